@@ -1,0 +1,164 @@
+"""`jobsched.cfg` -> options, each checked: Python source, its capital names are the options.
+
+A new option is one line in `Config`. Names in lower case are the writer's own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import math
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from jobsched import legacy, source
+from jobsched.model.errors import BadConfig
+
+MIB = 1024 * 1024
+LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be written
+
+
+def _rule(words: str, holds: Callable[[Any], bool]) -> Callable[[object], None]:
+    """A check that says, in words, what a value must be."""
+
+    def check(value: object) -> None:
+        if not holds(value):
+            raise ValueError(f"must be {words}, not {value!r}")
+
+    return check
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LONGEST
+
+
+def _whole(least: int, most: float = math.inf, words: str = "") -> Callable[[object], None]:
+    told = words or (f"a whole number of {least} or more" if most == math.inf else f"a whole number, {least} to {most}")
+    return _rule(told, lambda value: type(value) is int and least <= value <= most)
+
+
+def _one_of(*words: str) -> Callable[[object], None]:
+    return _rule("one of " + ", ".join(map(repr, words)), lambda value: isinstance(value, str) and value in words)
+
+
+def _is_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(ZoneInfo(value))
+    except (KeyError, ValueError, OSError):  # unknown; no name at all; a folder of the zone files
+        return False
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() and value == value.strip()
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and bool(value.partition("://")[0]) and "://" in value and not legacy.in_memory(value)
+
+
+SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
+SECONDS_OR_NONE = _rule(
+    "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
+)
+URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url)
+ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
+NAME = _rule("a name: 1 to 200 printable characters", _is_name)
+
+
+def _option(name: str, check: Callable[[object], None], default: object) -> Any:
+    return attrs.field(default=default, metadata={"name": name, "check": check})
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """All options, as `name, check, default`. A name in lower case stands in `SCHED_CONFIG`."""
+
+    livetime: float = _option("JOB_LIVETIME", SECONDS, 60)
+    kill_grace: float = _option("KILL_GRACE", SECONDS_OR_0, 5)
+    output_limit: int = _option("OUTPUT_LIMIT", _whole(0), 64 * MIB)  # bytes of one run
+    port: int = _option("JOBSCHED_PORT", _whole(0, 65535), 58631)  # 0: any free one
+    node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
+    umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
+    store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # as `load` returns it, with an absolute path
+    threads: int = _option("threads", _whole(1), 20)
+    max_running: int = _option("max_running", _whole(1), 64)
+    misfire_grace: float | None = _option("misfire_grace", SECONDS_OR_NONE, 60)  # None: no limit
+    catch_up: str = _option("catch_up", _one_of("latest", "none", "all"), "latest")
+    overlap: str = _option("overlap", _one_of("skip", "queue", "replace", "allow"), "skip")
+    timezone: str = _option("timezone", ZONE, "UTC")
+    warnings: tuple[str, ...] = ()  # to be logged: what an old file asked for and will not get
+
+
+FIELDS = {field.metadata["name"]: field for field in attrs.fields(Config) if field.metadata}
+
+
+def load(conf_dir: Path, state_dir: Path) -> Config:
+    """Read `jobsched.cfg` in that folder; a relative SQLite path in it is relative to the state folder.
+
+    Raises BadConfig, in one line.
+    """
+    path = conf_dir / "jobsched.cfg"
+    options = _execute(path)
+    sched = options.pop("SCHED_CONFIG", {})
+    if not isinstance(sched, dict):
+        raise BadConfig(f"{path}: SCHED_CONFIG: must be a dict, not {sched!r}")
+    ours, warnings = legacy.translate(sched)
+    values: dict[str, Any] = {"warnings": tuple(warnings)}
+    for name, value in options.items():
+        _take(path, name, name if name in FIELDS else None, value, values)
+    for key, value in ours.items():
+        known = key in FIELDS and not key.isupper()
+        _take(path, f"SCHED_CONFIG[{key!r}]", key if known else None, value, values)
+    config = Config(**values)
+    return attrs.evolve(config, store=_resolved(config.store, state_dir))
+
+
+def _execute(path: Path) -> dict[str, object]:
+    """Run the file; its capital names."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        hint = "copy the shipped conf folder, or name yours with --conf-dir"
+        raise BadConfig(f"{path}: no such file; {hint}") from error
+    except OSError as error:
+        raise BadConfig(f"{path}: {error.strerror}") from error
+    names: dict[str, object] = {"__builtins__": builtins, "__file__": str(path)}
+    try:
+        exec(compile(text, str(path), "exec", dont_inherit=True), names)  # noqa: S102  # the administrator wrote it
+    except (Exception, SystemExit) as error:
+        line, words = source.mishap(error, str(path))
+        raise BadConfig(f"{path}{f':{line}' if line else ''}: {words}") from error
+    return {name: value for name, value in names.items() if name.isupper() and not name.startswith("_")}
+
+
+def _take(path: Path, label: str, name: str | None, value: object, values: dict[str, Any]) -> None:
+    """Check one option and keep it under its field's name."""
+    if name is None:
+        raise BadConfig(f"{path}: {label}: unknown option; the nearest is {_nearest(label)}")
+    try:
+        FIELDS[name].metadata["check"](value)
+    except ValueError as error:
+        raise BadConfig(f"{path}: {label}: {error}") from error
+    values[FIELDS[name].name] = value
+
+
+def _nearest(label: str) -> str:
+    names = {name.upper(): name if name.isupper() else f"SCHED_CONFIG[{name!r}]" for name in FIELDS}
+    names["SCHED_CONFIG"] = "SCHED_CONFIG"
+    meant = label.removeprefix("SCHED_CONFIG[").strip("]'\"").upper()
+    return names[difflib.get_close_matches(meant, names, 1, cutoff=0)[0]]
+
+
+def _resolved(url: str, state_dir: Path) -> str:
+    """The URL with our driver, and with an absolute path if it is a file of SQLite."""
+    scheme, _, rest = legacy.with_driver(url).partition("://")
+    if scheme.split("+")[0] != "sqlite" or not rest.startswith("/") or rest.startswith(("//", "/file:")):
+        return f"{scheme}://{rest}"
+    folder = str(state_dir.absolute()).replace("%", "%25").replace("?", "%3F")  # a URL's own signs
+    return f"{scheme}:///{folder}{'' if folder.endswith('/') else '/'}{rest[1:]}"

@@ -1,0 +1,126 @@
+"""The cron trigger: an expression followed in a time zone, over every change of its clocks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import attrs
+
+from . import pattern, zone
+from .pattern import Pattern
+from .zone import DAY, TICK, Gap, Zone
+
+HORIZON = timedelta(days=18_263)  # 50 years
+EARLIEST = datetime(3, 1, 1, tzinfo=UTC)  # zone arithmetic has room on both sides
+LATEST = datetime(9997, 1, 1, tzinfo=UTC)
+SAMPLE = datetime(2024, 1, 1, tzinfo=UTC)  # a rule that has no due in the 50 years from here has none at all
+
+
+@attrs.frozen(kw_only=True)
+class Cron:
+    """Fires when the clocks of `timezone` show what `expression` says.
+
+    An expression with fixed minutes and hours (five fields, neither begins with `*`) fires at the first instant at
+    which clocks show the time or a later one: once after a gap, once in a fold, not for a day that was skipped whole.
+    Any other follows real time: it fires whenever clocks show a match, never in a gap and twice in a fold.
+    """
+
+    expression: str
+    timezone: str = "UTC"
+
+    def __attrs_post_init__(self) -> None:
+        _prove(self.expression, self.timezone)
+
+    @classmethod
+    def parse(cls, expression: str, timezone: str = "UTC") -> Cron:
+        """The trigger for `expression`; BadTrigger when it or the zone is not understood or nothing is ever due."""
+        return cls(expression=expression, timezone=timezone)
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """The first due strictly after `instant`, in UTC; None when the next 50 years have none."""
+        return _next(pattern.read(self.expression), zone.find(self.timezone), instant)
+
+
+def explain(cron: Cron, fire: datetime) -> str | None:
+    """What a change of the zone's clocks did to `fire`, one of the dues of `cron`; None if nothing."""
+    instant = fire.astimezone(UTC)
+    place = zone.find(cron.timezone)
+    for gap in place.gaps_before(instant, DAY):
+        note = _explain_gap(cron, gap)
+        if note and cron.next_after(gap.at - TICK) == instant:  # said once, at the first due after it
+            return note
+    turn = place.turn(instant)
+    if not turn:
+        return None
+    wall = place.season(instant).wall(instant)
+    twice = f"{_time(wall)} occurs twice on {wall:%Y-%m-%d} in {cron.timezone}"
+    if pattern.read(cron.expression).fixed:
+        return f"{twice}; only the first runs"
+    return f"{twice}; both run, this is the {'first' if turn == 1 else 'second'}"
+
+
+def _explain_gap(cron: Cron, gap: Gap) -> str | None:
+    rule = pattern.read(cron.expression)
+    missing = rule.after(gap.first - TICK)
+    if missing is None or missing >= gap.last:
+        return None
+    if gap.holds_day_of(missing):
+        return f"{missing:%Y-%m-%d} does not exist in {cron.timezone}; nothing runs on that day"
+    second = rule.after(missing)
+    several = second is not None and second < gap.last
+    what = f"{_time(missing)} and later times do" if several else f"{_time(missing)} does"
+    runs = "they run once," if several else "runs"
+    fate = f"{runs} right after the gap" if rule.fixed else "nothing runs then"
+    return f"{what} not exist on {missing:%Y-%m-%d} in {cron.timezone}; {fate}"
+
+
+def _time(wall: datetime) -> str:
+    return f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
+
+
+@lru_cache(maxsize=4096)
+def _prove(expression: str, timezone: str) -> None:
+    """Refuse what can never be followed, at once."""
+    if _next(pattern.read(expression), zone.find(timezone), SAMPLE) is None:
+        pattern.refuse(f'"{expression}" never comes in {timezone}: nothing is due within 50 years')
+
+
+def _next(rule: Pattern, place: Zone, instant: datetime) -> datetime | None:
+    if instant.tzinfo is None:
+        raise ValueError("an instant is an aware datetime")
+    if instant >= LATEST:
+        return None
+    instant = max(instant, EARLIEST).astimezone(UTC)
+    due = _next_fixed(rule, place, instant) if rule.fixed else _next_real(rule, place, instant)
+    return due if due is not None and due - instant <= HORIZON else None
+
+
+def _next_fixed(rule: Pattern, place: Zone, instant: datetime) -> datetime | None:
+    """The first instant after `instant` at which clocks reach a match that they had not reached before."""
+    wall = rule.after(place.latest_shown(instant))
+    while wall is not None:
+        season = place.first_reaching(wall, instant)
+        due = season.instant(wall)
+        if due >= season.begin:
+            return due
+        gap = place.gap_at(season)
+        if gap is None or not gap.holds_day_of(wall):
+            return season.begin
+        wall = rule.after(wall.replace(hour=23, minute=59, second=59))
+    return None
+
+
+def _next_real(rule: Pattern, place: Zone, instant: datetime) -> datetime | None:
+    """The first instant after `instant` at which clocks show a match."""
+    season = place.season(instant)
+    wall = rule.after(season.wall(instant))
+    while wall is not None and season.begin - instant <= HORIZON:
+        due = season.instant(wall)
+        if due < season.end:
+            return due
+        season, before = place.following(season), season
+        opening = season.wall(season.begin)
+        if opening > wall or season.offset < before.offset:  # the match was skipped, or earlier ones come again
+            wall = rule.after(opening - TICK)
+    return None

@@ -1,0 +1,80 @@
+"""What a caller asks a job to be, before it is one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from .cron import Cron
+from .errors import BadTrigger, Invalid
+from .job import Job
+from .policy import Policy
+from .trigger import At, Interval, Schedule, Trigger
+
+
+@attrs.frozen(kw_only=True)
+class Draft:
+    """A job as asked for: exactly one of `every`, `cron`, `at`; the rest may be left to the defaults."""
+
+    task: str
+    name: str
+    every: timedelta | None = None
+    cron: str | None = None
+    at: datetime | None = None
+    timezone: str = "UTC"
+    start: datetime | None = None
+    end: datetime | None = None
+    jitter: timedelta = timedelta(0)
+    max_runs: int | None = None
+    policy: Policy = attrs.field(factory=Policy)
+    timeout: float | None = None
+    parameters: dict[str, Any] = attrs.field(factory=dict)
+
+    def job(self, job_id: str, now: datetime) -> Job:
+        """The job this asks for, made at `now`. Raises Invalid or BadTrigger when it could never run."""
+        schedule = self.schedule(job_id, now)
+        first = schedule.first(now)
+        if first is None:
+            raise never(self)
+        return Job(
+            id=job_id,
+            name=self.name,
+            task=self.task,
+            schedule=schedule,
+            timezone=self.timezone,
+            policy=self.policy,
+            timeout=self.timeout,
+            parameters=self.parameters,
+            max_runs=self.max_runs,
+            next_due=first,
+            created=now,
+            updated=now,
+        )
+
+    def schedule(self, salt: str, anchor: datetime) -> Schedule:
+        """The trigger in its bounds; an interval without `start` counts from `anchor`."""
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise Invalid("end lies before start", "/end")
+        return Schedule(trigger=self._trigger(anchor), start=self.start, end=self.end, jitter=self.jitter, salt=salt)
+
+    def _trigger(self, anchor: datetime) -> Trigger:
+        fields = {"/interval": self.every, "/cron": self.cron, "/at": self.at}
+        given = [pointer for pointer, value in fields.items() if value is not None]
+        if len(given) != 1:
+            raise BadTrigger("give exactly one of interval, cron and at", (given or ["", "/interval"])[1])
+        if self.every is not None:
+            return Interval(start=self.start or anchor, every=self.every)
+        if self.cron is not None:
+            return Cron(expression=self.cron, timezone=self.timezone)
+        Cron(expression="@yearly", timezone=self.timezone)  # refuses a zone that does not exist
+        assert self.at is not None
+        return At(instant=self.at)
+
+
+def never(draft: Draft) -> BadTrigger:
+    """The refusal of a schedule that has no due."""
+    if draft.at is not None:
+        return BadTrigger("lies in the past, or outside start and end", "/at")
+    return BadTrigger("no due lies between start and end", "/end" if draft.end else "")

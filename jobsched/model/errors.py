@@ -1,0 +1,52 @@
+"""What can go wrong, in words a caller can act on. HTTP codes live in `rest/problems.py` only."""
+
+from __future__ import annotations
+
+
+class JobschedError(Exception):
+    """Anything Jobsched refuses or cannot do; `str()` of it is one line for a person."""
+
+
+class Invalid(JobschedError, ValueError):
+    """A request that makes no sense as it stands; `pointer` names the field (RFC 6901), "" the whole."""
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+
+
+class BadTrigger(Invalid):
+    """A trigger or a zone that can never be followed."""
+
+
+class NotFound(JobschedError):
+    """What was asked for is not here."""
+
+
+class Conflict(JobschedError):
+    """The thing is there, and its state forbids what was asked."""
+
+
+class Stale(JobschedError):
+    """The caller changed a version that is no longer the current one."""
+
+
+class Reused(JobschedError):
+    """An idempotency key came back with another request."""
+
+
+class Unavailable(JobschedError):
+    """The store cannot take or give anything now; trying again later may help."""
+
+
+class BadCatalog(JobschedError):
+    """`catalog.cfg` cannot be loaded: file, section and what is wrong, in one line."""
+
+
+class BadConfig(JobschedError):
+    """`jobsched.cfg` or the command line cannot be followed, in one line."""
+
+
+class BadStore(JobschedError):
+    """The database or its folder cannot be used: locked, or of another version."""

@@ -1,0 +1,31 @@
+"""Identifiers that sort by the time they were made (UUID version 7, RFC 9562)."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Ids:
+    """Makes ids that never sort before the ones this instance made earlier, whatever the clock does."""
+
+    def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
+        self._entropy = entropy
+        self._last = 0
+
+    def make(self, now: datetime) -> str:
+        """A fresh id, in the usual text form of 36 characters.
+
+        48 bits of milliseconds and 12 of their fraction count up; 62 random bits tell two nodes apart.
+        """
+        micros = (now - EPOCH) // MICROSECOND
+        millis, rest = divmod(max(micros, 0), 1000)
+        self._last = max(self._last + 1, millis << 12 | rest * 4096 // 1000)
+        chance = int.from_bytes(self._entropy(8), "big") >> 2
+        value = (self._last >> 12) << 80 | 0x7 << 76 | (self._last & 0xFFF) << 64 | 0b10 << 62 | chance
+        return str(uuid.UUID(int=value))

@@ -1,0 +1,32 @@
+"""A schedule: a task, a name, a trigger and policies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from .policy import Policy
+from .trigger import Schedule
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What a caller asked to be run, and when it is due next (None: never again)."""
+
+    id: str
+    name: str
+    task: str
+    schedule: Schedule
+    timezone: str = "UTC"
+    policy: Policy = attrs.field(factory=Policy)
+    timeout: float | None = None  # seconds; None: the task's own, or JOB_LIVETIME
+    parameters: dict[str, Any] = attrs.field(factory=dict)
+    max_runs: int | None = None
+    paused: bool = False
+    next_due: datetime | None
+    starts: int = 0  # scheduled runs so far, counted against max_runs
+    version: int = 1  # of the definition; a run does not change it
+    created: datetime
+    updated: datetime

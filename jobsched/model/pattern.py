@@ -1,0 +1,163 @@
+"""The cron dialect: which expressions are understood, and which wall times they match.
+
+A wall time is what a clock on the wall shows, hence a naive datetime: an expression knows no zone. What the wall times
+of a zone mean as instants is `model/cron`.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import NoReturn
+
+import attrs
+from cronsim import CronSim, CronSimError
+
+from .errors import BadTrigger
+
+LONGEST = 255  # characters; every list that makes sense is shorter
+LAST_YEAR = 9997  # leaves room for what is added to a wall time before datetimes end
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
+
+def refuse(detail: str) -> NoReturn:
+    """Say what is wrong with an expression."""
+    raise BadTrigger(detail, "/cron")
+
+
+@attrs.frozen
+class Field:
+    """One field of an expression: what may be written in it."""
+
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()  # the first stands for 0 or, for months, 1
+    sunday_again: bool = False  # one more than `high` is `low` once more
+    allowed: str = ""  # in words
+
+    def read(self, text: str) -> str:
+        """`text` as cronsim is to have it; refused with a reason unless every term of it is of the dialect."""
+        if "?" in text:
+            refuse(f'{self.name}: "?" is not understood; write "*" for any')
+        return ",".join(self._read_term(term) for term in text.split(","))
+
+    def _read_term(self, term: str) -> str:
+        body, slash, step = term.partition("/")
+        if self._check_special(body):
+            if slash:
+                refuse(f'{self.name}: "{body}" takes no step, so "{term}" has no meaning')
+            return term
+        if slash:
+            self._check_step(step)
+        if body == "*":
+            return term
+        first, dash, last = body.partition("-")
+        begin, end = self._value(first), self._value(last if dash else first)
+        if end < begin:
+            top, bottom = (self.names[-1], self.names[0]) if first in self.names else (self.high, self.low)
+            refuse(f'{self.name}: "{body}" runs backwards; write "{first}-{top},{bottom}-{last}"')
+        return first if dash and begin == end else term  # cronsim 2.8 takes 5-5/10 for 5/10
+
+    def _check_special(self, body: str) -> bool:
+        """True for the last days of a month and the nth weekdays, which are neither number, name nor range."""
+        if self.name == "day of month":
+            if "W" in body and body != "LW":
+                refuse(f'{self.name}: "{body}" is not understood; the only W is LW, the last weekday of the month')
+            return body in ("L", "LW")
+        if self.name != "day of week":
+            return False
+        day, hash_, nth = body.partition("#")
+        if hash_:
+            self._value(day)
+            if not re.fullmatch("[1-5]", nth):
+                refuse(f'{self.name}: "{body}" needs a number from 1 to 5 after "#": MON#2 is the second Monday')
+            return True
+        if body.endswith("L") and not re.fullmatch("[0-7]L", body):
+            refuse(f'{self.name}: "{body}" is not understood; the last Friday of the month is 5L')
+        return body.endswith("L")
+
+    def _check_step(self, step: str) -> None:
+        widest = self.high - self.low
+        if not re.fullmatch("[0-9]{1,4}", step) or not 1 <= int(step) <= widest:
+            refuse(f'{self.name}: a step of "{step}" is not allowed; 1 to {widest} are')
+
+    def _value(self, text: str) -> int:
+        if text in self.names:
+            return self.names.index(text) + self.low
+        if not re.fullmatch("[0-9]{1,4}", text) or not self.low <= int(text) <= self.high + self.sunday_again:
+            refuse(f'{self.name}: "{text}" is not allowed; {self.allowed or f"{self.low}-{self.high}"} are')
+        return int(text)
+
+
+FIELDS = (
+    Field("second", 0, 59),
+    Field("minute", 0, 59),
+    Field("hour", 0, 23),
+    Field("day of month", 1, 31, allowed="1-31, L and LW"),
+    Field("month", 1, 12, MONTHS, allowed="1-12 and JAN-DEC"),
+    Field("day of week", 0, 6, DAYS, sunday_again=True, allowed="0-7 (0 and 7: Sunday), SUN-SAT, MON#2 and 5L"),
+)
+
+
+@attrs.frozen
+class Pattern:
+    """A set of wall times, on whole seconds."""
+
+    fixed: bool  # times of the day rather than a rhythm: Debian's rule for a changing clock applies
+    _search: CronSim  # never moved itself: patterns are shared by threads
+
+    def after(self, wall: datetime) -> datetime | None:
+        """The first match strictly after `wall`; None when the next 50 years have none."""
+        search = copy.copy(self._search)
+        search.dt = wall.replace(microsecond=0)
+        try:
+            match = next(search)
+        except (StopIteration, OverflowError):
+            return None
+        return match if match.year <= LAST_YEAR else None
+
+
+@lru_cache(maxsize=4096)
+def read(expression: str) -> Pattern:
+    """The pattern that `expression` means; BadTrigger, with what is wrong where, when it means none."""
+    parts = _expand(expression).upper().split()
+    terms = [field.read(part) for field, part in zip(FIELDS[-len(parts) :], parts, strict=True)]
+    fixed = len(parts) == 5 and not any(part.startswith("*") for part in parts[:2])
+    try:
+        search = CronSim(" ".join(terms), datetime(2000, 1, 1))  # noqa: DTZ001 - a wall time has no zone
+    except CronSimError:  # the terms are right, so it is what they say together
+        refuse(f'"{expression}" never comes: no month it names has such a day')
+    return Pattern(fixed, search)
+
+
+def _expand(expression: str) -> str:
+    """`expression` as five or six fields."""
+    if len(expression) > LONGEST:
+        refuse(f"a cron expression has at most {LONGEST} characters, not {len(expression)}")
+    parts = expression.split()
+    if not all(part.isascii() and part.isprintable() for part in parts):
+        refuse("a cron expression has only plain letters, digits and the signs * , - / #")
+    if parts and parts[0].startswith("@"):
+        name = " ".join(parts).lower()
+        if name not in ALIASES:
+            refuse(f'"{" ".join(parts)}" is not understood; {", ".join(sorted(ALIASES))} are')
+        return ALIASES[name]
+    if len(parts) not in (5, 6):
+        refuse(
+            "a cron expression has five fields (minute, hour, day of month, month, day of week), "
+            f"or six with the second first, not {len(parts)}"
+        )
+    return " ".join(parts)

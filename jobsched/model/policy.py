@@ -1,0 +1,24 @@
+"""What a job wants done about lateness, overlap and failure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+import attrs
+
+Overlap = Literal["skip", "queue", "replace", "allow"]
+CatchUp = Literal["latest", "none", "all"]
+
+CATCH_UP_MOST = 1000  # runs that `catch_up: all` starts for one stretch of downtime
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """The choices of one job; the defaults are the contract's."""
+
+    overlap: Overlap = "skip"
+    misfire_grace: timedelta | None = timedelta(seconds=60)  # None: no limit
+    catch_up: CatchUp = "latest"
+    retries: int = 0
+    retry_delay: timedelta = timedelta(seconds=60)

@@ -1,0 +1,59 @@
+"""One execution of a job, as the store keeps it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import attrs
+
+State = Literal[
+    "waiting", "running", "stopping", "succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed"
+]
+Cause = Literal["schedule", "manual", "retry"]
+
+ACTIVE: Final = ("waiting", "running", "stopping")
+STARTED: Final = ("running", "stopping")
+ENDED: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """A job's run: what was due, what became of it, and why.
+
+    A `missed` or `skipped` run may stand for a stretch: every due from `due` to `until`, `count` of them.
+    `started` and `ended` are instants, `timeout` seconds, output sizes bytes.
+    """
+
+    id: str
+    job_id: str
+    job_name: str
+    task: str
+    due: datetime
+    created: datetime
+    until: datetime | None = None
+    count: int = 1
+    attempt: int = 1
+    cause: Cause = "schedule"
+    state: State = "waiting"
+    reason: str = ""
+    not_before: datetime | None = None
+    overlaps: bool = False  # may start beside another run of its job
+    parameters: dict[str, Any] = attrs.field(factory=dict)
+    timeout: float | None = None
+    node: str | None = None
+    node_id: str | None = None
+    pid: int | None = None
+    pid_started: float | None = None  # seconds since the machine booted, as the kernel says
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    output_bytes: int = 0
+    output_kept: int = 0
+    output_truncated: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs: it has no outcome yet."""
+        return self.state in ACTIVE

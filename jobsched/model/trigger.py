@@ -1,0 +1,100 @@
+"""When a job is due: pure rules over instants. No clock, no I/O.
+
+Instants are aware datetimes in UTC, to the microsecond.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import attrs
+
+from .errors import BadTrigger
+
+TICK = timedelta(microseconds=1)
+SHORTEST = timedelta(seconds=0.1)
+LONGEST = timedelta(days=36525)  # 100 years
+
+
+class Trigger(Protocol):
+    """A pure rule that names the next instant; `None` when there is none."""
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """The first instant strictly after `instant`."""
+
+
+@attrs.frozen(kw_only=True)
+class Interval:
+    """Every `every` of elapsed time, on the grid through `start`; never before `start`."""
+
+    start: datetime
+    every: timedelta
+
+    def __attrs_post_init__(self) -> None:
+        if not SHORTEST <= self.every <= LONGEST:
+            raise BadTrigger("an interval is at least 0.1 seconds and at most 100 years", "/interval")
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        beats = max((instant - self.start) // self.every + 1, 0)
+        try:
+            return self.start + beats * self.every
+        except OverflowError:  # past the year 9999
+            return None
+
+
+@attrs.frozen(kw_only=True)
+class At:
+    """Once, at `instant`."""
+
+    instant: datetime
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        return self.instant if instant < self.instant else None
+
+
+@attrs.frozen(kw_only=True)
+class Schedule:
+    """A trigger within its bounds: `start <= due <= end`, each due put off by a stable jitter."""
+
+    trigger: Trigger
+    start: datetime | None = None
+    end: datetime | None = None
+    jitter: timedelta = timedelta(0)
+    salt: str = ""  # the job's id: two jobs of one trigger are put off differently
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """The first due strictly after `instant`, or None when no due is left."""
+        if not self.jitter:
+            return self._next_beat(instant)
+        beat = self._next_beat(instant - self.jitter - TICK)
+        while beat is not None:
+            following = self._next_beat(beat)
+            due = self._put_off(beat, following)
+            if due > instant:
+                return due
+            beat = following
+        return None
+
+    def first(self, now: datetime) -> datetime | None:
+        """The first due of a schedule made at `now`; a start in the future may be due itself."""
+        return self.next_after(max(now, self.start - TICK) if self.start else now)
+
+    def _next_beat(self, instant: datetime) -> datetime | None:
+        if self.start is not None:
+            instant = max(instant, self.start - TICK)
+        beat = self.trigger.next_after(instant)
+        return None if beat is None or (self.end is not None and beat > self.end) else beat
+
+    def _put_off(self, beat: datetime, following: datetime | None) -> datetime:
+        """`beat` plus its share of the jitter: the same at every asking, before `following` and not past `end`."""
+        room = self.jitter
+        if following is not None:
+            room = min(room, following - beat - TICK)
+        if self.end is not None:
+            room = min(room, self.end - beat)
+        if room <= timedelta(0):
+            return beat
+        print_ = hashlib.blake2b(f"{self.salt} {beat.isoformat()}".encode(), digest_size=8).digest()
+        return beat + room * int.from_bytes(print_, "big") // 2**64

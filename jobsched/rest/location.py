@@ -1,0 +1,30 @@
+"""Addresses of our own things, as the caller can use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from twisted.web.http import Request
+
+T = TypeVar("T")
+
+
+def location(request: Request, path: str) -> bytes:
+    """The absolute URL of `path` on the host that was asked."""
+    host = request.getHeader(b"host")
+    if not host:
+        here = request.getHost()
+        host = f"{getattr(here, 'host', 'localhost')}:{getattr(here, 'port', 80)}".encode()
+    return (b"https://" if request.isSecure() else b"http://") + host + path.encode("ascii")
+
+
+def link_next(request: Request, found: Sequence[T], limit: int, key: Callable[[T], str]) -> None:
+    """Say where the next page is, when `found` holds more than `limit`."""
+    if len(found) <= limit:
+        return
+    url = urlsplit(request.uri.decode("ascii", "replace"))
+    asked = dict(parse_qsl(url.query)) | {"limit": str(limit), "after": key(found[limit - 1])}
+    target = location(request, f"{url.path}?{urlencode(asked)}")
+    request.setHeader(b"link", b"<" + target + b'>; rel="next"')

@@ -1,0 +1,131 @@
+"""Errors as answers: RFC 9457 problem details. The only place that knows HTTP codes for what went wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import HTTPException
+
+from ..model import errors
+
+log = Logger()
+
+STATUS: dict[type[errors.JobschedError], int] = {
+    errors.NotFound: 404,
+    errors.Invalid: 400,
+    errors.Conflict: 409,
+    errors.Stale: 412,
+    errors.Reused: 422,
+    errors.Unavailable: 503,
+}
+
+TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+RETRY_AFTER = 5  # seconds
+
+
+class Fault(msgspec.Struct):
+    """One thing that is wrong; `pointer` (RFC 6901) names the place in the body, or `?name` in the query."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct):
+    """The body of every answer that is no success."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    errors: list[Fault] = []
+
+
+def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
+    """A problem as JSON."""
+    return msgspec.json.encode(
+        Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or [])
+    )
+
+
+def answer(request: IRequest, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
+    """Set status and type of a problem, and give its body."""
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/problem+json")
+    if status == 503:
+        request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
+    text = body(status, detail, faults)
+    request.setHeader(b"content-length", str(len(text)).encode())
+    return text
+
+
+def install(app: Klein) -> None:
+    """Turn errors into problems. Klein asks in the order of definition: the most specific first."""
+    app.handle_errors(errors.JobschedError)(_known)
+    app.handle_errors(HTTPException)(_http)
+    app.handle_errors(Exception)(_unknown)
+
+
+def _known(request: IRequest, failure: Failure) -> bytes:
+    why: Any = failure.value
+    status = next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
+    if status >= 500:
+        log.error("{uri} could not be answered: {why}", uri=_path(request), why=str(why))
+    faults = [Fault(pointer=why.pointer, detail=why.detail)] if isinstance(why, errors.Invalid) else None
+    return answer(request, status, str(why), faults)
+
+
+def _http(request: IRequest, failure: Failure) -> bytes:
+    why: Any = failure.value
+    for name, value in why.get_headers():
+        if name.lower() == "allow":
+            request.setHeader(b"allow", value.encode("ascii"))
+    words = {404: "there is nothing at this path", 405: "this method is not for this path"}
+    return answer(request, why.code or 500, words.get(why.code or 0, why.description or "refused"))
+
+
+def _unknown(request: IRequest, failure: Failure) -> bytes:
+    log.failure("{uri} failed", failure, uri=_path(request))
+    return answer(request, 500, "Jobsched failed to answer; its log says why")
+
+
+def _path(request: IRequest) -> str:
+    return bytes(request.uri).decode("ascii", "backslashreplace")
+
+
+_AT = re.compile(r" - at `\$(.*)`$")
+_UNKNOWN = re.compile(r"unknown field `(.*)`$")
+_MISSING = re.compile(r"missing required field `(.*)`$")
+
+
+def invalid(why: msgspec.ValidationError) -> errors.Invalid:
+    """msgspec's words as ours: its `$.interval.seconds` becomes the pointer `/interval/seconds`."""
+    text = str(why)
+    place = _AT.search(text)
+    pointer = ""
+    if place is not None:
+        text = text[: place.start()]
+        pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", place.group(1)).replace(".", "/")
+    for pattern, words in ((_UNKNOWN, "is not known here"), (_MISSING, "is missing")):
+        if found := pattern.search(text):
+            name = found.group(1).replace("~", "~0").replace("/", "~1")
+            return errors.Invalid(words, f"{pointer}/{name}")
+    return errors.Invalid(text[:1].lower() + text[1:], pointer)

@@ -1,0 +1,101 @@
+"""A route as data: what Klein binds, and what the description of the API is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request
+
+from ..model.errors import Invalid
+from . import problems
+
+T = TypeVar("T")
+Answer = Callable[..., Awaitable[bytes]]
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """One method on one path; `answer(request, **path variables)` gives the body."""
+
+    verb: str
+    path: str
+    answer: Answer
+    summary: str
+
+
+def bind(app: Klein, routes: list[Route]) -> None:
+    """Let Klein serve the routes."""
+    for route in routes:
+        endpoint = f"{route.verb} {route.path}"
+        answer = _shielded(route.answer) if route.verb not in ("GET", "HEAD") else _started(route.answer)
+        app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(answer)
+
+
+def _started(answer: Answer) -> Callable[..., Deferred[bytes]]:
+    @wraps(answer)
+    def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
+        return Deferred.fromCoroutine(answer(*args, **kwargs))  # type: ignore[arg-type]
+
+    return start
+
+
+def _shielded(answer: Answer) -> Callable[..., Deferred[bytes]]:
+    """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
+
+    @wraps(answer)
+    def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
+        outer: Deferred[bytes] = Deferred(canceller=lambda _: None)
+        Deferred.fromCoroutine(answer(*args, **kwargs)).chainDeferred(outer)  # type: ignore[arg-type]
+        return outer
+
+    return start
+
+
+def json(request: Request, value: Any) -> bytes:
+    """Answer 200 with JSON."""
+    return whole(request, b"application/json", msgspec.json.encode(value))
+
+
+def whole(request: Request, content_type: bytes, data: bytes) -> bytes:
+    """An answer whose length is known."""
+    request.setHeader(b"content-type", content_type)
+    request.setHeader(b"content-length", str(len(data)).encode())
+    return data
+
+
+def body(request: Request, kind: type[T]) -> T:
+    """The JSON body as a record of `kind`. Raises Invalid, pointing at what is wrong."""
+    content_type = request.getHeader(b"content-type") or b""
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise Invalid("the content type must be application/json")
+    assert request.content is not None
+    try:
+        return msgspec.json.decode(request.content.read(), type=kind)
+    except msgspec.ValidationError as why:
+        raise problems.invalid(why) from None
+    except msgspec.DecodeError as why:
+        raise Invalid(f"the body is not JSON: {why}") from None
+
+
+def query(request: Request, kind: type[T]) -> T:
+    """The query string as a record of `kind`; each name once. Raises Invalid."""
+    given: dict[str, str] = {}
+    for name, values in (request.args or {}).items():
+        text = name.decode("utf-8", "replace")
+        if len(values) > 1:
+            raise Invalid("is given twice", f"?{text}")
+        try:
+            given[text] = values[0].decode("utf-8")
+        except UnicodeDecodeError:
+            raise Invalid("is not UTF-8", f"?{text}") from None
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as why:
+        found = problems.invalid(why)
+        raise Invalid(found.detail, "?" + found.pointer.removeprefix("/")) from None

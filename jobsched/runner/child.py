@@ -1,0 +1,73 @@
+"""A Python task in a process of its own: the main of that process, and how its parent asks for it.
+
+Stdlib only: the process starts in milliseconds because it imports neither Twisted nor anything like it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime
+
+from jobsched import source
+from jobsched.task import Info
+
+TYPE_CHECKING = False  # as `typing` has it, without its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jobsched.catalog import Task
+
+VARIABLE = "JOBSCHED_CHILD"
+
+
+def argv() -> list[str]:
+    """The words that start the process. Unbuffered: what was printed is kept when it is killed."""
+    return [sys.executable, "-u", "-m", "jobsched.runner.child"]
+
+
+def describe(task: Task, info: Info) -> str:
+    """The task and its run as JSON, to be put into the environment variable `VARIABLE` of the process."""
+    return json.dumps(
+        {
+            "file": str(task.file),
+            "class": task.class_name,
+            "options": dict(task.options),
+            "info": {**vars(info), "due": info.due.isoformat()},
+        }
+    )
+
+
+def main() -> None:
+    """Do what the environment asks for; exit status 1 and a traceback if the task raised."""
+    try:
+        order = json.loads(os.environ.pop(VARIABLE))  # taken out: no child of the task shall see it
+    except KeyError:
+        sys.exit(f"{VARIABLE} is not set: this program is started by Jobsched")
+    try:
+        _call(order)
+    except Exception as error:
+        _complain(error, order["file"])
+        sys.exit(1)
+
+
+def _call(order: dict[str, Any]) -> None:
+    told = order["info"]
+    info = Info(**{**told, "due": datetime.fromisoformat(told["due"])})
+    task = getattr(source.load(order["file"]), order["class"])
+    task(**order["options"])(info)
+
+
+def _complain(error: Exception, file: str) -> None:
+    """Print the traceback from the task's own frame on: our frames above it say nothing to its author."""
+    import traceback
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != file:
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What a run becomes outside: its argv and its environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..catalog import Task
+from ..model.run import Run
+from ..task import Command, Info
+from . import child
+
+PREFIX = "JOBSCHED_"
+
+
+def information(run: Run, timeout: float) -> Info:
+    """What a task is told about its run."""
+    return Info(
+        job_id=run.job_id,
+        timeout=timeout,
+        run_id=run.id,
+        name=run.job_name,
+        due=run.due,
+        attempt=run.attempt,
+        parameters=dict(run.parameters),
+    )
+
+
+def command_of(task: Task, info: Info) -> Command:
+    """The command line of a task that is run as a process: its own, or a Python child that calls it."""
+    if task.kind == "command":
+        command = task.call.command(info)
+        if not isinstance(command, Command):
+            raise TypeError(f"command() of task {task.name} gave {type(command).__name__}, not a Command")
+        return command
+    return Command(child.argv(), env={child.VARIABLE: child.describe(task, info)})
+
+
+def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The daemon's environment without what is Jobsched's own, plus the run's variables, plus the command's."""
+    env = {name: value for name, value in inherited.items() if not name.startswith(PREFIX)}
+    env |= {
+        "JOBSCHED_JOB_ID": info.job_id,
+        "JOBSCHED_RUN_ID": info.run_id,
+        "JOBSCHED_JOB_NAME": info.name,
+        "JOBSCHED_DUE": info.due.isoformat(),
+        "JOBSCHED_TIMEOUT": f"{info.timeout:g}",
+    }
+    for name, value in info.parameters.items():
+        env[f"{PREFIX}PARAM_{name.upper()}"] = _text(value)
+    return env | dict(command.env or {})
+
+
+def command_line(command: Command, env: Mapping[str, str]) -> list[str]:
+    """argv in a session of its own, in its directory. Raises OSError when the program is not there to be started."""
+    directory = str(command.directory) if command.directory else None
+    program = command.argv[0]
+    found = shutil.which(str(Path(directory or ".", program)) if "/" in program else program, path=env.get("PATH"))
+    if found is None:
+        there = "/" in program and Path(directory or ".", program).exists()
+        why = "it is not executable" if there else "no such program"
+        raise OSError(f"{program}: {why}")
+    if directory is not None and not Path(directory).is_dir():
+        raise OSError(f"{directory}: no such directory")
+    place = [_tool("env"), "-C", directory, "--"] if directory else []
+    return [_tool("setsid"), *place, *command.argv]
+
+
+def _text(value: object) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+_tools: dict[str, str] = {}
+
+
+def _tool(name: str) -> str:
+    if name not in _tools:
+        found = shutil.which(name, path=os.defpath + ":/usr/local/bin")
+        if found is None:
+            raise OSError(f"{name}: not found (util-linux and coreutils are needed)")
+        _tools[name] = found
+    return _tools[name]

@@ -1,0 +1,207 @@
+"""What runs print: into one file a run and, line by line, to the logger `jobsched.output`.
+
+One thread writes. The reactor never waits for a disk or a log; when one of them is slow, the run's pipe is paused.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+
+log = logging.getLogger("jobsched.output")
+
+HIGH = 1024 * 1024  # bytes of one run under way to the thread: above it the run is paused
+LOW = HIGH // 4
+LONGEST_LINE = 64 * 1024
+TAIL = 200  # bytes of the last line that are kept for the reason of a failure
+
+
+@attrs.frozen(kw_only=True)
+class Printed:
+    """What became of a run's output, in bytes; `cut` says in words why some of it was not kept."""
+
+    total: int = 0
+    kept: int = 0
+    cut: str = ""
+    last_line: str = ""
+
+
+def output_path(folder: Path, run_id: str) -> Path:
+    """Where the output of a run is kept; spread over 256 folders."""
+    return folder / run_id[-2:] / f"{run_id}.log"
+
+
+class Output:
+    """The output of one run. `write` may be called from any thread, but one at a time."""
+
+    def __init__(self, writer: OutputWriter, run_id: str, job_name: str) -> None:
+        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit)
+        self._writer = writer
+        self._given = 0
+        self._done = 0
+        self._room = threading.Event()
+        self._room.set()
+        self._on_room: Callable[[], None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether more is under way to the file than should be."""
+        return self._given - self._done > HIGH
+
+    def write(self, data: bytes) -> None:
+        """Take bytes as they come; never waits."""
+        self._given += len(data)
+        self._writer.put(self, data)
+
+    def write_patiently(self, data: bytes) -> None:
+        """Take bytes, and wait while too much is under way. Not for the reactor's thread."""
+        self.write(data)
+        if self.full:
+            self._room.clear()
+            self._wake()
+            self._room.wait()
+
+    def when_room(self, resume: Callable[[], None]) -> None:
+        """Call `resume` in the reactor once less is under way."""
+        self._on_room = resume
+        self._room.clear()
+        self._wake()
+
+    def close(self) -> Deferred[Printed]:
+        """Fires when all that was written is in the file."""
+        return self._writer.finish(self) if self._given else succeed(Printed())
+
+    def consumed(self, size: int) -> None:
+        """The thread has dealt with `size` bytes."""
+        self._done += size
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._room.is_set() and self._given - self._done <= LOW:
+            self._room.set()
+            resume, self._on_room = self._on_room, None
+            if resume is not None:
+                self._writer.in_reactor(resume)
+
+
+class OutputWriter:
+    """The thread that writes, and its queue."""
+
+    def __init__(self, reactor: IReactorFromThreads, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.in_reactor: Callable[..., None] = reactor.callFromThread
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="output", daemon=True)
+
+    def start(self) -> None:
+        """Begin writing."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what was given, then end; returns when the thread has."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def put(self, output: Output, data: bytes) -> None:
+        """Queue bytes of one run."""
+
+        def write() -> None:
+            output.sink.write(data)
+            output.consumed(len(data))
+
+        self._queue.put(write)
+
+    def finish(self, output: Output) -> Deferred[Printed]:
+        """Queue the end of one run's output."""
+        printed: Deferred[Printed] = Deferred()
+        self._queue.put(lambda: self.in_reactor(printed.callback, output.sink.close()))
+        return printed
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            try:
+                job()
+            except Exception:
+                logging.getLogger(__name__).exception("output could not be written")
+
+
+class _Sink:
+    """The thread's side of one run: the file, the limit, the lines. An error of the disk ends the file, not the run."""
+
+    def __init__(self, folder: Path, run_id: str, job_name: str, limit: int) -> None:
+        self._path = output_path(folder, run_id)
+        self._title = f"{job_name} {run_id}"
+        self._limit = limit
+        self._file: int | None = None
+        self._total = 0
+        self._kept = 0
+        self._cut = ""
+        self._line = b""
+        self._last_line = b""
+
+    def write(self, data: bytes) -> None:
+        self._total += len(data)
+        if self._cut:
+            return
+        kept = data[: self._limit - self._kept]
+        self._keep(kept)
+        if log.isEnabledFor(logging.INFO):
+            self._log_lines(kept)
+        else:
+            self._remember(kept[-TAIL:])
+        if len(kept) < len(data) and not self._cut:
+            self._cut = f"output beyond {self._limit} bytes is not kept"
+            log.info("%s | [%s]", self._title, self._cut)
+
+    def close(self) -> Printed:
+        if self._line:
+            self._log(self._line)
+        if self._file is not None:
+            os.close(self._file)
+        last = self._line.strip() or self._last_line
+        return Printed(
+            total=self._total, kept=self._kept, cut=self._cut, last_line=last[-TAIL:].decode("utf-8", "replace")
+        )
+
+    def _keep(self, data: bytes) -> None:
+        try:
+            if self._file is None:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            view = memoryview(data)
+            while view:
+                written = os.write(self._file, view)
+                self._kept += written
+                view = view[written:]
+        except OSError as why:
+            self._cut = f"output was cut: {errno.errorcode.get(why.errno or 0, '')} {why.strerror}"
+            logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, self._path)
+
+    def _log_lines(self, data: bytes) -> None:
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._log(line)
+        while len(self._line) > LONGEST_LINE:
+            self._log(self._line[:LONGEST_LINE])
+            self._line = self._line[LONGEST_LINE:]
+
+    def _log(self, line: bytes) -> None:
+        if line.strip():
+            self._last_line = line.strip()[-TAIL:]
+        for start in range(0, len(line) or 1, LONGEST_LINE):
+            log.info("%s | %s", self._title, line[start : start + LONGEST_LINE].decode("utf-8", "replace"))
+
+    def _remember(self, data: bytes) -> None:
+        """Without a log only the last line matters."""
+        *lines, self._line = (self._line + data)[-2 * TAIL :].split(b"\n")
+        self._last_line = next((line.strip() for line in reversed(lines) if line.strip()), self._last_line)

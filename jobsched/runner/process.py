@@ -1,0 +1,197 @@
+"""A run as a process of its own: started by `spawnProcess`, watched to its end and beyond, its output read."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import psutil
+from twisted.internet import main
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessTerminated
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .deadline import Deadline
+from .ending import Ending
+from .group import Group, boot_seconds
+from .output import Output
+
+PATIENCE = 1.0  # seconds that what a finished script left behind may go on printing
+LOOK = 0.05  # seconds between looks at a group that is not empty yet
+CHUNK = 64 * 1024
+FULL_PIPE = 1024 * 1024  # bytes that a pipe can hold at most, as Linux comes
+
+
+class OutputPipe(FileDescriptor):
+    """The reading end of the pipe that is a run's stdout and stderr, in the order they were written."""
+
+    def __init__(self, reactor: Any, output: Output, closed: Callable[[], None]) -> None:
+        super().__init__(reactor)
+        self._end, self.writing_end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._end, False)
+        self._output = output
+        self._closed = closed
+
+    def fileno(self) -> int:
+        return self._end
+
+    def begin(self) -> None:
+        """The child has its end; read ours."""
+        os.close(self.writing_end)
+        self.connected = 1
+        self.startReading()
+
+    def discard(self) -> None:
+        """There is no child after all."""
+        os.close(self.writing_end)
+        os.close(self._end)
+
+    def doRead(self) -> Exception | None:
+        try:
+            data = os.read(self._end, CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self._output.write(data)
+        if self._output.full:
+            self.stopReading()
+            self._output.when_room(self._resume)
+        return None
+
+    def finish(self) -> None:
+        """Take what is in the pipe, then close it, whoever still holds the other end."""
+        for _ in range(FULL_PIPE // CHUNK):
+            if self.doRead() is not None:
+                break
+        if self.connected:
+            self.connectionLost(Failure(main.CONNECTION_DONE))
+
+    def connectionLost(self, reason: Failure) -> None:
+        if self.connected:
+            super().connectionLost(reason)
+            os.close(self._end)
+            self._closed()
+
+    def _resume(self) -> None:
+        if self.connected:
+            self.startReading()
+
+
+class ScriptProcess(ProcessProtocol):
+    """One process, its group and its pipe. `ended` fires with its `Ending` when nothing of it is left."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorProcess,
+        clock: IReactorTime,
+        in_thread: Callable[..., Deferred[None]],
+        run_id: str,
+        output: Output,
+        grace: float,
+    ) -> None:
+        self.ended: Deferred[Ending] = Deferred()
+        self.deadline = Deadline(clock, self._send, grace, monotonic)
+        self.pid: int | None = None
+        self.pid_started: float | None = None
+        self._reactor = reactor
+        self._clock = clock
+        self._in_thread = in_thread
+        self._run_id = run_id
+        self._output = output
+        self._pipe = OutputPipe(reactor, output, self._look)
+        self._group: Group | None = None
+        self._status: Ending | None = None
+        self._exited = 0.0
+        self._looking = False
+
+    def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
+        """Start `argv` in a session of its own. Raises OSError when it cannot be started; then nothing is left."""
+        try:
+            self._reactor.spawnProcess(
+                self, argv[0], list(argv), env=dict(env),
+                childFDs={0: stdin, 1: self._pipe.writing_end, 2: self._pipe.writing_end},
+            )  # fmt: skip
+        except BaseException:
+            self._pipe.discard()
+            raise
+        self._pipe.begin()
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.pid = self.transport.pid
+        assert self.pid is not None
+        self.pid_started = boot_seconds(self.pid)
+        self._group = Group(self.pid, self._run_id)
+
+    def processExited(self, reason: Failure) -> None:
+        value = reason.value
+        ended_by = value.signal if isinstance(value, ProcessTerminated) else None
+        code = value.exitCode if isinstance(value, ProcessTerminated) else 0
+        name = signal.Signals(ended_by).name if ended_by else None
+        self._status = Ending(exit_code=None if name else code, signal=name, stopped=self.deadline.stopped)
+        self._exited = monotonic()
+        if self.deadline.stopped is None:
+            self.deadline.disarm()
+        self._clock.callLater(0, self._look)
+
+    def _send(self, number: int) -> None:
+        if self._group is not None:
+            if self._status is None:
+                self._group.send(number)
+            elif number == signal.SIGKILL:
+                self._group.sweep_up()
+
+    def _look(self) -> None:
+        """After the first process has exited: is anything left, and is it time to end that too?"""
+        if self._status is None or self._looking or self.ended.called:
+            return
+        assert self._group is not None
+        empty = self._group.empty()
+        stopped = self.deadline.stopped
+        if empty and not self._pipe.connected and stopped is None:
+            self._finish()
+        elif (empty and stopped is not None) or self._out_of_patience():
+            self._looking = True
+            hunt = self._in_thread(_hunt, self._group, stopped is not None or bool(self._pipe.connected))
+            hunt.addErrback(
+                lambda why: self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
+            )
+            hunt.addCallback(lambda _: self._finish())
+        else:
+            self._clock.callLater(LOOK, self._look)
+
+    def _out_of_patience(self) -> bool:
+        if self.deadline.stopped is not None:
+            return self.deadline.killed
+        return monotonic() - self._exited >= PATIENCE
+
+    def _finish(self) -> None:
+        assert self._status is not None
+        self.deadline.disarm()
+        self._pipe.finish()
+        if not self.ended.called:
+            self.ended.callback(self._status)
+
+
+def _hunt(group: Group, everywhere: bool) -> None:
+    """Kill what is left of a run until nothing is. In a thread: it reads all of /proc and waits for the dead."""
+    group.sweep_up()
+    while everywhere or not group.empty():
+        found = group.survivors()
+        for process in found:
+            process.kill()
+        if not found:
+            return
+        psutil.wait_procs(found, timeout=1)

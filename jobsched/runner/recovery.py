@@ -1,0 +1,65 @@
+"""What a dead predecessor left behind: its processes are ended, its runs become `lost`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+import psutil
+from twisted.logger import Logger
+
+from ..model.run import Run
+from .group import Group
+
+TRIES = 10  # looks for what keeps starting processes, a second each at most
+
+log = Logger()
+
+
+def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
+    """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
+
+    In a thread: it reads all of /proc and waits. A process counts as the run's only if it carries the run's mark,
+    so a stranger with the same pid is safe.
+    """
+    orphans = {run.id: _survivors(run) for run in runs}
+    everyone = [process for found in orphans.values() for process in found]
+    for process in everyone:
+        _signal(process, "terminate")
+    psutil.wait_procs(everyone, timeout=grace)
+    killed: set[str] = set()
+    for run in runs:
+        for _ in range(TRIES):
+            left = _survivors(run)
+            if not left:
+                break
+            killed.add(run.id)
+            for process in left:
+                _signal(process, "kill")
+            psutil.wait_procs(left, timeout=1)
+    return {run_id: _words(found, run_id in killed) for run_id, found in orphans.items()}
+
+
+def lost(run: Run, found: str, now: datetime) -> Run:
+    """The run's outcome."""
+    return attrs.evolve(run, state="lost", reason=f"the daemon that ran it is gone; {found}", ended=now)
+
+
+def _survivors(run: Run) -> list[psutil.Process]:
+    return Group(run.pid or 0, run.id).survivors()
+
+
+def _signal(process: psutil.Process, what: str) -> None:
+    try:
+        getattr(process, what)()
+    except psutil.NoSuchProcess:
+        return
+    except psutil.AccessDenied:
+        log.error("process {pid} of a lost run may not be signalled by this user", pid=process.pid)
+
+
+def _words(found: list[psutil.Process], killed: bool) -> str:
+    if not found:
+        return "its process had ended, how is not known"
+    pids = ", ".join(str(process.pid) for process in found)
+    return f"its processes ({pids}) were still there and were {'killed' if killed else 'ended'}"

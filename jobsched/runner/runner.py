@@ -1,0 +1,274 @@
+"""Executes runs on this node and records what became of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from ..catalog import Catalog, Task
+from ..clock import now
+from ..model.run import Run
+from ..store import runs as run_rows
+from ..store.batch import Batch
+from ..store.store import Store
+from ..task import Info
+from . import launch
+from .deadline import Deadline, Stop
+from .ending import Ending, outcome
+from .output import Output, OutputWriter
+from .process import ScriptProcess
+from .recovery import end_orphans, lost
+from .threads import STOPPED_THREAD, CoroutineCall, PrintCapture, ThreadCall, words
+
+UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
+
+SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
+
+
+class DaemonThread(Thread):
+    """Does not keep the interpreter alive: a task that never returns must not make the daemon immortal."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, daemon=True, **kwargs)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What a run may take: seconds, seconds, runs at once, threads, bytes of output."""
+
+    livetime: float
+    grace: float
+    max_running: int
+    threads: int
+    output: int
+
+
+@attrs.define
+class _Active:
+    """A run that is being executed here."""
+
+    run: Run
+    deadline: Deadline | None = None
+    stop: Stop | None = None
+    ended: Deferred[None] = attrs.field(factory=Deferred)
+
+
+class Runner(Service):
+    """Starts runs, and is the only one that writes their outcomes.
+
+    `catalog` gives the catalog in force; `recorded` is called after outcomes were stored and slots came free.
+    """
+
+    name = "runner"
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        store: Store,
+        catalog: Callable[[], Catalog],
+        output_folder: Path,
+        limits: Limits,
+    ) -> None:
+        self._reactor = reactor
+        self._catalog = catalog
+        self._store = store
+        self._limits = limits
+        self.recorded: Callable[[], None] = lambda: None
+        self._active: dict[str, _Active] = {}
+        self._writer = OutputWriter(reactor, output_folder, limits.output)
+        self._tasks = ThreadPool(0, limits.threads, "task")
+        self._tasks.threadFactory = DaemonThread
+        self._chores = ThreadPool(0, 2, "chore")
+        self._records: Batch[Run] = Batch(reactor, self._record, keep=True)
+        self._prints = PrintCapture()
+
+    @property
+    def slots(self) -> int:
+        """How many more runs may start here."""
+        return max(self._limits.max_running - len(self._active), 0) if self.running else 0
+
+    @property
+    def active(self) -> int:
+        """How many runs are being executed here."""
+        return len(self._active)
+
+    def startService(self) -> None:
+        super().startService()
+        self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._writer.start()
+        self._tasks.start()
+        self._chores.start()
+        self._prints.__enter__()
+
+    def stopService(self) -> Deferred[None]:
+        """Ends every run; fires when none is left and their outcomes are stored."""
+        super().stopService()
+        if self._active:
+            self.log.info("stopping {count} active runs: TERM, then KILL after {grace} s",
+                          count=len(self._active), grace=self._limits.grace)  # fmt: skip
+        endings = [active.ended for active in self._active.values()]
+        for run_id in list(self._active):
+            self.stop(run_id, SHUTDOWN)
+        stopped: Deferred[None] = gatherResults(endings).addCallback(lambda _: self._settled())
+        return stopped.addCallback(lambda _: self._close())
+
+    def _settled(self) -> Deferred[None]:
+        """Bounded: what a store out of reach did not take is found as `lost` at the next start."""
+        settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
+        return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
+
+    async def recover(self, node_id: str) -> None:
+        """Make an end of what earlier daemons on this store left running. Fires when it is all recorded."""
+        left = await self._store.read(run_rows.left_behind, node_id)
+        if left:
+            self.log.warn("{count} runs were left behind by a daemon that is gone", count=len(left))
+            found = await self.in_thread(end_orphans, left, self._limits.grace)
+            for run in left:
+                ended = lost(run, found[run.id], self._now())
+                self.log.warn("run {run} of {job}: lost, {reason}", run=run.id, job=run.job_name, reason=ended.reason)
+                self._records.add(ended)
+            await self._records.settled()
+
+    def start(self, runs: Iterable[Run]) -> None:
+        """Execute runs that the store has recorded as running on this node."""
+        for run in runs:
+            active = self._active[run.id] = _Active(run)
+            done = Deferred.fromCoroutine(self._execute(active))
+            done.addErrback(self._broken, active)
+            done.addCallback(self._gone, active)
+
+    def stop(self, run_id: str, why: Stop) -> bool:
+        """End a run; false if it is not active here. Its outcome is recorded when it is dead."""
+        active = self._active.get(run_id)
+        if active is None:
+            return False
+        active.stop = active.stop or why
+        if active.deadline is not None:
+            active.deadline.stop(why)
+        return True
+
+    def replace(self, runs: Iterable[Run]) -> None:
+        """End runs of which a newer due of their job takes the place."""
+        for run in runs:
+            self.stop(run.id, Stop("cancelled", "replaced by a later due of its job"))
+
+    def clock_stepped(self) -> None:
+        """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""
+        for active in self._active.values():
+            if active.deadline is not None:
+                active.deadline.look_again()
+
+    def in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Do a short chore off the reactor."""
+        return deferToThreadPool(self._reactor, self._chores, function, *args)
+
+    async def _execute(self, active: _Active) -> None:
+        run = active.run
+        output = Output(self._writer, run.id, run.job_name)
+        ending = await self._call(active, output)
+        printed = await output.close()
+        self._note(active, outcome(active.run, ending, printed, self._now()))
+
+    async def _call(self, active: _Active, output: Output) -> Ending:
+        """Start the task in its own way and wait for its end."""
+        if active.stop is not None:
+            return Ending(stopped=active.stop)
+        task = self._catalog().get(active.run.task)
+        if task is None:
+            return Ending(error=f"could not start: task {active.run.task} is not in the catalog")
+        timeout = next(t for t in (active.run.timeout, task.timeout, self._limits.livetime) if t is not None)
+        info = launch.information(active.run, timeout)
+        try:
+            call = self._begin(task, info, output)
+        except OSError as why:
+            return Ending(error=f"could not start: {why}")
+        except Exception as why:
+            output.write(Failure().getTraceback().encode("utf-8", "backslashreplace"))
+            return Ending(error=f"could not start: {words(why)}")
+        self._watch(active, call, task, timeout)
+        return await call.ended
+
+    def _begin(self, task: Task, info: Info, output: Output) -> ScriptProcess | ThreadCall | CoroutineCall:
+        if task.kind == "thread":
+            thread = ThreadCall(self._reactor, output, self._limits.grace)
+            thread.start(lambda *call: deferToThreadPool(self._reactor, self._tasks, *call), task.call, info)
+            return thread
+        if task.kind == "async":
+            coroutine = CoroutineCall(self._reactor, output, self._limits.grace)
+            coroutine.start(task.call, info)
+            return coroutine
+        command = launch.command_of(task, info)
+        env = launch.environment(info, command, os.environ)
+        argv = launch.command_line(command, env)
+        process = ScriptProcess(self._reactor, self._reactor, self.in_thread, info.run_id, output, self._limits.grace)
+        process.spawn(argv, env, self._stdin)
+        return process
+
+    def _watch(
+        self, active: _Active, call: ScriptProcess | ThreadCall | CoroutineCall, task: Task, timeout: float
+    ) -> None:
+        if call.ended.called:
+            return
+        active.deadline = call.deadline
+        active.deadline.on_stop = lambda stop: self._stopping(active, stop, task)
+        in_thread = task.kind == "thread"
+        if not in_thread or active.run.timeout is not None:
+            call.deadline.arm(timeout)
+        if call.pid is not None:
+            self._note(active, attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started))
+        self.log.debug("run {run} of {job} started, pid {pid}",
+                       run=active.run.id, job=active.run.job_name, pid=call.pid)  # fmt: skip
+
+    def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
+        reason = f"{stop.reason}; {STOPPED_THREAD}" if task.kind == "thread" else stop.reason
+        self.log.warn("run {run} of {job}: {reason}", run=active.run.id, job=active.run.job_name, reason=reason)
+        self._note(active, attrs.evolve(active.run, state="stopping", reason=reason))
+
+    def _note(self, active: _Active, run: Run) -> None:
+        """Record a change; a later one of the same run replaces it if it was not stored yet."""
+        active.run = run
+        self._records.add(run)
+
+    def _record(self, runs: list[Run]) -> Deferred[None]:
+        latest = {run.id: run for run in runs}
+        stored = self._store.write(run_rows.record, list(latest.values()))
+        if any(not run.active for run in latest.values()):
+            stored.addCallback(lambda _: self.recorded())
+        return stored
+
+    def _broken(self, why: Failure, active: _Active) -> None:
+        """A fault of ours must not leave a run without an outcome."""
+        self.log.failure("run {run} of {job} could not be executed", why, run=active.run.id, job=active.run.job_name)
+        reason = f"Jobsched failed: {why.getErrorMessage()}"
+        self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
+
+    def _gone(self, _: None, active: _Active) -> None:
+        run = active.run
+        del self._active[run.id]
+        say = self.log.info if run.state == "succeeded" else self.log.warn
+        say("run {run} of {job}: {state}, {reason}", run=run.id, job=run.job_name, state=run.state, reason=run.reason)
+        active.ended.callback(None)
+
+    def _close(self) -> None:
+        self._prints.__exit__(None, None, None)
+        self._writer.stop()
+        self._chores.stop()
+        if not self._tasks.working:
+            self._tasks.stop()
+        os.close(self._stdin)
+
+    def _now(self) -> datetime:
+        return now(self._reactor)

@@ -1,0 +1,54 @@
+"""The in-memory timer that wakes the scheduler for one job. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+
+from ..model.ids import EPOCH
+
+AFTER = 0.001  # seconds: a timer must not fire the moment before its due
+DRIFT = 0.005  # seconds off the job's grid that a loop may be
+
+
+class Ticker:
+    """Calls `fire` at each due it was aimed at; for an interval job a `LoopingCall` goes on by itself."""
+
+    def __init__(self, clock: IReactorTime, fire: Callable[[], None]) -> None:
+        self._clock = clock
+        self._fire = fire
+        self._call: IDelayedCall | None = None
+        self._loop: LoopingCall | None = None
+
+    def aim(self, due: datetime, every: timedelta | None) -> None:
+        """Fire at `due`, and then each `every`, if given. Aiming again at what it does already changes nothing."""
+        at = (due - EPOCH).total_seconds() + AFTER
+        pending = self._pending()
+        if pending is not None and pending.active() and abs(pending.getTime() - at) <= DRIFT:
+            return
+        self.stop()
+        delay = max(at - self._clock.seconds(), 0)
+        if every is None:
+            self._call = self._clock.callLater(delay, self._fire)
+        else:
+            self._call = self._clock.callLater(delay, self._begin, every)
+
+    def stop(self) -> None:
+        """Fire no more."""
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        self._loop = None
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def _begin(self, every: timedelta) -> None:
+        self._loop = LoopingCall(self._fire)
+        self._loop.clock = self._clock
+        self._loop.start(every.total_seconds())
+
+    def _pending(self) -> IDelayedCall | None:
+        """The timer that is running now: the loop's, once it goes."""
+        return self._call if self._loop is None else self._loop.call

@@ -1,0 +1,154 @@
+"""Composition: builds every part, gives each what it needs of the others, orders their start and their end."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from . import __version__, logs
+from .catalog import Catalog
+from .clock import ClockWatch
+from .config import Config
+from .model.ids import Ids
+from .model.policy import Policy
+from .registry import Registry
+from .rest.catalog import Catalog as CatalogCalls
+from .rest.jobs import Jobs
+from .rest.runs import Runs
+from .rest.site import JobschedSite, site
+from .runner.output import output_path
+from .runner.runner import Limits, Runner
+from .scheduler.scheduler import Hands, Scheduler
+from .store.lock import FolderLock
+from .store.store import Store
+
+
+@attrs.define
+class Shelf:
+    """Holds the catalog in force."""
+
+    catalog: Catalog
+
+
+class House(MultiService):
+    """Each part stops before what it stands on, and is waited for; one that fails does not keep the others up."""
+
+    log = Logger()
+
+    def stopService(self) -> Deferred[None]:
+        self.running = 0
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for service in reversed(list(self.services)):
+            with self.log.failuresHandled("stopping {name}", name=service.name):
+                await maybeDeferred(service.stopService)
+
+
+class Opening(Service):
+    """Says who is here, then starts the scheduler once what an earlier daemon left behind is dealt with."""
+
+    name = "opening"
+    log = Logger()
+
+    def __init__(self, config: Config, runner: Runner, scheduler: Scheduler, node_id: str, lock: FolderLock) -> None:
+        self._config = config
+        self._runner = runner
+        self._scheduler = scheduler
+        self._node_id = node_id
+        self._lock = lock
+        self._recovery: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        os.umask(self._config.umask)
+        self._lock.sign()
+        for warning in self._config.warnings:
+            self.log.warn("jobsched.cfg: {warning}", warning=warning)
+        self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
+                      node=self._config.node_name, store=self._config.store.rpartition("@")[2])  # fmt: skip
+        self._recovery = Deferred.fromCoroutine(self._recover())
+
+    async def _recover(self) -> None:
+        try:
+            await self._runner.recover(self._node_id)
+        except Exception:
+            self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
+        if self.running:
+            self._scheduler.startService()
+
+    async def _wait(self) -> None:
+        if self._recovery is not None:
+            await self._recovery
+        await self._scheduler.stopService()
+
+    def stopService(self) -> Deferred[None]:
+        """The scheduler ends here too: it is started by hand, not with the rest."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._wait())
+
+
+def build(
+    reactor: Any, config: Config, catalog: Catalog, state_dir: Path, lock: FolderLock
+) -> tuple[House, JobschedSite]:
+    """The whole daemon but for its listening ports, and the site that those are to serve."""
+    shelf = Shelf(catalog)
+    ids = Ids()
+    node_id = str(uuid.uuid4())
+    store = Store(reactor, config.store)
+    output = state_dir / "output"
+    runner = Runner(reactor, store, lambda: shelf.catalog, output, _limits(config))
+    hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace)
+    scheduler = Scheduler(reactor, store, hands, ids, config.node_name, node_id)
+    runner.recorded = scheduler.slots_free
+    registry = Registry(
+        reactor, store, lambda: shelf.catalog, ids, scheduler.poke, lambda run_id: output_path(output, run_id)
+    )
+    watch = ClockWatch(reactor, _both(runner.clock_stepped, scheduler.clock_stepped))
+    opening = Opening(config, runner, scheduler, node_id, lock)
+    house = House()
+    for part in (logs.Behind(), store, runner, opening, watch):
+        IService(part).setServiceParent(house)
+    routes = [
+        *CatalogCalls(registry).routes(),
+        *Jobs(registry, _policy(config), config.timezone).routes(),
+        *Runs(registry).routes(),
+    ]
+    return house, site(routes, reactor)
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        livetime=config.livetime,
+        grace=config.kill_grace,
+        max_running=config.max_running,
+        threads=config.threads,
+        output=config.output_limit,
+    )
+
+
+def _policy(config: Config) -> Policy:
+    grace = config.misfire_grace
+    return Policy(
+        overlap=config.overlap,  # type: ignore[arg-type]  # checked by config
+        misfire_grace=None if grace is None else timedelta(seconds=grace),
+        catch_up=config.catch_up,  # type: ignore[arg-type]
+    )
+
+
+def _both(*hearers: Callable[[], None]) -> Callable[[float], None]:
+    def tell(_seconds: float) -> None:
+        for hear in hearers:
+            hear()
+
+    return tell

@@ -1,0 +1,94 @@
+"""Gathering what happens close together, so that it shares one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..model.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class Batch(Generic[T]):
+    """Hands all items of one reactor turn, and all that come while a hand-over is under way, to `give` together.
+
+    There is never more than one hand-over at a time: under load batches grow by themselves. When `give` fails
+    and `keep` is set, its items go in again, with what came since, after a pause; else they are dropped.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        give: Callable[[list[T]], Deferred[None]],
+        *,
+        keep: bool,
+        most: int = 500,
+        pause: float = 1.0,
+    ) -> None:
+        self._clock = clock
+        self._give = give
+        self._keep = keep
+        self._most = most
+        self._pause = pause
+        self._items: list[T] = []
+        self._scheduled = False
+        self._busy = False
+        self._idle: list[Deferred[None]] = []
+
+    def add(self, item: T) -> None:
+        """Hand `item` over soon."""
+        self._items.append(item)
+        self._soon(0)
+
+    def settled(self) -> Deferred[None]:
+        """Fires when nothing is gathered and nothing is under way."""
+        waiter: Deferred[None] = Deferred()
+        self._idle.append(waiter)
+        self._tell_idle()
+        return waiter
+
+    def _soon(self, delay: float) -> None:
+        if self._items and not self._scheduled and not self._busy:
+            self._scheduled = True
+            self._clock.callLater(delay, self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        self._busy = True
+        items, self._items = self._items[: self._most], self._items[self._most :]
+        given = self._give(items)
+        given.addCallbacks(lambda _: self._done(0), lambda why: self._done(self._failed(why, items)))
+
+    def _failed(self, why: Failure, items: list[T]) -> float:
+        """How long to wait before the next try, in seconds."""
+        if not self._keep:
+            self._say("{count} changes were not stored; the sweep will find them again", why, len(items))
+            return 0.0
+        self._say("{count} changes were not stored; trying again", why, len(items))
+        self._items = items + self._items
+        return self._pause
+
+    def _say(self, text: str, why: Failure, count: int) -> None:
+        if why.check(Unavailable):
+            self.log.error(text + ": {why}", count=count, why=why.getErrorMessage())
+        else:
+            self.log.failure(text, why, count=count)
+
+    def _done(self, delay: float) -> None:
+        self._busy = False
+        self._soon(delay)
+        self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        if not self._items and not self._busy:
+            idle, self._idle = self._idle, []
+            for waiter in idle:
+                waiter.callback(None)

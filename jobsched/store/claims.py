@@ -1,0 +1,165 @@
+"""Claiming: the one transaction in which dues become runs. Its row locks are all the coordination there is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import attrs
+from sqlalchemy import Connection, and_, exists, or_, select, update
+
+from ..model.ids import Ids
+from ..model.job import Job
+from ..model.owed import Situation, Stretch, owed
+from ..model.run import STARTED, Run
+from . import jobs as job_rows
+from . import runs as run_rows
+from .tables import runs
+
+NO_SLOT = "no free slot: max_running runs are active"
+
+
+@attrs.frozen(kw_only=True)
+class Claimant:
+    """Who claims, when, and how much it can take."""
+
+    node: str
+    node_id: str
+    now: datetime
+    able_since: datetime
+    slots: int  # runs it can start at once
+    ids: Ids
+
+
+@attrs.frozen(kw_only=True)
+class Claimed:
+    """What a claim came to."""
+
+    started: tuple[Run, ...] = ()  # recorded as running here; their processes are to be started now
+    replaced: tuple[Run, ...] = ()  # active runs that a newer one shall replace
+    dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided
+    waiting: bool = False  # some run waits, for a slot or for another
+
+
+def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
+    """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
+    due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
+    decided = _decide(connection, who, due_jobs)
+    if _startable(connection, who.now, 1):  # those that wait go first
+        run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
+        started = _start(connection, who, _startable(connection, who.now, who.slots))
+    else:
+        run_rows.insert_all(connection, decided.runs)
+        started = [run for run in decided.runs if run.state == "running"]
+    job_rows.move_on(connection, decided.moved)
+    return Claimed(
+        started=tuple(started),
+        replaced=tuple(decided.replaced),
+        dues=tuple((job.id, next_due) for job, next_due, _ in decided.moved),
+        waiting=run_rows.waiting(connection, who.now)[0],
+    )
+
+
+@attrs.define
+class _Decided:
+    runs: list[Run] = attrs.field(factory=list)
+    replaced: list[Run] = attrs.field(factory=list)
+    moved: list[tuple[Job, datetime | None, int]] = attrs.field(factory=list)
+
+
+def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Decided:
+    decided = _Decided()
+    if not due_jobs:
+        return decided
+    active: dict[str, list[Run]] = defaultdict(list)
+    for run in run_rows.active_of(connection, [job.id for job in due_jobs]):
+        if run.state != "waiting" or run.not_before is None or run.not_before <= who.now:
+            active[run.job_id].append(run)
+    slots = who.slots
+    for job in due_jobs:
+        answer = owed(job.schedule, job.policy, _situation(job, who, active[job.id]))
+        for stretch in answer.stretches:
+            run = _run(job, stretch, who, slots > 0)
+            slots -= run.state == "running"
+            decided.runs.append(run)
+            if stretch.fate == "replace":
+                decided.replaced += active[job.id]
+        decided.moved.append((job, answer.next_due, answer.starts))
+    return decided
+
+
+def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
+    return Situation(
+        next_due=job.next_due,
+        now=who.now,
+        able_since=who.able_since,
+        active=bool(active),
+        queued=len(active) > 1 and any(run.state == "waiting" for run in active),
+        paused=job.paused,
+        starts_left=None if job.max_runs is None else job.max_runs - job.starts,
+    )
+
+
+def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool) -> Run:
+    run = Run(
+        id=who.ids.make(who.now),
+        job_id=job.id,
+        job_name=job.name,
+        task=job.task,
+        due=stretch.due,
+        until=stretch.until if stretch.count > 1 else None,
+        count=stretch.count,
+        created=who.now,
+        reason=stretch.reason,
+        overlaps=job.policy.overlap == "allow",
+        parameters=job.parameters,
+        timeout=job.timeout,
+    )
+    if stretch.fate in ("skipped", "missed"):
+        return attrs.evolve(run, state=stretch.fate, ended=who.now)
+    if stretch.fate != "run":
+        return run
+    return _running(run, who) if slot else attrs.evolve(run, reason=NO_SLOT)
+
+
+def _running(run: Run, who: Claimant) -> Run:
+    return attrs.evolve(run, state="running", reason="", node=who.node, node_id=who.node_id, started=who.now)
+
+
+def _waits(run: Run) -> Run:
+    return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
+
+
+def _startable(connection: Connection, now: datetime, most: int) -> list[Run]:
+    """Waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue alone."""
+    other = runs.alias("other")
+    ripe = or_(other.c.not_before.is_(None), other.c.not_before <= now)
+    ahead = or_(other.c.due < runs.c.due, and_(other.c.due == runs.c.due, other.c.id < runs.c.id))
+    in_the_way = exists().where(
+        other.c.job_id == runs.c.job_id,
+        or_(other.c.state.in_(STARTED), and_(other.c.state == "waiting", ripe, ahead)),
+    )
+    query = (
+        select(runs)
+        .where(
+            runs.c.state == "waiting",
+            or_(runs.c.not_before.is_(None), runs.c.not_before <= now),
+            or_(runs.c.overlaps, ~in_the_way),
+        )
+        .order_by(runs.c.id)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=runs)
+    )
+    return [run_rows.from_row(row) for row in connection.execute(query)] if most > 0 else []
+
+
+def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:
+    started = [_running(run, who) for run in waiting]
+    if started:
+        connection.execute(
+            update(runs)
+            .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
+            .values(state="running", reason="", node=who.node, node_id=who.node_id, started=who.now)
+        )
+    return started

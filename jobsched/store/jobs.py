@@ -1,0 +1,144 @@
+"""Jobs in the store. Every function runs inside the transaction of its `connection`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+
+from ..model.cron import Cron
+from ..model.job import Job
+from ..model.policy import Policy
+from ..model.trigger import At, Interval, Schedule, Trigger
+from .tables import jobs
+
+_MOVE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("key"))
+    .values(next_due=bindparam("new_due", type_=jobs.c.next_due.type), starts=bindparam("new_starts"))
+)
+
+
+@attrs.frozen(kw_only=True)
+class Due:
+    """A job that is due soon: what a ticker must know."""
+
+    id: str
+    next_due: datetime
+    every: timedelta | None
+
+
+def add(connection: Connection, new: Iterable[Job]) -> None:
+    """Store new jobs."""
+    connection.execute(insert(jobs), [_columns(job) for job in new])
+
+
+def get(connection: Connection, job_id: str) -> Job | None:
+    """The job of that id."""
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+def page(connection: Connection, limit: int, after: str = "") -> list[Job]:
+    """Up to `limit` jobs made after the job `after`, oldest first."""
+    query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
+    return [from_row(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection) -> int:
+    """How many jobs there are."""
+    return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
+
+
+def remove(connection: Connection, job_id: str) -> bool:
+    """Unschedule a job; false if there was none."""
+    return connection.execute(delete(jobs).where(jobs.c.id == job_id)).rowcount == 1
+
+
+def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
+    """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
+    query = (
+        select(jobs.c.id, jobs.c.next_due, jobs.c.every)
+        .where(jobs.c.next_due < instant, jobs.c.paused.is_(False))
+        .order_by(jobs.c.next_due, jobs.c.id)
+        .limit(most)
+    )
+    if after is not None:
+        same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
+        query = query.where(or_(jobs.c.next_due > after.next_due, same))
+    return [Due(id=row.id, next_due=row.next_due, every=row.every) for row in connection.execute(query)]
+
+
+def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[Job]:
+    """Those of `ids` that are due at `now`, soonest first, held until the transaction ends.
+
+    A job that another node holds is left out: that node is deciding it.
+    """
+    query = (
+        select(jobs)
+        .where(jobs.c.id.in_(ids), jobs.c.next_due <= now, jobs.c.paused.is_(False))
+        .order_by(jobs.c.next_due, jobs.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    return [from_row(row) for row in connection.execute(query)]
+
+
+def move_on(connection: Connection, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
+    """For each (job, next_due, starts): a due that was decided never comes back."""
+    rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
+    if rows:
+        connection.execute(_MOVE, rows)
+
+
+def _columns(job: Job) -> dict[str, Any]:
+    trigger = job.schedule.trigger
+    interval = trigger if isinstance(trigger, Interval) else None
+    columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=attrs.filters.exclude("schedule", "policy"))
+    columns.update(attrs.asdict(job.policy))
+    return columns | {
+        "every": interval and interval.every,
+        "anchor": interval and interval.start,
+        "cron": trigger.expression if isinstance(trigger, Cron) else None,
+        "at": trigger.instant if isinstance(trigger, At) else None,
+        "start": job.schedule.start,
+        "end": job.schedule.end,
+        "jitter": job.schedule.jitter,
+    }
+
+
+def from_row(row: Row[Any]) -> Job:
+    """The record of a row that holds every column of `jobs`."""
+    return Job(
+        id=row.id,
+        name=row.name,
+        task=row.task,
+        schedule=Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id),
+        timezone=row.timezone,
+        policy=Policy(
+            overlap=row.overlap,
+            misfire_grace=row.misfire_grace,
+            catch_up=row.catch_up,
+            retries=row.retries,
+            retry_delay=row.retry_delay,
+        ),
+        timeout=row.timeout,
+        parameters=row.parameters,
+        max_runs=row.max_runs,
+        paused=row.paused,
+        next_due=row.next_due,
+        starts=row.starts,
+        version=row.version,
+        created=row.created,
+        updated=row.updated,
+    )
+
+
+def _trigger(row: Row[Any]) -> Trigger:
+    if row.every is not None:
+        return Interval(start=row.anchor, every=row.every)
+    if row.cron is not None:
+        return Cron(expression=row.cron, timezone=row.timezone)
+    return At(instant=row.at)

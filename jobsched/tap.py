@@ -1,0 +1,116 @@
+"""`twistd jobsched`: the options, and the service made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.application.strports import service as listening
+from twisted.internet.endpoints import serverFromString
+from twisted.python import usage
+
+from . import catalog, config, logs
+from .model.errors import BadConfig, JobschedError
+from .service import House, build
+from .store.lock import FolderLock
+from .store.schema import migrate
+
+LOOPBACK = ("127.", "::1", r"\:\:1", "localhost")
+
+
+class Options(usage.Options):
+    """The command line of `twistd jobsched`."""
+
+    synopsis = "[options]"
+    longdesc = "A job scheduler driven by curl. It listens on 127.0.0.1 unless told otherwise."
+    optParameters = [  # noqa: RUF012  # read by usage.Options from the class
+        ["conf-dir", None, "conf", "Folder with jobsched.cfg, catalog.cfg and logging.cfg."],
+        ["tasks-dir", None, "tasks", "Folder with the Python files and scripts of tasks."],
+        ["state-dir", None, "var", "Folder for the database and for what runs print; made if missing."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """An endpoint to serve HTTP on, such as tcp:8080:interface=127.0.0.1 or unix:/run/jobsched.sock.
+        May be given more than once. Default: JOBSCHED_PORT on 127.0.0.1."""
+        self["listen"].append(endpoint)
+
+    def parseArgs(self, *extra: str) -> None:
+        if extra:
+            raise usage.UsageError(f"unexpected argument: {extra[0]}")
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """A mistake is one line and exit 1, not a page of help and exit 0 as twistd would have it."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as why:
+            raise SystemExit(f"jobsched: {why}; see --help") from None
+
+    def postOptions(self) -> None:
+        parent = getattr(self, "parent", None)
+        if parent is not None and "logger" in parent and not parent["logger"]:
+            parent["logger"] = "jobsched.logs.ToLogging"  # twistd's own log goes where logging.cfg says
+
+
+def makeService(options: Options) -> House:
+    """Check all that must be true before anything is served, then build. Exits with one line if it is not."""
+    from twisted.internet import reactor
+
+    try:
+        return make(reactor, options)
+    except JobschedError as why:
+        raise SystemExit(f"jobsched: {why}") from None
+
+
+def make(reactor: Any, options: Options) -> House:
+    """The service that `options` ask for. Raises BadConfig, BadCatalog or BadStore."""
+    conf_dir, tasks_dir, state_dir = (Path(options[name]).absolute() for name in ("conf-dir", "tasks-dir", "state-dir"))
+    for folder, option in ((conf_dir, "--conf-dir"), (tasks_dir, "--tasks-dir")):
+        if not folder.is_dir():
+            raise BadConfig(f"{option}: {folder}: no such folder")
+    configuration = config.load(conf_dir, state_dir)
+    endpoints = options["listen"] or [f"tcp:{configuration.port}:interface=127.0.0.1"]
+    for endpoint in endpoints:
+        check_endpoint(reactor, endpoint)
+    tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir)
+    logs.load(conf_dir / "logging.cfg")
+    lock = _own(state_dir)
+    migrate(configuration.store)
+    house, site = build(reactor, configuration, tasks, state_dir, lock)
+    for endpoint in endpoints:
+        IService(listening(endpoint, site, reactor=reactor)).setServiceParent(house)
+    return house
+
+
+def _own(state_dir: Path) -> FolderLock:
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return FolderLock(state_dir)
+    except OSError as why:
+        raise BadConfig(f"--state-dir: {state_dir}: {why.strerror}") from why
+
+
+def check_endpoint(reactor: Any, endpoint: str) -> None:
+    """Refuse what cannot be listened on, and what others could reach while nobody has to say who they are."""
+    try:
+        serverFromString(reactor, endpoint)
+    except (ValueError, TypeError, KeyError, IndexError) as why:
+        raise BadConfig(f"--listen: {endpoint}: not an endpoint: {why}") from why
+    kind, *arguments = endpoint.split(":")
+    if kind == "unix" or (kind == "tcp" and _is_loopback(arguments)):
+        return
+    raise BadConfig(
+        f"--listen: {endpoint}: anybody who reaches it could run every task of the catalog; "
+        "without tokens only 127.0.0.1, ::1 and unix sockets are served"
+    )
+
+
+def _is_loopback(arguments: Iterable[str]) -> bool:
+    text = ":".join(arguments)
+    interface = text.partition("interface=")[2]
+    return interface.startswith(LOOPBACK)

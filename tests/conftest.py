@@ -1,0 +1,36 @@
+"""What every pytest test gets. Imports no Klein: it would install a reactor before pytest-twisted chose one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+HERE = Path(__file__).parent
+KINDS = ("unit", "store", "process", "system")
+
+# A shared machine may stall for any time: an example that is slow is no failure.
+settings.register_profile("jobsched", deadline=None, print_blob=True)
+settings.load_profile("jobsched")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder is the kind: `-m unit` selects tests/unit."""
+    for item in items:
+        kind = item.path.relative_to(HERE).parts[0]
+        if kind in KINDS:
+            item.add_marker(kind)
+
+
+@pytest.fixture(autouse=True)
+def no_timer_left() -> Iterator[None]:
+    """Fail a test that leaves a timer in the real reactor, where it would fire into another test."""
+    from twisted.internet import reactor
+
+    before = set(reactor.getDelayedCalls())
+    yield
+    left = [call for call in reactor.getDelayedCalls() if call not in before]
+    described = "\n".join(map(str, left))
+    for call in left:
+        call.cancel()
+    assert not left, f"timers left behind:\n{described}"

@@ -1,0 +1,1 @@
+"""Real children, threads and sockets: TestCases run by trial, not by pytest."""

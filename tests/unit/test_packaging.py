@@ -1,0 +1,112 @@
+"""The package as a stranger gets it: the plugin is found, the files come along, every version is pinned."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jobsched
+
+ROOT = Path(__file__).parents[2]
+PINNED = re.compile(r"([\w.-]+)(\[\w+\])?==[\w.]+")
+
+
+def python(code: str) -> object:
+    """What `code`, run by a fresh Python in the checkout, prints as JSON."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def distribution() -> dict[str, object]:
+    """What setup.py tells setuptools."""
+    return python(
+        "import json, setuptools\n"
+        "from distutils.core import run_setup\n"
+        "found = run_setup('setup.py', stop_after='init')\n"
+        "print(json.dumps({'version': found.metadata.version, 'packages': found.packages,\n"
+        "    'package_data': found.package_data, 'data_files': found.data_files,\n"
+        "    'requires': found.install_requires, 'extras': found.extras_require}))"
+    )
+
+
+def pins(name: str) -> dict[str, str]:
+    """Canonical name -> line of a requirements file; comments and `-r` left out."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r "))]
+    found = {line: PINNED.fullmatch(line) for line in lines}
+    assert [line for line, match in found.items() if match is None] == []
+    return {canonical(match[1]): line for line, match in found.items() if match}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
+
+
+def test_nothing_of_ours_hides_twisted() -> None:
+    assert list((ROOT / "twisted").rglob("__init__.py")) == []
+
+
+def test_plugin_is_found_without_importing_what_it_stands_for() -> None:
+    names, loaded = python(
+        "import json, sys\n"
+        "from twisted.application.service import IServiceMaker\n"
+        "from twisted.plugin import getPlugins\n"
+        "makers = {maker.tapname: maker.module for maker in getPlugins(IServiceMaker)}\n"
+        "print(json.dumps([makers, [name for name in ('klein', 'sqlalchemy', 'jobsched.tap') if name in sys.modules]]))"
+    )
+    assert names["jobsched"] == "jobsched.tap"
+    assert loaded == []
+
+
+def test_conf_and_tasks_come_along(distribution: dict[str, object]) -> None:
+    there = {folder: {Path(file).name for file in files} for folder, files in distribution["data_files"]}
+    assert {"catalog.cfg", "jobsched.cfg", "logging.cfg"} <= there["share/jobsched/conf"]
+    assert {"runscript.py", "example.py", "timeout.py", "foo.bash"} <= there["share/jobsched/tasks"]
+
+
+def test_every_module_and_migration_is_packaged(distribution: dict[str, object]) -> None:
+    packaged = set()
+    for package in distribution["packages"]:
+        folder = ROOT / package.replace(".", "/")
+        for pattern in ("*.py", *distribution["package_data"].get(package, [])):
+            packaged |= set(folder.glob(pattern))
+    there = {file for file in (ROOT / "jobsched").rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    assert there - packaged == set()
+    assert "twisted.plugins" in distribution["packages"]
+
+
+def test_version_has_one_source(distribution: dict[str, object]) -> None:
+    assert distribution["version"] == jobsched.__version__
+    for name in ("setup.py", "pyproject.toml"):
+        assert f'"{jobsched.__version__}"' not in (ROOT / name).read_text()
+    assert f"\n{jobsched.__version__}\n---" in (ROOT / "CHANGELOG.rst").read_text()
+
+
+def test_everything_required_is_pinned(distribution: dict[str, object]) -> None:
+    runtime, tests = pins("requirements.txt"), pins("requirements-test.txt")
+    assert {canonical(name) for name in distribution["requires"]} - set(runtime) == set()
+    extras = {canonical(name) for names in distribution["extras"].values() for name in names}
+    assert extras - set(tests) == set()
+    assert set(runtime) & set(tests) == set()
+
+
+def test_start_without_python_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    for name in ("debug.sh", ".ci/venv.sh", "requirements.txt", "setup.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("dirname", "cat", "cksum", "rm"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    done = subprocess.run(
+        ["/bin/sh", tmp_path / "debug.sh"], env={"PATH": str(programs)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "debug.sh: Python 3.11 or newer is needed, as python3.11 or python3 on the PATH\n"
