@@ -62,6 +62,7 @@ def _is_url(value: object) -> bool:
 
 
 SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number(value) and 0 < value <= 36_525)
 SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
 SECONDS_OR_NONE = _rule(
     "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
@@ -82,6 +83,8 @@ class Config:
     livetime: float = _option("JOB_LIVETIME", SECONDS, 60)
     kill_grace: float = _option("KILL_GRACE", SECONDS_OR_0, 5)
     output_limit: int = _option("OUTPUT_LIMIT", _whole(0), 64 * MIB)  # bytes of one run
+    keep_runs: int = _option("KEEP_RUNS", _whole(1), 1000)  # of each job
+    keep_days: float = _option("KEEP_DAYS", DAYS, 30)
     port: int = _option("JOBSCHED_PORT", _whole(0, 65535), 58631)  # 0: any free one
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from .catalog import Catalog, Task
 from .clock import now
-from .model.draft import Draft
+from .model.draft import Draft, never
 from .model.errors import Invalid, NotFound
 from .model.ids import Ids
 from .model.job import Job
 from .model.run import Run
 from .store import jobs as job_rows
+from .store import orders, questions
 from .store import runs as run_rows
+from .store.orders import Key
+from .store.questions import JobNews
 from .store.store import Store
 
-PokeScheduler = Callable[[datetime | None], None]
+LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
 
 @attrs.frozen(kw_only=True)
-class JobNews:
-    """A job with the newest run it has."""
+class Parts:
+    """What the registry needs of the others, as callables."""
 
-    job: Job
-    last_run: Run | None
-    task_known: bool
+    catalog: Callable[[], Catalog]
+    reload: Callable[[], Awaitable[Catalog]]  # raises BadCatalog and leaves the old one in force
+    poke: Callable[[datetime | None], None]  # a job was made or changed
+    start_waiting: Callable[[], None]  # a run was added
+    stop: Callable[[str, str], object]  # end a run, for a reason
+    replace: Callable[[tuple[Run, ...]], None]
+    bell: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
+    output_path: Callable[[str], Path]
 
 
 class Registry:
@@ -38,67 +48,138 @@ class Registry:
     Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached.
     """
 
-    def __init__(
-        self,
-        clock: Any,
-        store: Store,
-        catalog: Callable[[], Catalog],
-        ids: Ids,
-        poke: PokeScheduler,
-        output_path: Callable[[str], Path],
-    ) -> None:
+    def __init__(self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts) -> None:
         self._clock = clock
         self._store = store
-        self._catalog = catalog
         self._ids = ids
-        self._poke = poke
-        self._output_path = output_path
+        self._parts = parts
+
+    # tasks
 
     def task_names(self) -> list[str]:
         """The tasks that may be scheduled, in the catalog's order."""
-        return self._catalog().names()
+        return self._parts.catalog().names()
 
     def task(self, name: str) -> Task:
         """One task of the catalog."""
-        task = self._catalog().get(name)
+        task = self._parts.catalog().get(name)
         if task is None:
             raise NotFound(f"there is no task {name!r} in the catalog")
         return task
 
-    async def schedule(self, draft: Draft) -> Job:
-        """Make a job; when this returns it is on disk and will be run."""
+    async def reload(self) -> list[str]:
+        """Read the catalog again; its tasks. Raises BadCatalog, and then the old one stays in force."""
+        return (await self._parts.reload()).names()
+
+    # jobs
+
+    async def schedule(self, draft: Draft, key: Key | None = None) -> str:
+        """Make a job; when this returns its id, it is on disk and will be run."""
         self._check(draft)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
-        await self._store.write(job_rows.add, [job])
-        self._poke(job.next_due)
-        return job
+        job_id = await self._store.write(orders.add, job, key)
+        self._parts.poke(job.next_due)
+        return job_id
 
-    async def jobs(self, limit: int, after: str = "") -> list[JobNews]:
+    async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first."""
-        return await self._store.read(_job_page, limit, after, self._knows)
+        return await self._store.read(questions.jobs, limit, after, only)
 
     async def job(self, job_id: str) -> JobNews:
         """One job."""
-        return await self._store.read(_job, job_id, self._knows)
+        return await self._store.read(questions.job, job_id)
 
-    async def unschedule(self, job_id: str) -> None:
-        """Forget a job; the record of its runs stays."""
-        if not await self._store.write(job_rows.remove, job_id):
-            raise _no_job(job_id)
-        self._poke(None)
+    async def change(self, job_id: str, versions: frozenset[int] | None, redraft: Callable[[Job], Draft]) -> JobNews:
+        """Make a job what `redraft` says of it. Raises Stale when it is at none of `versions`.
 
-    async def runs_of(self, job_id: str, limit: int, before: str | None = None) -> list[Run]:
-        """The runs of a job, newest first; also of one that is no longer scheduled."""
-        return await self._store.read(_runs_of, job_id, limit, before)
+        The grid of an interval stays as long as `every` and `start` do; otherwise it counts from now.
+        """
+
+        def make(job: Job, instant: datetime) -> Job:
+            draft = redraft(job)
+            self._check(draft)
+            return remade(job, draft, instant)
+
+        job = await self._store.write(orders.change, job_id, versions, self._ids, now(self._clock), make)
+        self._parts.poke(None)
+        return await self.job(job.id)
+
+    async def pause(self, job_id: str) -> JobNews:
+        """Start nothing for this job until it is resumed."""
+        await self._store.write(orders.pause, job_id, now(self._clock))
+        self._parts.poke(None)
+        return await self.job(job_id)
+
+    async def resume(self, job_id: str) -> JobNews:
+        """Go on with the next due."""
+        await self._store.write(orders.resume, job_id, self._ids, now(self._clock))
+        self._parts.poke(None)
+        return await self.job(job_id)
+
+    async def unschedule(self, job_id: str, cancel: bool) -> None:
+        """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
+        running = await self._store.write(orders.remove, job_id, self._ids, now(self._clock))
+        if cancel:
+            for run in running:
+                self._parts.stop(run.id, "cancelled: its job was deleted")
+        self._parts.poke(None)
+
+    # runs
+
+    async def run_now(self, job_id: str, key: Key | None = None) -> Run:
+        """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
+        ran = await self._store.write(orders.run_now, job_id, key, self._ids, now(self._clock))
+        self._parts.replace(ran.replaced)
+        self._parts.start_waiting()
+        return ran.run
+
+    async def cancel(self, run_id: str) -> None:
+        """End a run that has not ended. Raises Conflict when it has."""
+        reason = "cancelled by a caller"
+        run = await self._store.write(orders.cancel, run_id, reason, now(self._clock))
+        if run.active:
+            self._parts.stop(run_id, reason)
+
+    async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
+        """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
+        return await self._store.read(questions.runs, limit, before, only)
 
     async def run(self, run_id: str) -> Run:
         """One run."""
-        return await self._store.read(_run, run_id)
+        return await self._store.read(questions.run, run_id)
 
-    async def output(self, run_id: str) -> tuple[Run, Path]:
-        """A run and the file its output is in; there is no file while nothing was printed."""
-        return await self.run(run_id), self._output_path(run_id)
+    async def ended(self, run_id: str, seconds: float) -> Run:
+        """The run, once it has ended or `seconds` have passed."""
+        end = self._clock.seconds() + seconds
+        while True:
+            rung = self._parts.bell(run_id)  # before the look, so that no end is missed between
+            rung.addErrback(lambda _: None)
+            try:
+                run = await self.run(run_id)
+                left = end - self._clock.seconds()
+                if not run.active or left <= 0:
+                    return run
+                await rung.addTimeout(min(left, LOOK), self._clock, lambda _given_up, _seconds: None)
+            finally:
+                rung.cancel()
+
+    def moment(self, seconds: float) -> Deferred[None]:
+        """Fires after `seconds`."""
+        return deferLater(self._clock, seconds)
+
+    def output_path(self, run_id: str) -> Path:
+        """The file with a run's output; there is none while nothing was printed."""
+        return self._parts.output_path(run_id)
+
+    def task_known(self, name: str) -> bool:
+        """Whether the catalog has that task now."""
+        return self._parts.catalog().get(name) is not None
+
+    async def healthy(self) -> bool:
+        """Whether the store answers."""
+        await self._store.read(job_rows.count)
+        return True
 
     def _check(self, draft: Draft) -> None:
         task = self.task(draft.task)
@@ -107,39 +188,30 @@ class Registry:
                 allowed = ", ".join(task.parameters) or "none"
                 raise Invalid(f"task {task.name} takes no such parameter; it takes: {allowed}", f"/parameters/{name}")
 
-    def _knows(self, task: str) -> bool:
-        return self._catalog().get(task) is not None
 
-
-def _no_job(job_id: str) -> NotFound:
-    return NotFound(f"there is no job {job_id}")
-
-
-def _job_page(connection: Any, limit: int, after: str, knows: Callable[[str], bool]) -> list[JobNews]:
-    return _with_news(connection, job_rows.page(connection, limit, after), knows)
-
-
-def _job(connection: Any, job_id: str, knows: Callable[[str], bool]) -> JobNews:
-    job = job_rows.get(connection, job_id)
-    if job is None:
-        raise _no_job(job_id)
-    return _with_news(connection, [job], knows)[0]
-
-
-def _with_news(connection: Any, jobs: list[Job], knows: Callable[[str], bool]) -> list[JobNews]:
-    last = run_rows.last_of(connection, [job.id for job in jobs])
-    return [JobNews(job=job, last_run=last.get(job.id), task_known=knows(job.task)) for job in jobs]
-
-
-def _runs_of(connection: Any, job_id: str, limit: int, before: str | None) -> list[Run]:
-    found = run_rows.page(connection, limit, before, job_id)
-    if not found and job_rows.get(connection, job_id) is None and not run_rows.any_of(connection, job_id):
-        raise _no_job(job_id)
-    return found
-
-
-def _run(connection: Any, run_id: str) -> Run:
-    run = run_rows.get(connection, run_id)
-    if run is None:
-        raise NotFound(f"there is no run {run_id}")
-    return run
+def remade(job: Job, draft: Draft, instant: datetime) -> Job:
+    """`job` as `draft` wants it; its dues start anew after `instant` only where the schedule changed."""
+    schedule = draft.schedule(job.id, instant)
+    if draft.same_rule(job.schedule.trigger) and draft.start == job.schedule.start:
+        schedule = attrs.evolve(schedule, trigger=job.schedule.trigger)
+    next_due = job.next_due
+    if schedule != job.schedule:
+        next_due = schedule.first(instant)
+        if next_due is None:
+            raise never(draft)
+    if draft.max_runs is not None and job.starts >= draft.max_runs:
+        next_due = None
+    elif next_due is None:
+        next_due = schedule.next_after(instant)  # max_runs may have been raised
+    return attrs.evolve(
+        job,
+        name=draft.name,
+        task=draft.task,
+        schedule=schedule,
+        timezone=draft.timezone,
+        policy=draft.policy,
+        timeout=draft.timeout,
+        parameters=draft.parameters,
+        max_runs=draft.max_runs,
+        next_due=next_due,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,58 @@ from twisted.python.failure import Failure
 
 from . import __version__, logs
 from .catalog import Catalog
-from .clock import ClockWatch
+from .catalog import load as load_catalog
+from .clock import ClockWatch, now
 from .config import Config
 from .model.ids import Ids
 from .model.policy import Policy
-from .registry import Registry
+from .registry import Parts, Registry
 from .rest.catalog import Catalog as CatalogCalls
+from .rest.convert import Defaults
 from .rest.jobs import Jobs
+from .rest.route import Route
 from .rest.runs import Runs
-from .rest.site import JobschedSite, site
+from .rest.site import JobschedSite as Site
+from .rest.site import site
+from .runner.deadline import Stop
 from .runner.output import output_path
+from .runner.retention import Retention
 from .runner.runner import Limits, Runner
 from .scheduler.scheduler import Hands, Scheduler
+from .signals import Signals
 from .store.lock import FolderLock
 from .store.store import Store
 
 
-@attrs.define
 class Shelf:
-    """Holds the catalog in force."""
+    """Holds the catalog in force, and puts another in its place when that is sound."""
 
-    catalog: Catalog
+    log = Logger()
+
+    def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]]) -> None:
+        self.catalog = catalog
+        self._load = load
+
+    async def reload(self) -> Catalog:
+        """Read the files again. Raises BadCatalog; the old catalog is in force then."""
+        self.catalog = await self._load()
+        self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
+        return self.catalog
+
+    def hang_up(self) -> None:
+        """As a signal asks for it: a bad catalog is told to the log."""
+        Deferred.fromCoroutine(self.reload()).addErrback(
+            lambda why: self.log.error("the old catalog stays in force: {why}", why=why.getErrorMessage())
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Folders:
+    """Where configuration, tasks and state are."""
+
+    conf: Path
+    tasks: Path
+    state: Path
 
 
 class House(MultiService):
@@ -98,33 +129,49 @@ class Opening(Service):
         return Deferred.fromCoroutine(self._wait())
 
 
-def build(
-    reactor: Any, config: Config, catalog: Catalog, state_dir: Path, lock: FolderLock
-) -> tuple[House, JobschedSite]:
+def build(reactor: Any, config: Config, catalog: Catalog, folders: Folders, lock: FolderLock) -> tuple[House, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
-    shelf = Shelf(catalog)
-    ids = Ids()
-    node_id = str(uuid.uuid4())
+    ids, node_id = Ids(), str(uuid.uuid4())
     store = Store(reactor, config.store)
-    output = state_dir / "output"
-    runner = Runner(reactor, store, lambda: shelf.catalog, output, _limits(config))
+    output = folders.state / "output"
+    runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config))
+    shelf = Shelf(catalog, lambda: runner.in_thread(load_catalog, folders.conf / "catalog.cfg", folders.tasks))
     hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace)
     scheduler = Scheduler(reactor, store, hands, ids, config.node_name, node_id)
     runner.recorded = scheduler.slots_free
-    registry = Registry(
-        reactor, store, lambda: shelf.catalog, ids, scheduler.poke, lambda run_id: output_path(output, run_id)
+    parts = Parts(
+        catalog=lambda: shelf.catalog,
+        reload=shelf.reload,
+        poke=scheduler.poke,
+        start_waiting=scheduler.start_waiting,
+        stop=lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason)),
+        replace=runner.replace,
+        bell=runner.bell.wait,
+        output_path=lambda run_id: output_path(output, run_id),
     )
-    watch = ClockWatch(reactor, _both(runner.clock_stepped, scheduler.clock_stepped))
-    opening = Opening(config, runner, scheduler, node_id, lock)
+    registry = Registry(reactor, store, ids, parts)
+    retention = Retention(reactor, store, runner.in_thread, output, config.keep_runs, config.keep_days)
     house = House()
-    for part in (logs.Behind(), store, runner, opening, watch):
+    for part in (
+        logs.Behind(),
+        store,
+        runner,
+        retention,
+        Opening(config, runner, scheduler, node_id, lock),
+        ClockWatch(reactor, _both(runner.clock_stepped, scheduler.clock_stepped)),
+        Signals(reactor, shelf.hang_up),
+    ):
         IService(part).setServiceParent(house)
-    routes = [
-        *CatalogCalls(registry).routes(),
-        *Jobs(registry, _policy(config), config.timezone).routes(),
+    return house, site(_routes(registry, config, lambda: now(reactor)), reactor)
+
+
+def _routes(registry: Registry, config: Config, clock: Callable[[], datetime]) -> list[Route]:
+    defaults = Defaults(policy=_policy(config), timezone=config.timezone)
+    return [
+        *CatalogCalls(registry, defaults, clock).routes(),
+        *Jobs(registry, defaults).routes(),
         *Runs(registry).routes(),
     ]
-    return house, site(routes, reactor)
 
 
 def _limits(config: Config) -> Limits:

@@ -59,6 +59,14 @@ class Draft:
             raise Invalid("end lies before start", "/end")
         return Schedule(trigger=self._trigger(anchor), start=self.start, end=self.end, jitter=self.jitter, salt=salt)
 
+    def same_rule(self, trigger: Trigger) -> bool:
+        """Whether this asks for the rule that `trigger` follows already, wherever its grid is."""
+        if isinstance(trigger, Interval):
+            return self.every == trigger.every
+        if isinstance(trigger, Cron):
+            return (self.cron, self.timezone) == (trigger.expression, trigger.timezone)
+        return trigger == At(instant=self.at) if self.at is not None else False
+
     def _trigger(self, anchor: datetime) -> Trigger:
         fields = {"/interval": self.every, "/cron": self.cron, "/at": self.at}
         given = [pointer for pointer, value in fields.items() if value is not None]

@@ -11,6 +11,11 @@ EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MICROSECOND = timedelta(microseconds=1)
 
 
+def least(instant: datetime) -> str:
+    """The id before which those made earlier than `instant` sort, to the millisecond."""
+    return str(uuid.UUID(int=max((instant - EPOCH) // MICROSECOND // 1000, 0) << 80))
+
+
 class Ids:
     """Makes ids that never sort before the ones this instance made earlier, whatever the clock does."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from .policy import Policy
 from .trigger import Schedule
+
+JobState = Literal["scheduled", "paused", "ended"]
 
 
 @attrs.frozen(kw_only=True)
@@ -30,3 +32,10 @@ class Job:
     version: int = 1  # of the definition; a run does not change it
     created: datetime
     updated: datetime
+
+    @property
+    def state(self) -> JobState:
+        """Whether it waits for its next due, is paused, or has no due left."""
+        if self.paused:
+            return "paused"
+        return "ended" if self.next_due is None else "scheduled"

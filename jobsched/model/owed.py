@@ -5,18 +5,19 @@ The one rule that decides outcomes. Pure: the same facts give the same answer, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
 from .policy import CATCH_UP_MOST, Policy
-from .trigger import Interval, Schedule
+from .trigger import TICK, Interval, Schedule
 
 MOST_DUES = 10_000  # looked at in one answer; the rest is owed at once afterwards
 
 Fate = Literal["run", "queue", "replace", "skipped", "missed"]
+STARTS: Final = ("run", "queue", "replace")
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +44,7 @@ class Owed:
     @property
     def starts(self) -> int:
         """How many runs this answer makes."""
-        return sum(stretch.fate in ("run", "queue", "replace") for stretch in self.stretches)
+        return sum(stretch.fate in STARTS for stretch in self.stretches)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,22 +70,30 @@ def owed(schedule: Schedule, policy: Policy, facts: Situation) -> Owed:
     if facts.paused:
         return Owed(stretches=tuple(_stretch(waiting, "skipped", "paused")), next_due=next_due)
     late, chosen = _choose(waiting, policy, facts)
+    if next_due is not None and next_due <= facts.now:
+        late, chosen = waiting, []  # so many wait that these are none of the newest
     stretches = list(_missed(late, policy, facts))
-    room = len(chosen) if facts.starts_left is None else facts.starts_left
-    stretches += _overlap(chosen[:room], policy, facts)
-    if room < len(chosen) or _used_up(stretches, facts):
-        next_due = None  # max_runs is reached: dues after the last run are not owed
-    return Owed(stretches=tuple(stretches), next_due=next_due)
+    stretches += _affordable(_overlap(chosen, policy, facts), facts.starts_left)
+    answer = Owed(stretches=tuple(stretches), next_due=next_due)
+    if facts.starts_left is not None and answer.starts >= facts.starts_left:
+        return attrs.evolve(answer, next_due=None)
+    return answer
 
 
 def _passed(schedule: Schedule, facts: Situation) -> tuple[list[_Due], datetime | None]:
-    """The dues up to now, in order, a long regular stretch folded into one, and the first due after them."""
+    """The dues up to now, in order, a long regular stretch folded into one, and the first due after them.
+
+    When they are too many for one answer, the first due left is not after now, and more than catch_up runs are left.
+    """
     passed: list[_Due] = []
     due = facts.next_due
     while due is not None and due <= facts.now and len(passed) < MOST_DUES:
         folded = _fold(schedule, due, facts.now)
         passed.append(folded)
         due = schedule.next_after(folded.until)
+    if due is not None and due <= facts.now:
+        due = passed[-CATCH_UP_MOST].due
+        del passed[-CATCH_UP_MOST:]
     return passed, due
 
 
@@ -100,11 +109,14 @@ class _Due:
 def _fold(schedule: Schedule, due: datetime, now: datetime) -> _Due:
     """A long stretch of an interval is counted, not walked; its last dues are left to be looked at singly."""
     trigger = schedule.trigger
-    if isinstance(trigger, Interval) and not schedule.jitter:
+    if isinstance(trigger, Interval):
         last = now if schedule.end is None else min(now, schedule.end)
         count = (last - due) // trigger.every - CATCH_UP_MOST
         if count > 1:
-            return _Due(due, due + (count - 1) * trigger.every, count)
+            beat = trigger.start + ((due - trigger.start) // trigger.every + count - 1) * trigger.every
+            until = schedule.next_after(beat - TICK)  # the due of `beat`: jitter never puts one off past the next
+            assert until is not None
+            return _Due(due, until, count)
     return _Due(due, due)
 
 
@@ -139,27 +151,29 @@ def _why_missed(due: _Due, policy: Policy, facts: Situation) -> str:
         return f"found later than misfire_grace ({_seconds(policy.misfire_grace)} s) allows"
     if policy.catch_up == "all":
         return f"older than the {CATCH_UP_MOST} dues that catch_up runs at most"
-    return "a later due was waiting too, and catch_up runs the latest only"
+    return f"a later due was waiting too, and catch_up is {policy.catch_up}"
 
 
 def _overlap(chosen: list[_Due], policy: Policy, facts: Situation) -> Iterator[Stretch]:
     """The fate of dues that are in time. Dues caught up on together never make each other overlap."""
     for position, due in enumerate(chosen):
-        first = position == 0
-        fate: Fate = "run"
-        reason = ""
-        if policy.overlap != "allow":
-            if not first:
-                fate, reason = "queue", "catching up: waits for the run before it"
-            elif facts.active and policy.overlap == "skip":
-                fate, reason = "skipped", "the run before it was still active"
-            elif facts.active and policy.overlap == "queue":
-                fate, reason = "queue", "waits for the active run to end"
-                if facts.queued:
-                    fate, reason = "skipped", "a run was already waiting for the active one to end"
-            elif facts.active:
-                fate, reason = "replace", "waits for the run it replaces to be dead"
+        fate, reason = overlap(policy, active=facts.active, queued=facts.queued)
+        if position > 0 and policy.overlap != "allow" and fate != "skipped":
+            fate, reason = "queue", "catching up: waits for the run before it"
         yield from _stretch([due], fate, reason)
+
+
+def overlap(policy: Policy, *, active: bool, queued: bool) -> tuple[Fate, str]:
+    """What a run does whose job has an active run already, and one that is queued behind that, and why."""
+    if not active or policy.overlap == "allow":
+        return "run", ""
+    if policy.overlap == "skip":
+        return "skipped", "the run before it was still active"
+    if policy.overlap == "replace":
+        return "replace", "waits for the run it replaces to be dead"
+    if queued:
+        return "skipped", "a run was already waiting for the active one to end"
+    return "queue", "waits for the active run to end"
 
 
 def _stretch(dues: list[_Due], fate: Fate, reason: str) -> Iterator[Stretch]:
@@ -168,9 +182,14 @@ def _stretch(dues: list[_Due], fate: Fate, reason: str) -> Iterator[Stretch]:
         yield Stretch(due=dues[0].due, until=dues[-1].until, count=count, fate=fate, reason=reason)
 
 
-def _used_up(stretches: list[Stretch], facts: Situation) -> bool:
-    starts = sum(stretch.fate in ("run", "queue", "replace") for stretch in stretches)
-    return facts.starts_left is not None and starts >= facts.starts_left
+def _affordable(stretches: Iterable[Stretch], starts_left: int | None) -> Iterator[Stretch]:
+    """`stretches` up to the run with which max_runs is reached: dues after it are not owed."""
+    for stretch in stretches:
+        yield stretch
+        if starts_left is not None and stretch.fate in STARTS:
+            starts_left -= 1
+            if not starts_left:
+                return
 
 
 def _seconds(span: timedelta) -> str:

@@ -14,6 +14,7 @@ Cause = Literal["schedule", "manual", "retry"]
 
 ACTIVE: Final = ("waiting", "running", "stopping")
 STARTED: Final = ("running", "stopping")
+RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
 ENDED: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
 
 

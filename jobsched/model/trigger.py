@@ -6,7 +6,7 @@ Instants are aware datetimes in UTC, to the microsecond.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import attrs
@@ -16,6 +16,7 @@ from .errors import BadTrigger
 TICK = timedelta(microseconds=1)
 SHORTEST = timedelta(seconds=0.1)
 LONGEST = timedelta(days=36525)  # 100 years
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Trigger(Protocol):
@@ -68,7 +69,7 @@ class Schedule:
         """The first due strictly after `instant`, or None when no due is left."""
         if not self.jitter:
             return self._next_beat(instant)
-        beat = self._next_beat(instant - self.jitter - TICK)
+        beat = self._beat_before(instant)
         while beat is not None:
             following = self._next_beat(beat)
             due = self._put_off(beat, following)
@@ -78,18 +79,29 @@ class Schedule:
         return None
 
     def first(self, now: datetime) -> datetime | None:
-        """The first due of a schedule made at `now`; a start in the future may be due itself."""
-        return self.next_after(max(now, self.start - TICK) if self.start else now)
+        """The first due of a schedule made at `now`: that of the first beat after it, be it `start` itself."""
+        beat = self._next_beat(now)
+        return beat if beat is None or not self.jitter else self._put_off(beat, self._next_beat(beat))
 
     def _next_beat(self, instant: datetime) -> datetime | None:
-        if self.start is not None:
-            instant = max(instant, self.start - TICK)
+        if self.start is not None and instant < self.start:
+            instant = self.start - TICK
         beat = self.trigger.next_after(instant)
         return None if beat is None or (self.end is not None and beat > self.end) else beat
 
+    def _beat_before(self, instant: datetime) -> datetime | None:
+        """A beat such that no due after `instant` belongs to an earlier one; close to it, however wide the jitter."""
+        back = SHORTEST
+        while back < self.jitter:
+            beat = self._next_beat(instant - back)
+            if beat is not None and beat <= instant:
+                return beat  # the due of any beat before it comes before it
+            back *= 2
+        return self._next_beat(instant - self.jitter - TICK)
+
     def _put_off(self, beat: datetime, following: datetime | None) -> datetime:
         """`beat` plus its share of the jitter: the same at every asking, before `following` and not past `end`."""
-        room = self.jitter
+        room = min(self.jitter, LAST - beat)
         if following is not None:
             room = min(room, following - beat - TICK)
         if self.end is not None:
@@ -97,4 +109,4 @@ class Schedule:
         if room <= timedelta(0):
             return beat
         print_ = hashlib.blake2b(f"{self.salt} {beat.isoformat()}".encode(), digest_size=8).digest()
-        return beat + room * int.from_bytes(print_, "big") // 2**64
+        return beat + (room // TICK * int.from_bytes(print_, "big") >> 64) * TICK

@@ -1,30 +1,47 @@
-"""/catalog: what may be run."""
+"""/catalog, /preview and /health: what may be run, when it would be, and whether the daemon can do it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from twisted.web.http import Request
 
+from .. import __version__
+from ..model.preview import fires
 from ..registry import Registry
-from . import wire
-from .route import Route, json
+from . import convert, wire
+from .convert import Defaults
+from .route import Route, body, json
 
 
 class Catalog:
-    """The calls on the catalog."""
+    """The calls that change no job."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, defaults: Defaults, now: Callable[[], datetime]) -> None:
         self._registry = registry
+        self._defaults = defaults
+        self._now = now
 
     def routes(self) -> list[Route]:
         """What is served here."""
+        names = {200: wire.Names}
         return [
-            Route(verb="GET", path="/catalog", answer=self.names, summary="The tasks that may be scheduled"),
-            Route(verb="GET", path="/catalog/<name>", answer=self.show, summary="Describe a task"),
-        ]
+            Route("GET", "/catalog", self.names, "The tasks that may be scheduled", gives=names),
+            Route("POST", "/catalog/reload", self.reload, "Read catalog.cfg again", gives=names, refuses=(409,)),
+            Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: wire.TaskOut}, refuses=(404,)),
+            Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
+                  gives={200: wire.Fires}, refuses=(400, 413)),
+            Route("GET", "/health", self.health, "Whether the daemon can do its work", gives={200: wire.Health}),
+        ]  # fmt: skip
 
     async def names(self, request: Request) -> bytes:
         """200: names in the catalog's order."""
         return json(request, wire.Names(tasks=self._registry.task_names()))
+
+    async def reload(self, request: Request) -> bytes:
+        """200: the names there are now; 409 when the file is bad and the old catalog stays."""
+        return json(request, wire.Names(tasks=await self._registry.reload()))
 
     async def show(self, request: Request, name: str) -> bytes:
         """200: one task."""
@@ -37,3 +54,15 @@ class Catalog:
             timeout=task.timeout,
         )
         return json(request, shown)
+
+    async def preview(self, request: Request) -> bytes:
+        """200: the next dues of a trigger, and what a change of clocks does to them."""
+        asked = body(request, wire.PreviewIn)
+        draft, after = convert.preview(asked, self._defaults, self._now())
+        found = [wire.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in fires(draft, after, asked.count)]
+        return json(request, wire.Fires(fires=found))
+
+    async def health(self, request: Request) -> bytes:
+        """200 when the store answers, 503 when it does not."""
+        await self._registry.healthy()
+        return json(request, wire.Health(status="ok", version=__version__))

@@ -1,74 +1,145 @@
-"""/jobs: schedules, their making and unmaking."""
+"""/jobs: schedules, their making, changing and unmaking."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
 
-from msgspec import Meta, Struct
 from twisted.web.http import Request
 
-from ..model.policy import Policy
+from ..model.errors import Invalid
 from ..registry import Registry
-from . import wire
+from ..store import jobs as job_rows
+from ..store import runs as run_rows
+from ..store.orders import Key
+from ..store.questions import JobNews
+from . import convert, wire
+from .convert import Defaults
+from .download import follow
 from .location import link_next, location
-from .route import Route, body, json, query, whole
-
-
-class Page(Struct, forbid_unknown_fields=True):
-    """Which part of a list."""
-
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
-    after: str = ""
+from .route import MERGE_PATCH, Route, body, json, query, raw, whole
 
 
 class Jobs:
     """The calls on jobs."""
 
-    def __init__(self, registry: Registry, defaults: Policy, timezone: str) -> None:
+    def __init__(self, registry: Registry, defaults: Defaults) -> None:
         self._registry = registry
         self._defaults = defaults
-        self._timezone = timezone
 
     def routes(self) -> list[Route]:
         """What is served here."""
+        one = "/jobs/<job_id>"
+        shown = {200: wire.JobOut}
         return [
-            Route(verb="POST", path="/jobs", answer=self.create, summary="Schedule a job"),
-            Route(verb="GET", path="/jobs", answer=self.page, summary="List jobs in the order they were made"),
-            Route(verb="GET", path="/jobs/<job_id>", answer=self.show, summary="Show a job"),
-            Route(verb="DELETE", path="/jobs/<job_id>", answer=self.remove, summary="Unschedule a job"),
-            Route(verb="GET", path="/jobs/<job_id>/runs", answer=self.runs, summary="List a job's runs, newest first"),
-        ]
+            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
+                  keyed=True, refuses=(400, 404, 413, 422)),
+            Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=wire.JobPage,
+                  gives={200: wire.Jobs}, refuses=(400,)),
+            Route("GET", one, self.show, "Show a job", gives=shown, refuses=(404,)),
+            Route("PATCH", one, self.change, "Change a job", takes=wire.PatchIn, gives=shown,
+                  refuses=(400, 404, 412, 413)),
+            Route("DELETE", one, self.remove, "Unschedule a job", asks=wire.Deletion, gives={200: None},
+                  refuses=(400, 404)),
+            Route("POST", one + "/pause", self.pause, "Start nothing until resumed", gives=shown, refuses=(404,)),
+            Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404,)),
+            Route("POST", one + "/run", self.run, "Run a job now", asks=wire.Following,
+                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 422)),
+            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=wire.RunPage,
+                  gives={200: wire.Runs}, refuses=(400, 404)),
+        ]  # fmt: skip
 
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
-        asked = wire.draft(body(request, wire.JobIn), self._defaults, self._timezone)
-        job = await self._registry.schedule(asked)
+        asked = convert.draft(body(request, wire.JobIn), self._defaults)
+        job_id = await self._registry.schedule(asked, _key(request, "/jobs"))
         request.setResponseCode(202)
-        request.setHeader(b"location", location(request, f"/jobs/{job.id}"))
+        request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
         return _empty(request)
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
-        asked = query(request, Page)
-        found = await self._registry.jobs(asked.limit + 1, asked.after)
+        asked = query(request, wire.JobPage)
+        only = job_rows.Filter(name=asked.name, task=asked.task, state=asked.state)
+        found = await self._registry.jobs(asked.limit + 1, asked.after, only)
         link_next(request, found, asked.limit, lambda news: news.job.id)
-        return json(request, wire.Jobs(values=[wire.job_out(news) for news in found[: asked.limit]]))
+        known = self._registry.task_known
+        return json(request, wire.Jobs(values=[convert.job_out(news, known) for news in found[: asked.limit]]))
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
-        return json(request, wire.job_out(await self._registry.job(job_id)))
+        return self._shown(request, await self._registry.job(job_id))
+
+    async def change(self, request: Request, job_id: str) -> bytes:
+        """200: the job as it is now."""
+        patch = body(request, wire.PatchIn, MERGE_PATCH)
+        news = await self._registry.change(
+            job_id, _versions(request), lambda job: convert.merged(job, patch, self._defaults)
+        )
+        return self._shown(request, news)
+
+    async def pause(self, request: Request, job_id: str) -> bytes:
+        """200: the job, paused."""
+        return self._shown(request, await self._registry.pause(job_id))
+
+    async def resume(self, request: Request, job_id: str) -> bytes:
+        """200: the job, no longer paused."""
+        return self._shown(request, await self._registry.resume(job_id))
 
     async def remove(self, request: Request, job_id: str) -> bytes:
-        """200 once the job is gone; an active run finishes."""
-        await self._registry.unschedule(job_id)
+        """200 once the job is gone; an active run finishes unless `cancel`."""
+        await self._registry.unschedule(job_id, query(request, wire.Deletion).cancel)
+        return _empty(request)
+
+    async def run(self, request: Request, job_id: str) -> bytes:
+        """202 once the run is on disk, or its output until it has ended."""
+        asked = query(request, wire.Following)
+        run = await self._registry.run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
+        request.setHeader(b"location", location(request, f"/runs/{run.id}"))
+        if asked.follow:
+            return await follow(request, self._registry, run.id)
+        request.setResponseCode(202)
         return _empty(request)
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        asked = query(request, Page)
-        found = await self._registry.runs_of(job_id, asked.limit + 1, asked.after or None)
-        link_next(request, found, asked.limit, lambda run: run.id)
-        return json(request, wire.Runs(values=[wire.run_out(run) for run in found[: asked.limit]]))
+        return await run_page(request, self._registry, job_id)
+
+    def _shown(self, request: Request, news: JobNews) -> bytes:
+        request.setHeader(b"etag", f'"{news.job.version}"'.encode())
+        return json(request, convert.job_out(news, self._registry.task_known))
+
+
+async def run_page(request: Request, registry: Registry, job_id: str | None) -> bytes:
+    """200: a page of runs, of one job or of all."""
+    asked = query(request, wire.RunPage)
+    only = run_rows.Filter(
+        job_id=job_id,
+        state=asked.state,
+        begin=convert.instant(asked.from_, "?from"),
+        end=convert.instant(asked.to, "?to"),
+    )
+    found = await registry.runs(asked.limit + 1, asked.after, only)
+    link_next(request, found, asked.limit, lambda run: run.id)
+    return json(request, wire.Runs(values=[convert.run_out(run) for run in found[: asked.limit]]))
+
+
+def _key(request: Request, scope: str) -> Key | None:
+    """The caller's Idempotency-Key. Raises Invalid."""
+    text = request.getHeader(b"idempotency-key")
+    if text is None:
+        return None
+    if not 1 <= len(text) <= 255 or not text.isascii():
+        raise Invalid("Idempotency-Key must be 1 to 255 ASCII characters")
+    return Key(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
+
+
+def _versions(request: Request) -> frozenset[int] | None:
+    """The versions that If-Match names; None for any. A tag that is none of ours matches nothing."""
+    text = request.getHeader(b"if-match")
+    if text is None or text.strip() == b"*":
+        return None
+    tags = [tag.strip().strip(b'"') for tag in text.split(b",")]
+    return frozenset(int(tag) for tag in tags if tag.isdigit() and len(tag) < 10)
 
 
 def _empty(request: Request) -> bytes:

@@ -20,6 +20,7 @@ STATUS: dict[type[errors.JobschedError], int] = {
     errors.NotFound: 404,
     errors.Invalid: 400,
     errors.Conflict: 409,
+    errors.BadCatalog: 409,
     errors.Stale: 412,
     errors.Reused: 422,
     errors.Unavailable: 503,
@@ -40,6 +41,7 @@ TITLES = {
 }
 
 RETRY_AFTER = 5  # seconds
+OURS = "Jobsched failed to answer; its log says why"
 
 
 class Fault(msgspec.Struct):
@@ -66,7 +68,7 @@ def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     )
 
 
-def answer(request: IRequest, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
+def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     """Set status and type of a problem, and give its body."""
     request.setResponseCode(status)
     request.setHeader(b"content-type", b"application/problem+json")
@@ -88,7 +90,7 @@ def _known(request: IRequest, failure: Failure) -> bytes:
     why: Any = failure.value
     status = next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
     if status >= 500:
-        log.error("{uri} could not be answered: {why}", uri=_path(request), why=str(why))
+        log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     faults = [Fault(pointer=why.pointer, detail=why.detail)] if isinstance(why, errors.Invalid) else None
     return answer(request, status, str(why), faults)
 
@@ -103,11 +105,12 @@ def _http(request: IRequest, failure: Failure) -> bytes:
 
 
 def _unknown(request: IRequest, failure: Failure) -> bytes:
-    log.failure("{uri} failed", failure, uri=_path(request))
-    return answer(request, 500, "Jobsched failed to answer; its log says why")
+    log.failure("{uri} failed", failure, uri=shown(request))
+    return answer(request, 500, OURS)
 
 
-def _path(request: IRequest) -> str:
+def shown(request: IRequest) -> str:
+    """What was asked for, as text for a log."""
     return bytes(request.uri).decode("ascii", "backslashreplace")
 
 

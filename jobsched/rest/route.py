@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -19,14 +19,27 @@ T = TypeVar("T")
 Answer = Callable[..., Awaitable[bytes]]
 
 
-@attrs.frozen(kw_only=True)
+JSON = (b"application/json",)
+MERGE_PATCH = (b"application/merge-patch+json", b"application/json")
+
+
+@attrs.frozen
 class Route:
-    """One method on one path; `answer(request, **path variables)` gives the body."""
+    """One method on one path; `answer(request, **path variables)` gives the body.
+
+    `takes` is the record of the JSON body, `asks` that of the query, `gives` the record, media type or nothing behind
+    each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key.
+    """
 
     verb: str
     path: str
     answer: Answer
     summary: str
+    takes: type | None = None
+    asks: type | None = None
+    gives: Mapping[int, type | str | None] = attrs.field(factory=dict)
+    refuses: tuple[int, ...] = ()
+    keyed: bool = False
 
 
 def bind(app: Klein, routes: list[Route]) -> None:
@@ -50,7 +63,7 @@ def _shielded(answer: Answer) -> Callable[..., Deferred[bytes]]:
 
     @wraps(answer)
     def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
-        outer: Deferred[bytes] = Deferred(canceller=lambda _: None)
+        outer: Deferred[bytes] = Deferred()  # no canceller: a result after a cancel is no error
         Deferred.fromCoroutine(answer(*args, **kwargs)).chainDeferred(outer)  # type: ignore[arg-type]
         return outer
 
@@ -69,17 +82,23 @@ def whole(request: Request, content_type: bytes, data: bytes) -> bytes:
     return data
 
 
-def body(request: Request, kind: type[T]) -> T:
+def raw(request: Request) -> bytes:
+    """The body, as often as it is asked for."""
+    assert request.content is not None
+    request.content.seek(0)
+    return bytes(request.content.read())
+
+
+def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSON) -> T:
     """The JSON body as a record of `kind`. Raises Invalid, pointing at what is wrong."""
     content_type = request.getHeader(b"content-type") or b""
-    if content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise Invalid("the content type must be application/json")
-    assert request.content is not None
+    if content_type.partition(b";")[0].strip().lower() not in content_types:
+        raise Invalid(f"the content type must be {content_types[0].decode('ascii')}")
     try:
-        return msgspec.json.decode(request.content.read(), type=kind)
+        return msgspec.json.decode(raw(request), type=kind)
     except msgspec.ValidationError as why:
         raise problems.invalid(why) from None
-    except msgspec.DecodeError as why:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"the body is not JSON: {why}") from None
 
 

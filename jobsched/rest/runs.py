@@ -5,9 +5,10 @@ from __future__ import annotations
 from twisted.web.http import Request
 
 from ..registry import Registry
-from . import wire
-from .download import send_file
-from .route import Route, json
+from . import convert, wire
+from .download import follow, send_file, send_tail
+from .jobs import run_page
+from .route import Route, json, query, whole
 
 
 class Runs:
@@ -18,16 +19,37 @@ class Runs:
 
     def routes(self) -> list[Route]:
         """What is served here."""
+        one = "/runs/<run_id>"
         return [
-            Route(verb="GET", path="/runs/<run_id>", answer=self.show, summary="Show a run"),
-            Route(verb="GET", path="/runs/<run_id>/output", answer=self.output, summary="What a run printed"),
-        ]
+            Route("GET", "/runs", self.page, "List runs, newest first", asks=wire.RunPage,
+                  gives={200: wire.Runs}, refuses=(400,)),
+            Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=wire.Waiting,
+                  gives={200: wire.RunOut}, refuses=(400, 404)),
+            Route("GET", one + "/output", self.output, "What a run printed", asks=wire.Reading,
+                  gives={200: "text/plain", 206: "text/plain"}, refuses=(400, 404, 416)),
+            Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409)),
+        ]  # fmt: skip
+
+    async def page(self, request: Request) -> bytes:
+        """200: up to `limit` runs older than `after`."""
+        return await run_page(request, self._registry, None)
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""
-        return json(request, wire.run_out(await self._registry.run(run_id)))
+        return json(request, convert.run_out(await self._registry.ended(run_id, query(request, wire.Waiting).wait)))
 
     async def output(self, request: Request, run_id: str) -> bytes:
-        """200: what was printed, as text."""
-        _, path = await self._registry.output(run_id)
-        return await send_file(request, path)
+        """200 or 206: what was printed, as text."""
+        asked = query(request, wire.Reading)
+        if asked.follow:
+            await self._registry.run(run_id)
+            return await follow(request, self._registry, run_id, asked.tail)
+        await self._registry.run(run_id)
+        path = self._registry.output_path(run_id)
+        return await (send_file(request, path) if asked.tail is None else send_tail(request, path, asked.tail))
+
+    async def cancel(self, request: Request, run_id: str) -> bytes:
+        """202: its end has begun."""
+        await self._registry.cancel(run_id)
+        request.setResponseCode(202)
+        return whole(request, b"text/plain; charset=utf-8", b"")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from klein import Klein
 from klein.resource import KleinResource
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 from twisted.web.server import Site
@@ -15,13 +18,17 @@ from . import problems
 from .route import Route, bind
 
 MOST_BODY = 1024 * 1024  # bytes
+MOST_LINGERING = 64 * MOST_BODY  # of a body that was refused
+LINGER = 5  # seconds without a byte of it
 IDLE = 60  # seconds without a byte
+
+HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 3986: what a host and a port may hold
 
 access = logging.getLogger("jobsched.access")
 
 
 class LimitedRequest(ServerRequest):
-    """Refuses a body over 1 MiB as soon as that is known, and forms: nothing here reads them.
+    """Refuses what must not reach Klein: a body over 1 MiB as soon as that is known, and an odd path or host.
 
     `gotLength` and `handleContentChunk` are Twisted's inner doors; `tests/unit/rest/test_site.py` watches them.
     """
@@ -40,21 +47,59 @@ class LimitedRequest(ServerRequest):
             self._refuse()
         if not self._refused:
             super().handleContentChunk(data)
+        elif self._received > MOST_LINGERING:
+            self._channel().loseConnection()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if not self._refused:
+        if self._refused:
+            self._channel().loseConnection()
+        else:
             super().requestReceived(command, path, version)
 
+    def process(self) -> None:
+        fault = self._fault()
+        if not fault:
+            super().process()
+            return
+        text = problems.answer(self, 400, fault)
+        self.write(text)
+        self.finish()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """The last resort: Twisted would answer with a page of HTML."""
+        problems.log.failure("{uri} failed", reason, uri=problems.shown(self))
+        self.write(problems.answer(self, 500, problems.OURS))
+        self.finish()
+        return reason
+
+    def _fault(self) -> str:
+        """What no route could answer; Klein would, in plain text."""
+        hosts = self.requestHeaders.getRawHeaders(b"host", [])
+        if len(hosts) > 1 or not all(HOST.fullmatch(host) for host in hosts):
+            return "the Host header is no host"
+        try:
+            unquote_to_bytes(self.path).decode()
+            self.method.decode("ascii")
+        except UnicodeDecodeError:
+            return "the path is not UTF-8"
+        return ""
+
     def _refuse(self) -> None:
-        """Answer at once and hang up: reading what is to be thrown away helps nobody."""
+        """Answer at once. What still comes is thrown away for a while: a client cut off in mid-body would see a
+        reset and no answer."""
         self._refused = True
-        channel: Any = self.channel
+        channel = self._channel()
         text = problems.body(413, f"a request body may hold {MOST_BODY} bytes")
         channel.transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
         )
-        channel.loseConnection()
+        if not self._received and self.requestHeaders.hasHeader(b"expect"):
+            channel.loseConnection()  # nothing was sent yet, and now nothing will be
+        channel.setTimeout(LINGER)
+
+    def _channel(self) -> Any:
+        return self.channel
 
 
 class JobschedSite(Site):
@@ -64,12 +109,14 @@ class JobschedSite(Site):
     requestFactory = LimitedRequest
 
     def __init__(self, resource: KleinResource, reactor: Any) -> None:
-        super().__init__(resource, requestFactory=LimitedRequest, timeout=IDLE, reactor=reactor)
+        super().__init__(
+            resource, requestFactory=LimitedRequest, timeout=IDLE, reactor=reactor, parsePOSTFormSubmission=False
+        )
 
     def log(self, request: Request) -> None:
         access.info(
             "%s %s %s %s %s",
-            request.getClientAddress(),
+            getattr(request.getClientAddress(), "host", "unix"),
             request.method.decode("ascii", "backslashreplace"),
             request.uri.decode("ascii", "backslashreplace"),
             request.code,

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from datetime import datetime
+from typing import Annotated, Literal
 
-import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ..model.draft import Draft
-from ..model.errors import Invalid
-from ..model.policy import Policy
-from ..model.run import Run
-from ..model.trigger import LONGEST, SHORTEST, Interval
-from ..registry import JobNews
+from ..model.run import ACTIVE, ENDED
+from ..model.trigger import LONGEST
 
 Amount = Annotated[float, Meta(ge=0, description="a number, 0 or more")]
 Seconds = Annotated[float, Meta(gt=0, le=LONGEST.total_seconds())]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=LONGEST.total_seconds())]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Scalar = str | bool | int | float
-T = TypeVar("T")
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class IntervalIn(Struct, forbid_unknown_fields=True):
@@ -56,6 +47,88 @@ class JobIn(Struct, forbid_unknown_fields=True):
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] = 60
     timeout: Seconds | None = None
     parameters: dict[str, Scalar] = {}
+
+
+class PatchIn(Struct, forbid_unknown_fields=True):
+    """A merge patch (RFC 7396) of a job: what is given is changed, null takes the default. To give one of interval,
+    cron and at replaces the other."""
+
+    task: Name | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    interval: IntervalIn | UnsetType | None = UNSET
+    cron: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType | None = UNSET
+    at: datetime | UnsetType | None = UNSET
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType | None = UNSET
+    start: datetime | UnsetType | None = UNSET
+    end: datetime | UnsetType | None = UNSET
+    max_runs: Annotated[int, Meta(ge=1, le=2 ** 31 - 1)] | UnsetType | None = UNSET
+    jitter: SecondsOrNone | UnsetType | None = UNSET
+    overlap: Literal["skip", "queue", "replace", "allow"] | UnsetType | None = UNSET
+    misfire_grace: SecondsOrNone | UnsetType | None = UNSET
+    catch_up: Literal["latest", "none", "all"] | UnsetType | None = UNSET
+    retries: Annotated[int, Meta(ge=0, le=100)] | UnsetType | None = UNSET
+    retry_delay: Annotated[float, Meta(ge=0, le=86400)] | UnsetType | None = UNSET
+    timeout: Seconds | UnsetType | None = UNSET
+    parameters: dict[str, Scalar | None] | UnsetType | None = UNSET
+
+
+class PreviewIn(Struct, forbid_unknown_fields=True):
+    """A trigger to look ahead with: exactly one of interval, cron and at; `count` dues after `from`."""
+
+    interval: IntervalIn | None = None
+    cron: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    at: datetime | None = None
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    start: datetime | None = None
+    end: datetime | None = None
+    jitter: SecondsOrNone = 0
+    from_: datetime | None = field(default=None, name="from")
+    count: Annotated[int, Meta(ge=1, le=1000)] = 10
+
+
+class JobPage(Struct, forbid_unknown_fields=True):
+    """Which part of the list of jobs."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
+    after: Annotated[str, Meta(max_length=64)] = ""
+    name: str | None = None
+    task: str | None = None
+    state: Literal["scheduled", "paused", "ended"] | None = None
+
+
+class RunPage(Struct, forbid_unknown_fields=True):
+    """Which part of a list of runs: `from <= due < to`."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
+    after: Annotated[str, Meta(max_length=64)] | None = None
+    state: Literal[ACTIVE + ENDED] | None = None  # type: ignore[valid-type]
+    from_: datetime | None = field(default=None, name="from")
+    to: datetime | None = None
+
+
+class Deletion(Struct, forbid_unknown_fields=True):
+    """Whether the job's active runs are to be ended too."""
+
+    cancel: bool = False
+
+
+class Following(Struct, forbid_unknown_fields=True):
+    """Whether to stream what is printed until the end."""
+
+    follow: bool = False
+
+
+class Waiting(Struct, forbid_unknown_fields=True):
+    """How many seconds the answer may wait for the run to end."""
+
+    wait: Annotated[float, Meta(ge=0, le=3600)] = 0
+
+
+class Reading(Struct, forbid_unknown_fields=True):
+    """Which part of the output: all, its last lines, or all there is and will be."""
+
+    follow: bool = False
+    tail: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
 class LastRunOut(Struct):
@@ -92,6 +165,7 @@ class JobOut(Struct):
     retry_delay: float
     timeout: float | None
     parameters: dict[str, Scalar]
+    state: Literal["scheduled", "paused", "ended"]
     paused: bool
     created: datetime
     updated: datetime
@@ -158,135 +232,22 @@ class Runs(Struct):
     values: list[RunOut]
 
 
-def draft(request: JobIn, defaults: Policy, timezone: str) -> Draft:
-    """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
-    for pointer, text in (("/task", request.task), ("/name", request.name)):
-        if CONTROL.search(text):
-            raise Invalid("holds a control character", pointer)
-    for name, value in request.parameters.items():
-        if isinstance(value, str) and "\0" in value:
-            raise Invalid("holds a NUL character", f"/parameters/{name}")
-    return Draft(
-        task=request.task,
-        name=request.name,
-        every=None if request.interval is None else every(request.interval),
-        cron=request.cron,
-        at=_instant(request.at, "/at"),
-        timezone=_given(request.timezone, timezone),
-        start=_instant(request.start, "/start"),
-        end=_instant(request.end, "/end"),
-        jitter=timedelta(seconds=request.jitter),
-        max_runs=request.max_runs,
-        policy=_policy(request, defaults),
-        timeout=request.timeout,
-        parameters=request.parameters,
-    )
+class FireOut(Struct):
+    """One due, in the zone asked for and in UTC; the note says what a change of clocks did to it."""
+
+    at: datetime
+    utc: datetime
+    note: str | None
 
 
-def every(interval: IntervalIn) -> timedelta:
-    """The sum of an interval's parts."""
-    parts = msgspec.to_builtins(interval)
-    pointer = f"/interval/{next(iter(parts))}" if len(parts) == 1 else "/interval"
-    try:
-        total = timedelta(**parts)
-    except (OverflowError, ValueError):
-        total = timedelta.max
-    if not SHORTEST <= total <= LONGEST:
-        raise Invalid("an interval is at least 0.1 seconds and at most 100 years", pointer)
-    return total
+class Fires(Struct):
+    """What a trigger would do."""
+
+    fires: list[FireOut]
 
 
-def job_out(news: JobNews, local: Any = None) -> JobOut:
-    """A job for the outside; `next_run` is the local time of the daemon, as the first Jobsched showed it."""
-    job = news.job
-    trigger = job.schedule.trigger
-    span = trigger.every if isinstance(trigger, Interval) else None
-    return JobOut(
-        id=job.id,
-        name=job.name,
-        interval=None if span is None else str(span),
-        next_run=None if job.next_due is None else str(job.next_due.astimezone(local).replace(tzinfo=None)),
-        task=job.task,
-        task_known=news.task_known,
-        interval_seconds=None if span is None else span.total_seconds(),
-        cron=getattr(trigger, "expression", None),
-        at=getattr(trigger, "instant", None),
-        timezone=job.timezone,
-        next_due=job.next_due,
-        start=job.schedule.start,
-        end=job.schedule.end,
-        max_runs=job.max_runs,
-        jitter=job.schedule.jitter.total_seconds(),
-        overlap=job.policy.overlap,
-        misfire_grace=None if job.policy.misfire_grace is None else job.policy.misfire_grace.total_seconds(),
-        catch_up=job.policy.catch_up,
-        retries=job.policy.retries,
-        retry_delay=job.policy.retry_delay.total_seconds(),
-        timeout=job.timeout,
-        parameters=job.parameters,
-        paused=job.paused,
-        created=job.created,
-        updated=job.updated,
-        last_run=_last(news.last_run),
-    )
+class Health(Struct):
+    """Whether the daemon can do its work."""
 
-
-def run_out(run: Run) -> RunOut:
-    """A run for the outside."""
-    duration = run.ended - run.started if run.started and run.ended else None
-    return RunOut(
-        id=run.id,
-        job_id=run.job_id,
-        job_name=run.job_name,
-        task=run.task,
-        due=run.due,
-        attempt=run.attempt,
-        cause=run.cause,
-        state=run.state,
-        reason=run.reason,
-        node=run.node,
-        pid=run.pid,
-        started=run.started,
-        ended=run.ended,
-        duration=None if duration is None else duration.total_seconds(),
-        exit_code=run.exit_code,
-        signal=run.signal,
-        output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
-        until=run.until,
-        count=run.count,
-    )
-
-
-def _last(run: Run | None) -> LastRunOut | None:
-    return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
-
-
-def _policy(request: JobIn, defaults: Policy) -> Policy:
-    grace = request.misfire_grace
-    return Policy(
-        overlap=_given(request.overlap, defaults.overlap),
-        misfire_grace=defaults.misfire_grace if isinstance(grace, UnsetType) else _span(grace),
-        catch_up=_given(request.catch_up, defaults.catch_up),
-        retries=request.retries,
-        retry_delay=timedelta(seconds=request.retry_delay),
-    )
-
-
-def _span(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _instant(moment: datetime | None, pointer: str) -> datetime | None:
-    """To UTC; an instant needs an offset, or it could be any of 38."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise Invalid("needs an offset, as in 2030-01-31T12:00:00+01:00 or ...Z", pointer)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise Invalid("lies outside the years 1 to 9999", pointer) from None
-
-
-def _given(value: T | UnsetType, otherwise: T) -> T:
-    return otherwise if isinstance(value, UnsetType) else value
+    status: Literal["ok"]
+    version: str

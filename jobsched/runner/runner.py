@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +20,14 @@ from twisted.python.threadpool import ThreadPool
 
 from ..catalog import Catalog, Task
 from ..clock import now
+from ..model.ids import Ids
 from ..model.run import Run
 from ..store import runs as run_rows
 from ..store.batch import Batch
 from ..store.store import Store
 from ..task import Info
 from . import launch
+from .bell import Bell
 from .deadline import Deadline, Stop
 from .ending import Ending, outcome
 from .output import Output, OutputWriter
@@ -32,6 +35,7 @@ from .process import ScriptProcess
 from .recovery import end_orphans, lost
 from .threads import STOPPED_THREAD, CoroutineCall, PrintCapture, ThreadCall, words
 
+MOST_DOOMED = 1000
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
@@ -68,7 +72,8 @@ class _Active:
 class Runner(Service):
     """Starts runs, and is the only one that writes their outcomes.
 
-    `catalog` gives the catalog in force; `recorded` is called after outcomes were stored and slots came free.
+    `catalog` gives the catalog in force; `recorded(again)` is called after outcomes were stored and
+    slots came free; `again` tells that some of those runs will be tried again.
     """
 
     name = "runner"
@@ -78,6 +83,7 @@ class Runner(Service):
         self,
         reactor: Any,
         store: Store,
+        ids: Ids,
         catalog: Callable[[], Catalog],
         output_folder: Path,
         limits: Limits,
@@ -85,8 +91,11 @@ class Runner(Service):
         self._reactor = reactor
         self._catalog = catalog
         self._store = store
+        self._ids = ids
         self._limits = limits
-        self.recorded: Callable[[], None] = lambda: None
+        self.recorded: Callable[[bool], None] = lambda again: None
+        self.bell = Bell()
+        self._doomed: dict[str, Stop] = {}
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
         self._tasks = ThreadPool(0, limits.threads, "task")
@@ -145,15 +154,21 @@ class Runner(Service):
     def start(self, runs: Iterable[Run]) -> None:
         """Execute runs that the store has recorded as running on this node."""
         for run in runs:
-            active = self._active[run.id] = _Active(run)
+            active = self._active[run.id] = _Active(run, stop=self._doomed.pop(run.id, None))
             done = Deferred.fromCoroutine(self._execute(active))
             done.addErrback(self._broken, active)
             done.addCallback(self._gone, active)
 
     def stop(self, run_id: str, why: Stop) -> bool:
-        """End a run; false if it is not active here. Its outcome is recorded when it is dead."""
+        """End a run; false if it is not active here. Its outcome is recorded when it is dead.
+
+        One that was claimed and is about to start is remembered, and does not.
+        """
         active = self._active.get(run_id)
         if active is None:
+            self._doomed[run_id] = why
+            for forgotten in list(self._doomed)[:-MOST_DOOMED]:
+                del self._doomed[forgotten]
             return False
         active.stop = active.stop or why
         if active.deadline is not None:
@@ -229,7 +244,7 @@ class Runner(Service):
             call.deadline.arm(timeout)
         if call.pid is not None:
             self._note(active, attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started))
-        self.log.debug("run {run} of {job} started, pid {pid}",
+        self.log.info("run {run} of {job} started, pid {pid}",
                        run=active.run.id, job=active.run.job_name, pid=call.pid)  # fmt: skip
 
     def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
@@ -244,10 +259,13 @@ class Runner(Service):
 
     def _record(self, runs: list[Run]) -> Deferred[None]:
         latest = {run.id: run for run in runs}
-        stored = self._store.write(run_rows.record, list(latest.values()))
-        if any(not run.active for run in latest.values()):
-            stored.addCallback(lambda _: self.recorded())
-        return stored
+        stored = self._store.write(run_rows.record, list(latest.values()), self._ids, random.random)
+        return stored.addCallback(self._tell, [run.id for run in latest.values() if not run.active])
+
+    def _tell(self, again: bool, ended: list[str]) -> None:
+        self.bell.ring(ended)
+        if ended:
+            self.recorded(again)
 
     def _broken(self, why: Failure, active: _Active) -> None:
         """A fault of ours must not leave a run without an outcome."""

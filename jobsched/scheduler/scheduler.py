@@ -90,9 +90,16 @@ class Scheduler(Service):
         if self.running and (self._poke is None or not self._poke.active()):
             self._poke = self._clock.callLater(POKED, self._sweep)
 
-    def slots_free(self) -> None:
-        """Runs have ended: one that waits may start."""
+    def slots_free(self, again: bool = False) -> None:
+        """Runs have ended: one that waits may start. `again`: some of them will be tried again."""
+        if again:
+            self.poke()
         if self.running and self._waiting:
+            self._due.add(WAITING)
+
+    def start_waiting(self) -> None:
+        """A run was added that waits for nothing but to be started."""
+        if self.running:
             self._due.add(WAITING)
 
     def clock_stepped(self) -> None:

@@ -22,14 +22,15 @@ class Ticker:
         self._fire = fire
         self._call: IDelayedCall | None = None
         self._loop: LoopingCall | None = None
+        self._every: timedelta | None = None
 
     def aim(self, due: datetime, every: timedelta | None) -> None:
         """Fire at `due`, and then each `every`, if given. Aiming again at what it does already changes nothing."""
         at = (due - EPOCH).total_seconds() + AFTER
-        pending = self._pending()
-        if pending is not None and pending.active() and abs(pending.getTime() - at) <= DRIFT:
+        if every == self._every and self._fires_at(at):
             return
         self.stop()
+        self._every = every
         delay = max(at - self._clock.seconds(), 0)
         if every is None:
             self._call = self._clock.callLater(delay, self._fire)
@@ -49,6 +50,7 @@ class Ticker:
         self._loop.clock = self._clock
         self._loop.start(every.total_seconds())
 
-    def _pending(self) -> IDelayedCall | None:
-        """The timer that is running now: the loop's, once it goes."""
-        return self._call if self._loop is None else self._loop.call
+    def _fires_at(self, at: float) -> bool:
+        """Whether the timer that is running now, the loop's once it goes, is well set: never before the due."""
+        pending = self._call if self._loop is None else self._loop.call
+        return pending is not None and pending.active() and -AFTER / 2 <= pending.getTime() - at <= DRIFT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -64,23 +64,23 @@ class Batch(Generic[T]):
         self._scheduled = False
         self._busy = True
         items, self._items = self._items[: self._most], self._items[self._most :]
-        given = self._give(items)
+        given = maybeDeferred(self._give, items)
         given.addCallbacks(lambda _: self._done(0), lambda why: self._done(self._failed(why, items)))
 
     def _failed(self, why: Failure, items: list[T]) -> float:
         """How long to wait before the next try, in seconds."""
         if not self._keep:
-            self._say("{count} changes were not stored; the sweep will find them again", why, len(items))
+            self._say("were not stored; the sweep will find them again", why, len(items))
             return 0.0
-        self._say("{count} changes were not stored; trying again", why, len(items))
+        self._say("were not stored; trying again", why, len(items))
         self._items = items + self._items
         return self._pause
 
-    def _say(self, text: str, why: Failure, count: int) -> None:
+    def _say(self, fate: str, why: Failure, count: int) -> None:
         if why.check(Unavailable):
-            self.log.error(text + ": {why}", count=count, why=why.getErrorMessage())
+            self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=why.getErrorMessage())
         else:
-            self.log.failure(text, why, count=count)
+            self.log.failure("{count} changes {fate}", why, count=count, fate=fate)
 
     def _done(self, delay: float) -> None:
         self._busy = False

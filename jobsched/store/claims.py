@@ -14,6 +14,7 @@ from ..model.job import Job
 from ..model.owed import Situation, Stretch, owed
 from ..model.run import STARTED, Run
 from . import jobs as job_rows
+from . import orders
 from . import runs as run_rows
 from .tables import runs
 
@@ -73,9 +74,8 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     if not due_jobs:
         return decided
     active: dict[str, list[Run]] = defaultdict(list)
-    for run in run_rows.active_of(connection, [job.id for job in due_jobs]):
-        if run.state != "waiting" or run.not_before is None or run.not_before <= who.now:
-            active[run.job_id].append(run)
+    for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
+        active[run.job_id].append(run)
     slots = who.slots
     for job in due_jobs:
         answer = owed(job.schedule, job.policy, _situation(job, who, active[job.id]))
@@ -84,7 +84,7 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
             slots -= run.state == "running"
             decided.runs.append(run)
             if stretch.fate == "replace":
-                decided.replaced += active[job.id]
+                decided.replaced += orders.drop_waiting(connection, active[job.id], who.now)
         decided.moved.append((job, answer.next_due, answer.starts))
     return decided
 
@@ -102,22 +102,7 @@ def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
 
 
 def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool) -> Run:
-    run = Run(
-        id=who.ids.make(who.now),
-        job_id=job.id,
-        job_name=job.name,
-        task=job.task,
-        due=stretch.due,
-        until=stretch.until if stretch.count > 1 else None,
-        count=stretch.count,
-        created=who.now,
-        reason=stretch.reason,
-        overlaps=job.policy.overlap == "allow",
-        parameters=job.parameters,
-        timeout=job.timeout,
-    )
-    if stretch.fate in ("skipped", "missed"):
-        return attrs.evolve(run, state=stretch.fate, ended=who.now)
+    run = run_rows.passed(job, stretch, who.ids.make(who.now), who.now)
     if stretch.fate != "run":
         return run
     return _running(run, who) if slot else attrs.evolve(run, reason=NO_SLOT)

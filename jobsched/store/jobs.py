@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from ..model.cron import Cron
-from ..model.job import Job
+from ..model.job import Job, JobState
 from ..model.policy import Policy
 from ..model.trigger import At, Interval, Schedule, Trigger
 from .tables import jobs
@@ -20,6 +20,13 @@ _MOVE = (
     .where(jobs.c.id == bindparam("key"))
     .values(next_due=bindparam("new_due", type_=jobs.c.next_due.type), starts=bindparam("new_starts"))
 )
+
+
+_STATE = {
+    "scheduled": and_(jobs.c.next_due.is_not(None), jobs.c.paused.is_(False)),
+    "paused": jobs.c.paused.is_(True),
+    "ended": and_(jobs.c.next_due.is_(None), jobs.c.paused.is_(False)),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -42,20 +49,35 @@ def get(connection: Connection, job_id: str) -> Job | None:
     return None if row is None else from_row(row)
 
 
-def page(connection: Connection, limit: int, after: str = "") -> list[Job]:
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which jobs are asked for; what is None does not matter."""
+
+    name: str | None = None
+    task: str | None = None
+    state: JobState | None = None
+
+
+def page(connection: Connection, limit: int, after: str = "", only: Filter | None = None) -> list[Job]:
     """Up to `limit` jobs made after the job `after`, oldest first."""
     query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
+    if only is not None and only.name is not None:
+        query = query.where(jobs.c.name == only.name)
+    if only is not None and only.task is not None:
+        query = query.where(jobs.c.task == only.task)
+    if only is not None and only.state is not None:
+        query = query.where(_STATE[only.state])
     return [from_row(row) for row in connection.execute(query)]
+
+
+def put(connection: Connection, job: Job) -> None:
+    """Write a job over the one of the same id."""
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
 
 
 def count(connection: Connection) -> int:
     """How many jobs there are."""
     return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
-
-
-def remove(connection: Connection, job_id: str) -> bool:
-    """Unschedule a job; false if there was none."""
-    return connection.execute(delete(jobs).where(jobs.c.id == job_id)).rowcount == 1
 
 
 def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:

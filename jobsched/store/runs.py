@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import attrs
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
-from ..model.run import ACTIVE, STARTED, Run
-from .tables import runs
+from ..model.ids import Ids
+from ..model.job import Job
+from ..model.owed import Stretch
+from ..model.retry import delay
+from ..model.run import ACTIVE, RETRIED, STARTED, Run
+from .jobs import from_row as job_from_row
+from .tables import jobs, runs
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
@@ -34,12 +39,48 @@ def insert_all(connection: Connection, new: Iterable[Run]) -> None:
         connection.execute(insert(runs), rows)
 
 
-def record(connection: Connection, executed: Sequence[Run]) -> None:
-    """Write what became of runs, each only where its node still owns it and no outcome is written yet."""
-    rows = [
-        {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES} for run in executed
-    ]
-    connection.execute(_RECORD, rows)
+def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
+    """Write what became of runs, each only where its node still owns it and no outcome is written yet.
+
+    A failed run whose job asks for it is tried again: in the same transaction, so that it is tried once. True if any
+    will be.
+    """
+    failed = [run for run in executed if run.state in RETRIED]
+    others = [run for run in executed if run.state not in RETRIED]
+    if others:
+        connection.execute(_RECORD, [_note(run) for run in others])
+    lost = [run for run in failed if connection.execute(_RECORD, _note(run)).rowcount == 1]
+    return _try_again(connection, lost, ids, chance) if lost else False
+
+
+def _note(run: Run) -> dict[str, Any]:
+    return {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES}
+
+
+def _try_again(connection: Connection, failed: list[Run], ids: Ids, chance: Callable[[], float]) -> bool:
+    wanted = select(jobs).where(jobs.c.id.in_({run.job_id for run in failed}), jobs.c.retries > 0)
+    asking = {row.id: job_from_row(row) for row in connection.execute(wanted)}
+    retries = []
+    for run in failed:
+        job = asking.get(run.job_id)
+        pause = None if job is None else delay(job.policy, run.attempt, chance())
+        if job is None or pause is None or run.ended is None:
+            continue
+        stretch = Stretch(
+            due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
+        )
+        waits = passed(job, stretch, ids.make(run.ended), run.ended)
+        retries.append(
+            attrs.evolve(
+                waits,
+                cause="retry",
+                attempt=run.attempt + 1,
+                not_before=run.ended + pause,
+                parameters=run.parameters,
+            )
+        )
+    insert_all(connection, retries)
+    return bool(retries)
 
 
 def get(connection: Connection, run_id: str) -> Run | None:
@@ -48,13 +89,29 @@ def get(connection: Connection, run_id: str) -> Run | None:
     return None if row is None else from_row(row)
 
 
-def page(connection: Connection, limit: int, before: str | None = None, job_id: str | None = None) -> list[Run]:
-    """Up to `limit` runs, newest first, those older than the run `before`; of one job or of all."""
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
+
+    job_id: str | None = None
+    state: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
+    """Up to `limit` runs, newest first, those older than the run `before`."""
     query = select(runs).order_by(runs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(runs.c.id < before)
-    if job_id is not None:
-        query = query.where(runs.c.job_id == job_id)
+    if only.job_id is not None:
+        query = query.where(runs.c.job_id == only.job_id)
+    if only.state is not None:
+        query = query.where(runs.c.state == only.state)
+    if only.begin is not None:
+        query = query.where(func.coalesce(runs.c.until, runs.c.due) >= only.begin)
+    if only.end is not None:
+        query = query.where(runs.c.due < only.end)
     return _all(connection, query)
 
 
@@ -72,6 +129,32 @@ def last_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Run]:
 def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
     """The runs of those jobs that have no outcome yet."""
     return _all(connection, select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids)))
+
+
+def ripe_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> list[Run]:
+    """The active runs of those jobs but for retries whose time has not come."""
+    active = active_of(connection, job_ids)
+    return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
+
+
+def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
+    """The record of dues that did not start anything, or the bare record of one that will."""
+    return Run(
+        id=run_id,
+        job_id=job.id,
+        job_name=job.name,
+        task=job.task,
+        due=stretch.due,
+        until=stretch.until if stretch.count > 1 else None,
+        count=stretch.count,
+        created=now,
+        state=stretch.fate if stretch.fate in ("skipped", "missed") else "waiting",
+        reason=stretch.reason,
+        ended=now if stretch.fate in ("skipped", "missed") else None,
+        overlaps=job.policy.overlap == "allow",
+        parameters=job.parameters,
+        timeout=job.timeout,
+    )
 
 
 def left_behind(connection: Connection, node_id: str) -> list[Run]:

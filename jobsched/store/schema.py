@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -13,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..model.errors import BadStore
 from .engine import connect, make_url_safe
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the database
 
 HERE = Path(__file__).parent / "migrations"
 

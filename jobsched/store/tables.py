@@ -102,6 +102,17 @@ jobs = Table(
     Index("jobs_task", "task"),
 )
 
+keys = Table(  # Idempotency-Key: what was asked under it, and what came of it
+    "keys",
+    metadata,
+    Column("scope", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("target", String(36), nullable=False),
+    Column("created", Instant, nullable=False),
+    Index("keys_created", "created"),
+)
+
 runs = Table(
     "runs",
     metadata,

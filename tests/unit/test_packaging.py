@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,16 +98,33 @@ def test_everything_required_is_pinned(distribution: dict[str, object]) -> None:
     assert set(runtime) & set(tests) == set()
 
 
-def test_start_without_python_is_refused_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stand_in", "message"),
+    [
+        (None, "Python 3.11 or newer is needed, as python3.11 or python3 on the PATH"),
+        ("exit 127", "Python 3.11 or newer is needed, as python3.11 or python3 on the PATH"),
+        (
+            'case "$2" in *ensurepip*) exit 1 ;; esac',
+            "python3 has no venv; on Debian and Ubuntu: apt-get install python3-venv",
+        ),
+    ],
+    ids=["no python", "a shim for no python", "no venv"],
+)
+def test_start_without_a_python_for_it_is_refused_in_one_line(
+    tmp_path: Path, stand_in: str | None, message: str
+) -> None:
     (tmp_path / ".ci").mkdir()
     for name in ("debug.sh", ".ci/venv.sh", "requirements.txt", "setup.py"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("dirname", "cat", "cksum", "rm"):
-        (programs / name).symlink_to(f"/usr/bin/{name}")
+    for name in ("dirname", "cat", "cksum"):
+        (programs / name).symlink_to(shutil.which(name))
+    if stand_in:
+        (programs / "python3").write_text(f"#!/bin/sh\n{stand_in}\n")
+        (programs / "python3").chmod(0o755)
     done = subprocess.run(
         ["/bin/sh", tmp_path / "debug.sh"], env={"PATH": str(programs)}, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "debug.sh: Python 3.11 or newer is needed, as python3.11 or python3 on the PATH\n"
+    assert done.stderr == f"debug.sh: {message}\n"

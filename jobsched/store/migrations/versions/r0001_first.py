@@ -1,4 +1,4 @@
-"""The first schema: jobs and runs."""
+"""The first schema: jobs, runs, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make both tables. Instants and spans are microseconds; times since 1970 UTC."""
+    """Make the tables. Instants and spans are microseconds; times since 1970 UTC."""
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(36), primary_key=True),
@@ -44,6 +44,15 @@ def upgrade() -> None:
     op.create_index("jobs_next_due", "jobs", ["next_due"])
     op.create_index("jobs_name", "jobs", ["name"])
     op.create_index("jobs_task", "jobs", ["task"])
+    op.create_table(
+        "keys",
+        sa.Column("scope", sa.String(64), primary_key=True),
+        sa.Column("key", sa.String(255), primary_key=True),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("target", sa.String(36), nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+    )
+    op.create_index("keys_created", "keys", ["created"])
     op.create_table(
         "runs",
         sa.Column("id", sa.String(36), primary_key=True),

@@ -1,0 +1,266 @@
+"""What the benchmarks share: a real daemon in a folder of its own, a quick HTTP client, and figures in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 60.0  # seconds that a daemon may take to answer or to end
+ENDED = {"succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed"}
+
+
+class NotMeasured(Exception):
+    """There is no figure, and why."""
+
+
+class Caller:
+    """One keep-alive connection. Bare on purpose: on a small machine a heavy client would measure itself."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._left = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self._socket.close()
+
+    def ask(self, verb: str, path: str, value: Any = None) -> tuple[int, dict[str, str], bytes]:
+        """(status, headers by lower-case name, body)."""
+        body = b"" if value is None else json.dumps(value).encode()
+        kind = "" if value is None else "Content-Type: application/json\r\n"
+        head = f"{verb} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {len(body)}\r\n\r\n"
+        self._socket.sendall(head.encode() + body)
+        status_line, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
+        return int(status_line.split()[1]), headers, self._exactly(int(headers["content-length"]))
+
+    def get(self, path: str) -> Any:
+        """The JSON that a GET is answered with."""
+        status, _, body = self.ask("GET", path)
+        if status != 200:
+            raise NotMeasured(f"GET {path}: {status} {body[:300]!r}")
+        return json.loads(body)
+
+    def post_job(self, **fields: Any) -> str:
+        """Make a job; its id."""
+        status, headers, body = self.ask("POST", "/jobs", fields)
+        if status != 202:
+            raise NotMeasured(f"POST /jobs: {status} {body[:300]!r}")
+        return headers["location"].rpartition("/")[2]
+
+    def _until(self, mark: bytes) -> bytes:
+        while mark not in self._left:
+            self._more()
+        found, _, self._left = self._left.partition(mark)
+        return found
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self._left) < size:
+            self._more()
+        found, self._left = self._left[:size], self._left[size:]
+        return found
+
+    def _more(self) -> None:
+        data = self._socket.recv(262144)
+        if not data:
+            raise ConnectionError("the daemon hung up")
+        self._left += data
+
+
+class Daemon:
+    """A twistd with the shipped configuration and a catalog of its own; it is ended by its pid."""
+
+    def __init__(self, folder: Path, catalog: str, scripts: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        shutil.copytree(ROOT / "conf", folder / "conf", dirs_exist_ok=True)
+        shutil.copytree(ROOT / "tasks", folder / "tasks", dirs_exist_ok=True)
+        (folder / "conf" / "catalog.cfg").write_text(catalog.replace("FOLDER", str(folder)))
+        for name, text in scripts.items():
+            (folder / "tasks" / name).write_text(text)
+            (folder / "tasks" / name).chmod(0o755)
+
+    @property
+    def process(self) -> psutil.Process:
+        """The running daemon."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    def start(self) -> float:
+        """Start it; the seconds from the spawn until GET /catalog was answered 200."""
+        self.port = self.port or free_port()
+        twistd = Path(sys.executable).with_name("twistd")
+        argv = [
+            str(twistd) if twistd.exists() else "twistd", "-n", "--pidfile=", "jobsched",
+            "--conf-dir", str(self.folder / "conf"), "--tasks-dir", str(self.folder / "tasks"),
+            "--state-dir", str(self.state), "--listen", f"tcp:{self.port}:interface=127.0.0.1",
+        ]  # fmt: skip
+        begun = time.perf_counter()
+        with open(self.folder / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                argv, cwd=self.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+            )
+        while time.perf_counter() - begun < PATIENCE:
+            if self._process.poll() is not None:
+                break
+            try:
+                with self.caller() as caller:
+                    caller.get("/catalog")
+                return time.perf_counter() - begun
+            except ConnectionError:
+                time.sleep(0.005)
+        raise NotMeasured(f"the daemon does not answer:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """TERM, and KILL if that does not help; to this one process."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            print(f"  the daemon did not end within {PATIENCE:g} s and was killed")
+            self._process.kill()
+            self._process.wait()
+
+    def caller(self) -> Caller:
+        """A new connection."""
+        return Caller(self.port)
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU that it took itself, without its children."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def rss(self) -> float:
+        """Resident memory in MB."""
+        return float(self.process.memory_info().rss) / 1e6
+
+    def remove_jobs(self, ids: Sequence[str]) -> None:
+        """Unschedule, then wait until what was started has ended."""
+        with self.caller() as caller:
+            for job_id in ids:
+                caller.ask("DELETE", f"/jobs/{job_id}")
+            deadline = time.monotonic() + PATIENCE
+            for job_id in ids:
+                while time.monotonic() < deadline:
+                    newest = caller.get(f"/jobs/{job_id}/runs?limit=1")["values"]
+                    if all(run["state"] in ENDED for run in newest):
+                        break
+                    time.sleep(0.05)
+
+    def runs(self, job_id: str, caller: Caller) -> Iterator[dict[str, Any]]:
+        """Every recorded run of a job, newest first."""
+        after = ""
+        while True:
+            page = caller.get(f"/jobs/{job_id}/runs?limit=1000&after={after}")["values"]
+            yield from page
+            if len(page) < 1000:
+                return
+            after = page[-1]["id"]
+
+
+@contextmanager
+def running(catalog: str, scripts: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+    """A daemon that answers, in a temporary folder that is gone afterwards; FOLDER in the catalog is that folder."""
+    with tempfile.TemporaryDirectory(prefix="jobsched-bench-") as folder:
+        daemon = Daemon(Path(folder), catalog, scripts or {})
+        try:
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.stop()
+
+
+def free_port() -> int:
+    """A port on the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def post_jobs(daemon: Daemon, requests: Sequence[dict[str, Any]], connections: int = 1) -> tuple[list[str], float]:
+    """Make jobs, in order on each connection; their ids in the order of `requests`, and the seconds it took."""
+
+    def share(number: int) -> list[str]:
+        with daemon.caller() as caller:
+            return [caller.post_job(**fields) for fields in requests[number::connections]]
+
+    ids = [""] * len(requests)
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(connections) as pool:
+        for number, made in enumerate(pool.map(share, range(connections))):
+            ids[number::connections] = made
+    return ids, time.perf_counter() - begun
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least `percent` of the values do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(math.ceil(percent / 100 * len(ranked)) - 1, 0)]
+
+
+def spread(values: Sequence[float], unit: str = "ms", factor: float = 1000.0) -> str:
+    """Count, min, median, p90, p99 and max in one line; seconds come out as milliseconds unless told otherwise."""
+    if not values:
+        return "n 0"
+    points = {"min": 0, "median": 50, "p90": 90, "p99": 99, "max": 100}
+    return f"n {len(values)}  " + "  ".join(
+        f"{name} {percentile(values, percent) * factor:.1f}" for name, percent in points.items()
+    ) + f" {unit}"  # fmt: skip
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 instant as the daemon writes it."""
+    return datetime.fromisoformat(text)
+
+
+def dues(first: datetime, every: timedelta, end: datetime) -> list[datetime]:
+    """The grid from `first` to before `end`."""
+    return [first + every * beat for beat in range(max(math.ceil((end - first) / every), 0))]
+
+
+def verdict(what: str, measured: float, demanded: float, unit: str, *, at_least: bool = False) -> None:
+    """The figure beside the one that was asked for."""
+    held = measured >= demanded if at_least else measured <= demanded
+    bound = "at least" if at_least else "at most"
+    print(f"  {'held ' if held else 'SHORT'}  {what}: {measured:.4g} {unit}, demanded {bound} {demanded:g} {unit}")
+
+
+def load() -> str:
+    """How busy the machine is with everything: figures taken on a busy one say so."""
+    return "load " + " ".join(f"{average:.2f}" for average in os.getloadavg())
+
+
+def machine() -> None:
+    """Say what this was measured on."""
+    memory = psutil.virtual_memory().total / 1e9
+    print(
+        f"machine: {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB, {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()}, {load()}"
+    )

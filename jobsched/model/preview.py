@@ -1,0 +1,35 @@
+"""The dues of a schedule that does not exist yet, and what a change of clocks did to each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from .cron import Cron, explain
+from .draft import Draft
+
+
+@attrs.frozen(kw_only=True)
+class Fire:
+    """One due: in the schedule's zone, in UTC, and a note if a change of clocks had a hand in it."""
+
+    at: datetime
+    utc: datetime
+    note: str | None
+
+
+def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
+    """The first `count` dues after `after` (a `start` in the future counts too); fewer when no more are left."""
+    schedule = draft.schedule("", after)
+    zone = ZoneInfo(draft.timezone)
+    due = schedule.first(after)
+    for _ in range(count):
+        if due is None:
+            return
+        trigger = schedule.trigger
+        note = explain(trigger, due) if isinstance(trigger, Cron) and not schedule.jitter else None
+        yield Fire(at=due.astimezone(zone), utc=due, note=note)
+        due = schedule.next_after(due)

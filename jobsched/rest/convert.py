@@ -1,0 +1,238 @@
+"""Between the wire's records and the model's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+from msgspec import UnsetType
+
+from ..model.cron import Cron
+from ..model.draft import Draft
+from ..model.errors import Invalid
+from ..model.job import Job
+from ..model.policy import Policy
+from ..model.run import Run
+from ..model.trigger import LONGEST, SHORTEST, Interval
+from ..store.questions import JobNews
+from .problems import invalid
+from .wire import IntervalIn, JobIn, JobOut, LastRunOut, OutputOut, PatchIn, PreviewIn, RunOut
+
+T = TypeVar("T")
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+TRIGGERS = ("interval", "cron", "at")
+
+
+@attrs.frozen(kw_only=True)
+class Defaults:
+    """What a request leaves out comes from the configuration."""
+
+    policy: Policy
+    timezone: str
+
+
+def draft(request: JobIn, defaults: Defaults) -> Draft:
+    """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
+    for pointer, text in (("/task", request.task), ("/name", request.name)):
+        if CONTROL.search(text):
+            raise Invalid("holds a control character", pointer)
+    for name, value in request.parameters.items():
+        if isinstance(value, str) and "\0" in value:
+            raise Invalid("holds a NUL character", f"/parameters/{name}")
+    return Draft(
+        task=request.task,
+        name=request.name,
+        every=None if request.interval is None else every(request.interval),
+        cron=request.cron,
+        at=instant(request.at, "/at"),
+        timezone=_given(request.timezone, defaults.timezone),
+        start=instant(request.start, "/start"),
+        end=instant(request.end, "/end"),
+        jitter=timedelta(seconds=request.jitter),
+        max_runs=request.max_runs,
+        policy=_policy(request, defaults.policy),
+        timeout=request.timeout,
+        parameters=request.parameters,
+    )
+
+
+def every(interval: IntervalIn) -> timedelta:
+    """The sum of an interval's parts."""
+    parts = msgspec.to_builtins(interval)
+    pointer = f"/interval/{next(iter(parts))}" if len(parts) == 1 else "/interval"
+    try:
+        total = timedelta(**parts)
+    except (OverflowError, ValueError):
+        total = timedelta.max
+    if not SHORTEST <= total <= LONGEST:
+        raise Invalid("an interval is at least 0.1 seconds and at most 100 years", pointer)
+    return total
+
+
+def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
+    """What a merge patch makes of a job. Raises Invalid."""
+    wanted = request_of(job)
+    given = msgspec.to_builtins(patch)
+    if len([name for name in TRIGGERS if given.get(name) is not None]) == 1:
+        for name in TRIGGERS:
+            wanted.pop(name, None)
+    parameters = given.pop("parameters", {})
+    wanted["parameters"] = {} if parameters is None else wanted["parameters"] | parameters
+    wanted |= given
+    null_means_none = ("misfire_grace",)
+    kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
+    kept["parameters"] = {name: value for name, value in kept["parameters"].items() if value is not None}
+    try:
+        return draft(msgspec.convert(kept, JobIn), defaults)
+    except msgspec.ValidationError as why:
+        raise invalid(why) from None
+
+
+def request_of(job: Job) -> dict[str, Any]:
+    """The request that would make this job, as JSON has it."""
+    trigger, schedule, policy = job.schedule.trigger, job.schedule, job.policy
+    asked: dict[str, Any] = {
+        "task": job.task,
+        "name": job.name,
+        "timezone": job.timezone,
+        "start": schedule.start,
+        "end": schedule.end,
+        "max_runs": job.max_runs,
+        "jitter": schedule.jitter.total_seconds(),
+        "overlap": policy.overlap,
+        "misfire_grace": _seconds(policy.misfire_grace),
+        "catch_up": policy.catch_up,
+        "retries": policy.retries,
+        "retry_delay": policy.retry_delay.total_seconds(),
+        "timeout": job.timeout,
+        "parameters": job.parameters,
+    }
+    if isinstance(trigger, Interval):
+        asked["interval"] = {"seconds": trigger.every.total_seconds()}
+    elif isinstance(trigger, Cron):
+        asked["cron"] = trigger.expression
+    else:
+        asked["at"] = trigger.next_after(datetime.min.replace(tzinfo=UTC))
+    return asked
+
+
+def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draft, datetime]:
+    """What to look ahead with, and from when. Raises Invalid."""
+    asked = Draft(
+        task="",
+        name="",
+        every=None if request.interval is None else every(request.interval),
+        cron=request.cron,
+        at=instant(request.at, "/at"),
+        timezone=_given(request.timezone, defaults.timezone),
+        start=instant(request.start, "/start"),
+        end=instant(request.end, "/end"),
+        jitter=timedelta(seconds=request.jitter),
+    )
+    return asked, instant(request.from_, "/from") or now
+
+
+def job_out(news: JobNews, known: Callable[[str], bool], local: tzinfo | None = None) -> JobOut:
+    """A job for the outside; `next_run` is the local time of the daemon, as the first Jobsched showed it."""
+    job = news.job
+    trigger = job.schedule.trigger
+    span = trigger.every if isinstance(trigger, Interval) else None
+    return JobOut(
+        id=job.id,
+        name=job.name,
+        interval=None if span is None else str(span),
+        next_run=None if job.next_due is None else str(job.next_due.astimezone(local).replace(tzinfo=None)),
+        task=job.task,
+        task_known=known(job.task),
+        interval_seconds=None if span is None else span.total_seconds(),
+        cron=getattr(trigger, "expression", None),
+        at=getattr(trigger, "instant", None),
+        timezone=job.timezone,
+        next_due=job.next_due,
+        start=job.schedule.start,
+        end=job.schedule.end,
+        max_runs=job.max_runs,
+        jitter=job.schedule.jitter.total_seconds(),
+        overlap=job.policy.overlap,
+        misfire_grace=_seconds(job.policy.misfire_grace),
+        catch_up=job.policy.catch_up,
+        retries=job.policy.retries,
+        retry_delay=job.policy.retry_delay.total_seconds(),
+        timeout=job.timeout,
+        parameters=job.parameters,
+        state=job.state,
+        paused=job.paused,
+        created=job.created,
+        updated=job.updated,
+        last_run=_last(news.last_run),
+    )
+
+
+def run_out(run: Run) -> RunOut:
+    """A run for the outside."""
+    duration = run.ended - run.started if run.started and run.ended else None
+    return RunOut(
+        id=run.id,
+        job_id=run.job_id,
+        job_name=run.job_name,
+        task=run.task,
+        due=run.due,
+        attempt=run.attempt,
+        cause=run.cause,
+        state=run.state,
+        reason=run.reason,
+        node=run.node,
+        pid=run.pid,
+        started=run.started,
+        ended=run.ended,
+        duration=None if duration is None else duration.total_seconds(),
+        exit_code=run.exit_code,
+        signal=run.signal,
+        output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
+        until=run.until,
+        count=run.count,
+    )
+
+
+def _last(run: Run | None) -> LastRunOut | None:
+    return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
+
+
+def _policy(request: JobIn, defaults: Policy) -> Policy:
+    grace = request.misfire_grace
+    return Policy(
+        overlap=_given(request.overlap, defaults.overlap),
+        misfire_grace=defaults.misfire_grace if isinstance(grace, UnsetType) else _span(grace),
+        catch_up=_given(request.catch_up, defaults.catch_up),
+        retries=request.retries,
+        retry_delay=timedelta(seconds=request.retry_delay),
+    )
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def instant(moment: datetime | None, pointer: str) -> datetime | None:
+    """To UTC; an instant needs an offset, or it could be any of 38."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise Invalid("needs an offset, as in 2030-01-31T12:00:00+01:00 or ...Z", pointer)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("lies outside the years 1 to 9999", pointer) from None
+
+
+def _given(value: T | UnsetType, otherwise: T) -> T:
+    return otherwise if isinstance(value, UnsetType) else value

@@ -1,0 +1,32 @@
+"""Tells those who wait for a run that it has ended."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred
+
+
+class Bell:
+    """Fires the Deferreds of all who asked, once."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Deferred[None]]] = defaultdict(list)
+
+    def wait(self, run_id: str) -> Deferred[None]:
+        """Fires when `run_id` is next rung; may be cancelled."""
+        waiter: Deferred[None] = Deferred(lambda given_up: self._forget(run_id, given_up))
+        self._waiting[run_id].append(waiter)
+        return waiter
+
+    def ring(self, run_ids: Iterable[str]) -> None:
+        """These have ended."""
+        for run_id in run_ids:
+            for waiter in self._waiting.pop(run_id, ()):
+                waiter.callback(None)
+
+    def _forget(self, run_id: str, waiter: Deferred[None]) -> None:
+        self._waiting[run_id].remove(waiter)
+        if not self._waiting[run_id]:
+            del self._waiting[run_id]

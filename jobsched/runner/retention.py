@@ -1,0 +1,107 @@
+"""Keeps the record at its size: old runs go, and the files of their output with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..clock import now
+from ..store import prune
+from ..store.store import Store
+from .output import output_path
+
+EVERY = 60.0  # seconds
+BATCH = 500  # runs in one transaction
+LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run is taken for forgotten
+
+
+class Retention(Service):
+    """Prunes, `keep_runs` of each job and `keep_days` in all being left."""
+
+    name = "retention"
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        store: Store,
+        in_thread: Callable[..., Deferred[Any]],
+        folder: Path,
+        keep_runs: int,
+        keep_days: float,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._in_thread = in_thread
+        self._folder = folder
+        self._keep_runs = keep_runs
+        self._keep_days = keep_days
+        self._loop = LoopingCall(self._prune)
+        self._loop.clock = clock
+        self._pruning: Deferred[None] = succeed(None)
+        self._swept = False
+
+    def startService(self) -> None:
+        super().startService()
+        self._loop.start(EVERY, now=False)
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when the batch under way is through."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+        return self._pruning
+
+    def _prune(self) -> Deferred[None]:
+        self._pruning = Deferred.fromCoroutine(self.prune()).addErrback(self._failed)
+        return self._pruning
+
+    async def prune(self) -> None:
+        """One round: batch after batch until nothing is left to forget."""
+        instant = now(self._clock)
+        await self._store.write(prune.old_keys, instant)
+        edge = instant - timedelta(days=self._keep_days)
+        while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
+            pass
+        for job_id in await self._store.read(prune.crowded, self._keep_runs):
+            write = self._store.write
+            while self.running and await self._forgotten(write(prune.beyond, job_id, self._keep_runs, BATCH)):
+                pass
+        if self.running and not self._swept:
+            self._swept = True
+            await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
+
+    async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
+        gone = await ids
+        if gone:
+            await self._in_thread(remove, [output_path(self._folder, run_id) for run_id in gone])
+        return len(gone) == BATCH
+
+    def _failed(self, why: Failure) -> None:
+        self.log.error("old runs could not be pruned, trying again in {seconds} s: {why}",
+                       seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Delete files; one that is not there was never written."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, age: float) -> None:
+    """Delete output files older than `age` seconds: their runs went in a daemon that died before the files did."""
+    edge = time.time() - age  # noqa: TID251  # compared with the times of files, which the same clock gave
+    for path in folder.glob("*/*.log"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < edge:
+                path.unlink()

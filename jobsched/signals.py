@@ -1,0 +1,46 @@
+"""Signals to the daemon itself: TERM and INT end it cleanly, with exit status 0; HUP reads the catalog again."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+
+class Signals(Service):
+    """Takes the signals over once the reactor runs: Twisted installs its own when it starts.
+
+    Twisted would end the process by the very signal it was sent, after a clean stop too.
+    """
+
+    name = "signals"
+    log = Logger()
+
+    def __init__(self, reactor: Any, hang_up: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._hang_up = hang_up
+        self._ending = False
+
+    def startService(self) -> None:
+        super().startService()
+        self._reactor.callWhenRunning(self._install)
+
+    def _install(self) -> None:
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
+        signal.signal(signal.SIGHUP, self._again)
+
+    def _end(self, number: int, _frame: object) -> None:
+        if not self._ending:
+            self._ending = True
+            self._reactor.callFromThread(self._stop, number)
+
+    def _stop(self, number: int) -> None:
+        self.log.info("received {signal}, stopping", signal=signal.Signals(number).name)
+        self._reactor.stop()
+
+    def _again(self, _number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._hang_up)

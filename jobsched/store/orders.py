@@ -1,0 +1,187 @@
+"""What callers order, each in one transaction: decided on what the store holds at that moment, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from ..model.errors import Conflict, NotFound, Reused, Stale
+from ..model.ids import MICROSECOND, Ids
+from ..model.job import Job
+from ..model.owed import Situation, Stretch, overlap, owed
+from ..model.run import Run
+from . import jobs as job_rows
+from . import runs as run_rows
+from .tables import jobs, keys, runs
+
+
+@attrs.frozen(kw_only=True)
+class Key:
+    """An Idempotency-Key: `scope` is what it was sent to, `digest` stands for the request's body."""
+
+    scope: str
+    key: str
+    digest: str
+
+
+@attrs.frozen(kw_only=True)
+class Ran:
+    """What an order to run came to: the run, and the runs that it replaces."""
+
+    run: Run
+    replaced: tuple[Run, ...] = ()
+
+
+def add(connection: Connection, job: Job, key: Key | None) -> str:
+    """Store a job; its id, or that of the job which this key made before."""
+    if key is not None and (known := _recall(connection, key)) is not None:
+        return known
+    job_rows.add(connection, [job])
+    _remember(connection, key, job.id, job.created)
+    return job.id
+
+
+def change(
+    connection: Connection, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
+    make: Callable[[Job, datetime], Job],
+) -> Job:  # fmt: skip
+    """Replace a job by `make(job, instant)`; dues up to `now` are settled first, those from `instant` on are new.
+
+    `versions` are those the caller has seen (None: any). Raises NotFound, Stale, and what `make` raises.
+    """
+    job = _held(connection, job_id)
+    if versions is not None and job.version not in versions:
+        raise Stale(f"job {job_id} is at version {job.version} by now")
+    _settle(connection, job, ids, now, "the job was changed before it could start")
+    latest = select(func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)).where(
+        runs.c.job_id == job_id
+    )
+    decided = connection.execute(latest).scalar()
+    changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
+    job_rows.put(connection, changed)
+    return changed
+
+
+def pause(connection: Connection, job_id: str, now: datetime) -> Job:
+    """Start nothing for this job from now on. Pausing twice is pausing once."""
+    job = _held(connection, job_id)
+    if job.paused:
+        return job
+    paused = attrs.evolve(job, paused=True, version=job.version + 1, updated=now)
+    job_rows.put(connection, paused)
+    return paused
+
+
+def resume(connection: Connection, job_id: str, ids: Ids, now: datetime) -> Job:
+    """Go on with the next due; those that passed meanwhile become one skipped stretch."""
+    job = _held(connection, job_id)
+    if not job.paused:
+        return job
+    _settle(connection, job, ids, now, "paused")
+    following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
+    resumed = attrs.evolve(job, paused=False, next_due=following, version=job.version + 1, updated=now)
+    job_rows.put(connection, resumed)
+    return resumed
+
+
+def remove(connection: Connection, job_id: str, ids: Ids, now: datetime) -> list[Run]:
+    """Forget a job. What waits is cancelled; what runs is returned and goes on."""
+    job = _held(connection, job_id)
+    _settle(connection, job, ids, now, "the job was deleted before it could start")
+    waiting = (runs.c.job_id == job_id) & (runs.c.state == "waiting")
+    connection.execute(update(runs).where(waiting).values(state="cancelled", reason="its job was deleted", ended=now))
+    connection.execute(delete(jobs).where(jobs.c.id == job_id))
+    return run_rows.active_of(connection, [job_id])
+
+
+def run_now(connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime) -> Ran:
+    """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once."""
+    if key is not None and (known := _recall(connection, key)) is not None:
+        run = run_rows.get(connection, known)
+        if run is None:
+            raise Conflict(f"run {known}, which this key made, is no longer kept")
+        return Ran(run=run)
+    job = _held(connection, job_id)
+    active = run_rows.ripe_of(connection, [job_id], now)
+    queued = len(active) > 1 and any(run.state == "waiting" for run in active)
+    fate, reason = overlap(job.policy, active=bool(active), queued=queued)
+    due = _free_due(connection, job_id, now)
+    stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
+    run = attrs.evolve(run_rows.passed(job, stretch, ids.make(now), now), cause="manual")
+    replaced = drop_waiting(connection, active, now) if fate == "replace" else []
+    run_rows.insert_all(connection, [run])
+    _remember(connection, key, run.id, now)
+    return Ran(run=run, replaced=tuple(replaced))
+
+
+def cancel(connection: Connection, run_id: str, reason: str, now: datetime) -> Run:
+    """Cancel a run that waits; give one that runs back as it is, for its node to end. Raises NotFound, Conflict."""
+    run = run_rows.get(connection, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    if not run.active:
+        raise Conflict(f"run {run_id} has ended already: {run.state}")
+    if run.state != "waiting":
+        return run
+    waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
+    connection.execute(update(runs).where(waiting).values(state="cancelled", reason=reason, ended=now))
+    return attrs.evolve(run, state="cancelled", reason=reason, ended=now)
+
+
+def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> list[Run]:
+    """For a run that replaces `active`: those that only wait are skipped; the others, to be ended, are returned."""
+    waiting = [run.id for run in active if run.state == "waiting"]
+    if waiting:
+        connection.execute(
+            update(runs)
+            .where(runs.c.id.in_(waiting), runs.c.state == "waiting")
+            .values(state="skipped", reason="a later run took its place while it waited", ended=now)
+        )
+    return [run for run in active if run.state != "waiting"]
+
+
+def _held(connection: Connection, job_id: str) -> Job:
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return job_rows.from_row(row)
+
+
+def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> None:
+    """Give every due up to `now` its outcome: one skipped stretch."""
+    due, dues = job.next_due, list[Stretch]()
+    while due is not None and due <= now:
+        facts = Situation(next_due=due, now=now, able_since=now, paused=True)
+        answer = owed(job.schedule, job.policy, facts)
+        dues += answer.stretches
+        due = answer.next_due
+    if dues:
+        count = sum(stretch.count for stretch in dues)
+        why = "paused" if job.paused else reason
+        whole = Stretch(due=dues[0].due, until=dues[-1].until, count=count, fate="skipped", reason=why)
+        run_rows.insert_all(connection, [run_rows.passed(job, whole, ids.make(now), now)])
+
+
+def _free_due(connection: Connection, job_id: str, now: datetime) -> datetime:
+    """Now, or the first microsecond after it that no run of the job has."""
+    due = now
+    while connection.execute(select(runs.c.id).where(runs.c.job_id == job_id, runs.c.due == due)).first():
+        due += MICROSECOND
+    return due
+
+
+def _recall(connection: Connection, key: Key) -> str | None:
+    row = connection.execute(select(keys).where(keys.c.scope == key.scope, keys.c.key == key.key)).one_or_none()
+    if row is None:
+        return None
+    if row.digest != key.digest:
+        raise Reused("this Idempotency-Key was sent before with another request")
+    return str(row.target)
+
+
+def _remember(connection: Connection, key: Key | None, target: str, now: datetime) -> None:
+    if key is not None:
+        connection.execute(insert(keys).values(**attrs.asdict(key), target=target, created=now))

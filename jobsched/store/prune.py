@@ -1,0 +1,46 @@
+"""Forgetting old runs, in small batches, never one that is active."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select
+
+from ..model.ids import least
+from ..model.run import ENDED
+from .tables import keys, runs
+
+KEY_LIFE = timedelta(hours=24)
+
+
+def crowded(connection: Connection, keep: int) -> list[str]:
+    """The jobs that have more than `keep` runs."""
+    query = select(runs.c.job_id).group_by(runs.c.job_id).having(func.count() > keep)
+    return list(connection.execute(query).scalars())
+
+
+def old(connection: Connection, before: datetime, most: int) -> list[str]:
+    """Forget up to `most` runs made before that instant; their ids."""
+    return _forget(connection, runs.c.id < least(before), most)
+
+
+def beyond(connection: Connection, job_id: str, keep: int, most: int) -> list[str]:
+    """Forget up to `most` runs of a job behind its newest `keep`; their ids."""
+    newest = select(runs.c.id).where(runs.c.job_id == job_id).order_by(runs.c.id.desc())
+    edge = connection.execute(newest.offset(keep).limit(1)).scalar()
+    if edge is None:
+        return []
+    return _forget(connection, (runs.c.job_id == job_id) & (runs.c.id <= edge), most)
+
+
+def old_keys(connection: Connection, now: datetime) -> None:
+    """Forget idempotency keys whose day is over."""
+    connection.execute(delete(keys).where(keys.c.created < now - KEY_LIFE))
+
+
+def _forget(connection: Connection, which: ColumnElement[bool], most: int) -> list[str]:
+    query = select(runs.c.id).where(which, runs.c.state.in_(ENDED)).order_by(runs.c.id).limit(most)
+    ids = list(connection.execute(query).scalars())
+    if ids:
+        connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+    return ids

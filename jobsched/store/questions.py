@@ -1,0 +1,56 @@
+"""Questions that need more than one table, each answered from one consistent view."""
+
+from __future__ import annotations
+
+import attrs
+from sqlalchemy import Connection
+
+from ..model.errors import NotFound
+from ..model.job import Job
+from ..model.run import Run
+from . import jobs as job_rows
+from . import runs as run_rows
+
+
+@attrs.frozen(kw_only=True)
+class JobNews:
+    """A job with the newest run it has."""
+
+    job: Job
+    last_run: Run | None
+
+
+def jobs(connection: Connection, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
+    """A page of jobs."""
+    return _with_news(connection, job_rows.page(connection, limit, after, only))
+
+
+def job(connection: Connection, job_id: str) -> JobNews:
+    """One job. Raises NotFound."""
+    found = job_rows.get(connection, job_id)
+    if found is None:
+        raise NotFound(f"there is no job {job_id}")
+    return _with_news(connection, [found])[0]
+
+
+def runs(connection: Connection, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
+    """A page of runs. Raises NotFound for those of a job that is not there and left no run."""
+    found = run_rows.page(connection, limit, before, only)
+    if only.job_id is not None and not found:
+        known = run_rows.any_of(connection, only.job_id) or job_rows.get(connection, only.job_id) is not None
+        if not known:
+            raise NotFound(f"there is no job {only.job_id}")
+    return found
+
+
+def run(connection: Connection, run_id: str) -> Run:
+    """One run. Raises NotFound."""
+    found = run_rows.get(connection, run_id)
+    if found is None:
+        raise NotFound(f"there is no run {run_id}")
+    return found
+
+
+def _with_news(connection: Connection, found: list[Job]) -> list[JobNews]:
+    last = run_rows.last_of(connection, [job.id for job in found])
+    return [JobNews(job=job, last_run=last.get(job.id)) for job in found]

@@ -1,0 +1,232 @@
+"""A script as a run: how it is started, what it is told, what becomes of its output and its end."""
+
+import os
+import signal
+
+from jobsched.runner.deadline import Stop
+from jobsched.runner.output import output_path
+
+from .ground import RunnerCase
+
+
+class StartTests(RunnerCase):
+    async def test_it_leads_a_session_and_a_group_of_its_own(self):
+        run = await self.run_of(self.bash("cut -d' ' -f1,5,6 /proc/$$/stat"))
+        pid, group, session = map(int, self.output(run).split())
+
+        self.assertEqual((pid, group, session), (run.pid, run.pid, run.pid))
+        self.assertNotEqual(session, os.getsid(0))
+
+    async def test_it_keeps_its_own_session_in_a_directory_of_its_own(self):
+        task = self.bash("cut -d' ' -f1,5,6 /proc/$$/stat; pwd", directory=str(self.folder))
+        run = await self.run_of(task)
+        pid, group, session, directory = self.output(run).split()
+
+        self.assertEqual((int(pid), int(group), int(session)), (run.pid, run.pid, run.pid))
+        self.assertEqual(directory.decode(), str(self.folder))
+
+    async def test_it_is_started_without_a_fork_of_the_daemon(self):
+        def fork():
+            raise AssertionError("the daemon was forked")
+
+        spawned, spawn = [], os.posix_spawnp
+
+        def spy(path, *args, **more):
+            spawned.append(os.fsdecode(path))
+            return spawn(path, *args, **more)
+
+        self.patch(os, "fork", fork)
+        self.patch(os, "posix_spawnp", spy)
+        here = await self.run_of(self.words("true", name="here"))
+        there = await self.run_of(self.words("true", name="there", directory="/"))
+
+        self.assert_outcome(here, "succeeded")
+        self.assert_outcome(there, "succeeded")
+        self.assertEqual(len(spawned), 2)
+
+    async def test_it_is_told_of_its_run_by_the_environment(self):
+        self.patch(os, "environ", {**os.environ, "JOBSCHED_LEFTOVER": "1", "INHERITED": "yes"})
+        task = self.words("env", env='{"OWN": "mine"}')
+        run = await self.run_of(task, timeout=1_234_567.5, attempt=2, parameters={"day": "mon", "dry": True})
+        told = dict(line.split("=", 1) for line in self.output(run).decode().splitlines())
+
+        self.assertEqual(
+            {name: value for name, value in told.items() if name.startswith("JOBSCHED_")},
+            {
+                "JOBSCHED_JOB_ID": "the-job",
+                "JOBSCHED_RUN_ID": run.id,
+                "JOBSCHED_JOB_NAME": "nightly",
+                "JOBSCHED_DUE": run.due.isoformat(),
+                "JOBSCHED_TIMEOUT": "1234567.5",
+                "JOBSCHED_PARAM_DAY": "mon",
+                "JOBSCHED_PARAM_DRY": "true",
+            },
+        )
+        self.assertEqual((told["OWN"], told["INHERITED"]), ("mine", "yes"))
+
+    async def test_no_shell_reads_its_words(self):
+        run = await self.run_of(self.words("printf", "%s\\n", "$HOME `id` 'x' \"y\" ; * ä", "-n", ""))
+
+        self.assertEqual(self.output(run).decode(), "$HOME `id` 'x' \"y\" ; * ä\n-n\n\n")
+
+    async def test_it_finds_nothing_on_stdin_and_no_descriptor_of_the_daemon(self):
+        run = await self.run_of(self.bash("cat; ls -1 /proc/$$/fd | tr '\\n' ' '"))
+
+        # bash reads its script through 255
+        self.assertEqual(self.output(run).split(), [b"0", b"1", b"2", b"255"])
+
+    async def test_an_equals_sign_in_its_path_is_not_taken_for_a_variable(self):
+        (self.folder / "a=b").mkdir()
+        script = self.script("echo here: $0", name="a=b/script")
+        run = await self.run_of(self.words("a=b/script", directory=str(self.folder)))
+
+        self.assertEqual(self.output(run), b"here: a=b/script\n", script)
+
+
+class OutputTests(RunnerCase):
+    async def test_stdout_and_stderr_come_in_the_order_they_were_written(self):
+        lines = [f"{'err' if number % 3 else 'out'} {number}" for number in range(100)]
+        text = "\n".join(f"echo {line}{' >&2' if line.startswith('err') else ''}" for line in lines)
+        run = await self.run_of(self.bash(text))
+
+        self.assertEqual(self.output(run).decode().splitlines(), lines)
+        self.assertEqual(self.log_lines(run), lines)
+        self.assertEqual((run.output_bytes, run.output_kept, run.output_truncated), (len(self.output(run)),) * 2 + (False,))
+
+    async def test_lines_are_logged_while_the_script_runs(self):
+        run = await self.start(self.bash("echo first; read -r < fifo; echo second", directory=str(self.folder)))
+        os.mkfifo(self.folder / "fifo")
+        await self.until(lambda: self.log_lines(run) == ["first"])
+
+        self.assertEqual((await self.stored(run)).state, "running")
+        self.runner.stop(run.id, Stop("cancelled", "asked"))
+        self.assert_outcome(await self.end(run), "cancelled")
+
+    async def test_a_last_line_without_an_end_is_kept_and_logged(self):
+        run = await self.run_of(self.bash("echo a; printf b"))
+
+        self.assertEqual((self.output(run), self.log_lines(run)), (b"a\nb", ["a", "b"]))
+
+    async def test_nothing_printed_makes_no_file(self):
+        run = await self.run_of(self.words("true"))
+
+        self.assertFalse(output_path(self.output_folder, run.id).exists())
+        self.assertEqual((run.output_bytes, run.output_kept), (0, 0))
+
+    async def test_format_characters_and_braces_are_nothing_special(self):
+        run = await self.run_of(self.words("echo", "100%s %(x)d {field} {{"))
+
+        self.assertEqual(self.log_lines(run), ["100%s %(x)d {field} {{"])
+
+
+class EndTests(RunnerCase):
+    async def test_exit_codes_are_recorded(self):
+        for code in 0, 1, 2, 77, 255:
+            run = await self.run_of(self.bash(f"exit {code}", name=f"exit{code}"))
+
+            self.assertEqual((run.exit_code, run.signal), (code, None))
+            self.assert_outcome(run, "failed" if code else "succeeded", f"exit code {code}" if code else "finished")
+
+    async def test_the_last_line_of_a_failed_script_is_in_the_reason(self):
+        run = await self.run_of(self.bash("echo start; echo 'no such table' >&2; echo; exit 3"))
+
+        self.assert_outcome(run, "failed", "exit code 3, last line: no such table")
+
+    async def test_a_signal_that_nobody_here_sent_is_a_failure(self):
+        run = await self.run_of(self.bash("kill -USR1 $$"))
+
+        self.assertEqual((run.exit_code, run.signal), (None, "SIGUSR1"))
+        self.assert_outcome(run, "failed", "ended by SIGUSR1, which nobody here sent")
+
+    async def test_a_signal_without_a_name_is_a_failure_too(self):
+        run = await self.run_of(self.bash("kill -40 $$"))
+
+        self.assertEqual((run.exit_code, run.signal), (None, "signal 40"))
+        self.assert_outcome(run, "failed", "signal 40")
+
+    async def test_a_last_line_of_odd_bytes_can_be_recorded(self):
+        run = await self.run_of(self.bash(r"printf 'a\0b\377\033[0m'; exit 1"))
+
+        self.assert_outcome(run, "failed", "exit code 1")
+        self.assertNotIn("\0", run.reason)
+
+    async def test_a_kill_from_outside_is_told_from_ours(self):
+        run = await self.start(self.bash("echo ready; sleep 1000"))
+        await self.printed(run, b"ready")
+        os.killpg((await self.when_stored(run, lambda stored: stored.pid)).pid, signal.SIGKILL)
+
+        self.assert_outcome(await self.end(run), "failed", "SIGKILL, which nobody here sent")
+
+
+class CouldNotStartTests(RunnerCase):
+    async def fails(self, task, *words):
+        """The run fails in words; the next one is well."""
+        run = await self.run_of(task)
+        self.assert_outcome(run, "failed", *words)
+        self.assert_outcome(await self.run_of(self.words("true", name=f"{task}-next")), "succeeded")
+        return run
+
+    async def test_a_script_that_is_not_there(self):
+        await self.fails(self.words("/nowhere/script.sh"), "could not start", "/nowhere/script.sh", "no such program")
+
+    async def test_a_program_that_is_not_on_the_path(self):
+        await self.fails(self.words("no-such-program-here"), "could not start", "no-such-program-here")
+
+    async def test_a_script_that_is_not_executable(self):
+        script = self.script("echo never", mode=0o644)
+        await self.fails(self.words(script), "could not start", script, "not executable")
+
+    async def test_a_folder_in_place_of_a_script(self):
+        await self.fails(self.words(str(self.folder)), "could not start", str(self.folder))
+
+    async def test_a_script_whose_interpreter_is_missing(self):
+        run = await self.fails(self.words(self.script("echo never", shebang="#!/nowhere/python")), "No such file")
+        self.assertEqual(run.exit_code, 127)
+
+    async def test_a_script_without_a_shebang(self):
+        run = await self.run_of(self.words(self.script("echo by the shell", shebang="")))
+        self.assert_outcome(run, "succeeded")  # as execvp has it
+        self.assertEqual(self.output(run), b"by the shell\n")
+
+    async def test_a_file_that_is_no_program(self):
+        path = self.folder / "binary"
+        path.write_bytes(b"\x7fELF rubbish\0\0")
+        path.chmod(0o755)
+        run = await self.fails(self.words(str(path)), "exit code 126")
+        self.assertIn(b"Exec format error", self.output(run))
+
+    async def test_a_directory_that_is_not_there(self):
+        await self.fails(self.words("true", directory="/nowhere"), "could not start", "/nowhere: no such directory")
+        await self.fails(
+            self.words("./script", name="relative", directory="/nowhere"), "could not start", "/nowhere: no such directory"
+        )
+
+    async def test_words_longer_than_the_system_takes(self):
+        await self.fails(self.words("echo", "x" * 3_000_000), "could not start")
+
+    async def test_an_environment_that_no_process_can_have(self):
+        task = self.words("env")
+        run = await self.run_of(task, parameters={"x": "a\0b"})
+        self.assert_outcome(run, "failed", "could not start")
+
+    async def test_no_descriptor_left(self):
+        def pipe2(flags):
+            raise OSError(24, "Too many open files")
+
+        task = self.words("true")
+        with_none = self.patch(os, "pipe2", pipe2)
+        self.assert_outcome(await self.run_of(task), "failed", "could not start", "Too many open files")
+        with_none.restore()
+        self.assert_outcome(await self.run_of(task), "succeeded")
+
+    async def test_a_task_that_left_the_catalog(self):
+        await self.fails("gone", "could not start", "gone", "not in the catalog")
+
+    async def test_a_task_whose_command_raises(self):
+        task = self.python("class T:\n    def command(self, info):\n        raise ValueError('no day')\n")
+        run = await self.fails(task, "could not start: ValueError: no day")
+        self.assertIn(b"Traceback", self.output(run))
+
+    async def test_a_task_whose_command_is_none(self):
+        task = self.python("class T:\n    def command(self, info):\n        return 'ls'\n")
+        await self.fails(task, "could not start", "gave str, not a Command")

@@ -1,0 +1,476 @@
+"""What is owed: the design's rules 1 to 6 as tables, and against a slow walk that knows nothing of folding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobsched.model import owed as owed_module
+from jobsched.model.cron import Cron
+from jobsched.model.owed import MOST_DUES, Owed, Situation, Stretch, owed
+from jobsched.model.policy import CATCH_UP_MOST, Overlap, Policy
+from jobsched.model.trigger import At, Interval, Schedule
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
+FOREVER = Policy(misfire_grace=None)
+
+Fated = tuple[float, float, int, str]
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def every(seconds: float, **bounds: Any) -> Schedule:
+    return Schedule(trigger=Interval(start=T0, every=timedelta(seconds=seconds)), **bounds)
+
+
+def facts(next_due: float | None, now: float, **more: Any) -> Situation:
+    """A situation in seconds after T0; somebody could run jobs all the time unless said otherwise."""
+    more.setdefault("able_since", T0 - timedelta(days=1))
+    return Situation(next_due=None if next_due is None else at(next_due), now=at(now), **more)
+
+
+def said(answer: Owed) -> list[Fated]:
+    return [
+        ((each.due - T0).total_seconds(), (each.until - T0).total_seconds(), each.count, each.fate)
+        for each in answer.stretches
+    ]
+
+
+def reasons(answer: Owed) -> list[str]:
+    return [stretch.reason for stretch in answer.stretches]
+
+
+def finished(schedule: Schedule, policy: Policy, start: Situation) -> tuple[list[Stretch], Owed]:
+    """Ask until nothing more is owed at this instant, as the scheduler does; every stretch, and the last answer."""
+    stretches: list[Stretch] = []
+    situation = start
+    for _ in range(1000):
+        answer = owed(schedule, policy, situation)
+        stretches += answer.stretches
+        if answer.next_due is None or answer.next_due > start.now:
+            return stretches, answer
+        assert answer.stretches, "an answer that decides nothing would be asked for for ever"
+        left = start.starts_left
+        situation = attrs.evolve(
+            situation,
+            next_due=answer.next_due,
+            starts_left=None if left is None else left - sum(s.fate in ("run", "queue", "replace") for s in stretches),
+        )
+    raise AssertionError("no end of answers")
+
+
+def walk(schedule: Schedule, due: datetime | None, now: datetime) -> Iterator[datetime]:
+    while due is not None and due <= now:
+        yield due
+        due = schedule.next_after(due)
+
+
+# Rule 1: exactly one outcome
+
+
+def test_nothing_is_owed_before_the_due() -> None:
+    answer = owed(every(60), Policy(), facts(60, 59.999999))
+    assert answer == Owed(stretches=(), next_due=at(60))
+
+
+def test_a_due_on_time_runs_and_the_next_one_lies_ahead() -> None:
+    answer = owed(every(60), Policy(), facts(60, 60))
+    assert said(answer) == [(60, 60, 1, "run")]
+    assert answer.next_due == at(120)
+    assert answer.starts == 1
+
+
+def test_a_job_without_a_next_due_is_owed_nothing() -> None:
+    assert owed(every(60), Policy(), facts(None, 600)) == Owed(stretches=(), next_due=None)
+
+
+def test_an_instant_runs_once_and_has_no_next_due() -> None:
+    answer = owed(Schedule(trigger=At(instant=at(10))), Policy(), facts(10, 12))
+    assert said(answer) == [(10, 10, 1, "run")]
+    assert answer.next_due is None
+
+
+def test_a_clock_set_back_owes_nothing_a_second_time() -> None:
+    first = owed(every(60), Policy(), facts(3600, 3600))
+    assert first.next_due == at(3660)
+    again = owed(every(60), Policy(), attrs.evolve(facts(0, 0), next_due=first.next_due))
+    assert again == Owed(stretches=(), next_due=at(3660))
+
+
+# Rule 2: the grace
+
+
+@pytest.mark.parametrize(
+    ("late", "grace", "fate"),
+    [
+        (0, 60, "run"),
+        (60, 60, "run"),
+        (60.000001, 60, "missed"),
+        (0, 0, "run"),
+        (0.000001, 0, "missed"),
+        (3599, None, "run"),
+    ],
+)
+def test_a_due_is_acted_on_up_to_its_grace_and_not_later(late: float, grace: float | None, fate: str) -> None:
+    policy = Policy(misfire_grace=None if grace is None else timedelta(seconds=grace))
+    answer = owed(every(3600), policy, facts(3600, 3600 + late))
+    assert said(answer) == [(3600, 3600, 1, fate)]
+    assert answer.next_due == at(7200)
+
+
+def test_a_due_that_is_missed_names_the_grace_it_exceeded() -> None:
+    answer = owed(every(3600), Policy(misfire_grace=timedelta(seconds=1.5)), facts(3600, 3700))
+    assert reasons(answer) == ["found later than misfire_grace (1.5 s) allows"]
+
+
+# Rule 3: catch-up
+
+
+def test_latest_runs_the_newest_within_the_grace_and_misses_the_older_as_one_stretch() -> None:
+    answer = owed(every(60), Policy(), facts(60, 310))
+    assert said(answer) == [(60, 240, 4, "missed"), (300, 300, 1, "run")]
+    assert answer.next_due == at(360)
+
+
+def test_latest_says_which_dues_were_too_old_and_which_gave_way_to_a_later_one() -> None:
+    answer = owed(every(60), Policy(misfire_grace=timedelta(seconds=150)), facts(60, 310))
+    assert said(answer) == [(60, 120, 2, "missed"), (180, 240, 2, "missed"), (300, 300, 1, "run")]
+    assert reasons(answer) == [
+        "found later than misfire_grace (150 s) allows",
+        "a later due was waiting too, and catch_up is latest",
+        "",
+    ]
+
+
+def test_latest_runs_nothing_when_even_the_newest_is_too_old() -> None:
+    answer = owed(every(60), Policy(misfire_grace=timedelta(seconds=5)), facts(60, 310))
+    assert said(answer) == [(60, 300, 5, "missed")]
+    assert answer.next_due == at(360)
+
+
+def test_none_misses_what_passed_while_nobody_could_run_it_whatever_the_grace() -> None:
+    policy = Policy(misfire_grace=None, catch_up="none")
+    answer = owed(every(60), policy, facts(60, 310, able_since=at(310)))
+    assert said(answer) == [(60, 300, 5, "missed")]
+    assert reasons(answer) == ["nobody could run it at its due, and catch_up is none"]
+    assert answer.next_due == at(360)
+
+
+def test_none_runs_a_due_from_the_instant_at_which_somebody_could_run_it() -> None:
+    policy = Policy(misfire_grace=None, catch_up="none")
+    answer = owed(every(60), policy, facts(60, 300, able_since=at(300)))
+    assert said(answer) == [(60, 240, 4, "missed"), (300, 300, 1, "run")]
+
+
+def test_none_still_minds_the_grace() -> None:
+    answer = owed(every(3600), Policy(catch_up="none"), facts(3600, 3700, able_since=at(0)))
+    assert said(answer) == [(3600, 3600, 1, "missed")]
+    assert reasons(answer) == ["found later than misfire_grace (60 s) allows"]
+
+
+def test_all_runs_each_due_within_the_grace_oldest_first() -> None:
+    policy = Policy(misfire_grace=timedelta(seconds=200), catch_up="all", overlap="allow")
+    answer = owed(every(60), policy, facts(60, 310))
+    assert said(answer) == [(60, 60, 1, "missed"), *[(due, due, 1, "run") for due in (120, 180, 240, 300)]]
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
+def test_all_makes_the_dues_it_catches_up_on_wait_for_one_another(overlap: Overlap) -> None:
+    policy = Policy(misfire_grace=None, catch_up="all", overlap=overlap)
+    answer = owed(every(60), policy, facts(60, 190))
+    assert said(answer) == [(60, 60, 1, "run"), (120, 120, 1, "queue"), (180, 180, 1, "queue")]
+    assert answer.starts == 3
+
+
+def test_all_catches_up_on_a_thousand_at_most_and_misses_the_older() -> None:
+    policy = Policy(misfire_grace=None, catch_up="all", overlap="allow")
+    answer = owed(every(1), policy, facts(1, 5000))
+    missed, *runs = said(answer)
+    assert missed == (1, 4000, 4000, "missed")
+    assert runs == [(due, due, 1, "run") for due in range(4001, 5001)]
+    assert reasons(answer)[0] == "older than the 1000 dues that catch_up runs at most"
+    assert CATCH_UP_MOST == len(runs)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_all_skips_every_due_that_passed_during_a_run_that_is_still_active(active: bool) -> None:
+    policy = Policy(misfire_grace=None, catch_up="all", overlap="skip")
+    answer = owed(every(60), policy, facts(60, 190, active=active))
+    fates = [stretch.fate for stretch in answer.stretches]
+    assert fates == (["skipped"] * 3 if active else ["run", "queue", "queue"])
+
+
+# Rule 4: paused
+
+
+def test_dues_of_a_paused_job_are_one_skipped_stretch() -> None:
+    answer = owed(every(60), FOREVER, facts(60, 310, paused=True))
+    assert said(answer) == [(60, 300, 5, "skipped")]
+    assert reasons(answer) == ["paused"]
+    assert answer.next_due == at(360)
+    assert answer.starts == 0
+
+
+def test_a_long_pause_is_one_stretch_too() -> None:
+    year = 365 * 86400
+    answer = owed(every(1), FOREVER, facts(1, year, paused=True))
+    assert said(answer) == [(1, year, year, "skipped")]
+
+
+# Rule 5: overlap
+
+
+@pytest.mark.parametrize(
+    ("overlap", "active", "queued", "fate", "reason"),
+    [
+        ("skip", False, False, "run", ""),
+        ("skip", True, False, "skipped", "the run before it was still active"),
+        ("skip", True, True, "skipped", "the run before it was still active"),
+        ("queue", False, False, "run", ""),
+        ("queue", True, False, "queue", "waits for the active run to end"),
+        ("queue", True, True, "skipped", "a run was already waiting for the active one to end"),
+        ("replace", False, False, "run", ""),
+        ("replace", True, False, "replace", "waits for the run it replaces to be dead"),
+        ("replace", True, True, "replace", "waits for the run it replaces to be dead"),
+        ("allow", False, False, "run", ""),
+        ("allow", True, False, "run", ""),
+        ("allow", True, True, "run", ""),
+    ],
+)
+def test_an_active_run_decides_the_fate_by_the_overlap_rule(
+    overlap: Overlap, active: bool, queued: bool, fate: str, reason: str
+) -> None:
+    answer = owed(every(60), Policy(overlap=overlap), facts(60, 61, active=active, queued=queued))
+    assert said(answer) == [(60, 60, 1, fate)]
+    assert reasons(answer) == [reason]
+    assert answer.next_due == at(120)
+
+
+# max_runs
+
+
+def test_a_job_that_used_up_max_runs_is_owed_nothing_more() -> None:
+    assert owed(every(60), Policy(), facts(60, 310, starts_left=0)) == Owed(stretches=(), next_due=None)
+
+
+def test_the_last_run_of_max_runs_leaves_no_next_due() -> None:
+    answer = owed(every(60), Policy(), facts(60, 60, starts_left=1))
+    assert said(answer) == [(60, 60, 1, "run")]
+    assert answer.next_due is None
+
+
+def test_a_run_before_the_last_leaves_a_next_due() -> None:
+    assert owed(every(60), Policy(), facts(60, 60, starts_left=2)).next_due == at(120)
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(overlap="skip")])
+def test_a_missed_or_skipped_due_does_not_count_against_max_runs(policy: Policy) -> None:
+    missed = owed(every(3600), policy, facts(3600, 3700, starts_left=1))
+    skipped = owed(every(3600), policy, facts(3600, 3600, starts_left=1, active=True))
+    assert (missed.next_due, skipped.next_due) == (at(7200), at(7200))
+
+
+def test_dues_behind_the_last_run_of_max_runs_are_not_owed() -> None:
+    policy = Policy(misfire_grace=None, catch_up="all", overlap="allow")
+    answer = owed(every(60), policy, facts(60, 310, starts_left=2))
+    assert said(answer) == [(60, 60, 1, "run"), (120, 120, 1, "run")]
+    assert answer.next_due is None
+
+
+def test_dues_skipped_while_catching_up_leave_max_runs_as_it_was() -> None:
+    policy = Policy(misfire_grace=None, catch_up="all", overlap="skip")
+    answer = owed(every(60), policy, facts(60, 310, starts_left=2, active=True))
+    assert said(answer) == [(due, due, 1, "skipped") for due in (60, 120, 180, 240, 300)]
+    assert answer.next_due == at(360)
+
+
+# Rule 6 and the bounds
+
+
+def test_acting_late_does_not_move_the_grid() -> None:
+    answer = owed(every(60), Policy(), facts(60, 100.25))
+    assert answer.next_due == at(120)
+
+
+def test_no_due_lies_behind_the_end_of_the_schedule() -> None:
+    answer = owed(every(60, end=at(180)), FOREVER, facts(60, 600))
+    assert said(answer) == [(60, 120, 2, "missed"), (180, 180, 1, "run")]
+    assert answer.next_due is None
+
+
+def test_folding_stops_at_the_end_of_the_schedule() -> None:
+    answer = owed(every(1, end=at(5000)), FOREVER, facts(1, 900_000))
+    assert said(answer) == [(1, 4999, 4999, "missed"), (5000, 5000, 1, "run")]
+    assert answer.next_due is None
+
+
+@pytest.mark.parametrize("jitter", [0, 0.05, 10])
+def test_a_century_of_a_short_interval_is_answered_at_once(jitter: float) -> None:
+    schedule = every(0.1, jitter=timedelta(seconds=jitter), salt="job")
+    century = 36525 * 86400.0
+    first = schedule.next_after(T0)
+    assert first is not None
+    answer = owed(schedule, Policy(), attrs.evolve(facts(1, century), next_due=first))
+    total = sum(stretch.count for stretch in answer.stretches)
+    assert abs(total - century * 10) <= 1
+    assert answer.stretches[-1].fate == "run"
+    assert answer.next_due is not None
+    assert answer.next_due > at(century)
+
+
+def test_more_dues_than_one_answer_holds_are_owed_in_further_answers() -> None:
+    cron = Schedule(trigger=Cron(expression="* * * * *"))
+    now = 60 * (MOST_DUES + 5000)
+    first = owed(cron, Policy(), facts(60, now))
+    assert [stretch.fate for stretch in first.stretches] == ["missed"]
+    assert first.next_due is not None
+    assert first.next_due <= at(now)
+    stretches, last = finished(cron, Policy(), facts(60, now))
+    assert sum(stretch.count for stretch in stretches) == MOST_DUES + 5000
+    assert last.next_due == at(now + 60)
+
+
+@pytest.mark.parametrize("catch_up", ["latest", "none", "all"])
+def test_only_the_newest_run_however_many_answers_it_takes(
+    catch_up: Literal["latest", "none", "all"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owed_module, "MOST_DUES", 20)
+    monkeypatch.setattr(owed_module, "CATCH_UP_MOST", 7)
+    cron = Schedule(trigger=Cron(expression="* * * * *"))
+    policy = Policy(misfire_grace=None, catch_up=catch_up, overlap="allow")
+    stretches, _ = finished(cron, policy, facts(60, 60 * 100))
+    runs = [stretch.due for stretch in stretches if stretch.fate == "run"]
+    newest = 7 if catch_up == "all" else 1
+    assert runs == [at(60 * minute) for minute in range(101 - newest, 101)]
+    assert sum(stretch.count for stretch in stretches) == 100
+
+
+# Properties
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    jitter = draw(st.sampled_from([0.0, 0.0, 0.7, 25, 4000])) * timedelta(seconds=1)
+    end = draw(st.none() | st.integers(1, 400_000).map(at))
+    if draw(st.booleans()):
+        step = draw(st.sampled_from([0.1, 1, 7.3, 59.999999, 60, 3600, 86400]))
+        return every(step, jitter=jitter, end=end, salt="job")
+    text = draw(st.sampled_from(["* * * * *", "*/7 * * * *", "30 2 * * *", "*/20 * * * * *", "0 0 29 2 *", "5 4 * * 1"]))
+    zone = draw(st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe"]))
+    return Schedule(trigger=Cron(expression=text, timezone=zone), jitter=jitter, end=end, salt="job")
+
+
+policies = st.builds(
+    Policy,
+    overlap=st.sampled_from(["skip", "queue", "replace", "allow"]),
+    misfire_grace=st.none() | st.floats(0, 100_000).map(lambda seconds: timedelta(seconds=seconds)),
+    catch_up=st.sampled_from(["latest", "none", "all"]),
+)
+
+
+@st.composite
+def situations(draw: st.DrawFn, schedule: Schedule) -> Situation:
+    """A due of the schedule, and an instant by which up to some thousands of dues have passed."""
+    asked = at(draw(st.floats(-100, 300_000)))
+    due = schedule.next_after(asked)
+    span = draw(st.sampled_from([1, 5, 20, 200, 1400]))
+    second = schedule.next_after(due) if due else None
+    step = second - due if due and second else timedelta(hours=1)
+    now = (due or asked) + step * span * draw(st.floats(0, 1))
+    return Situation(
+        next_due=due,
+        now=now,
+        able_since=now - draw(st.sampled_from([0.0, 0.3, 1, 2])) * (now - (due or asked)),
+        active=draw(st.booleans()),
+        queued=draw(st.booleans()),
+        paused=draw(st.sampled_from([False, False, False, True])),
+        starts_left=draw(st.none() | st.none() | st.integers(1, 5)),
+    )
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_every_due_up_to_now_is_in_exactly_one_stretch_and_in_order(data: st.DataObject) -> None:
+    schedule, policy = data.draw(schedules()), data.draw(policies)
+    situation = data.draw(situations(schedule))
+    stretches, last = finished(schedule, policy, situation)
+    dues = list(walk(schedule, situation.next_due, situation.now))
+    place = 0
+    for stretch in stretches:
+        assert dues[place] == stretch.due
+        place += stretch.count
+        assert dues[place - 1] == stretch.until
+        assert stretch.count == 1 or stretch.fate in ("missed", "skipped")
+    starts = sum(stretch.fate in ("run", "queue", "replace") for stretch in stretches)
+    if situation.starts_left is not None and starts >= situation.starts_left:
+        assert starts == situation.starts_left
+        assert stretches[-1].fate in ("run", "queue", "replace")
+        assert last.next_due is None
+    else:
+        assert place == len(dues)
+        following = schedule.next_after(dues[-1]) if dues else situation.next_due
+        assert last.next_due == following
+        assert following is None or following > situation.now
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_what_starts_is_within_the_grace_and_is_the_newest(data: st.DataObject) -> None:
+    schedule, policy = data.draw(schedules()), data.draw(policies)
+    situation = data.draw(situations(schedule))
+    stretches, _ = finished(schedule, policy, situation)
+    fates = [stretch.fate for stretch in stretches if stretch.fate != "missed"]
+    acted = [stretch.due for stretch in stretches if stretch.fate != "missed"]
+    if situation.paused:
+        assert fates == (["skipped"] if stretches else [])
+        return
+    grace = policy.misfire_grace
+    allowed = [
+        due
+        for due in walk(schedule, situation.next_due, situation.now)
+        if (grace is None or situation.now - due <= grace)
+        and (policy.catch_up != "none" or due >= situation.able_since)
+    ]
+    newest = allowed[-1000:] if policy.catch_up == "all" else allowed[-1:]
+    assert acted == newest[: len(acted)]
+    assert len(acted) == len(newest) or (situation.starts_left or 0) > 0
+    assert all(stretch.reason for stretch in stretches if stretch.fate != "run")
+
+
+@settings(max_examples=100)
+@given(
+    step=st.sampled_from([0.1, 0.3, 1, 90, 86400.000001]),
+    late=st.lists(st.floats(0, 5000), min_size=1, max_size=30),
+    policy=policies,
+)
+def test_however_late_it_is_asked_dues_stay_on_the_grid(step: float, late: list[float], policy: Policy) -> None:
+    span = timedelta(seconds=step)
+    schedule = every(step)
+    due: datetime | None = T0 + span
+    for seconds in late:
+        assert due is not None
+        now = due + timedelta(seconds=seconds)
+        answer = owed(schedule, policy, Situation(next_due=due, now=now, able_since=now))
+        assert sum(stretch.count for stretch in answer.stretches) == (now - due) // span + 1
+        due = answer.next_due
+        assert due is not None
+        assert (due - T0) % span == timedelta(0)
+        assert now < due <= now + span
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_the_same_facts_give_the_same_answer(data: st.DataObject) -> None:
+    schedule, policy = data.draw(schedules()), data.draw(policies)
+    situation = data.draw(situations(schedule))
+    assert owed(schedule, policy, situation) == owed(schedule, policy, situation)
