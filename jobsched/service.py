@@ -26,6 +26,7 @@ from .registry import Parts, Registry
 from .rest.catalog import Catalog as CatalogCalls
 from .rest.convert import Defaults
 from .rest.jobs import Jobs
+from .rest.openapi import OpenApi
 from .rest.route import Route
 from .rest.runs import Runs
 from .rest.site import JobschedSite as Site
@@ -167,11 +168,12 @@ def build(reactor: Any, config: Config, catalog: Catalog, folders: Folders, lock
 
 def _routes(registry: Registry, config: Config, clock: Callable[[], datetime]) -> list[Route]:
     defaults = Defaults(policy=_policy(config), timezone=config.timezone)
-    return [
+    routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
         *Jobs(registry, defaults).routes(),
         *Runs(registry).routes(),
     ]
+    return [*routes, *OpenApi(routes).routes()]
 
 
 def _limits(config: Config) -> Limits:

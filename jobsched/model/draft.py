@@ -72,11 +72,11 @@ class Draft:
         given = [pointer for pointer, value in fields.items() if value is not None]
         if len(given) != 1:
             raise BadTrigger("give exactly one of interval, cron and at", (given or ["", "/interval"])[1])
-        if self.every is not None:
-            return Interval(start=self.start or anchor, every=self.every)
         if self.cron is not None:
             return Cron(expression=self.cron, timezone=self.timezone)
         Cron(expression="@yearly", timezone=self.timezone)  # refuses a zone that does not exist
+        if self.every is not None:
+            return Interval(start=self.start or anchor, every=self.every)
         assert self.at is not None
         return At(instant=self.at)
 

@@ -54,17 +54,19 @@ class Fault(msgspec.Struct):
 class Problem(msgspec.Struct):
     """The body of every answer that is no success."""
 
+    type: str
     title: str
     status: int
     detail: str
-    type: str = "about:blank"
     errors: list[Fault] = []
 
 
 def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     """A problem as JSON."""
     return msgspec.json.encode(
-        Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or [])
+        Problem(
+            type="about:blank", title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or []
+        )
     )
 
 

@@ -95,7 +95,8 @@ class LimitedRequest(ServerRequest):
             b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
         )
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
-            channel.loseConnection()  # nothing was sent yet, and now nothing will be
+            self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
+            channel.loseConnection()
         channel.setTimeout(LINGER)
 
     def _channel(self) -> Any:

@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ..model.run import ACTIVE, ENDED
+from ..model.job import JobState
+from ..model.policy import CatchUp, Overlap
+from ..model.run import Cause, State
 from ..model.trigger import LONGEST
 
 Amount = Annotated[float, Meta(ge=0, description="a number, 0 or more")]
 Seconds = Annotated[float, Meta(gt=0, le=LONGEST.total_seconds())]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=LONGEST.total_seconds())]
+Moment = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Scalar = str | bool | int | float
 
@@ -34,15 +37,15 @@ class JobIn(Struct, forbid_unknown_fields=True):
     name: Name
     interval: IntervalIn | None = None
     cron: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    at: datetime | None = None
+    at: Moment | None = None
     timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    start: datetime | None = None
-    end: datetime | None = None
+    start: Moment | None = None
+    end: Moment | None = None
     max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     jitter: SecondsOrNone = 0
-    overlap: Literal["skip", "queue", "replace", "allow"] | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     misfire_grace: SecondsOrNone | UnsetType | None = UNSET
-    catch_up: Literal["latest", "none", "all"] | UnsetType = UNSET
+    catch_up: CatchUp | UnsetType = UNSET
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] = 60
     timeout: Seconds | None = None
@@ -57,15 +60,15 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     interval: IntervalIn | UnsetType | None = UNSET
     cron: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType | None = UNSET
-    at: datetime | UnsetType | None = UNSET
+    at: Moment | UnsetType | None = UNSET
     timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType | None = UNSET
-    start: datetime | UnsetType | None = UNSET
-    end: datetime | UnsetType | None = UNSET
-    max_runs: Annotated[int, Meta(ge=1, le=2 ** 31 - 1)] | UnsetType | None = UNSET
+    start: Moment | UnsetType | None = UNSET
+    end: Moment | UnsetType | None = UNSET
+    max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType | None = UNSET
     jitter: SecondsOrNone | UnsetType | None = UNSET
-    overlap: Literal["skip", "queue", "replace", "allow"] | UnsetType | None = UNSET
+    overlap: Overlap | UnsetType | None = UNSET
     misfire_grace: SecondsOrNone | UnsetType | None = UNSET
-    catch_up: Literal["latest", "none", "all"] | UnsetType | None = UNSET
+    catch_up: CatchUp | UnsetType | None = UNSET
     retries: Annotated[int, Meta(ge=0, le=100)] | UnsetType | None = UNSET
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] | UnsetType | None = UNSET
     timeout: Seconds | UnsetType | None = UNSET
@@ -77,12 +80,12 @@ class PreviewIn(Struct, forbid_unknown_fields=True):
 
     interval: IntervalIn | None = None
     cron: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    at: datetime | None = None
+    at: Moment | None = None
     timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    start: datetime | None = None
-    end: datetime | None = None
+    start: Moment | None = None
+    end: Moment | None = None
     jitter: SecondsOrNone = 0
-    from_: datetime | None = field(default=None, name="from")
+    from_: Moment | None = field(default=None, name="from")
     count: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 
@@ -93,7 +96,7 @@ class JobPage(Struct, forbid_unknown_fields=True):
     after: Annotated[str, Meta(max_length=64)] = ""
     name: str | None = None
     task: str | None = None
-    state: Literal["scheduled", "paused", "ended"] | None = None
+    state: JobState | None = None
 
 
 class RunPage(Struct, forbid_unknown_fields=True):
@@ -101,9 +104,9 @@ class RunPage(Struct, forbid_unknown_fields=True):
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 500
     after: Annotated[str, Meta(max_length=64)] | None = None
-    state: Literal[ACTIVE + ENDED] | None = None  # type: ignore[valid-type]
-    from_: datetime | None = field(default=None, name="from")
-    to: datetime | None = None
+    state: State | None = None
+    from_: Moment | None = field(default=None, name="from")
+    to: Moment | None = None
 
 
 class Deletion(Struct, forbid_unknown_fields=True):
@@ -135,8 +138,8 @@ class LastRunOut(Struct):
     """The newest run of a job, in short."""
 
     id: str
-    due: datetime
-    state: str
+    due: Moment
+    state: State
     reason: str
 
 
@@ -151,24 +154,24 @@ class JobOut(Struct):
     task_known: bool
     interval_seconds: float | None
     cron: str | None
-    at: datetime | None
+    at: Moment | None
     timezone: str
-    next_due: datetime | None
-    start: datetime | None
-    end: datetime | None
+    next_due: Moment | None
+    start: Moment | None
+    end: Moment | None
     max_runs: int | None
     jitter: float
-    overlap: str
+    overlap: Overlap
     misfire_grace: float | None
-    catch_up: str
+    catch_up: CatchUp
     retries: int
     retry_delay: float
     timeout: float | None
     parameters: dict[str, Scalar]
-    state: Literal["scheduled", "paused", "ended"]
+    state: JobState
     paused: bool
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
     last_run: LastRunOut | None
 
 
@@ -187,20 +190,20 @@ class RunOut(Struct):
     job_id: str
     job_name: str
     task: str
-    due: datetime
+    due: Moment
     attempt: int
-    cause: str
-    state: str
+    cause: Cause
+    state: State
     reason: str
     node: str | None
     pid: int | None
-    started: datetime | None
-    ended: datetime | None
+    started: Moment | None
+    ended: Moment | None
     duration: float | None
     exit_code: int | None
     signal: str | None
     output: OutputOut
-    until: datetime | None
+    until: Moment | None
     count: int
 
 
@@ -235,8 +238,8 @@ class Runs(Struct):
 class FireOut(Struct):
     """One due, in the zone asked for and in UTC; the note says what a change of clocks did to it."""
 
-    at: datetime
-    utc: datetime
+    at: Moment
+    utc: Moment
     note: str | None
 
 

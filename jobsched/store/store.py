@@ -27,16 +27,19 @@ class Store(Service):
     """Runs questions and changes against one database.
 
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
+    `pool` makes the pools of threads, from the least and the most threads and a name.
     """
 
     name = "store"
 
-    def __init__(self, reactor: IReactorThreads, url: str) -> None:
+    def __init__(
+        self, reactor: IReactorThreads, url: str, pool: Callable[[int, int, str], ThreadPool] = ThreadPool
+    ) -> None:
         self._reactor = reactor
         self._engine: Engine = connect(url)
         writers = 1 if self._engine.dialect.name == "sqlite" else READERS
-        self._readers = ThreadPool(0, READERS, "store-read")
-        self._writers = ThreadPool(0, writers, "store-write")
+        self._readers = pool(0, READERS, "store-read")
+        self._writers = pool(0, writers, "store-write")
 
     @property
     def dialect(self) -> str:

@@ -96,7 +96,7 @@ def test_an_interval_on_another_grid_is_the_same_rule() -> None:
 @pytest.mark.parametrize(
     ("rules", "pointer"),
     [
-        ({}, ""),
+        ({}, "/interval"),
         ({"every": HOUR, "cron": "* * * * *"}, "/cron"),
         ({"every": HOUR, "at": T0 + HOUR}, "/at"),
         ({"cron": "* * * * *", "at": T0 + HOUR}, "/at"),

@@ -365,7 +365,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
     if draw(st.booleans()):
         step = draw(st.sampled_from([0.1, 1, 7.3, 59.999999, 60, 3600, 86400]))
         return every(step, jitter=jitter, end=end, salt="job")
-    text = draw(st.sampled_from(["* * * * *", "*/7 * * * *", "30 2 * * *", "*/20 * * * * *", "0 0 29 2 *", "5 4 * * 1"]))
+    text = draw(
+        st.sampled_from(["* * * * *", "*/7 * * * *", "30 2 * * *", "*/20 * * * * *", "0 0 29 2 *", "5 4 * * 1"])
+    )
     zone = draw(st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe"]))
     return Schedule(trigger=Cron(expression=text, timezone=zone), jitter=jitter, end=end, salt="job")
 

@@ -171,9 +171,7 @@ def plain(schedule: Schedule) -> Schedule:
 
 @settings(max_examples=80)
 @given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at))
-def test_each_due_is_put_off_by_its_jitter_at_most_and_before_the_next_one(
-    schedule: Schedule, asked: datetime
-) -> None:
+def test_each_due_is_put_off_by_its_jitter_at_most_and_before_the_next_one(schedule: Schedule, asked: datetime) -> None:
     beats = dues(plain(schedule), asked, 40)
     found = dues(schedule, asked, 40)
     assume(beats)
@@ -190,9 +188,7 @@ def test_each_due_is_put_off_by_its_jitter_at_most_and_before_the_next_one(
 
 @settings(max_examples=80)
 @given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at), share=st.floats(0, 1, exclude_max=True))
-def test_a_due_is_the_same_from_whichever_instant_one_asks(
-    schedule: Schedule, asked: datetime, share: float
-) -> None:
+def test_a_due_is_the_same_from_whichever_instant_one_asks(schedule: Schedule, asked: datetime, share: float) -> None:
     found = dues(schedule, asked, 20)
     for before, due in pairwise(found):
         between = min(before + (due - before) * share, due - TICK)
