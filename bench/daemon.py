@@ -157,6 +157,12 @@ class Daemon:
         return float(times.user + times.system)
 
     @property
+    def children_cpu(self) -> float:
+        """Seconds of CPU that its children took, as far as they have ended."""
+        times = self.process.cpu_times()
+        return float(times.children_user + times.children_system)
+
+    @property
     def rss(self) -> float:
         """Resident memory in MB."""
         return float(self.process.memory_info().rss) / 1e6

@@ -62,7 +62,7 @@ def measure(jobs: int, seconds: float, every: timedelta, phase: str) -> None:
             ],
         )
         cpu, begun = daemon.cpu, time.monotonic()
-        end = datetime.now(UTC) + timedelta(seconds=seconds)
+        end = (datetime.now(UTC) if offset is None else first) + timedelta(seconds=seconds)
         expected = {(job_id, due) for job_id in ids for due in dues(first_due(daemon, job_id), every, end)}
         time.sleep((end - datetime.now(UTC)).total_seconds() + 2)
         cpu = (daemon.cpu - cpu) / (time.monotonic() - begun)

@@ -72,15 +72,18 @@ def measure(level: int, seconds: int, phase: str) -> float:
         if datetime.now(UTC) > first:
             raise NotMeasured("the jobs could not be posted before the first was due")
         time.sleep((first - datetime.now(UTC)).total_seconds())
-        cpu, begun = daemon.cpu, time.monotonic()
+        cpu, children, begun = daemon.cpu, daemon.children_cpu, time.monotonic()
         end = first + seconds * EVERY
         time.sleep((end - datetime.now(UTC)).total_seconds())
-        cpu = (daemon.cpu - cpu) / (time.monotonic() - begun)
-        print(f"  the daemon took {cpu:.0%} of a core, {daemon.rss:.0f} MB; {load()}")
+        share = (daemon.cpu - cpu) / (time.monotonic() - begun)
+        print(f"  the daemon took {share:.0%} of a core, {daemon.rss:.0f} MB; {load()}")
         time.sleep(LATEST)
-        daemon.remove_jobs(ids)
+        daemon.remove_jobs(ids)  # the CPU for one run has this in it, too
         with daemon.caller() as caller:
             record = [run for job_id in ids for run in daemon.runs(job_id, caller)]
+            ran = sum(run["started"] is not None for run in record)
+        cpu, children = (daemon.cpu - cpu) / max(ran, 1), (daemon.children_cpu - children) / max(ran, 1)
+        print(f"  CPU for one run: the daemon {cpu * 1000:.2f} ms, program and setsid {children * 1000:.2f} ms")
         return level if is_held(level * seconds, [run for run in record if instant(run["due"]) < end], daemon) else 0.0
 
 

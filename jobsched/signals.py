@@ -26,6 +26,7 @@ class Signals(Service):
 
     def startService(self) -> None:
         super().startService()
+        self._install()  # an interrupt now would end in whatever runs, and could be swallowed there
         self._reactor.callWhenRunning(self._install)
 
     def _install(self) -> None:

@@ -8,14 +8,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import IService, Service
 from twisted.application.strports import service as listening
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.python import usage
 
 from . import catalog, config, logs
 from .model.errors import BadConfig, JobschedError
+from .rest.site import JobschedSite
 from .service import Folders, House, build
 from .store.lock import FolderLock
 from .store.schema import migrate
@@ -86,8 +88,40 @@ def make(reactor: Any, options: Options) -> House:
     migrate(configuration.store)
     house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), lock)
     for endpoint in endpoints:
-        IService(listening(endpoint, site, reactor=reactor)).setServiceParent(house)
+        Port(endpoint, site, reactor).setServiceParent(house)
     return house
+
+
+class CannotListen(SystemExit, Exception):
+    """Ends the daemon with one line; as an Exception it is also seen by twistd, which then clears its pid file away."""
+
+
+class Port(Service):
+    """Serves `site` at an endpoint; one that is not to be had ends the start."""
+
+    def __init__(self, endpoint: str, site: JobschedSite, reactor: Any) -> None:
+        self.name = endpoint
+        self._inner = IService(listening(endpoint, site, reactor=reactor))
+        self._open = False
+
+    def privilegedStartService(self) -> None:
+        try:
+            self._inner.privilegedStartService()
+        except CannotListenError as why:
+            raise CannotListen(f"jobsched: {self.name}: {why.socketError.strerror or why.socketError}") from None
+        except OSError as why:  # of the lock file beside a unix socket
+            raise CannotListen(f"jobsched: {self.name}: {why.strerror}") from None
+        self._open = True
+
+    def startService(self) -> None:
+        super().startService()
+        if not self._open:  # `twist` starts no service as privileged
+            self.privilegedStartService()
+        self._inner.startService()
+
+    def stopService(self) -> Any:
+        super().stopService()
+        return self._inner.stopService()
 
 
 def _own(state_dir: Path) -> FolderLock:

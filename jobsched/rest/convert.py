@@ -23,6 +23,7 @@ from .problems import invalid
 from .wire import IntervalIn, JobIn, JobOut, LastRunOut, OutputOut, PatchIn, PreviewIn, RunOut
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 TRIGGERS = ("interval", "cron", "at")
@@ -50,7 +51,7 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
         every=None if request.interval is None else every(request.interval),
         cron=request.cron,
         at=instant(request.at, "/at"),
-        timezone=_given(request.timezone, defaults.timezone),
+        timezone=given(request.timezone, defaults.timezone),
         start=instant(request.start, "/start"),
         end=instant(request.end, "/end"),
         jitter=timedelta(seconds=request.jitter),
@@ -77,13 +78,13 @@ def every(interval: IntervalIn) -> timedelta:
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """What a merge patch makes of a job. Raises Invalid."""
     wanted = request_of(job)
-    given = msgspec.to_builtins(patch)
-    if len([name for name in TRIGGERS if given.get(name) is not None]) == 1:
+    changes = msgspec.to_builtins(patch)
+    if any(changes.get(name) is not None for name in TRIGGERS):
         for name in TRIGGERS:
             wanted.pop(name, None)
-    parameters = given.pop("parameters", {})
+    parameters = changes.pop("parameters", {})
     wanted["parameters"] = {} if parameters is None else wanted["parameters"] | parameters
-    wanted |= given
+    wanted |= changes
     null_means_none = ("misfire_grace",)
     kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
     kept["parameters"] = {name: value for name, value in kept["parameters"].items() if value is not None}
@@ -129,7 +130,7 @@ def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draf
         every=None if request.interval is None else every(request.interval),
         cron=request.cron,
         at=instant(request.at, "/at"),
-        timezone=_given(request.timezone, defaults.timezone),
+        timezone=given(request.timezone, defaults.timezone),
         start=instant(request.start, "/start"),
         end=instant(request.end, "/end"),
         jitter=timedelta(seconds=request.jitter),
@@ -206,9 +207,9 @@ def _last(run: Run | None) -> LastRunOut | None:
 def _policy(request: JobIn, defaults: Policy) -> Policy:
     grace = request.misfire_grace
     return Policy(
-        overlap=_given(request.overlap, defaults.overlap),
+        overlap=given(request.overlap, defaults.overlap),
         misfire_grace=defaults.misfire_grace if isinstance(grace, UnsetType) else _span(grace),
-        catch_up=_given(request.catch_up, defaults.catch_up),
+        catch_up=given(request.catch_up, defaults.catch_up),
         retries=request.retries,
         retry_delay=timedelta(seconds=request.retry_delay),
     )
@@ -234,5 +235,18 @@ def instant(moment: datetime | None, pointer: str) -> datetime | None:
         raise Invalid("lies outside the years 1 to 9999", pointer) from None
 
 
-def _given(value: T | UnsetType, otherwise: T) -> T:
+def asked_instant(text: str | UnsetType, pointer: str) -> datetime | None:
+    """An instant in a query, to UTC; the plus sign of its offset arrives as a blank when it was typed as it is."""
+    if isinstance(text, UnsetType):
+        return None
+    if text[-6:-5] == " ":
+        text = f"{text[:-6]}+{text[-5:]}"
+    try:
+        return instant(msgspec.convert(text, datetime), pointer)
+    except msgspec.ValidationError as why:
+        raise Invalid(invalid(why).detail, pointer) from None
+
+
+def given(value: T | UnsetType, otherwise: U) -> T | U:
+    """What was given, or `otherwise`."""
     return otherwise if isinstance(value, UnsetType) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from twisted.web.http import Request
 
@@ -13,10 +14,12 @@ from ..store import runs as run_rows
 from ..store.orders import Key
 from ..store.questions import JobNews
 from . import convert, wire
-from .convert import Defaults
+from .convert import Defaults, given
 from .download import follow
 from .location import link_next, location
 from .route import MERGE_PATCH, Route, body, json, query, raw, whole
+
+KEY = re.compile(rb"[!-~]{1,255}")
 
 
 class Jobs:
@@ -59,7 +62,9 @@ class Jobs:
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
         asked = query(request, wire.JobPage)
-        only = job_rows.Filter(name=asked.name, task=asked.task, state=asked.state)
+        only = job_rows.Filter(
+            name=given(asked.name, None), task=given(asked.task, None), state=given(asked.state, None)
+        )
         found = await self._registry.jobs(asked.limit + 1, asked.after, only)
         link_next(request, found, asked.limit, lambda news: news.job.id)
         known = self._registry.task_known
@@ -114,11 +119,11 @@ async def run_page(request: Request, registry: Registry, job_id: str | None) -> 
     asked = query(request, wire.RunPage)
     only = run_rows.Filter(
         job_id=job_id,
-        state=asked.state,
-        begin=convert.instant(asked.from_, "?from"),
-        end=convert.instant(asked.to, "?to"),
+        state=given(asked.state, None),
+        begin=convert.asked_instant(asked.from_, "?from"),
+        end=convert.asked_instant(asked.to, "?to"),
     )
-    found = await registry.runs(asked.limit + 1, asked.after, only)
+    found = await registry.runs(asked.limit + 1, given(asked.after, None), only)
     link_next(request, found, asked.limit, lambda run: run.id)
     return json(request, wire.Runs(values=[convert.run_out(run) for run in found[: asked.limit]]))
 
@@ -128,8 +133,8 @@ def _key(request: Request, scope: str) -> Key | None:
     text = request.getHeader(b"idempotency-key")
     if text is None:
         return None
-    if not 1 <= len(text) <= 255 or not text.isascii():
-        raise Invalid("Idempotency-Key must be 1 to 255 ASCII characters")
+    if not KEY.fullmatch(text):
+        raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
     return Key(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
 
 

@@ -16,7 +16,8 @@ def location(request: Request, path: str) -> bytes:
     host = request.getHeader(b"host")
     if not host:
         here = request.getHost()
-        host = f"{getattr(here, 'host', 'localhost')}:{getattr(here, 'port', 80)}".encode()
+        name = getattr(here, "host", "localhost")
+        host = f"{f'[{name}]' if ':' in name else name}:{getattr(here, 'port', 80)}".encode()
     return (b"https://" if request.isSecure() else b"http://") + host + path.encode("ascii")
 
 

@@ -5,22 +5,61 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
+from itertools import combinations
 from typing import Any
 
 import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
+from .convert import TRIGGERS
+from .fields import meaning
 from .problems import TITLES, Problem
 from .route import Route, json
 
 REF = "#/components/schemas/{name}"
 HEADERS: dict[str, dict[str, Any]] = {
-    "Location": {"description": "Where the new thing is", "schema": {"type": "string", "format": "uri"}},
-    "Link": {"description": 'The next page, as rel="next"', "schema": {"type": "string"}},
-    "ETag": {"description": "The version of the job", "schema": {"type": "string"}},
-    "Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}},
-    "Content-Range": {"description": "Which bytes these are", "schema": {"type": "string"}},
+    "Location": {
+        "description": "Where the new thing is",
+        "required": True,
+        "schema": {"type": "string", "format": "uri"},
+    },
+    "Link": {"description": 'The next page, as rel="next", if there is one', "schema": {"type": "string"}},
+    "ETag": {
+        "description": "The version of the job, for If-Match",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    },
+    "Retry-After": {
+        "description": "Seconds after which to try again",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Content-Range": {
+        "description": "Which bytes these are, or how many there are",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^bytes ([0-9]+-[0-9]+|[*])/[0-9]+$"},
+    },
+    "Accept-Ranges": {"description": "Ranges are in bytes", "required": True, "schema": {"const": "bytes"}},
+}
+IN_PATH: dict[str, dict[str, Any]] = {
+    "job_id": {"description": "The id of a job", "schema": {"type": "string", "format": "uuid"}},
+    "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
+    "name": {"description": "The name of a task", "schema": {"type": "string", "pattern": "^[^/]+$"}},
+}
+IN_HEADER: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "The same key with the same body gives the same answer for 24 hours, and does nothing twice",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    },
+    "If-Match": {
+        "description": "Change the job only if it still has this ETag; * for any",
+        "schema": {"type": "string"},
+    },
+    "Range": {
+        "description": "One range of bytes; what is no such range is ignored",
+        "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=100-", "bytes=-100"]},
+    },
 }
 LINKS: dict[str, dict[str, dict[str, Any]]] = {
     "POST /jobs": {
@@ -64,6 +103,8 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         sorted({*kinds, Problem}, key=lambda kind: kind.__name__), ref_template=REF
     )
+    for record, schema in components.items():
+        _refine(record, schema)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = re.sub("<(.*?)>", r"{\1}", route.path)
@@ -76,6 +117,24 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
+def _refine(record: str, schema: dict[str, Any]) -> None:
+    """Add what types do not say: what each field means, and which go together."""
+    schema["description"] = " ".join(schema.get("description", "").split())
+    for name, field in schema.get("properties", {}).items():
+        field["description"] = meaning(record, name)
+    if record == "IntervalIn":
+        schema["minProperties"] = 1
+    null = {"type": "null"}
+    if record == "PatchIn":
+        two = [{name: {"not": null} for name in pair} for pair in combinations(TRIGGERS, 2)]
+        schema["not"] = {"anyOf": [{"required": list(pair), "properties": pair} for pair in two]}
+    if record in {"JobIn", "PreviewIn"}:
+        schema["oneOf"] = [
+            {"required": [one], "properties": {name: {"not": null} if name == one else null for name in TRIGGERS}}
+            for one in TRIGGERS
+        ]
+
+
 def _operation(route: Route, path: str) -> dict[str, Any]:
     name = f"{route.verb} {path}"
     operation: dict[str, Any] = {
@@ -84,7 +143,9 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
         "parameters": [*_path_parameters(path), *_query_parameters(route), *_header_parameters(route)],
         "responses": {str(status): _success(route, name, status) for status in route.gives},
     }
-    refuses = {*route.refuses, 500, 503} | ({400, 404} if "{" in path else set()) | ({400} if route.asks else set())
+    refuses = {*route.refuses, 400, 500, 503} | ({404} if "{" in path else set())  # 400: a Host that is none
+    if route.verb != "GET":
+        refuses.add(413)
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
     if route.takes is not None:
@@ -95,8 +156,7 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    shape = {"type": "string", "minLength": 1}
-    return [{"name": name, "in": "path", "required": True, "schema": shape} for name in re.findall("{(.*?)}", path)]
+    return [{"name": name, "in": "path", "required": True} | IN_PATH[name] for name in re.findall("{(.*?)}", path)]
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
@@ -104,27 +164,15 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
         return []
     _, components = msgspec.json.schema_components([route.asks], ref_template=REF)
     properties = components[route.asks.__name__]["properties"]
-    return [{"name": name, "in": "query", "schema": _some(schema)} for name, schema in properties.items()]
-
-
-def _some(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query has no null: a name that is not wanted is left out."""
-    schema = {name: value for name, value in schema.items() if name != "default" or value is not None}
-    kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
-    if "enum" in schema:
-        schema["enum"] = [value for value in schema["enum"] if value is not None]
-    return kinds[0] | schema if kinds else schema
+    return [
+        {"name": name, "in": "query", "description": meaning(route.asks.__name__, name), "schema": schema}
+        for name, schema in properties.items()
+    ]
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    headers: dict[str, dict[str, Any]] = {}
-    if route.keyed:
-        headers["Idempotency-Key"] = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-    if 412 in route.refuses:
-        headers["If-Match"] = {"type": "string"}
-    if 206 in route.gives:
-        headers["Range"] = {"type": "string"}
-    return [{"name": name, "in": "header", "schema": schema} for name, schema in headers.items()]
+    known = {"Idempotency-Key": route.keyed, "If-Match": 412 in route.refuses, "Range": 206 in route.gives}
+    return [{"name": name, "in": "header"} | IN_HEADER[name] for name, here in known.items() if here]
 
 
 def _success(route: Route, name: str, status: int) -> dict[str, Any]:
@@ -148,8 +196,8 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]
-    if status == 206:
-        return ["Content-Range"]
+    if 206 in route.gives:
+        return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges"]
     return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []
 
 
@@ -159,6 +207,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": TITLES[status],
         "content": {"application/problem+json": {"schema": schema}},
     }
-    if status == 503:
-        problem["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+    header = {416: "Content-Range", 503: "Retry-After"}.get(status)
+    if header is not None:
+        problem["headers"] = {header: HEADERS[header]}
     return problem

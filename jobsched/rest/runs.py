@@ -41,12 +41,13 @@ class Runs:
     async def output(self, request: Request, run_id: str) -> bytes:
         """200 or 206: what was printed, as text."""
         asked = query(request, wire.Reading)
+        tail = convert.given(asked.tail, None)
         if asked.follow:
             await self._registry.run(run_id)
-            return await follow(request, self._registry, run_id, asked.tail)
+            return await follow(request, self._registry, run_id, tail)
         await self._registry.run(run_id)
         path = self._registry.output_path(run_id)
-        return await (send_file(request, path) if asked.tail is None else send_tail(request, path, asked.tail))
+        return await (send_file(request, path) if tail is None else send_tail(request, path, tail))
 
     async def cancel(self, request: Request, run_id: str) -> bytes:
         """202: its end has begun."""

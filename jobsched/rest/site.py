@@ -39,7 +39,7 @@ class LimitedRequest(ServerRequest):
     def gotLength(self, length: int | None) -> None:
         if length is not None and length > MOST_BODY:
             self._refuse()
-        super().gotLength(None if self._refused else length)
+        super().gotLength(0 if self._refused else length)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
@@ -75,7 +75,7 @@ class LimitedRequest(ServerRequest):
     def _fault(self) -> str:
         """What no route could answer; Klein would, in plain text."""
         hosts = self.requestHeaders.getRawHeaders(b"host", [])
-        if len(hosts) > 1 or not all(HOST.fullmatch(host) for host in hosts):
+        if len(hosts) > 1 or not all(_is_host(host) for host in hosts):
             return "the Host header is no host"
         try:
             unquote_to_bytes(self.path).decode()
@@ -103,6 +103,14 @@ class LimitedRequest(ServerRequest):
         return self.channel
 
 
+def _is_host(text: bytes) -> bool:
+    try:
+        text.partition(b":")[0].decode("ascii").encode("idna")  # as werkzeug will
+    except UnicodeError:
+        return False
+    return HOST.fullmatch(text) is not None
+
+
 class JobschedSite(Site):
     """Serves one Klein app; one line for each answer goes to the logger `jobsched.access`."""
 
@@ -128,6 +136,7 @@ class JobschedSite(Site):
 def site(routes: list[Route], reactor: Any) -> JobschedSite:
     """A site that serves `routes` and answers everything else with a problem."""
     app = Klein()
+    app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
     problems.install(app)
     bind(app, routes)
     return JobschedSite(app.resource(), reactor)

@@ -16,6 +16,7 @@ Amount = Annotated[float, Meta(ge=0, description="a number, 0 or more")]
 Seconds = Annotated[float, Meta(gt=0, le=LONGEST.total_seconds())]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=LONGEST.total_seconds())]
 Moment = Annotated[datetime, Meta(tz=True)]
+MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # in a query, where 0.5 would be one too
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Scalar = str | bool | int | float
 
@@ -90,23 +91,23 @@ class PreviewIn(Struct, forbid_unknown_fields=True):
 
 
 class JobPage(Struct, forbid_unknown_fields=True):
-    """Which part of the list of jobs."""
+    """Which part of the list of jobs. A query knows no null: a job may be named so."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 500
     after: Annotated[str, Meta(max_length=64)] = ""
-    name: str | None = None
-    task: str | None = None
-    state: JobState | None = None
+    name: str | UnsetType = UNSET
+    task: str | UnsetType = UNSET
+    state: JobState | UnsetType = UNSET
 
 
 class RunPage(Struct, forbid_unknown_fields=True):
     """Which part of a list of runs: `from <= due < to`."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 500
-    after: Annotated[str, Meta(max_length=64)] | None = None
-    state: State | None = None
-    from_: Moment | None = field(default=None, name="from")
-    to: Moment | None = None
+    after: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    state: State | UnsetType = UNSET
+    from_: MomentText | UnsetType = field(default=UNSET, name="from")
+    to: MomentText | UnsetType = UNSET
 
 
 class Deletion(Struct, forbid_unknown_fields=True):
@@ -131,7 +132,7 @@ class Reading(Struct, forbid_unknown_fields=True):
     """Which part of the output: all, its last lines, or all there is and will be."""
 
     follow: bool = False
-    tail: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    tail: Annotated[int, Meta(ge=0, le=1_000_000)] | UnsetType = UNSET
 
 
 class LastRunOut(Struct):

@@ -46,19 +46,21 @@ class Deadline:
         self.on_stop: Callable[[Stop], None] = lambda stop: None
         self.stopped: Stop | None = None
         self.killed = False
+        self.abandoned = False
 
     def arm(self, seconds: float, state: State = "timed_out") -> None:
         """Stop the run when it has run for `seconds`."""
-        self._in(seconds, lambda: self.stop(Stop(state, f"ran longer than its {seconds:g} s")))
+        self._in(seconds, lambda: self.stop(Stop(state, f"ran longer than its {seconds:.12g} s")))
 
     def stop(self, why: Stop) -> None:
-        """Begin the end, once; the first reason stays."""
+        """Begin the end, once; the first reason stays, but a later one may abandon what does not end."""
+        self.abandoned = self.abandoned or why.abandon
         if self.stopped is not None:
             return
         self.stopped = why
         self._in(self._grace, self._kill)
+        self.on_stop(why)  # first: what is sent may end the run at once
         self._send(signal.SIGTERM)
-        self.on_stop(why)
 
     def disarm(self) -> None:
         """The run has ended."""

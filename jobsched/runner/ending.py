@@ -10,6 +10,8 @@ from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
 
+LONGEST = 1000  # characters of a reason
+
 
 @attrs.frozen(kw_only=True)
 class Ending:
@@ -19,6 +21,12 @@ class Ending:
     signal: str | None = None
     error: str | None = None
     stopped: Stop | None = None
+
+
+def plain(text: str) -> str:
+    """Words for the record: one line that every database takes, whatever a script printed or an exception says."""
+    shown = (char if char.isprintable() or char.isspace() else "\ufffd" for char in text[:LONGEST])
+    return " ".join("".join(shown).split()) + ("..." if len(text) > LONGEST else "")
 
 
 def outcome(run: Run, ending: Ending, printed: Printed, now: datetime) -> Run:
@@ -43,7 +51,7 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime) -> Run:
     return attrs.evolve(
         run,
         state=state,
-        reason=reason,
+        reason=plain(reason),
         ended=now,
         exit_code=ending.exit_code,
         signal=ending.signal,

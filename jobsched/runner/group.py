@@ -28,8 +28,10 @@ class Group:
         """Signal the whole group; before `setsid` has made it, the first process."""
         try:
             os.killpg(self.pid, number)
+        except PermissionError:  # another user's, as with sudo: it ends when it ends
+            return
         except ProcessLookupError:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, number)
 
     def sweep_up(self) -> None:
@@ -47,19 +49,22 @@ class Group:
             return False
         return False
 
-    def survivors(self) -> list[psutil.Process]:
-        """Every live process of the run, in its group or out of it. Reads all of /proc: not for the reactor."""
-        return list(_marked(self.run_id, self.pid))
+    def survivors(self, everywhere: bool = True) -> list[psutil.Process]:
+        """Every live process in the run's group; `everywhere`: also those that left it but carry the mark.
+
+        Reads all of /proc: not for the reactor.
+        """
+        return list(_survivors(self, everywhere))
 
 
-def _marked(run_id: str, pgid: int) -> Iterator[psutil.Process]:
-    mine = os.getpgrp()
+def _survivors(run: Group, everywhere: bool) -> Iterator[psutil.Process]:
+    ours = {0, os.getpgrp()}  # 0: the kernel's threads
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             group = os.getpgid(process.pid)
-            if _has_mark(process, run_id) or (group == pgid and group != mine and _unreadable(process)):
+            if (group == run.pid and group not in ours) or (everywhere and _has_mark(process, run.run_id)):
                 yield process
 
 
@@ -68,15 +73,6 @@ def _has_mark(process: psutil.Process, run_id: str) -> bool:
         return bool(process.environ().get(MARK) == run_id)
     except psutil.AccessDenied:
         return False
-
-
-def _unreadable(process: psutil.Process) -> bool:
-    """A process of another user cannot show its mark; being in the run's group must do."""
-    try:
-        process.environ()
-    except psutil.AccessDenied:
-        return True
-    return False
 
 
 def boot_seconds(pid: int) -> float | None:

@@ -46,7 +46,7 @@ def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> d
         "JOBSCHED_RUN_ID": info.run_id,
         "JOBSCHED_JOB_NAME": info.name,
         "JOBSCHED_DUE": info.due.isoformat(),
-        "JOBSCHED_TIMEOUT": f"{info.timeout:g}",
+        "JOBSCHED_TIMEOUT": f"{info.timeout:.12g}",  # a script may compute with it: no exponent
     }
     for name, value in info.parameters.items():
         env[f"{PREFIX}PARAM_{name.upper()}"] = _text(value)
@@ -56,16 +56,16 @@ def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> d
 def command_line(command: Command, env: Mapping[str, str]) -> list[str]:
     """argv in a session of its own, in its directory. Raises OSError when the program is not there to be started."""
     directory = str(command.directory) if command.directory else None
+    if directory is not None and not Path(directory).is_dir():
+        raise OSError(f"{directory}: no such directory")
     program = command.argv[0]
     found = shutil.which(str(Path(directory or ".", program)) if "/" in program else program, path=env.get("PATH"))
     if found is None:
         there = "/" in program and Path(directory or ".", program).exists()
         why = "it is not executable" if there else "no such program"
         raise OSError(f"{program}: {why}")
-    if directory is not None and not Path(directory).is_dir():
-        raise OSError(f"{directory}: no such directory")
     place = [_tool("env"), "-C", directory, "--"] if directory else []
-    return [_tool("setsid"), *place, *command.argv]
+    return [*place, _tool("setsid"), "--", *command.argv]  # last: `env` takes a program with = in it for a variable
 
 
 def _text(value: object) -> str:

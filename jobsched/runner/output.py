@@ -51,6 +51,7 @@ class Output:
         self._room = threading.Event()
         self._room.set()
         self._on_room: Callable[[], None] | None = None
+        self._closed = False
 
     @property
     def full(self) -> bool:
@@ -58,7 +59,9 @@ class Output:
         return self._given - self._done > HIGH
 
     def write(self, data: bytes) -> None:
-        """Take bytes as they come; never waits."""
+        """Take bytes as they come; never waits. What comes after the end is dropped: nothing would close its file."""
+        if self._closed:
+            return
         self._given += len(data)
         self._writer.put(self, data)
 
@@ -78,6 +81,7 @@ class Output:
 
     def close(self) -> Deferred[Printed]:
         """Fires when all that was written is in the file."""
+        self._closed = True
         return self._writer.finish(self) if self._given else succeed(Printed())
 
     def consumed(self, size: int) -> None:
@@ -116,15 +120,24 @@ class OutputWriter:
         """Queue bytes of one run."""
 
         def write() -> None:
-            output.sink.write(data)
-            output.consumed(len(data))
+            try:
+                output.sink.write(data)
+            finally:
+                output.consumed(len(data))
 
         self._queue.put(write)
 
     def finish(self, output: Output) -> Deferred[Printed]:
         """Queue the end of one run's output."""
         printed: Deferred[Printed] = Deferred()
-        self._queue.put(lambda: self.in_reactor(printed.callback, output.sink.close()))
+
+        def close() -> None:
+            try:
+                output.sink.close()
+            finally:
+                self.in_reactor(printed.callback, output.sink.printed())
+
+        self._queue.put(close)
         return printed
 
     def _work(self) -> None:
@@ -158,20 +171,29 @@ class _Sink:
         if log.isEnabledFor(logging.INFO):
             self._log_lines(kept)
         else:
-            self._remember(kept[-TAIL:])
+            self._remember(kept[-2 * TAIL :])
         if len(kept) < len(data) and not self._cut:
             self._cut = f"output beyond {self._limit} bytes is not kept"
+            self._log_rest()
             log.info("%s | [%s]", self._title, self._cut)
 
-    def close(self) -> Printed:
-        if self._line:
-            self._log(self._line)
-        if self._file is not None:
-            os.close(self._file)
-        last = self._line.strip() or self._last_line
-        return Printed(
-            total=self._total, kept=self._kept, cut=self._cut, last_line=last[-TAIL:].decode("utf-8", "replace")
-        )
+    def close(self) -> None:
+        file, self._file = self._file, None
+        try:
+            self._log_rest()
+        finally:
+            if file is not None:
+                self._close(file)
+
+    def printed(self) -> Printed:
+        last = self._last_line[-TAIL:].decode("utf-8", "replace")
+        return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=last)
+
+    def _close(self, file: int) -> None:
+        try:
+            os.close(file)
+        except OSError as why:  # a disk that is not here may tell so late
+            self._fail(why)
 
     def _keep(self, data: bytes) -> None:
         try:
@@ -184,8 +206,11 @@ class _Sink:
                 self._kept += written
                 view = view[written:]
         except OSError as why:
-            self._cut = f"output was cut: {errno.errorcode.get(why.errno or 0, '')} {why.strerror}"
-            logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, self._path)
+            self._fail(why)
+
+    def _fail(self, why: OSError) -> None:
+        self._cut = f"output was cut: {errno.errorcode.get(why.errno or 0, '')} {why.strerror}"
+        logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, self._path)
 
     def _log_lines(self, data: bytes) -> None:
         *lines, self._line = (self._line + data).split(b"\n")
@@ -194,6 +219,12 @@ class _Sink:
         while len(self._line) > LONGEST_LINE:
             self._log(self._line[:LONGEST_LINE])
             self._line = self._line[LONGEST_LINE:]
+
+    def _log_rest(self) -> None:
+        """What was begun and will not be ended is a line too."""
+        rest, self._line = self._line, b""
+        if rest:
+            self._log(rest)
 
     def _log(self, line: bytes) -> None:
         if line.strip():

@@ -13,20 +13,24 @@ from twisted.internet import main
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessTerminated
-from twisted.internet.interfaces import IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .deadline import Deadline
+from .deadline import AGAIN, Deadline
 from .ending import Ending
 from .group import Group, boot_seconds
 from .output import Output
 
 PATIENCE = 1.0  # seconds that what a finished script left behind may go on printing
 LOOK = 0.05  # seconds between looks at a group that is not empty yet
+DYING = 0.2  # seconds that a killed process is given to be gone
+PASSES = 5  # kills in a row before the thread is given back
 CHUNK = 64 * 1024
 FULL_PIPE = 1024 * 1024  # bytes that a pipe can hold at most, as Linux comes
+
+log = Logger()
 
 
 class OutputPipe(FileDescriptor):
@@ -71,7 +75,7 @@ class OutputPipe(FileDescriptor):
     def finish(self) -> None:
         """Take what is in the pipe, then close it, whoever still holds the other end."""
         for _ in range(FULL_PIPE // CHUNK):
-            if self.doRead() is not None:
+            if not self.connected or self.doRead() is not None:
                 break
         if self.connected:
             self.connectionLost(Failure(main.CONNECTION_DONE))
@@ -115,6 +119,7 @@ class ScriptProcess(ProcessProtocol):
         self._status: Ending | None = None
         self._exited = 0.0
         self._looking = False
+        self._next: IDelayedCall | None = None
 
     def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
         """Start `argv` in a session of its own. Raises OSError when it cannot be started; then nothing is left."""
@@ -139,12 +144,18 @@ class ScriptProcess(ProcessProtocol):
         value = reason.value
         ended_by = value.signal if isinstance(value, ProcessTerminated) else None
         code = value.exitCode if isinstance(value, ProcessTerminated) else 0
-        name = signal.Signals(ended_by).name if ended_by else None
+        name = _name(ended_by) if ended_by else None
         self._status = Ending(exit_code=None if name else code, signal=name, stopped=self.deadline.stopped)
         self._exited = monotonic()
         if self.deadline.stopped is None:
             self.deadline.disarm()
-        self._clock.callLater(0, self._look)
+        self._look_in(0)
+
+    def look_again(self) -> None:
+        """The wall clock was stepped: what waits on it must be armed again."""
+        self.deadline.look_again()
+        if self._next is not None and self._next.active():
+            self._look_in(LOOK)
 
     def _send(self, number: int) -> None:
         if self._group is not None:
@@ -163,14 +174,31 @@ class ScriptProcess(ProcessProtocol):
         if empty and not self._pipe.connected and stopped is None:
             self._finish()
         elif (empty and stopped is not None) or self._out_of_patience():
-            self._looking = True
-            hunt = self._in_thread(_hunt, self._group, stopped is not None or bool(self._pipe.connected))
-            hunt.addErrback(
-                lambda why: self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
-            )
-            hunt.addCallback(lambda _: self._finish())
+            self._hunt(stopped is not None or bool(self._pipe.connected))
         else:
-            self._clock.callLater(LOOK, self._look)
+            self._look_in(LOOK)
+
+    def _look_in(self, seconds: float) -> None:
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = self._clock.callLater(seconds, self._look)
+
+    def _hunt(self, everywhere: bool) -> None:
+        self._looking = True
+        self.deadline.disarm()  # from here on the hunt kills, and only what it has looked at
+        assert self._group is not None
+        self._in_thread(_end_all, self._group, everywhere).addCallbacks(self._hunted, self._hunt_failed)
+
+    def _hunted(self, nothing_left: bool) -> None:
+        self._looking = False
+        if nothing_left:
+            self._finish()
+        else:
+            self._look_in(AGAIN)
+
+    def _hunt_failed(self, why: Failure) -> None:
+        self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
+        self._finish()
 
     def _out_of_patience(self) -> bool:
         if self.deadline.stopped is not None:
@@ -179,19 +207,40 @@ class ScriptProcess(ProcessProtocol):
 
     def _finish(self) -> None:
         assert self._status is not None
+        self._looking = True
         self.deadline.disarm()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
         self._pipe.finish()
         if not self.ended.called:
             self.ended.callback(self._status)
 
 
-def _hunt(group: Group, everywhere: bool) -> None:
-    """Kill what is left of a run until nothing is. In a thread: it reads all of /proc and waits for the dead."""
-    group.sweep_up()
-    while everywhere or not group.empty():
-        found = group.survivors()
-        for process in found:
-            process.kill()
-        if not found:
-            return
-        psutil.wait_procs(found, timeout=1)
+def _end_all(group: Group, everywhere: bool) -> bool:
+    """Kill what is left of a run; whether nothing is. In a thread: it reads all of /proc and waits for the dead."""
+    for _ in range(PASSES):
+        group.sweep_up()
+        left = [process for process in group.survivors(everywhere) if _kill(process, group.run_id)]
+        if not left:
+            return True
+        psutil.wait_procs(left, timeout=DYING)
+    return False
+
+
+def _kill(process: psutil.Process, run_id: str) -> bool:
+    """Whether its end can be waited for."""
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        log.error("process {pid} of run {run} may not be signalled by this user", pid=process.pid, run=run_id)
+        return False
+    return True
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

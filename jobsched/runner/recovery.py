@@ -9,7 +9,7 @@ import psutil
 from twisted.logger import Logger
 
 from ..model.run import Run
-from .group import Group
+from .group import Group, boot_seconds
 
 TRIES = 10  # looks for what keeps starting processes, a second each at most
 
@@ -19,8 +19,8 @@ log = Logger()
 def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
     """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
 
-    In a thread: it reads all of /proc and waits. A process counts as the run's only if it carries the run's mark,
-    so a stranger with the same pid is safe.
+    In a thread: it reads all of /proc and waits. A process counts as the run's only if it carries the run's mark, or
+    if the group's first process began when the run's did: a stranger with the same pid is safe.
     """
     orphans = {run.id: _survivors(run) for run in runs}
     everyone = [process for found in orphans.values() for process in found]
@@ -46,7 +46,8 @@ def lost(run: Run, found: str, now: datetime) -> Run:
 
 
 def _survivors(run: Run) -> list[psutil.Process]:
-    return Group(run.pid or 0, run.id).survivors()
+    same = run.pid is not None and run.pid_started is not None and boot_seconds(run.pid) == run.pid_started
+    return Group(run.pid if same and run.pid else 0, run.id).survivors()
 
 
 def _signal(process: psutil.Process, what: str) -> None:

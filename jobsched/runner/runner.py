@@ -28,8 +28,8 @@ from ..store.store import Store
 from ..task import Info
 from . import launch
 from .bell import Bell
-from .deadline import Deadline, Stop
-from .ending import Ending, outcome
+from .deadline import Stop
+from .ending import Ending, outcome, plain
 from .output import Output, OutputWriter
 from .process import ScriptProcess
 from .recovery import end_orphans, lost
@@ -64,7 +64,7 @@ class _Active:
     """A run that is being executed here."""
 
     run: Run
-    deadline: Deadline | None = None
+    call: ScriptProcess | ThreadCall | CoroutineCall | None = None
     stop: Stop | None = None
     ended: Deferred[None] = attrs.field(factory=Deferred)
 
@@ -171,8 +171,8 @@ class Runner(Service):
                 del self._doomed[forgotten]
             return False
         active.stop = active.stop or why
-        if active.deadline is not None:
-            active.deadline.stop(why)
+        if active.call is not None:
+            active.call.deadline.stop(why)
         return True
 
     def replace(self, runs: Iterable[Run]) -> None:
@@ -183,8 +183,8 @@ class Runner(Service):
     def clock_stepped(self) -> None:
         """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""
         for active in self._active.values():
-            if active.deadline is not None:
-                active.deadline.look_again()
+            if active.call is not None:
+                active.call.look_again()
 
     def in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Do a short chore off the reactor."""
@@ -214,7 +214,9 @@ class Runner(Service):
             output.write(Failure().getTraceback().encode("utf-8", "backslashreplace"))
             return Ending(error=f"could not start: {words(why)}")
         self._watch(active, call, task, timeout)
-        return await call.ended
+        ending = await call.ended
+        active.call = None  # nobody may stop it now: its pid may be another's
+        return ending
 
     def _begin(self, task: Task, info: Info, output: Output) -> ScriptProcess | ThreadCall | CoroutineCall:
         if task.kind == "thread":
@@ -237,8 +239,8 @@ class Runner(Service):
     ) -> None:
         if call.ended.called:
             return
-        active.deadline = call.deadline
-        active.deadline.on_stop = lambda stop: self._stopping(active, stop, task)
+        active.call = call
+        call.deadline.on_stop = lambda stop: self._stopping(active, stop, task)
         in_thread = task.kind == "thread"
         if not in_thread or active.run.timeout is not None:
             call.deadline.arm(timeout)
@@ -270,7 +272,7 @@ class Runner(Service):
     def _broken(self, why: Failure, active: _Active) -> None:
         """A fault of ours must not leave a run without an outcome."""
         self.log.failure("run {run} of {job} could not be executed", why, run=active.run.id, job=active.run.job_name)
-        reason = f"Jobsched failed: {why.getErrorMessage()}"
+        reason = plain(f"Jobsched failed: {why.getErrorMessage()}")
         self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
 
     def _gone(self, _: None, active: _Active) -> None:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
+from threading import Lock
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -74,8 +75,16 @@ class Call:
         self.deadline = Deadline(clock, self._send, grace, monotonic)
         self._output = output
 
+    def look_again(self) -> None:
+        """The wall clock was stepped."""
+        self.deadline.look_again()
+
     def _send(self, number: int) -> None:
         raise NotImplementedError
+
+    def _abandoned(self, number: int) -> bool:
+        """Whether nobody waits any longer for what cannot be killed."""
+        return number == signal.SIGKILL and self.deadline.abandoned
 
     def _end(self, error: str | None) -> None:
         self.deadline.disarm()
@@ -86,20 +95,23 @@ class Call:
 class ThreadCall(Call):
     """A plain task. Python cannot kill a thread: a stop is recorded, and the run ends when the task returns."""
 
-    abandoned = False
+    def __init__(self, clock: IReactorTime, output: Output, grace: float) -> None:
+        super().__init__(clock, output, grace)
+        self._turn = Lock()  # taken once: by the thread that begins, or by a stop that comes before it
 
     def start(self, in_thread: Callable[..., Deferred[str | None]], call: Callable[[Info], Any], info: Info) -> None:
         """Call the task in the pool."""
         context = copy_context()
         context.run(_write.set, self._output.write_patiently)
-        running = in_thread(context.run, _call, call, info)
+        running = in_thread(context.run, self._call, call, info)
         running.addCallbacks(self._end, lambda why: self._end(words(why.value)))
 
+    def _call(self, call: Callable[[Info], Any], info: Info) -> str | None:
+        return _call(call, info) if self._turn.acquire(blocking=False) else None
+
     def _send(self, number: int) -> None:
-        """There is nothing to send to. When the daemon ends, so does the thread; nobody waits for it then."""
-        stopped = self.deadline.stopped
-        if number == signal.SIGKILL and stopped is not None and stopped.abandon:
-            self.abandoned = True
+        """A thread takes no signals; but a call that still waits for one is not begun, and a daemon that ends goes."""
+        if self._turn.acquire(blocking=False) or self._abandoned(number):
             self._end(None)
 
 
@@ -108,13 +120,15 @@ class CoroutineCall(Call):
 
     def start(self, call: Callable[[Info], Any], info: Info) -> None:
         """Call the task in the reactor."""
-        context = copy_context()
-        context.run(_write.set, self._output.write)
-        self._running: Deferred[Any] = context.run(maybeDeferred, call, info)
+        self._context = copy_context()
+        self._context.run(_write.set, self._output.write)
+        self._running: Deferred[Any] = self._context.run(maybeDeferred, call, info)
         self._running.addCallbacks(lambda _: self._end(None), self._failed)
 
     def _send(self, number: int) -> None:
-        self._running.cancel()
+        self._context.copy().run(self._running.cancel)  # what is printed on the way out is the run's too
+        if self._abandoned(number):
+            self._end(None)
 
     def _failed(self, why: Failure) -> None:
         stopped = self.deadline.stopped is not None and why.check(CancelledError)

@@ -57,8 +57,7 @@ class Scheduler(Service):
         self._tickers: dict[str, Ticker] = {}
         self._every: dict[str, timedelta | None] = {}
         self._due: Batch[str] = Batch(clock, self._claim, keep=False)
-        self._loop = LoopingCall(self._sweep)
-        self._loop.clock = clock
+        self._loop: LoopingCall | None = None
         self._poke: IDelayedCall | None = None
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
@@ -69,12 +68,12 @@ class Scheduler(Service):
         """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""
         super().startService()
         self._able_since = self._alive = now(self._clock)
-        self._loop.start(EVERY)
+        self._begin()
 
     def stopService(self) -> Deferred[None]:
         """No new runs; fires when the last claim is through and its runs are handed over."""
         super().stopService()
-        if self._loop.running:
+        if self._loop is not None and self._loop.running:
             self._loop.stop()
         if self._poke is not None and self._poke.active():
             self._poke.cancel()
@@ -109,8 +108,14 @@ class Scheduler(Service):
         for ticker in self._tickers.values():
             ticker.stop()
         self._tickers.clear()
-        if self._loop.running:
+        self._begin()
+
+    def _begin(self) -> None:
+        """Sweep now and from now on; a loop that waits for a time of the old clock is given up."""
+        if self._loop is not None and self._loop.running:
             self._loop.stop()
+        self._loop = LoopingCall(self._sweep)
+        self._loop.clock = self._clock
         self._loop.start(EVERY)
 
     def _sweep(self) -> Deferred[None]:

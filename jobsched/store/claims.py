@@ -47,7 +47,8 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
-    if _startable(connection, who.now, 1):  # those that wait go first
+    backlog = run_rows.waiting(connection, who.now)[0]
+    if backlog:  # those that wait go first
         run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
         started = _start(connection, who, _startable(connection, who.now, who.slots))
     else:
@@ -58,7 +59,9 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
         started=tuple(started),
         replaced=tuple(decided.replaced),
         dues=tuple((job.id, next_due) for job, next_due, _ in decided.moved),
-        waiting=run_rows.waiting(connection, who.now)[0],
+        waiting=run_rows.waiting(connection, who.now)[0]
+        if backlog
+        else any(r.state == "waiting" for r in decided.runs),
     )
 
 

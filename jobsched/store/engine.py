@@ -1,39 +1,97 @@
-"""Opening the database: what each kind needs to keep the promise."""
+"""Opening the database: what each kind needs to keep the promise.
+
+Nothing here costs a question per transaction, but for MySQL, whose transactions that read have to be told apart.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..model.errors import BadStore
 
-BUSY_MILLISECONDS = 10_000
+BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
+STATEMENT_SECONDS = 20  # how long the database may work at one statement
+ANSWER_SECONDS = 25  # how long to wait for the database to say anything: it is lost then
+CONNECT_SECONDS = 5
+IDLE_SECONDS = 10  # how long a node that was frozen in mid-transaction may keep others from its rows
+
+DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+EXTRAS = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
 
 
-def connect(url: str) -> Engine:
-    """An engine for `url`; nothing is opened yet. Raises BadStore for a URL that cannot be followed."""
+def connect(url: str, *, patient: bool = False) -> Engine:
+    """An engine for `url`; nothing is opened yet. Raises BadStore for a URL that cannot be followed.
+
+    A patient one lets the database work at a statement, and wait for a lock, as long as it takes.
+    """
+    target = _parsed(url)
+    kind = target.get_backend_name()
+    given, tame = _KINDS[kind]
+    arguments = {name: value for name, value in given(patient).items() if name not in target.query}
     try:
-        engine = create_engine(url, pool_size=8, max_overflow=8)
-    except (ArgumentError, ImportError) as why:
+        engine = create_engine(target, pool_size=8, max_overflow=8, connect_args=arguments)
+    except ImportError as why:
+        extra = EXTRAS[target.drivername]
+        raise BadStore(f"store: {make_url_safe(url)} needs a driver: pip install 'jobsched[{extra}]' ({why})") from why
+    except ArgumentError as why:
         raise BadStore(f"store: {make_url_safe(url)} cannot be used: {why}") from why
-    if engine.dialect.name == "sqlite":
-        _tame_sqlite(engine)
+    tame(engine, patient)
     return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine, for transactions that only read, each in one view of the database."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(writes=False)
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, for transactions that write: each statement sees what was committed before it."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="READ COMMITTED")
+    return engine.execution_options(writes=True)
 
 
 def make_url_safe(url: str) -> str:
     """`url` without its password, for messages."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
         return "the given URL"
+    secret = [name for name in parsed.query if "pass" in name.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
 
 
-def _tame_sqlite(engine: Engine) -> None:
+def _parsed(url: str) -> URL:
+    """`url` with the driver that we ship with. What it says stays out of messages: it may be part of a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise BadStore("store: not a URL; a password's special characters are written as %XX") from None
+    driver = DRIVERS.get(parsed.get_backend_name())
+    if driver is None:
+        raise BadStore(f"store: {make_url_safe(url)}: must begin with sqlite, postgresql+psycopg or mysql+pymysql")
+    return parsed.set(drivername=driver)
+
+
+def _for_sqlite(patient: bool) -> dict[str, object]:
+    return {}
+
+
+def _tame_sqlite(engine: Engine, patient: bool) -> None:
     """WAL so that readers never wait, FULL so that an answer outlives a power cut, and our own BEGIN.
 
     A transaction that will write says so at once (`IMMEDIATE`): one that finds out later can fail half way.
@@ -43,7 +101,7 @@ def _tame_sqlite(engine: Engine) -> None:
     def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
         raw.isolation_level = None
         for pragma in (
-            f"busy_timeout={BUSY_MILLISECONDS}",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -55,3 +113,76 @@ def _tame_sqlite(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _for_postgresql(patient: bool) -> dict[str, object]:
+    """A host that is gone is noticed: by keepalives while we wait for it, by unanswered packets while we send."""
+    return {
+        "application_name": "jobsched",
+        "client_encoding": "utf8",
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }
+
+
+def _tame_postgresql(engine: Engine, patient: bool) -> None:
+    """Limits, and a commit that is on disk. Not as start-up options: poolers like PgBouncer refuse those."""
+    limits = {
+        "lock_timeout": BUSY_SECONDS,
+        "statement_timeout": STATEMENT_SECONDS,
+        "idle_in_transaction_session_timeout": IDLE_SECONDS,
+    }
+    statements = "".join(f"SET {name} = '{0 if patient else seconds}s'; " for name, seconds in limits.items())
+    # A server that is set to wait for its standbys too goes on doing so.
+    statements += (
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+        raw.execute(statements)
+        raw.commit()
+
+
+def _for_mysql(patient: bool) -> dict[str, object]:
+    waits = {} if patient else {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}
+    return {"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS, **waits}
+
+
+def _tame_mysql(engine: Engine, patient: bool) -> None:
+    """Strict, so that a text too long is an error and not cut; limits, as far as MariaDB or MySQL have them.
+
+    Both take a transaction's kind only before it begins, so one that reads says so first.
+    """
+    limits = (
+        f", innodb_lock_wait_timeout={BUSY_SECONDS}"
+        f" /*M!100300 , max_statement_time={STATEMENT_SECONDS}, idle_transaction_timeout={IDLE_SECONDS} */"
+        f" /*!80000 , max_execution_time={STATEMENT_SECONDS * 1000} */"
+    )
+    statements = (
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
+        + ("" if patient else limits),
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+        with raw.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+_KINDS: dict[str, tuple[Callable[[bool], dict[str, object]], Callable[[Engine, bool], None]]] = {
+    "sqlite": (_for_sqlite, _tame_sqlite),
+    "postgresql": (_for_postgresql, _tame_postgresql),
+    "mysql": (_for_mysql, _tame_mysql),
+}

@@ -1,5 +1,7 @@
 """The ground that process tests stand on: a Runner with a store of its own, real children, and looks at them."""
 
+# ruff: noqa: PT009  # under trial a bare assert does not show what it saw
+
 import json
 import logging
 import os
@@ -78,7 +80,7 @@ class Lines(logging.Handler):
 class RunnerCase(TestCase):
     """Each test has a Runner, a store and a folder of tasks; at its end no process of its runs is alive."""
 
-    timeout = 60
+    timeout = 20
     limits = Limits(livetime=30, grace=0.4, max_running=64, threads=4, output=64 * 1024 * 1024)
 
     def setUp(self):
@@ -104,11 +106,11 @@ class RunnerCase(TestCase):
         self.addCleanup(self.stop_runner)
 
     def new_runner(self):
-        runner = Runner(reactor, self.store, lambda: self.shelf, self.output_folder, self.limits)
+        runner = Runner(reactor, self.store, self.ids, lambda: self.shelf, self.output_folder, self.limits)
         runner.recorded = self.count_recorded
         return runner
 
-    def count_recorded(self):
+    def count_recorded(self, again):
         self.recorded += 1
 
     def stop_runner(self):
@@ -118,10 +120,12 @@ class RunnerCase(TestCase):
     def listen(self):
         """What the logger `jobsched.output` is given."""
         log, lines = logging.getLogger("jobsched.output"), Lines()
-        before = log.level, log.propagate
+        before, quiet = (log.level, log.propagate), logging.NullHandler()
         log.addHandler(lines)
         log.setLevel(logging.INFO)
         log.propagate = False
+        logging.getLogger("jobsched").addHandler(quiet)
+        self.addCleanup(logging.getLogger("jobsched").removeHandler, quiet)
         self.addCleanup(log.removeHandler, lines)
         self.addCleanup(log.setLevel, before[0])
         self.addCleanup(setattr, log, "propagate", before[1])

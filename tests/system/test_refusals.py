@@ -40,7 +40,6 @@ def nothing(daemon):
         (nothing, ["--listen", "tcp:x"], "jobsched: --listen: tcp:x: not an endpoint: invalid literal for int()"),
         (nothing, ["--listen", "tcp:8080"], f"jobsched: --listen: tcp:8080: {SERVED}"),
         (nothing, ["--listen", "tcp:80:interface=0.0.0.0"], f"jobsched: --listen: tcp:80:interface=0.0.0.0: {SERVED}"),
-        (nothing, ["--listen", "unix:/no/where/s"], "jobsched: "),
         (remove("conf/jobsched.cfg"), [], "jobsched: {folder}/conf/jobsched.cfg: no such file; copy the shipped conf"),
         (remove("conf/catalog.cfg"), [], "jobsched: {folder}/conf/catalog.cfg: No such file or directory"),
         (remove("conf/logging.cfg"), [], "jobsched: {folder}/conf/logging.cfg: no such file; copy the shipped conf"),
@@ -99,7 +98,27 @@ def test_a_port_that_is_taken_is_one_line_and_exit_1(daemon):
 
     assert status == 1
     assert "Traceback" not in said
-    assert f"jobsched: 127.0.0.1:{daemon.port}: Address already in use" in said.splitlines()[-1]
+    assert f"jobsched: tcp:{daemon.port}:interface=127.0.0.1: Address already in use" in said.splitlines()[-1]
+
+
+def test_a_socket_that_cannot_be_made_is_one_line_and_exit_1(daemon):
+    status, said = daemon.run("--listen", "unix:/no/where/s")
+
+    assert status == 1
+    assert "Traceback" not in said
+    assert said.endswith("jobsched: unix:/no/where/s: No such file or directory\n")
+
+
+def test_a_port_that_is_taken_is_told_by_a_daemon_in_the_background_and_its_pid_file_goes(daemon):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", daemon.port))
+        other.listen()
+        status, said = daemon.run(command=("twistd", "--pidfile=jobsched.pid", "jobsched"))
+
+    assert status == 1
+    assert f"jobsched: tcp:{daemon.port}:interface=127.0.0.1: Address already in use" in said
+    assert "Traceback" not in said
+    assert not (daemon.folder / "jobsched.pid").exists()
 
 
 def test_a_second_daemon_on_the_same_state_folder_is_refused_and_the_first_lives(daemon, tmp_path):

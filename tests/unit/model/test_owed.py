@@ -199,7 +199,7 @@ def test_all_catches_up_on_a_thousand_at_most_and_misses_the_older() -> None:
     assert missed == (1, 4000, 4000, "missed")
     assert runs == [(due, due, 1, "run") for due in range(4001, 5001)]
     assert reasons(answer)[0] == "older than the 1000 dues that catch_up runs at most"
-    assert CATCH_UP_MOST == len(runs)
+    assert len(runs) == CATCH_UP_MOST
 
 
 @pytest.mark.parametrize("active", [True, False])

@@ -62,7 +62,7 @@ def test_an_interval_behind_the_last_year_has_no_due() -> None:
 
 @pytest.mark.parametrize("step", [timedelta(0), timedelta(seconds=-1), SHORTEST - TICK, LONGEST + TICK])
 def test_an_interval_out_of_bounds_is_refused_at_its_field(step: timedelta) -> None:
-    with pytest.raises(BadTrigger, match="at least 0.1 seconds and at most 100 years") as refusal:
+    with pytest.raises(BadTrigger, match=r"at least 0\.1 seconds and at most 100 years") as refusal:
         Interval(start=T0, every=step)
     assert refusal.value.pointer == "/interval"
 

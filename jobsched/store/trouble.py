@@ -1,0 +1,85 @@
+"""When the database fails: whether to ask again, whether it is our fault, and what to tell the caller."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+Kind = Literal["again", "unavailable", "fault"]
+
+# Primary result codes: busy, locked, out of memory, read-only, interrupted, I/O error, corrupt, disk full, cannot be
+# opened, locking protocol, permission, authorisation, not a database.
+SQLITE = {5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 3, 23, 26}
+
+# SQLSTATE, or the class that its first two characters are: connection, authorisation, no such database, resources (disk
+# full, too many connections), operator (shutting down, starting up, statement timeout), system, internal, and then
+# lock timeout, read-only (a standby), idle for too long in a transaction.
+POSTGRESQL = {"08", "28", "3D", "53", "57", "58", "XX", "55P03", "25006", "25P03"}
+POSTGRESQL_UNDONE = {"40001", "40P01"}  # serialization failure, deadlock
+
+MYSQL = {
+    3, 1015, 1021, 1023, 1026, 1030, 1114, 1180,  # disk full, I/O error
+    1037, 1038, 1041, 1135,  # out of memory
+    1040, 1129, 1130, 1203, 1226,  # too many connections
+    1044, 1045, 1049, 1698,  # not let in
+    1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 3169, 4031,  # shutting down, killed, cut
+    1205, 1969, 3024,  # lock timeout, statement timeout
+    1290, 1836,  # read-only
+    2002, 2003, 2006, 2013, 2014, 2055,  # the client's words for a server that is gone
+}  # fmt: skip
+MYSQL_UNDONE = {1020, 1213}  # changed since it was read, deadlock
+
+
+def kind(url: URL, why: DBAPIError | PoolTimeout) -> Kind:
+    """Whether a transaction that failed before its commit is worth another try, or found the store out of order.
+
+    `again`: the database undid it, or the connection broke and the transaction with it. `fault`: the error is ours.
+    """
+    if isinstance(why, PoolTimeout):
+        return "unavailable"
+    if undone(url, why) or why.connection_invalidated:
+        return "again"
+    orig: object = why.orig
+    match url.get_backend_name():
+        case "sqlite":
+            out_of_order = getattr(orig, "sqlite_errorcode", 0) & 0xFF in SQLITE
+        case "postgresql":
+            state = getattr(orig, "sqlstate", None)  # None: the driver's own words, for there was no server to say any
+            out_of_order = state in POSTGRESQL or state[:2] in POSTGRESQL if state else _operational(orig)
+        case _:
+            out_of_order = _number(orig) in MYSQL
+    return "unavailable" if out_of_order else "fault"
+
+
+def undone(url: URL, why: DBAPIError) -> bool:
+    """Whether the database says that it rolled the transaction back, and that the same one may succeed now."""
+    match url.get_backend_name():
+        case "postgresql":
+            return getattr(why.orig, "sqlstate", None) in POSTGRESQL_UNDONE
+        case "mysql":
+            return _number(why.orig) in MYSQL_UNDONE
+    return False
+
+
+def words(url: URL, why: Exception) -> str:
+    """What the database said, in one line and without the password."""
+    said: object = why.orig if isinstance(why, DBAPIError) else why
+    primary = getattr(getattr(said, "diag", None), "message_primary", None)
+    arguments = getattr(said, "args", ())
+    text = primary or (arguments[1] if _number(said) and len(arguments) > 1 else str(said))
+    line = " ".join(str(text).split())
+    password = url.password
+    return line.replace(password, "***") if password and len(password) > 3 else line
+
+
+def _operational(orig: object) -> bool:
+    return type(orig).__name__ in ("OperationalError", "ConnectionTimeout")
+
+
+def _number(orig: object) -> int | None:
+    """MySQL's number of an error."""
+    arguments = getattr(orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None

@@ -1,0 +1,217 @@
+"""The end of a run that does not end by itself, and of everything that it started."""
+
+# ruff: noqa: PT009  # under trial a bare assert does not show what it saw
+
+import os
+import sys
+from time import monotonic
+
+from jobsched.runner.deadline import Stop
+
+from .ground import EVER, RunnerCase, alive, lives, number_of
+
+ASKED = Stop("cancelled", "cancelled by a caller")
+
+
+class DeadlineTests(RunnerCase):
+    async def test_a_script_that_heeds_term_ends_at_its_deadline(self):
+        begun = monotonic()
+        run = await self.run_of(self.bash(f"echo ready; sleep {EVER}"), timeout=0.5)
+
+        self.assertEqual((run.exit_code, run.signal), (None, "SIGTERM"))
+        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s")
+        self.assertNotIn("killed", run.reason)
+        self.assertGreaterEqual(monotonic() - begun, 0.5)
+
+    async def test_a_script_may_clean_up_when_it_is_told_to_end(self):
+        task = self.bash(f"trap 'echo cleaning; exit 7' TERM; echo ready; sleep {EVER} & wait")
+        run = await self.run_of(task, timeout=0.5)
+
+        self.assertEqual((run.exit_code, run.signal), (7, None))
+        self.assert_outcome(run, "timed_out")
+        self.assertEqual(self.output(run), b"ready\ncleaning\n")
+
+    async def test_a_script_that_ignores_term_is_killed_after_the_grace(self):
+        begun = monotonic()
+        run = await self.run_of(self.bash("trap '' TERM; while :; do sleep 0.05; done"), timeout=0.5)
+
+        self.assertEqual(run.signal, "SIGKILL")
+        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s", "was killed")
+        self.assertGreaterEqual(monotonic() - begun, 0.5 + self.limits.grace)
+
+    async def test_a_run_that_is_being_ended_says_so(self):
+        run = await self.start(self.bash("trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"))
+        await self.printed(run, b"ready")
+        self.runner.stop(run.id, ASKED)
+        await self.printed(run, b"told")
+        stopping = await self.when_stored(run, lambda stored: stored.state != "running")
+
+        self.assertEqual((stopping.state, stopping.reason), ("stopping", "cancelled by a caller"))
+        self.assert_outcome(await self.end(run), "cancelled", "cancelled by a caller", "was killed")
+
+    async def test_the_first_reason_stays(self):
+        run = await self.start(self.bash("trap '' TERM; echo ready; while :; do sleep 0.05; done"))
+        await self.printed(run, b"ready")
+        self.runner.stop(run.id, ASKED)
+        self.runner.stop(run.id, Stop("timed_out", "another"))
+
+        self.assert_outcome(await self.end(run), "cancelled", "cancelled by a caller")
+
+    async def test_a_stop_before_the_program_has_begun_reaches_it(self):
+        task = self.bash(f"sleep {EVER}")
+        runs = [await self.store_run(task) for _ in range(10)]
+        self.runner.start(runs)
+        for run in runs:
+            self.runner.stop(run.id, ASKED)
+
+        for run in runs:
+            self.assert_outcome(await self.end(run), "cancelled")
+
+    async def test_a_run_that_was_doomed_before_its_start_does_not_start(self):
+        run = await self.store_run(self.bash("echo never"))
+        self.assertFalse(self.runner.stop(run.id, ASKED))
+        self.runner.start([run])
+
+        self.assert_outcome(await self.end(run), "cancelled", "by a caller")
+        self.assertEqual(self.output(run), b"")
+
+    async def test_a_script_that_stopped_itself_is_killed(self):
+        run = await self.run_of(self.bash("echo ready; kill -STOP $$"), timeout=0.5)
+
+        self.assertEqual(run.signal, "SIGKILL")
+        self.assert_outcome(run, "timed_out")
+
+    async def test_a_script_whose_child_is_stopped_is_killed_with_it(self):
+        task = self.bash(f"sleep {EVER} & kill -STOP $!; echo $!; wait")
+        run = await self.run_of(task, timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_script_that_becomes_another_program_is_still_reached(self):
+        run = await self.run_of(self.bash(f"echo $$; exec sleep {EVER}"), timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+
+class LeftBehindTests(RunnerCase):
+    """What a script started must not outlive a run that was stopped, nor hold open one that has ended."""
+
+    async def test_a_child_that_ignores_term_dies_with_its_script(self):
+        task = self.bash("(trap '' TERM; while :; do sleep 0.05; done) & echo $!; wait")
+        run = await self.run_of(task, timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_child_that_lost_its_mark_dies_with_its_script(self):
+        orphan = "env -i sh -c \"trap '' TERM; while :; do sleep 0.05; done\""
+        task = self.bash(f"trap '' TERM; {orphan} & echo $!; sleep {EVER}")
+        run = await self.run_of(task, timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_child_in_a_group_of_its_own_dies_with_its_script(self):
+        run = await self.run_of(self.bash(f"set -m; sleep {EVER} & echo $!; wait"), timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_grandchild_that_left_the_session_dies_with_its_script(self):
+        task = self.bash(f"setsid sh -c \"trap '' TERM; echo \\$\\$; exec sleep {EVER}\" & wait")
+        run = await self.run_of(task, timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_grandchild_that_left_and_closed_its_output_dies_with_its_script(self):
+        task = self.bash(f"setsid sh -c 'echo $$; exec sleep {EVER} <&- >&- 2>&-' & sleep {EVER}")
+        run = await self.run_of(task, timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_daemon_that_forked_twice_dies_with_a_script_that_is_stopped(self):
+        source = (
+            "import os, time\n"
+            "if os.fork() == 0:\n"
+            "    os.setsid()\n"
+            "    if os.fork() == 0:\n"
+            "        print(os.getpid(), flush=True)\n"
+            "        os.closerange(0, 10)\n"
+            f"        time.sleep({EVER})\n"
+            "    os._exit(0)\n"
+            f"time.sleep({EVER})\n"
+        )
+        run = await self.run_of(self.words(sys.executable, "-c", source), timeout=1)
+
+        self.assert_outcome(run, "timed_out")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_one_that_starts_new_ones_all_the_time_is_ended(self):
+        loop = "while :; do setsid sleep 1000 & sleep 0.01; done"
+        run = await self.run_of(self.bash(f"trap '' TERM; {loop}"), timeout=0.5)
+
+        self.assert_outcome(run, "timed_out")
+
+    async def test_what_is_left_in_the_group_of_an_ended_script_is_killed(self):
+        begun = monotonic()
+        run = await self.run_of(self.bash(f"sleep {EVER} <&- >&- 2>&- & echo $!"))
+
+        self.assert_outcome(run, "succeeded")
+        self.assertFalse(lives(number_of(self.output(run))))
+        self.assertLess(monotonic() - begun, EVER / 10)
+
+    async def test_a_child_that_holds_the_output_open_does_not_hold_up_the_end(self):
+        run = await self.run_of(self.bash(f"(trap '' TERM; sleep {EVER}) & echo $!; exit 3"))
+
+        self.assertEqual(run.exit_code, 3)
+        self.assert_outcome(run, "failed", "exit code 3")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_one_that_left_the_session_with_the_output_does_not_hold_up_the_end(self):
+        run = await self.run_of(self.bash(f"setsid sleep {EVER} & echo $!; exit 0"))
+
+        self.assert_outcome(run, "succeeded")
+
+    async def test_one_that_left_the_session_and_prints_for_ever_is_ended(self):
+        run = await self.run_of(self.bash("setsid sh -c 'while :; do echo more; done' & exit 0"))
+
+        self.assert_outcome(run, "succeeded")
+        self.assertIn(b"more\n", self.output(run))
+
+    async def test_a_child_that_ends_soon_after_its_script_is_let_finish(self):
+        run = await self.run_of(self.bash("(sleep 0.2; echo late) & echo early"))
+
+        self.assert_outcome(run, "succeeded")
+        self.assertEqual(self.output(run), b"early\nlate\n")
+
+    async def test_a_daemon_that_let_go_of_everything_outlives_a_script_that_ended_well(self):
+        daemon = f"setsid sh -c 'echo $$; exec sleep {EVER} <&- >&- 2>&-'"
+        run = await self.start(self.bash(f"{daemon} & until grep -q sleep /proc/$!/comm; do sleep 0.01; done"))
+        found = await self.when_stored(run, lambda stored: not stored.active)
+
+        self.assert_outcome(found, "succeeded")
+        [daemon] = alive(run.id)
+        self.assertEqual(daemon.pid, number_of(self.output(run)))
+        daemon.kill()
+        daemon.wait()
+
+
+class AfterwardsTests(RunnerCase):
+    async def test_a_stop_after_the_end_reaches_nobody(self):
+        """While the log is slow the run is not over, but its process is, and its pid may be another's."""
+        sent = []
+        run = await self.start(self.bash("echo a; echo b"))
+        self.lines.gate.clear()
+        process = self.runner._active[run.id].call
+        await self.until(lambda: process.ended.called)
+        self.patch(os, "killpg", lambda *args: sent.append(args))
+        self.patch(os, "kill", lambda *args: sent.append(args))
+        self.assertTrue(self.runner.stop(run.id, ASKED))
+        self.lines.gate.set()
+
+        self.assert_outcome(await self.end(run), "succeeded")
+        self.assertEqual(sent, [])

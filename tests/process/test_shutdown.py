@@ -1,0 +1,207 @@
+"""The end of a runner, and the start of the next: nothing may be left alive, nor be left unrecorded."""
+
+# ruff: noqa: PT009  # under trial a bare assert does not show what it saw
+
+import os
+import signal
+import subprocess
+from time import monotonic
+
+import psutil
+
+from jobsched.runner.group import boot_seconds
+from jobsched.runner.output import output_path
+from jobsched.store.tables import runs
+
+from .ground import EVER, RunnerCase, alive, lives, own_environment
+
+STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+
+
+class StopTests(RunnerCase):
+    async def test_scripts_get_term_then_kill_and_are_recorded(self):
+        heeding = await self.start(self.bash(f"echo ready; sleep {EVER}", name="heeding"))
+        ignoring = await self.start(self.bash(STUBBORN, name="ignoring"))
+        for run in heeding, ignoring:
+            await self.printed(run, b"ready")
+        begun = monotonic()
+        await self.runner.stopService()
+
+        self.assertGreaterEqual(monotonic() - begun, self.limits.grace)
+        for run, by in (heeding, "SIGTERM"), (ignoring, "SIGKILL"):
+            found = await self.stored(run)
+            self.assertEqual((found.signal, alive(run.id)), (by, []))
+            self.assert_outcome(found, "cancelled", "shutdown")
+
+    async def test_a_thread_that_never_returns_is_abandoned_and_recorded(self):
+        source = (
+            "import sys, threading\nclass T:\n    go, done = threading.Event(), threading.Event()\n"
+            "    def __call__(self, info):\n        print('begun')\n        out = sys.stdout\n        self.go.wait()\n"
+            "        print('late', file=out)\n        self.done.set()\n"
+        )
+        run = await self.start(self.python(source))
+        await self.printed(run, b"begun")
+        await self.runner.stopService()
+
+        self.assert_outcome(await self.stored(run), "cancelled", "shutdown")
+        call = self.shelf.get("python").call
+        call.go.set()
+        await self.until(call.done.is_set)
+        self.assertEqual(self.output(run), b"begun\n")
+
+    async def test_a_thread_past_its_deadline_does_not_hold_up_the_end(self):
+        source = "import threading\nclass T:\n    go = threading.Event()\n    def __call__(self, info):\n        self.go.wait()\n"
+        run = await self.start(self.python(source), timeout=0.1)
+        await self.when_stored(run, lambda stored: stored.state == "stopping")
+        await self.runner.stopService()
+
+        self.assert_outcome(await self.stored(run), "timed_out", "ran longer than its 0.1 s")
+        self.shelf.get("python").call.go.set()
+
+    async def test_a_coroutine_that_will_not_be_cancelled_is_abandoned_and_recorded(self):
+        source = (
+            "from twisted.internet.defer import Deferred\nclass T:\n    async def __call__(self, info):\n"
+            "        print('begun')\n        while True:\n            try:\n                await Deferred()\n"
+            "            except Exception:\n                print('no')\n"
+        )
+        run = await self.start(self.python(source))
+        await self.printed(run, b"begun")
+        await self.runner.stopService()
+
+        self.assert_outcome(await self.stored(run), "cancelled", "shutdown")
+
+    async def test_a_script_that_has_ended_but_left_something_is_ended_within_the_grace(self):
+        run = await self.start(self.bash(f"(trap '' TERM; exec sleep {EVER}) & echo ready"))
+        await self.printed(run, b"ready")
+        await self.runner.stopService()
+
+        self.assertFalse((await self.stored(run)).active)
+        self.assertEqual(alive(run.id), [])
+
+    async def test_output_that_is_under_way_is_in_the_file_before_the_end(self):
+        run = await self.start(self.bash("trap 'seq 100000; exit' TERM; echo ready; while :; do sleep 0.05; done"))
+        await self.printed(run, b"ready")
+        await self.runner.stopService()
+
+        self.assertTrue(self.output(run).endswith(b"\n99999\n100000\n"))
+        self.assertEqual((await self.stored(run)).output_kept, len(self.output(run)))
+
+    async def test_no_new_runs_are_welcome(self):
+        self.assertEqual(self.runner.slots, self.limits.max_running)
+        run = await self.start(self.bash(STUBBORN))
+        await self.printed(run, b"ready")
+        self.assertEqual((self.runner.slots, self.runner.active), (self.limits.max_running - 1, 1))
+        stopped = self.runner.stopService()
+        self.assertEqual(self.runner.slots, 0)
+        await stopped
+        self.assertEqual(self.runner.active, 0)
+
+    async def test_outcomes_are_told_of_once_they_are_stored(self):
+        await self.run_of(self.words("true"))
+
+        self.assertEqual(self.recorded, 1)
+
+
+class RecoveryTests(RunnerCase):
+    """What a daemon that was killed left behind: a row that says running, and perhaps its processes."""
+
+    def spawn(self, *argv, **env):
+        """A process as a dead daemon left it."""
+        process = subprocess.Popen(argv, env=own_environment(**env), start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    async def left(self, task="words", **fields):
+        return await self.store_run(task, node_id="an-earlier-start", **fields)
+
+    async def recover(self):
+        await self.runner.recover("this-start-of-this-node")
+
+    async def test_a_marked_process_is_killed_and_its_run_is_lost(self):
+        run = await self.left()
+        process = self.spawn("sleep", str(EVER), JOBSCHED_RUN_ID=run.id)
+        await self.until(lambda: alive(run.id))
+        await self.recover()
+        found = await self.stored(run)
+
+        self.assert_outcome(found, "lost", "the daemon that ran it is gone", f"({process.pid})", "were ended")
+        self.assertFalse(lives(process.pid))
+
+    async def test_one_that_ignores_term_is_killed(self):
+        run = await self.left()
+        process = self.spawn(self.script(f"exec > /dev/null; {STUBBORN}"), JOBSCHED_RUN_ID=run.id)
+        await self.until(lambda: ignores(process.pid))
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost", "were killed")
+        self.assertFalse(lives(process.pid))
+
+    async def test_a_run_whose_process_has_ended_is_lost_too(self):
+        run = await self.left(pid=2**22 - 1, pid_started=1.0)
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost", "its process had ended")
+
+    async def test_a_run_of_which_no_process_was_recorded_is_lost(self):
+        run = await self.left(pid=None)
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost", "its process had ended")
+
+    async def test_a_stranger_with_the_same_pid_is_left_alone(self):
+        stranger = self.spawn("sleep", str(EVER))
+        run = await self.left(pid=stranger.pid, pid_started=boot_seconds(stranger.pid) - 100)
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost", "its process had ended")
+        self.assertTrue(lives(stranger.pid))
+
+    async def test_what_lost_its_mark_is_known_by_the_group_of_the_first_process(self):
+        script = self.script("env -i sleep 1000 & exec sleep 1000")
+        run = await self.left()
+        process = self.spawn(script, JOBSCHED_RUN_ID=run.id)
+        await self.until(lambda: len(psutil.Process(process.pid).children()) == 1)
+        [child] = psutil.Process(process.pid).children()
+        await self.store.write(set_pid, run.id, process.pid, boot_seconds(process.pid))
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost")
+        self.assertFalse(lives(process.pid))
+        self.assertFalse(lives(child.pid))
+
+    async def test_runs_of_this_start_are_not_touched(self):
+        mine = await self.start(self.bash(STUBBORN))
+        await self.printed(mine, b"ready")
+        await self.left()
+        await self.recover()
+
+        self.assertEqual((await self.stored(mine)).state, "running")
+        self.assertEqual(len([process for process in alive(mine.id) if process.pid == os.getpgid(process.pid)]), 1)
+
+    async def test_what_has_ended_stays_as_it_is(self):
+        run = await self.left(state="succeeded", reason="finished")
+        await self.recover()
+
+        self.assertEqual((await self.stored(run)).reason, "finished")
+
+    async def test_output_of_a_lost_run_stays(self):
+        run = await self.left()
+        path = output_path(self.output_folder, run.id)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half a li")
+        await self.recover()
+
+        self.assertEqual(self.output(run), b"half a li")
+
+
+def set_pid(connection, run_id, pid, pid_started):
+    """Put the process into the record, as a daemon does after it has started one."""
+    connection.execute(runs.update().where(runs.c.id == run_id).values(pid=pid, pid_started=pid_started))
+
+
+def ignores(pid):
+    """Whether TERM would be in vain."""
+    with open(f"/proc/{pid}/status") as status:
+        ignored = next(line.split()[1] for line in status if line.startswith("SigIgn"))
+    return bool(int(ignored, 16) >> (signal.SIGTERM - 1) & 1)

@@ -1,0 +1,277 @@
+"""Throw-away database servers from Debian's binaries, for tests: own folder, own port on 127.0.0.1, killable.
+
+They do not wait for the disk (`fsync=off` and its like), for speed: what they answered outlives their own death by any
+signal, which is all that a test can bring about, but not a power cut.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import psutil
+import psycopg
+import pymysql
+import pytest
+
+USER = "jobsched"
+PATIENCE = 60.0  # seconds for a server to start or to stop on a busy machine
+NEED = "JOBSCHED_TESTS_NEED"  # names, with commas, the servers whose absence is a failure
+
+Mode = Literal["fast", "immediate"]
+
+
+class Server:
+    """A database server of our own: made by the constructor, run by `start`, gone for good after `close`."""
+
+    kind: ClassVar[str]
+    scheme: ClassVar[str]
+    package: ClassVar[str]  # in Debian
+    signals: ClassVar[Mapping[Mode, signal.Signals]]  # what asks it to stop
+
+    def __init__(self) -> None:
+        missing = [name for name, path in self.programs().items() if path is None]
+        if missing:
+            raise FileNotFoundError(f"{', '.join(missing)} not found (Debian: apt-get install {self.package})")
+        self.password = secrets.token_hex(8)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"jobsched-{self.kind}-"))
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
+        if os.geteuid() == 0:  # both refuse to run as root, or should
+            shutil.chown(self.folder, "nobody", "nogroup")
+        try:
+            self._create()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        """The programs it needs, each with where it is, or None."""
+        raise NotImplementedError
+
+    def _create(self) -> None:
+        raise NotImplementedError
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _execute(self, statement: str) -> None:
+        """Run a statement outside any of our databases. Raises OSError or the driver's Error."""
+        raise NotImplementedError
+
+    def url(self, database: str) -> str:
+        """What `store` would be in jobsched.cfg."""
+        return f"{self.scheme}://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database; its URL."""
+        self._execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Forget a database, whoever is connected."""
+        self._execute(f"DROP DATABASE {name}")
+
+    @property
+    def pid(self) -> int:
+        """Of the server's first process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Run it; returns when it takes statements."""
+        assert self._process is None
+        # If we are killed by force, the kernel kills it: it never outlives the tests.
+        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        log = (self.folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [*guard, *self._command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._ordinary()
+            )
+        limit = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._execute("SELECT 1")
+            except (psycopg.Error, pymysql.Error) as why:
+                if self._process.poll() is not None or time.monotonic() > limit:
+                    raise RuntimeError(f"{self.kind} does not start: {why}\n{self.tail()}") from why
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self, mode: Mode = "fast") -> None:
+        """Shut it down: `fast` rolls back what is open and ends in order, `immediate` recovers at the next start."""
+        if self._process is not None:
+            self._process.send_signal(self.signals[mode])
+            self._gone()
+
+    def kill(self) -> None:
+        """End it and all its processes by SIGKILL, as a crash of its host would."""
+        if self._process is not None:
+            family = [psutil.Process(self.pid)]
+            family += family[0].children(recursive=True)
+            for process in family:
+                if process.is_running():  # the same one still, not a later one of that pid
+                    process.kill()
+            self._gone()
+            psutil.wait_procs(family, PATIENCE)
+
+    def close(self) -> None:
+        """End it, if it runs, and remove its folder."""
+        atexit.unregister(self.close)
+        try:
+            self.stop("immediate")
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        log = self.folder / "log"
+        return log.read_text(errors="replace")[-2000:] if log.exists() else ""
+
+    def _gone(self) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+        self._process = None
+
+    def _prepare(self, command: list[str]) -> None:
+        """Run one of the programs that make the folder."""
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, **self._ordinary())
+        if done.returncode:
+            raise RuntimeError(f"{command[0]}: {(done.stdout + done.stderr).decode(errors='replace')[-2000:]}")
+
+    def _ordinary(self) -> dict[str, object]:
+        """How to start a program as an ordinary user, in its folder, with none of our settings."""
+        who = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        environment = {"PATH": os.defpath + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": str(self.folder)}
+        return {**who, "cwd": self.folder, "env": environment}
+
+
+class PostgreSQL(Server):
+    """PostgreSQL 15, whose databases sort as people do, not by bytes: what depends on bytes has to say so."""
+
+    kind = "postgresql"
+    scheme = "postgresql+psycopg"
+    package = "postgresql"
+    signals: ClassVar[Mapping[Mode, signal.Signals]] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        places = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+        path = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
+        return {name: shutil.which(name, path=path) for name in ("initdb", "postgres")}
+
+    def _create(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        secret.chmod(0o644)  # in a folder that is closed to others
+        self._prepare(
+            [
+                str(self.programs()["initdb"]), "--pgdata", str(self.folder / "data"), "--username", USER,
+                "--pwfile", str(secret), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8",
+                "--locale-provider", "icu", "--icu-locale", "en-US", "--no-sync",
+            ]
+        )  # fmt: skip
+
+    def _command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.folder),
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "max_connections": "100",
+            "timezone": "Asia/Kolkata",  # nothing may depend on it
+        }
+        return [
+            str(self.programs()["postgres"]), "-D", str(self.folder / "data"), "-p", str(self.port),
+            *(part for key, value in settings.items() for part in ("-c", f"{key}={value}")),
+        ]  # fmt: skip
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user=USER, password=self.password, dbname="postgres", autocommit=True,
+            connect_timeout=5,
+        ) as connection:  # fmt: skip
+            connection.execute(statement.encode())
+
+    def drop_database(self, name: str) -> None:
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class MariaDB(Server):
+    """MariaDB 10.11. It knows one way to end in order; `immediate` is a kill."""
+
+    kind = "mysql"
+    scheme = "mysql+pymysql"
+    package = "mariadb-server"
+    signals: ClassVar[Mapping[Mode, signal.Signals]] = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+        return {name: shutil.which(name, path=path) for name in ("mariadb-install-db", "mariadbd")}
+
+    def _create(self) -> None:
+        (self.folder / "first.sql").write_text(
+            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{self.password}';\nGRANT ALL ON *.* TO {USER}@'%';\n"
+        )
+        self._prepare(
+            [
+                str(self.programs()["mariadb-install-db"]), "--no-defaults", f"--datadir={self.folder / 'data'}",
+                "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M",
+            ]
+        )  # fmt: skip
+
+    def _command(self) -> list[str]:
+        return [
+            str(self.programs()["mariadbd"]), "--no-defaults", f"--datadir={self.folder / 'data'}",
+            f"--init-file={self.folder / 'first.sql'}", f"--port={self.port}", "--bind-address=127.0.0.1",
+            f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}", "--skip-name-resolve",
+            "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
+            "--default-time-zone=+05:30",  # nothing may depend on it
+        ]  # fmt: skip
+
+    def _execute(self, statement: str) -> None:
+        connection = pymysql.connect(
+            host="127.0.0.1", port=self.port, user=USER, password=self.password, autocommit=True, connect_timeout=5
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB)}
+
+
+def started(kind: str) -> Server:
+    """A running server. Where its programs are missing the test is skipped, or fails if JOBSCHED_TESTS_NEED names it."""
+    try:
+        server = KINDS[kind]()
+    except FileNotFoundError as why:
+        if kind in os.environ.get(NEED, "").split(","):
+            pytest.fail(f"{kind}: {why}; {NEED} asks for it", pytrace=False)
+        pytest.skip(f"{kind}: {why}")
+    server.start()
+    return server
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

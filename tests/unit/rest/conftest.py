@@ -1,0 +1,160 @@
+"""The whole daemon but for its ports and threads, asked through its site, in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from jobsched.model.run import Run
+from tests.fakes import InlinePool
+
+EPOCH = 1_344_823_200.0  # 2012-08-13 02:00:00 UTC
+
+EXAMPLE = {"task": "example", "name": "a job", "interval": {"seconds": 1}}
+
+
+class Reactor(MemoryReactorClock):
+    """Time stands still at EPOCH until a test lets it pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rightNow = EPOCH
+
+    def callFromThread(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        call(*args, **kwargs)
+
+
+@attrs.frozen
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read."""
+        assert self.headers["content-type"] in {"application/json", "application/problem+json"}
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> tuple[int, str, list[str]]:
+        """Status, detail and pointers, of an answer that must be a problem in every part."""
+        assert self.headers["content-type"] == "application/problem+json"
+        assert self.headers["content-length"] == str(len(self.body))
+        problem = self.json
+        assert list(problem) == ["type", "title", "status", "detail", "errors"]
+        assert problem["status"] == self.status
+        assert problem["title"] != "Error"
+        return self.status, problem["detail"], [fault["pointer"] for fault in problem["errors"]]
+
+
+def exchange(site: Any, request: bytes) -> tuple[bytes, StringTransport]:
+    """What a site says to these bytes."""
+    channel = site.buildProtocol(None)
+    transport = StringTransport()
+    channel.makeConnection(transport)
+    channel.dataReceived(request)
+    said = transport.value()
+    channel.connectionLost(Failure(ConnectionResetError()))
+    return said, transport
+
+
+def ask(site: Any, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+    """Send one request; a header is named as in `content_type`."""
+    given = {"host": "jobs.example"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    if body:
+        given = {"content-type": "application/json", "content-length": str(len(body))} | given
+    head = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items() if value)]
+    said, _ = exchange(site, "\r\n".join([*head, "", ""]).encode("latin-1") + body)
+    reader = HTTPResponse(Socket(said), method=method)
+    reader.begin()
+    answer = Answer(reader.status, {name.lower(): value for name, value in reader.getheaders()}, reader.read())
+    assert answer.body == b"" or "html" not in answer.headers["content-type"]
+    return answer
+
+
+@attrs.frozen
+class Socket:
+    """What http.client reads an answer from."""
+
+    said: bytes
+
+    def makefile(self, _mode: str) -> BytesIO:
+        return BytesIO(self.said)
+
+
+@attrs.frozen
+class Front:
+    """The door of a daemon without ports."""
+
+    site: Any
+    reactor: Reactor
+    store: Any
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET."""
+        return ask(self.site, "GET", path, **headers)
+
+    def post(self, body: object, path: str = "/jobs", **headers: str) -> Answer:
+        """POST of bytes as they are, of anything else as JSON."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return ask(self.site, "POST", path, data, **headers)
+
+    def job(self, **fields: object) -> str:
+        """Make a job; its path."""
+        answer = self.post(EXAMPLE | fields)
+        assert answer.status == 202, answer.body
+        return answer.headers["location"].removeprefix("http://jobs.example")
+
+    def run(self, job: str, number: int = 0, **fields: Any) -> str:
+        """Put a run of a job into the store; its id."""
+        from jobsched.clock import now
+        from jobsched.store import runs
+
+        instant = now(self.reactor)
+        run_id = f"01a20000-0000-7000-8000-{number:012}"
+        run = Run(
+            **{
+                "id": run_id,
+                "job_id": job.rpartition("/")[2],
+                "job_name": "a job",
+                "task": "example",
+                "due": instant.replace(microsecond=number),
+                "created": instant,
+                "state": "succeeded",
+            }
+            | fields
+        )
+        self.store.write(runs.insert_all, [run])
+        return run_id
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """A daemon that is built and never started; its store is a real one, asked without threads."""
+    from jobsched import catalog, config, service
+    from jobsched.store import schema, store
+
+    monkeypatch.setattr(service, "Store", lambda reactor, url: store.Store(reactor, url, InlinePool))
+    root = Path(__file__).parents[3]
+    reactor = Reactor()
+    configuration = config.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite")
+    schema.migrate(configuration.store)
+    tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
+    folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
+    lock: Any = None
+    house, site = service.build(reactor, configuration, tasks, folders, lock)
+    found = next(part for part in house if isinstance(part, store.Store))
+    yield Front(site, reactor, found)
+    found._engine.dispose()

@@ -1,0 +1,187 @@
+"""What is refused, and how: status, problem, and where the fault lies."""
+
+import json
+
+import pytest
+
+from tests.unit.rest.conftest import EXAMPLE
+
+CONTROL = "holds a control character"
+SPAN = "an interval is at least 0.1 seconds and at most 100 years"
+
+
+def without(name):
+    return {field: value for field, value in EXAMPLE.items() if field != name}
+
+
+def raw(text):
+    """The example with this as its interval's seconds, as it stands: what json.dumps would not write."""
+    return json.dumps(EXAMPLE).replace('{"seconds": 1}', text).encode()
+
+
+def every(**parts):
+    return EXAMPLE | {"interval": parts}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers", "words"),
+    [
+        (b"", [""], "content type"),  # and no content type either
+        (b"{", [""], "not JSON"),
+        (b"nonsense", [""], "not JSON"),
+        (json.dumps(EXAMPLE).encode() + b" {}", [""], "not JSON"),
+        (b'{"task": "example",}', [""], "not JSON"),
+        (b"'single'", [""], "not JSON"),
+        (b"[" * 100_000, [""], ""),
+        (b"[]", [""], "object"),
+        (b"null", [""], "object"),
+        (b"true", [""], "object"),
+        (b'"text"', [""], "object"),
+        (b"1", [""], "object"),
+        (without("task"), ["/task"], "is missing"),
+        (without("name"), ["/name"], "is missing"),
+        (without("interval"), ["/interval"], "exactly one of interval, cron and at"),
+        (EXAMPLE | {"task": ""}, ["/task"], "length"),
+        (EXAMPLE | {"name": ""}, ["/name"], "length"),
+        (EXAMPLE | {"name": "x" * 201}, ["/name"], "length"),
+        (EXAMPLE | {"task": 1}, ["/task"], "expected `str`"),
+        (EXAMPLE | {"task": None}, ["/task"], "expected `str`"),
+        (EXAMPLE | {"name": True}, ["/name"], "expected `str`"),
+        (EXAMPLE | {"name": ["a"]}, ["/name"], "expected `str`"),
+        (EXAMPLE | {"name": "a\0b"}, ["/name"], CONTROL),
+        (EXAMPLE | {"name": "a\nb"}, ["/name"], CONTROL),
+        (EXAMPLE | {"name": "a\x1b[31m"}, ["/name"], CONTROL),
+        (EXAMPLE | {"name": "a\x7f"}, ["/name"], CONTROL),
+        (EXAMPLE | {"task": "exa\rmple"}, ["/task"], CONTROL),
+        (b'{"task": "example", "name": "\\ud800", "interval": {"seconds": 1}}', [""], "not JSON"),
+        (b'{"task": "example", "name": "\\udc00\\ud800", "interval": {"seconds": 1}}', [""], "not JSON"),
+        (b'{"task": "example", "name": "\xff", "interval": {"seconds": 1}}', [""], "not JSON"),
+        (b'{"task": "example", "name": "\xed\xa0\x80", "interval": {"seconds": 1}}', [""], ""),
+        (b"\xef\xbb\xbf" + json.dumps(EXAMPLE).encode(), [""], "not JSON"),
+        (json.dumps(EXAMPLE).encode("utf-16"), [""], "not JSON"),
+        (EXAMPLE | {"colour": "red"}, ["/colour"], "is not known here"),
+        (EXAMPLE | {"a/b~c": 1}, ["/a~1b~0c"], "is not known here"),
+        (EXAMPLE | {"Interval": {}}, ["/Interval"], "is not known here"),
+        (EXAMPLE | {"cron": "* * * * *"}, ["/cron"], "exactly one of interval, cron and at"),
+        (EXAMPLE | {"interval": None}, ["/interval"], "exactly one"),
+        (EXAMPLE | {"interval": 1}, ["/interval"], "expected `object | null`"),
+        (EXAMPLE | {"interval": "1 s"}, ["/interval"], "expected `object | null`"),
+        (EXAMPLE | {"interval": [1]}, ["/interval"], "expected `object | null`"),
+        (every(), ["/interval"], SPAN),
+        (every(years=1), ["/interval/years"], "is not known here"),
+        (every(Seconds=1), ["/interval/Seconds"], "is not known here"),
+        (every(seconds=0), ["/interval/seconds"], SPAN),
+        (every(seconds=0.0999), ["/interval/seconds"], SPAN),
+        (every(seconds=0, minutes=0), ["/interval"], SPAN),
+        (every(seconds=-1), ["/interval/seconds"], ">= 0"),
+        (every(hours=1, seconds=-1), ["/interval/seconds"], ">= 0"),
+        (every(seconds=True), ["/interval/seconds"], "expected `float`"),
+        (every(minutes=False), ["/interval/minutes"], "expected `float`"),
+        (every(seconds="1"), ["/interval/seconds"], "expected `float`"),
+        (every(seconds=None), ["/interval/seconds"], "expected `float`"),
+        (every(seconds=[1]), ["/interval/seconds"], "expected `float`"),
+        (every(weeks={}), ["/interval/weeks"], "expected `float`"),
+        (every(days=36526), ["/interval/days"], SPAN),
+        (every(seconds=1e308), ["/interval/seconds"], SPAN),
+        (every(seconds=1e308, minutes=1e308), ["/interval"], SPAN),
+        (every(weeks=10**18), ["/interval/weeks"], SPAN),
+        (every(weeks=10**400), ["/interval/weeks"], ""),
+        (raw('{"seconds": 1e400}'), None, ""),
+        (raw('{"seconds": -1e400}'), None, ""),
+        (raw('{"seconds": NaN}'), [""], "not JSON"),
+        (raw('{"seconds": Infinity}'), [""], "not JSON"),
+        (raw('{"seconds": -Infinity}'), [""], "not JSON"),
+        (raw('{"seconds": 0x10}'), [""], "not JSON"),
+        (raw('{"seconds": 01}'), [""], "not JSON"),
+        (EXAMPLE | {"timeout": 0}, ["/timeout"], "> 0"),
+        (EXAMPLE | {"timeout": -1}, ["/timeout"], "> 0"),
+        (EXAMPLE | {"timeout": True}, ["/timeout"], "expected `float"),
+        (EXAMPLE | {"timeout": "60"}, ["/timeout"], "expected `float"),
+        (EXAMPLE | {"timeout": 1e300}, ["/timeout"], "<="),
+        (EXAMPLE | {"misfire_grace": -1}, ["/misfire_grace"], ">= 0"),
+        (EXAMPLE | {"misfire_grace": "1"}, ["/misfire_grace"], "expected `float"),
+        (EXAMPLE | {"misfire_grace": 1e12}, ["/misfire_grace"], "<="),
+        (EXAMPLE | {"overlap": "sometimes"}, ["/overlap"], "invalid enum value"),
+        (EXAMPLE | {"catch_up": None}, ["/catch_up"], "expected `str`"),
+        (EXAMPLE | {"max_runs": 0}, ["/max_runs"], ">= 1"),
+        (EXAMPLE | {"max_runs": 1.5}, ["/max_runs"], "expected `int"),
+        (EXAMPLE | {"max_runs": 2**31}, ["/max_runs"], "<="),
+        (EXAMPLE | {"retries": 10**30}, ["/retries"], ""),
+        (EXAMPLE | {"timezone": "Mars/Olympus"}, ["/timezone"], ""),
+        (EXAMPLE | {"timezone": "../../etc/passwd"}, ["/timezone"], ""),
+        (EXAMPLE | {"timezone": "a\0b"}, ["/timezone"], ""),
+        (EXAMPLE | {"timezone": "\ud800"}, [""], "not JSON"),
+        (EXAMPLE | {"start": "tomorrow"}, ["/start"], ""),
+        (EXAMPLE | {"start": "2030-01-01T00:00:00"}, ["/start"], ""),
+        (EXAMPLE | {"start": 1_000_000}, ["/start"], ""),
+        (EXAMPLE | {"start": "9999-12-31T23:59:59-01:00"}, ["/start"], "years"),
+        (EXAMPLE | {"start": "2030-01-02T00:00:00Z", "end": "2030-01-01T00:00:00Z"}, ["/end"], "before start"),
+        (EXAMPLE | {"end": "2001-01-01T00:00:00Z"}, ["/end"], ""),
+        (EXAMPLE | {"parameters": []}, ["/parameters"], "expected `object`"),
+        (EXAMPLE | {"parameters": {"colour": "red"}}, ["/parameters/colour"], "takes no such parameter"),
+        (EXAMPLE | {"parameters": {"colour": None}}, None, "expected"),
+        (EXAMPLE | {"parameters": {"colour": {}}}, None, "expected"),
+    ],
+    ids=lambda value: repr(value)[:60] if not isinstance(value, list) else "-".join(value),
+)
+def test_a_malformed_job_is_a_problem_that_points_at_the_fault(front, body, pointers, words):
+    answer = front.post(body)
+    status, detail, pointed = answer.problem
+
+    assert status == 400
+    assert words in detail
+    assert pointers is None or pointed == pointers
+    assert front.get("/jobs").json == {"values": []}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x",
+     "application/jsonx", "application/json-patch+json", "json", "\xff"],
+)  # fmt: skip
+def test_only_json_is_read(front, content_type):
+    status, detail, _ = front.post(EXAMPLE, content_type=content_type).problem
+
+    assert (status, detail) == (400, "the content type must be application/json")
+    assert front.get("/jobs").json == {"values": []}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json ;x"])
+def test_json_is_json_however_it_is_spelt(front, content_type):
+    assert front.post(EXAMPLE, content_type=content_type).status == 202
+
+
+@pytest.mark.parametrize("task", ["no-such-task", "EXAMPLE", "example ", "a'b", "{}", "%s", "ta\u2028sk", "x" * 200])
+def test_an_unknown_task_is_404(front, task):
+    status, detail, _ = front.post(EXAMPLE | {"task": task}).problem
+
+    assert status == 404
+    assert "in the catalog" in detail
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/jobs?limit=0", "?limit"),
+        ("/jobs?limit=-1", "?limit"),
+        ("/jobs?limit=1001", "?limit"),
+        ("/jobs?limit=x", "?limit"),
+        ("/jobs?limit=1.5", "?limit"),
+        ("/jobs?limit=", "?limit"),
+        ("/jobs?limit=1&limit=2", "?limit"),
+        ("/jobs?limit=%ff", "?limit"),
+        ("/jobs?limits=1", "?limits"),
+        ("/jobs?%ff=1", "?\ufffd"),
+        ("/jobs?", None),
+        ("/jobs?limit=1", None),
+        ("/jobs?limit=1000", None),
+        ("/jobs?after=nothing-of-ours", None),
+    ],
+)
+def test_a_query_is_held_to_what_is_known(front, path, pointer):
+    answer = front.get(path)
+
+    if pointer is None:
+        assert answer.json == {"values": []}
+    else:
+        assert answer.problem[::2] == (400, [pointer])

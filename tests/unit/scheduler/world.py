@@ -1,0 +1,240 @@
+"""A world for one scheduler: simulated time, a real store, and hands that end runs after a while."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, select
+from twisted.internet.defer import Deferred
+
+from jobsched.clock import now
+from jobsched.model.draft import Draft
+from jobsched.model.ids import Ids
+from jobsched.model.job import Job
+from jobsched.model.run import Run
+from jobsched.scheduler.scheduler import Hands, Scheduler
+from jobsched.store import jobs as job_rows
+from jobsched.store import orders
+from jobsched.store import runs as run_rows
+from jobsched.store.schema import migrate
+from jobsched.store.store import Store
+from jobsched.store.tables import runs
+from tests.fakes import HeldPool, StillReactor
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+ENDING = 0.05  # seconds that a run takes to die when it is replaced
+
+
+def empty_store(folder: Path) -> Path:
+    """A migrated database file without anything in it, to copy from."""
+    path = folder / "empty.sqlite"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+def every(seconds: float, **fields: Any) -> Draft:
+    return Draft(task="task", name="job", every=timedelta(seconds=seconds), **fields)
+
+
+@attrs.define
+class World:
+    """`walk`, `jump` and `step` pass the time; `starts` is every run that was handed over, in order."""
+
+    path: Path
+    clock: StillReactor = attrs.field(factory=lambda: StillReactor(T0.timestamp()))
+    most: int = 64  # runs at once
+    lasts: Callable[[], float] = lambda: 0.5  # seconds that a run takes
+    elapsed: float = 0.0
+    active: dict[str, Run] = attrs.field(factory=dict)
+    ends: dict[str, float] = attrs.field(factory=dict)
+    starts: list[Run] = attrs.field(factory=list)
+    pools: list[HeldPool] = attrs.field(factory=list)
+    jobs: list[Job] = attrs.field(factory=list)
+    ids: Ids = attrs.field(init=False)
+    node_id: str = attrs.field(init=False)
+    store: Store = attrs.field(init=False)
+    scheduler: Scheduler = attrs.field(init=False)
+
+    @classmethod
+    def new(cls, folder: Path, empty: Path, **fields: Any) -> World:
+        path = folder / "jobsched.sqlite"
+        shutil.copy(empty, path)
+        world = cls(path, **fields)
+        world.begin()
+        return world
+
+    # the daemon
+
+    def begin(self) -> None:
+        """A daemon starts: ends what was left behind, then schedules."""
+        self.pools.clear()
+        self.ids = Ids()
+        self.node_id = self.ids.make(self.now)
+        self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool)
+        self.scheduler = Scheduler(
+            self.clock,
+            self.store,
+            Hands(slots=lambda: max(self.most - len(self.active), 0), start=self._start, replace=self._replace),
+            self.ids,
+            "node",
+            self.node_id,
+        )
+        self.store.startService()
+        for run in self.read(run_rows.left_behind, self.node_id):
+            self._record(run, "lost")
+        self.scheduler.startService()
+
+    def stop(self) -> None:
+        """A clean stop, in which every active run is cancelled."""
+        stopped = self.scheduler.stopService()
+        self.clock.advance(0)
+        for run_id in list(self.active):
+            self.end(run_id, "cancelled")
+        self.clock.advance(0)
+        done(stopped)
+        self.store.stopService()
+        assert not self.clock.getDelayedCalls(), "a stopped scheduler leaves no timer"
+
+    def crash(self) -> None:
+        """SIGKILL: what was in memory is gone, timers included."""
+        self.scheduler.running = False
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+        self.active.clear()
+        self.ends.clear()
+        self.store.stopService()
+
+    def restart(self, downtime: float, *, cleanly: bool) -> None:
+        if cleanly:
+            self.stop()
+        else:
+            self.crash()
+        self.elapsed += downtime
+        self.clock = StillReactor(self.clock.seconds() + downtime)
+        self.begin()
+
+    # time
+
+    @property
+    def now(self) -> datetime:
+        return now(self.clock)
+
+    def walk(self, seconds: float) -> None:
+        """Time passes as it should: each timer is called at its time."""
+        until = self.elapsed + seconds
+        while self.elapsed < until:
+            moment = min([until, *self.ends.values()])
+            self.clock.walk(moment - self.elapsed)
+            self.elapsed = moment
+            self._end_those_due()
+
+    def jump(self, seconds: float) -> None:
+        """The reactor is blocked, or the machine asleep, for so long."""
+        self.elapsed += seconds
+        self.clock.advance(seconds)
+        self._end_those_due()
+        self.clock.advance(0)
+
+    def step(self, seconds: float, told_after: float = 0.0) -> None:
+        """Somebody sets the wall clock."""
+        self.clock.step(seconds)
+        self.walk(told_after)
+        self.scheduler.clock_stepped()
+        self.clock.advance(0)
+
+    # callers
+
+    def add(self, draft: Draft) -> Job:
+        job = draft.job(self.ids.make(self.now), self.now)
+        self.write(orders.add, job, None)
+        self.scheduler.poke(job.next_due)
+        self.jobs.append(job)
+        return job
+
+    def pause(self, job: Job) -> None:
+        self.write(orders.pause, job.id, self.now)
+        self.scheduler.poke(None)
+
+    def resume(self, job: Job) -> None:
+        self.write(orders.resume, job.id, self.ids, self.now)
+        self.scheduler.poke(None)
+
+    def job(self, job: Job) -> Job | None:
+        return self.read(job_rows.get, job.id)
+
+    def record(self, job: Job | None = None) -> list[Run]:
+        """Every run of a job, or of all, by due."""
+
+        def question(connection: Connection) -> list[Run]:
+            query = select(runs).order_by(runs.c.due, runs.c.id)
+            if job is not None:
+                query = query.where(runs.c.job_id == job.id)
+            return [run_rows.from_row(row) for row in connection.execute(query)]
+
+        return self.read(question)
+
+    def read(self, question: Callable[..., Any], *args: Any) -> Any:
+        return done(self.store.read(question, *args))
+
+    def write(self, change: Callable[..., Any], *args: Any) -> Any:
+        return done(self.store.write(change, *args))
+
+    # hands
+
+    def _start(self, started: Iterable[Run]) -> None:
+        for run in started:
+            assert len(self.active) < self.most, "no more runs than slots"
+            beside = [other for other in self.active.values() if other.job_id == run.job_id]
+            assert run.overlaps or not beside, "a job that does not overlap has one run at a time"
+            self.starts.append(run)
+            self.active[run.id] = run
+            self.ends[run.id] = self.elapsed + self.lasts()
+
+    def _replace(self, replaced: Iterable[Run]) -> None:
+        for run in replaced:
+            if run.id in self.ends:
+                self.ends[run.id] = min(self.ends[run.id], self.elapsed + ENDING)
+
+    def _end_those_due(self) -> None:
+        for run_id in [run_id for run_id, end in self.ends.items() if end <= self.elapsed]:
+            self.end(run_id)
+
+    def end(self, run_id: str, state: str = "succeeded") -> None:
+        """A run ends and its outcome is recorded."""
+        run = self.active[run_id]
+        self._record(run, state)
+        del self.active[run_id], self.ends[run_id]
+        self.scheduler.slots_free()
+        self.clock.advance(0)
+
+    def _record(self, run: Run, state: str) -> None:
+        ended = attrs.evolve(run, state=state, reason=state, ended=self.now)
+        self.write(run_rows.record, [ended], self.ids, lambda: 0.5)
+
+    def _pool(self, *_: Any) -> Any:
+        self.pools.append(HeldPool())
+        return self.pools[-1]
+
+    @property
+    def readers(self) -> HeldPool:
+        return self.pools[0]
+
+    @property
+    def writers(self) -> HeldPool:
+        return self.pools[1]
+
+
+def done(deferred: Deferred[Any]) -> Any:
+    """The result of a Deferred that has fired."""
+    results: list[Any] = []
+    failures: list[Any] = []
+    deferred.addCallbacks(results.append, failures.append)
+    for failure in failures:
+        failure.raiseException()
+    assert results, "it has not fired"
+    return results[0]

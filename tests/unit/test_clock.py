@@ -1,0 +1,154 @@
+"""The news that somebody changed the wall clock: told once a step, and not when time merely passes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+
+from jobsched import clock as clock_module
+from jobsched.clock import STEP, ClockWatch, now
+from tests.fakes import StillReactor
+
+HOUR = 3600.0
+BEGIN = 1_700_000_000.0
+
+
+class Post:
+    """A reactor that does what a thread asks when the test looks, in the test's own thread."""
+
+    def __init__(self) -> None:
+        self._calls: queue.Queue[tuple[Callable[..., object], Any]] = queue.Queue()
+
+    def callFromThread(self, function: Callable[..., object], *args: Any) -> None:
+        self._calls.put((function, args))
+
+    def deliver(self, seconds: float) -> bool:
+        try:
+            function, args = self._calls.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        function(*args)
+        return True
+
+
+class Times:
+    """A wall clock and a count of elapsed seconds; tells when the watch has looked at both."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.error = 0.0
+        self._looks = threading.Semaphore(0)
+        self._calls: list[float] = []
+
+    def wall(self) -> float:
+        return BEGIN + self.passed + self.error
+
+    def elapsed(self) -> float:
+        self._looks.release()
+        return 1234.5 + self.passed
+
+    def wait_for_looks(self, count: int) -> None:
+        for _ in range(count):
+            assert self._looks.acquire(timeout=30)
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+def times() -> Times:
+    return Times()
+
+
+@pytest.fixture
+def steps() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def watch(post: Post, times: Times, steps: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[ClockWatch]:
+    monkeypatch.setattr(clock_module, "LOOK", 0.001)
+    watch = ClockWatch(post, steps.append, wall=times.wall, elapsed=times.elapsed)
+    watch.startService()
+    times.wait_for_looks(1)
+    yield watch
+    if watch.running:
+        watch.stopService()
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR, STEP, -STEP, 1e9])
+def test_a_step_is_told_once_with_its_size(
+    watch: ClockWatch, post: Post, times: Times, steps: list[float], step: float
+) -> None:
+    with capturedLogs() as logs:
+        times.error += step
+        assert post.deliver(30)
+    assert steps == [pytest.approx(step)]
+    assert formatEvent(logs[0]) == f"the wall clock was stepped by {step:+.3f} s; due times follow it"
+    times.wait_for_looks(20)
+    assert not post.deliver(0.01)
+
+
+def test_time_that_passes_is_no_step_however_much_of_it(
+    watch: ClockWatch, post: Post, times: Times, steps: list[float]
+) -> None:
+    for _ in range(50):
+        times.passed += STEP / 2  # it may pass between the two looks, too
+        times.wait_for_looks(1)
+    assert not post.deliver(0.01)
+    assert steps == []
+
+
+def test_a_clock_that_is_slewed_is_not_stepped(watch: ClockWatch, post: Post, times: Times, steps: list[float]) -> None:
+    for _ in range(50):
+        times.error += STEP / 5
+        times.wait_for_looks(2)
+    assert not post.deliver(0.01)
+    assert steps == []
+
+
+def test_each_of_several_steps_is_told(watch: ClockWatch, post: Post, times: Times, steps: list[float]) -> None:
+    for step in (HOUR, -2 * HOUR, HOUR):
+        times.error += step
+        assert post.deliver(30)
+    assert steps == [pytest.approx(step) for step in (HOUR, -2 * HOUR, HOUR)]
+
+
+def test_a_step_that_was_seen_just_before_the_stop_is_told_to_nobody(
+    watch: ClockWatch, post: Post, times: Times, steps: list[float]
+) -> None:
+    times.error += HOUR
+    times.wait_for_looks(3)
+    watch.stopService()
+    assert post.deliver(30)
+    assert steps == []
+
+
+def test_after_the_stop_no_thread_is_left(watch: ClockWatch) -> None:
+    watch.stopService()
+    assert "clock watch" not in [thread.name for thread in threading.enumerate()]
+
+
+@given(st.floats(0, 4e9))
+def test_now_is_what_the_clock_shows_in_utc(seconds: float) -> None:
+    instant = now(StillReactor(seconds))
+    assert instant.utcoffset() == datetime.now(UTC).utcoffset()
+    assert instant.timestamp() == pytest.approx(seconds, abs=1e-6)
+
+
+def test_now_follows_the_clock() -> None:
+    clock = Clock()
+    before = now(clock)
+    clock.advance(90)
+    assert (now(clock) - before).total_seconds() == 90
