@@ -53,6 +53,8 @@ class Caller:
         self._socket.sendall(head.encode() + body)
         status_line, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
+        if "content-length" not in headers:
+            raise NotMeasured(f"{verb} {path}: an answer without a length, which this client cannot read")
         return int(status_line.split()[1]), headers, self._exactly(int(headers["content-length"]))
 
     def get(self, path: str) -> Any:
@@ -184,11 +186,11 @@ class Daemon:
         """Every recorded run of a job, newest first."""
         after = ""
         while True:
-            page = caller.get(f"/jobs/{job_id}/runs?limit=1000&after={after}")["values"]
+            page = caller.get(f"/jobs/{job_id}/runs?limit=1000{after}")["values"]
             yield from page
             if len(page) < 1000:
                 return
-            after = page[-1]["id"]
+            after = f"&after={page[-1]['id']}"
 
 
 @contextmanager

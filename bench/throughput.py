@@ -89,6 +89,8 @@ def measure(level: int, seconds: int, phase: str) -> float:
 
 def is_held(owed: int, record: list[dict[str, Any]], daemon: Daemon) -> bool:
     """Whether every due that was owed ran, in time, with its record and its output."""
+    if not record:
+        raise NotMeasured("there is no record of any run")
     printed = {path.stem: path.read_text() for path in daemon.state.rglob("*.log")}
     states = Counter[str]()
     for run in record:

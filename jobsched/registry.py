@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from .catalog import Catalog, Task
 from .clock import now
 from .model.draft import Draft, never
-from .model.errors import Invalid, NotFound
+from .model.errors import Invalid, NotFound, place
 from .model.ids import Ids
 from .model.job import Job
 from .model.run import Run
@@ -106,7 +106,7 @@ class Registry:
         return await self.job(job.id)
 
     async def pause(self, job_id: str) -> JobNews:
-        """Start nothing for this job until it is resumed."""
+        """Let dues pass until the job is resumed; what waits or runs goes on."""
         await self._store.write(orders.pause, job_id, now(self._clock))
         self._parts.poke(None)
         return await self.job(job_id)
@@ -186,7 +186,8 @@ class Registry:
         for name in draft.parameters:
             if name not in task.parameters:
                 allowed = ", ".join(task.parameters) or "none"
-                raise Invalid(f"task {task.name} takes no such parameter; it takes: {allowed}", f"/parameters/{name}")
+                words = f"task {task.name} takes no such parameter; it takes: {allowed}"
+                raise Invalid(words, place("parameters", name))
 
 
 def remade(job: Job, draft: Draft, instant: datetime) -> Job:

@@ -67,7 +67,7 @@ class Server:
     def _command(self) -> list[str]:
         raise NotImplementedError
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         """Run a statement outside any of our databases. Raises OSError or the driver's Error."""
         raise NotImplementedError
 
@@ -77,12 +77,12 @@ class Server:
 
     def create_database(self, name: str) -> str:
         """Make an empty database; its URL."""
-        self._execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Forget a database, whoever is connected."""
-        self._execute(f"DROP DATABASE {name}")
+        self.execute(f"DROP DATABASE {name}")
 
     @property
     def pid(self) -> int:
@@ -103,7 +103,7 @@ class Server:
         limit = time.monotonic() + PATIENCE
         while True:
             try:
-                self._execute("SELECT 1")
+                self.execute("SELECT 1")
             except (psycopg.Error, pymysql.Error) as why:
                 if self._process.poll() is not None or time.monotonic() > limit:
                     raise RuntimeError(f"{self.kind} does not start: {why}\n{self.tail()}") from why
@@ -203,7 +203,7 @@ class PostgreSQL(Server):
             *(part for key, value in settings.items() for part in ("-c", f"{key}={value}")),
         ]  # fmt: skip
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user=USER, password=self.password, dbname="postgres", autocommit=True,
             connect_timeout=5,
@@ -211,7 +211,7 @@ class PostgreSQL(Server):
             connection.execute(statement.encode())
 
     def drop_database(self, name: str) -> None:
-        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 class MariaDB(Server):
@@ -247,7 +247,7 @@ class MariaDB(Server):
             "--default-time-zone=+05:30",  # nothing may depend on it
         ]  # fmt: skip
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         connection = pymysql.connect(
             host="127.0.0.1", port=self.port, user=USER, password=self.password, autocommit=True, connect_timeout=5
         )
@@ -259,7 +259,7 @@ KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL,
 
 
 def started(kind: str) -> Server:
-    """A running server. Where its programs are missing the test is skipped, or fails if JOBSCHED_TESTS_NEED names it."""
+    """A running server. Without its programs the test is skipped, or fails if JOBSCHED_TESTS_NEED names it."""
     try:
         server = KINDS[kind]()
     except FileNotFoundError as why:

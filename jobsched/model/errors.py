@@ -20,6 +20,11 @@ class BadTrigger(Invalid):
     """A trigger or a zone that can never be followed."""
 
 
+def place(*names: str) -> str:
+    """The pointer (RFC 6901) to a field, from the outermost name to its own."""
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
 class NotFound(JobschedError):
     """What was asked for is not here."""
 

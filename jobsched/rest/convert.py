@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from ..model.cron import Cron
 from ..model.draft import Draft
-from ..model.errors import Invalid
+from ..model.errors import Invalid, place
 from ..model.job import Job
 from ..model.policy import Policy
 from ..model.run import Run
@@ -44,7 +44,7 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
             raise Invalid("holds a control character", pointer)
     for name, value in request.parameters.items():
         if isinstance(value, str) and "\0" in value:
-            raise Invalid("holds a NUL character", f"/parameters/{name}")
+            raise Invalid("holds a NUL character", place("parameters", name))
     return Draft(
         task=request.task,
         name=request.name,

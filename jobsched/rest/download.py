@@ -64,13 +64,14 @@ async def send_file(request: Request, path: Path) -> bytes:
     _headers(request)
     try:
         file = path.open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return whole(request, TEXT, b"")
     size = os.fstat(file.fileno()).st_size
     first, last = 0, size - 1
     asked = RANGE.fullmatch(request.getHeader(b"range") or b"")
-    if asked is not None and any(asked.groups()):
-        begin, end = asked.groups()
+    begin, end = asked.groups() if asked is not None else (b"", b"")
+    backwards = begin and end and int(end) < int(begin)  # is no range (RFC 9110), and ignored as other nonsense is
+    if (begin or end) and not backwards:
         if begin:
             first, last = int(begin), min(int(end), size - 1) if end else size - 1
         else:
@@ -90,7 +91,7 @@ async def send_tail(request: Request, path: Path, lines: int) -> bytes:
     _headers(request)
     try:
         file = path.open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return whole(request, TEXT, b"")
     size = os.fstat(file.fileno()).st_size
     file.seek(start_of_tail(file, lines, size))

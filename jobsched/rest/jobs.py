@@ -43,7 +43,7 @@ class Jobs:
                   refuses=(400, 404, 412, 413)),
             Route("DELETE", one, self.remove, "Unschedule a job", asks=wire.Deletion, gives={200: None},
                   refuses=(400, 404)),
-            Route("POST", one + "/pause", self.pause, "Start nothing until resumed", gives=shown, refuses=(404,)),
+            Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown, refuses=(404,)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404,)),
             Route("POST", one + "/run", self.run, "Run a job now", asks=wire.Following,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 422)),

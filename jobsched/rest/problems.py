@@ -72,7 +72,7 @@ def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
 
 def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     """Set status and type of a problem, and give its body."""
-    request.setResponseCode(status)
+    request.setResponseCode(status, TITLES.get(status, "Error").encode("ascii"))
     request.setHeader(b"content-type", b"application/problem+json")
     if status == 503:
         request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
@@ -128,9 +128,9 @@ def invalid(why: msgspec.ValidationError) -> errors.Invalid:
     pointer = ""
     if place is not None:
         text = text[: place.start()]
-        pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", place.group(1)).replace(".", "/")
+        known = place.group(1).replace("[...]", "")  # some value of a dict: msgspec does not say which
+        pointer = re.sub(r"\[(\d+)\]", r"/\1", known).replace(".", "/")
     for pattern, words in ((_UNKNOWN, "is not known here"), (_MISSING, "is missing")):
         if found := pattern.search(text):
-            name = found.group(1).replace("~", "~0").replace("/", "~1")
-            return errors.Invalid(words, f"{pointer}/{name}")
+            return errors.Invalid(words, pointer + errors.place(found.group(1)))
     return errors.Invalid(text[:1].lower() + text[1:], pointer)

@@ -45,7 +45,7 @@ class JobIn(Struct, forbid_unknown_fields=True):
     max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     jitter: SecondsOrNone = 0
     overlap: Overlap | UnsetType = UNSET
-    misfire_grace: SecondsOrNone | UnsetType | None = UNSET
+    misfire_grace: Seconds | UnsetType | None = UNSET
     catch_up: CatchUp | UnsetType = UNSET
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] = 60
@@ -68,7 +68,7 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType | None = UNSET
     jitter: SecondsOrNone | UnsetType | None = UNSET
     overlap: Overlap | UnsetType | None = UNSET
-    misfire_grace: SecondsOrNone | UnsetType | None = UNSET
+    misfire_grace: Seconds | UnsetType | None = UNSET
     catch_up: CatchUp | UnsetType | None = UNSET
     retries: Annotated[int, Meta(ge=0, le=100)] | UnsetType | None = UNSET
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] | UnsetType | None = UNSET

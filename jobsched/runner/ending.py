@@ -10,6 +10,8 @@ from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
 
+COULD_NOT = (126, 127)  # what setsid and env exit with when they cannot start the program
+LAUNCHER = "setsid: "
 LONGEST = 1000  # characters of a reason
 
 
@@ -33,13 +35,16 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime) -> Run:
     """The run with its outcome: the state and the reason in words that stay in the record."""
     state, reason = run.state, ""
     if ending.stopped is not None:
-        state, reason = ending.stopped.state, ending.stopped.reason
+        state = ending.stopped.state
+        reason = run.reason if run.state == "stopping" else ending.stopped.reason
         if ending.signal == "SIGKILL":
             reason += "; did not end by itself and was killed"
     elif ending.error is not None:
         state, reason = "failed", ending.error
     elif ending.signal is not None:
         state, reason = "failed", f"ended by {ending.signal}, which nobody here sent"
+    elif ending.exit_code in COULD_NOT and printed.last_line.startswith(LAUNCHER):
+        state, reason = "failed", f"could not start: {printed.last_line.removeprefix(LAUNCHER)}"
     elif ending.exit_code:
         state, reason = "failed", f"exit code {ending.exit_code}"
         if printed.last_line:

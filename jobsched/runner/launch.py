@@ -15,7 +15,7 @@ from . import child
 PREFIX = "JOBSCHED_"
 
 
-def information(run: Run, timeout: float) -> Info:
+def information(run: Run, timeout: float | None) -> Info:
     """What a task is told about its run."""
     return Info(
         job_id=run.job_id,

@@ -100,7 +100,7 @@ class ScriptProcess(ProcessProtocol):
         self,
         reactor: IReactorProcess,
         clock: IReactorTime,
-        in_thread: Callable[..., Deferred[None]],
+        in_thread: Callable[..., Deferred[Any]],
         run_id: str,
         output: Output,
         grace: float,
@@ -175,6 +175,21 @@ class ScriptProcess(ProcessProtocol):
             self._finish()
         elif (empty and stopped is not None) or self._out_of_patience():
             self._hunt(stopped is not None or bool(self._pipe.connected))
+        elif empty:
+            self._look_in(LOOK)
+        else:
+            self._look_closer()
+
+    def _look_closer(self) -> None:
+        """The group has members; where nobody reaps orphans, they may all be dead."""
+        self._looking = True
+        assert self._group is not None
+        self._in_thread(self._group.survivors, False).addCallbacks(self._looked, self._hunt_failed)
+
+    def _looked(self, left: list[psutil.Process]) -> None:
+        self._looking = False
+        if not left and (self.deadline.stopped is not None or not self._pipe.connected):
+            self._hunt(self.deadline.stopped is not None)
         else:
             self._look_in(LOOK)
 

@@ -204,7 +204,7 @@ class Runner(Service):
         task = self._catalog().get(active.run.task)
         if task is None:
             return Ending(error=f"could not start: task {active.run.task} is not in the catalog")
-        timeout = next(t for t in (active.run.timeout, task.timeout, self._limits.livetime) if t is not None)
+        timeout = self._timeout(active.run, task)
         info = launch.information(active.run, timeout)
         try:
             call = self._begin(task, info, output)
@@ -217,6 +217,12 @@ class Runner(Service):
         ending = await call.ended
         active.call = None  # nobody may stop it now: its pid may be another's
         return ending
+
+    def _timeout(self, run: Run, task: Task) -> float | None:
+        """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
+        if run.timeout is not None or task.kind == "thread":
+            return run.timeout
+        return self._limits.livetime if task.timeout is None else task.timeout
 
     def _begin(self, task: Task, info: Info, output: Output) -> ScriptProcess | ThreadCall | CoroutineCall:
         if task.kind == "thread":
@@ -235,14 +241,13 @@ class Runner(Service):
         return process
 
     def _watch(
-        self, active: _Active, call: ScriptProcess | ThreadCall | CoroutineCall, task: Task, timeout: float
+        self, active: _Active, call: ScriptProcess | ThreadCall | CoroutineCall, task: Task, timeout: float | None
     ) -> None:
         if call.ended.called:
             return
         active.call = call
         call.deadline.on_stop = lambda stop: self._stopping(active, stop, task)
-        in_thread = task.kind == "thread"
-        if not in_thread or active.run.timeout is not None:
+        if timeout is not None:
             call.deadline.arm(timeout)
         if call.pid is not None:
             self._note(active, attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started))

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -59,6 +59,7 @@ class Scheduler(Service):
         self._due: Batch[str] = Batch(clock, self._claim, keep=False)
         self._loop: LoopingCall | None = None
         self._poke: IDelayedCall | None = None
+        self._looking = DeferredLock()
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
         self._able_since = now(clock)
@@ -105,6 +106,8 @@ class Scheduler(Service):
         """Every timer was set by a clock that no longer holds: forget them and look again."""
         if not self.running:
             return
+        if self._poke is not None and self._poke.active():
+            self._poke.cancel()
         for ticker in self._tickers.values():
             ticker.stop()
         self._tickers.clear()
@@ -119,8 +122,13 @@ class Scheduler(Service):
         self._loop.start(EVERY)
 
     def _sweep(self) -> Deferred[None]:
-        self._sweeping = Deferred.fromCoroutine(self._look_ahead()).addErrback(self._blind)
+        """Look ahead, one look at a time: an older answer must not undo what a newer one armed."""
+        if not self._looking.waiting:  # a look that waits for its turn will see whatever this one would
+            self._sweeping = self._looking.run(self._look)
         return self._sweeping
+
+    def _look(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._look_ahead()).addErrback(self._blind)
 
     async def _look_ahead(self) -> None:
         """Arm a ticker for each job that is due soon, and disarm those that no longer are."""
@@ -129,6 +137,8 @@ class Scheduler(Service):
         last: job_rows.Due | None = None
         while self.running:
             due = await self._store.read(job_rows.due_before, horizon, MOST, last)
+            if not self.running:
+                break
             soon.update(job.id for job in due)
             for job in due:
                 self._arm(job.id, job.next_due, job.every)
@@ -201,5 +211,6 @@ class Scheduler(Service):
             self.log.warn("nothing could be scheduled here from {since} until {until}",
                           since=self._alive.isoformat(), until=instant.isoformat())  # fmt: skip
             self._able_since = instant
+        self._able_since = min(self._able_since, instant)  # the clock was set back
         self._alive = instant
         return instant

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -39,7 +39,7 @@ class Batch(Generic[T]):
         self._most = most
         self._pause = pause
         self._items: list[T] = []
-        self._scheduled = False
+        self._call: IDelayedCall | None = None
         self._busy = False
         self._idle: list[Deferred[None]] = []
 
@@ -56,12 +56,15 @@ class Batch(Generic[T]):
         return waiter
 
     def _soon(self, delay: float) -> None:
-        if self._items and not self._scheduled and not self._busy:
-            self._scheduled = True
-            self._clock.callLater(delay, self._flush)
+        if not self._items or self._busy:
+            return
+        if self._call is None:
+            self._call = self._clock.callLater(delay, self._flush)
+        elif self._call.getTime() > self._clock.seconds() + self._pause:  # the wall clock was set back
+            self._call.reset(delay)
 
     def _flush(self) -> None:
-        self._scheduled = False
+        self._call = None
         self._busy = True
         items, self._items = self._items[: self._most], self._items[self._most :]
         given = maybeDeferred(self._give, items)

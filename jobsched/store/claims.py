@@ -18,6 +18,7 @@ from . import orders
 from . import runs as run_rows
 from .tables import runs
 
+IS_RUNNING = "is running"
 NO_SLOT = "no free slot: max_running runs are active"
 
 
@@ -39,7 +40,7 @@ class Claimed:
 
     started: tuple[Run, ...] = ()  # recorded as running here; their processes are to be started now
     replaced: tuple[Run, ...] = ()  # active runs that a newer one shall replace
-    dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided
+    dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
     waiting: bool = False  # some run waits, for a slot or for another
 
 
@@ -58,11 +59,20 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     return Claimed(
         started=tuple(started),
         replaced=tuple(decided.replaced),
-        dues=tuple((job.id, next_due) for job, next_due, _ in decided.moved),
+        dues=_dues(connection, who, job_ids, decided),
         waiting=run_rows.waiting(connection, who.now)[0]
         if backlog
         else any(r.state == "waiting" for r in decided.runs),
     )
+
+
+def _dues(
+    connection: Connection, who: Claimant, job_ids: Sequence[str], decided: _Decided
+) -> tuple[tuple[str, datetime | None], ...]:
+    """The next dues as they are now, also of jobs that were asked for in vain: decided elsewhere, or too early."""
+    moved = [(job.id, next_due) for job, next_due, _ in decided.moved]
+    others = set(job_ids) - {job_id for job_id, _ in moved}
+    return (*moved, *(job_rows.due_later(connection, others, who.now) if others else []))
 
 
 @attrs.define
@@ -79,16 +89,18 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     active: dict[str, list[Run]] = defaultdict(list)
     for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
-    slots = who.slots
+    owing: list[tuple[Job, Stretch]] = []
     for job in due_jobs:
         answer = owed(job.schedule, job.policy, _situation(job, who, active[job.id]))
-        for stretch in answer.stretches:
-            run = _run(job, stretch, who, slots > 0)
-            slots -= run.state == "running"
-            decided.runs.append(run)
-            if stretch.fate == "replace":
-                decided.replaced += orders.drop_waiting(connection, active[job.id], who.now)
+        owing += ((job, stretch) for stretch in answer.stretches)
         decided.moved.append((job, answer.next_due, answer.starts))
+    slots = who.slots
+    for job, stretch in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
+        run = _run(job, stretch, who, slots > 0)
+        slots -= run.state == "running"
+        decided.runs.append(run)
+        if stretch.fate == "replace":
+            decided.replaced += orders.drop_waiting(connection, active[job.id], who.now)
     return decided
 
 
@@ -112,7 +124,7 @@ def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool) -> Run:
 
 
 def _running(run: Run, who: Claimant) -> Run:
-    return attrs.evolve(run, state="running", reason="", node=who.node, node_id=who.node_id, started=who.now)
+    return attrs.evolve(run, state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
 
 
 def _waits(run: Run) -> Run:
@@ -148,6 +160,6 @@ def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> lis
         connection.execute(
             update(runs)
             .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
-            .values(state="running", reason="", node=who.node, node_id=who.node_id, started=who.now)
+            .values(state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
         )
     return started

@@ -48,25 +48,27 @@ def change(
     connection: Connection, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
     make: Callable[[Job, datetime], Job],
 ) -> Job:  # fmt: skip
-    """Replace a job by `make(job, instant)`; dues up to `now` are settled first, those from `instant` on are new.
+    """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
+    after `instant` are new; otherwise its next due, passed or not, stays what it was.
 
     `versions` are those the caller has seen (None: any). Raises NotFound, Stale, and what `make` raises.
     """
     job = _held(connection, job_id)
     if versions is not None and job.version not in versions:
         raise Stale(f"job {job_id} is at version {job.version} by now")
-    _settle(connection, job, ids, now, "the job was changed before it could start")
     latest = select(func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)).where(
         runs.c.job_id == job_id
     )
     decided = connection.execute(latest).scalar()
     changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
+    if changed.schedule != job.schedule or changed.next_due != job.next_due:
+        _settle(connection, job, ids, now, "the job was changed before it could start")
     job_rows.put(connection, changed)
     return changed
 
 
 def pause(connection: Connection, job_id: str, now: datetime) -> Job:
-    """Start nothing for this job from now on. Pausing twice is pausing once."""
+    """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once."""
     job = _held(connection, job_id)
     if job.paused:
         return job
@@ -108,9 +110,11 @@ def run_now(connection: Connection, job_id: str, key: Key | None, ids: Ids, now:
     active = run_rows.ripe_of(connection, [job_id], now)
     queued = len(active) > 1 and any(run.state == "waiting" for run in active)
     fate, reason = overlap(job.policy, active=bool(active), queued=queued)
-    due = _free_due(connection, job_id, now)
+    due = _free_due(connection, job, now)
     stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
-    run = attrs.evolve(run_rows.passed(job, stretch, ids.make(now), now), cause="manual")
+    run = attrs.evolve(
+        run_rows.passed(job, stretch, ids.make(now), now), cause="manual", reason=reason or "waits to be started"
+    )
     replaced = drop_waiting(connection, active, now) if fate == "replace" else []
     run_rows.insert_all(connection, [run])
     _remember(connection, key, run.id, now)
@@ -165,10 +169,13 @@ def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: s
         run_rows.insert_all(connection, [run_rows.passed(job, whole, ids.make(now), now)])
 
 
-def _free_due(connection: Connection, job_id: str, now: datetime) -> datetime:
-    """Now, or the first microsecond after it that no run of the job has."""
+def _free_due(connection: Connection, job: Job, now: datetime) -> datetime:
+    """Now, or the first microsecond after it that no run of the job has, and that is no due of its schedule."""
     due = now
-    while connection.execute(select(runs.c.id).where(runs.c.job_id == job_id, runs.c.due == due)).first():
+    while (
+        connection.execute(select(runs.c.id).where(runs.c.job_id == job.id, runs.c.due == due)).first()
+        or job.schedule.next_after(due - MICROSECOND) == due
+    ):
         due += MICROSECOND
     return due
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..model.errors import BadStore
-from .engine import connect, make_url_safe
+from . import trouble
+from .engine import connect, make_url_safe, writing
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the database
 
 HERE = Path(__file__).parent / "migrations"
+OLDEST = {"PostgreSQL": (12,), "MariaDB": (10, 6), "MySQL": (8, 0, 17)}  # SKIP LOCKED, and collations by bytes
+TURN_SECONDS = 600  # how long to wait while another node migrates
+TURN = 0x6A6F62736368  # "jobsch": what we call our turn on PostgreSQL, where it needs a number
 
 
 def migrate(url: str) -> None:
@@ -26,14 +32,51 @@ def migrate(url: str) -> None:
     Raises BadStore when it cannot be opened, or was made by a newer Jobsched. The engine is gone afterwards:
     twistd may fork between this and the first question.
     """
-    engine = connect(url)
+    engine = connect(url, patient=True)
+    name = make_url_safe(url)
     try:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            _upgrade(connection, make_url_safe(url))
+        with _turn(engine, name), writing(engine).connect() as connection, connection.begin():
+            _upgrade(connection, name)
     except SQLAlchemyError as why:
-        raise BadStore(f"store: {make_url_safe(url)} cannot be opened: {getattr(why, 'orig', None) or why}") from why
+        raise BadStore(f"store: {name} cannot be opened: {trouble.words(engine.url, why)}") from why
     finally:
         engine.dispose()
+
+
+def _refuse_old(connection: Connection, name: str) -> None:
+    dialect = connection.dialect
+    product = {"postgresql": "PostgreSQL", "mysql": "MariaDB" if getattr(dialect, "is_mariadb", False) else "MySQL"}
+    kind = product.get(dialect.name, "")
+    found = dialect.server_version_info or ()
+    if kind and tuple(found) < OLDEST[kind]:
+        wanted, has = (".".join(map(str, version)) for version in (OLDEST[kind], found))
+        raise BadStore(f"store: {name} is {kind} {has}; {wanted} or newer is needed")
+
+
+@contextmanager
+def _turn(engine: Engine, name: str) -> Iterator[None]:
+    """Hold the one turn to migrate this database: nodes may be started at the same moment.
+
+    It has a connection of its own, and ends with it: on MySQL each CREATE ends a transaction. A turn's number belongs
+    to the database on PostgreSQL, its name to the server on MySQL. SQLite's transaction is a turn by itself.
+    """
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    with engine.connect() as connection:
+        _refuse_old(connection, name)
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SET lock_timeout = '{TURN_SECONDS}s'"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({TURN})"))
+            yield
+            return
+        turn = "CONCAT('jobsched ', MD5(DATABASE()))"
+        if connection.execute(text(f"SELECT GET_LOCK({turn}, {TURN_SECONDS})")).scalar() != 1:
+            raise BadStore(f"store: {name} is being upgraded by another node, which does not come to an end")
+        try:
+            yield
+        finally:
+            connection.execute(text(f"DO RELEASE_LOCK({turn})"))
 
 
 def _upgrade(connection: Connection, name: str) -> None:

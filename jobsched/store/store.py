@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -15,12 +15,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from ..model.errors import Unavailable
-from .engine import connect
+from . import trouble
+from .engine import connect, reading, writing
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 READERS = 4
+TRIES = 5  # of a transaction that the database undid, or whose connection broke
 
 
 class Store(Service):
@@ -37,6 +39,8 @@ class Store(Service):
     ) -> None:
         self._reactor = reactor
         self._engine: Engine = connect(url)
+        self._reading = reading(self._engine)
+        self._writing = writing(self._engine)
         writers = 1 if self._engine.dialect.name == "sqlite" else READERS
         self._readers = pool(0, READERS, "store-read")
         self._writers = pool(0, writers, "store-write")
@@ -69,7 +73,9 @@ class Store(Service):
     def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Make `change(connection, ...)`; the Deferred fires after the commit is on disk.
 
-        Fails with `Unavailable` when the database cannot be reached or written; then nothing was changed.
+        Fails with `Unavailable` when the database cannot be reached or written; then nothing was changed, unless its
+        words say that this is not known: the connection broke after the commit was asked for.
+        `change` may be called more than once, after the database undid what it did: it touches nothing else.
         """
         return self._ask(self._writers, True, change, *args, **kwargs)
 
@@ -81,15 +87,39 @@ class Store(Service):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Deferred[T]:
-        def in_thread() -> T:
+        def work(connection: Connection) -> T:
+            return function(connection, *args, **kwargs)
+
+        return deferToThreadPool(self._reactor, pool, self._insist, writes, work)
+
+    def _insist(self, writes: bool, work: Callable[[Connection], T]) -> T:
+        """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
+        tries = TRIES
+        while True:
             try:
-                with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
-                    return function(connection, *args, **kwargs)
-            except (OperationalError, PoolTimeout) as why:
-                raise Unavailable(f"the store cannot be used now: {_words(why)}") from why
+                return self._transact(writes, work)
+            except (DBAPIError, PoolTimeout) as why:
+                tries -= 1
+                kind = trouble.kind(self._engine.url, why)
+                if kind == "fault" or (kind == "raced" and not tries):
+                    raise
+                if kind == "unavailable" or not tries:
+                    raise self._unavailable(why) from why
 
-        return deferToThreadPool(self._reactor, pool, in_thread)
+    def _transact(self, writes: bool, work: Callable[[Connection], T]) -> T:
+        try:
+            opened = (self._writing if writes else self._reading).connect()
+        except DBAPIError as why:  # not to be tried again: it may have taken its time
+            raise self._unavailable(why) from why
+        with opened as connection, connection.begin() as transaction:
+            answer = work(connection)
+            try:
+                transaction.commit()
+            except DBAPIError as why:
+                if writes and why.connection_invalidated and not trouble.undone(self._engine.url, why):
+                    raise self._unavailable(why, " (it is not known whether the change was made)") from why
+                raise
+        return answer
 
-
-def _words(why: Exception) -> str:
-    return str(why.orig) if isinstance(why, DBAPIError) else str(why)
+    def _unavailable(self, why: Exception, more: str = "") -> Unavailable:
+        return Unavailable(f"the store cannot be used now: {trouble.words(self._engine.url, why)}{more}")

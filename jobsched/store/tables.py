@@ -14,7 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
-    Float,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -24,6 +24,8 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.types import TypeEngine
 
 from ..model.ids import EPOCH, MICROSECOND
 
@@ -54,11 +56,38 @@ class Span(TypeDecorator[timedelta]):
         return None if value is None else timedelta(microseconds=value)
 
 
+class Words(TypeDecorator[str]):
+    """Text of any length, or up to a number of characters, compared byte by byte on every database.
+
+    What not every database takes, NUL and halves of surrogate pairs, is stored as U+FFFD and "?": a task's last words
+    may hold anything, and they must not keep its outcome from being recorded.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        limited = isinstance(self.impl_instance, String) and self.impl_instance.length
+        return self.impl_instance if limited else _long(dialect)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _long(dialect: Dialect) -> TypeEngine[str]:
+    return MEDIUMTEXT() if dialect.name == "mysql" else Text()  # MySQL's TEXT ends at 64 KiB
+
+
 class Json(TypeDecorator[Any]):
     """A small JSON value, kept as text."""
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return _long(dialect)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else json.dumps(value)
@@ -72,23 +101,23 @@ metadata = MetaData()
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(255), nullable=False),
-    Column("task", String(255), nullable=False),
+    Column("id", Words(36), primary_key=True),
+    Column("name", Words(255), nullable=False),
+    Column("task", Words(255), nullable=False),
     Column("every", Span),  # exactly one of every, cron, at
     Column("anchor", Instant),  # the grid of `every` goes through it
-    Column("cron", String(255)),
+    Column("cron", Words(255)),
     Column("at", Instant),
-    Column("timezone", String(64), nullable=False),
+    Column("timezone", Words(64), nullable=False),
     Column("start", Instant),
     Column("end", Instant),
     Column("jitter", Span, nullable=False),
-    Column("overlap", String(8), nullable=False),
+    Column("overlap", Words(8), nullable=False),
     Column("misfire_grace", Span),
-    Column("catch_up", String(8), nullable=False),
+    Column("catch_up", Words(8), nullable=False),
     Column("retries", Integer, nullable=False),
     Column("retry_delay", Span, nullable=False),
-    Column("timeout", Float(53)),
+    Column("timeout", Double),
     Column("parameters", Json, nullable=False),
     Column("max_runs", Integer),
     Column("paused", Boolean, nullable=False),
@@ -105,10 +134,10 @@ jobs = Table(
 keys = Table(  # Idempotency-Key: what was asked under it, and what came of it
     "keys",
     metadata,
-    Column("scope", String(64), primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("target", String(36), nullable=False),
+    Column("scope", Words(64), primary_key=True),
+    Column("key", Words(255), primary_key=True),
+    Column("digest", Words(64), nullable=False),
+    Column("target", Words(36), nullable=False),
     Column("created", Instant, nullable=False),
     Index("keys_created", "created"),
 )
@@ -116,30 +145,30 @@ keys = Table(  # Idempotency-Key: what was asked under it, and what came of it
 runs = Table(
     "runs",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("job_id", String(36), nullable=False),  # no foreign key: the record outlives the job
-    Column("job_name", String(255), nullable=False),
-    Column("task", String(255), nullable=False),
+    Column("id", Words(36), primary_key=True),
+    Column("job_id", Words(36), nullable=False),  # no foreign key: the record outlives the job
+    Column("job_name", Words(255), nullable=False),
+    Column("task", Words(255), nullable=False),
     Column("due", Instant, nullable=False),
     Column("until", Instant),
     Column("count", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("cause", String(8), nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("cause", Words(8), nullable=False),
+    Column("state", Words(10), nullable=False),
+    Column("reason", Words, nullable=False),
     Column("not_before", Instant),
     Column("overlaps", Boolean, nullable=False),
     Column("parameters", Json, nullable=False),
-    Column("timeout", Float(53)),
-    Column("node", String(255)),
-    Column("node_id", String(36)),
+    Column("timeout", Double),
+    Column("node", Words(255)),
+    Column("node_id", Words(36)),
     Column("pid", Integer),
-    Column("pid_started", Float(53)),
+    Column("pid_started", Double),
     Column("created", Instant, nullable=False),
     Column("started", Instant),
     Column("ended", Instant),
     Column("exit_code", Integer),
-    Column("signal", String(16)),
+    Column("signal", Words(16)),
     Column("output_bytes", BigInteger, nullable=False),
     Column("output_kept", BigInteger, nullable=False),
     Column("output_truncated", Boolean, nullable=False),

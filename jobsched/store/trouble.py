@@ -8,7 +8,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-Kind = Literal["again", "unavailable", "fault"]
+Kind = Literal["again", "raced", "unavailable", "fault"]
 
 # Primary result codes: busy, locked, out of memory, read-only, interrupted, I/O error, corrupt, disk full, cannot be
 # opened, locking protocol, permission, authorisation, not a database.
@@ -32,17 +32,22 @@ MYSQL = {
 }  # fmt: skip
 MYSQL_UNDONE = {1020, 1213}  # changed since it was read, deadlock
 
+DUPLICATE = {"23505", 1062}
+
 
 def kind(url: URL, why: DBAPIError | PoolTimeout) -> Kind:
     """Whether a transaction that failed before its commit is worth another try, or found the store out of order.
 
-    `again`: the database undid it, or the connection broke and the transaction with it. `fault`: the error is ours.
+    `again`: the database undid it, or the connection broke and the transaction with it. `raced`: the same, if another
+    node stored the same thing first, else a fault. `fault`: the error is ours.
     """
     if isinstance(why, PoolTimeout):
         return "unavailable"
     if undone(url, why) or why.connection_invalidated:
         return "again"
     orig: object = why.orig
+    if getattr(orig, "sqlstate", None) in DUPLICATE or _number(orig) in DUPLICATE:
+        return "raced"
     match url.get_backend_name():
         case "sqlite":
             out_of_order = getattr(orig, "sqlite_errorcode", 0) & 0xFF in SQLITE
@@ -66,9 +71,9 @@ def undone(url: URL, why: DBAPIError) -> bool:
 
 def words(url: URL, why: Exception) -> str:
     """What the database said, in one line and without the password."""
-    said: object = why.orig if isinstance(why, DBAPIError) else why
+    said: BaseException | None = why.orig if isinstance(why, DBAPIError) else why
     primary = getattr(getattr(said, "diag", None), "message_primary", None)
-    arguments = getattr(said, "args", ())
+    arguments: tuple[object, ...] = getattr(said, "args", ())
     text = primary or (arguments[1] if _number(said) and len(arguments) > 1 else str(said))
     line = " ".join(str(text).split())
     password = url.password

@@ -6,7 +6,11 @@ import os
 import sys
 from time import monotonic
 
+from twisted.internet import reactor
+from twisted.internet.task import Clock
+
 from jobsched.runner.deadline import Stop
+from jobsched.runner.process import LOOK, ScriptProcess
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
 
@@ -215,3 +219,41 @@ class AfterwardsTests(RunnerCase):
 
         self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(sent, [])
+
+    async def test_one_that_may_not_be_signalled_ends_when_it_ends(self):
+        """As with `sudo`: the group is another user's."""
+
+        def refuse(*_):
+            raise PermissionError(1, "Operation not permitted")
+
+        os.mkfifo(self.folder / "fifo")
+        run = await self.start(self.bash("echo ready; read -r < fifo", directory=str(self.folder)))
+        await self.printed(run, b"ready")
+        forbidden = self.patch(os, "killpg", refuse)
+        self.assertTrue(self.runner.stop(run.id, ASKED))
+        await self.when_stored(run, lambda stored: stored.state == "stopping")
+        (self.folder / "fifo").write_text("go\n")
+        found = await self.end(run)
+        forbidden.restore()
+
+        self.assertEqual(found.exit_code, 0)
+        self.assert_outcome(found, "cancelled", "by a caller")
+
+    async def test_a_clock_set_back_does_not_hold_up_the_end(self):
+        class Nowhere:
+            full = False
+
+            def write(self, data):
+                """Nothing is kept."""
+
+        clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
+        script = ScriptProcess(reactor, clock, self.runner.in_thread, "a-run", Nowhere(), 5)
+        script.spawn(["true"], dict(os.environ), stdin)
+        os.close(stdin)
+        await self.until(clock.getDelayedCalls)
+        clock.rightNow -= 3600
+        script.look_again()
+        await self.until(lambda: clock.advance(LOOK) or script.ended.called)
+
+        self.assertEqual((await script.ended).exit_code, 0)
+        self.assertEqual(clock.getDelayedCalls(), [])

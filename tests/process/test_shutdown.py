@@ -50,7 +50,10 @@ class StopTests(RunnerCase):
         self.assertEqual(self.output(run), b"begun\n")
 
     async def test_a_thread_past_its_deadline_does_not_hold_up_the_end(self):
-        source = "import threading\nclass T:\n    go = threading.Event()\n    def __call__(self, info):\n        self.go.wait()\n"
+        source = (
+            "import threading\nclass T:\n    go = threading.Event()\n"
+            "    def __call__(self, info):\n        self.go.wait()\n"
+        )
         run = await self.start(self.python(source), timeout=0.1)
         await self.when_stored(run, lambda stored: stored.state == "stopping")
         await self.runner.stopService()

@@ -191,7 +191,7 @@ class ThreadTaskTests(RunnerCase):
         run = await self.start(self.python(task("for _ in range(3000): print('x' * 999)", "self.go.set()")))
         await self.until(self.lines.entered.is_set)
         output = self.runner._active[run.id].call._output
-        await self.until(lambda: output.full)
+        await self.until(lambda: not output._room.is_set())
 
         self.assertFalse(self.shelf.get("python").call.go.is_set())
         self.lines.gate.set()

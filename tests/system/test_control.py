@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -103,26 +104,22 @@ def test_allow_runs_beside_the_active_one(ask):
     assert [ask.ended(run)["state"] for run in runs] == ["succeeded"] * 3
 
 
-@pytest.mark.parametrize(
-    ("overlap", "expected"),
-    [
-        ("skip", {"running", "skipped"}),
-        ("queue", {"running", "waiting", "skipped"}),
-        ("allow", {"running"}),
-        ("replace", {"cancelled", "running"}),
-    ],
-)
-def test_dues_of_the_schedule_keep_to_the_overlap_rule_too(ask, overlap, expected):
-    start = datetime.now(UTC) + timedelta(seconds=0.3)
-    asked = {"start": start.isoformat(), "end": (start + timedelta(seconds=1.5)).isoformat(), "overlap": overlap}
-    job = ask.make("forever", 0.4, **asked)
-    until(lambda: len(ask.runs(job)) == 4 and ask.get(job)["state"] == "ended" and set(states(ask, job)) == expected)
-    running = ask.runs(job, "running")
-    assert len(running) == (4 if overlap == "allow" else 1)
+@pytest.mark.parametrize("overlap", ["skip", "queue", "allow", "replace"])
+def test_dues_of_the_schedule_keep_to_the_overlap_rule_too(ask, overlap):
+    start = datetime.now(UTC) + timedelta(seconds=0.5)
+    asked = {"start": start.isoformat(), "end": (start + timedelta(seconds=5)).isoformat(), "overlap": overlap}
+    job = ask.make("forever", 1.5, **asked)
+    expected = {
+        "skip": ["running", "skipped", "skipped", "skipped"],
+        "queue": ["running", "waiting", "skipped", "skipped"],
+        "allow": ["running"] * 4,
+        "replace": ["cancelled", "cancelled", "cancelled", "running"],
+    }[overlap]
+    until(lambda: states(ask, job) == expected and ask.get(job)["state"] == "ended")
     dues = [instant(run["due"]) - start for run in ask.runs(job)]
-    assert dues == [n * timedelta(seconds=0.4) for n in range(4)]
+    assert dues == [n * timedelta(seconds=1.5) for n in range(4)]
     assert ask.ask("DELETE", f"{job}?cancel=1").status == 200
-    assert {ask.ended(f"/runs/{run['id']}")["state"] for run in running} == {"cancelled"}
+    assert all(ask.ended(f"/runs/{run['id']}")["state"] in {"cancelled", "skipped"} for run in ask.runs(job))
 
 
 def test_a_run_of_the_schedule_is_skipped_while_a_manual_one_is_active(ask):
@@ -144,7 +141,7 @@ def test_a_failed_run_is_tried_again_and_each_attempt_is_a_row(ask):
     assert [(run["attempt"], run["state"], run["cause"]) for run in runs] == [
         (1, "failed", "manual"), (2, "failed", "retry"), (3, "succeeded", "retry")]  # fmt: skip
     assert {run["due"] for run in runs} == {last["due"]}
-    pauses = [instant(b["started"]) - instant(a["ended"]) for a, b in zip(runs, runs[1:], strict=False)]
+    pauses = [instant(b["started"]) - instant(a["ended"]) for a, b in pairwise(runs)]
     assert timedelta(seconds=0.2) <= pauses[0]
     assert timedelta(seconds=0.4) <= pauses[1]
 
@@ -165,6 +162,7 @@ def test_retries_end_when_they_are_used_up_and_a_cancelled_run_is_not_tried_agai
 def test_a_retry_that_waits_can_be_cancelled_and_lets_the_schedule_go_on(ask):
     job = ask.make("never", retries=1, retry_delay=3600)
     ask.run(job)
+    ask.run_in(job, "failed")
     waiting = ask.run_in(job, "waiting")
     assert waiting["reason"] == "attempt 1 failed"
     assert ask.ended(ask.run(job))["state"] == "failed"
@@ -290,9 +288,9 @@ def test_parameters_reach_a_script_and_a_python_task_and_nothing_else_does(ask):
     ("parameters", "pointer"),
     [
         ({"colour": "red"}, "/parameters/colour"),
-        ({"who": None}, "/parameters/who"),
-        ({"who": ["a"]}, "/parameters/who"),
-        ({"who": {}}, "/parameters/who"),
+        ({"who": None}, "/parameters"),
+        ({"who": ["a"]}, "/parameters"),
+        ({"who": {}}, "/parameters"),
         ({"who": "a\0b"}, "/parameters/who"),
         ({"PATH": "/tmp"}, "/parameters/PATH"),
         ({"a/b~c": 1}, "/parameters/a~1b~0c"),

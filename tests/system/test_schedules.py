@@ -340,3 +340,32 @@ def test_a_paused_job_can_be_run_now_and_an_at_that_passed_in_a_pause_is_skipped
     assert (shown["state"], shown["next_due"]) == ("ended", None)
     (row,) = ask.runs(job, "skipped")
     assert (row["reason"], row["until"], row["count"]) == ("paused", None, 1)
+
+
+def test_a_patch_of_a_paused_job_leaves_its_pause_one_row(ask):
+    job = ask.make("example", 0.3)
+    ask.ask("POST", f"{job}/pause")
+    for _ in range(3):
+        time.sleep(0.4)
+        ask.patch(job, overlap="allow")
+    resumed = ask.ask("POST", f"{job}/resume").json
+    (row,) = ask.runs(job, "skipped")
+    first = instant(resumed["created"]) + timedelta(seconds=0.3)
+    assert (instant(row["due"]), row["reason"]) == (first, "paused")
+    assert instant(row["until"]) == instant(resumed["next_due"]) - timedelta(seconds=0.3)
+    ask.run_in(job, "succeeded")
+    ask.ask("DELETE", job)
+
+
+def test_a_new_schedule_settles_what_passed_and_then_the_pause_goes_on(ask):
+    job = ask.make("example", 0.3)
+    ask.ask("POST", f"{job}/pause")
+    time.sleep(0.7)
+    changed = ask.patch(job, interval={"seconds": 0.4})
+    time.sleep(0.9)
+    resumed = ask.ask("POST", f"{job}/resume").json
+    first, second = ask.runs(job, "skipped")
+    assert {first["reason"], second["reason"]} == {"paused"}
+    assert second["due"] == changed["next_due"]
+    assert instant(second["until"]) + timedelta(seconds=0.4) == instant(resumed["next_due"])
+    ask.ask("DELETE", job)

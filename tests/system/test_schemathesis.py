@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.system.caller import Caller
+
 HERE = Path(__file__).parent
 
 
@@ -28,3 +30,26 @@ def test_the_api_keeps_to_its_description(daemon):
     assert int(covered[1]) >= 10, told.stdout
     assert "Traceback" not in daemon.log
     assert daemon.answers()
+
+
+def test_everything_in_the_description_is_described(daemon):
+    daemon.start()
+    described = Caller(daemon).get("/openapi.json")
+    for record, schema in described["components"]["schemas"].items():
+        assert schema["description"], record
+        for name, field in schema["properties"].items():
+            assert field["description"], (record, name)
+    operations = [operation for path in described["paths"].values() for operation in path.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert operation["summary"]
+        assert {"400", "500", "503"} < operation["responses"].keys()
+        assert all(parameter["description"] for parameter in operation["parameters"])
+    linked = [link for path in described["paths"].values() for link in links(path)]
+    assert {link["operationId"] for link in linked} <= {operation["operationId"] for operation in operations}
+
+
+def links(path):
+    for operation in path.values():
+        for response in operation["responses"].values():
+            yield from response.get("links", {}).values()

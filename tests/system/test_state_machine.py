@@ -162,9 +162,6 @@ class Promise(RuleBasedStateMachine):
             if job.paused is not None:  # what passed until now is settled as paused; the rest begins anew
                 job.pauses.append((job.paused, origin))
                 job.paused = origin
-        elif job.paused is not None:
-            job.pauses.append((job.paused, instant(answer.json["updated"])))
-            job.paused = instant(answer.json["updated"])
         stale = self.ask.ask("PATCH", job.path, {"name": "never"}, if_match=old)
         assert stale.status == 412
 
@@ -315,7 +312,7 @@ class Promise(RuleBasedStateMachine):
             tell = [
                 run
                 for run in runs
-                if run["cause"] == "schedule"
+                if (run["cause"], run["attempt"]) == ("schedule", 1)
                 and any(instant(run["due"]) <= due <= instant(run["until"] or run["due"]) for due in dues)
             ]
             assert [(run["state"], run["reason"]) for run in tell] == [("skipped", "paused")] * bool(dues), (job, tell)

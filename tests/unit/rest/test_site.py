@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 
 from jobsched.model.errors import Unavailable
 from jobsched.rest.route import Route
@@ -197,8 +199,6 @@ def test_a_body_of_just_1_mib_is_read(front):
 
 
 def test_a_fault_of_ours_is_500_without_a_word_of_it_outside_and_all_of_it_in_the_log(caplog):
-    from twisted.logger import capturedLogs
-
     async def broken(_request):
         raise RuntimeError("the secret")
 
@@ -227,3 +227,28 @@ def test_a_store_out_of_reach_is_503_and_says_when_to_come_again():
 
     assert answer.problem[:2] == (503, "the store cannot be used now: disk is full")
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(("verb", "ends_as"), [("POST", "done"), ("DELETE", "done"), ("GET", "cancelled")])
+def test_a_write_goes_on_when_its_client_is_gone_and_a_read_does_not(verb, ends_as):
+    under_way, ended = Deferred(), []
+
+    async def slow(_request):
+        try:
+            await under_way
+        except CancelledError:
+            ended.append("cancelled")
+            raise
+        ended.append("done")
+        return b""
+
+    with capturedLogs() as events:
+        exchange(
+            site([Route(verb=verb, path="/slow", answer=slow, summary="")], Reactor()),
+            f"{verb} /slow HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
+        )
+        if not under_way.called:
+            under_way.callback(None)
+
+    assert ended == [ends_as]
+    assert [event for event in events if "log_failure" in event] == []

@@ -48,7 +48,8 @@ class World:
     path: Path
     clock: StillReactor = attrs.field(factory=lambda: StillReactor(T0.timestamp()))
     most: int = 64  # runs at once
-    lasts: Callable[[], float] = lambda: 0.5  # seconds that a run takes
+    lasts: Callable[[], float] = lambda: 0.3  # seconds that a run takes
+    replaced_die: bool = True
     elapsed: float = 0.0
     active: dict[str, Run] = attrs.field(factory=dict)
     ends: dict[str, float] = attrs.field(factory=dict)
@@ -125,12 +126,13 @@ class World:
         return now(self.clock)
 
     def walk(self, seconds: float) -> None:
-        """Time passes as it should: each timer is called at its time."""
+        """Time passes as it should: each timer is called at its time, each run ends at its own."""
         until = self.elapsed + seconds
         while self.elapsed < until:
-            moment = min([until, *self.ends.values()])
-            self.clock.walk(moment - self.elapsed)
-            self.elapsed = moment
+            timers = [self.elapsed + call.getTime() - self.clock.rightNow for call in self.clock.calls]
+            span = max(min([until, *timers, *self.ends.values()]) - self.elapsed, 0)
+            self.elapsed += span
+            self.clock.walk(span)
             self._end_those_due()
 
     def jump(self, seconds: float) -> None:
@@ -197,7 +199,7 @@ class World:
 
     def _replace(self, replaced: Iterable[Run]) -> None:
         for run in replaced:
-            if run.id in self.ends:
+            if run.id in self.ends and self.replaced_die:
                 self.ends[run.id] = min(self.ends[run.id], self.elapsed + ENDING)
 
     def _end_those_due(self) -> None:

@@ -1,0 +1,86 @@
+"""One suite, every database: each test that asks for `store_url` runs once on each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from jobsched.store.schema import migrate
+from jobsched.store.store import Store
+from tests.servers import Server, started
+
+_number = count()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Callable[[str], Server]]:
+    """The server of a kind, started when it is first asked for."""
+    servers: dict[str, Server] = {}
+
+    def get(kind: str) -> Server:
+        if kind not in servers:
+            servers[kind] = started(kind)
+        return servers[kind]
+
+    yield get
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database; a test that is for some alone says `@pytest.mark.parametrize("kind", [...], indirect=True)`."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(kind: str, running: Callable[[str], Server]) -> Iterator[Server]:
+    """The server behind `store_url`, to be stopped and started at will."""
+    one = running(kind)
+    yield one
+    one.stop("immediate")
+    one.start()
+
+
+@pytest.fixture
+def empty_url(kind: str, tmp_path: Path, running: Callable[[str], Server]) -> Iterator[str]:
+    """A database of its own, with nothing in it."""
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path}/jobsched.sqlite"
+        return
+    name = f"test{next(_number)}"
+    yield running(kind).create_database(name)
+    running(kind).drop_database(name)
+
+
+@pytest.fixture
+def store_url(empty_url: str) -> str:
+    """A database with our tables."""
+    migrate(empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def open_store(store_url: str) -> Iterator[Callable[[], Store]]:
+    """Makes running stores on the one database, as so many nodes have them."""
+    stores: list[Store] = []
+
+    def make() -> Store:
+        stores.append(Store(reactor, store_url))
+        stores[-1].startService()
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        pytest_twisted.blockon(store.stopService())
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    """A running store."""
+    return open_store()

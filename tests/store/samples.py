@@ -1,0 +1,108 @@
+"""Jobs and runs to store, and a way to ask a database without a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, select
+
+from jobsched.model.draft import Draft
+from jobsched.model.ids import Ids
+from jobsched.model.job import Job
+from jobsched.model.policy import Policy
+from jobsched.model.run import Run
+from jobsched.store import claims
+from jobsched.store import jobs as job_rows
+from jobsched.store import runs as run_rows
+from jobsched.store.store import Store
+from jobsched.store.tables import runs
+from tests.fakes import InlinePool, StillReactor
+from tests.unit.scheduler.world import done
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+IDS = Ids()
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def job(every: float = 60, *, made: float = 0, name: str = "job", policy: Policy | None = None, **fields: Any) -> Job:
+    """An interval job, first due `every` seconds after T0."""
+    draft = Draft(task="task", name=name, every=timedelta(seconds=every), policy=policy or Policy())
+    return attrs.evolve(draft.job(IDS.make(at(made)), T0), **fields)
+
+
+def run(due: float = 60, **fields: Any) -> Run:
+    """A run of some job; running on the node `here` unless said otherwise."""
+    given: dict[str, Any] = {
+        "id": IDS.make(at(due)),
+        "job_id": "job",
+        "job_name": "job",
+        "task": "task",
+        "due": at(due),
+        "created": at(due),
+        "state": "running",
+        "node": "node",
+        "node_id": "here",
+    }
+    return Run(**(given | fields))
+
+
+def claimant(seconds: float, slots: int = 10, **fields: Any) -> claims.Claimant:
+    """Who claims at so many seconds after T0."""
+    given: dict[str, Any] = {"node": "node", "node_id": "here", "able_since": T0 - timedelta(days=1)}
+    return claims.Claimant(now=at(seconds), slots=slots, ids=IDS, **(given | fields))
+
+
+def every_run(connection: Connection) -> list[Run]:
+    return [run_rows.from_row(row) for row in connection.execute(select(runs).order_by(runs.c.due, runs.c.id))]
+
+
+@attrs.frozen
+class Desk:
+    """Asks one store; each call is a transaction of its own, over when it returns."""
+
+    store: Store
+
+    @classmethod
+    def at(cls, url: str) -> Desk:
+        store = Store(StillReactor(), url, InlinePool)  # type: ignore[arg-type]
+        store.startService()
+        return cls(store)
+
+    def read(self, question: Callable[..., Any], *args: Any) -> Any:
+        return done(self.store.read(question, *args))
+
+    def write(self, change: Callable[..., Any], *args: Any) -> Any:
+        return done(self.store.write(change, *args))
+
+    def add(self, *new: Job) -> None:
+        self.write(job_rows.add, new)
+
+    def insert(self, *new: Run) -> None:
+        self.write(run_rows.insert_all, new)
+
+    def claim(self, seconds: float, *wanted: Job, **fields: Any) -> claims.Claimed:
+        claimed: claims.Claimed = self.write(claims.claim, claimant(seconds, **fields), [each.id for each in wanted])
+        return claimed
+
+    def ended(self, *ended: Run, state: str = "succeeded", seconds: float = 1000) -> bool:
+        """Record the end of runs; whether any will be tried again."""
+        notes = [attrs.evolve(each, state=state, reason=state, ended=at(seconds)) for each in ended]
+        again: bool = self.write(run_rows.record, notes, IDS, lambda: 0.0)
+        return again
+
+    def runs(self) -> list[Run]:
+        """Every run, by due."""
+        found: list[Run] = self.read(every_run)
+        return found
+
+    def states(self) -> list[str]:
+        return [each.state for each in self.runs()]
+
+    def close(self) -> None:
+        self.store.stopService()

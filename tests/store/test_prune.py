@@ -1,0 +1,143 @@
+"""Retention on a real store: what is kept, what goes, and that files go with their rows."""
+
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.task import Clock
+
+from jobsched.model.ids import Ids
+from jobsched.model.run import Run
+from jobsched.runner import retention
+from jobsched.runner.output import output_path
+from jobsched.runner.retention import Retention
+from jobsched.store import runs as run_rows
+from jobsched.store.orders import Key, _recall, _remember
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class Kept:
+    """A store with runs of some ages, and the files of their output."""
+
+    def __init__(self, store, folder):
+        self.store, self.folder = store, folder
+        self.clock = Clock()
+        self.clock.rightNow = NOW.timestamp()
+
+    async def add(self, job, *ages, state="succeeded"):
+        """Runs made so many days ago, each with a file; their ids."""
+        made, ids = [NOW - age * DAY for age in ages], Ids()
+        runs = [
+            Run(id=ids.make(at), job_id=job, job_name=job, task="t", due=at + n * timedelta(microseconds=1),
+                created=at, state=state, reason="for a test")
+            for n, at in enumerate(made)
+        ]  # fmt: skip
+        await self.store.write(run_rows.insert_all, runs)
+        for run in runs:
+            path = output_path(self.folder, run.id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("printed")
+        return [run.id for run in runs]
+
+    def retention(self, keep_runs=1000, keep_days=30.0):
+        made = Retention(self.clock, self.store, maybeDeferred, self.folder, keep_runs, keep_days)
+        made.startService()
+        return made
+
+    async def prune(self, **keep):
+        made = self.retention(**keep)
+        await made.prune()
+        await made.stopService()
+
+    async def left(self):
+        """The ids of the runs that are left; each, and no other, has its file."""
+        runs = await self.store.read(run_rows.page, 10_000, None, run_rows.Filter())
+        ids = sorted(run.id for run in runs)
+        assert ids == sorted(path.stem for path in self.folder.glob("*/*.log"))
+        return ids
+
+
+@pytest.fixture
+def kept(store, tmp_path):
+    return Kept(store, tmp_path / "output")
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_each_job_the_newest_runs_stay(kept):
+    many = await kept.add("many", *[n / 100 for n in range(12, 0, -1)])
+    few = await kept.add("few", 5, 4, 3)
+    await kept.prune(keep_runs=5)
+    assert await kept.left() == sorted(many[-5:] + few)
+    await kept.prune(keep_runs=5)
+    assert await kept.left() == sorted(many[-5:] + few)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_too_old_goes_whatever_its_job(kept):
+    one = await kept.add("one", 40, 31, 29, 1)
+    two = await kept.add("two", 30.001)
+    await kept.prune()
+    assert await kept.left() == sorted(one[2:])
+    assert two[0] not in await kept.left()
+
+
+@pytest.mark.parametrize("state", ["waiting", "running", "stopping"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_active_stays_however_old_it_is(kept, state):
+    active = await kept.add("job", 90, 60, state=state)
+    newer = await kept.add("job", 3, 2, 1)
+    await kept.prune(keep_runs=1)
+    assert await kept.left() == sorted([*active, newer[-1]])
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_go_in_small_batches_in_one_round(kept, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 10)
+    old = await kept.add("old", *[50] * 35)
+    new = await kept.add("new", *[1] * 47)
+    await kept.prune(keep_runs=3)
+    assert await kept.left() == sorted(new[-3:])
+    assert not set(old) & set(await kept.left())
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
+    made = kept.retention(keep_runs=1)
+    runs = await kept.add("job", 3, 2)
+    store, made._store = made._store, None  # an outage of the worst kind
+    kept.clock.advance(60)
+    assert await kept.left() == sorted(runs)
+    made._store = store
+    kept.clock.advance(60)
+    await made._pruning
+    await made.stopService()
+    assert await kept.left() == runs[-1:]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_key_is_forgotten_after_its_day_and_not_before(kept):
+    key = Key(scope="/jobs", key="k", digest="d")
+    old = attrs.evolve(key, key="old")
+    await kept.store.write(_remember, key, "target", NOW - timedelta(hours=23))
+    await kept.store.write(_remember, old, "target", NOW - timedelta(hours=25))
+    await kept.prune()
+    assert await kept.store.read(_recall, key) == "target"
+    assert await kept.store.read(_recall, old) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old_enough(kept):
+    run = (await kept.add("job", 1))[0]
+    await kept.prune()
+    stray = kept.folder / "ab" / "stray.log"
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_text("x")
+    retention.sweep(kept.folder, 3600)
+    assert stray.exists()
+    retention.sweep(kept.folder, -1)
+    assert not stray.exists()
+    assert not output_path(kept.folder, run).exists()

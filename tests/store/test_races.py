@@ -1,0 +1,179 @@
+"""Several nodes, one store: a due is one node's, and nobody waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+import attrs
+import pytest
+import pytest_twisted
+from sqlalchemy import Connection, func, select
+from twisted.internet.defer import gatherResults
+
+from jobsched.model.ids import Ids
+from jobsched.model.job import Job
+from jobsched.model.policy import Policy
+from jobsched.model.run import Run
+from jobsched.model.trigger import Interval, Schedule
+from jobsched.store import claims, jobs, orders, runs
+from jobsched.store.claims import Claimant, Claimed
+from jobsched.store.store import Store
+from jobsched.store.tables import runs as runs_table
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+
+
+def a_job(number: int = 0) -> Job:
+    """Due each second from START on; a run of it never stands in the way of the next."""
+    job_id = f"job{number:03}"
+    schedule = Schedule(trigger=Interval(start=START, every=SECOND), salt=job_id)
+    return Job(
+        id=job_id, name=job_id, task="example", schedule=schedule, policy=Policy(overlap="allow"), next_due=START,
+        created=START, updated=START,
+    )  # fmt: skip
+
+
+def node(number: int, now: datetime) -> Claimant:
+    return Claimant(node=f"n{number}", node_id=f"node{number}", now=now, able_since=START, slots=100, ids=Ids())
+
+
+def every_run(connection: Connection) -> list[Run]:
+    return [runs.from_row(row) for row in connection.execute(select(runs_table).order_by(runs_table.c.due))]
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_two_nodes_that_claim_one_due_at_once_one_wins(open_store: Callable[[], Store], kind: str) -> None:
+    stores = [open_store(), open_store()] if kind != "sqlite" else [open_store()] * 2
+    await stores[0].write(jobs.add, [a_job()])
+    wins = [0, 0]
+    for number in range(200):
+        now = START + number * SECOND
+        order = (0, 1) if number % 2 else (1, 0)
+        asked = [stores[one].write(claims.claim, node(one, now), ["job000"]) for one in order]
+        said: list[Claimed] = await gatherResults(asked)
+        started = [run for claimed in said for run in claimed.started]
+        assert [run.due for run in started] == [now]
+        wins[int(started[0].node_id == "node1")] += 1
+    stored = await stores[0].read(every_run)
+    assert [run.due for run in stored] == [START + number * SECOND for number in range(200)]
+    assert {run.state for run in stored} == {"running"}
+    assert sum(wins) == 200
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_of_four_nodes_that_claim_fifty_jobs_each_due_starts_once(open_store: Callable[[], Store]) -> None:
+    stores = [open_store() for _ in range(4)]
+    await stores[0].write(jobs.add, [a_job(number) for number in range(50)])
+    ids = [f"job{number:03}" for number in range(50)]
+    for number in range(10):
+        now = START + number * SECOND
+        asked = [store.write(claims.claim, node(one, now), ids) for one, store in enumerate(stores)]
+        said: list[Claimed] = await gatherResults(asked)
+        started = [run.job_id for claimed in said for run in claimed.started]
+        assert sorted(started) == ids
+    assert len(await stores[0].read(every_run)) == 500
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_another_node_holds_is_left_out_at_once(open_store: Callable[[], Store]) -> None:
+    holder, store = open_store(), open_store()
+    await store.write(jobs.add, [a_job(0), a_job(1)])
+    taken, done = Event(), Event()
+
+    def hold(connection: Connection) -> None:
+        jobs.lock_due(connection, ["job000"], START)
+        taken.set()
+        done.wait(8)
+
+    held = holder.write(hold)
+    try:
+        while not taken.is_set():
+            time.sleep(0.01)
+        began = time.monotonic()
+        claimed = await store.write(claims.claim, node(1, START), ["job000", "job001"])
+        assert time.monotonic() - began < 2
+        assert [run.job_id for run in claimed.started] == ["job001"]
+    finally:
+        done.set()
+        await held
+    claimed = await store.write(claims.claim, node(1, START), ["job000", "job001"])
+    assert [run.job_id for run in claimed.started] == ["job000"]
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_runs_that_wait_are_started_once_and_not_waited_for(open_store: Callable[[], Store]) -> None:
+    stores = [open_store() for _ in range(3)]
+    ids = Ids()
+    quiet = [attrs.evolve(a_job(number), next_due=None) for number in range(20)]
+    await stores[0].write(jobs.add, quiet)
+    for job in quiet:
+        await stores[0].write(orders.run_now, job.id, None, ids, START)
+    asked = [store.write(claims.claim, node(one, START), []) for one, store in enumerate(stores)]
+    said: list[Claimed] = await gatherResults(asked)
+    started = [run for claimed in said for run in claimed.started]
+    assert sorted(run.job_id for run in started) == [job.id for job in quiet]
+    stored = {run.id: run.node_id for run in await stores[0].read(every_run)}
+    assert stored == {run.id: run.node_id for run in started}
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_key_sent_to_several_nodes_at_once_makes_one_job(open_store: Callable[[], Store], kind: str) -> None:
+    stores = [open_store() for _ in range(1 if kind == "sqlite" else 4)]
+    for number in range(20):
+        key = orders.Key(scope="/jobs", key=f"key{number}", digest="same")
+        asked = [
+            stores[one % len(stores)].write(orders.add, a_job(number * 4 + one), key) for one in range(4)
+        ]  # fmt: skip
+        assert len(set(await gatherResults(asked))) == 1
+    assert await stores[0].read(jobs.count) == 20
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_question_sees_one_state_of_the_store(open_store: Callable[[], Store], kind: str) -> None:
+    reader, writer = (open_store(), open_store()) if kind != "sqlite" else [open_store()] * 2
+    looked, changed = Event(), Event()
+
+    def twice(connection: Connection) -> list[int]:
+        before = jobs.count(connection)
+        looked.set()
+        changed.wait(5)
+        return [
+            before,
+            jobs.count(connection),
+            connection.execute(select(func.count()).select_from(runs_table)).scalar_one(),
+        ]
+
+    asked = reader.read(twice)
+    while not looked.is_set():
+        time.sleep(0.01)
+    await writer.write(jobs.add, [a_job()])
+    assert len((await writer.write(claims.claim, node(0, START), ["job000"])).started) == 1
+    changed.set()
+    assert await asked == [0, 0, 0]
+    assert await reader.read(jobs.count) == 1
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_a_change_sees_what_was_committed_while_it_waited_for_its_job(open_store: Callable[[], Store]) -> None:
+    first, second = open_store(), open_store()
+    await first.write(jobs.add, [a_job()])
+
+    def slow(connection: Connection) -> None:
+        orders.pause(connection, "job000", START)
+        time.sleep(0.3)
+
+    slowly = first.write(slow)
+    time.sleep(0.1)
+    job = await second.write(orders.pause, "job000", START)
+    await slowly
+    assert (job.paused, job.version) == (True, 2)

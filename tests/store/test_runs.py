@@ -1,0 +1,227 @@
+"""Runs in the store: an outcome is written once, by who owns the run; the record is read in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from jobsched.model.policy import Policy
+from jobsched.model.run import ENDED, RETRIED, Run
+from jobsched.store import runs as run_rows
+from tests.store.samples import IDS, Desk, at, job, run
+
+
+@pytest.fixture
+def desk(store_url: str) -> Iterator[Desk]:
+    desk = Desk.at(store_url)
+    yield desk
+    desk.close()
+
+
+def test_a_run_comes_out_as_it_was_put_in(desk: Desk) -> None:
+    full = run(
+        60.000001,
+        until=at(120),
+        count=2**31 - 1,
+        attempt=3,
+        cause="retry",
+        reason="ä\U0001f600 " * 300,
+        not_before=at(70),
+        overlaps=True,
+        parameters={"a": [1, None]},
+        timeout=0.1,
+        pid=2**22,
+        pid_started=123456.789012,
+        started=at(1),
+        ended=at(2),
+        exit_code=-15,
+        signal="SIGTERM",
+        output_bytes=2**40,
+        output_kept=2**39,
+        output_truncated=True,
+    )
+    desk.insert(full, run(61))
+    assert desk.read(run_rows.get, full.id) == full
+    assert desk.read(run_rows.get, "nobody") is None
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+@pytest.mark.parametrize("before", ["running", "stopping"])
+def test_an_outcome_is_written_over_a_run_that_has_started(desk: Desk, before: str, state: str) -> None:
+    one = run(state=before)
+    desk.insert(one)
+    ended = attrs.evolve(
+        one,
+        state=state,
+        reason="why",
+        ended=at(99),
+        exit_code=1,
+        signal="SIGKILL",
+        pid=7,
+        pid_started=0.5,
+        output_bytes=3,
+        output_kept=2,
+        output_truncated=True,
+    )
+    desk.write(run_rows.record, [ended], IDS, lambda: 0.0)
+    assert desk.runs() == [ended]
+
+
+@pytest.mark.parametrize("before", ["waiting", *ENDED])
+def test_an_outcome_is_not_written_over_a_run_that_waits_or_has_ended(desk: Desk, before: str) -> None:
+    one = run(state=before)
+    desk.insert(one)
+    desk.ended(one)
+    assert desk.runs() == [one]
+
+
+def test_an_outcome_is_not_written_over_the_run_of_another_node(desk: Desk) -> None:
+    one = run(node_id="there")
+    desk.insert(one)
+    desk.ended(attrs.evolve(one, node_id="here"))
+    assert desk.runs() == [one]
+    desk.ended(one)
+    assert desk.states() == ["succeeded"]
+
+
+@pytest.mark.parametrize(("first", "then"), [("failed", "succeeded"), ("succeeded", "failed"), ("lost", "failed")])
+def test_the_first_outcome_stands(desk: Desk, first: str, then: str) -> None:
+    one = run()
+    desk.insert(one)
+    desk.ended(one, state=first)
+    desk.ended(one, state=then, seconds=2000)
+    (found,) = desk.runs()
+    assert (found.state, found.reason, found.ended) == (first, first, at(1000))
+
+
+def test_outcomes_of_one_transaction_are_all_written(desk: Desk) -> None:
+    many = [run(60 + number) for number in range(50)]
+    desk.insert(*many)
+    notes = [
+        attrs.evolve(each, state="failed" if number % 2 else "succeeded", reason=str(number), ended=at(99))
+        for number, each in enumerate(many)
+    ]
+    desk.write(run_rows.record, notes, IDS, lambda: 0.0)
+    assert desk.runs() == notes
+
+
+# Retries
+
+
+def failing(desk: Desk, **policy: Any) -> Run:
+    one = job(policy=Policy(**policy))
+    desk.add(one)
+    desk.claim(60, one)
+    return desk.runs()[-1]
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+def test_what_failed_and_nothing_else_is_tried_again_where_its_job_asks_for_it(desk: Desk, state: str) -> None:
+    one = failing(desk, retries=1, retry_delay=timedelta(seconds=30))
+    again = desk.ended(one, state=state, seconds=100)
+    assert again is (state in RETRIED)
+    if again:
+        _, retry = desk.runs()
+        assert (retry.due, retry.attempt, retry.cause, retry.state) == (one.due, 2, "retry", "waiting")
+        assert (retry.not_before, retry.created, retry.node_id) == (at(130), at(100), None)
+        assert retry.reason == f"attempt 1 {state}"
+    else:
+        assert len(desk.runs()) == 1
+
+
+def test_a_run_is_tried_again_once_however_often_its_failure_is_told(desk: Desk) -> None:
+    one = failing(desk, retries=3)
+    assert desk.ended(one, state="failed")
+    assert not desk.ended(one, state="failed")
+    assert [each.attempt for each in desk.runs()] == [1, 2]
+
+
+def test_the_last_retry_is_followed_by_none(desk: Desk) -> None:
+    one = failing(desk, retries=1, retry_delay=timedelta(0))
+    desk.ended(one, state="failed", seconds=61)
+    (retry,) = desk.claim(61).started
+    assert not desk.ended(retry, state="failed", seconds=62)
+    assert [each.state for each in desk.runs()] == ["failed", "failed"]
+
+
+def test_without_retries_or_without_its_job_nothing_is_tried_again(desk: Desk) -> None:
+    one = failing(desk, retries=0)
+    orphan = run(70)
+    desk.insert(orphan)
+    assert not desk.ended(one, orphan, state="failed")
+
+
+# Reading
+
+
+def test_pages_of_runs_go_back_in_time_and_miss_none(desk: Desk) -> None:
+    many = [run(60 + number, job_id=f"job {number % 2}") for number in range(9)]
+    desk.insert(*many)
+    for only, expected in [
+        (run_rows.Filter(), many),
+        (run_rows.Filter(job_id="job 1"), many[1::2]),
+        (run_rows.Filter(begin=at(62), end=at(66)), many[2:6]),
+        (run_rows.Filter(state="failed"), []),
+        (run_rows.Filter(job_id="job 0", state="running", begin=at(61)), many[2::2]),
+    ]:
+        seen: list[Run] = []
+        while page := desk.read(run_rows.page, 2, seen[-1].id if seen else None, only):
+            seen += page
+        assert seen == list(reversed(expected))
+
+
+def test_a_stretch_is_found_by_any_instant_within_it(desk: Desk) -> None:
+    stretch = run(60, until=at(120), count=2, state="missed")
+    desk.insert(stretch)
+    for begin, end, found in [(0, 60, 0), (0, 60.000001, 1), (90, 100, 1), (120, 130, 1), (120.000001, 130, 0)]:
+        only = run_rows.Filter(begin=at(begin), end=at(end))
+        assert len(desk.read(run_rows.page, 9, None, only)) == found
+
+
+def test_the_newest_run_of_each_job_is_its_last(desk: Desk) -> None:
+    old, new, other = run(60), run(120), run(90, job_id="other")
+    desk.insert(new, old, other)
+    assert desk.read(run_rows.last_of, ["job", "other", "nobody"]) == {"job": new, "other": other}
+    assert desk.read(run_rows.last_of, []) == {}
+
+
+def test_the_record_of_a_job_is_known_when_the_job_is_gone(desk: Desk) -> None:
+    desk.insert(run())
+    assert desk.read(run_rows.any_of, "job")
+    assert not desk.read(run_rows.any_of, "other")
+
+
+def test_active_is_what_waits_and_what_runs(desk: Desk) -> None:
+    waiting = run(1, state="waiting", node_id=None)
+    retry = run(2, state="waiting", not_before=at(50))
+    running, stopping = run(3), run(4, state="stopping")
+    desk.insert(waiting, retry, running, stopping, run(5, state="failed"), run(6, job_id="other"))
+    assert sorted(desk.read(run_rows.active_of, ["job"]), key=lambda each: each.due) == [
+        waiting,
+        retry,
+        running,
+        stopping,
+    ]
+    ripe = desk.read(run_rows.ripe_of, ["job"], at(49))
+    assert sorted(each.due for each in ripe) == [at(1), at(3), at(4)]
+    assert len(desk.read(run_rows.ripe_of, ["job"], at(50))) == 4
+
+
+def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> None:
+    mine, running, stopping = run(1), run(2, node_id="there"), run(3, node_id="elsewhere", state="stopping")
+    waiting = run(4, state="waiting", node_id=None)
+    desk.insert(mine, running, stopping, waiting, run(5, node_id="there", state="lost"))
+    assert sorted(desk.read(run_rows.left_behind, "here"), key=lambda each: each.due) == [running, stopping]
+
+
+def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:
+    assert desk.read(run_rows.waiting, at(0)) == (False, None)
+    desk.insert(*(run(n, state="waiting", node_id=None, not_before=at(before)) for n, before in enumerate((9, 70, 50))))
+    desk.insert(run(10, state="failed", not_before=at(20)))
+    assert desk.read(run_rows.waiting, at(10)) == (True, at(50))
+    assert desk.read(run_rows.waiting, at(50)) == (True, at(70))
+    assert desk.read(run_rows.waiting, at(70)) == (True, None)

@@ -1,0 +1,158 @@
+"""Opening a database: it gets our tables, exactly those, or is refused in words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, inspect, text
+
+from jobsched.model.errors import BadStore, Unavailable
+from jobsched.store import jobs as job_rows
+from jobsched.store.engine import connect, writing
+from jobsched.store.schema import migrate
+from jobsched.store.tables import metadata
+from tests.store.samples import Desk, job
+
+sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = connect(store_url)
+    yield engine
+    engine.dispose()
+
+
+def pragma(connection: Connection, name: str) -> object:
+    return connection.execute(text(f"PRAGMA {name}")).scalar()
+
+
+def test_the_migrated_schema_is_the_one_the_program_uses(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "version_table": "jobsched_version"}
+        )
+        differences = compare_metadata(context, metadata)
+    assert [each for each in differences if "jobsched_version" not in str(each)] == []
+
+
+def test_the_tables_are_ours_and_no_others(engine: Engine) -> None:
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "jobsched_version"}
+
+
+def test_migrating_twice_changes_nothing(store_url: str) -> None:
+    desk = Desk.at(store_url)
+    one = job()
+    desk.add(one)
+    desk.close()
+    migrate(store_url)
+    migrate(store_url)
+    desk = Desk.at(store_url)
+    assert desk.read(job_rows.page, 9) == [one]
+    desk.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_in_words_and_left_alone(store_url: str) -> None:
+    engine = connect(store_url)
+    with writing(engine).begin() as connection:
+        connection.execute(text("UPDATE jobsched_version SET version_num = '9999'"))
+    with pytest.raises(BadStore, match=r"^store: .* was made by a newer Jobsched \(schema 9999\); ") as refusal:
+        migrate(store_url)
+    assert "\n" not in str(refusal.value)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM jobsched_version")).scalar() == "9999"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("content", [b"This is no database.\n" * 100, b"\0" * 4096])
+def test_a_file_that_is_no_database_is_refused_in_words_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "jobsched.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(BadStore, match=r"^store: sqlite:///.* cannot be opened: file is not a database$"):
+        migrate(f"sqlite:///{path}")
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BadStore, match=r"^store: sqlite:///.* cannot be opened: unable to open database file$"):
+        migrate(f"sqlite:///{tmp_path}/nowhere/jobsched.sqlite")
+
+
+@sqlite_only
+def test_readers_never_wait_and_an_answer_outlives_a_power_cut(store_url: str) -> None:
+    desk = Desk.at(store_url)
+    assert desk.read(pragma, "journal_mode") == "wal"
+    assert desk.read(pragma, "synchronous") == 2
+    assert desk.write(pragma, "synchronous") == 2
+    desk.close()
+
+
+@sqlite_only
+def test_a_reader_sees_one_state_while_another_writes(store_url: str) -> None:
+    reader, writer = Desk.at(store_url), Desk.at(store_url)
+
+    def twice(connection: Connection) -> tuple[int, int]:
+        before = job_rows.count(connection)
+        writer.add(job())
+        return before, job_rows.count(connection)
+
+    assert reader.read(twice) == (0, 0)
+    assert reader.read(job_rows.count) == 1
+    reader.close()
+    writer.close()
+
+
+def test_a_change_that_fails_leaves_nothing(store_url: str) -> None:
+    desk = Desk.at(store_url)
+
+    def half(connection: Connection) -> None:
+        job_rows.add(connection, [job()])
+        raise LookupError("half way")
+
+    with pytest.raises(LookupError, match="half way"):
+        desk.write(half)
+    assert desk.read(job_rows.count) == 0
+    desk.add(job())
+    assert desk.read(job_rows.count) == 1
+    desk.close()
+
+
+@sqlite_only
+def test_a_full_disk_is_told_and_nothing_is_half_done(store_url: str) -> None:
+    desk = Desk.at(store_url)
+    desk.add(job())
+
+    def fill(connection: Connection) -> None:
+        pages = pragma(connection, "page_count")
+        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+        job_rows.add(connection, [job(name="x" * 250) for _ in range(500)])
+
+    with pytest.raises(Unavailable, match=r"^the store cannot be used now: database or disk is full"):
+        desk.write(fill)
+    assert desk.read(job_rows.count) == 1
+    desk.close()
+    desk = Desk.at(store_url)
+    desk.add(job())
+    assert desk.read(job_rows.count) == 2
+    desk.close()
+
+
+@sqlite_only
+def test_a_database_that_somebody_else_keeps_locked_is_told(store_url: str) -> None:
+    desk = Desk.at(store_url)
+    desk.write(pragma, "busy_timeout = 50")
+    other = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match=r"^the store cannot be used now: database is locked"):
+        desk.add(job())
+    assert desk.read(job_rows.count) == 0, "readers go on"
+    other.execute("ROLLBACK")
+    desk.add(job())
+    assert desk.read(job_rows.count) == 1
+    other.close()
+    desk.close()

@@ -1,0 +1,226 @@
+"""What the daemon does when its catalog is bad, a task is gone, the store or the output folder is full."""
+
+import contextlib
+import resource
+import signal
+import subprocess
+from datetime import timedelta
+
+import psutil
+import pytest
+
+from tests.system.caller import Caller, instant
+from tests.system.daemon import until
+
+TALK = "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x\necho\necho end\n"
+
+
+@pytest.fixture
+def ask(daemon):
+    return Caller(daemon)
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A file system of its own at `folder`; the test is skipped where that may not be made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder):
+    """Leave no byte free; the file that does it."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):  # no space left
+                while True:
+                    file.write(bytes(size))
+    return path
+
+
+# The catalog.
+
+
+def test_a_reload_takes_a_good_catalog_and_refuses_a_bad_one(daemon, ask):
+    daemon.start()
+    whole = (daemon.folder / "conf" / "catalog.cfg").read_text()
+    before = ask.get("/catalog")
+    daemon.script("later", "#!/bin/sh\necho later\n")
+    assert ask.get("/catalog") == before
+    assert ask.ask("POST", "/catalog/reload").json == {"tasks": [*before["tasks"], "later"]}
+    assert ask.get("/catalog/later")["kind"] == "command"
+    run = ask.run(ask.make("later"))
+    assert ask.ended(run)["state"] == "succeeded"
+
+    for bad in ("[x\n", "[x]\nfile = gone.py\nclass = X\n", "[x]\nclass = X\n"):
+        daemon.section(bad)
+        answer = ask.ask("POST", "/catalog/reload")
+        assert answer.fault == (409, "")
+        assert "catalog.cfg" in answer.json["detail"]
+        assert "Traceback" not in answer.text
+        assert ask.get("/catalog")["tasks"][-1] == "later"
+        (daemon.folder / "conf" / "catalog.cfg").write_text(whole)
+    assert ask.ended(ask.run(ask.make("later")))["state"] == "succeeded"
+
+
+def test_a_hang_up_signal_does_the_same(daemon, ask):
+    daemon.start()
+    daemon.script("later", "#!/bin/sh\n")
+    daemon.signal(signal.SIGHUP)
+    until(lambda: "later" in ask.get("/catalog")["tasks"])
+    daemon.section("[bad]\n")
+    daemon.signal(signal.SIGHUP)
+    until(lambda: "the old catalog stays in force" in daemon.log)
+    assert "later" in ask.get("/catalog")["tasks"]
+    assert "Traceback" not in daemon.log
+
+
+def test_the_job_of_a_task_that_is_gone_says_so_and_its_dues_fail_until_it_is_back(daemon, ask):
+    path = daemon.folder / "conf" / "catalog.cfg"
+    without = path.read_text()
+    daemon.script("fleeting", "#!/bin/sh\n")
+    whole = path.read_text()
+    daemon.start()
+    job = ask.make("fleeting", 0.3)
+    ask.run_in(job, "succeeded")
+    assert ask.get(job)["task_known"] is True
+
+    path.write_text(without)
+    assert ask.ask("POST", "/catalog/reload").status == 200
+    assert ask.get(job)["task_known"] is False
+    assert [found["task_known"] for found in ask.get("/jobs?task=fleeting")["values"]] == [False]
+    failed = ask.run_in(job, "failed", at_least=2)
+    assert "fleeting is not in the catalog" in failed["reason"]
+    assert ask.ended(ask.run(job))["state"] in {"failed", "skipped"}
+    assert ask.ask("POST", "/jobs", {"task": "fleeting", "name": "x", "interval": {"hours": 1}}).status == 404
+    assert ask.ask("POST", f"{job}/pause").status == 200
+
+    path.write_text(whole)
+    assert ask.ask("POST", "/catalog/reload").status == 200
+    before = len(ask.runs(job, "succeeded"))
+    assert ask.ask("POST", f"{job}/resume").json["task_known"] is True
+    ask.run_in(job, "succeeded", at_least=before + 1)
+
+
+# The store.
+
+
+def outcomes(ask, job, every):
+    """Every due from the first to the last known has one outcome."""
+    dues = []
+    for run in ask.runs(job):
+        dues += [instant(run["due"]) + n * every for n in range(run["count"])]
+    created = instant(ask.get(job)["created"])
+    assert sorted(dues) == [created + n * every for n in range(1, len(dues) + 1)]
+    return len(dues)
+
+
+def refused(ask, job):
+    """Nothing can be written: each order is refused, to be sent again later, and nothing of it is done."""
+    shown, jobs = ask.get(job), len(ask.get("/jobs")["values"])
+    orders = [
+        ("POST", "/jobs", {"task": "example", "name": "x", "interval": {"hours": 1}}),
+        ("PATCH", job, {"name": "changed"}),
+        ("POST", f"{job}/pause", None),
+        ("POST", f"{job}/run", None),
+        ("DELETE", job, None),
+    ]
+    for method, path, body in orders:
+        answer = ask.ask(method, path, body)
+        assert answer.fault == (503, ""), (method, path)
+        assert int(answer.headers["retry-after"]) > 0
+    after = ask.get(job)
+    assert {name: after[name] for name in ("name", "paused", "updated")} == {
+        name: shown[name] for name in ("name", "paused", "updated")
+    }
+    assert len(ask.get("/jobs")["values"]) == jobs
+
+
+def test_a_store_on_a_full_disk_refuses_for_now_and_goes_on_when_there_is_room(daemon, ask, tmp_path):
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        daemon.options(f"SCHED_CONFIG['store'] = 'sqlite:///{disk}/store.sqlite'")
+        daemon.start()
+        job = ask.make("example", 0.5)
+        ask.run_in(job, "succeeded")
+        filler = fill(disk)
+        until(
+            lambda: ask.ask("POST", "/jobs", {"task": "example", "name": "x", "interval": {"hours": 1}}).status == 503
+        )
+        refused(ask, job)
+        before = len(ask.runs(job))
+        filler.unlink()
+        ask.make("example")
+        ask.run_in(job, "succeeded", at_least=before + 2)
+        assert outcomes(ask, job, timedelta(seconds=0.5)) > before
+        assert "Traceback" not in daemon.log
+        assert daemon.stop() == 0
+
+
+def test_a_store_that_may_not_grow_refuses_for_now_and_goes_on_when_it_may(daemon, ask):
+    daemon.start()
+    job = ask.make("example", 0.5)
+    ask.run_in(job, "succeeded")
+    process = psutil.Process(daemon.process.pid)
+    before = process.rlimit(resource.RLIMIT_FSIZE)
+    process.rlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        until(
+            lambda: ask.ask("POST", "/jobs", {"task": "example", "name": "x", "interval": {"hours": 1}}).status == 503
+        )
+        refused(ask, job)
+    finally:
+        process.rlimit(resource.RLIMIT_FSIZE, before)
+    count = len(ask.runs(job))
+    ask.run_in(job, "succeeded", at_least=len(ask.runs(job, "succeeded")) + 2)
+    assert outcomes(ask, job, timedelta(seconds=0.5)) > count
+    assert daemon.stop() == 0
+
+
+# The output folder.
+
+
+def test_a_full_output_folder_cuts_the_output_and_nothing_else(daemon, ask):
+    daemon.script("talk", TALK)
+    with small_disk(daemon.folder / "var" / "output", "1m"):
+        daemon.start()
+        job = ask.make("talk")
+        run = ask.run(job)
+        ended = ask.ended(run)
+        assert ended["state"] == "succeeded"
+        assert "output was cut: ENOSPC" in ended["reason"]
+        output = ended["output"]
+        assert (output["bytes"], output["truncated"]) == (3_000_005, True)
+        assert 0 < output["kept"] <= 1 << 20
+        assert ask.text(f"{run}/output") == "x" * output["kept"]
+        second = ask.ended(ask.run(job))
+        assert (second["state"], second["output"]["kept"], second["output"]["truncated"]) == ("succeeded", 0, True)
+        assert ask.ask("GET", f"/runs/{second['id']}/output").status == 200
+        assert daemon.stop() == 0
+
+
+def test_an_output_folder_that_cannot_be_written_cuts_the_output_and_nothing_else(daemon, ask):
+    daemon.script("talk", TALK)
+    daemon.start()
+    folder = daemon.folder / "var" / "output"
+    if folder.exists():
+        folder.rmdir()
+    folder.write_text("in the way")
+    job = ask.make("talk")
+    run = ask.run(job)
+    ended = ask.ended(run)
+    assert ended["state"] == "succeeded"
+    assert "output was cut: " in ended["reason"]
+    assert ended["output"] == {"bytes": 3_000_005, "kept": 0, "truncated": True}
+    answer = ask.ask("GET", f"{run}/output")
+    assert (answer.status, answer.content) == (200, b"")
+    assert ask.text(f"{run}/output?tail=3") == ask.text(f"{run}/output?follow=1") == ""
+    folder.unlink()
+    assert ask.ended(ask.run(job))["output"]["truncated"] is False

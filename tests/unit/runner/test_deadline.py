@@ -1,0 +1,201 @@
+"""TERM, grace, KILL, by elapsed time, whatever the wall clock does."""
+
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from twisted.internet.task import Clock
+
+from jobsched.runner.deadline import AGAIN, SLICE, Deadline, Stop
+
+HOUR = 3600
+ASKED = Stop("cancelled", "by a caller")
+
+
+class World:
+    """A clock that may be stepped, elapsed time that may not, and a deadline between them."""
+
+    def __init__(self, grace: float = 5) -> None:
+        self.clock = Clock()
+        self.elapsed = 1000.0
+        self.sent: list[tuple[float, int]] = []
+        self.heard: list[Stop] = []
+        self.deadline = Deadline(self.clock, self.send, grace, lambda: self.elapsed)
+        self.deadline.on_stop = self.heard.append
+
+    def send(self, number: int) -> None:
+        self.sent.append((self.elapsed - 1000, number))
+
+    def go(self, seconds: float, step: float = 0.5) -> None:
+        """Time passes for both."""
+        for _ in range(round(seconds / step)):
+            self.elapsed += step
+            self.clock.advance(step)
+
+    def signals(self) -> list[int]:
+        return [number for _, number in self.sent]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_deadline_sends_term_then_kill(world):
+    world.deadline.arm(10)
+    world.go(9.5)
+    assert world.sent == []
+    world.go(5.5)
+
+    assert world.sent == [(10, SIGTERM), (15, SIGKILL)]
+    assert world.deadline.killed
+
+
+def test_what_does_not_die_is_killed_again_until_it_is_dead(world):
+    world.deadline.stop(ASKED)
+    world.go(5 + 2 * AGAIN)
+    assert world.signals() == [SIGTERM, SIGKILL, SIGKILL, SIGKILL]
+    world.deadline.disarm()
+    world.go(10)
+
+    assert len(world.sent) == 4
+
+
+def test_the_deadline_names_itself(world):
+    world.deadline.arm(0.25)
+    world.go(1)
+
+    assert world.heard == [Stop("timed_out", "ran longer than its 0.25 s")]
+    assert world.deadline.stopped == world.heard[0]
+
+
+def test_a_long_deadline_is_named_in_whole_numbers(world):
+    world.deadline.arm(1_234_567)
+    world.elapsed += 1_234_567
+    world.go(SLICE, 60)
+
+    assert world.heard[0].reason == "ran longer than its 1234567 s"
+
+
+def test_the_first_reason_stays_and_is_sent_once(world):
+    world.deadline.arm(10)
+    world.deadline.stop(ASKED)
+    world.deadline.stop(Stop("cancelled", "again"))
+    world.go(4.5)
+
+    assert (world.heard, world.signals()) == ([ASKED], [SIGTERM])
+    assert world.deadline.stopped == ASKED
+    assert not world.deadline.killed
+
+
+def test_a_stop_goes_before_the_deadline_and_the_deadline_is_forgotten(world):
+    world.deadline.arm(10)
+    world.go(9)
+    world.deadline.stop(ASKED)
+    world.go(5)
+
+    assert world.sent == [(9, SIGTERM), (14, SIGKILL)]
+
+
+def test_a_later_stop_may_give_up_on_what_does_not_end(world):
+    world.deadline.stop(ASKED)
+    assert not world.deadline.abandoned
+    world.deadline.stop(Stop("cancelled", "shutdown", abandon=True))
+
+    assert world.deadline.abandoned
+    assert world.deadline.stopped == ASKED
+
+
+def test_the_end_is_told_of_before_the_signal_that_may_bring_it(world):
+    order = []
+    world.deadline._send = lambda number: order.append("sent")
+    world.deadline.on_stop = lambda stop: order.append("told")
+    world.deadline.stop(ASKED)
+
+    assert order == ["told", "sent"]
+
+
+def test_a_run_that_ends_when_it_is_told_to_is_not_killed(world):
+    """As a coroutine does: it ends within the call that ends it."""
+    world.deadline._send = lambda number: (world.send(number), world.deadline.disarm())
+    world.deadline.stop(ASKED)
+    world.go(20)
+
+    assert world.signals() == [SIGTERM]
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_disarmed_it_leaves_no_timer(world):
+    world.deadline.arm(10)
+    world.deadline.disarm()
+    world.deadline.disarm()
+
+    assert world.clock.getDelayedCalls() == []
+    world.go(20)
+    assert world.sent == []
+
+
+def test_disarmed_it_stays_so_when_the_clock_is_stepped(world):
+    world.deadline.arm(10)
+    world.deadline.disarm()
+    world.deadline.look_again()
+
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_it_sleeps_a_slice_at_most(world):
+    world.deadline.arm(10 * SLICE)
+    for _ in range(10):
+        [call] = world.clock.getDelayedCalls()
+        assert call.getTime() - world.clock.seconds() <= SLICE
+        assert world.sent == []
+        world.go(SLICE, SLICE)
+
+    assert world.sent == [(10 * SLICE, SIGTERM)]
+
+
+def test_a_clock_set_on_an_hour_ends_nothing_early(world):
+    world.deadline.arm(100)
+    world.go(10)
+    world.clock.advance(HOUR)
+    assert world.sent == []
+    world.go(89.5)
+    assert world.sent == []
+    world.go(0.5)
+
+    assert world.sent == [(100, SIGTERM)]
+
+
+def test_a_clock_set_back_an_hour_ends_nothing_late_if_it_is_told(world):
+    world.deadline.arm(100)
+    world.go(10)
+    world.clock.rightNow -= HOUR
+    world.deadline.look_again()
+    world.go(90)
+
+    assert world.sent == [(100, SIGTERM)]
+
+
+def test_the_grace_too_survives_a_clock_set_back(world):
+    world.deadline.stop(ASKED)
+    world.clock.rightNow -= HOUR
+    world.deadline.look_again()
+    world.go(5)
+
+    assert world.sent == [(0, SIGTERM), (5, SIGKILL)]
+
+
+def test_a_sleep_that_was_longer_than_asked_for_ends_the_run_at_once(world):
+    """The machine was suspended: elapsed time went on, or did not; what counts is that it is over."""
+    world.deadline.arm(100)
+    world.elapsed += HOUR
+    world.clock.advance(SLICE)
+
+    assert world.signals() == [SIGTERM]
+
+
+def test_no_grace_means_kill_at_once():
+    world = World(grace=0)
+    world.deadline.stop(ASKED)
+    world.clock.advance(0)
+
+    assert world.signals() == [SIGTERM, SIGKILL]

@@ -1,0 +1,172 @@
+"""What a run becomes outside: its words and its environment."""
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jobsched.catalog import Task
+from jobsched.model.run import Run
+from jobsched.runner import child, launch
+from jobsched.task import Command, Info
+
+DUE = datetime(2026, 3, 1, 12, tzinfo=UTC)
+INFO = Info("job", 60.0, "run", "the name", DUE, 2, {"day": "mon", "dry": True, "count": 3, "wet": False})
+RUN = Run(id="run", job_id="job", job_name="the name", task="t", due=DUE, created=DUE, attempt=2,
+          parameters={"day": "mon"})  # fmt: skip
+OURS = {
+    "JOBSCHED_JOB_ID": "job",
+    "JOBSCHED_RUN_ID": "run",
+    "JOBSCHED_JOB_NAME": "the name",
+    "JOBSCHED_DUE": "2026-03-01T12:00:00+00:00",
+    "JOBSCHED_TIMEOUT": "60",
+    "JOBSCHED_PARAM_DAY": "mon",
+    "JOBSCHED_PARAM_DRY": "true",
+    "JOBSCHED_PARAM_COUNT": "3",
+    "JOBSCHED_PARAM_WET": "false",
+}
+SETSID, ENV = shutil.which("setsid", path=os.defpath), shutil.which("env", path=os.defpath)
+
+
+def of_kind(kind, call=None):
+    return Task(name="t", kind=kind, description="", parameters=(), timeout=None, call=call, file=Path("/t/t.py"),
+                class_name="T", options={"a": "b"}, tasks_dir=Path("/t"))  # fmt: skip
+
+
+def test_a_task_is_told_of_its_run():
+    info = launch.information(RUN, 60.0)
+
+    assert vars(info) == {"job_id": "job", "timeout": 60.0, "run_id": "run", "name": "the name", "due": DUE,
+                          "attempt": 2, "parameters": {"day": "mon"}}  # fmt: skip
+
+
+def test_the_environment_is_the_daemons_with_the_runs_variables():
+    env = launch.environment(INFO, Command(["x"]), {"PATH": "/bin", "LANG": "C"})
+
+    assert env == {"PATH": "/bin", "LANG": "C", **OURS}
+
+
+def test_what_is_jobscheds_own_in_the_daemons_environment_is_left_out():
+    inherited = {
+        "JOBSCHED_CHILD": "secret",
+        "JOBSCHED_PARAM_OLD": "1",
+        "JOBSCHED_RUN_ID": "outer",
+        "MY_JOBSCHED_X": "1",
+    }
+
+    assert launch.environment(INFO, Command(["x"]), inherited) == {"MY_JOBSCHED_X": "1", **OURS}
+
+
+def test_the_commands_own_variables_go_before_the_daemons():
+    env = launch.environment(INFO, Command(["x"], env={"LANG": "de", "NEW": "1"}), {"LANG": "C"})
+
+    assert (env["LANG"], env["NEW"]) == ("de", "1")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (60.0, "60"),
+        (0.1, "0.1"),
+        (2.5, "2.5"),
+        (1_234_567.0, "1234567"),
+        (86_400_000.5, "86400000.5"),
+        (1e11, "100000000000"),
+    ],
+)
+def test_the_timeout_is_a_number_that_a_shell_can_compare(seconds, text):
+    info = Info("job", seconds, "run", "n", DUE)
+
+    assert launch.environment(info, Command(["x"]), {})["JOBSCHED_TIMEOUT"] == text
+
+
+def test_a_command_task_says_its_own_words():
+    class Script:
+        def command(self, info):
+            return Command(["echo", info.name])
+
+    assert launch.command_of(of_kind("command", Script()), INFO) == Command(["echo", "the name"])
+
+
+def test_a_command_that_is_none_is_refused():
+    class Script:
+        def command(self, info):
+            return ["echo"]
+
+    with pytest.raises(TypeError, match=r"command\(\) of task t gave list, not a Command"):
+        launch.command_of(of_kind("command", Script()), INFO)
+
+
+def test_a_python_task_in_its_own_process_is_a_python_that_is_told_what_to_call():
+    command = launch.command_of(of_kind("process"), INFO)
+
+    assert list(command.argv) == child.argv()
+    assert list(command.env) == [child.VARIABLE]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("")
+    script.chmod(0o755)
+    (tmp_path / "data").write_text("")
+    (tmp_path / "data").chmod(0o644)
+    return tmp_path
+
+
+def test_a_program_is_started_in_a_session_of_its_own(folder):
+    argv = [str(folder / "script"), "-x", "a b"]
+
+    assert launch.command_line(Command(argv), {}) == [SETSID, "--", *argv]
+
+
+def test_its_directory_is_taken_without_a_fork_of_the_daemon(folder):
+    command = Command([str(folder / "script"), "x"], directory=folder)
+
+    assert launch.command_line(command, {}) == [ENV, "-C", str(folder), "--", SETSID, "--", *command.argv]
+
+
+def test_a_program_without_a_folder_is_found_on_the_path_it_will_have(folder):
+    command = Command(["script"])
+
+    assert launch.command_line(command, {"PATH": f"/nowhere:{folder}"}) == [SETSID, "--", "script"]
+    with pytest.raises(OSError, match=r"^script: no such program$"):
+        launch.command_line(command, {"PATH": "/nowhere"})
+
+
+def test_a_relative_program_is_relative_to_its_directory(folder):
+    assert launch.command_line(Command(["./script"], directory=folder), {})[-1] == "./script"
+    with pytest.raises(OSError, match=r"^\./script: no such program$"):
+        launch.command_line(Command(["./script"], directory="/"), {})
+
+
+@pytest.mark.parametrize(
+    ("argv", "directory", "words"),
+    [
+        ("/nowhere/x", None, "/nowhere/x: no such program"),
+        ("{folder}/data", None, "{folder}/data: it is not executable"),
+        ("{folder}", None, "{folder}: it is not executable"),
+        ("{folder}/script", "/nowhere", "/nowhere: no such directory"),
+        ("./script", "{folder}/nowhere", "{folder}/nowhere: no such directory"),
+        ("{folder}/script", "{folder}/data", "{folder}/data: no such directory"),
+    ],
+)
+def test_what_cannot_be_started_is_refused_in_words(folder, argv, directory, words):
+    def fill(text):
+        return text and text.format(folder=folder)
+
+    with pytest.raises(OSError) as refused:  # noqa: PT011  # the words are compared whole
+        launch.command_line(Command([fill(argv)], directory=fill(directory)), {})
+    assert str(refused.value) == fill(words)
+
+
+def test_a_host_without_the_tools_is_told_so(folder, monkeypatch):
+    monkeypatch.setattr(launch, "_tools", {})
+    monkeypatch.setattr(os, "defpath", "/nowhere")
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "setsid" else which(name, path=path))
+
+    with pytest.raises(OSError, match=r"setsid: not found \(util-linux"):
+        launch.command_line(Command([str(folder / "script")]), {})

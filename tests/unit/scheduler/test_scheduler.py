@@ -1,0 +1,495 @@
+"""The scheduler at its edges: what wakes it, what it must not lose, what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from twisted.logger import capturedLogs, formatEvent
+
+from jobsched.model.draft import Draft
+from jobsched.model.errors import Unavailable
+from jobsched.model.job import Job
+from jobsched.model.policy import Policy
+from jobsched.scheduler import scheduler as scheduler_module
+from jobsched.store import orders
+from jobsched.store import runs as run_rows
+from tests.unit.scheduler.world import T0, World, every
+
+MINUTE = timedelta(minutes=1)
+SOON = 0.05  # seconds within which what is due has started
+SWEEP = scheduler_module.EVERY
+
+
+@pytest.fixture
+def world(tmp_path: Path, empty: Path) -> Iterator[World]:
+    world = World.new(tmp_path, empty)
+    yield world
+    if world.scheduler.running:
+        world.stop()
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def cron(expression: str, **fields: Any) -> Draft:
+    return Draft(task="task", name="job", cron=expression, **fields)
+
+
+def once(seconds: float, **fields: Any) -> Draft:
+    return Draft(task="task", name="job", at=at(seconds), **fields)
+
+
+def started(world: World) -> list[tuple[float, float]]:
+    """Each start: its due and when it was claimed, in seconds since T0."""
+    return [((run.due - T0).total_seconds(), _claimed(run.started)) for run in world.starts]
+
+
+def _claimed(instant: datetime | None) -> float:
+    assert instant is not None
+    return round((instant - T0).total_seconds(), 3)
+
+
+def punctual(world: World, dues: list[float]) -> bool:
+    assert [due for due, _ in started(world)] == dues
+    return all(due <= moment <= due + SOON for due, moment in started(world))
+
+
+# What wakes it
+
+
+@pytest.mark.parametrize("draft", [every(2), cron("*/2 * * * * *")])
+def test_it_starts_each_run_at_its_due_and_not_before(world: World, draft: Draft) -> None:
+    world.add(draft)
+    world.walk(61)
+    assert punctual(world, [float(due) for due in range(2, 62, 2)])
+
+
+def test_an_instant_is_run_once(world: World) -> None:
+    job = world.add(once(7))
+    world.walk(60)
+    assert punctual(world, [7])
+    after = world.job(job)
+    assert after is not None
+    assert after.next_due is None
+
+
+def test_a_jittered_interval_is_punctual_too(world: World) -> None:
+    job = world.add(every(2, jitter=timedelta(seconds=1.5)))
+    world.walk(60)
+    assert len(world.starts) in (28, 29, 30)
+    assert all(0 <= moment - due <= SOON for due, moment in started(world))
+    assert {(run.due - job.created) % timedelta(seconds=2) for run in world.starts} > {world.starts[0].due - at(2)}
+
+
+def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_poke(world: World) -> None:
+    world.walk(0.1)
+    world.add(every(0.5))
+    world.walk(1.2)
+    assert punctual(world, [0.6, 1.1])
+
+
+def test_a_job_that_is_due_behind_the_horizon_causes_no_look_at_the_store(world: World) -> None:
+    before = len(world.clock.getDelayedCalls())
+    world.scheduler.poke(world.now + scheduler_module.AHEAD + timedelta(seconds=0.001))
+    assert len(world.clock.getDelayedCalls()) == before
+    world.scheduler.poke(world.now + scheduler_module.AHEAD)
+    assert len(world.clock.getDelayedCalls()) == before + 1
+
+
+def test_many_pokes_cause_one_look(world: World) -> None:
+    before = len(world.clock.getDelayedCalls())
+    for _ in range(100):
+        world.scheduler.poke(None)
+    assert len(world.clock.getDelayedCalls()) == before + 1
+
+
+def test_a_job_that_is_due_behind_the_horizon_is_found_by_the_sweep(world: World) -> None:
+    world.walk(2)
+    world.add(once(2 + 10.001))
+    world.add(once(34))
+    world.walk(40)
+    assert punctual(world, [12.001, 34])
+
+
+def test_more_jobs_than_are_read_at_once_are_all_started_on_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "MOST", 3)
+    for number in range(10):
+        world.add(once(8 if number < 7 else 9))
+    world.walk(12)
+    assert punctual(world, [8] * 7 + [9] * 3)
+    assert len({run.job_id for run in world.starts}) == 10
+
+
+def test_it_remembers_the_jobs_due_soon_only(world: World) -> None:
+    for seconds in (3, 8, 60, 3600, 86400):
+        world.add(once(seconds))
+    world.walk(0.1)
+    assert len(world.clock.getDelayedCalls()) == 3  # the sweep and two tickers
+    world.walk(100)
+    assert len(world.clock.getDelayedCalls()) == 1
+
+
+@pytest.mark.parametrize("how", ["removed", "paused"])
+def test_a_job_that_is_gone_or_paused_starts_nothing_and_keeps_no_timer(world: World, how: str) -> None:
+    job = world.add(every(1))
+    world.walk(1.5)
+    if how == "removed":
+        world.write(orders.remove, job.id, world.ids, world.now)
+    else:
+        world.write(orders.pause, job.id, world.now)
+    world.walk(2 * SWEEP)  # without a poke: as if another node had done it
+    assert len(world.starts) == 1
+    assert len(world.clock.getDelayedCalls()) == 1
+
+
+def test_a_stale_ticker_finds_nothing(world: World) -> None:
+    job = world.add(every(8, policy=Policy(overlap="allow")))
+    world.walk(1)
+    other = attrs.evolve(_claimant(world), now=at(8))
+    world.clock.walk(7.0005)  # past the due, not yet at its ticker
+    world.write(scheduler_module.claims.claim, other, [job.id])
+    world.walk(10)
+    assert [run.due for run in world.record(job)] == [at(8), at(16)]
+    assert [run.due for run in world.starts] == [at(16)]
+
+
+def _claimant(world: World) -> Any:
+    return scheduler_module.claims.Claimant(
+        node="other", node_id="other", now=world.now, able_since=world.now, slots=1, ids=world.ids
+    )
+
+
+# The store is slow, or gone
+
+
+def test_a_sweep_that_fails_is_told_and_made_again(world: World) -> None:
+    world.walk(1)
+    world.readers.broken = Unavailable("the disk is full")
+    with capturedLogs() as logs:
+        world.walk(SWEEP)
+    assert [formatEvent(event) for event in logs] == [
+        "the store could not be swept, trying again in 5.0 s: the disk is full"
+    ]
+    world.readers.broken = None
+    world.add(once(17))  # too late for a poke
+    world.walk(3 * SWEEP)
+    assert punctual(world, [17])
+
+
+def test_a_claim_that_fails_is_made_again_by_the_sweep(world: World) -> None:
+    world.add(once(6))
+    world.walk(5.5)
+    world.writers.broken = Unavailable("the disk is full")
+    with capturedLogs() as logs:
+        world.walk(1)
+    assert len(logs) == 1
+    assert world.starts == []
+    world.writers.broken = None
+    world.walk(SWEEP)
+    assert [due for due, _ in started(world)] == [6]
+
+
+def test_a_sweep_that_read_the_store_before_a_claim_does_not_undo_what_the_claim_armed(world: World) -> None:
+    world.add(every(1))
+    world.add(cron("* * * * * *"))
+    world.walk(1.5)
+    world.readers.holding = True
+    world.walk(4.2)  # the sweep at 5 s has read, and its answer is under way while 1 s passes
+    world.readers.release()
+    world.walk(SWEEP - 0.1)
+    record = world.record()
+    assert {run.state for run in record} <= {"succeeded", "running"}
+    assert [run.due for run in record] == [at(second) for second in range(1, 11) for _ in range(2)]
+    assert all(0 <= moment - due <= SOON for due, moment in started(world))
+
+
+def test_two_sweeps_whose_answers_cross_keep_the_job_that_only_the_later_one_saw(world: World) -> None:
+    world.walk(4.9)
+    world.readers.holding = True
+    world.walk(0.2)
+    early, world.readers.held = world.readers.held, []
+    world.add(once(6))
+    world.walk(0.1)
+    late, world.readers.held = world.readers.held, []
+    world.readers.holding = False
+    for on_result, success, result in [*late, *early]:
+        on_result(success, result)
+    world.walk(3)
+    assert punctual(world, [6])
+
+
+def test_dues_that_come_while_a_claim_is_under_way_are_claimed_next(world: World) -> None:
+    world.add(once(6))
+    world.add(once(6.5))
+    world.walk(5.5)
+    world.writers.holding = True
+    world.walk(1.5)
+    assert world.starts == []
+    world.writers.release()
+    world.walk(SOON)
+    assert [due for due, _ in started(world)] == [6, 6.5]
+
+
+# The end
+
+
+def test_it_stops_only_when_the_claim_under_way_is_through_and_its_runs_are_handed_over(world: World) -> None:
+    world.add(once(6))
+    world.walk(5.5)
+    world.writers.holding = True
+    world.walk(1)
+    stopped: list[None] = []
+    world.scheduler.stopService().addCallback(stopped.append)
+    world.clock.advance(1)
+    assert not stopped
+    world.writers.release()
+    assert len(stopped) == 1
+    assert len(world.starts) == 1
+    assert not world.clock.getDelayedCalls()
+    world.end(world.starts[0].id)
+
+
+def test_it_stops_only_when_the_sweep_under_way_is_through_and_arms_nothing_more(world: World) -> None:
+    world.add(once(16))
+    world.walk(8)
+    world.readers.holding = True
+    world.walk(3)
+    stopped: list[None] = []
+    world.scheduler.stopService().addCallback(stopped.append)
+    world.clock.advance(0)
+    assert not stopped
+    world.readers.release()
+    assert len(stopped) == 1
+    assert not world.clock.getDelayedCalls()
+    world.clock.advance(60)
+    assert world.starts == []
+
+
+def test_a_stopped_scheduler_is_woken_by_nothing(world: World) -> None:
+    world.add(every(1))
+    world.walk(1.5)
+    world.stop()
+    world.scheduler.poke(None)
+    world.scheduler.slots_free()
+    world.scheduler.start_waiting()
+    world.scheduler.clock_stepped()
+    assert not world.clock.getDelayedCalls()
+
+
+# Slots
+
+
+def test_runs_wait_for_a_free_slot_and_start_when_there_is_one_oldest_first(world: World) -> None:
+    world.most = 1
+    world.lasts = lambda: 100.0
+    jobs = [world.add(once(6 + number / 10)) for number in range(4)]
+    world.walk(8)
+    assert [run.state for run in world.record()] == ["running", "waiting", "waiting", "waiting"]
+    for _ in range(4):
+        world.end(world.starts[-1].id)
+    assert [run.job_id for run in world.starts] == [job.id for job in jobs]
+    assert [run.state for run in world.record()] == ["succeeded"] * 4
+
+
+def test_one_end_frees_one_slot(world: World) -> None:
+    world.most = 2
+    world.lasts = lambda: 100.0
+    for _ in range(5):
+        world.add(once(6))
+    world.walk(7)
+    assert len(world.starts) == 2
+    world.end(world.starts[0].id)
+    assert len(world.starts) == 3
+
+
+def test_dues_of_one_second_start_in_the_order_of_their_dues_however_many(world: World) -> None:
+    world.most = 5
+    world.lasts = lambda: 0.01
+    moments = [6 + (number * 7 % 40) / 100 for number in range(40)]
+    for moment in moments:
+        world.add(once(moment))
+    world.jump(8)  # all of them are late, and come at once
+    world.walk(5)
+    assert [due for due, _ in started(world)] == [pytest.approx(moment) for moment in sorted(moments)]
+
+
+def test_a_run_that_waits_for_its_time_starts_at_its_time(world: World) -> None:
+    job = world.add(every(3600, policy=Policy(retries=1, retry_delay=timedelta(seconds=12)), start=at(1)))
+    world.lasts = lambda: 100.0
+    world.walk(2)
+    world.end(world.starts[0].id, "failed")
+    world.scheduler.slots_free(again=True)
+    world.walk(60)
+    retry = world.starts[1]
+    assert (retry.due, retry.attempt, retry.job_id) == (at(1), 2, job.id)
+    assert retry.not_before is not None
+    assert timedelta(0) <= retry.started - retry.not_before <= timedelta(seconds=SOON)  # type: ignore[operator]
+
+
+# Overlap
+
+
+def overlapping(world: World, **policy: Any) -> Job:
+    job = world.add(every(2, policy=Policy(**policy)))
+    world.lasts = lambda: 100.0
+    world.walk(6.5)
+    return job
+
+
+def states(world: World) -> list[str]:
+    return [run.state for run in world.record()]
+
+
+def test_skip_leaves_the_active_run_alone_and_records_each_due(world: World) -> None:
+    overlapping(world, overlap="skip")
+    assert states(world) == ["running", "skipped", "skipped"]
+
+
+def test_queue_lets_one_run_wait_and_starts_it_at_the_end_of_the_active_one(world: World) -> None:
+    overlapping(world, overlap="queue")
+    assert states(world) == ["running", "waiting", "skipped"]
+    world.end(world.starts[0].id)
+    assert states(world) == ["succeeded", "running", "skipped"]
+
+
+def test_replace_starts_the_new_run_when_the_old_one_is_dead_and_not_before(world: World) -> None:
+    world.add(every(2, policy=Policy(overlap="replace")))
+    world.lasts = lambda: 100.0
+    world.walk(4.02)
+    assert states(world) == ["running", "waiting"]
+    world.walk(0.1)
+    assert states(world) == ["succeeded", "running"]
+
+
+def test_replace_drops_a_run_that_only_waited_to_take_the_place_of_another(world: World) -> None:
+    job = world.add(every(2, policy=Policy(overlap="replace")))
+    world.lasts = lambda: 100.0
+    world.walk(3.9)
+    world.replaced_die = False
+    world.walk(2.5)
+    assert states(world) == ["running", "skipped", "waiting"]
+    world.end(world.starts[0].id)
+    assert [run.due for run in world.starts] == [at(2), at(6)]
+    assert job.id == world.starts[1].job_id
+
+
+def test_allow_starts_runs_beside_each_other(world: World) -> None:
+    overlapping(world, overlap="allow")
+    assert states(world) == ["running", "running", "running"]
+
+
+# The wall clock is stepped
+
+
+def test_after_a_step_ahead_what_became_due_is_decided_at_once(world: World) -> None:
+    job = world.add(every(60))
+    world.walk(61)
+    world.step(3600)
+    world.walk(0.1)
+    record = [(run.due, run.count, run.state) for run in world.record(job)]
+    assert record == [(at(60), 1, "succeeded"), (at(120), 59, "missed"), (at(3660), 1, "running")]
+
+
+def test_after_a_step_back_nothing_runs_again_and_dues_follow_the_clock(world: World) -> None:
+    world.add(every(60))
+    world.walk(125)
+    world.step(-3600)
+    world.walk(3590)
+    assert [due for due, _ in started(world)] == [60, 120]
+    world.walk(70)
+    assert punctual(world, [60, 120, 180])
+
+
+def test_after_a_step_back_a_new_job_without_catch_up_runs_at_its_dues(world: World) -> None:
+    world.walk(60)
+    world.step(-3600)
+    world.add(every(10, policy=Policy(catch_up="none")))
+    world.walk(35)
+    assert [run.state for run in world.record()] == ["succeeded"] * 3
+
+
+def test_after_a_step_back_a_poke_that_was_under_way_stops_no_later_one(world: World) -> None:
+    world.walk(6)
+    world.scheduler.poke(None)
+    world.step(-3600)
+    world.add(every(0.5))
+    world.walk(1.2)
+    assert len(world.starts) == 2
+
+
+def test_a_step_during_a_sweep_leaves_one_sweep_going(world: World) -> None:
+    world.walk(4)
+    world.readers.holding = True
+    world.walk(1.5)
+    world.step(-3600)
+    world.readers.release()
+    world.walk(SWEEP * 3)
+    assert len(world.clock.getDelayedCalls()) == 1
+
+
+def test_a_step_while_stopped_starts_nothing(world: World) -> None:
+    world.stop()
+    world.scheduler.clock_stepped()
+    assert not world.clock.getDelayedCalls()
+
+
+# Downtime
+
+
+def test_what_passed_while_the_daemon_was_down_is_recorded_and_the_newest_is_made_up_for(world: World) -> None:
+    job = world.add(every(60))
+    world.walk(61)
+    world.restart(600, cleanly=True)
+    world.walk(0.1)
+    record = [(run.due, run.until, run.count, run.state) for run in world.record(job)]
+    assert record == [
+        (at(60), None, 1, "succeeded"),
+        (at(120), at(600), 9, "missed"),
+        (at(660), None, 1, "running"),
+    ]
+
+
+def test_without_catch_up_nothing_that_passed_while_the_reactor_stood_still_runs(world: World) -> None:
+    job = world.add(every(10, policy=Policy(catch_up="none", misfire_grace=None)))
+    world.walk(11)
+    with capturedLogs() as logs:
+        world.jump(28)
+    assert formatEvent(logs[0]).startswith("nothing could be scheduled here from ")
+    record = [(run.due, run.count, run.state) for run in world.record(job)]
+    assert record == [(at(10), 1, "succeeded"), (at(20), 2, "missed")]
+    world.walk(2)
+    assert world.starts[-1].due == at(40)
+
+
+def test_a_run_that_was_interrupted_does_not_start_again(world: World) -> None:
+    job = world.add(every(3600, start=at(10)))
+    world.lasts = lambda: 1000.0
+    world.walk(11)
+    world.restart(100, cleanly=False)
+    world.walk(60)
+    assert [run.state for run in world.record(job)] == ["lost"]
+    assert len(world.starts) == 1
+
+
+def test_a_run_that_waited_when_the_daemon_died_is_started_by_the_next_one(world: World) -> None:
+    world.most = 0
+    world.add(once(6))
+    world.walk(7)
+    world.most = 1
+    world.restart(100, cleanly=False)
+    world.walk(0.1)
+    assert [due for due, _ in started(world)] == [6]
+
+
+def test_what_was_left_behind_is_not_left_behind_twice(world: World) -> None:
+    world.lasts = lambda: 1000.0
+    world.add(once(6))
+    world.walk(7)
+    world.restart(1, cleanly=False)
+    assert world.read(run_rows.left_behind, "anybody") == []
