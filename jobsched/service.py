@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Callable
@@ -103,6 +104,8 @@ class Opening(Service):
 
     def startService(self) -> None:
         super().startService()
+        gc.collect()
+        gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
         os.umask(self._config.umask)
         self._lock.sign()
         for warning in self._config.warnings:

@@ -1,5 +1,6 @@
 """What every pytest test gets. Imports no Klein: it would install a reactor before pytest-twisted chose one."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from hypothesis import settings
 HERE = Path(__file__).parent
 KINDS = ("unit", "store", "process", "system")
 
-# A shared machine may stall for any time: an example that is slow is no failure.
-settings.register_profile("jobsched", deadline=None, print_blob=True)
-settings.load_profile("jobsched")
+# A shared machine may stall for any time: an example that is slow is no failure. Derandomized: the same commit gives the
+# same answer; HYPOTHESIS_PROFILE=search looks further.
+settings.register_profile("jobsched", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("search", deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jobsched"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -38,10 +38,15 @@ def command_of(task: Task, info: Info) -> Command:
     return Command(child.argv(), env={child.VARIABLE: child.describe(task, info)})
 
 
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What runs get of the daemon's environment: all but what is Jobsched's own."""
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+
+
 def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The daemon's environment without what is Jobsched's own, plus the run's variables, plus the command's."""
-    env = {name: value for name, value in inherited.items() if not name.startswith(PREFIX)}
-    env |= {
+    """What is inherited, plus the run's variables, plus the command's."""
+    env = {
+        **inherited,
         "JOBSCHED_JOB_ID": info.job_id,
         "JOBSCHED_RUN_ID": info.run_id,
         "JOBSCHED_JOB_NAME": info.name,

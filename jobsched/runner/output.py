@@ -22,6 +22,7 @@ log = logging.getLogger("jobsched.output")
 HIGH = 1024 * 1024  # bytes of one run under way to the thread: above it the run is paused
 LOW = HIGH // 4
 LONGEST_LINE = 64 * 1024
+STUCK = 10.0  # seconds that the end waits for a log or a disk that takes nothing
 TAIL = 200  # bytes of the last line that are kept for the reason of a failure
 
 
@@ -114,7 +115,9 @@ class OutputWriter:
     def stop(self) -> None:
         """Write what was given, then end; returns when the thread has."""
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(STUCK)
+        if self._thread.is_alive():
+            logging.getLogger(__name__).error("a log handler or the disk is stuck; the last output is not written")
 
     def put(self, output: Output, data: bytes) -> None:
         """Queue bytes of one run."""
@@ -227,10 +230,10 @@ class _Sink:
             self._log(rest)
 
     def _log(self, line: bytes) -> None:
-        if line.strip():
-            self._last_line = line.strip()[-TAIL:]
         for start in range(0, len(line) or 1, LONGEST_LINE):
-            log.info("%s | %s", self._title, line[start : start + LONGEST_LINE].decode("utf-8", "replace"))
+            piece = line[start : start + LONGEST_LINE]
+            self._last_line = piece.strip()[-TAIL:] or self._last_line
+            log.info("%s | %s", self._title, piece.decode("utf-8", "replace"))
 
     def _remember(self, data: bytes) -> None:
         """Without a log only the last line matters."""

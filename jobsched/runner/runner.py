@@ -103,6 +103,7 @@ class Runner(Service):
         self._chores = ThreadPool(0, 2, "chore")
         self._records: Batch[Run] = Batch(reactor, self._record, keep=True)
         self._prints = PrintCapture()
+        self._inherited = launch.inherited(os.environ)
 
     @property
     def slots(self) -> int:
@@ -234,7 +235,7 @@ class Runner(Service):
             coroutine.start(task.call, info)
             return coroutine
         command = launch.command_of(task, info)
-        env = launch.environment(info, command, os.environ)
+        env = launch.environment(info, command, self._inherited)
         argv = launch.command_line(command, env)
         process = ScriptProcess(self._reactor, self._reactor, self.in_thread, info.run_id, output, self._limits.grace)
         process.spawn(argv, env, self._stdin)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import attrs
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
 from ..model.ids import Ids
 from ..model.job import Job
@@ -48,7 +49,7 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
-    backlog = run_rows.waiting(connection, who.now)[0]
+    backlog = run_rows.any_waiting(connection)
     if backlog:  # those that wait go first
         run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
         started = _start(connection, who, _startable(connection, who.now, who.slots))
@@ -60,9 +61,7 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
         started=tuple(started),
         replaced=tuple(decided.replaced),
         dues=_dues(connection, who, job_ids, decided),
-        waiting=run_rows.waiting(connection, who.now)[0]
-        if backlog
-        else any(r.state == "waiting" for r in decided.runs),
+        waiting=run_rows.any_waiting(connection) if backlog else any(run.state == "waiting" for run in decided.runs),
     )
 
 
@@ -133,14 +132,21 @@ def _waits(run: Run) -> Run:
 
 def _startable(connection: Connection, now: datetime, most: int) -> list[Run]:
     """Waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue alone."""
+    if most <= 0:
+        return []
+    return [run_rows.from_row(row) for row in connection.execute(_STARTABLE, {"now": now, "most": most})]
+
+
+def _ask_startable() -> Select[Any]:
     other = runs.alias("other")
+    now = bindparam("now", type_=runs.c.not_before.type)
     ripe = or_(other.c.not_before.is_(None), other.c.not_before <= now)
     ahead = or_(other.c.due < runs.c.due, and_(other.c.due == runs.c.due, other.c.id < runs.c.id))
     in_the_way = exists().where(
         other.c.job_id == runs.c.job_id,
         or_(other.c.state.in_(STARTED), and_(other.c.state == "waiting", ripe, ahead)),
     )
-    query = (
+    return (
         select(runs)
         .where(
             runs.c.state == "waiting",
@@ -148,10 +154,12 @@ def _startable(connection: Connection, now: datetime, most: int) -> list[Run]:
             or_(runs.c.overlaps, ~in_the_way),
         )
         .order_by(runs.c.id)
-        .limit(most)
+        .limit(bindparam("most"))
         .with_for_update(skip_locked=True, of=runs)
     )
-    return [run_rows.from_row(row) for row in connection.execute(query)] if most > 0 else []
+
+
+_STARTABLE = _ask_startable()
 
 
 def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:

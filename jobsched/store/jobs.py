@@ -22,6 +22,16 @@ _MOVE = (
 )
 
 
+_LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
+    select(jobs)
+    .where(
+        jobs.c.id.in_(bindparam("ids", expanding=True)),
+        jobs.c.next_due <= bindparam("now", type_=jobs.c.next_due.type),
+        jobs.c.paused.is_(False),
+    )
+    .order_by(jobs.c.next_due, jobs.c.id)
+    .with_for_update(skip_locked=True)
+)
 _STATE = {
     "scheduled": and_(jobs.c.next_due.is_not(None), jobs.c.paused.is_(False)),
     "paused": jobs.c.paused.is_(True),
@@ -99,13 +109,7 @@ def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[
 
     A job that another node holds is left out: that node is deciding it.
     """
-    query = (
-        select(jobs)
-        .where(jobs.c.id.in_(ids), jobs.c.next_due <= now, jobs.c.paused.is_(False))
-        .order_by(jobs.c.next_due, jobs.c.id)
-        .with_for_update(skip_locked=True)
-    )
-    return [from_row(row) for row in connection.execute(query)]
+    return [from_row(row) for row in connection.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
 
 
 def due_later(connection: Connection, ids: Iterable[str], now: datetime) -> list[tuple[str, datetime]]:

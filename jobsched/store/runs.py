@@ -32,6 +32,10 @@ _RECORD = (
 )
 
 
+_ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
+
+
 def insert_all(connection: Connection, new: Iterable[Run]) -> None:
     """Store new runs; (job, due, attempt) is unique, so a second start of one due cannot be stored."""
     rows = [attrs.asdict(run, recurse=False) for run in new]
@@ -128,7 +132,7 @@ def last_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Run]:
 
 def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
     """The runs of those jobs that have no outcome yet."""
-    return _all(connection, select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids)))
+    return [from_row(row) for row in connection.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
 
 
 def ripe_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> list[Run]:
@@ -165,9 +169,14 @@ def left_behind(connection: Connection, node_id: str) -> list[Run]:
 def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:
     """Whether any run waits, and when the first of those that may not start before then becomes ripe."""
     waits = runs.c.state == "waiting"
-    some = connection.execute(select(runs.c.id).where(waits).limit(1)).first()
     soonest = select(func.min(runs.c.not_before)).where(waits, runs.c.not_before > now)
-    return some is not None, connection.execute(soonest).scalar() if some else None
+    some = any_waiting(connection)
+    return some, connection.execute(soonest).scalar() if some else None
+
+
+def any_waiting(connection: Connection) -> bool:
+    """Whether any run waits."""
+    return connection.execute(_ANY_WAITING).first() is not None
 
 
 def from_row(row: Row[Any]) -> Run:

@@ -75,7 +75,7 @@ def words(url: URL, why: Exception) -> str:
     primary = getattr(getattr(said, "diag", None), "message_primary", None)
     arguments: tuple[object, ...] = getattr(said, "args", ())
     text = primary or (arguments[1] if _number(said) and len(arguments) > 1 else str(said))
-    line = " ".join(str(text).split())
+    line = "; ".join(" ".join(part.split()) for part in str(text).splitlines() if part.strip())
     password = url.password
     return line.replace(password, "***") if password and len(password) > 3 else line
 

@@ -80,7 +80,7 @@ class Lines(logging.Handler):
 class RunnerCase(TestCase):
     """Each test has a Runner, a store and a folder of tasks; at its end no process of its runs is alive."""
 
-    timeout = 20
+    timeout = 60  # only a failure waits so long
     limits = Limits(livetime=30, grace=0.4, max_running=64, threads=4, output=64 * 1024 * 1024)
 
     def setUp(self):

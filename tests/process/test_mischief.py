@@ -15,8 +15,6 @@ MIB = 1024 * 1024
 
 
 class MuchTests(RunnerCase):
-    timeout = 60
-
     async def test_a_hundred_mib_are_taken_up_to_the_limit_without_filling_the_memory(self):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         source = (

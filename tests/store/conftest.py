@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
+from sqlalchemy import delete
 from twisted.internet import reactor
 
+from jobsched.store.engine import connect, writing
 from jobsched.store.schema import migrate
 from jobsched.store.store import Store
+from jobsched.store.tables import metadata
 from tests.servers import Server, started
 
 _number = count()
@@ -59,10 +62,34 @@ def empty_url(kind: str, tmp_path: Path, running: Callable[[str], Server]) -> It
 
 
 @pytest.fixture
-def store_url(empty_url: str) -> str:
-    """A database with our tables."""
+def new_url(empty_url: str) -> str:
+    """A database of its own with our tables, for tests that change more than rows."""
     migrate(empty_url)
     return empty_url
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict[str, str]:
+    """The database that all tests of a server share, one after the other: to make one takes longer than most tests."""
+    return {}
+
+
+@pytest.fixture
+def store_url(kind: str, tmp_path: Path, running: Callable[[str], Server], kept: dict[str, str]) -> str:
+    """A database with our tables, and nothing in them."""
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path}/jobsched.sqlite"
+        migrate(url)
+        return url
+    if kind not in kept:
+        kept[kind] = running(kind).create_database("kept")
+        migrate(kept[kind])
+    engine = connect(kept[kind])
+    with writing(engine).begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(delete(table))
+    engine.dispose()
+    return kept[kind]
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def engine(store_url: str) -> Iterator[Engine]:
-    engine = connect(store_url)
+def engine(new_url: str) -> Iterator[Engine]:
+    engine = connect(new_url)
     yield engine
     engine.dispose()
 
@@ -45,24 +45,24 @@ def test_the_tables_are_ours_and_no_others(engine: Engine) -> None:
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "jobsched_version"}
 
 
-def test_migrating_twice_changes_nothing(store_url: str) -> None:
-    desk = Desk.at(store_url)
+def test_migrating_twice_changes_nothing(new_url: str) -> None:
+    desk = Desk.at(new_url)
     one = job()
     desk.add(one)
     desk.close()
-    migrate(store_url)
-    migrate(store_url)
-    desk = Desk.at(store_url)
+    migrate(new_url)
+    migrate(new_url)
+    desk = Desk.at(new_url)
     assert desk.read(job_rows.page, 9) == [one]
     desk.close()
 
 
-def test_a_database_of_a_newer_version_is_refused_in_words_and_left_alone(store_url: str) -> None:
-    engine = connect(store_url)
+def test_a_database_of_a_newer_version_is_refused_in_words_and_left_alone(new_url: str) -> None:
+    engine = connect(new_url)
     with writing(engine).begin() as connection:
         connection.execute(text("UPDATE jobsched_version SET version_num = '9999'"))
     with pytest.raises(BadStore, match=r"^store: .* was made by a newer Jobsched \(schema 9999\); ") as refusal:
-        migrate(store_url)
+        migrate(new_url)
     assert "\n" not in str(refusal.value)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM jobsched_version")).scalar() == "9999"
@@ -84,8 +84,8 @@ def test_a_folder_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
 
 
 @sqlite_only
-def test_readers_never_wait_and_an_answer_outlives_a_power_cut(store_url: str) -> None:
-    desk = Desk.at(store_url)
+def test_readers_never_wait_and_an_answer_outlives_a_power_cut(new_url: str) -> None:
+    desk = Desk.at(new_url)
     assert desk.read(pragma, "journal_mode") == "wal"
     assert desk.read(pragma, "synchronous") == 2
     assert desk.write(pragma, "synchronous") == 2
@@ -93,8 +93,8 @@ def test_readers_never_wait_and_an_answer_outlives_a_power_cut(store_url: str) -
 
 
 @sqlite_only
-def test_a_reader_sees_one_state_while_another_writes(store_url: str) -> None:
-    reader, writer = Desk.at(store_url), Desk.at(store_url)
+def test_a_reader_sees_one_state_while_another_writes(new_url: str) -> None:
+    reader, writer = Desk.at(new_url), Desk.at(new_url)
 
     def twice(connection: Connection) -> tuple[int, int]:
         before = job_rows.count(connection)
@@ -107,8 +107,8 @@ def test_a_reader_sees_one_state_while_another_writes(store_url: str) -> None:
     writer.close()
 
 
-def test_a_change_that_fails_leaves_nothing(store_url: str) -> None:
-    desk = Desk.at(store_url)
+def test_a_change_that_fails_leaves_nothing(new_url: str) -> None:
+    desk = Desk.at(new_url)
 
     def half(connection: Connection) -> None:
         job_rows.add(connection, [job()])
@@ -123,8 +123,8 @@ def test_a_change_that_fails_leaves_nothing(store_url: str) -> None:
 
 
 @sqlite_only
-def test_a_full_disk_is_told_and_nothing_is_half_done(store_url: str) -> None:
-    desk = Desk.at(store_url)
+def test_a_full_disk_is_told_and_nothing_is_half_done(new_url: str) -> None:
+    desk = Desk.at(new_url)
     desk.add(job())
 
     def fill(connection: Connection) -> None:
@@ -136,17 +136,17 @@ def test_a_full_disk_is_told_and_nothing_is_half_done(store_url: str) -> None:
         desk.write(fill)
     assert desk.read(job_rows.count) == 1
     desk.close()
-    desk = Desk.at(store_url)
+    desk = Desk.at(new_url)
     desk.add(job())
     assert desk.read(job_rows.count) == 2
     desk.close()
 
 
 @sqlite_only
-def test_a_database_that_somebody_else_keeps_locked_is_told(store_url: str) -> None:
-    desk = Desk.at(store_url)
+def test_a_database_that_somebody_else_keeps_locked_is_told(new_url: str) -> None:
+    desk = Desk.at(new_url)
     desk.write(pragma, "busy_timeout = 50")
-    other = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
+    other = sqlite3.connect(new_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match=r"^the store cannot be used now: database is locked"):
         desk.add(job())

@@ -56,7 +56,7 @@ def test_what_is_jobscheds_own_in_the_daemons_environment_is_left_out():
         "MY_JOBSCHED_X": "1",
     }
 
-    assert launch.environment(INFO, Command(["x"]), inherited) == {"MY_JOBSCHED_X": "1", **OURS}
+    assert launch.environment(INFO, Command(["x"]), launch.inherited(inherited)) == {"MY_JOBSCHED_X": "1", **OURS}
 
 
 def test_the_commands_own_variables_go_before_the_daemons():
