@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -182,11 +182,12 @@ class Daemon:
                         break
                     time.sleep(0.05)
 
-    def runs(self, job_id: str, caller: Caller) -> Iterator[dict[str, Any]]:
-        """Every recorded run of a job, newest first."""
+    def runs(self, job_id: str | None, caller: Caller) -> Iterator[dict[str, Any]]:
+        """Every recorded run of a job, or of all jobs, newest first."""
+        where = "/runs" if job_id is None else f"/jobs/{job_id}/runs"
         after = ""
         while True:
-            page = caller.get(f"/jobs/{job_id}/runs?limit=1000{after}")["values"]
+            page = caller.get(f"{where}?limit=1000{after}")["values"]
             yield from page
             if len(page) < 1000:
                 return
@@ -194,11 +195,23 @@ class Daemon:
 
 
 @contextmanager
-def running(catalog: str, scripts: Mapping[str, str] | None = None) -> Iterator[Daemon]:
-    """A daemon that answers, in a temporary folder that is gone afterwards; FOLDER in the catalog is that folder."""
+def running(
+    catalog: str,
+    scripts: Mapping[str, str] | None = None,
+    options: str = "",
+    prepare: Callable[[Daemon], None] | None = None,
+) -> Iterator[Daemon]:
+    """A daemon that answers, in a temporary folder that is gone afterwards; FOLDER in the catalog is that folder.
+
+    `options` go behind the shipped ones in jobsched.cfg; `prepare` has the folder before the daemon starts.
+    """
     with tempfile.TemporaryDirectory(prefix="jobsched-bench-") as folder:
         daemon = Daemon(Path(folder), catalog, scripts or {})
         try:
+            with open(daemon.folder / "conf" / "jobsched.cfg", "a") as conf:
+                conf.write(f"\n{options}\n")
+            if prepare is not None:
+                prepare(daemon)
             daemon.start()
             yield daemon
         finally:

@@ -94,12 +94,14 @@ class Opening(Service):
     name = "opening"
     log = Logger()
 
-    def __init__(self, config: Config, runner: Runner, scheduler: Scheduler, node_id: str, lock: FolderLock) -> None:
+    def __init__(
+        self, config: Config, runner: Runner, scheduler: Scheduler, node_id: str, held: list[FolderLock]
+    ) -> None:
         self._config = config
         self._runner = runner
         self._scheduler = scheduler
         self._node_id = node_id
-        self._lock = lock
+        self._held = held
         self._recovery: Deferred[None] | None = None
 
     def startService(self) -> None:
@@ -107,16 +109,19 @@ class Opening(Service):
         gc.collect()
         gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
         os.umask(self._config.umask)
-        self._lock.sign()
+        for lock in self._held:
+            lock.sign()
         for warning in self._config.warnings:
             self.log.warn("jobsched.cfg: {warning}", warning=warning)
+        if not self._config.store.startswith("sqlite"):
+            self.log.warn("one daemon only may use this database for now: several are not yet told of each other")
         self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
                       node=self._config.node_name, store=self._config.store.rpartition("@")[2])  # fmt: skip
         self._recovery = Deferred.fromCoroutine(self._recover())
 
     async def _recover(self) -> None:
         try:
-            await self._runner.recover(self._node_id)
+            await self._runner.recover(self._node_id, self._config.node_name)
         except Exception:
             self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
         if self.running:
@@ -133,7 +138,9 @@ class Opening(Service):
         return Deferred.fromCoroutine(self._wait())
 
 
-def build(reactor: Any, config: Config, catalog: Catalog, folders: Folders, lock: FolderLock) -> tuple[House, Site]:
+def build(
+    reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock]
+) -> tuple[House, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
     ids, node_id = Ids(), str(uuid.uuid4())
     store = Store(reactor, config.store)
@@ -161,7 +168,7 @@ def build(reactor: Any, config: Config, catalog: Catalog, folders: Folders, lock
         store,
         runner,
         retention,
-        Opening(config, runner, scheduler, node_id, lock),
+        Opening(config, runner, scheduler, node_id, held),
         ClockWatch(reactor, _both(runner.clock_stepped, scheduler.clock_stepped)),
         Signals(reactor, shelf.hang_up),
     ):

@@ -19,7 +19,7 @@ from . import catalog, config, logs
 from .model.errors import BadConfig, JobschedError
 from .rest.site import JobschedSite
 from .service import Folders, House, build
-from .store.lock import FolderLock
+from .store.lock import FolderLock, locks
 from .store.schema import migrate
 
 KINDS = ("tcp", "tcp6", "ssl", "unix")  # of endpoints: those of which we can tell who reaches them
@@ -84,9 +84,9 @@ def make(reactor: Any, options: Options) -> House:
         check_endpoint(endpoint)
     tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir)
     logs.load(conf_dir / "logging.cfg")
-    lock = _own(state_dir)
+    held = _own(state_dir, configuration.store)
     migrate(configuration.store)
-    house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), lock)
+    house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held)
     for endpoint in endpoints:
         Port(endpoint, site, reactor).setServiceParent(house)
     return house
@@ -124,12 +124,15 @@ class Port(Service):
         return self._inner.stopService()
 
 
-def _own(state_dir: Path) -> FolderLock:
+def _own(state_dir: Path, store: str) -> list[FolderLock]:
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return FolderLock(state_dir)
     except OSError as why:
         raise BadConfig(f"--state-dir: {state_dir}: {why.strerror}") from why
+    try:
+        return locks(state_dir, store)
+    except OSError as why:
+        raise BadConfig(f"the lock {why.filename} cannot be made: {why.strerror}") from why
 
 
 def check_endpoint(endpoint: str) -> None:

@@ -10,8 +10,8 @@ from hypothesis import settings
 HERE = Path(__file__).parent
 KINDS = ("unit", "store", "process", "system")
 
-# A shared machine may stall for any time: an example that is slow is no failure. Derandomized: the same commit gives the
-# same answer; HYPOTHESIS_PROFILE=search looks further.
+# A shared machine may stall for any time: an example that is slow is no failure. Derandomized: the same commit
+# gives the same answer; HYPOTHESIS_PROFILE=search looks further.
 settings.register_profile("jobsched", deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("search", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jobsched"))

@@ -63,6 +63,7 @@ class HeldPool(InlinePool):
         super().__init__()
         self.holding = False
         self.held: list[tuple[OnResult, bool, Any]] = []
+        self.answered = 0
 
     def callInThreadWithCallback(
         self, onResult: OnResult, function: Callable[..., Any], *args: Any, **kwargs: Any
@@ -71,6 +72,7 @@ class HeldPool(InlinePool):
             if self.holding:
                 self.held.append((onResult, success, result))
             else:
+                self.answered += 1
                 onResult(success, result)
 
         super().callInThreadWithCallback(keep, function, *args, **kwargs)
@@ -80,4 +82,5 @@ class HeldPool(InlinePool):
         self.holding = False
         held, self.held = self.held, []
         for on_result, success, result in held:
+            self.answered += 1
             on_result(success, result)

@@ -91,7 +91,7 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        """Run it; returns when it takes statements."""
+        """Run it; returns when it takes statements. Call it in the main thread: the server dies with it."""
         assert self._process is None
         # If we are killed by force, the kernel kills it: it never outlives the tests.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []

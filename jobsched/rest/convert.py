@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
@@ -147,7 +148,7 @@ def job_out(news: JobNews, known: Callable[[str], bool], local: tzinfo | None = 
         id=job.id,
         name=job.name,
         interval=None if span is None else str(span),
-        next_run=None if job.next_due is None else str(job.next_due.astimezone(local).replace(tzinfo=None)),
+        next_run=None if job.next_due is None else _local_text(job.next_due, local),
         task=job.task,
         task_known=known(job.task),
         interval_seconds=None if span is None else span.total_seconds(),
@@ -213,6 +214,12 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
         retries=request.retries,
         retry_delay=timedelta(seconds=request.retry_delay),
     )
+
+
+def _local_text(moment: datetime, local: tzinfo | None) -> str:
+    with suppress(OverflowError):  # a local time in the year 10000
+        moment = moment.astimezone(local)
+    return str(moment.replace(tzinfo=None))
 
 
 def _seconds(span: timedelta | None) -> float | None:

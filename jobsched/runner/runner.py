@@ -140,9 +140,12 @@ class Runner(Service):
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
         return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
 
-    async def recover(self, node_id: str) -> None:
-        """Make an end of what earlier daemons on this store left running. Fires when it is all recorded."""
-        left = await self._store.read(run_rows.left_behind, node_id)
+    async def recover(self, node_id: str, node: str) -> None:
+        """Make an end of what earlier daemons of this name left running. Fires when it is all recorded.
+
+        An SQLite file has one daemon at a time, so there it is all that is left, whatever the daemon was called.
+        """
+        left = await self._store.read(run_rows.left_behind, node_id, None if self._store.dialect == "sqlite" else node)
         if left:
             self.log.warn("{count} runs were left behind by a daemon that is gone", count=len(left))
             found = await self.in_thread(end_orphans, left, self._limits.grace)
@@ -183,6 +186,7 @@ class Runner(Service):
 
     def clock_stepped(self) -> None:
         """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""
+        self._records.nudge()
         for active in self._active.values():
             if active.call is not None:
                 active.call.look_again()

@@ -48,6 +48,10 @@ class Batch(Generic[T]):
         self._items.append(item)
         self._soon(0)
 
+    def nudge(self) -> None:
+        """The wall clock was stepped: a pause that ends by the old one is over."""
+        self._soon(0)
+
     def settled(self) -> Deferred[None]:
         """Fires when nothing is gathered and nothing is under way."""
         waiter: Deferred[None] = Deferred()

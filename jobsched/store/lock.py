@@ -1,4 +1,4 @@
-"""One daemon per state folder: a lock that the kernel drops when its holder dies."""
+"""One daemon per state folder, and per SQLite file: locks that the kernel drops when their holder dies."""
 
 from __future__ import annotations
 
@@ -6,26 +6,39 @@ import fcntl
 import os
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from ..model.errors import BadStore
 
 
 class FolderLock:
-    """Holds `folder` for this process, and for the child it becomes when twistd turns into a daemon."""
+    """Holds `folder`, or one file `name` in it, for this process and for the child it becomes as a daemon."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "jobsched.lock"
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, folder: Path, name: str = "") -> None:
+        self._descriptor = os.open(folder / f"{name or 'jobsched'}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
+            remedy = "store" if name else "--state-dir"
             raise BadStore(
-                f"{folder} is in use by another jobsched (pid {holder}); "
-                "stop that one, or give this one its own --state-dir"
+                f"{folder / name} is in use by another jobsched (pid {holder}); "
+                f"stop that one, or give this one its own {remedy}"
             ) from None
 
     def sign(self) -> None:
         """Write our pid into the file, for the message that a second daemon shows."""
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+
+
+def locks(state_dir: Path, url: str) -> list[FolderLock]:
+    """Hold the state folder and, where the store is an SQLite file in another folder, that file. Raises BadStore."""
+    held = [FolderLock(state_dir)]
+    store = make_url(url)
+    if store.get_backend_name() == "sqlite" and store.database:
+        file = Path(store.database)
+        if file.parent.resolve() != state_dir.resolve():
+            held.append(FolderLock(file.parent, file.name))
+    return held

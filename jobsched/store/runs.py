@@ -161,9 +161,10 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
     )
 
 
-def left_behind(connection: Connection, node_id: str) -> list[Run]:
-    """The runs that some node but `node_id` started and did not end."""
-    return _all(connection, select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id != node_id))
+def left_behind(connection: Connection, node_id: str, node: str | None = None) -> list[Run]:
+    """The runs that some node but `node_id` started and did not end; only those of nodes named `node`, if given."""
+    query = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id != node_id)
+    return _all(connection, query if node is None else query.where(runs.c.node == node))
 
 
 def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:

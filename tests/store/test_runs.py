@@ -218,6 +218,12 @@ def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> 
     assert sorted(desk.read(run_rows.left_behind, "here"), key=lambda each: each.due) == [running, stopping]
 
 
+def test_on_a_shared_database_only_what_a_node_of_the_same_name_left_is_left_behind(desk: Desk) -> None:
+    ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web2")
+    desk.insert(ours, theirs)
+    assert desk.read(run_rows.left_behind, "now", "web1") == [ours]
+
+
 def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:
     assert desk.read(run_rows.waiting, at(0)) == (False, None)
     desk.insert(*(run(n, state="waiting", node_id=None, not_before=at(before)) for n, before in enumerate((9, 70, 50))))

@@ -153,8 +153,7 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     schema.migrate(configuration.store)
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
     folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
-    lock: Any = None
-    house, site = service.build(reactor, configuration, tasks, folders, lock)
+    house, site = service.build(reactor, configuration, tasks, folders, [])
     found = next(part for part in house if isinstance(part, store.Store))
     yield Front(site, reactor, found)
     found._engine.dispose()

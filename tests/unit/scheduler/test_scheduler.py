@@ -109,6 +109,18 @@ def test_many_pokes_cause_one_look(world: World) -> None:
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
+def test_pokes_during_a_slow_look_cause_one_more_look_between_them(world: World) -> None:
+    world.walk(1)
+    world.readers.holding = True
+    for _ in range(20):
+        world.scheduler.poke(None)
+        world.walk(0.03)
+    assert len(world.readers.held) == 1
+    answered = world.readers.answered
+    world.readers.release()
+    assert world.readers.answered - answered == 4  # two looks, each at the jobs and at what waits
+
+
 def test_a_job_that_is_due_behind_the_horizon_is_found_by_the_sweep(world: World) -> None:
     world.walk(2)
     world.add(once(2 + 10.001))

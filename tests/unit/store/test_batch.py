@@ -78,15 +78,16 @@ def test_what_could_not_be_stored_goes_in_again_after_a_pause_and_before_what_ca
     clock: Clock, taker: Taker
 ) -> None:
     batch = Batch(clock, taker, keep=True, pause=2)
-    taker.answers = [Unavailable("the disk is full"), None]
     batch.add(1)
-    with capturedLogs() as logs:
-        clock.advance(0)
+    clock.advance(0)
     batch.add(2)
+    with capturedLogs() as logs:
+        taker.open[0].errback(Unavailable("the disk is full"))
+    batch.add(3)
     clock.advance(1.9)
     assert taker.taken == [[1]]
     clock.advance(0.1)
-    assert taker.taken == [[1], [1, 2]]
+    assert taker.taken == [[1], [1, 2, 3]]
     assert messages(logs) == ["1 changes were not stored; trying again: the disk is full"]
 
 

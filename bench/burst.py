@@ -1,0 +1,153 @@
+"""Ten thousand jobs due within one second: whether all start, in order of due and once, and who else waits meanwhile.
+
+Their dues are a microsecond apart, and they were made in another order. The program is `date`: its output is the
+instant at which it began.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from threading import Event
+from typing import Any
+
+from daemon import Daemon, NotMeasured, instant, load, machine, percentile, running, spread, verdict
+from fill import fill
+
+from jobsched.model.draft import Draft
+from jobsched.model.ids import Ids
+from jobsched.model.job import Job
+
+CATALOG = f"""\
+[date]
+file = runscript.py
+class = RunScript
+script = {shutil.which("date") or "/bin/date"}
+arguments = +%s.%N
+"""
+MAX_RUNNING = 64  # as shipped: so many begin side by side, in an order that is the kernel's
+AHEAD = timedelta(seconds=20)  # from the filling to the due: the daemon starts and settles
+LATEST = 600  # seconds after the due: whatever has not run by then is lost
+PAUSE = 0.02  # seconds between two questions
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000, help="how many (default: 10000)")
+    parser.add_argument("--same", action="store_true", help="all due at the very same instant: then there is no order")
+    options = parser.parse_args()
+    machine()
+    due = datetime.now(UTC).replace(microsecond=0) + AHEAD
+    jobs = list(made(options.jobs, due, timedelta(microseconds=0 if options.same else 1)))
+    with running(CATALOG, prepare=lambda daemon: fill(daemon, jobs)) as daemon:
+        left = (due - datetime.now(UTC)).total_seconds()
+        if left < 2:
+            raise NotMeasured("the daemon did not start in time")
+        time.sleep(left - 1)
+        print(f"{options.jobs} jobs due at {due:%H:%M:%S}; {load()}")
+        burst(daemon, jobs, due)
+        compare(daemon, jobs)
+
+
+def made(count: int, due: datetime, step: timedelta) -> Iterator[Job]:
+    """The jobs, in an order of their ids that says nothing about their dues."""
+    ids, now = Ids(), datetime.now(UTC)
+    for place in random.Random(0).sample(range(count), count):
+        yield Draft(task="date", name=f"job {place}", at=due + place * step).job(ids.make(now), now)
+
+
+def burst(daemon: Daemon, jobs: list[Job], due: datetime) -> None:
+    """Wait until all is done, and ask questions meanwhile."""
+    over = Event()
+    cpu, begun = daemon.cpu, time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(questions, daemon, [f"/jobs/{job.id}" for job in jobs], over)
+        newest = pool.submit(questions, daemon, ["/runs?limit=1"], over)
+        try:
+            until_done(daemon, due)
+        finally:
+            over.set()
+        took = time.monotonic() - begun
+        print(f"  over after {took:.1f} s, one of which was before the due; the daemon took "
+              f"{(daemon.cpu - cpu) / took:.0%} of a core, {daemon.rss:.0f} MB; {load()}")  # fmt: skip
+        print(f"  GET /jobs/ID:      {spread(one.result())}")
+        print(f"  GET /runs?limit=1: {spread(newest.result())}")
+        verdict("REST p99 meanwhile", percentile(one.result() + newest.result(), 99) * 1000, 250, "ms")
+
+
+def questions(daemon: Daemon, paths: list[str], over: Event) -> list[float]:
+    """The seconds that each GET took, one after the other until it is over."""
+    found = []
+    chosen = random.Random(0)
+    with daemon.caller() as caller:
+        while not over.is_set():
+            begun = time.perf_counter()
+            caller.get(chosen.choice(paths))
+            found.append(time.perf_counter() - begun)
+            time.sleep(PAUSE)
+    return found
+
+
+def until_done(daemon: Daemon, due: datetime) -> None:
+    """Return when no job has a due left and no run is without an outcome, or when it is too late."""
+    with daemon.caller() as caller:
+        while (datetime.now(UTC) - due).total_seconds() < LATEST:
+            time.sleep(0.5)
+            left = ("/jobs?state=scheduled", "/runs?state=waiting", "/runs?state=running", "/runs?state=stopping")
+            if not any(caller.get(f"{where}&limit=1")["values"] for where in left):
+                return
+    print(f"  not over {LATEST} s after the due")
+
+
+def compare(daemon: Daemon, jobs: list[Job]) -> None:
+    """What should have begun against what did, by the record and by what the programs printed."""
+    with daemon.caller() as caller:
+        record = list(daemon.runs(None, caller))
+    printed = {path.stem: path.read_text().split() for path in daemon.state.rglob("*.log")}
+    times = Counter(run["job_id"] for run in record)
+    ran = [run for run in record if run["state"] == "succeeded" and len(printed.get(run["id"], [])) == 1]
+    print(f"  jobs {len(jobs)}; states {dict(Counter(run['state'] for run in record))}; outputs {len(printed)}")
+    verdict("lost", len({job.id for job in jobs} - {run["job_id"] for run in ran}), 0, "dues")
+    twice = sum(count - 1 for count in times.values()) + sum(len(words) > 1 for words in printed.values())
+    verdict("doubled", twice, 0, "dues")
+    if not ran:
+        raise NotMeasured("nothing ran")
+    ran.sort(key=lambda run: instant(run["due"]))
+    noted = [instant(run["started"]) for run in ran]
+    began = [float(printed[run["id"]][0]) for run in ran]
+    first = instant(ran[0]["due"])
+    print(f"  due to `started` in the record: {spread([(at - first).total_seconds() for at in noted], 's', 1)}")
+    print(f"  due to the program's first act: {spread([at - first.timestamp() for at in began], 's', 1)}")
+    print(
+        f"  from `started` to the first act: {spread([a - b.timestamp() for a, b in zip(began, noted, strict=True)])}"
+    )
+    print(f"  begun a second: {len(ran) / max(max(began) - min(began), 1e-9):.0f}")
+    in_order(ran, noted, began)
+
+
+def in_order(ran: list[dict[str, Any]], noted: list[datetime], began: list[float]) -> None:
+    """Both lists are in order of due. Those of one claim are `started` at one instant, and begin in any order."""
+    if ran[0]["due"] == ran[-1]["due"]:
+        print("  all were due at the same instant: there is no order to hold")
+        return
+    early = sum(at < before for at, before in zip(noted, accumulate(noted, max), strict=True))
+    verdict("`started` before one with an earlier due", early, 0, "runs")
+    places = sorted(range(len(began)), key=began.__getitem__)
+    moved = max(abs(place - number) for place, number in enumerate(places))
+    verdict("furthest from its place in the order of due, by the first act", moved, MAX_RUNNING, "places")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NotMeasured as why:
+        sys.exit(f"not measured: {why}")

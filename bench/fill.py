@@ -1,0 +1,47 @@
+"""Fills a daemon's store before the daemon starts, through the store's own functions: quicker than any caller is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from daemon import ROOT, Daemon, load
+
+sys.path.insert(0, str(ROOT))  # the benchmarks run by path, from a checkout that need not be installed
+
+from jobsched.model.job import Job  # noqa: E402  # the path comes first
+from jobsched.model.run import Run  # noqa: E402
+from jobsched.store import engine, schema  # noqa: E402
+from jobsched.store import jobs as job_rows  # noqa: E402
+from jobsched.store import runs as run_rows  # noqa: E402
+
+T = TypeVar("T")
+SHARE = 5_000  # rows in one statement
+
+
+def fill(daemon: Daemon, jobs: Iterable[Job], runs: Iterable[Run] = ()) -> None:
+    """Store jobs and runs in one transaction."""
+    daemon.state.mkdir(mode=0o700)
+    url = f"sqlite:///{daemon.state / 'jobsched.sqlite'}"
+    begun = time.perf_counter()
+    schema.migrate(url)
+    opened = engine.connect(url)
+    made, ran = 0, 0
+    with engine.writing(opened).begin() as connection:
+        for some in _shares(jobs):
+            job_rows.add(connection, some)
+            made += len(some)
+        for few in _shares(runs):
+            run_rows.insert_all(connection, few)
+            ran += len(few)
+    opened.dispose()
+    print(f"{made} jobs and {ran} runs put into the store in {time.perf_counter() - begun:.1f} s; {load()}")
+
+
+def _shares(rows: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(rows)
+    while some := list(islice(left, SHARE)):
+        yield some
