@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from daemon import ROOT, Daemon, load
 
-sys.path.insert(0, str(ROOT))  # the benchmarks run by path, from a checkout that need not be installed
+sys.path.insert(0, str(ROOT))  # a checkout need not be installed; who imports this module can import jobsched
 
-from jobsched.model.job import Job  # noqa: E402  # the path comes first
-from jobsched.model.run import Run  # noqa: E402
-from jobsched.store import engine, schema  # noqa: E402
-from jobsched.store import jobs as job_rows  # noqa: E402
-from jobsched.store import runs as run_rows  # noqa: E402
+from jobsched.model.job import Job
+from jobsched.model.run import Run
+from jobsched.store import engine, schema
+from jobsched.store import jobs as job_rows
+from jobsched.store import runs as run_rows
 
 T = TypeVar("T")
 SHARE = 5_000  # rows in one statement

@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def record(jobs: int, runs: int) -> tuple[list[Job], list[Run]]:
-    """As many jobs of all kinds, none due today, each with one run; the one in the middle has many, all within a day."""
+    """As many jobs of all kinds, none due today, each with one run; the one in the middle has many, oldest first."""
     ids = Ids()
     now = datetime.now(UTC)
     made = now - timedelta(days=20)

@@ -130,6 +130,7 @@ class Follower:
         self._path = path
         self._lines = lines
         self._file: BinaryIO | None = None
+        self._room: Deferred[None] | None = None
         self.paused = False
         self.gone = False
         request.registerProducer(self, True)
@@ -151,14 +152,26 @@ class Follower:
         if not self.gone:
             self._request.unregisterProducer()
 
+    def room(self) -> Deferred[None]:
+        """Fires when a client that is slow takes more, or has gone. To look again later would set the speed."""
+        self._room = Deferred()
+        return self._room
+
     def pauseProducing(self) -> None:
         self.paused = True
 
     def resumeProducing(self) -> None:
         self.paused = False
+        self._wake()
 
     def stopProducing(self) -> None:
         self.gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.called:
+            room.callback(None)
 
     def _open(self) -> bool:
         if self._file is None and self._path.exists():
@@ -183,7 +196,7 @@ async def follow(request: Request, registry: Registry, run_id: str, lines: int |
             sent = follower.send()
             if last and not sent and not follower.paused:
                 break
-            await registry.moment(0 if sent else LOOK)
+            await (follower.room() if follower.paused else registry.moment(0 if sent else LOOK))
     finally:
         ending.cancel()
         follower.end()

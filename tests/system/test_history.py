@@ -92,6 +92,15 @@ def test_a_slow_follower_blocks_nobody_and_gets_it_all(ask):
     assert len(received.partition(b"\r\n\r\n")[2]) == 30_000_005
 
 
+def test_following_what_is_there_already_takes_no_longer_than_its_bytes(ask):
+    (ask.daemon.folder / "enough").touch()
+    run = ask.run(ask.make("flood"))
+    ask.ended(run)
+    begun = time.monotonic()
+    assert len(ask.ask("GET", f"{run}/output?follow=1").content) == 30_000_005
+    assert time.monotonic() - begun < 5  # a tenth of a second for each piece would be 11
+
+
 def test_a_follower_that_hangs_up_leaves_the_run_alone(ask):
     run = ask.run(ask.make("talk"))
     client, answer = stream(ask, "GET", f"{run}/output?follow=1")
