@@ -17,6 +17,7 @@ from .model.draft import Draft, never
 from .model.errors import Invalid, NotFound, place
 from .model.ids import Ids
 from .model.job import Job
+from .model.preview import Fire, fires
 from .model.run import Run
 from .store import jobs as job_rows
 from .store import orders, questions
@@ -40,6 +41,7 @@ class Parts:
     replace: Callable[[tuple[Run, ...]], None]
     bell: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
+    in_thread: Callable[[Callable[[], list[Fire]]], Deferred[list[Fire]]]
 
 
 class Registry:
@@ -81,6 +83,10 @@ class Registry:
         job_id = await self._store.write(orders.add, job, key)
         self._parts.poke(job.next_due)
         return job_id
+
+    async def preview(self, draft: Draft, after: datetime, count: int) -> list[Fire]:
+        """The first `count` dues after `after` of a job like this; looked for in a thread, for some are far apart."""
+        return await self._parts.in_thread(lambda: list(fires(draft, after, count)))
 
     async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first."""

@@ -159,6 +159,7 @@ def build(
         replace=runner.replace,
         bell=runner.bell.wait,
         output_path=lambda run_id: output_path(output, run_id),
+        in_thread=runner.in_thread,
     )
     registry = Registry(reactor, store, ids, parts)
     retention = Retention(reactor, store, runner.in_thread, output, config.keep_runs, config.keep_days)

@@ -8,7 +8,6 @@ from datetime import datetime
 from twisted.web.http import Request
 
 from .. import __version__
-from ..model.preview import fires
 from ..registry import Registry
 from . import convert, wire
 from .convert import Defaults
@@ -59,8 +58,9 @@ class Catalog:
         """200: the next dues of a trigger, and what a change of clocks does to them."""
         asked = body(request, wire.PreviewIn)
         draft, after = convert.preview(asked, self._defaults, self._now())
-        found = [wire.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in fires(draft, after, asked.count)]
-        return json(request, wire.Fires(fires=found))
+        found = await self._registry.preview(draft, after, asked.count)
+        shown = [wire.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found]
+        return json(request, wire.Fires(fires=shown))
 
     async def health(self, request: Request) -> bytes:
         """200 when the store answers, 503 when it does not."""

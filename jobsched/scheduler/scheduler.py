@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
-from ..model.ids import Ids
+from ..model.ids import EPOCH, Ids
 from ..model.run import Run
 from ..store import claims
 from ..store import jobs as job_rows
@@ -55,8 +55,8 @@ class Scheduler(Service):
         self._node = node
         self._node_id = node_id
         self._tickers: dict[str, Ticker] = {}
-        self._every: dict[str, timedelta | None] = {}
-        self._due: Batch[str] = Batch(clock, self._claim, keep=False)
+        self._aims: dict[str, tuple[datetime, timedelta | None]] = {}
+        self._due: Batch[str] = Batch(clock, self._claim, keep=False, order=self._aimed_at)
         self._loop: LoopingCall | None = None
         self._poke: IDelayedCall | None = None
         self._looking = DeferredLock()
@@ -168,14 +168,18 @@ class Scheduler(Service):
     def _arm(self, job_id: str, due: datetime, every: timedelta | None) -> None:
         if job_id not in self._tickers:
             self._tickers[job_id] = Ticker(self._clock, lambda: self._due.add(job_id))
-        self._every[job_id] = every
+        self._aims[job_id] = due, every
         self._tickers[job_id].aim(due, every)
 
     def _disarm(self, job_id: str) -> None:
         ticker = self._tickers.pop(job_id, None)
-        self._every.pop(job_id, None)
+        self._aims.pop(job_id, None)
         if ticker is not None:
             ticker.stop()
+
+    def _aimed_at(self, job_id: str) -> datetime:
+        """Earlier dues are claimed first; before all others, what is not known here any more."""
+        return self._aims[job_id][0] if job_id in self._aims else EPOCH
 
     def _claim(self, job_ids: list[str]) -> Deferred[None]:
         return Deferred.fromCoroutine(self._decide(dict.fromkeys(job_id for job_id in job_ids if job_id != WAITING)))
@@ -200,7 +204,7 @@ class Scheduler(Service):
             if due is None or due > horizon:
                 self._disarm(job_id)
             elif job_id in self._tickers:
-                self._arm(job_id, due, self._every[job_id])
+                self._arm(job_id, due, self._aims[job_id][1])
         for job_id in job_ids.keys() - dict(claimed.dues).keys():
             self._disarm(job_id)  # deleted, changed or decided elsewhere; the sweep knows better
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
@@ -11,6 +12,7 @@ from twisted.internet.task import LoopingCall
 from ..model.ids import EPOCH
 
 AFTER = 0.001  # seconds: a timer must not fire the moment before its due
+NEAR = 0.0001  # seconds off the aim that a timer may be
 DRIFT = 0.005  # seconds off the job's grid that a loop may be
 
 
@@ -31,11 +33,13 @@ class Ticker:
             return
         self.stop()
         self._every = every
-        delay = max(at - self._clock.seconds(), 0)
-        if every is None:
-            self._call = self._clock.callLater(delay, self._fire)
-        else:
-            self._call = self._clock.callLater(delay, self._begin, every)
+        call = self._fire if every is None else partial(self._begin, every)
+        self._call = self._clock.callLater(self._delay(at), call)
+        if self._call.getTime() > at + NEAR:  # something took the processor between two looks at the clock
+            self._call.reset(self._delay(at))
+
+    def _delay(self, at: float) -> float:
+        return max(at - self._clock.seconds(), 0)
 
     def stop(self) -> None:
         """Fire no more."""

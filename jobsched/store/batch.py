@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,8 +18,9 @@ T = TypeVar("T")
 class Batch(Generic[T]):
     """Hands all items of one reactor turn, and all that come while a hand-over is under way, to `give` together.
 
-    There is never more than one hand-over at a time: under load batches grow by themselves. When `give` fails
-    and `keep` is set, its items go in again, with what came since, after a pause; else they are dropped.
+    There is never more than one hand-over at a time: under load batches grow by themselves. They go out in `order`, if
+    given, `most` at once. When `give` fails and `keep` is set, its items go in again, with what came since, after a
+    pause; else they are dropped.
     """
 
     log = Logger()
@@ -30,12 +31,14 @@ class Batch(Generic[T]):
         give: Callable[[list[T]], Deferred[None]],
         *,
         keep: bool,
+        order: Callable[[T], Any] | None = None,
         most: int = 500,
         pause: float = 1.0,
     ) -> None:
         self._clock = clock
         self._give = give
         self._keep = keep
+        self._order = order
         self._most = most
         self._pause = pause
         self._items: list[T] = []
@@ -70,6 +73,8 @@ class Batch(Generic[T]):
     def _flush(self) -> None:
         self._call = None
         self._busy = True
+        if self._order is not None:
+            self._items.sort(key=self._order)
         items, self._items = self._items[: self._most], self._items[self._most :]
         given = maybeDeferred(self._give, items)
         given.addCallbacks(lambda _: self._done(0), lambda why: self._done(self._failed(why, items)))

@@ -41,7 +41,7 @@ def connect(url: str, *, patient: bool = False) -> Engine:
     given, tame = _KINDS[kind]
     arguments = {name: value for name, value in given(patient).items() if name not in target.query}
     try:
-        engine = create_engine(target, pool_size=8, max_overflow=8, connect_args=arguments)
+        engine = create_engine(target, pool_size=8, max_overflow=8, pool_use_lifo=True, connect_args=arguments)
     except ImportError as why:
         extra = EXTRAS[target.drivername]
         raise BadStore(f"store: {make_url_safe(url)} needs a driver: pip install 'jobsched[{extra}]' ({why})") from why
@@ -105,7 +105,7 @@ def _tame_sqlite(engine: Engine, patient: bool) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-16000",
+            "cache_size=-4000",
         ):
             raw.execute(f"PRAGMA {pragma}")
 

@@ -126,8 +126,9 @@ def any_of(connection: Connection, job_id: str) -> bool:
 
 def last_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Run]:
     """The newest run of each job that has one."""
-    newest = select(func.max(runs.c.id)).where(runs.c.job_id.in_(job_ids)).group_by(runs.c.job_id)
-    return {run.job_id: run for run in _all(connection, select(runs).where(runs.c.id.in_(newest)))}
+    one = select(func.max(runs.c.id)).where(runs.c.job_id == jobs.c.id).scalar_subquery()  # a seek for each job
+    newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
+    return {run.job_id: run for run in _all(connection, select(runs).where(runs.c.id.in_(newest)))} if newest else {}
 
 
 def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:

@@ -5,6 +5,7 @@
 import os
 import signal
 
+from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.output import output_path
 
@@ -47,7 +48,8 @@ class StartTests(RunnerCase):
         self.assertEqual(len(spawned), 2)
 
     async def test_it_is_told_of_its_run_by_the_environment(self):
-        self.patch(os, "environ", {**os.environ, "JOBSCHED_LEFTOVER": "1", "INHERITED": "yes"})
+        given = {**os.environ, "JOBSCHED_LEFTOVER": "1", "INHERITED": "yes"}
+        self.patch(self.runner, "_inherited", launch.inherited(given))
         task = self.words("env", env='{"OWN": "mine"}')
         run = await self.run_of(task, timeout=1_234_567.5, attempt=2, parameters={"day": "mon", "dry": True})
         told = dict(line.split("=", 1) for line in self.output(run).decode().splitlines())

@@ -101,6 +101,7 @@ class StopTests(RunnerCase):
 
     async def test_outcomes_are_told_of_once_they_are_stored(self):
         await self.run_of(self.words("true"))
+        await self.until(lambda: self.recorded)
 
         self.assertEqual(self.recorded, 1)
 
@@ -119,7 +120,7 @@ class RecoveryTests(RunnerCase):
         return await self.store_run(task, node_id="an-earlier-start", **fields)
 
     async def recover(self):
-        await self.runner.recover("this-start-of-this-node")
+        await self.runner.recover("this-start-of-this-node", "any name")
 
     async def test_a_marked_process_is_killed_and_its_run_is_lost(self):
         run = await self.left()
