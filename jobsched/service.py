@@ -36,6 +36,7 @@ from .runner.deadline import Stop
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Limits, Runner
+from .runner.session import close_on_exec
 from .scheduler.scheduler import Hands, Scheduler
 from .signals import Signals
 from .store.lock import FolderLock
@@ -106,6 +107,7 @@ class Opening(Service):
 
     def startService(self) -> None:
         super().startService()
+        close_on_exec()
         gc.collect()
         gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
         os.umask(self._config.umask)

@@ -10,8 +10,8 @@ from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
 
-COULD_NOT = (126, 127)  # what setsid and env exit with when they cannot start the program
-LAUNCHER = "setsid: "
+COULD_NOT = (126, 127)  # what env exits with when it cannot start the program
+LAUNCHER = "env: "
 LONGEST = 1000  # characters of a reason
 
 

@@ -19,13 +19,13 @@ MARK = "JOBSCHED_RUN_ID"
 
 @attrs.frozen
 class Group:
-    """A group that was made by `setsid`: its id is the pid of the run's first process."""
+    """The group that the first process of a run leads: its id is that process's pid."""
 
     pid: int
     run_id: str
 
     def send(self, number: int) -> None:
-        """Signal the whole group; before `setsid` has made it, the first process."""
+        """Signal the whole group, or the first process if there is no such group."""
         try:
             os.killpg(self.pid, number)
         except PermissionError:  # another user's, as with sudo: it ends when it ends

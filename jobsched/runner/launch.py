@@ -59,7 +59,7 @@ def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> d
 
 
 def command_line(command: Command, env: Mapping[str, str]) -> list[str]:
-    """argv in a session of its own, in its directory. Raises OSError when the program is not there to be started."""
+    """argv that starts in the command's directory. Raises OSError when the program is not there to be started."""
     directory = str(command.directory) if command.directory else None
     if directory is not None and not Path(directory).is_dir():
         raise OSError(f"{directory}: no such directory")
@@ -69,8 +69,10 @@ def command_line(command: Command, env: Mapping[str, str]) -> list[str]:
         there = "/" in program and Path(directory or ".", program).exists()
         why = "it is not executable" if there else "no such program"
         raise OSError(f"{program}: {why}")
-    place = [_tool("env"), "-C", directory, "--"] if directory else []
-    return [*place, _tool("setsid"), "--", *command.argv]  # last: `env` takes a program with = in it for a variable
+    if directory is None:
+        return [found, *command.argv[1:]]
+    apart = [_tool("nice"), "-n", "0", "--"] if "=" in program else []  # `env` would take it for a variable
+    return [_tool("env"), "-C", directory, "--", *apart, *command.argv]
 
 
 def _text(value: object) -> str:
@@ -84,6 +86,6 @@ def _tool(name: str) -> str:
     if name not in _tools:
         found = shutil.which(name, path=os.defpath + ":/usr/local/bin")
         if found is None:
-            raise OSError(f"{name}: not found (util-linux and coreutils are needed)")
+            raise OSError(f"{name}: not found (coreutils is needed)")
         _tools[name] = found
     return _tools[name]

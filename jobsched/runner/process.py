@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from .deadline import AGAIN, Deadline
 from .ending import Ending
 from .group import Group, boot_seconds
 from .output import Output
+from .session import Sessions
 
 PATIENCE = 1.0  # seconds that what a finished script left behind may go on printing
 LOOK = 0.05  # seconds between looks at a group that is not empty yet
@@ -109,7 +111,7 @@ class ScriptProcess(ProcessProtocol):
         self.deadline = Deadline(clock, self._send, grace, monotonic)
         self.pid: int | None = None
         self.pid_started: float | None = None
-        self._reactor = reactor
+        self._sessions = Sessions(reactor)
         self._clock = clock
         self._in_thread = in_thread
         self._run_id = run_id
@@ -124,14 +126,20 @@ class ScriptProcess(ProcessProtocol):
     def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
         """Start `argv` in a session of its own. Raises OSError when it cannot be started; then nothing is left."""
         try:
-            self._reactor.spawnProcess(
-                self, argv[0], list(argv), env=dict(env),
-                childFDs={0: stdin, 1: self._pipe.writing_end, 2: self._pipe.writing_end},
-            )  # fmt: skip
+            try:
+                self._start(argv, env, stdin)
+            except OSError as why:
+                if why.errno != errno.ENOEXEC:
+                    raise
+                self._start(["/bin/sh", *argv], env, stdin)  # a script without #!, as execvp and cron take it
         except BaseException:
             self._pipe.discard()
             raise
         self._pipe.begin()
+
+    def _start(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
+        prints = self._pipe.writing_end
+        self._sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={0: stdin, 1: prints, 2: prints})
 
     def connectionMade(self) -> None:
         assert self.transport is not None

@@ -248,7 +248,7 @@ class AfterwardsTests(RunnerCase):
 
         clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
         script = ScriptProcess(reactor, clock, self.runner.in_thread, "a-run", Nowhere(), 5)
-        script.spawn(["true"], dict(os.environ), stdin)
+        script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)
         clock.rightNow -= 3600

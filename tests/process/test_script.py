@@ -32,14 +32,14 @@ class StartTests(RunnerCase):
         def fork():
             raise AssertionError("the daemon was forked")
 
-        spawned, spawn = [], os.posix_spawnp
+        spawned, spawn = [], os.posix_spawn
 
         def spy(path, *args, **more):
             spawned.append(os.fsdecode(path))
             return spawn(path, *args, **more)
 
         self.patch(os, "fork", fork)
-        self.patch(os, "posix_spawnp", spy)
+        self.patch(os, "posix_spawn", spy)
         here = await self.run_of(self.words("true", name="here"))
         there = await self.run_of(self.words("true", name="there", directory="/"))
 

@@ -27,7 +27,7 @@ OURS = {
     "JOBSCHED_PARAM_COUNT": "3",
     "JOBSCHED_PARAM_WET": "false",
 }
-SETSID, ENV = shutil.which("setsid", path=os.defpath), shutil.which("env", path=os.defpath)
+NICE, ENV = shutil.which("nice", path=os.defpath), shutil.which("env", path=os.defpath)
 
 
 def of_kind(kind, call=None):
@@ -116,22 +116,30 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_program_is_started_in_a_session_of_its_own(folder):
+def test_a_program_is_started_as_it_is(folder):
     argv = [str(folder / "script"), "-x", "a b"]
 
-    assert launch.command_line(Command(argv), {}) == [SETSID, "--", *argv]
+    assert launch.command_line(Command(argv), {}) == argv
 
 
 def test_its_directory_is_taken_without_a_fork_of_the_daemon(folder):
     command = Command([str(folder / "script"), "x"], directory=folder)
 
-    assert launch.command_line(command, {}) == [ENV, "-C", str(folder), "--", SETSID, "--", *command.argv]
+    assert launch.command_line(command, {}) == [ENV, "-C", str(folder), "--", *command.argv]
+
+
+def test_a_program_with_an_equals_sign_is_no_variable_in_a_directory_of_its_own(folder):
+    command = Command(["./a=b", "x"], directory=folder)
+    (folder / "a=b").write_text("#!/bin/sh")
+    (folder / "a=b").chmod(0o755)
+
+    assert launch.command_line(command, {}) == [ENV, "-C", str(folder), "--", NICE, "-n", "0", "--", "./a=b", "x"]
 
 
 def test_a_program_without_a_folder_is_found_on_the_path_it_will_have(folder):
     command = Command(["script"])
 
-    assert launch.command_line(command, {"PATH": f"/nowhere:{folder}"}) == [SETSID, "--", "script"]
+    assert launch.command_line(command, {"PATH": f"/nowhere:{folder}"}) == [str(folder / "script")]
     with pytest.raises(OSError, match=r"^script: no such program$"):
         launch.command_line(command, {"PATH": "/nowhere"})
 
@@ -166,7 +174,7 @@ def test_a_host_without_the_tools_is_told_so(folder, monkeypatch):
     monkeypatch.setattr(launch, "_tools", {})
     monkeypatch.setattr(os, "defpath", "/nowhere")
     which = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "setsid" else which(name, path=path))
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "env" else which(name, path=path))
 
-    with pytest.raises(OSError, match=r"setsid: not found \(util-linux"):
-        launch.command_line(Command([str(folder / "script")]), {})
+    with pytest.raises(OSError, match=r"env: not found \(coreutils"):
+        launch.command_line(Command([str(folder / "script")], directory=str(folder)), {})
