@@ -33,10 +33,10 @@ from .rest.runs import Runs
 from .rest.site import JobschedSite as Site
 from .rest.site import site
 from .runner.deadline import Stop
+from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
-from .runner.runner import Limits, Runner
-from .runner.session import close_on_exec
+from .runner.runner import Runner
 from .scheduler.scheduler import Hands, Scheduler
 from .signals import Signals
 from .store.lock import FolderLock
@@ -107,7 +107,6 @@ class Opening(Service):
 
     def startService(self) -> None:
         super().startService()
-        close_on_exec()
         gc.collect()
         gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
         os.umask(self._config.umask)

@@ -128,6 +128,8 @@ class ScriptProcess(ProcessProtocol):
         try:
             try:
                 self._start(argv, env, stdin)
+            except FileNotFoundError as why:
+                raise OSError(f"{argv[0]}: the interpreter of its #! line is missing") from why
             except OSError as why:
                 if why.errno != errno.ENOEXEC:
                     raise

@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import attrs
@@ -30,33 +29,17 @@ from . import launch
 from .bell import Bell
 from .deadline import Stop
 from .ending import Ending, outcome, plain
+from .limits import DaemonThread, Limits
 from .output import Output, OutputWriter
 from .process import ScriptProcess
 from .recovery import end_orphans, lost
+from .session import close_on_exec
 from .threads import STOPPED_THREAD, CoroutineCall, PrintCapture, ThreadCall, words
 
 MOST_DOOMED = 1000
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
-
-
-class DaemonThread(Thread):
-    """Does not keep the interpreter alive: a task that never returns must not make the daemon immortal."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, daemon=True, **kwargs)
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What a run may take: seconds, seconds, runs at once, threads, bytes of output."""
-
-    livetime: float
-    grace: float
-    max_running: int
-    threads: int
-    output: int
 
 
 @attrs.define
@@ -117,6 +100,7 @@ class Runner(Service):
 
     def startService(self) -> None:
         super().startService()
+        close_on_exec()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._writer.start()
         self._tasks.start()

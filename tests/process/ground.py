@@ -19,8 +19,9 @@ from twisted.trial.unittest import TestCase
 from jobsched import catalog
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
+from jobsched.runner.limits import Limits
 from jobsched.runner.output import output_path
-from jobsched.runner.runner import Limits, Runner
+from jobsched.runner.runner import Runner
 from jobsched.store import runs as run_rows
 from jobsched.store.schema import migrate
 from jobsched.store.store import Store

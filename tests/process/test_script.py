@@ -186,8 +186,10 @@ class CouldNotStartTests(RunnerCase):
         await self.fails(self.words(str(self.folder)), "could not start", str(self.folder))
 
     async def test_a_script_whose_interpreter_is_missing(self):
-        run = await self.fails(self.words(self.script("echo never", shebang="#!/nowhere/python")), "No such file")
-        self.assertEqual(run.exit_code, 127)
+        script = self.words(self.script("echo never", shebang="#!/nowhere/python"))
+        run = await self.fails(script, "could not start: ")
+        self.assertIn("the interpreter of its #! line is missing", run.reason)
+        self.assertIsNone(run.exit_code)
 
     async def test_a_script_without_a_shebang(self):
         run = await self.run_of(self.words(self.script("echo by the shell", shebang="")))
