@@ -5,7 +5,9 @@ from __future__ import annotations
 import configparser
 import logging
 import logging.config
+import sys
 import threading
+from contextlib import suppress
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import Full, Queue
@@ -56,21 +58,46 @@ class ToLogging:
 
 
 class PatientQueueHandler(QueueHandler):
-    """Never waits in the main thread, which is the reactor's; other threads wait for room."""
+    """Never waits in the main thread, which is the reactor's, nor in one that empties a queue; others wait for room."""
 
     def __init__(self, room: Queue[logging.LogRecord]) -> None:
         super().__init__(room)
         self._room = room
         self.dropped = 0
 
+    def createLock(self) -> None:
+        """The queue has its own; with one here, a thread that waits for room would keep the reactor waiting too."""
+        self.lock = None
+
     def enqueue(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread() and not hasattr(_telling, "listener"):
             self._room.put(record)
             return
         try:
             self._room.put_nowait(record)
         except Full:
             self.dropped += 1
+
+
+_telling = threading.local()
+
+
+class Teller(QueueListener):
+    """Empties a queue into the handlers. What a handler itself may log meanwhile must not wait for room in a queue."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        _telling.listener = self
+        super().handle(record)
+
+    def enqueue_sentinel(self) -> None:
+        """The end waits for its turn: what was logged before is out before."""
+        self.queue.put(None)  # type: ignore[attr-defined]
+
+
+def unsaid(_record: logging.LogRecord) -> None:
+    """A handler failed, on a full disk perhaps. That goes to the real stderr: the log would only fail again."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.__stderr__.write(f"jobsched: a log line could not be written: {sys.exc_info()[1]}\n")  # type: ignore[union-attr]
 
 
 class Behind(Service):
@@ -102,7 +129,9 @@ class Behind(Service):
         queue: Queue[logging.LogRecord] = Queue(MOST)
         handlers = list(logger.handlers)
         queued = PatientQueueHandler(queue)
-        listener = QueueListener(queue, *handlers, respect_handler_level=True)
+        for handler in handlers:
+            handler.handleError = unsaid  # type: ignore[method-assign, assignment]
+        listener = Teller(queue, *handlers, respect_handler_level=True)
         listener.start()
         logger.handlers[:] = [queued]
         self._moved.append((logger, handlers, queued, listener))

@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import sys
 import threading
 from pathlib import Path
 
@@ -174,6 +175,37 @@ def test_another_thread_waits_for_room_and_loses_nothing(logger, monkeypatch):
     behind.stopService()
 
     assert [text for _, _, text in kept.lines] == [f"line {number}" for number in range(500)]
+
+
+def test_a_handler_that_fails_says_so_to_the_real_stderr_and_does_not_feed_itself(logger, monkeypatch, capfd):
+    class Full(logging.Handler):
+        failures = 0
+
+        def emit(self, record):
+            Full.failures += 1
+            try:
+                raise OSError("disk full")
+            except OSError:
+                self.handleError(record)
+
+    class Feedback:
+        def write(self, text):
+            logger.error("stderr said: %s", text)
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr(sys, "stderr", Feedback())  # as twistd has it: what goes to stderr is logged
+    logger.addHandler(Full())
+    logger.propagate = False
+    behind = logs.Behind()
+    behind.startService()
+    for _ in range(3):
+        logger.warning("lost")
+    behind.stopService()
+    logger.warning("lost after the end")
+
+    assert Full.failures == 4
 
 
 def test_a_handler_keeps_its_own_level_behind_the_queue(logger):
