@@ -49,18 +49,25 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
     return Draft(
         task=request.task,
         name=request.name,
-        every=None if request.interval is None else every(request.interval),
-        cron=request.cron,
-        at=instant(request.at, "/at"),
-        timezone=given(request.timezone, defaults.timezone),
-        start=instant(request.start, "/start"),
-        end=instant(request.end, "/end"),
-        jitter=timedelta(seconds=request.jitter),
+        **_when(request, defaults),
         max_runs=request.max_runs,
         policy=_policy(request, defaults.policy),
         timeout=request.timeout,
         parameters=request.parameters,
     )
+
+
+def _when(request: JobIn | PreviewIn, defaults: Defaults) -> dict[str, Any]:
+    """The trigger that a request asks for and its bounds, as a draft has them."""
+    return {
+        "every": None if request.interval is None else every(request.interval),
+        "cron": request.cron,
+        "at": instant(request.at, "/at"),
+        "timezone": given(request.timezone, defaults.timezone),
+        "start": instant(request.start, "/start"),
+        "end": instant(request.end, "/end"),
+        "jitter": timedelta(seconds=request.jitter),
+    }
 
 
 def every(interval: IntervalIn) -> timedelta:
@@ -128,13 +135,7 @@ def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draf
     asked = Draft(
         task="",
         name="",
-        every=None if request.interval is None else every(request.interval),
-        cron=request.cron,
-        at=instant(request.at, "/at"),
-        timezone=given(request.timezone, defaults.timezone),
-        start=instant(request.start, "/start"),
-        end=instant(request.end, "/end"),
-        jitter=timedelta(seconds=request.jitter),
+        **_when(request, defaults),
     )
     return asked, instant(request.from_, "/from") or now
 
