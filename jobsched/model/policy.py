@@ -1,7 +1,8 @@
-"""What a job wants done about lateness, overlap and failure."""
+"""What a job wants done about lateness, overlap and failure, and where it wants to run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -9,6 +10,7 @@ import attrs
 
 Overlap = Literal["skip", "queue", "replace", "allow"]
 CatchUp = Literal["latest", "none", "all"]
+Placement = Literal["any", "every"]
 
 CATCH_UP_MOST = 1000  # runs that `catch_up: all` starts for one stretch of downtime
 
@@ -22,3 +24,5 @@ class Policy:
     catch_up: CatchUp = "latest"
     retries: int = 0
     retry_delay: timedelta = timedelta(seconds=60)
+    placement: Placement = "any"
+    require: Mapping[str, str] = attrs.field(factory=dict)  # tags that a node must have

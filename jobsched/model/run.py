@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -42,6 +43,9 @@ class Run:
     overlaps: bool = False  # may start beside another run of its job
     parameters: dict[str, Any] = attrs.field(factory=dict)
     timeout: float | None = None
+    require: Mapping[str, str] = attrs.field(factory=dict)  # tags that its node must have
+    place: str = ""  # the name of the one node that may run it; "": any
+    stop: str | None = None  # its node is asked to end it, for this reason
     node: str | None = None
     node_id: str | None = None
     pid: int | None = None

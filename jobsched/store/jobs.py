@@ -131,7 +131,7 @@ def _columns(job: Job) -> dict[str, Any]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
     columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=attrs.filters.exclude("schedule", "policy"))
-    columns.update(attrs.asdict(job.policy))
+    columns.update(attrs.asdict(job.policy, recurse=False))
     return columns | {
         "every": interval and interval.every,
         "anchor": interval and interval.start,
@@ -157,6 +157,8 @@ def from_row(row: Row[Any]) -> Job:
             catch_up=row.catch_up,
             retries=row.retries,
             retry_delay=row.retry_delay,
+            placement=row.placement or "any",
+            require=row.require,
         ),
         timeout=row.timeout,
         parameters=row.parameters,

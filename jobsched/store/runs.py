@@ -81,6 +81,8 @@ def _try_again(connection: Connection, failed: list[Run], ids: Ids, chance: Call
                 attempt=run.attempt + 1,
                 not_before=run.ended + pause,
                 parameters=run.parameters,
+                require=run.require,
+                place=run.place,
             )
         )
     insert_all(connection, retries)
@@ -159,6 +161,7 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
         overlaps=job.policy.overlap == "allow",
         parameters=job.parameters,
         timeout=job.timeout,
+        require=job.policy.require,
     )
 
 

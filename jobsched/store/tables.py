@@ -17,6 +17,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.dialects.mysql import MEDIUMBLOB, MEDIUMTEXT
 from sqlalchemy.types import TypeEngine
 
 from ..model.ids import EPOCH, MICROSECOND
@@ -96,6 +97,22 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+class Tags(TypeDecorator[dict[str, str]]):
+    """A node's tags, or those that a job requires: one text for what is equal, NULL for none."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return _long(dialect)
+
+    def process_bind_param(self, value: dict[str, str] | None, dialect: Dialect) -> str | None:
+        return json.dumps(dict(value), sort_keys=True) if value else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, str]:
+        return {} if value is None else json.loads(value)
+
+
 metadata = MetaData()
 
 jobs = Table(
@@ -126,6 +143,8 @@ jobs = Table(
     Column("version", Integer, nullable=False),
     Column("created", Instant, nullable=False),
     Column("updated", Instant, nullable=False),
+    Column("placement", Words(8)),  # since 0002; a node before that leaves it NULL: any
+    Column("require", Tags),
     Index("jobs_next_due", "next_due"),
     Index("jobs_name", "name"),
     Index("jobs_task", "task"),
@@ -172,8 +191,38 @@ runs = Table(
     Column("output_bytes", BigInteger, nullable=False),
     Column("output_kept", BigInteger, nullable=False),
     Column("output_truncated", Boolean, nullable=False),
-    UniqueConstraint("job_id", "due", "attempt", name="runs_once"),  # the promise, kept by the database
+    Column("require", Tags),  # since 0002
+    Column("place", Words(255), nullable=False, server_default=""),
+    Column("stop", Words),
+    # The promise, kept by the database.
+    UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
     Index("runs_state", "state", "id"),
     Index("runs_active", "state", "job_id"),
+)
+
+tails = Table(  # the end of what runs printed, for when the node that has the whole is gone
+    "tails",
+    metadata,
+    Column("run_id", Words(36), primary_key=True),
+    Column("start", BigInteger, nullable=False),  # bytes before the first that is here
+    Column("data", LargeBinary().with_variant(MEDIUMBLOB(), "mysql"), nullable=False),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Words(36), primary_key=True),
+    Column("name", Words(255), nullable=False),
+    Column("url", Words(2048)),
+    Column("tags", Tags),
+    Column("tasks", Json, nullable=False),
+    Column("version", Words(64), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("seen", Instant, nullable=False),
+    Column("state", Words(8), nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("tried", BigInteger, nullable=False),
+    Column("won", BigInteger, nullable=False),
 )

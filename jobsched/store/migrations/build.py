@@ -1,0 +1,54 @@
+"""What every migration builds with: text that is compared byte by byte, and steps that may be taken twice.
+
+On MySQL each CREATE and ALTER is a commit: what an upgrade that was cut short has done stays, and is not done again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
+
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(MEDIUMTEXT(), "mysql")
+
+
+def text(length: int) -> sa.String:
+    """Compared byte by byte: ids are made to sort, and a name is itself alone. MySQL has this from its table."""
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
+def table(name: str, *columns: Any) -> None:
+    """Make a table."""
+    dialect = op.get_bind().dialect
+    if dialect.name == "mysql":
+        have = sa.inspect(op.get_bind())
+        wanted = {column.name for column in columns if isinstance(column, sa.Column)}
+        if have.has_table(name) and {column["name"] for column in have.get_columns(name)} == wanted:
+            return
+    # Without padding: with it, "x" and "x " are the same there.
+    collation = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
+    op.create_table(
+        name, *columns, mysql_engine="InnoDB", mysql_default_charset="utf8mb4", mysql_collate=collation,
+    )  # fmt: skip
+
+
+def index(name: str, of: str, columns: list[str]) -> None:
+    """Make an index."""
+    bind = op.get_bind()
+    if bind.dialect.name != "mysql" or name not in {found["name"] for found in sa.inspect(bind).get_indexes(of)}:
+        op.create_index(name, of, columns)
+
+
+def new_columns(to: str, *columns: sa.Column[Any]) -> None:
+    """Add columns; each is NULL or has a default, for daemons of the schema before this know nothing of it."""
+    have = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(to)}
+    for column in columns:
+        if column.name not in have:
+            op.add_column(to, column)
+
+
+def has_constraint(on: str, name: str) -> bool:
+    """Whether a table has the unique constraint of that name."""
+    return name in {found["name"] for found in sa.inspect(op.get_bind()).get_unique_constraints(on)}
