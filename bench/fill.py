@@ -1,4 +1,4 @@
-"""Fills a daemon's store before the daemon starts, through the store's own functions: quicker than any caller is."""
+"""Fills a store before a daemon starts, through the store's own functions: quicker than any caller is."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ SHARE = 5_000  # rows in one statement
 
 
 def fill(daemon: Daemon, jobs: Iterable[Job], runs: Iterable[Run] = ()) -> None:
-    """Store jobs and runs in one transaction."""
+    """Store jobs and runs where the daemon keeps them unless it is told otherwise."""
     daemon.state.mkdir(mode=0o700)
-    url = f"sqlite:///{daemon.state / 'jobsched.sqlite'}"
+    put(f"sqlite:///{daemon.state / 'jobsched.sqlite'}", jobs, runs)
+
+
+def put(url: str, jobs: Iterable[Job], runs: Iterable[Run] = ()) -> None:
+    """Store jobs and runs in one transaction."""
     begun = time.perf_counter()
     schema.migrate(url)
     opened = engine.connect(url)

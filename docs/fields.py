@@ -36,6 +36,8 @@ MEANING = {
     "KEEP_DAYS": "How many days a run stays in the record.",
     "JOBSCHED_PORT": "Port on 127.0.0.1; 0 takes any free one. ``--listen`` wins.",
     "NODE_NAME": "This daemon's name; shown as ``node`` of a run.",
+    "NODE_TAGS": "What is special about this daemon. A job that has ``require`` runs on nodes with those tags only.",
+    "NODE_URL": "How other nodes reach this one; None: they do not.",
     "UMASK": "What the files made by scripts are not open to.",
     "store": "The database, as an SQLAlchemy URL. A relative SQLite path is relative to the state folder.",
     "threads": "Threads for the Python tasks that run in the daemon.",
@@ -124,7 +126,7 @@ class CommandLine(Table):
 def routes() -> list[Route]:
     """The calls that the daemon serves; none of them can be made, for nothing stands behind them."""
     nothing: Any = None
-    return service._routes(nothing, config.Config(), nothing)
+    return service._routes(nothing, nothing, config.Config(), nothing)
 
 
 def shown(route: Route) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from twisted.application.service import Service
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
+from zope.interface import implementer
 
 LOOK = 0.5  # seconds between looks
 STEP = 0.5  # seconds of difference that make a step; slewing stays far below
@@ -18,6 +19,70 @@ STEP = 0.5  # seconds of difference that make a step; slewing stays far below
 def now(clock: IReactorTime) -> datetime:
     """The instant that `clock` shows, in UTC."""
     return datetime.fromtimestamp(clock.seconds(), UTC)
+
+
+@implementer(IReactorTime)
+class SharedClock:
+    """What time it is for all nodes alike: this host's elapsed time, set by what the database's clock was seen to be.
+
+    That somebody steps the clock of this host does not move it. Timers are the reactor's.
+    """
+
+    def __init__(self, reactor: IReactorTime, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._reactor = reactor
+        self._elapsed = elapsed
+        self._offset = reactor.seconds() - elapsed()
+
+    def seconds(self) -> float:
+        return self._elapsed() + self._offset
+
+    def callLater(
+        self,
+        delay: float,
+        callable: Callable[..., object],  # noqa: A002  # as the interface has it
+        *args: object,
+        **kw: object,
+    ) -> IDelayedCall:
+        call: IDelayedCall = self._reactor.callLater(delay, callable, *args, **kw)
+        return _SharedCall(self, self._reactor, call)
+
+    def getDelayedCalls(self) -> list[IDelayedCall]:
+        return [_SharedCall(self, self._reactor, call) for call in self._reactor.getDelayedCalls()]
+
+    def observe(self, told: datetime, asked: float) -> float:
+        """The database's clock was at `told` at some moment between `asked` and now, as `seconds` shows them.
+
+        How many seconds this clock was wrong at least, and was set by: 0 when it may have been right.
+        """
+        moment = told.timestamp()
+        wrong = moment - min(max(moment, asked), self.seconds())
+        self._offset += wrong
+        return wrong
+
+
+@implementer(IDelayedCall)
+class _SharedCall:
+    """A timer of the reactor that tells its time as the shared clock does."""
+
+    def __init__(self, clock: SharedClock, reactor: IReactorTime, call: IDelayedCall) -> None:
+        self._clock = clock
+        self._reactor = reactor
+        self._call = call
+
+    def getTime(self) -> float:
+        return self._clock.seconds() + self._call.getTime() - self._reactor.seconds()
+
+    def cancel(self) -> None:
+        self._call.cancel()
+
+    def delay(self, secondsLater: float) -> None:
+        self._call.delay(secondsLater)
+
+    def reset(self, secondsFromNow: float) -> None:
+        self._call.reset(secondsFromNow)
+
+    def active(self) -> bool:
+        return self._call.active()
 
 
 class ClockWatch(Service):

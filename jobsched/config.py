@@ -8,15 +8,18 @@ from __future__ import annotations
 import builtins
 import difflib
 import math
+import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from jobsched import legacy, source
+from jobsched.model import tags
 from jobsched.model.errors import BadConfig
 
 MIB = 1024 * 1024
@@ -61,6 +64,17 @@ def _is_url(value: object) -> bool:
     return isinstance(value, str) and bool(value.partition("://")[0]) and "://" in value and not legacy.in_memory(value)
 
 
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or not re.fullmatch("https?://[!-~]{1,1000}", value, re.IGNORECASE):
+        return False
+    try:
+        parts = urlsplit(value)
+        # a password would be shown by GET /nodes
+        return bool(parts.hostname) and parts.port != 0 and not any(sign in value for sign in "?#@")
+    except ValueError:  # no port, no IPv6 address
+        return False
+
+
 SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number(value) and 0 < value <= 36_525)
 SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
@@ -70,6 +84,11 @@ SECONDS_OR_NONE = _rule(
 URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url)
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
 NAME = _rule("a name: 1 to 200 printable characters", _is_name)
+TAGS = _rule(f"a dict of text to text: {tags.RULE}", tags.are_tags)
+ADDRESS_OR_NONE = _rule(
+    "an address such as 'http://alpha.example:58631', with neither user nor query, or None",
+    lambda value: value is None or _is_address(value),
+)
 
 
 def _option(name: str, check: Callable[[object], None], default: object) -> Any:
@@ -87,6 +106,8 @@ class Config:
     keep_days: float = _option("KEEP_DAYS", DAYS, 30)
     port: int = _option("JOBSCHED_PORT", _whole(0, 65535), 58631)  # 0: any free one
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
+    node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
+    node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
     store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # as `load` returns it, with an absolute path
     threads: int = _option("threads", _whole(1), 20)
@@ -119,7 +140,8 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
         known = key in FIELDS and not key.isupper()
         _take(path, f"SCHED_CONFIG[{key!r}]", key if known else None, value, values)
     config = Config(**values)
-    return attrs.evolve(config, store=_resolved(config.store, state_dir))
+    url = config.node_url and config.node_url.rstrip("/")
+    return attrs.evolve(config, store=_resolved(config.store, state_dir), node_url=url)
 
 
 def _execute(path: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,14 +17,17 @@ from .model.draft import Draft, never
 from .model.errors import Invalid, NotFound, place
 from .model.ids import Ids
 from .model.job import Job
+from .model.node import Node
 from .model.preview import Fire, fires
 from .model.run import Run
+from .model.whereabouts import Whereabouts, elsewhere
 from .store import jobs as job_rows
-from .store import orders, questions
+from .store import orders, questions, tails
 from .store import runs as run_rows
 from .store.orders import Key
 from .store.questions import JobNews
 from .store.store import Store
+from .store.tails import Tail
 
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
@@ -42,6 +45,9 @@ class Parts:
     bell: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
     in_thread: Callable[[Callable[[], list[Fire]]], Deferred[list[Fire]]]
+    node: Callable[[], Node]  # this daemon
+    alive: Callable[[], Sequence[Node]]  # those that live, this one among them
+    nodes: Callable[[], Awaitable[list[Node]]]  # those that are known, newest start first
 
 
 class Registry:
@@ -80,7 +86,7 @@ class Registry:
         self._check(draft)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
-        job_id = await self._store.write(orders.add, job, key)
+        job_id = await self._store.write(orders.add, job, key, self._me)
         self._parts.poke(job.next_due)
         return job_id
 
@@ -107,7 +113,7 @@ class Registry:
             self._check(draft)
             return remade(job, draft, instant)
 
-        job = await self._store.write(orders.change, job_id, versions, self._ids, now(self._clock), make)
+        job = await self._store.write(orders.change, job_id, versions, self._ids, now(self._clock), make, self._me)
         self._parts.poke(None)
         return await self.job(job.id)
 
@@ -119,23 +125,25 @@ class Registry:
 
     async def resume(self, job_id: str) -> JobNews:
         """Go on with the next due."""
-        await self._store.write(orders.resume, job_id, self._ids, now(self._clock))
+        await self._store.write(orders.resume, job_id, self._ids, now(self._clock), self._me)
         self._parts.poke(None)
         return await self.job(job_id)
 
     async def unschedule(self, job_id: str, cancel: bool) -> None:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
-        running = await self._store.write(orders.remove, job_id, self._ids, now(self._clock))
+        reason = "cancelled: its job was deleted" if cancel else ""
+        running = await self._store.write(orders.remove, job_id, self._ids, now(self._clock), reason, self._me)
         if cancel:
             for run in running:
-                self._parts.stop(run.id, "cancelled: its job was deleted")
+                self._end(run, reason)
         self._parts.poke(None)
 
     # runs
 
     async def run_now(self, job_id: str, key: Key | None = None) -> Run:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
-        ran = await self._store.write(orders.run_now, job_id, key, self._ids, now(self._clock))
+        company = tuple(self._parts.alive())
+        ran = await self._store.write(orders.run_now, job_id, key, self._ids, now(self._clock), company, self._me)
         self._parts.replace(ran.replaced)
         self._parts.start_waiting()
         return ran.run
@@ -143,9 +151,9 @@ class Registry:
     async def cancel(self, run_id: str) -> None:
         """End a run that has not ended. Raises Conflict when it has."""
         reason = "cancelled by a caller"
-        run = await self._store.write(orders.cancel, run_id, reason, now(self._clock))
+        run = await self._store.write(orders.cancel, run_id, reason, now(self._clock), self._me)
         if run.active:
-            self._parts.stop(run_id, reason)
+            self._end(run, reason)
 
     async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
@@ -178,14 +186,44 @@ class Registry:
         """The file with a run's output; there is none while nothing was printed."""
         return self._parts.output_path(run_id)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may use this store too, and runs may be elsewhere."""
+        return self._store.dialect != "sqlite"
+
+    async def whereabouts(self, run: Run) -> Whereabouts:
+        """Where the output of a run is to be had. All is here when this is the only node, or nothing was printed."""
+        silent = not run.active and run.state != "lost" and not run.output_kept
+        going_on_here = run.active and run.node_id in (None, self._me)
+        if not self.shared or silent or going_on_here or self.output_path(run.id).exists():
+            return Whereabouts(here=True)
+        return elsewhere(run, self._me, await self.nodes())
+
+    async def tail(self, run_id: str) -> Tail | None:
+        """The end of a run's output, as it is kept in the store of several nodes."""
+        return await self._store.read(tails.get, run_id)
+
     def task_known(self, name: str) -> bool:
         """Whether the catalog has that task now."""
         return self._parts.catalog().get(name) is not None
 
+    async def nodes(self) -> list[Node]:
+        """The daemons that share the store, those that began last first."""
+        return await self._parts.nodes()
+
     async def healthy(self) -> bool:
         """Whether the store answers."""
-        await self._store.read(job_rows.count)
+        await self._store.read(questions.answers)
         return True
+
+    @property
+    def _me(self) -> str:
+        return self._parts.node().id
+
+    def _end(self, run: Run, reason: str) -> None:
+        """End a run that is executed here; the node that executes another has been asked to."""
+        if run.node_id == self._me:
+            self._parts.stop(run.id, reason)
 
     def _check(self, draft: Draft) -> None:
         task = self.task(draft.task)

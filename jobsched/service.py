@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,23 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from . import __version__, logs
 from .catalog import Catalog
 from .catalog import load as load_catalog
-from .clock import ClockWatch, now
+from .clock import ClockWatch, SharedClock, now
+from .cluster.alone import Alone
+from .cluster.membership import Life, Membership
+from .cluster.pokes import Pokes
 from .config import Config
 from .model.ids import Ids
+from .model.node import Node
 from .model.policy import Policy
+from .opening import House, Opening, Predecessor
 from .registry import Parts, Registry
 from .rest.catalog import Catalog as CatalogCalls
 from .rest.convert import Defaults
 from .rest.jobs import Jobs
+from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
+from .rest.output import Outputs
+from .rest.relay import Relay
 from .rest.route import Route
 from .rest.runs import Runs
 from .rest.site import JobschedSite as Site
@@ -40,6 +45,7 @@ from .runner.runner import Runner
 from .scheduler.scheduler import Hands, Scheduler
 from .signals import Signals
 from .store.lock import FolderLock
+from .store.nodes import Pulse
 from .store.store import Store
 
 
@@ -74,84 +80,73 @@ class Folders:
     state: Path
 
 
-class House(MultiService):
-    """Each part stops before what it stands on, and is waited for; one that fails does not keep the others up."""
-
-    log = Logger()
-
-    def stopService(self) -> Deferred[None]:
-        self.running = 0
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        for service in reversed(list(self.services)):
-            with self.log.failuresHandled("stopping {name}", name=service.name):
-                await maybeDeferred(service.stopService)
-
-
-class Opening(Service):
-    """Says who is here, then starts the scheduler once what an earlier daemon left behind is dealt with."""
-
-    name = "opening"
-    log = Logger()
-
-    def __init__(
-        self, config: Config, runner: Runner, scheduler: Scheduler, node_id: str, held: list[FolderLock]
-    ) -> None:
-        self._config = config
-        self._runner = runner
-        self._scheduler = scheduler
-        self._node_id = node_id
-        self._held = held
-        self._recovery: Deferred[None] | None = None
-
-    def startService(self) -> None:
-        super().startService()
-        gc.collect()
-        gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
-        os.umask(self._config.umask)
-        for lock in self._held:
-            lock.sign()
-        for warning in self._config.warnings:
-            self.log.warn("jobsched.cfg: {warning}", warning=warning)
-        if not self._config.store.startswith("sqlite"):
-            self.log.warn("one daemon only may use this database for now: several are not yet told of each other")
-        self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
-                      node=self._config.node_name, store=self._config.store.rpartition("@")[2])  # fmt: skip
-        self._recovery = Deferred.fromCoroutine(self._recover())
-
-    async def _recover(self) -> None:
-        try:
-            await self._runner.recover(self._node_id, self._config.node_name)
-        except Exception:
-            self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
-        if self.running:
-            self._scheduler.startService()
-
-    async def _wait(self) -> None:
-        if self._recovery is not None:
-            await self._recovery
-        await self._scheduler.stopService()
-
-    def stopService(self) -> Deferred[None]:
-        """The scheduler ends here too: it is started by hand, not with the rest."""
-        super().stopService()
-        return Deferred.fromCoroutine(self._wait())
-
-
 def build(
     reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock]
 ) -> tuple[House, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
-    ids, node_id = Ids(), str(uuid.uuid4())
+    ids = Ids()
     store = Store(reactor, config.store)
+    clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
-    runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config))
+    runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock)
     shelf = Shelf(catalog, lambda: runner.in_thread(load_catalog, folders.conf / "catalog.cfg", folders.tasks))
-    hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace)
-    scheduler = Scheduler(reactor, store, hands, ids, config.node_name, node_id)
+
+    def pulse() -> Pulse:
+        tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
+        return Pulse(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
+
+    me = _node(config, catalog, now(clock))
+    company: Membership | Alone
+    if store.dialect == "sqlite":
+        company = Alone(me, pulse, lambda: now(clock))
+    else:
+        company = Membership(reactor, clock, Store(reactor, config.store, threads=1), ids, me)
+    hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, knows=runner.knows)
+    scheduler = Scheduler(clock, store, hands, ids, company)
     runner.recorded = scheduler.slots_free
-    parts = Parts(
+    registry = Registry(clock, store, ids, _parts(shelf, scheduler, runner, company, output))
+    previous, relay = Predecessor(folders.state), Relay(reactor)
+    relay = Relay(reactor)
+    rest: list[Any] = [
+        logs.Behind(),
+        store,
+        runner,
+        Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days),
+        relay,
+        Opening(config, runner, scheduler, company, held, previous.id),
+        relay,
+        Signals(reactor, shelf.hang_up),
+    ]
+    stepped = [runner.clock_stepped, scheduler.clock_stepped]
+    if isinstance(company, Membership):
+        scheduler.observe = clock.observe
+        company.life = _life(pulse, runner, scheduler, previous)
+        pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
+        rest[2:2] = [company]  # it goes when nothing runs any more
+        rest += [pokes]
+        stepped += [company.clock_stepped, pokes.clock_stepped]
+    house = House()
+    for part in (*rest, ClockWatch(reactor, _all(stepped))):
+        IService(part).setServiceParent(house)
+    return house, site(_routes(registry, relay, config, lambda: now(clock)), reactor)
+
+
+def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
+    return Node(
+        id=str(uuid.uuid4()),
+        name=config.node_name,
+        url=config.node_url,
+        tags=config.node_tags,
+        tasks=tuple(catalog.names()),
+        version=__version__,
+        since=instant,
+        seen=instant,
+        slots=config.max_running,
+    )
+
+
+def _parts(shelf: Shelf, scheduler: Scheduler, runner: Runner, company: Membership | Alone, output: Path) -> Parts:
+    return Parts(
         catalog=lambda: shelf.catalog,
         reload=shelf.reload,
         poke=scheduler.poke,
@@ -161,29 +156,41 @@ def build(
         bell=runner.bell.wait,
         output_path=lambda run_id: output_path(output, run_id),
         in_thread=runner.in_thread,
+        node=lambda: company.node,
+        alive=lambda: company.alive,
+        nodes=company.nodes,
     )
-    registry = Registry(reactor, store, ids, parts)
-    retention = Retention(reactor, store, runner.in_thread, output, config.keep_runs, config.keep_days)
-    house = House()
-    for part in (
-        logs.Behind(),
-        store,
-        runner,
-        retention,
-        Opening(config, runner, scheduler, node_id, held),
-        ClockWatch(reactor, _both(runner.clock_stepped, scheduler.clock_stepped)),
-        Signals(reactor, shelf.hang_up),
-    ):
-        IService(part).setServiceParent(house)
-    return house, site(_routes(registry, config, lambda: now(reactor)), reactor)
 
 
-def _routes(registry: Registry, config: Config, clock: Callable[[], datetime]) -> list[Route]:
+def _life(pulse: Callable[[], Pulse], runner: Runner, scheduler: Scheduler, previous: Predecessor) -> Life:
+    return Life(
+        pulse=pulse,
+        end_all=runner.end_all,
+        stored=runner.stored,
+        end=lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason)),
+        changed=scheduler.poke,
+        keep_id=previous.keep,
+    )
+
+
+def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
+    """Another node has changed something: look at the store."""
+
+    def heard() -> None:
+        scheduler.poke()
+        membership.look_for_orders()
+
+    return heard
+
+
+def _routes(registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime]) -> list[Route]:
     defaults = Defaults(policy=_policy(config), timezone=config.timezone)
+    outputs = Outputs(registry, relay)
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
-        *Jobs(registry, defaults).routes(),
-        *Runs(registry).routes(),
+        *Jobs(registry, outputs, defaults).routes(),
+        *Runs(registry, outputs).routes(),
+        *Nodes(registry).routes(),
     ]
     return [*routes, *OpenApi(routes).routes()]
 
@@ -207,7 +214,7 @@ def _policy(config: Config) -> Policy:
     )
 
 
-def _both(*hearers: Callable[[], None]) -> Callable[[float], None]:
+def _all(hearers: list[Callable[[], None]]) -> Callable[[float], None]:
     def tell(_seconds: float) -> None:
         for hear in hearers:
             hear()

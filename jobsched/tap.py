@@ -17,8 +17,9 @@ from twisted.python import usage
 
 from . import catalog, config, logs
 from .model.errors import BadConfig, JobschedError
+from .opening import House
 from .rest.site import JobschedSite
-from .service import Folders, House, build
+from .service import Folders, build
 from .store.lock import FolderLock, locks
 from .store.schema import migrate
 

@@ -45,6 +45,10 @@ class Unavailable(JobschedError):
     """The store cannot take or give anything now; trying again later may help."""
 
 
+class Unreachable(JobschedError):
+    """Another node has what was asked for, and cannot be asked; trying again later may help."""
+
+
 class BadCatalog(JobschedError):
     """`catalog.cfg` cannot be loaded: file, section and what is wrong, in one line."""
 

@@ -6,9 +6,11 @@ of a zone mean as instants is `model/cron`.
 
 from __future__ import annotations
 
-import copy
 import re
-from datetime import datetime
+from bisect import bisect_left
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NoReturn
 
@@ -19,6 +21,7 @@ from .errors import BadTrigger
 
 LONGEST = 255  # characters; every list that makes sense is shorter
 LAST_YEAR = 9997  # leaves room for what is added to a wall time before datetimes end
+REACH = 50  # years that a match may be away
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 ALIASES = {
@@ -112,22 +115,65 @@ FIELDS = (
 )
 
 
-@attrs.frozen
 class Pattern:
-    """A set of wall times, on whole seconds."""
+    """A set of wall times, on whole seconds; `fixed` if they are times of the day rather than a rhythm.
 
-    fixed: bool  # times of the day rather than a rhythm: Debian's rule for a changing clock applies
-    _search: CronSim  # never moved itself: patterns are shared by threads
+    `rule` has read the expression, and says of a day whether it matches. Its own search would walk, day by day and
+    hour by hour, through all that lies between two matches.
+    """
+
+    def __init__(self, rule: CronSim, *, fixed: bool) -> None:
+        self.fixed = fixed
+        self._rule = rule
+        self._months, self._hours = sorted(rule.months), sorted(rule.hours)
+        self._minutes, self._seconds = sorted(rule.minutes), sorted(rule.seconds)
+        self._first = time(self._hours[0], self._minutes[0], self._seconds[0])
+        self._known: dict[tuple[int, int], list[int]] = {}  # shared by threads: two may fill in the same at worst
 
     def after(self, wall: datetime) -> datetime | None:
         """The first match strictly after `wall`; None when the next 50 years have none."""
-        search = copy.copy(self._search)
-        search.dt = wall.replace(microsecond=0)
-        try:
-            match = next(search)
-        except (StopIteration, OverflowError):
-            return None
-        return match if match.year <= LAST_YEAR else None
+        start = wall.replace(microsecond=0) + timedelta(seconds=1)
+        for day in self._days_from(start.date()):
+            if day > start.date():
+                return datetime.combine(day, self._first)
+            found = self._on_day_from(start)
+            if found is not None:
+                return found
+        return None
+
+    def _on_day_from(self, start: datetime) -> datetime | None:
+        """The first match from `start` to the end of its day, which is one that matches."""
+        if start.hour in self._rule.hours:
+            second = _from(self._seconds, start.second)
+            if start.minute in self._rule.minutes and second is not None:
+                return start.replace(second=second)
+            minute = _from(self._minutes, start.minute + 1)
+            if minute is not None:
+                return start.replace(minute=minute, second=self._first.second)
+        hour = _from(self._hours, start.hour + 1)
+        return None if hour is None else datetime.combine(start, self._first.replace(hour=hour))
+
+    def _days_from(self, start: date) -> Iterator[date]:
+        """The days that match, from `start` on."""
+        for year in range(start.year, min(start.year + REACH, LAST_YEAR) + 1):
+            for month in self._months:
+                if year > start.year or month >= start.month:
+                    days = (date(year, month, day) for day in self._days_of(year, month))
+                    yield from (day for day in days if day >= start)
+
+    def _days_of(self, year: int, month: int) -> list[int]:
+        """The days of a month that match: the same for all of its length that begin on its day of the week."""
+        kind = monthrange(year, month)
+        if kind not in self._known:
+            days = range(1, kind[1] + 1)
+            self._known[kind] = [day for day in days if self._rule.match_day(date(year, month, day))]
+        return self._known[kind]
+
+
+def _from(values: list[int], least: int) -> int | None:
+    """The first of the rising `values` that is not below `least`."""
+    place = bisect_left(values, least)
+    return values[place] if place < len(values) else None
 
 
 @lru_cache(maxsize=4096)
@@ -137,10 +183,10 @@ def read(expression: str) -> Pattern:
     terms = [field.read(part) for field, part in zip(FIELDS[-len(parts) :], parts, strict=True)]
     fixed = len(parts) == 5 and not any(part.startswith("*") for part in parts[:2])
     try:
-        search = CronSim(" ".join(terms), datetime(2000, 1, 1))  # noqa: DTZ001 - a wall time has no zone
+        rule = CronSim(" ".join(terms), datetime(2000, 1, 1))  # noqa: DTZ001 - a wall time has no zone
     except CronSimError:  # the terms are right, so it is what they say together
         refuse(f'"{expression}" never comes: no month it names has such a day')
-    return Pattern(fixed, search)
+    return Pattern(rule, fixed=fixed)
 
 
 def _expand(expression: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import attrs
 import msgspec
 from msgspec import UnsetType
 
+from ..model import tags
 from ..model.cron import Cron
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
@@ -28,6 +29,7 @@ U = TypeVar("U")
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 TRIGGERS = ("interval", "cron", "at")
+MERGED = ("parameters", "require")  # a patch changes each name in them by itself
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +48,7 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
     for name, value in request.parameters.items():
         if isinstance(value, str) and "\0" in value:
             raise Invalid("holds a NUL character", place("parameters", name))
+    _check_tags(request.require)
     return Draft(
         task=request.task,
         name=request.name,
@@ -55,6 +58,16 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
         timeout=request.timeout,
         parameters=request.parameters,
     )
+
+
+def _check_tags(require: Mapping[str, str]) -> None:
+    for name, value in require.items():
+        if not tags.is_name(name):
+            raise Invalid(f"a tag's name is 1 to {tags.LONGEST_NAME} printable characters", place("require", name))
+        if not tags.is_value(value):
+            raise Invalid(f"a tag's value is 1 to {tags.LONGEST_VALUE} printable characters", place("require", name))
+    if len(require) > tags.MOST:
+        raise Invalid(f"holds more than {tags.MOST} tags", "/require")
 
 
 def _when(request: JobIn | PreviewIn, defaults: Defaults) -> dict[str, Any]:
@@ -90,12 +103,13 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     if any(changes.get(name) is not None for name in TRIGGERS):
         for name in TRIGGERS:
             wanted.pop(name, None)
-    parameters = changes.pop("parameters", {})
-    wanted["parameters"] = {} if parameters is None else wanted["parameters"] | parameters
+    for name in MERGED:
+        given_here = changes.pop(name, {})
+        merged = {} if given_here is None else wanted[name] | given_here
+        wanted[name] = {key: value for key, value in merged.items() if value is not None}
     wanted |= changes
     null_means_none = ("misfire_grace",)
     kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
-    kept["parameters"] = {name: value for name, value in kept["parameters"].items() if value is not None}
     try:
         return draft(msgspec.convert(kept, JobIn), defaults)
     except msgspec.ValidationError as why:
@@ -120,6 +134,8 @@ def request_of(job: Job) -> dict[str, Any]:
         "retry_delay": policy.retry_delay.total_seconds(),
         "timeout": job.timeout,
         "parameters": job.parameters,
+        "placement": policy.placement,
+        "require": dict(policy.require),
     }
     if isinstance(trigger, Interval):
         asked["interval"] = {"seconds": trigger.every.total_seconds()}
@@ -168,6 +184,8 @@ def job_out(news: JobNews, known: Callable[[str], bool], local: tzinfo | None = 
         retry_delay=job.policy.retry_delay.total_seconds(),
         timeout=job.timeout,
         parameters=job.parameters,
+        placement=job.policy.placement,
+        require=dict(job.policy.require),
         state=job.state,
         paused=job.paused,
         created=job.created,
@@ -189,7 +207,7 @@ def run_out(run: Run) -> RunOut:
         cause=run.cause,
         state=run.state,
         reason=run.reason,
-        node=run.node,
+        node=run.node or run.place or None,
         pid=run.pid,
         started=run.started,
         ended=run.ended,
@@ -214,6 +232,8 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
         catch_up=given(request.catch_up, defaults.catch_up),
         retries=request.retries,
         retry_delay=timedelta(seconds=request.retry_delay),
+        placement=request.placement,
+        require=request.require,
     )
 
 

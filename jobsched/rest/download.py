@@ -15,12 +15,12 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.web.http import Request
 from zope.interface import implementer
 
+from ..model.run import Run
 from ..registry import Registry
 from .problems import answer
 from .route import whole
 
 CHUNK = 256 * 1024
-FOREVER = 1e9  # seconds
 LOOK = 0.1  # seconds between looks at a file that grows
 TEXT = b"text/plain; charset=utf-8"
 RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
@@ -61,7 +61,7 @@ class FileSender:
 
 async def send_file(request: Request, path: Path) -> bytes:
     """200 or 206: the file's bytes as plain text, or one range of them; nothing, when there is no file."""
-    _headers(request)
+    plain_text(request)
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
@@ -88,7 +88,7 @@ async def send_file(request: Request, path: Path) -> bytes:
 
 async def send_tail(request: Request, path: Path, lines: int) -> bytes:
     """200: the last `lines` lines."""
-    _headers(request)
+    plain_text(request)
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
@@ -182,23 +182,22 @@ class Follower:
         return self._file is not None
 
 
-async def follow(request: Request, registry: Registry, run_id: str, lines: int | None = None) -> bytes:
-    """200: what the run has printed, and what it prints, until it has ended or the client has gone."""
-    _headers(request)
+async def follow(request: Request, registry: Registry, over: Deferred[Run], run_id: str, lines: int | None) -> bytes:
+    """200: what the run has printed, and what it prints, until `over` has fired or the client has gone."""
+    plain_text(request)
     request.write(b"")  # the headers, at once
     follower = Follower(request, registry.output_path(run_id), lines)
     request.notifyFinish().addErrback(lambda _: follower.stopProducing())
-    over: list[object] = []
-    ending = Deferred.fromCoroutine(registry.ended(run_id, FOREVER)).addBoth(over.append)
+    ended: list[Run] = []
+    over.addCallback(ended.append)
     try:
         while not follower.gone:
-            last = bool(over)  # asked before sending: what was printed before the end is in the file by now
+            last = bool(ended)  # asked before sending: what was printed before the end is in the file by now
             sent = follower.send()
             if last and not sent and not follower.paused:
                 break
             await (follower.room() if follower.paused else registry.moment(0 if sent else LOOK))
     finally:
-        ending.cancel()
         follower.end()
     return b""
 
@@ -213,7 +212,8 @@ async def _sent(request: Request, file: BinaryIO, size: int) -> bytes:
     return await sender.done
 
 
-def _headers(request: Request) -> None:
+def plain_text(request: Request) -> None:
+    """The headers of an output."""
     request.setHeader(b"content-type", TEXT)
     request.setHeader(b"accept-ranges", b"bytes")
     request.setHeader(b"x-content-type-options", b"nosniff")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 
 from twisted.web.http import Request
 
-from ..model.errors import Invalid
+from ..model.errors import Invalid, Unreachable
 from ..registry import Registry
 from ..store import jobs as job_rows
 from ..store import runs as run_rows
@@ -15,8 +16,8 @@ from ..store.orders import Key
 from ..store.questions import JobNews
 from . import convert, wire
 from .convert import Defaults, given
-from .download import follow
 from .location import link_next, location
+from .output import Outputs
 from .route import MERGE_PATCH, Route, body, json, query, raw, whole
 
 KEY = re.compile(rb"[!-~]{1,255}")
@@ -25,8 +26,9 @@ KEY = re.compile(rb"[!-~]{1,255}")
 class Jobs:
     """The calls on jobs."""
 
-    def __init__(self, registry: Registry, defaults: Defaults) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults) -> None:
         self._registry = registry
+        self._outputs = outputs
         self._defaults = defaults
 
     def routes(self) -> list[Route]:
@@ -101,7 +103,8 @@ class Jobs:
         run = await self._registry.run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
         request.setHeader(b"location", location(request, f"/runs/{run.id}"))
         if asked.follow:
-            return await follow(request, self._registry, run.id)
+            with suppress(Unreachable):  # the run is made all the same
+                return await self._outputs.follow(request, run.id)
         request.setResponseCode(202)
         return _empty(request)
 

@@ -24,6 +24,7 @@ STATUS: dict[type[errors.JobschedError], int] = {
     errors.Stale: 412,
     errors.Reused: 422,
     errors.Unavailable: 503,
+    errors.Unreachable: 503,
 }
 
 TITLES = {

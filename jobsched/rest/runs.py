@@ -6,16 +6,17 @@ from twisted.web.http import Request
 
 from ..registry import Registry
 from . import convert, wire
-from .download import follow, send_file, send_tail
 from .jobs import run_page
+from .output import Outputs
 from .route import Route, json, query, whole
 
 
 class Runs:
     """The calls on runs."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs) -> None:
         self._registry = registry
+        self._outputs = outputs
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -42,12 +43,8 @@ class Runs:
         """200 or 206: what was printed, as text."""
         asked = query(request, wire.Reading)
         tail = convert.given(asked.tail, None)
-        if asked.follow:
-            await self._registry.run(run_id)
-            return await follow(request, self._registry, run_id, tail)
-        await self._registry.run(run_id)
-        path = self._registry.output_path(run_id)
-        return await (send_file(request, path) if tail is None else send_tail(request, path, tail))
+        answer = self._outputs.follow if asked.follow else self._outputs.send
+        return await answer(request, run_id, tail)
 
     async def cancel(self, request: Request, run_id: str) -> bytes:
         """202: its end has begun."""

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ..model import tags
 from ..model.job import JobState
-from ..model.policy import CatchUp, Overlap
+from ..model.node import NodeState
+from ..model.policy import CatchUp, Overlap, Placement
 from ..model.run import Cause, State
 from ..model.trigger import LONGEST
 
@@ -19,6 +21,10 @@ Moment = Annotated[datetime, Meta(tz=True)]
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # in a query, where 0.5 would be one too
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Scalar = str | bool | int | float
+# The limits of tags are for the description; `convert` holds to them, for it can say which tag is wrong.
+TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_NAME})]
+TagValue = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_VALUE})]
+Require = Annotated[dict[TagName, TagValue], Meta(extra_json_schema={"maxProperties": tags.MOST})]
 
 
 class IntervalIn(Struct, forbid_unknown_fields=True):
@@ -51,6 +57,8 @@ class JobIn(Struct, forbid_unknown_fields=True):
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] = 60
     timeout: Seconds | None = None
     parameters: dict[str, Scalar] = {}
+    placement: Placement = "any"
+    require: Require = {}
 
 
 class PatchIn(Struct, forbid_unknown_fields=True):
@@ -74,6 +82,8 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     retry_delay: Annotated[float, Meta(ge=0, le=86400)] | UnsetType | None = UNSET
     timeout: Seconds | UnsetType | None = UNSET
     parameters: dict[str, Scalar | None] | UnsetType | None = UNSET
+    placement: Placement | UnsetType | None = UNSET
+    require: dict[str, TagValue | None] | UnsetType | None = UNSET
 
 
 class PreviewIn(Struct, forbid_unknown_fields=True):
@@ -169,6 +179,8 @@ class JobOut(Struct):
     retry_delay: float
     timeout: float | None
     parameters: dict[str, Scalar]
+    placement: Placement
+    require: dict[str, str]
     state: JobState
     paused: bool
     created: Moment
@@ -208,6 +220,31 @@ class RunOut(Struct):
     count: int
 
 
+class ClaimsOut(Struct):
+    """How many dues a node asked for, and how many of them it got."""
+
+    tried: int
+    won: int
+
+
+class NodeOut(Struct):
+    """A daemon, as it is shown."""
+
+    id: str
+    name: str
+    url: str | None
+    tags: dict[str, str]
+    tasks: list[str]
+    version: str
+    since: Moment
+    seen: Moment
+    state: NodeState
+    running: int
+    slots: int
+    claims: ClaimsOut
+    problem: str | None
+
+
 class TaskOut(Struct):
     """A task of the catalog."""
 
@@ -234,6 +271,12 @@ class Runs(Struct):
     """A page of runs."""
 
     values: list[RunOut]
+
+
+class Nodes(Struct):
+    """The daemons that share the store."""
+
+    values: list[NodeOut]
 
 
 class FireOut(Struct):

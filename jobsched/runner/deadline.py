@@ -21,6 +21,7 @@ class Stop:
     state: State
     reason: str
     abandon: bool = False  # what cannot be killed is not waited for
+    grace: float | None = None  # seconds from TERM to KILL, if not as always
 
 
 class Deadline:
@@ -58,7 +59,7 @@ class Deadline:
         if self.stopped is not None:
             return
         self.stopped = why
-        self._in(self._grace, self._kill)
+        self._in(self._grace if why.grace is None else min(why.grace, self._grace), self._kill)
         self.on_stop(why)  # first: what is sent may end the run at once
         self._send(signal.SIGTERM)
 

@@ -40,6 +40,15 @@ def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
     return {run_id: _words(found, run_id in killed) for run_id, found in orphans.items()}
 
 
+def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run]:
+    """Their outcomes, also for the log."""
+    log.warn("{count} runs were left behind by a daemon that is gone", count=len(runs))
+    ended = [lost(run, found[run.id], now) for run in runs]
+    for run in ended:
+        log.warn("run {run} of {job}: lost, {reason}", run=run.id, job=run.job_name, reason=run.reason)
+    return ended
+
+
 def lost(run: Run, found: str, now: datetime) -> Run:
     """The run's outcome."""
     return attrs.evolve(run, state="lost", reason=f"the daemon that ran it is gone; {found}", ended=now)

@@ -23,6 +23,8 @@ from .output import output_path
 EVERY = 60.0  # seconds
 BATCH = 500  # runs in one transaction
 LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run is taken for forgotten
+STRAY = 3600.0  # seconds; a file so old has a run in the store, unless another node made that forget it
+FOLDERS = 256
 
 
 class Retention(Service):
@@ -80,6 +82,15 @@ class Retention(Service):
         if self.running and not self._swept:
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
+        if self.running and self._store.dialect != "sqlite":
+            await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
+
+    async def look_for_strays(self, number: int) -> None:
+        """Delete, from one of the folders, the output of runs that went from the store through other nodes."""
+        written = await self._in_thread(old_files, self._folder, number, STRAY)
+        for begin in range(0, len(written), BATCH):
+            gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
+            await self._in_thread(remove, [output_path(self._folder, run_id) for run_id in gone])
 
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
         gone = await ids
@@ -96,6 +107,17 @@ def remove(paths: Iterable[Path]) -> None:
     """Delete files; one that is not there was never written."""
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+def old_files(folder: Path, number: int, age: float) -> list[str]:
+    """The runs whose output is in one of the folders, and was written more than `age` seconds ago."""
+    edge = time.time() - age  # noqa: TID251  # as below
+    found = []
+    for path in folder.glob(f"{number:02x}/*.log"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < edge and output_path(folder, path.stem) == path:
+                found.append(path.stem)
+    return found
 
 
 def sweep(folder: Path, age: float) -> None:

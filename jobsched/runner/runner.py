@@ -7,11 +7,14 @@ import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,6 +25,7 @@ from ..clock import now
 from ..model.ids import Ids
 from ..model.run import Run
 from ..store import runs as run_rows
+from ..store import tails
 from ..store.batch import Batch
 from ..store.store import Store
 from ..task import Info
@@ -32,12 +36,15 @@ from .ending import Ending, outcome, plain
 from .limits import DaemonThread, Limits
 from .output import Output, OutputWriter
 from .process import ScriptProcess
-from .recovery import end_orphans, lost
+from .recovery import end_orphans, tell_lost
 from .session import close_on_exec
+from .tail import tail_reader
 from .threads import STOPPED_THREAD, CoroutineCall, PrintCapture, ThreadCall, words
 
 MOST_DOOMED = 1000
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
+LOOK = 0.05  # seconds between looks whether it has
+FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
 
@@ -70,8 +77,10 @@ class Runner(Service):
         catalog: Callable[[], Catalog],
         output_folder: Path,
         limits: Limits,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._reactor = reactor
+        self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
         self._catalog = catalog
         self._store = store
         self._ids = ids
@@ -79,8 +88,10 @@ class Runner(Service):
         self.recorded: Callable[[bool], None] = lambda again: None
         self.bell = Bell()
         self._doomed: dict[str, Stop] = {}
+        self._unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
+        self._tail = tail_reader(store, output_folder)
         self._tasks = ThreadPool(0, limits.threads, "task")
         self._tasks.threadFactory = DaemonThread
         self._chores = ThreadPool(0, 2, "chore")
@@ -124,20 +135,33 @@ class Runner(Service):
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
         return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
 
-    async def recover(self, node_id: str, node: str) -> None:
-        """Make an end of what earlier daemons of this name left running. Fires when it is all recorded.
+    async def recover(self, node_id: str, previous: str | None = None) -> None:
+        """Make an end of what earlier daemons left running here. Fires when it is all recorded.
 
-        An SQLite file has one daemon at a time, so there it is all that is left, whatever the daemon was called.
+        On a shared database it is what the node of the id `previous` had; an SQLite file has one daemon at a time, so
+        there it is all that is left, whatever the daemon was called.
         """
-        left = await self._store.read(run_rows.left_behind, node_id, None if self._store.dialect == "sqlite" else node)
+        left = await self._store.read(run_rows.left_behind, node_id, previous)
         if left:
-            self.log.warn("{count} runs were left behind by a daemon that is gone", count=len(left))
             found = await self.in_thread(end_orphans, left, self._limits.grace)
-            for run in left:
-                ended = lost(run, found[run.id], self._now())
-                self.log.warn("run {run} of {job}: lost, {reason}", run=run.id, job=run.job_name, reason=ended.reason)
-                self._records.add(ended)
+            for ended in tell_lost(left, found, self._now()):
+                self._records.add(ended)  # one that other nodes have recorded as lost stays as it is
             await self._records.settled()
+
+    def end_all(self, reason: str) -> None:
+        """End every run as lost, fast: another node may soon start it again. Threads are left to end by themselves."""
+        for run_id in list(self._active):
+            self.stop(run_id, Stop("lost", reason, abandon=True, grace=FENCED_GRACE))
+
+    def knows(self, run_id: str) -> bool:
+        """Whether a run was given to this node, and its outcome is not stored yet."""
+        return run_id in self._active or run_id in self._unstored
+
+    async def stored(self) -> None:
+        """Fires when every run has ended and its outcome is stored, or after some seconds."""
+        end = monotonic() + UNSTORED
+        while (self._active or self._unstored) and monotonic() < end:
+            await deferLater(self._reactor, LOOK)
 
     def start(self, runs: Iterable[Run]) -> None:
         """Execute runs that the store has recorded as running on this node."""
@@ -251,14 +275,17 @@ class Runner(Service):
     def _note(self, active: _Active, run: Run) -> None:
         """Record a change; a later one of the same run replaces it if it was not stored yet."""
         active.run = run
+        if not run.active:
+            self._unstored.add(run.id)
         self._records.add(run)
 
     def _record(self, runs: list[Run]) -> Deferred[None]:
         latest = {run.id: run for run in runs}
-        stored = self._store.write(run_rows.record, list(latest.values()), self._ids, random.random)
+        stored = self._store.write(tails.record, list(latest.values()), self._ids, random.random, self._tail)
         return stored.addCallback(self._tell, [run.id for run in latest.values() if not run.active])
 
     def _tell(self, again: bool, ended: list[str]) -> None:
+        self._unstored.difference_update(ended)
         self.bell.ring(ended)
         if ended:
             self.recorded(again)
@@ -285,4 +312,4 @@ class Runner(Service):
         os.close(self._stdin)
 
     def _now(self) -> datetime:
-        return now(self._reactor)
+        return now(self._clock)

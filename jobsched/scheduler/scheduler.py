@@ -22,14 +22,16 @@ from ..store import jobs as job_rows
 from ..store import runs as run_rows
 from ..store.batch import Batch
 from ..store.store import Store
+from .ability import Ability
+from .company import Company, patience
 from .ticker import Ticker
 
 EVERY = 5.0  # seconds between sweeps
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
-GAP = timedelta(seconds=15)  # without a sign of life for so long, this node could not run anything
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
 POKED = 0.02  # seconds that pokes gather
+AGAIN = 0.5  # seconds until a claim that failed is tried again
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +41,15 @@ class Hands:
     slots: Callable[[], int]
     start: Callable[[Iterable[Run]], None]
     replace: Callable[[Iterable[Run]], None]
+    knows: Callable[[str], bool]  # whether it was given that run, and its outcome is not stored yet
+
+
+@attrs.frozen
+class _Aim:
+    """What a ticker was armed for, and how long it lets other nodes go first."""
+
+    due: job_rows.Due
+    wait: timedelta
 
 
 class Scheduler(Service):
@@ -47,28 +58,30 @@ class Scheduler(Service):
     name = "scheduler"
     log = Logger()
 
-    def __init__(self, clock: Any, store: Store, hands: Hands, ids: Ids, node: str, node_id: str) -> None:
+    def __init__(self, clock: Any, store: Store, hands: Hands, ids: Ids, company: Company) -> None:
         self._clock = clock
         self._store = store
         self._hands = hands
         self._ids = ids
-        self._node = node
-        self._node_id = node_id
+        self._company = company
+        self.tried = 0  # dues that were asked for
+        self.won = 0  # those that were decided here
+        self.observe: Callable[[datetime, float], object] = lambda told, asked: None  # hears the database's clock
         self._tickers: dict[str, Ticker] = {}
-        self._aims: dict[str, tuple[datetime, timedelta | None]] = {}
+        self._aims: dict[str, _Aim] = {}
+        self._unsure = False
         self._due: Batch[str] = Batch(clock, self._claim, keep=False, order=self._aimed_at)
         self._loop: LoopingCall | None = None
         self._poke: IDelayedCall | None = None
         self._looking = DeferredLock()
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
-        self._able_since = now(clock)
-        self._alive = self._able_since
+        self._ability = Ability(clock, company)
 
     def startService(self) -> None:
         """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""
         super().startService()
-        self._able_since = self._alive = now(self._clock)
+        self._ability.begin()
         self._begin()
 
     def stopService(self) -> Deferred[None]:
@@ -87,8 +100,11 @@ class Scheduler(Service):
         """A job was made or changed; `due` is when it is due next, if known. Looks at the store soon if it must."""
         if due is not None and due > now(self._clock) + AHEAD:
             return  # the sweep will come by in time
+        self._look_again_in(POKED)
+
+    def _look_again_in(self, seconds: float) -> None:
         if self.running and (self._poke is None or not self._poke.active()):
-            self._poke = self._clock.callLater(POKED, self._sweep)
+            self._poke = self._clock.callLater(seconds, self._sweep)
 
     def slots_free(self, again: bool = False) -> None:
         """Runs have ended: one that waits may start. `again`: some of them will be tried again."""
@@ -132,7 +148,7 @@ class Scheduler(Service):
 
     async def _look_ahead(self) -> None:
         """Arm a ticker for each job that is due soon, and disarm those that no longer are."""
-        horizon = self._sign_of_life() + AHEAD
+        horizon = self._ability.look() + AHEAD
         soon: set[str] = set()
         last: job_rows.Due | None = None
         while self.running:
@@ -141,7 +157,7 @@ class Scheduler(Service):
                 break
             soon.update(job.id for job in due)
             for job in due:
-                self._arm(job.id, job.next_due, job.every)
+                self._arm(job)
             if len(due) < MOST:
                 break
             last = due[-1]
@@ -155,7 +171,7 @@ class Scheduler(Service):
         if self.running and self._waiting:
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
-                self._arm(WAITING, ripe, None)
+                self._aim(WAITING, ripe, None)
 
     async def _settle(self) -> None:
         await self._sweeping
@@ -165,11 +181,19 @@ class Scheduler(Service):
         self.log.error("the store could not be swept, trying again in {seconds} s: {why}",
                        seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
 
-    def _arm(self, job_id: str, due: datetime, every: timedelta | None) -> None:
+    def _arm(self, due: job_rows.Due) -> None:
+        """Wake up when it is this node's turn to claim that due."""
+        wait = patience(self._company, due)
+        if wait is None:
+            self._disarm(due.id)
+            return
+        self._aims[due.id] = _Aim(due, wait)
+        self._aim(due.id, due.next_due + wait, due.every)
+
+    def _aim(self, job_id: str, at: datetime, every: timedelta | None) -> None:
         if job_id not in self._tickers:
             self._tickers[job_id] = Ticker(self._clock, lambda: self._due.add(job_id))
-        self._aims[job_id] = due, every
-        self._tickers[job_id].aim(due, every)
+        self._tickers[job_id].aim(at, every)
 
     def _disarm(self, job_id: str) -> None:
         ticker = self._tickers.pop(job_id, None)
@@ -179,42 +203,93 @@ class Scheduler(Service):
 
     def _aimed_at(self, job_id: str) -> datetime:
         """Earlier dues are claimed first; before all others, what is not known here any more."""
-        return self._aims[job_id][0] if job_id in self._aims else EPOCH
+        return self._aims[job_id].due.next_due if job_id in self._aims else EPOCH
 
     def _claim(self, job_ids: list[str]) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._decide(dict.fromkeys(job_id for job_id in job_ids if job_id != WAITING)))
+        wanted = dict.fromkeys(job_ids)
+        waiting = wanted.pop(WAITING, self) is None
+        return Deferred.fromCoroutine(self._claimed(list(wanted), waiting))
 
-    async def _decide(self, job_ids: dict[str, None]) -> None:
-        who = claims.Claimant(
-            node=self._node,
-            node_id=self._node_id,
-            now=self._sign_of_life(),
-            able_since=self._able_since,
-            slots=self._hands.slots(),
-            ids=self._ids,
-        )
-        claimed = await self._store.write(claims.claim, who, list(job_ids))
+    async def _claimed(self, job_ids: list[str], waiting: bool) -> None:
+        """Claim those, and what waits; whatever becomes of it, this node gets to know what it is to execute."""
+        if not self._company.holds():
+            return
+        try:
+            await self._make_sure()
+            still_due = await self._still_due(job_ids)
+            if still_due or waiting:
+                await self._decide(still_due)
+        except Exception:
+            self._unsure = True
+            self._look_again_in(AGAIN)
+            raise
+
+    async def _make_sure(self) -> None:
+        """After a claim of which it is not known whether it was stored: start what it was to start."""
+        if not self._unsure:
+            return
+        mine = await self._store.read(run_rows.started_by, self._company.node.id)
+        unknown = [run for run in mine if not self._hands.knows(run.id)]
+        self._unsure = False
+        if unknown and self._company.holds():
+            self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))
+            self._hands.start(unknown)
+
+    async def _still_due(self, job_ids: list[str]) -> list[str]:
+        """Those that no node before this one has decided; the others are aimed at anew."""
+        later = [job_id for job_id in job_ids if job_id in self._aims and self._aims[job_id].wait]
+        if not later:
+            return job_ids
+        found = {due.id: due for due in await self._store.read(job_rows.dues_of, later)}
+        instant = now(self._clock)
+        done = {job_id for job_id in later if job_id not in found or found[job_id].next_due > instant}
+        for job_id in done:
+            if job_id in found and self.running:
+                self._rearm(found[job_id])
+            else:
+                self._disarm(job_id)
+        return [job_id for job_id in job_ids if job_id not in done]
+
+    async def _decide(self, job_ids: list[str]) -> None:
+        asked = self._clock.seconds()
+        who = self._claimant()
+        claimed = await self._store.write(claims.claim, who, job_ids)
+        if claimed.now is not None:
+            self.observe(claimed.now, asked)
         self._waiting = claimed.waiting
+        self.tried += len(job_ids)
+        self.won += claimed.won
+        if not self._company.holds() or self._company.node.id != who.node_id:
+            self._unsure = True  # they are lost with this node, or start when it turns out that it is not
+            return
         self._hands.start(claimed.started)
         self._hands.replace(claimed.replaced)
         if not self.running:
             return
-        horizon = now(self._clock) + AHEAD
-        for job_id, due in claimed.dues:
-            if due is None or due > horizon:
+        dues = dict(claimed.dues)
+        for job_id, due in dues.items():
+            if due is None or job_id not in self._aims:
                 self._disarm(job_id)
-            elif job_id in self._tickers:
-                self._arm(job_id, due, self._aims[job_id][1])
-        for job_id in job_ids.keys() - dict(claimed.dues).keys():
+            else:
+                self._rearm(attrs.evolve(self._aims[job_id].due, next_due=due))
+        for job_id in set(job_ids) - dues.keys():
             self._disarm(job_id)  # deleted, changed or decided elsewhere; the sweep knows better
 
-    def _sign_of_life(self) -> datetime:
-        """Now; and if it has been long since this was asked last, nobody here could run anything until now."""
-        instant = now(self._clock)
-        if instant - self._alive > GAP:
-            self.log.warn("nothing could be scheduled here from {since} until {until}",
-                          since=self._alive.isoformat(), until=instant.isoformat())  # fmt: skip
-            self._able_since = instant
-        self._able_since = min(self._able_since, instant)  # the clock was set back
-        self._alive = instant
-        return instant
+    def _rearm(self, due: job_rows.Due) -> None:
+        if due.next_due > now(self._clock) + AHEAD:
+            self._disarm(due.id)
+        elif due.id in self._tickers:
+            self._arm(due)
+
+    def _claimant(self) -> claims.Claimant:
+        node, instant = self._company.node, self._ability.look()
+        return claims.Claimant(
+            node=node.name,
+            node_id=node.id,
+            now=instant,
+            able_since=self._ability.since,
+            slots=self._hands.slots(),
+            ids=self._ids,
+            company=tuple(self._company.alive),
+            alone=self._company.alone,
+        )

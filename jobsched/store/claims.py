@@ -8,15 +8,18 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
 
 from ..model.ids import Ids
 from ..model.job import Job
+from ..model.node import Node
 from ..model.owed import Situation, Stretch, owed
 from ..model.run import STARTED, Run
 from . import jobs as job_rows
-from . import orders
+from . import orders, pokes
 from . import runs as run_rows
+from .instant import now as database_now
+from .places import ANYWHERE, Places, in_place, places
 from .tables import runs
 
 IS_RUNNING = "is running"
@@ -25,14 +28,20 @@ NO_SLOT = "no free slot: max_running runs are active"
 
 @attrs.frozen(kw_only=True)
 class Claimant:
-    """Who claims, when, and how much it can take."""
+    """Who claims, when, and how much it can take.
+
+    `company` are the living nodes, itself among them; without any, whatever comes is for it. One that is `alone` has a
+    database of its own.
+    """
 
     node: str
     node_id: str
-    now: datetime
+    now: datetime  # where the database has a clock, that one is asked
     able_since: datetime
     slots: int  # runs it can start at once
     ids: Ids
+    company: Sequence[Node] = ()
+    alone: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -43,25 +52,33 @@ class Claimed:
     replaced: tuple[Run, ...] = ()  # active runs that a newer one shall replace
     dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
     waiting: bool = False  # some run waits, for a slot or for another
+    won: int = 0  # jobs that were decided
+    now: datetime | None = None  # when
 
 
 def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
+    who = attrs.evolve(who, now=database_now(connection, who.now))
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
     backlog = run_rows.any_waiting(connection)
     if backlog:  # those that wait go first
         run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
-        started = _start(connection, who, _startable(connection, who.now, who.slots))
+        started = _start(connection, who, _startable(connection, who))
     else:
         run_rows.insert_all(connection, decided.runs)
         started = [run for run in decided.runs if run.state == "running"]
     job_rows.move_on(connection, decided.moved)
+    run_rows.ask_to_end(connection, decided.replaced, orders.REPLACED, who.node_id)
+    if any(run.state == "waiting" for run in decided.runs):
+        pokes.tell(connection, who.node_id)
     return Claimed(
         started=tuple(started),
         replaced=tuple(decided.replaced),
         dues=_dues(connection, who, job_ids, decided),
         waiting=run_rows.any_waiting(connection) if backlog else any(run.state == "waiting" for run in decided.runs),
+        won=len(decided.moved),
+        now=who.now,
     )
 
 
@@ -88,19 +105,47 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     active: dict[str, list[Run]] = defaultdict(list)
     for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
-    owing: list[tuple[Job, Stretch]] = []
+    owing: list[tuple[Job, Stretch, str]] = []
     for job in due_jobs:
-        answer = owed(job.schedule, job.policy, _situation(job, who, active[job.id]))
-        owing += ((job, stretch) for stretch in answer.stretches)
-        decided.moved.append((job, answer.next_due, answer.starts))
+        where = places(connection, job, who.company) if who.company else Places()
+        if where.nobody and not (who.alone and who.company[0].matches(job.policy.require)):
+            owing += _nobody(job, who, where.nobody, decided)
+            continue
+        answers = {
+            place: owed(job.schedule, job.policy, _situation(job, who, in_place(active[job.id], place)))
+            for place in (*where.names, *where.down)
+        }
+        for place, answer in answers.items():
+            fates = (_missed(stretch, where.down.get(place)) for stretch in answer.stretches)
+            owing += ((job, stretch, place) for stretch in fates)
+        starts = max((answer.starts for answer in answers.values()), default=0)
+        decided.moved.append((job, next(iter(answers.values())).next_due, starts))
     slots = who.slots
-    for job, stretch in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
-        run = _run(job, stretch, who, slots > 0)
+    for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
+        run = _run(job, stretch, who, slots > 0, place)
         slots -= run.state == "running"
         decided.runs.append(run)
         if stretch.fate == "replace":
-            decided.replaced += orders.drop_waiting(connection, active[job.id], who.now)
+            decided.replaced += orders.drop_waiting(connection, in_place(active[job.id], place), who.now)
     return decided
+
+
+def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[Job, Stretch, str]]:
+    """Dues that no living node can run are left, as long as their grace allows, to one that may come."""
+    instant = who.now
+    if not who.alone:
+        if job.policy.misfire_grace is None:
+            return []
+        instant -= job.policy.misfire_grace
+    if job.next_due is None or job.next_due > instant:
+        return []
+    answer = owed(job.schedule, job.policy, attrs.evolve(_situation(job, who, []), now=instant))
+    decided.moved.append((job, answer.next_due, 0))
+    return [(job, _missed(stretch, why), ANYWHERE) for stretch in answer.stretches]
+
+
+def _missed(stretch: Stretch, why: str | None) -> Stretch:
+    return stretch if why is None else attrs.evolve(stretch, fate="missed", reason=why)
 
 
 def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
@@ -115,10 +160,12 @@ def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
     )
 
 
-def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool) -> Run:
-    run = run_rows.passed(job, stretch, who.ids.make(who.now), who.now)
+def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool, place: str) -> Run:
+    run = attrs.evolve(run_rows.passed(job, stretch, who.ids.make(who.now), who.now), place=place)
     if stretch.fate != "run":
         return run
+    if place not in (ANYWHERE, who.node):
+        return attrs.evolve(run, reason=f"waits for node {place} to start it")
     return _running(run, who) if slot else attrs.evolve(run, reason=NO_SLOT)
 
 
@@ -130,20 +177,43 @@ def _waits(run: Run) -> Run:
     return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
 
 
-def _startable(connection: Connection, now: datetime, most: int) -> list[Run]:
-    """Waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue alone."""
-    if most <= 0:
+def _startable(connection: Connection, who: Claimant) -> list[Run]:
+    """Waiting runs that may start here, oldest first: of a job that does not overlap, the head of its queue alone."""
+    if who.slots <= 0:
         return []
-    return [run_rows.from_row(row) for row in connection.execute(_STARTABLE, {"now": now, "most": most})]
+    asked: dict[str, Any] = {"now": who.now, "most": who.slots}
+    if not who.company:
+        return [run_rows.from_row(row) for row in connection.execute(_STARTABLE, asked)]
+    mine = next((node for node in who.company if node.id == who.node_id), None)
+    if mine is None:
+        return []
+    wanted = [row.require for row in connection.execute(_REQUIRED)]
+    asked |= {
+        "places": [ANYWHERE, who.node],
+        "matched": [require for require in wanted if mine.matches(require)],
+        # What no living node has fails with that reason where it is alone; else it waits for one that may come.
+        "tasks": list(mine.tasks),
+        "any_task": who.alone,
+    }
+    return [run_rows.from_row(row) for row in connection.execute(_STARTABLE_HERE, asked)]
 
 
-def _ask_startable() -> Select[Any]:
+_HERE = (
+    runs.c.place.in_(bindparam("places", expanding=True)),
+    or_(runs.c.require.is_(None), runs.c.require.in_(bindparam("matched", expanding=True))),
+    or_(bindparam("any_task", type_=Boolean), runs.c.task.in_(bindparam("tasks", expanding=True))),
+)
+_REQUIRED = select(runs.c.require).where(runs.c.state == "waiting", runs.c.require.is_not(None)).distinct()
+
+
+def _ask_startable(*here: ColumnElement[bool]) -> Select[Any]:
     other = runs.alias("other")
     now = bindparam("now", type_=runs.c.not_before.type)
     ripe = or_(other.c.not_before.is_(None), other.c.not_before <= now)
     ahead = or_(other.c.due < runs.c.due, and_(other.c.due == runs.c.due, other.c.id < runs.c.id))
     in_the_way = exists().where(
         other.c.job_id == runs.c.job_id,
+        or_(other.c.place == runs.c.place, other.c.place == ANYWHERE, runs.c.place == ANYWHERE),
         or_(other.c.state.in_(STARTED), and_(other.c.state == "waiting", ripe, ahead)),
     )
     return (
@@ -152,6 +222,7 @@ def _ask_startable() -> Select[Any]:
             runs.c.state == "waiting",
             or_(runs.c.not_before.is_(None), runs.c.not_before <= now),
             or_(runs.c.overlaps, ~in_the_way),
+            *here,
         )
         .order_by(runs.c.id)
         .limit(bindparam("most"))
@@ -160,6 +231,7 @@ def _ask_startable() -> Select[Any]:
 
 
 _STARTABLE = _ask_startable()
+_STARTABLE_HERE = _ask_startable(*_HERE)
 
 
 def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,13 +39,18 @@ _STATE = {
 }
 
 
+_DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
+
+
 @attrs.frozen(kw_only=True)
 class Due:
-    """A job that is due soon: what a ticker must know."""
+    """A job that is due soon: what a ticker must know, and what a node must be able to do."""
 
     id: str
     next_due: datetime
     every: timedelta | None
+    task: str
+    require: Mapping[str, str]
 
 
 def add(connection: Connection, new: Iterable[Job]) -> None:
@@ -93,7 +98,7 @@ def count(connection: Connection) -> int:
 def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
     """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
     query = (
-        select(jobs.c.id, jobs.c.next_due, jobs.c.every)
+        select(*_DUE)
         .where(jobs.c.next_due < instant, jobs.c.paused.is_(False))
         .order_by(jobs.c.next_due, jobs.c.id)
         .limit(most)
@@ -101,7 +106,13 @@ def due_before(connection: Connection, instant: datetime, most: int, after: Due 
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
-    return [Due(id=row.id, next_due=row.next_due, every=row.every) for row in connection.execute(query)]
+    return [Due(**row._mapping) for row in connection.execute(query)]
+
+
+def dues_of(connection: Connection, ids: Iterable[str]) -> list[Due]:
+    """When those of `ids` are due that will be, soonest first; paused ones are not due."""
+    query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), jobs.c.paused.is_(False))
+    return [Due(**row._mapping) for row in connection.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
 
 
 def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[Job]:

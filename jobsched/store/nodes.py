@@ -43,11 +43,16 @@ class Roll:
     stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
 
 
-def join(connection: Connection, node: Node) -> None:
-    """Be a node from now on."""
+def join(
+    connection: Connection, node: Node, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float]
+) -> datetime:
+    """Be a node from now on, which is returned; those `known` to be dead are buried with it."""
     instant = database_now(connection, node.since)
     row = attrs.asdict(attrs.evolve(node, since=instant, seen=instant), recurse=False)
     connection.execute(insert(nodes).values(row | {"tasks": list(node.tasks)}))
+    if known:
+        bury(connection, known, reason, ids, chance, node.since, only=True)
+    return instant
 
 
 def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
@@ -83,22 +88,26 @@ def leave(connection: Connection, node_id: str, local: datetime) -> None:
 
 
 def bury(
-    connection: Connection, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime
-) -> list[Run]:
-    """Declare nodes dead that did not renew within the lease, and those of which it is `known`.
+    connection: Connection, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
+    *, only: bool = False,
+) -> list[Run]:  # fmt: skip
+    """Declare nodes dead that did not renew within the lease (not if `only`), and those of which it is `known`.
 
     Runs that no living node executes become lost, and are tried again where their job asks for it; those that waited
     for a node that does not come back become missed. Returns both. Two that bury at the same time do not wait for
     each other.
     """
     instant = database_now(connection, local)
-    gone = (nodes.c.seen < instant - LEASE) | nodes.c.id.in_(known)
-    query = select(nodes.c.id).where(nodes.c.state == "alive", gone).with_for_update(skip_locked=True)
-    buried = list(connection.execute(query).scalars())
+    gone = nodes.c.id.in_(known)
+    query = select(nodes.c.id).where(
+        nodes.c.state == "alive", gone if only else gone | (nodes.c.seen < instant - LEASE)
+    )
+    buried = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     if buried:
         connection.execute(update(nodes).where(nodes.c.id.in_(buried)).values(state="dead", running=0, slots=0))
     living = select(nodes.c.id).where(nodes.c.state == "alive")
-    orphans = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id.not_in(living))
+    whose = runs.c.node_id.in_(known) if only else runs.c.node_id.not_in(living)
+    orphans = select(runs).where(runs.c.state.in_(STARTED), whose)
     lost = [
         attrs.evolve(run_rows.from_row(row), state="lost", reason=reason, ended=instant)
         for row in connection.execute(orphans.with_for_update(skip_locked=True, of=runs))

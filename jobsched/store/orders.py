@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import attrs
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -11,11 +11,16 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from ..model.errors import Conflict, NotFound, Reused, Stale
 from ..model.ids import MICROSECOND, Ids
 from ..model.job import Job
+from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
 from ..model.run import Run
 from . import jobs as job_rows
+from . import pokes
 from . import runs as run_rows
+from .places import ANYWHERE, Places, in_place, places
 from .tables import jobs, keys, runs
+
+REPLACED = "replaced by a later due of its job"
 
 
 @attrs.frozen(kw_only=True)
@@ -35,18 +40,23 @@ class Ran:
     replaced: tuple[Run, ...] = ()
 
 
-def add(connection: Connection, job: Job, key: Key | None) -> str:
-    """Store a job; its id, or that of the job which this key made before."""
+SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
+
+
+def add(connection: Connection, job: Job, key: Key | None, asker: str = "") -> str:
+    """Store a job; its id, or that of the job which this key made before. `asker` is the node, here as below."""
     if key is not None and (known := _recall(connection, key)) is not None:
         return known
     job_rows.add(connection, [job])
+    if job.next_due is not None and job.next_due - job.created < SOON:
+        pokes.tell(connection, asker)
     _remember(connection, key, job.id, job.created)
     return job.id
 
 
 def change(
     connection: Connection, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
-    make: Callable[[Job, datetime], Job],
+    make: Callable[[Job, datetime], Job], asker: str = "",
 ) -> Job:  # fmt: skip
     """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
     after `instant` are new; otherwise its next due, passed or not, stays what it was.
@@ -64,6 +74,7 @@ def change(
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
         _settle(connection, job, ids, now, "the job was changed before it could start")
     job_rows.put(connection, changed)
+    pokes.tell(connection, asker)
     return changed
 
 
@@ -77,7 +88,7 @@ def pause(connection: Connection, job_id: str, now: datetime) -> Job:
     return paused
 
 
-def resume(connection: Connection, job_id: str, ids: Ids, now: datetime) -> Job:
+def resume(connection: Connection, job_id: str, ids: Ids, now: datetime, asker: str = "") -> Job:
     """Go on with the next due; those that passed meanwhile become one skipped stretch."""
     job = _held(connection, job_id)
     if not job.paused:
@@ -86,53 +97,75 @@ def resume(connection: Connection, job_id: str, ids: Ids, now: datetime) -> Job:
     following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
     resumed = attrs.evolve(job, paused=False, next_due=following, version=job.version + 1, updated=now)
     job_rows.put(connection, resumed)
+    pokes.tell(connection, asker)
     return resumed
 
 
-def remove(connection: Connection, job_id: str, ids: Ids, now: datetime) -> list[Run]:
-    """Forget a job. What waits is cancelled; what runs is returned and goes on."""
+def remove(
+    connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = ""
+) -> list[Run]:
+    """Forget a job. What waits is cancelled; what runs is returned, and goes on unless `cancel` is a reason to end."""
     job = _held(connection, job_id)
     _settle(connection, job, ids, now, "the job was deleted before it could start")
     waiting = (runs.c.job_id == job_id) & (runs.c.state == "waiting")
     connection.execute(update(runs).where(waiting).values(state="cancelled", reason="its job was deleted", ended=now))
     connection.execute(delete(jobs).where(jobs.c.id == job_id))
-    return run_rows.active_of(connection, [job_id])
+    running = run_rows.active_of(connection, [job_id])
+    if cancel:
+        run_rows.ask_to_end(connection, running, cancel, asker)
+    return running
 
 
-def run_now(connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime) -> Ran:
-    """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once."""
+def run_now(
+    connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime,
+    company: Sequence[Node] = (), asker: str = "",
+) -> Ran:  # fmt: skip
+    """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
+
+    A job that runs on every node gets one for each living node that can; the first of them is returned.
+    """
     if key is not None and (known := _recall(connection, key)) is not None:
         run = run_rows.get(connection, known)
         if run is None:
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run)
     job = _held(connection, job_id)
+    where = places(connection, job, company) if company else Places()
     active = run_rows.ripe_of(connection, [job_id], now)
-    queued = len(active) > 1 and any(run.state == "waiting" for run in active)
-    fate, reason = overlap(job.policy, active=bool(active), queued=queued)
     due = _free_due(connection, job, now)
-    stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
-    run = attrs.evolve(
-        run_rows.passed(job, stretch, ids.make(now), now), cause="manual", reason=reason or "waits to be started"
-    )
-    replaced = drop_waiting(connection, active, now) if fate == "replace" else []
-    run_rows.insert_all(connection, [run])
-    _remember(connection, key, run.id, now)
-    return Ran(run=run, replaced=tuple(replaced))
+    added: list[Run] = []
+    replaced: list[Run] = []
+    for place in where.names or (ANYWHERE,):
+        there = in_place(active, place)
+        queued = len(there) > 1 and any(run.state == "waiting" for run in there)
+        fate, reason = overlap(job.policy, active=bool(there), queued=queued)
+        stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
+        why = reason or where.nobody or "waits to be started"
+        run = run_rows.passed(job, stretch, ids.make(now), now)
+        added.append(attrs.evolve(run, cause="manual", reason=why, place=place))
+        replaced += drop_waiting(connection, there, now) if fate == "replace" else []
+    run_rows.insert_all(connection, added)
+    run_rows.ask_to_end(connection, replaced, REPLACED, asker)
+    _remember(connection, key, added[0].id, now)
+    pokes.tell(connection, asker)
+    return Ran(run=added[0], replaced=tuple(replaced))
 
 
-def cancel(connection: Connection, run_id: str, reason: str, now: datetime) -> Run:
+def cancel(connection: Connection, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
     """Cancel a run that waits; give one that runs back as it is, for its node to end. Raises NotFound, Conflict."""
     run = run_rows.get(connection, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
     if not run.active:
         raise Conflict(f"run {run_id} has ended already: {run.state}")
-    if run.state != "waiting":
-        return run
     waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
-    connection.execute(update(runs).where(waiting).values(state="cancelled", reason=reason, ended=now))
-    return attrs.evolve(run, state="cancelled", reason=reason, ended=now)
+    values = {"state": "cancelled", "reason": reason, "ended": now}
+    if run.state == "waiting" and connection.execute(update(runs).where(waiting).values(values)).rowcount == 1:
+        return attrs.evolve(run, state="cancelled", reason=reason, ended=now)
+    if run.state == "waiting":  # it was started meanwhile
+        run = run_rows.get(connection, run_id) or run
+    run_rows.ask_to_end(connection, [run], reason, asker)
+    return run
 
 
 def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> list[Run]:

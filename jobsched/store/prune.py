@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from ..model.ids import least
 from ..model.run import ENDED
+from . import tails
 from .tables import keys, runs
 
 KEY_LIFE = timedelta(hours=24)
@@ -33,6 +35,12 @@ def beyond(connection: Connection, job_id: str, keep: int, most: int) -> list[st
     return _forget(connection, (runs.c.job_id == job_id) & (runs.c.id <= edge), most)
 
 
+def unknown(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Those of some ids that no run has: it was forgotten, maybe through another node."""
+    known = set(connection.execute(select(runs.c.id).where(runs.c.id.in_(run_ids))).scalars())
+    return [run_id for run_id in run_ids if run_id not in known]
+
+
 def old_keys(connection: Connection, now: datetime) -> None:
     """Forget idempotency keys whose day is over."""
     connection.execute(delete(keys).where(keys.c.created < now - KEY_LIFE))
@@ -40,7 +48,9 @@ def old_keys(connection: Connection, now: datetime) -> None:
 
 def _forget(connection: Connection, which: ColumnElement[bool], most: int) -> list[str]:
     query = select(runs.c.id).where(which, runs.c.state.in_(ENDED)).order_by(runs.c.id).limit(most)
-    ids = list(connection.execute(query).scalars())
+    free = query.with_for_update(skip_locked=True)  # other nodes forget at the same time
+    ids = list(connection.execute(free).scalars())
     if ids:
+        tails.forget(connection, ids)
         connection.execute(delete(runs).where(runs.c.id.in_(ids)))
     return ids

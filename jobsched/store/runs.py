@@ -14,6 +14,7 @@ from ..model.job import Job
 from ..model.owed import Stretch
 from ..model.retry import delay
 from ..model.run import ACTIVE, RETRIED, STARTED, Run
+from . import pokes
 from .jobs import from_row as job_from_row
 from .tables import jobs, runs
 
@@ -31,6 +32,8 @@ _RECORD = (
     .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _NOTES})
 )
 
+
+MOST_LEFT = 1000
 
 _ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
 _ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
@@ -165,10 +168,32 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
     )
 
 
-def left_behind(connection: Connection, node_id: str, node: str | None = None) -> list[Run]:
-    """The runs that some node but `node_id` started and did not end; only those of nodes named `node`, if given."""
-    query = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id != node_id)
-    return _all(connection, query if node is None else query.where(runs.c.node == node))
+def left_behind(connection: Connection, node_id: str, previous: str | None = None) -> list[Run]:
+    """The runs that some node but `node_id` started and did not end.
+
+    With `previous`, only those of that node, and those of them that other nodes have taken for lost meanwhile: their
+    processes may live on.
+    """
+    query = select(runs).where(runs.c.node_id != node_id)
+    if previous is None:
+        return _all(connection, query.where(runs.c.state.in_(STARTED)))
+    recent = query.where(runs.c.node_id == previous, runs.c.state.in_((*STARTED, "lost")))
+    return _all(connection, recent.order_by(runs.c.id.desc()).limit(MOST_LEFT))
+
+
+def started_by(connection: Connection, node_id: str) -> list[Run]:
+    """The runs that a node is executing, as the store has it; oldest first."""
+    mine = (runs.c.node_id == node_id) & runs.c.state.in_(STARTED)
+    return _all(connection, select(runs).where(mine).order_by(runs.c.id))
+
+
+def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> None:
+    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows."""
+    elsewhere = [run.id for run in wanted if run.node_id != asker]
+    if elsewhere:
+        going_on = runs.c.id.in_(elsewhere) & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
+        connection.execute(update(runs).where(going_on).values(stop=reason))
+        pokes.tell(connection, asker)
 
 
 def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:

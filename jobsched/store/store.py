@@ -21,7 +21,7 @@ from .engine import connect, reading, writing
 P = ParamSpec("P")
 T = TypeVar("T")
 
-READERS = 4
+THREADS = 4
 TRIES = 5  # of a transaction that the database undid, or whose connection broke
 
 
@@ -29,20 +29,24 @@ class Store(Service):
     """Runs questions and changes against one database.
 
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
-    `pool` makes the pools of threads, from the least and the most threads and a name.
+    `pool` makes the pools of threads, from the least and the most threads and a name; `threads` is that most.
     """
 
     name = "store"
 
     def __init__(
-        self, reactor: IReactorThreads, url: str, pool: Callable[[int, int, str], ThreadPool] = ThreadPool
+        self,
+        reactor: IReactorThreads,
+        url: str,
+        pool: Callable[[int, int, str], ThreadPool] = ThreadPool,
+        threads: int = THREADS,
     ) -> None:
         self._reactor = reactor
         self._engine: Engine = connect(url)
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
-        writers = 1 if self._engine.dialect.name == "sqlite" else READERS
-        self._readers = pool(0, READERS, "store-read")
+        writers = 1 if self._engine.dialect.name == "sqlite" else threads
+        self._readers = pool(0, threads, "store-read")
         self._writers = pool(0, writers, "store-write")
 
     @property

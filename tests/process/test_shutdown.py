@@ -120,7 +120,7 @@ class RecoveryTests(RunnerCase):
         return await self.store_run(task, node_id="an-earlier-start", **fields)
 
     async def recover(self):
-        await self.runner.recover("this-start-of-this-node", "any name")
+        await self.runner.recover("this-start-of-this-node")
 
     async def test_a_marked_process_is_killed_and_its_run_is_lost(self):
         run = await self.left()

@@ -48,6 +48,12 @@ def asked(**fields: Any) -> Job:
                 overlap="replace", misfire_grace=None, catch_up="none", retries=9, retry_delay=timedelta(seconds=0.25)
             ),
         ),
+        asked(
+            every=timedelta(hours=1),
+            policy=Policy(
+                placement="every", require={"ä/\U0001f600 'x'": "y" * 200} | {f"{n:064}": "1" for n in range(31)}
+            ),
+        ),
     ],
 )
 def test_a_job_comes_out_as_it_was_put_in(desk: Desk, new: Job) -> None:

@@ -1,5 +1,7 @@
 """Retention on a real store: what is kept, what goes, and that files go with their rows."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -12,7 +14,8 @@ from jobsched.model.ids import Ids
 from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
-from jobsched.runner.retention import Retention
+from jobsched.runner.retention import EVERY, FOLDERS, Retention
+from jobsched.store import prune
 from jobsched.store import runs as run_rows
 from jobsched.store.orders import Key, _recall, _remember
 
@@ -59,6 +62,12 @@ class Kept:
         ids = sorted(run.id for run in runs)
         assert ids == sorted(path.stem for path in self.folder.glob("*/*.log"))
         return ids
+
+
+def make_old(path):
+    """Two hours, as its host counts them."""
+    then = time.time() - 7200
+    os.utime(path, (then, then))
 
 
 @pytest.fixture
@@ -141,3 +150,39 @@ async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old_enough(kept)
     retention.sweep(kept.folder, -1)
     assert not stray.exists()
     assert not output_path(kept.folder, run).exists()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_files_of_runs_that_other_nodes_made_the_store_forget_go_folder_by_folder(kept, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 10)
+    runs = await kept.add("job", *[n / 100 for n in range(40, 0, -1)])
+    await kept.store.write(prune.beyond, "job", 5, 1000)  # as another node does it: our files stay
+    foreign = kept.folder / "00" / "not-an-output.log"
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.write_text("x")
+    for path in (foreign, *(output_path(kept.folder, run) for run in runs[1:])):
+        make_old(path)
+    young = output_path(kept.folder, runs[0])
+    made = kept.retention()
+    for _ in range(FOLDERS):
+        await made.prune()
+        kept.clock.rightNow += EVERY
+    await made.stopService()
+    left = sorted(kept.folder.glob("*/*.log"))
+    assert left == sorted([young, foreign, *(output_path(kept.folder, run) for run in runs[-5:])])
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_is_alone_looks_for_no_strays(kept):
+    run = (await kept.add("job", 1))[0]
+    await kept.store.write(prune.beyond, "job", 0, 10)
+    path = output_path(kept.folder, run)
+    make_old(path)
+    made = kept.retention()
+    for _ in range(FOLDERS):
+        await made.prune()
+        kept.clock.rightNow += EVERY
+    await made.stopService()
+    assert path.exists()

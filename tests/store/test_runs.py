@@ -219,10 +219,12 @@ def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> 
     assert sorted(desk.read(run_rows.left_behind, "here"), key=lambda each: each.due) == [running, stopping]
 
 
-def test_on_a_shared_database_only_what_a_node_of_the_same_name_left_is_left_behind(desk: Desk) -> None:
-    ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web2")
-    desk.insert(ours, theirs)
-    assert desk.read(run_rows.left_behind, "now", "web1") == [ours]
+def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_behind(desk: Desk) -> None:
+    ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
+    buried, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
+    desk.insert(ours, theirs, buried, ended)
+    left = desk.read(run_rows.left_behind, "now", "before")
+    assert left == [buried, ours], "those that others have recorded as lost may live on"
 
 
 def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:

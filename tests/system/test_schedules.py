@@ -211,6 +211,8 @@ CHANGES = [
     ("retry_delay", 5.0, 60.0),
     ("timeout", 12.5, None),
     ("timezone", NEW_YORK, "UTC"),
+    ("placement", "every", "any"),
+    ("require", {"disk": "ssd"}, {}),
 ]
 
 

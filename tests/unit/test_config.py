@@ -39,6 +39,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
     assert (config.threads, config.max_running, config.output_limit) == (20, 64, 64 * 1024 * 1024)
     assert (config.misfire_grace, config.catch_up, config.overlap, config.timezone) == (60, "latest", "skip", "UTC")
     assert (config.node_name, config.warnings) == (socket.gethostname(), ())
+    assert (config.node_tags, config.node_url) == ({}, None)
 
 
 def test_the_shipped_file_shows_every_option_with_its_default(tmp_path):
@@ -60,6 +61,8 @@ KILL_GRACE = 0
 OUTPUT_LIMIT = 0
 JOBSCHED_PORT = 0
 NODE_NAME = os.path.basename(__file__)
+NODE_TAGS = {"disk": "ssd", "a room, or two": "über"}
+NODE_URL = "HTTPS://[fe80::1]:58631/jobs/"
 UMASK = 0o077
 SCHED_CONFIG = {"store": "postgresql://u:p@h/d", "threads": 1, "max_running": 2, "misfire_grace": None,
                 "catch_up": "none", "overlap": "queue", "timezone": "Europe/Berlin"}
@@ -68,6 +71,8 @@ SCHED_CONFIG = {"store": "postgresql://u:p@h/d", "threads": 1, "max_running": 2,
 
     assert (config.livetime, config.kill_grace, config.output_limit, config.port) == (150, 0, 0, 0)
     assert (config.node_name, config.umask) == ("jobsched.cfg", 0o077)
+    assert config.node_tags == {"disk": "ssd", "a room, or two": "über"}
+    assert config.node_url == "HTTPS://[fe80::1]:58631/jobs"
     assert config.store == "postgresql+psycopg://u:p@h/d"
     assert (config.threads, config.max_running, config.misfire_grace) == (1, 2, None)
     assert (config.catch_up, config.overlap, config.timezone) == ("none", "queue", "Europe/Berlin")
@@ -106,6 +111,10 @@ def test_old_options_are_followed_and_what_is_not_is_told(tmp_path):
     assert config.warnings == ("SCHED_CONFIG['apscheduler.nonsense']: not known here, and ignored",)
 
 
+TAGS = (
+    "must be a dict of text to text: at most 32 tags, names of 1 to 64 printable characters, values of 1 to 200, not "
+)
+ADDRESS = "must be an address such as 'http://alpha.example:58631', with neither user nor query, or None, not "
 SECONDS = "must be a number of seconds above 0, not "
 
 
@@ -126,6 +135,24 @@ SECONDS = "must be a number of seconds above 0, not "
         ("JOBSCHED_PORT = False", "JOBSCHED_PORT: must be a whole number, 0 to 65535, not False"),
         ("NODE_NAME = ''", "NODE_NAME: must be a name: 1 to 200 printable characters, not ''"),
         ("NODE_NAME = 'a\\nb'", "NODE_NAME: must be a name: 1 to 200 printable characters, not 'a\\nb'"),
+        ("NODE_TAGS = None", f"NODE_TAGS: {TAGS}None"),
+        ("NODE_TAGS = [('disk', 'ssd')]", f"NODE_TAGS: {TAGS}[('disk', 'ssd')]"),
+        ("NODE_TAGS = {'disk': 1}", f"NODE_TAGS: {TAGS}{{'disk': 1}}"),
+        ("NODE_TAGS = {'disk': ''}", f"NODE_TAGS: {TAGS}{{'disk': ''}}"),
+        ("NODE_TAGS = {1: 'ssd'}", f"NODE_TAGS: {TAGS}{{1: 'ssd'}}"),
+        ("NODE_TAGS = {'': 'ssd'}", f"NODE_TAGS: {TAGS}{{'': 'ssd'}}"),
+        ("NODE_TAGS = {'a\\n': 'ssd'}", f"NODE_TAGS: {TAGS}{{'a\\n': 'ssd'}}"),
+        ("NODE_TAGS = {'x' * 65: 'ssd'}", f"NODE_TAGS: {TAGS}"),
+        ("NODE_TAGS = {'disk': 'x' * 201}", f"NODE_TAGS: {TAGS}"),
+        ("NODE_TAGS = {str(n): 'x' for n in range(33)}", f"NODE_TAGS: {TAGS}"),
+        *(
+            (f"NODE_URL = {address!r}", f"NODE_URL: {ADDRESS}{address!r}")
+            for address in (
+                *("", "alpha", "alpha:58631", "//alpha", "http://", "http:///jobs", "http://:58631", "ftp://alpha"),
+                *("http://alpha?", "http://alpha/?a=b", "http://alpha/#a", "http://me:secret@alpha", "http://al pha"),
+                *("http://alpha:x", "http://alpha:65536", "http://alpha:0", "http://[alpha", "http://alpha\n", 1),
+            )
+        ),
         ("UMASK = '022'", "UMASK: must be a number such as 0o022, at most 0o777, not '022'"),
         ("UMASK = 0o1000", "UMASK: must be a number such as 0o022, at most 0o777, not 512"),
         ("SCHED_CONFIG = []", "SCHED_CONFIG: must be a dict, not []"),

@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(policy=Policy(), timezone="UTC")
-ROUTES = service._routes(None, config.Config(), lambda: NOW)
+ROUTES = service._routes(None, None, config.Config(), lambda: NOW)
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
 
@@ -103,7 +103,7 @@ def test_every_option_of_the_command_line_is_there(built: dict[str, str]) -> Non
 )
 def test_every_field_is_there(built: dict[str, str], record: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(record):
-        if record in {wire.Struct, wire.Jobs, wire.Runs, wire.Names, wire.TaskOut, wire.Fires, wire.Health}:
+        if record in {wire.Struct, wire.Jobs, wire.Runs, wire.Nodes, wire.Names, wire.TaskOut, wire.Fires, wire.Health}:
             assert f'"{field.encode_name}"' in built["http"].replace("“", '"').replace("”", '"')
         else:
             assert f" {field.encode_name} " in built["http"]

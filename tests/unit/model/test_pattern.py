@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 
 import pytest
+from cronsim import CronSim
+from hypothesis import example, given, reject
+from hypothesis import strategies as st
 
+from jobsched.model import pattern
 from jobsched.model.cron import Cron
 from jobsched.model.errors import BadTrigger
 
@@ -130,3 +135,37 @@ def test_what_is_not_of_the_dialect_is_refused_with_a_reason(expression: str, wo
         Cron.parse(expression)
     assert caught.value.pointer == "/cron"
     assert "\n" not in str(caught.value)
+
+
+# The search, against that of the library which read the expression: it walks day by day.
+
+
+def field(low: int, high: int, *more: str) -> st.SearchStrategy[str]:
+    values = st.integers(low, high)
+    spans = st.tuples(values, values).map(lambda pair: f"{min(pair)}-{max(pair)}")
+    steps = st.tuples(st.one_of(st.just("*"), spans), st.integers(1, high - low)).map("{0[0]}/{0[1]}".format)
+    terms = st.one_of(values.map(str), spans, steps, *map(st.just, more))
+    return st.one_of(st.just("*"), terms, st.lists(terms, min_size=2, max_size=3).map(",".join))
+
+
+expressions = st.tuples(
+    field(0, 59), field(0, 59), field(0, 23), field(1, 31, "L", "LW", "29", "31"), field(1, 12, "2"),
+    field(0, 7, "5L", "SUN#1", "2#5"),
+).map(" ".join)  # fmt: skip
+
+
+@given(expressions, st.datetimes(datetime(3, 1, 1), datetime(9950, 1, 1)))
+@example("0 0 0 29 2 MON#5", datetime(1896, 3, 1))
+@example("59 59 23 31 12 *", datetime(2023, 12, 31, 23, 59, 58, 999_999))
+@example("59 59 23 31 12 *", datetime(2023, 12, 31, 23, 59, 59))
+def test_no_match_is_passed_over_and_none_is_made_up(expression: str, wall: datetime) -> None:
+    try:
+        rule = pattern.read(expression)
+    except BadTrigger:
+        reject()
+    terms = [each.read(term) for each, term in zip(pattern.FIELDS, expression.split(), strict=True)]
+    slow = CronSim(" ".join(terms), wall)
+    for expected in islice(slow, 5):
+        found = rule.after(wall)
+        assert found == expected
+        wall = found

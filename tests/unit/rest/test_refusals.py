@@ -7,6 +7,8 @@ import pytest
 from tests.unit.rest.conftest import EXAMPLE
 
 CONTROL = "holds a control character"
+TAG_NAME = "a tag's name is 1 to 64 printable characters"
+TAG_VALUE = "a tag's value is 1 to 200 printable characters"
 SPAN = "an interval is at least 0.1 seconds and at most 100 years"
 
 
@@ -122,6 +124,20 @@ def every(**parts):
         (EXAMPLE | {"parameters": {"colour": "red"}}, ["/parameters/colour"], "takes no such parameter"),
         (EXAMPLE | {"parameters": {"colour": None}}, None, "expected"),
         (EXAMPLE | {"parameters": {"colour": {}}}, None, "expected"),
+        (EXAMPLE | {"placement": "some"}, ["/placement"], "invalid enum value"),
+        (EXAMPLE | {"placement": None}, ["/placement"], "expected `str`"),
+        (EXAMPLE | {"require": None}, ["/require"], "expected `object`"),
+        (EXAMPLE | {"require": ["disk"]}, ["/require"], "expected `object`"),
+        (EXAMPLE | {"require": {"disk": 1}}, ["/require"], "expected `str`"),
+        (EXAMPLE | {"require": {"disk": None}}, ["/require"], "expected `str`"),
+        (EXAMPLE | {"require": {"a/b": ""}}, ["/require/a~1b"], TAG_VALUE),
+        (EXAMPLE | {"require": {"disk": "x" * 201}}, ["/require/disk"], TAG_VALUE),
+        (EXAMPLE | {"require": {"disk": "a\nb"}}, ["/require/disk"], TAG_VALUE),
+        (EXAMPLE | {"require": {"disk": "\u202e"}}, ["/require/disk"], TAG_VALUE),
+        (EXAMPLE | {"require": {"": "x"}}, ["/require/"], TAG_NAME),
+        (EXAMPLE | {"require": {"x" * 65: "x"}}, ["/require/" + "x" * 65], TAG_NAME),
+        (EXAMPLE | {"require": {"a\0": "x"}}, ["/require/a\0"], TAG_NAME),
+        (EXAMPLE | {"require": {str(number): "x" for number in range(33)}}, ["/require"], "more than 32 tags"),
     ],
     ids=lambda value: repr(value)[:60] if not isinstance(value, list) else "-".join(value),
 )

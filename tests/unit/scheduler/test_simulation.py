@@ -25,6 +25,7 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
+from jobsched.scheduler import ability as ability_module
 from jobsched.scheduler import scheduler as scheduler_module
 from tests.unit.scheduler.world import T0, World
 
@@ -263,7 +264,7 @@ def slow_sweeps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scheduler_module, "EVERY", DAY / 2)
         patch.setattr(scheduler_module, "AHEAD", timedelta(days=1))
-        patch.setattr(scheduler_module, "GAP", timedelta(days=1.5))
+        patch.setattr(ability_module, "GAP", timedelta(days=1.5))
         yield
 
 

@@ -13,14 +13,17 @@ from sqlalchemy import Connection, select
 from twisted.internet.defer import Deferred
 
 from jobsched.clock import now
+from jobsched.cluster.alone import Alone
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
+from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.scheduler.scheduler import Hands, Scheduler
 from jobsched.store import jobs as job_rows
 from jobsched.store import orders
 from jobsched.store import runs as run_rows
+from jobsched.store.nodes import Pulse
 from jobsched.store.schema import migrate
 from jobsched.store.store import Store
 from jobsched.store.tables import runs
@@ -80,10 +83,14 @@ class World:
         self.scheduler = Scheduler(
             self.clock,
             self.store,
-            Hands(slots=lambda: max(self.most - len(self.active), 0), start=self._start, replace=self._replace),
+            Hands(
+                slots=lambda: max(self.most - len(self.active), 0),
+                start=self._start,
+                replace=self._replace,
+                knows=lambda run_id: run_id in self.active,
+            ),
             self.ids,
-            "node",
-            self.node_id,
+            Alone(Node(id=self.node_id, name="node", since=self.now, seen=self.now), self._pulse, lambda: self.now),
         )
         self.store.startService()
         for run in self.read(run_rows.left_behind, self.node_id):
@@ -187,6 +194,9 @@ class World:
         return done(self.store.write(change, *args))
 
     # hands
+
+    def _pulse(self) -> Pulse:
+        return Pulse(id="", tasks=("task",), running=len(self.active), slots=self.most, tried=0, won=0)
 
     def _start(self, started: Iterable[Run]) -> None:
         for run in started:

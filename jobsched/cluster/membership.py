@@ -1,0 +1,226 @@
+"""This node among the others: says that it lives, hears who else does, and ends its own runs when it cannot say so.
+
+The lease is by the database's clock: who did not renew for 10 s is dead, and any living node says so and records its
+runs as lost. By its own clock a node counts from before it asked, and gives up after 7 s: its runs are dead before
+anybody may start them again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from random import random
+from time import monotonic
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..clock import SharedClock, now
+from ..model.errors import Unavailable
+from ..model.ids import Ids
+from ..model.node import LEASE, Node, twins
+from ..store import nodes as node_rows
+from ..store.nodes import Pulse, Roll
+from ..store.store import Store
+
+EVERY = 2.0  # seconds between heartbeats
+WATCH = 0.25  # seconds between looks at how long ago the last one was
+FENCE = 7.0  # seconds without one after which this node ends its own runs
+BURIAL = 5  # heartbeats between looks for runs that no node has
+GONE = "its node did not say that it lives for 10 s"
+OURS = f"its node could not say that it lives for {FENCE:g} s, and ended it or took it for ended"
+OUT_OF_REACH = f"the store could not be reached for {FENCE:g} s, so this node ended its own runs"
+
+
+@attrs.frozen(kw_only=True)
+class Life:
+    """What membership needs of the rest of this node."""
+
+    pulse: Callable[[], Pulse]  # `id` and all; membership puts its own id in
+    end_all: Callable[[str], object]  # end every run here, quickly, as lost
+    stored: Callable[[], Awaitable[object]]  # fires when outcomes that wait are stored, or after a while
+    end: Callable[[str, str], object]  # one run, for a reason
+    changed: Callable[[], object]  # the living nodes are others than before, or this one may act again
+    keep_id: Callable[[str], object]  # remember this id for the daemon that comes after this one
+
+
+class Membership(Service):
+    """Keeps `node` and `alive` as they are. `entered` fires when this node is one of them.
+
+    `store` is its own: a heartbeat must not wait for what else is asked of the database.
+    """
+
+    name = "membership"
+    alone = False
+    log = Logger()
+
+    def __init__(self, reactor: IReactorTime, clock: SharedClock, store: Store, ids: Ids, node: Node) -> None:
+        self.node = node
+        self.alive: Sequence[Node] = (node,)
+        self.entered: Deferred[None] = Deferred()
+        self.life: Life  # set before it starts, by service.build
+        self._reactor = reactor
+        self._clock = clock
+        self._store = store
+        self._ids = ids
+        self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
+        self._since = 0.0  # elapsed time since which this node lives without a break
+        self._beats = 0
+        self._outside = True
+        self._silence = ""
+        self._loops: list[LoopingCall] = []
+        self._beating: Deferred[None] = succeed(None)
+
+    def startService(self) -> None:
+        super().startService()
+        self._store.startService()
+        self.clock_stepped()
+
+    def stopService(self) -> Deferred[None]:
+        """Nothing of this node runs any more; fires when the others can know."""
+        super().stopService()
+        for loop in self._loops:
+            loop.stop()
+        return Deferred.fromCoroutine(self._leave())
+
+    def clock_stepped(self) -> None:
+        """Timers were set by a clock that no longer holds."""
+        for loop in self._loops:
+            loop.stop()
+        self._loops = [LoopingCall(self._watch), LoopingCall(self._turn)]
+        for loop, seconds in zip(self._loops, (WATCH, EVERY), strict=True):
+            loop.clock = self._reactor
+            loop.start(seconds)
+
+    def holds(self) -> bool:
+        """Whether this node may act: nobody can have taken it for dead yet."""
+        return not self._outside and self._renewed is not None and monotonic() - self._renewed < FENCE
+
+    def nodes(self) -> Deferred[list[Node]]:
+        """All that are known, those that began last first."""
+        return self._store.read(node_rows.every)
+
+    async def bury(self, known: Sequence[str]) -> None:
+        """Record what dead nodes left as lost, and `known` ones as dead."""
+        lost = await self._store.write(node_rows.bury, known, GONE, self._ids, random, now(self._clock))
+        for run in lost:
+            self.log.warn("run {run} of {job}: {state}, {reason}",
+                          run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
+        if lost:
+            self.life.changed()
+
+    def look_for_orders(self) -> Deferred[None]:
+        """End what runs here and other nodes were told to end. Never fails: the next heartbeat looks again."""
+        return Deferred.fromCoroutine(self._follow_orders()).addErrback(self._unheard)
+
+    async def _follow_orders(self) -> None:
+        for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
+            self.life.end(run_id, reason)
+
+    def _watch(self) -> None:
+        if not self._outside and not self.holds():
+            self._outside = True
+            self.log.error("{why}; node {node} starts nothing until it is back", why=OUT_OF_REACH, node=self.node.name)
+            self.life.end_all(OUT_OF_REACH)
+
+    def _turn(self) -> Deferred[None]:
+        """One heartbeat; a loop never ends by an error."""
+        self._watch()
+        self._beating = Deferred.fromCoroutine(self._enter() if self._outside else self._beat())
+        return self._beating.addErrback(self._unheard)
+
+    def _unheard(self, why: Failure) -> None:
+        words = why.getErrorMessage()
+        if why.check(Unavailable) is None:
+            self.log.failure("no heartbeat", why)
+        elif words != self._silence:
+            self.log.error("no heartbeat of node {node}, trying on: {why}", node=self.node.name, why=words)
+        self._silence = words
+
+    async def _enter(self) -> None:
+        """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
+        first = self._renewed is None
+        if not first:
+            await self.life.stored()
+        old, asked = self.node, monotonic()
+        fresh = old if first else attrs.evolve(old, id=str(uuid.uuid4()))
+        asked_at = self._clock.seconds()
+        self.life.keep_id(fresh.id)
+        told = await self._store.write(
+            node_rows.join,
+            attrs.evolve(fresh, since=now(self._clock)),
+            [] if first else [old.id],
+            OURS,
+            self._ids,
+            random,
+        )
+        self._clock.observe(told, asked_at)
+        self.node = attrs.evolve(fresh, since=told, seen=told)
+        self.alive = (self.node,)
+        self._renewed = self._since = asked
+        self._outside = False
+        self._silence = ""
+        if first:
+            self.entered.callback(None)
+        else:
+            self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
+        await self._beat()
+
+    async def _beat(self) -> None:
+        asked, asked_at = monotonic(), self._clock.seconds()
+        pulse = attrs.evolve(self.life.pulse(), id=self.node.id)
+        roll = await self._store.write(node_rows.beat, pulse, now(self._clock))
+        self._clock.observe(roll.now, asked_at)
+        if not roll.renewed:
+            self.log.error("node {node} was taken for dead: its runs end here", node=self.node.name)
+            self._outside = True
+            self.life.end_all("this node was taken for dead, so it ended its own runs")
+            return
+        if self._renewed is not None and asked - self._renewed > 2 * EVERY:
+            self._since = asked  # the others may have had the same trouble: give them time to come back
+        self._renewed = asked
+        self._silence = ""
+        self._hear(roll)
+        for run_id, reason in roll.stops:
+            self.life.end(run_id, reason)
+        await self._look_after_the_dead(roll)
+
+    def _hear(self, roll: Roll) -> None:
+        before = {node.id: node for node in self.alive}
+        after = {node.id: node for node in roll.alive}
+        told_twin = self.node.name in twins(self.alive)
+        self.alive = roll.alive
+        for node_id in after.keys() - before.keys() - {self.node.id}:
+            self.log.info("node {node} is there, {id}", node=after[node_id].name, id=node_id)
+        for node_id in before.keys() - after.keys() - {self.node.id}:
+            self.log.info("node {node} is gone, {id}", node=before[node_id].name, id=node_id)
+        if self.node.name in twins(self.alive) and not told_twin:
+            self.log.warn("another living node is called {node} too; give each its own NODE_NAME", node=self.node.name)
+        if any(_differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
+            self.life.changed()
+
+    async def _look_after_the_dead(self, roll: Roll) -> None:
+        """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
+        self._beats += 1
+        settled = monotonic() - self._since > LEASE.total_seconds()
+        if settled and (roll.silent or self._beats % BURIAL == 0):
+            await self.bury([])
+
+    async def _leave(self) -> None:
+        await self._beating
+        if not self._outside:
+            try:
+                await self._store.write(node_rows.leave, self.node.id, now(self._clock))
+            except Unavailable as why:
+                self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
+        await self._store.stopService()
+
+
+def _differs(before: Node | None, after: Node) -> bool:
+    """Whether it is another node, or can run something else."""
+    return before is None or (before.tasks, before.tags) != (after.tasks, after.tags)

@@ -1,0 +1,121 @@
+"""Whether every due of a job has one outcome: its schedule, asked again, against what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from .job import Job
+from .run import Run
+from .trigger import TICK, Interval, Schedule
+
+MOST_WALKED = 100_000  # dues of one stretch that are counted one by one; of a longer one only both ends are looked at
+
+
+class Coverage:
+    """Takes a job's dues as they are recorded, oldest first, and says which are missing, extra, or there twice.
+
+    What cannot be known is not held against the record:
+
+    - Of a job that was changed, paused or resumed, only dues after the last such change are computed again: the
+      schedule before it is not known. (If the clock was set back before the change, dues that are later than it, and
+      were decided under the old schedule, are taken for wrong ones.)
+    - Old runs are pruned, unless `whole` says that none was yet. So the record begins at the oldest due that is kept;
+      and as a run that is active is kept while later ones go, dues after it may be missing if it outlived them.
+    - Of a deleted job (None) no due is computed.
+    """
+
+    def __init__(self, job: Job | None, whole: bool) -> None:
+        self._job = job
+        self._whole = whole
+        self._last: datetime | None = None  # up to here everything was looked at
+        self._end: datetime | None = None  # the first end of a run that was looked at; None: none has ended
+
+    def take(self, due: datetime, rows: Sequence[Run]) -> Iterator[str]:
+        """The first attempts at one due, or of one stretch of dues, in all places where it was to run."""
+        until = rows[0].until or due
+        if len({(run.until, run.count) for run in rows}) > 1:
+            yield f"due {due.isoformat()} has outcomes that do not agree on the dues they stand for"
+        places = {run.place for run in rows}
+        if len(places) > 1 and "" in places:
+            yield f"due {due.isoformat()} has an outcome for the whole job and one for a node"
+        if self._last is not None and due <= self._last:
+            yield f"due {due.isoformat()} has two outcomes: those up to {self._last.isoformat()} had one"
+        elif self._job is not None and (self._job.version == 1 or due > self._job.updated):
+            yield from self._follows(self._job, due)
+            yield from _counted(self._job.schedule, due, until, rows[0].count)
+        self._last = until if self._last is None else max(self._last, until)
+        self._end = min((end for end in (self._end, *(run.ended for run in rows)) if end is not None), default=None)
+
+    def end(self) -> Iterator[str]:
+        """Whether the job's next due is the one after the last that is recorded."""
+        job = self._job
+        if job is None:
+            return
+        if job.next_due is not None:
+            yield from self._ahead(job, job.next_due)
+        elif job.max_runs is None or job.starts < job.max_runs:
+            missing = self._expected(job)
+            if missing and not self._pruned(missing[0]):
+                yield f"due {missing[0].isoformat()} has no outcome, and the job has no next due"
+
+    def _ahead(self, job: Job, next_due: datetime) -> Iterator[str]:
+        if self._last is not None and next_due <= self._last:
+            yield f"next due {next_due.isoformat()} has an outcome already"
+        elif job.version == 1 or next_due > job.updated:
+            yield from self._follows(job, next_due)
+
+    def _follows(self, job: Job, due: datetime) -> Iterator[str]:
+        """Whether `due` is the one after the last that was looked at."""
+        expected = self._expected(job)
+        if due in expected:
+            return
+        if not is_due(job.schedule, due):
+            yield f"{due.isoformat()} is no due of the job"
+        elif expected and due > expected[0] and not self._pruned(expected[0]):
+            yield f"due {expected[0].isoformat()} has no outcome, nor has any later one before {due.isoformat()}"
+        elif not expected or due < expected[0]:
+            yield f"due {due.isoformat()} comes before the first"
+
+    def _expected(self, job: Job) -> list[datetime]:
+        """Which due comes next; several where it depends on what is not known, none where there is none."""
+        if job.version == 1:
+            following = job.schedule.first(job.created) if self._last is None else job.schedule.next_after(self._last)
+            return [] if following is None else [following]
+        since = job.updated if self._last is None else max(self._last, job.updated)
+        possible = {job.schedule.next_after(since)}
+        if since == job.updated:
+            possible.add(job.schedule.first(since))  # the trigger was changed then; differs under jitter only
+        return sorted(due for due in possible if due is not None)
+
+    def _pruned(self, due: datetime) -> bool:
+        """Whether the outcome of `due` may have been pruned while the older ones that are kept were still active."""
+        return not self._whole and (self._end is None or self._end >= due)
+
+
+def is_due(schedule: Schedule, instant: datetime) -> bool:
+    """Whether a job with this schedule can be due then."""
+    return schedule.next_after(instant - TICK) == instant
+
+
+def _counted(schedule: Schedule, due: datetime, until: datetime, count: int) -> Iterator[str]:
+    """Whether a stretch stands for as many dues as there are."""
+    if until <= due:
+        return
+    found = _count(schedule, due, until)
+    if not is_due(schedule, until):
+        yield f"the stretch from {due.isoformat()} ends at {until.isoformat()}, which is no due of the job"
+    elif found is not None and found != count:
+        yield f"from {due.isoformat()} to {until.isoformat()} there are {found} dues, and {count} have an outcome"
+
+
+def _count(schedule: Schedule, due: datetime, until: datetime) -> int | None:
+    """How many dues there are from `due` to `until`; None: too many to be counted."""
+    if isinstance(schedule.trigger, Interval) and not schedule.jitter:
+        return (until - due) // schedule.trigger.every + 1
+    count, at = 1, schedule.next_after(due)
+    while at is not None and at <= until:
+        count, at = count + 1, schedule.next_after(at)
+        if count > MOST_WALKED:
+            return None
+    return count

@@ -1,0 +1,44 @@
+"""Which nodes have what a run printed. Every node keeps the output of the runs that it executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from .node import Node
+from .run import Run
+
+
+@attrs.frozen(kw_only=True)
+class Whereabouts:
+    """Here, or at the addresses of other nodes, the likeliest first; `lack` says in words why it may not be had there.
+
+    `gone`: the node that should have it was asked, and does not.
+    """
+
+    here: bool = False
+    urls: tuple[str, ...] = ()
+    lack: str = ""
+    gone: bool = False
+
+
+def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> Whereabouts:
+    """Where the output of a run is of which node `own` has no file; `nodes` are newest start first.
+
+    That is the node which executed it, or a later start of that one: it has the same name, and the old files.
+    """
+    alive = [node for node in nodes if node.state == "alive"]
+    itself = [node for node in alive if node.id == run.node_id]
+    found = itself or [node for node in alive if node.name == run.node]
+    others = [node for node in found if node.id != own]
+    if found and not others:
+        return Whereabouts(lack=no_more(run), gone=True)
+    urls = tuple(node.url for node in others if node.url is not None)
+    lack = "has no NODE_URL" if others and not urls else "cannot be reached"
+    return Whereabouts(urls=urls, lack=f"node {run.node}, which has the whole, {lack}")
+
+
+def no_more(run: Run) -> str:
+    """In words: the node of a run was asked for its output."""
+    return f"node {run.node} no longer has the whole"

@@ -1,0 +1,131 @@
+"""How a daemon begins and ends: who is here, what an earlier one left behind, and the order of both."""
+
+from __future__ import annotations
+
+import gc
+import os
+import uuid
+from pathlib import Path
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from . import __version__
+from .cluster.alone import Alone
+from .cluster.membership import Membership
+from .config import Config
+from .runner.runner import Runner
+from .scheduler.scheduler import Scheduler
+from .store.lock import FolderLock
+
+
+class House(MultiService):
+    """Each part stops before what it stands on, and is waited for; one that fails does not keep the others up."""
+
+    log = Logger()
+
+    def stopService(self) -> Deferred[None]:
+        self.running = 0
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for service in reversed(list(self.services)):
+            with self.log.failuresHandled("stopping {name}", name=service.name):
+                await maybeDeferred(service.stopService)
+
+
+class Predecessor:
+    """The id under which the last daemon of this state folder was a node, kept in a file."""
+
+    log = Logger()
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "node"
+        self.id = self._read()
+
+    def _read(self) -> str | None:
+        try:
+            return str(uuid.UUID(self._path.read_text("ascii").strip()))
+        except (OSError, ValueError):  # there was none, or it was cut off in the middle
+            return None
+
+    def keep(self, node_id: str) -> None:
+        """Remember who we are, for the daemon that comes after this one."""
+        try:
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(node_id + "\n", "ascii")
+            fresh.replace(self._path)
+        except OSError as why:
+            self.log.error(
+                "{path} cannot be written, so the next daemon here will not know which runs this one left: {why}",
+                path=str(self._path), why=why.strerror,
+            )  # fmt: skip
+
+
+class Opening(Service):
+    """Says who is here, then starts the scheduler once what an earlier one, `previous`, left behind is dealt with."""
+
+    name = "opening"
+    log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        runner: Runner,
+        scheduler: Scheduler,
+        company: Membership | Alone,
+        held: list[FolderLock],
+        previous: str | None,
+    ) -> None:
+        self._config = config
+        self._runner = runner
+        self._scheduler = scheduler
+        self._company = company
+        self._held = held
+        self._previous = previous
+        self._recovery: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        gc.collect()
+        gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
+        os.umask(self._config.umask)
+        for lock in self._held:
+            lock.sign()
+        for warning in self._config.warnings:
+            self.log.warn("jobsched.cfg: {warning}", warning=warning)
+        self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
+                      node=self._config.node_name, store=self._config.store.rpartition("@")[2])  # fmt: skip
+        self._recovery = Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            await self._company.entered
+        except CancelledError:  # it ends before it could begin
+            return
+        try:
+            await self._recover()
+        except Exception:
+            self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
+        if self.running:
+            self._scheduler.startService()
+
+    async def _recover(self) -> None:
+        if isinstance(self._company, Alone):
+            await self._runner.recover(self._company.node.id)
+        elif self._previous is not None:
+            await self._runner.recover(self._company.node.id, self._previous)
+            await self._company.bury([self._previous])
+
+    async def _wait(self) -> None:
+        if self._recovery is not None:
+            self._company.entered.cancel()
+            await self._recovery
+        await self._scheduler.stopService()
+
+    def stopService(self) -> Deferred[None]:
+        """The scheduler ends here too: it is started by hand, not with the rest."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._wait())

@@ -1,0 +1,47 @@
+"""/nodes: the daemons that share the store."""
+
+from __future__ import annotations
+
+from twisted.web.http import Request
+
+from ..model.node import Node, twins
+from ..registry import Registry
+from . import wire
+from .route import Route, json
+
+TWIN = "another living node has this name too"
+
+
+class Nodes:
+    """The call on nodes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def routes(self) -> list[Route]:
+        """What is served here."""
+        return [Route("GET", "/nodes", self.list, "The daemons that share the store", gives={200: wire.Nodes})]
+
+    async def list(self, request: Request) -> bytes:
+        """200: every node that is known, those that began last first."""
+        found = await self._registry.nodes()
+        doubled = twins(found)
+        return json(request, wire.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
+
+
+def _shown(node: Node, doubled: bool) -> wire.NodeOut:
+    return wire.NodeOut(
+        id=node.id,
+        name=node.name,
+        url=node.url,
+        tags=dict(node.tags),
+        tasks=list(node.tasks),
+        version=node.version,
+        since=node.since,
+        seen=node.seen,
+        state=node.state,
+        running=node.running,
+        slots=node.slots,
+        claims=wire.ClaimsOut(tried=node.tried, won=node.won),
+        problem=TWIN if doubled and node.state == "alive" else None,
+    )

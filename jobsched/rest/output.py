@@ -1,0 +1,115 @@
+"""What a run printed, wherever it is: in a file here, on another node, or the end of it in the store."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from urllib.parse import quote, urlencode
+
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request
+
+from ..model.errors import NotFound, Unavailable, Unreachable
+from ..model.run import Run
+from ..model.whereabouts import Whereabouts, no_more
+from ..registry import Registry
+from ..store.tails import Tail
+from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
+from .relay import Relay, relayed
+from .route import whole
+
+FOREVER = 1e9  # seconds
+SOON = 0.05  # seconds until the first look whether a run has started somewhere
+LOOK = 1.0  # seconds between later ones
+
+
+class Outputs:
+    """Answers with the output of runs."""
+
+    def __init__(self, registry: Registry, relay: Relay) -> None:
+        self._registry = registry
+        self._relay = relay
+
+    async def send(self, request: Request, run_id: str, lines: int | None) -> bytes:
+        """200 or 206: what there is now, or its last `lines` lines. Raises NotFound, Unreachable."""
+        run = await self._registry.run(run_id)
+        where = await self._registry.whereabouts(run)
+        if not where.here:
+            return await self._fetched(request, run, where, lines, None)
+        path = self._registry.output_path(run_id)
+        return await (send_file(request, path) if lines is None else send_tail(request, path, lines))
+
+    async def follow(self, request: Request, run_id: str, lines: int | None = None) -> bytes:
+        """200: what there is, and all that comes until the run has ended. Raises NotFound, Unreachable."""
+        run = await self._begun(request, run_id)
+        if request.channel is None:  # the client has gone
+            return b""
+        where = await self._registry.whereabouts(run)
+        over = Deferred.fromCoroutine(self._over(run_id))
+        over.addErrback(lambda _: None)  # forgotten meanwhile
+        try:
+            if where.here:
+                return await follow(request, self._registry, over, run_id, lines)
+            return await self._fetched(request, run, where, lines, over)
+        finally:
+            over.cancel()
+
+    async def _begun(self, request: Request, run_id: str) -> Run:
+        """The run, once a node has it; it is not known before which one will."""
+        pause = SOON
+        while True:
+            run = await self._registry.run(run_id)
+            if not run.active or not self._registry.shared or run.node_id is not None or request.channel is None:
+                return run
+            await self._registry.moment(pause)
+            pause = min(2 * pause, LOOK)
+
+    async def _over(self, run_id: str) -> Run:
+        """The run, once it has ended; a store that cannot be asked for a while ends nothing."""
+        while True:
+            try:
+                return await self._registry.ended(run_id, FOREVER)
+            except Unavailable:
+                await self._registry.moment(LOOK)
+
+    async def _fetched(
+        self, request: Request, run: Run, where: Whereabouts, lines: int | None, over: Deferred[Run] | None
+    ) -> bytes:
+        """The answer of a node that has the output, or what the store keeps of it."""
+        if relayed(request):
+            raise NotFound(f"the output of run {run.id} is not on this node")
+        asked = ({"follow": 1} if over is not None else {}) | ({} if lines is None else {"tail": lines})
+        path = f"/runs/{quote(run.id, safe='')}/output" + (f"?{urlencode(asked)}" if asked else "")
+        lack, gone = where.lack, where.gone
+        for url in where.urls:
+            fate = await self._relay.forward(request, url.rstrip("/") + path, over)
+            if fate == "answered":
+                return b""
+            if fate == "absent":
+                lack, gone = no_more(run), True
+        return await self._kept(request, run.id, lines, Whereabouts(lack=lack, gone=gone))
+
+    async def _kept(self, request: Request, run_id: str, lines: int | None, where: Whereabouts) -> bytes:
+        """What the store keeps. Raises Unreachable when that is nothing, and there is something elsewhere."""
+        run = await self._registry.run(run_id)  # it may have ended by now
+        tail = None if run.active else await self._registry.tail(run_id)
+        if tail is not None:
+            return send_kept(request, tail, lines, where.lack)
+        if where.gone:
+            return whole(request, TEXT, b"")
+        if run.active:
+            raise Unreachable(f"{where.lack}; ask that node, or again when the run has ended: its end is stored then")
+        raise Unreachable(f"{where.lack}, and the store has nothing of it; it can be read when that node is back")
+
+
+def send_kept(request: Request, tail: Tail, lines: int | None, lack: str) -> bytes:
+    """200: the stored end of an output; a line before it tells so, unless it is all that was asked for."""
+    begin = 0 if lines is None else start_of_tail(BytesIO(tail.data), lines, len(tail.data))
+    complete = tail.start == 0 or begin > 0
+    data = tail.data[begin:]
+    if not complete:
+        said = f"[the last {len(data)} of {tail.size} bytes: {lack}]\n"
+        data = said.encode("utf-8", "replace") + data
+    plain_text(request)
+    request.setHeader(b"accept-ranges", b"none")
+    request.setHeader(b"jobsched-output", b"whole" if complete else b"tail")
+    return whole(request, TEXT, data)

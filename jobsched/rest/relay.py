@@ -1,0 +1,212 @@
+"""Another node's answer, handed on to our client as it comes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import TimeoutMixin
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.http import Request
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+from zope.interface import implementer
+
+CONNECT = 3.0  # seconds to reach another node
+ANSWER = 10.0  # seconds until it begins to answer
+SILENCE = 30.0  # seconds without a byte from one that has something to say
+IDLE = 30.0  # seconds that a connection is kept for the next question; the other end keeps it for 60
+KEPT = 4  # such connections for each node
+
+MARK = b"jobsched-relayed"
+ASKED = (b"range", b"if-range")
+TOLD = (b"content-type", b"content-range", b"accept-ranges", b"x-content-type-options", b"jobsched-output")
+GOOD = (200, 206, 416)
+PROBLEM = [b"application/problem+json"]
+
+Fate = Literal["answered", "absent", "unreachable"]
+
+
+def relayed(request: Request) -> bool:
+    """Whether another node asks for a client of its own; it is not sent on once more."""
+    return request.getHeader(MARK) is not None
+
+
+class Relay(Service):
+    """Asks other nodes."""
+
+    name = "relay"
+    log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._pool = HTTPConnectionPool(reactor)
+        self._pool.maxPersistentPerHost = KEPT
+        self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
+        self._agent = Agent(reactor, connectTimeout=CONNECT, pool=self._pool)
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when no idle connection is left."""
+        super().stopService()
+        closed: Deferred[None] = self._pool.closeCachedConnections()
+        return closed
+
+    async def forward(self, request: Request, url: str, over: Deferred[Any] | None = None) -> Fate:
+        """Answer `request` with what is at `url`; unless that is "answered", nothing was said to the client yet.
+
+        The other node may be silent until `over` fires; without one, never for long. When it ends in mid-answer, or
+        is silent for too long, the connection to the client is ended too, so that nobody takes it for the whole.
+        """
+        try:
+            asking = self._ask(request, url)
+            request.notifyFinish().addErrback(lambda _: asking.cancel())
+            response = await asking
+        except CancelledError:
+            raise
+        except Exception as why:
+            self.log.warn("{url} does not answer: {why}", url=url, why=_words(why))
+            return "unreachable"
+        pipe = Pipe(self._reactor, request)
+        if response.code not in GOOD:
+            pipe.drop(response)
+            if response.code == 404 and response.headers.getRawHeaders(b"content-type") == PROBLEM:
+                return "absent"
+            self.log.warn("{url} does not answer: {why}", url=url, why=f"status {response.code}")
+            return "unreachable"
+        if request.channel is None:  # the client has gone
+            pipe.drop(response)
+            return "answered"
+        _begin(request, response)
+        request.write(b"")  # the headers, at once
+        if over is None:
+            pipe.hurry()
+        else:
+            over.addCallback(lambda _: pipe.hurry())
+        response.deliverBody(pipe)
+        if not await pipe.done:
+            await _break_off(request)
+        return "answered"
+
+    def _ask(self, request: Request, url: str) -> Deferred[IResponse]:
+        headers = Headers({MARK: [b"1"]})
+        for name in ASKED:
+            if (value := request.getHeader(name)) is not None:
+                headers.addRawHeader(name, value)
+        method = b"HEAD" if request.method == b"HEAD" else b"GET"
+        asking: Deferred[IResponse] = self._agent.request(method, url.encode("ascii"), headers)
+        return asking.addTimeout(ANSWER, self._reactor)
+
+
+@implementer(IPushProducer)
+class Pipe(Protocol, TimeoutMixin):
+    """Gives the body of an answer on to a client, as fast as that takes it.
+
+    `done` fires at the end, with whether the body is whole; a client that has gone needs nothing more.
+    """
+
+    def __init__(self, clock: Any, request: Request) -> None:
+        self.done: Deferred[bool] = Deferred(lambda _: self.stopProducing())
+        self._clock = clock
+        self._request: Request | None = request
+        self._patience: float | None = None
+        self._paused = False
+        self._ended = False
+
+    def callLater(self, delay: float, call: Any) -> Any:
+        """As TimeoutMixin asks for it."""
+        return self._clock.callLater(delay, call)
+
+    def hurry(self) -> None:
+        """From now on it may not be silent for long."""
+        self._patience = SILENCE
+        self._listen()
+
+    def drop(self, response: IResponse) -> None:
+        """Hear nothing of a body."""
+        self._request = None
+        response.deliverBody(self)
+
+    def connectionMade(self) -> None:
+        if self._request is None:
+            self._hang_up()
+        else:
+            self._request.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.resetTimeout()
+        if self._request is not None:
+            self._request.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._ended = True
+        self.setTimeout(None)
+        if self._request is not None:
+            self._request.unregisterProducer()
+        if not self.done.called:
+            self.done.callback(self._request is None or reason.check(ResponseDone) is not None)
+
+    def timeoutConnection(self) -> None:
+        self._hang_up()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        self._listen()
+        self._upstream().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._listen()
+        self._upstream().resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client has gone."""
+        self._request = None
+        self._hang_up()
+
+    def _listen(self) -> None:
+        """While the client takes nothing, nothing can come."""
+        self.setTimeout(None if self._paused or self._ended else self._patience)
+
+    def _hang_up(self) -> None:
+        self.setTimeout(None)
+        self._upstream().loseConnection()
+
+    def _upstream(self) -> Any:
+        return self.transport
+
+
+def _begin(request: Request, response: IResponse) -> None:
+    """Say what the other node said of its body."""
+    request.setResponseCode(response.code, response.phrase)
+    for name in TOLD:
+        values = response.headers.getRawHeaders(name)
+        if values is not None:
+            request.responseHeaders.setRawHeaders(name, values)
+    length = response.headers.getRawHeaders(b"content-length")  # of HEAD
+    if length is not None:
+        request.responseHeaders.setRawHeaders(b"content-length", length)
+    elif request.method != b"HEAD" and isinstance(response.length, int):
+        request.setHeader(b"content-length", b"%d" % response.length)
+
+
+async def _break_off(request: Request) -> None:
+    """End the connection without an end of the answer; what was written still goes out, if that cannot be mistaken."""
+    channel: Any = request.channel
+    if channel is None:
+        return
+    closed: Deferred[None] = Deferred()
+    request.notifyFinish().addBoth(lambda _: closed.callback(None))
+    if request.clientproto == b"HTTP/1.1":
+        channel.loseConnection()
+    else:
+        channel.transport.abortConnection()
+    await closed
+
+
+def _words(why: Exception) -> str:
+    return str(why) or type(why).__name__

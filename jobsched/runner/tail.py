@@ -1,0 +1,31 @@
+"""The end of a run's output file, read to be kept where other nodes find it too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..store.store import Store
+from ..store.tails import Tail
+from .output import output_path
+
+KEPT = 64 * 1024  # bytes
+
+
+def tail_reader(store: Store, folder: Path) -> Callable[[str], Tail | None]:
+    """How to find the tail of a run. A store that is one node's own has none: that node has the whole."""
+    return partial(read_tail, folder) if store.dialect != "sqlite" else lambda run_id: None
+
+
+def read_tail(folder: Path, run_id: str) -> Tail | None:
+    """The last `KEPT` bytes of what a run printed; None when it printed nothing, or its file cannot be read."""
+    try:
+        with output_path(folder, run_id).open("rb") as file:
+            start = max(os.fstat(file.fileno()).st_size - KEPT, 0)
+            file.seek(start)
+            data = file.read(KEPT)
+    except OSError:
+        return None
+    return Tail(run_id=run_id, start=start, data=data) if data else None

@@ -1,0 +1,45 @@
+"""Since when somebody could run what is due: dues before that passed while nobody could."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import now
+from .company import Company
+
+GAP = timedelta(seconds=15)  # without a sign of life for so long, this node could not run anything
+
+
+class Ability:
+    """Is asked at every sweep and every claim; a long time between two of them was a gap."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, company: Company) -> None:
+        self._clock = clock
+        self._company = company
+        self._since = self._alive = now(clock)
+
+    def begin(self) -> None:
+        """From now on."""
+        self._since = self._alive = now(self._clock)
+
+    def look(self) -> datetime:
+        """Now; and if it has been long since this was asked last, nobody here could run anything until now."""
+        instant = now(self._clock)
+        if instant - self._alive > GAP:
+            self.log.warn("nothing could be scheduled here from {since} until {until}",
+                          since=self._alive.isoformat(), until=instant.isoformat())  # fmt: skip
+            self._since = instant
+        self._since = min(self._since, instant)  # the clock was set back
+        self._alive = instant
+        return instant
+
+    @property
+    def since(self) -> datetime:
+        """A due that passed while another node lived passed while that one could run it."""
+        others = (node.since for node in self._company.alive if node.id != self._company.node.id)
+        return min([self._since, *others])

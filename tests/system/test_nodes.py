@@ -1,0 +1,88 @@
+"""What a daemon says of itself as a node, and what a job says of nodes, through HTTP."""
+
+import pytest
+
+import jobsched
+from tests.system.caller import Caller, instant
+from tests.system.daemon import daemon_in, until
+
+OPTIONS = """
+NODE_NAME = "alpha"
+NODE_TAGS = {"disk": "ssd", "room": "1"}
+NODE_URL = "http://alpha.example:58631/"
+SCHED_CONFIG["max_running"] = 5
+"""
+GATE = '#!/bin/sh\nwhile [ ! -e "open-$JOBSCHED_JOB_NAME" ]; do sleep 0.05; done\n'
+
+
+@pytest.fixture
+def ask(tmp_path):
+    with daemon_in(tmp_path / "daemon") as daemon:
+        daemon.options(OPTIONS)
+        daemon.script("gate", GATE)
+        daemon.start()
+        yield Caller(daemon)
+
+
+def node(ask):
+    """The node that began last."""
+    return ask.get("/nodes")["values"][0]
+
+
+def test_a_daemon_says_what_it_is(ask):
+    shown = until(lambda: (found := node(ask))["seen"] > found["since"] and found)
+
+    assert list(shown) == ["id", "name", "url", "tags", "tasks", "version", "since", "seen", "state", "running",
+                           "slots", "claims", "problem"]  # fmt: skip
+    assert (shown["name"], shown["url"]) == ("alpha", "http://alpha.example:58631")
+    assert shown["tags"] == {"disk": "ssd", "room": "1"}
+    assert shown["tasks"] == ask.get("/catalog")["tasks"]
+    assert shown["version"] == jobsched.__version__
+    assert (shown["state"], shown["problem"]) == ("alive", None)
+
+
+def test_it_says_how_much_it_runs_and_what_it_can_run_now(ask):
+    assert until(lambda: (found := node(ask))["slots"] == 5 and found)["running"] == 0
+    run = ask.run(ask.make("gate", name="one"))
+    shown = until(lambda: (found := node(ask))["running"] == 1 and found)
+    assert shown["slots"] == 4
+
+    (ask.daemon.folder / "open-one").touch()
+    ask.ended(run)
+    assert until(lambda: (found := node(ask))["running"] == 0 and found)["slots"] == 5
+
+    ask.daemon.section("[another]\nfile = runscript.py\nclass = RunScript\nscript = gate.sh\n")
+    tasks = ask.ask("POST", "/catalog/reload").json["tasks"]
+    assert tasks[-1] == "another"
+    until(lambda: node(ask)["tasks"] == tasks)
+
+
+def test_each_start_is_another_node(ask):
+    before = node(ask)
+    assert ask.daemon.stop() == 0
+    ask.daemon.start()
+    after = until(lambda: (found := node(ask))["id"] != before["id"] and found)
+
+    assert after["name"] == before["name"]
+    assert instant(after["since"]) > instant(before["since"])
+    assert after["problem"] is None
+
+
+def test_a_job_says_where_it_may_run_and_what_makes_no_sense_is_refused(ask):
+    job = ask.make("example", placement="every", require={"disk": "ssd"})
+    assert (ask.get(job)["placement"], ask.get(job)["require"]) == ("every", {"disk": "ssd"})
+    shown = ask.patch(job, require={"disk": None, "room": "1"}, placement="any")
+    assert (shown["placement"], shown["require"]) == ("any", {"room": "1"})
+
+    for wrong, pointer in (
+        ({"placement": "some"}, "/placement"),
+        ({"require": {"room": ""}}, "/require/room"),
+        ({"require": {"room": 1}}, "/require"),
+    ):
+        assert ask.ask("PATCH", job, wrong).fault == (400, pointer)
+        assert (
+            ask.ask("POST", "/jobs", {"task": "example", "name": "n", "interval": {"hours": 1}} | wrong).fault
+            == (400, pointer)
+        )  # fmt: skip
+    assert ask.get(job) == shown
+    assert len(ask.get("/jobs")["values"]) == 1
