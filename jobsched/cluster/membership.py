@@ -59,7 +59,15 @@ class Membership(Service):
     alone = False
     log = Logger()
 
-    def __init__(self, reactor: IReactorTime, clock: SharedClock, store: Store, ids: Ids, node: Node) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        clock: SharedClock,
+        store: Store,
+        ids: Ids,
+        node: Node,
+        elapsed: Callable[[], float] = monotonic,
+    ) -> None:
         self.node = node
         self.alive: Sequence[Node] = (node,)
         self.entered: Deferred[None] = Deferred()
@@ -68,6 +76,7 @@ class Membership(Service):
         self._clock = clock
         self._store = store
         self._ids = ids
+        self._elapsed = elapsed
         self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
         self._since = 0.0  # elapsed time since which this node lives without a break
         self._beats = 0
@@ -84,14 +93,12 @@ class Membership(Service):
     def stopService(self) -> Deferred[None]:
         """Nothing of this node runs any more; fires when the others can know."""
         super().stopService()
-        for loop in self._loops:
-            loop.stop()
+        self._stop_loops()
         return Deferred.fromCoroutine(self._leave())
 
     def clock_stepped(self) -> None:
         """Timers were set by a clock that no longer holds."""
-        for loop in self._loops:
-            loop.stop()
+        self._stop_loops()
         self._loops = [LoopingCall(self._watch), LoopingCall(self._turn)]
         for loop, seconds in zip(self._loops, (WATCH, EVERY), strict=True):
             loop.clock = self._reactor
@@ -99,7 +106,7 @@ class Membership(Service):
 
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
-        return not self._outside and self._renewed is not None and monotonic() - self._renewed < FENCE
+        return not self._outside and self._renewed is not None and self._elapsed() - self._renewed < FENCE
 
     def nodes(self) -> Deferred[list[Node]]:
         """All that are known, those that began last first."""
@@ -122,14 +129,21 @@ class Membership(Service):
         for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
             self.life.end(run_id, reason)
 
+    def _stop_loops(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+        self._loops = []
+
     def _watch(self) -> None:
+        """A loop never ends by an error."""
         if not self._outside and not self.holds():
             self._outside = True
             self.log.error("{why}; node {node} starts nothing until it is back", why=OUT_OF_REACH, node=self.node.name)
-            self.life.end_all(OUT_OF_REACH)
+            with self.log.failuresHandled("the runs of this node could not be ended"):
+                self.life.end_all(OUT_OF_REACH)
 
     def _turn(self) -> Deferred[None]:
-        """One heartbeat; a loop never ends by an error."""
+        """One heartbeat."""
         self._watch()
         self._beating = Deferred.fromCoroutine(self._enter() if self._outside else self._beat())
         return self._beating.addErrback(self._unheard)
@@ -147,10 +161,9 @@ class Membership(Service):
         first = self._renewed is None
         if not first:
             await self.life.stored()
-        old, asked = self.node, monotonic()
+        old, asked = self.node, self._elapsed()
         fresh = old if first else attrs.evolve(old, id=str(uuid.uuid4()))
         asked_at = self._clock.seconds()
-        self.life.keep_id(fresh.id)
         told = await self._store.write(
             node_rows.join,
             attrs.evolve(fresh, since=now(self._clock)),
@@ -160,6 +173,7 @@ class Membership(Service):
             random,
         )
         self._clock.observe(told, asked_at)
+        self.life.keep_id(fresh.id)
         self.node = attrs.evolve(fresh, since=told, seen=told)
         self.alive = (self.node,)
         self._renewed = self._since = asked
@@ -172,7 +186,7 @@ class Membership(Service):
         await self._beat()
 
     async def _beat(self) -> None:
-        asked, asked_at = monotonic(), self._clock.seconds()
+        asked, asked_at = self._elapsed(), self._clock.seconds()
         pulse = attrs.evolve(self.life.pulse(), id=self.node.id)
         roll = await self._store.write(node_rows.beat, pulse, now(self._clock))
         self._clock.observe(roll.now, asked_at)
@@ -207,7 +221,7 @@ class Membership(Service):
     async def _look_after_the_dead(self, roll: Roll) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
-        settled = monotonic() - self._since > LEASE.total_seconds()
+        settled = self._elapsed() - self._since > LEASE.total_seconds()
         if settled and (roll.silent or self._beats % BURIAL == 0):
             await self.bury([])
 

@@ -33,8 +33,8 @@ BEGUN: Final = ("running", "stopping", "succeeded", "failed", "timed_out", "lost
 class Facts:
     """What is known beside a job and its runs.
 
-    `now` is None where the store knows no nodes (SQLite, which has one daemon): what depends on them is not looked at
-    then. `whole`: no run was pruned yet, so that each job's record begins with its first due.
+    `now` is None where the store has neither nodes nor a clock of its own (SQLite, which has one daemon): what depends
+    on them is not looked at then. `whole`: no run was pruned yet, so that each job's record begins with its first due.
     """
 
     now: datetime | None = None
@@ -91,7 +91,7 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
 def _row(run: Run, facts: Facts) -> Iterator[str]:
     yield from _shape(run)
     yield from _begun(run)
-    yield from _order(run)
+    yield from _order(run, facts)
     if facts.now is not None and run.node_id and run.state not in NOT_BEGUN:
         yield from _node(run, run.node_id, facts, facts.now)
 
@@ -120,15 +120,17 @@ def _begun(run: Run) -> Iterator[str]:
         yield f"{run.state}, but it started at {_at(run.started)}"
 
 
-def _order(run: Run) -> Iterator[str]:
-    """Nothing is recorded before its time. That clocks are set back during a run is seen here too."""
-    if run.started is not None and run.started < run.due - SKEW:
-        yield f"started at {_at(run.started)}, before its due {_at(run.due)}"
-    if run.started is not None and run.ended is not None and run.ended < run.started - SKEW:
-        yield f"ended at {_at(run.ended)}, before it started at {_at(run.started)}"
+def _order(run: Run, facts: Facts) -> Iterator[str]:
+    """Nothing is recorded before its time. The clock of a single host may be set back while something waits or runs."""
     last = run.until or run.due
     if run.cause == "schedule" and run.created < last - SKEW:
         yield f"was decided at {_at(run.created)}, before its due {_at(last)}"
+    if facts.now is None or run.started is None:
+        return
+    if run.started < run.due - SKEW:
+        yield f"started at {_at(run.started)}, before its due {_at(run.due)}"
+    if run.ended is not None and run.ended < run.started - SKEW:
+        yield f"ended at {_at(run.ended)}, before it started at {_at(run.started)}"
 
 
 def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:

@@ -18,8 +18,8 @@ class Coverage:
     What cannot be known is not held against the record:
 
     - Of a job that was changed, paused or resumed, only dues after the last such change are computed again: the
-      schedule before it is not known. (If the clock was set back before the change, dues that are later than it, and
-      were decided under the old schedule, are taken for wrong ones.)
+      schedule before it is not known. (If the clock of a single host was set back before the change, so that dues later
+      than it had been decided already, they are taken for wrong or missing ones.)
     - Old runs are pruned, unless `whole` says that none was yet. So the record begins at the oldest due that is kept;
       and as a run that is active is kept while later ones go, dues after it may be missing if it outlived them.
     - Of a deleted job (None) no due is computed.

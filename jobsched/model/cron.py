@@ -119,7 +119,10 @@ def _next_real(rule: Pattern, place: Zone, instant: datetime) -> datetime | None
         due = season.instant(wall)
         if due < season.end:
             return due
-        season, before = place.following(season), season
+        beyond = season.end
+        if beyond > instant + 2 * DAY:  # no clock is set back to what it showed at `instant`: nothing comes before
+            beyond = max(beyond, wall.replace(tzinfo=UTC) - 2 * DAY)
+        season, before = place.season(beyond), season
         opening = season.wall(season.begin)
         if opening > wall or season.offset < before.offset:  # the match was skipped, or earlier ones come again
             wall = rule.after(opening - TICK)

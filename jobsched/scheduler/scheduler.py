@@ -168,7 +168,7 @@ class Scheduler(Service):
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
         self._waiting, ripe = await self._store.read(run_rows.waiting, now(self._clock))
-        if self.running and self._waiting:
+        if self.running and (self._waiting or self._unsure):
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
                 self._aim(WAITING, ripe, None)

@@ -10,10 +10,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobsched.model.errors import BadStore, Unavailable
 from jobsched.store import jobs as job_rows
-from jobsched.store.engine import connect, writing
+from jobsched.store import questions
+from jobsched.store.engine import connect, reading, writing
 from jobsched.store.schema import migrate
 from jobsched.store.tables import metadata
 from tests.store.samples import Desk, job
@@ -30,6 +32,16 @@ def engine(new_url: str) -> Iterator[Engine]:
 
 def pragma(connection: Connection, name: str) -> object:
     return connection.execute(text(f"PRAGMA {name}")).scalar()
+
+
+def test_a_database_answers_once_it_has_our_tables(empty_url: str) -> None:
+    engine = connect(empty_url)
+    with pytest.raises(SQLAlchemyError), reading(engine).begin() as connection:
+        questions.answers(connection)
+    migrate(empty_url)
+    with reading(engine).begin() as connection:
+        questions.answers(connection)
+    engine.dispose()
 
 
 def test_the_migrated_schema_is_the_one_the_program_uses(engine: Engine) -> None:

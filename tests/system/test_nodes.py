@@ -1,8 +1,12 @@
 """What a daemon says of itself as a node, and what a job says of nodes, through HTTP."""
 
+import contextlib
+
 import pytest
 
 import jobsched
+from jobsched.rest.nodes import TWIN
+from tests.servers import started
 from tests.system.caller import Caller, instant
 from tests.system.daemon import daemon_in, until
 
@@ -66,6 +70,34 @@ def test_each_start_is_another_node(ask):
     assert after["name"] == before["name"]
     assert instant(after["since"]) > instant(before["since"])
     assert after["problem"] is None
+
+
+def test_nodes_of_one_name_are_told_so_by_each_of_them_until_one_has_gone(tmp_path):
+    with contextlib.closing(started("postgresql")) as server, contextlib.ExitStack() as stack:
+        url = server.create_database("jobs")
+        first, second, other = (stack.enter_context(daemon_in(tmp_path / name)) for name in ("one", "two", "three"))
+        for daemon, name in ((first, "alpha"), (second, "alpha"), (other, "beta")):
+            daemon.options(f"NODE_NAME = {name!r}\nSCHED_CONFIG['store'] = {url!r}")
+            daemon.start()
+
+        def problems(daemon):
+            found = Caller(daemon).get("/nodes")["values"]
+            assert [node["since"] for node in found] == sorted((node["since"] for node in found), reverse=True)
+            return [(node["name"], node["state"], node["problem"]) for node in found]
+
+        for daemon in (first, second, other):
+            until(
+                lambda daemon=daemon: (
+                    problems(daemon) == [("beta", "alive", None), ("alpha", "alive", TWIN), ("alpha", "alive", TWIN)]
+                )
+            )
+        assert second.stop() == 0
+        for daemon in (first, other):
+            until(
+                lambda daemon=daemon: (
+                    problems(daemon) == [("beta", "alive", None), ("alpha", "stopped", None), ("alpha", "alive", None)]
+                )
+            )
 
 
 def test_a_job_says_where_it_may_run_and_what_makes_no_sense_is_refused(ask):

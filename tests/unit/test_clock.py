@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched import clock as clock_module
-from jobsched.clock import STEP, ClockWatch, now
+from jobsched.clock import STEP, ClockWatch, SharedClock, now
 from tests.fakes import StillReactor
 
 HOUR = 3600.0
@@ -152,3 +152,85 @@ def test_now_follows_the_clock() -> None:
     before = now(clock)
     clock.advance(90)
     assert (now(clock) - before).total_seconds() == 90
+
+
+class Host:
+    """A host whose wall clock may be wrong, and the true time."""
+
+    def __init__(self, wrong: float = 0.0) -> None:
+        self.reactor = StillReactor(BEGIN + wrong)
+        self.passed = 0.0
+        self.clock = SharedClock(self.reactor, lambda: self.passed)
+
+    def wait(self, seconds: float) -> None:
+        self.passed += seconds
+        self.reactor.walk(seconds)
+
+    def told(self, seconds: float) -> datetime:
+        """What the database's clock shows, this many seconds away from the truth."""
+        return datetime.fromtimestamp(BEGIN + self.passed + seconds, UTC)
+
+    @property
+    def wrong(self) -> float:
+        return round(self.clock.seconds() - BEGIN - self.passed, 6)
+
+
+@pytest.mark.parametrize("wrong", [-HOUR, -30, 0, 30, HOUR])
+def test_the_shared_clock_follows_the_database_whatever_the_host_says(wrong: float) -> None:
+    host = Host(wrong)
+    assert host.wrong == wrong
+    assert round(host.clock.observe(host.told(0), host.clock.seconds()), 6) == -wrong
+    assert host.wrong == 0
+
+
+@given(st.floats(0, 5), st.floats(0, 5))
+def test_a_clock_that_may_be_right_is_left_alone(before: float, after: float) -> None:
+    host = Host()
+    asked = host.clock.seconds()
+    host.wait(before)
+    told = host.told(0)
+    host.wait(after)
+    assert abs(host.clock.observe(told, asked)) < 1e-5, "an answer that took its time says nothing against it"
+    assert abs(host.wrong) < 1e-5
+
+
+@given(st.floats(-HOUR, HOUR), st.floats(0, 2), st.floats(0, 2))
+def test_a_clock_that_is_wrong_ends_within_the_time_the_answer_took(wrong: float, before: float, after: float) -> None:
+    host = Host(wrong)
+    asked = host.clock.seconds()
+    host.wait(before)
+    told = host.told(0)
+    host.wait(after)
+    host.clock.observe(told, asked)
+    assert abs(host.wrong) <= before + after + 1e-5
+
+
+def test_to_step_the_hosts_clock_does_not_move_the_shared_one() -> None:
+    host = Host()
+    host.reactor.step(HOUR)
+    assert host.wrong == 0
+    host.wait(5)
+    assert host.wrong == 0
+
+
+def test_timers_of_the_shared_clock_tell_its_time() -> None:
+    host, fired = Host(30), []
+    host.clock.observe(host.told(0), host.clock.seconds())
+    call = host.clock.callLater(10, fired.append, "fired")
+    assert call.getTime() == pytest.approx(BEGIN + 10)
+    assert [each.getTime() for each in host.clock.getDelayedCalls()] == [pytest.approx(BEGIN + 10)]
+    host.wait(4)
+    assert call.getTime() == pytest.approx(BEGIN + 10)
+    call.reset(2)
+    assert call.getTime() == pytest.approx(BEGIN + 6)
+    call.delay(1)
+    host.wait(2.5)
+    assert fired == []
+    assert call.active()
+    host.wait(0.5)
+    assert fired == ["fired"]
+    assert not call.active()
+    other = host.clock.callLater(1, fired.append, "never")
+    other.cancel()
+    host.wait(2)
+    assert fired == ["fired"]

@@ -209,6 +209,7 @@ def test_without_nodes_nothing_is_said_of_them() -> None:
     assert found(job(), RECORD, Facts(whole=True)) == []
     assert found(job(), changed("60.1", node_id="gone")(RECORD), Facts(whole=True)) == []
     assert found(job(next_due=60), [], Facts(whole=True)) == []
+    assert found(job(), changed("60.1", ended=at(55))(RECORD), Facts(whole=True)) == []  # the host's clock was set back
 
 
 def test_a_node_may_be_forgotten_and_a_daemon_of_before_was_none() -> None:

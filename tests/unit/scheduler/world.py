@@ -19,6 +19,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.run import Run
+from jobsched.scheduler.company import Company
 from jobsched.scheduler.scheduler import Hands, Scheduler
 from jobsched.store import jobs as job_rows
 from jobsched.store import orders
@@ -74,8 +75,8 @@ class World:
 
     # the daemon
 
-    def begin(self) -> None:
-        """A daemon starts: ends what was left behind, then schedules."""
+    def begin(self, company: Company | None = None) -> None:
+        """A daemon starts: ends what was left behind, then schedules; alone, if nobody is there."""
         self.pools.clear()
         self.ids = Ids()
         self.node_id = self.ids.make(self.now)
@@ -90,7 +91,7 @@ class World:
                 knows=lambda run_id: run_id in self.active,
             ),
             self.ids,
-            Alone(Node(id=self.node_id, name="node", since=self.now, seen=self.now), self._pulse, lambda: self.now),
+            company or self._alone(),
         )
         self.store.startService()
         for run in self.read(run_rows.left_behind, self.node_id):
@@ -194,6 +195,9 @@ class World:
         return done(self.store.write(change, *args))
 
     # hands
+
+    def _alone(self) -> Company:
+        return Alone(Node(id=self.node_id, name="node", since=self.now, seen=self.now), self._pulse, lambda: self.now)
 
     def _pulse(self) -> Pulse:
         return Pulse(id="", tasks=("task",), running=len(self.active), slots=self.most, tried=0, won=0)

@@ -1,0 +1,340 @@
+"""Any node serves what any run printed: two daemons on one PostgreSQL, asked through the one that did not run it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from jobsched.runner.tail import KEPT
+from tests.servers import Server, started
+from tests.system.caller import Answer, Caller, still
+from tests.system.daemon import GENEROUS, Daemon, daemon_in, until
+
+MIB = 1 << 20
+LINES = "#!/bin/sh\ni=0\nwhile [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done\n"
+FEW = "#!/bin/sh\necho one; echo two; echo three\n"
+STEPS = """#!/bin/sh
+echo begun
+for step in 1 2 3; do
+    while [ ! -e "$JOBSCHED_PARAM_GATE.$step" ]; do sleep 0.05; done
+    echo step $step
+done
+"""
+MUCH = "#!/bin/sh\ni=0\nwhile [ $i -lt 768 ]; do printf '%065535d\\n' $i; i=$((i+1)); done\n"  # 48 MiB
+NUMBERS = "".join(f"line {n}\n" for n in range(30_000)).encode()
+STEPPED = b"begun\nstep 1\nstep 2\nstep 3\n"
+
+_number = count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    one = started("postgresql")
+    yield one
+    one.close()
+
+
+class Pair:
+    """A node `front` that is asked, and a node `worker` on which the jobs insist."""
+
+    def __init__(self, folder: Path, front: Daemon, worker: Daemon) -> None:
+        self.front, self.worker = front, worker
+        self.ask = Caller(front)
+        self._gates = (folder / f"gate{n}" for n in count())
+
+    def start(self) -> None:
+        self.worker.start()
+        self.front.start()
+        until(lambda: len(self.ask.get("/nodes")["values"]) == 2)
+
+    def job(self, task: str, **more: Any) -> str:
+        return self.ask.make(task, require={"role": "worker"}, **more)
+
+    def ended(self, task: str) -> str:
+        """The path of a run that has ended on the worker."""
+        run = self.ask.run(self.job(task))
+        found = self.ask.ended(run)
+        assert (found["state"], found["node"]) == ("succeeded", "worker"), found
+        return run
+
+    def gate(self) -> tuple[dict[str, str], Callable[[int], None]]:
+        """What the task `steps` is to be told, and how to let it take a step."""
+        gate = next(self._gates)
+        return {"gate": str(gate)}, lambda step: Path(f"{gate}.{step}").touch()
+
+    def begun(self) -> tuple[str, Callable[[int], None]]:
+        """The path of a run that goes on, and how to let it take a step."""
+        parameters, step = self.gate()
+        run = self.ask.run(self.job("steps", parameters=parameters))
+        until(lambda: self.ask.get(run)["state"] == "running" and self.file(run))
+        return run, step
+
+    def output(self, run: str, query: str = "", method: str = "GET", **headers: str) -> Answer:
+        return self.ask.ask(method, f"{run}/output{query}", **headers)
+
+    def file(self, run: str) -> Path | None:
+        return next(self.worker.folder.glob(f"var/output/*/{run.rpartition('/')[2]}.log"), None)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, method: str = "GET") -> Iterator[HTTPResponse]:
+        """The answer of the front, to be read as it comes."""
+        client = HTTPConnection("127.0.0.1", self.front.port, timeout=GENEROUS)
+        with contextlib.closing(client):
+            client.request(method, path)
+            yield client.getresponse()
+
+
+@contextlib.contextmanager
+def pair_in(folder: Path, server: Server, address: bool = True) -> Iterator[Pair]:
+    """Not started yet; without `address` the worker has no NODE_URL."""
+    name = f"pair{next(_number)}"
+    url = server.create_database(name)
+    with daemon_in(folder / "front") as front, daemon_in(folder / "worker") as worker:
+        for daemon, role in ((front, "front"), (worker, "worker")):
+            here = f"http://127.0.0.1:{daemon.port}" if address or role == "front" else None
+            daemon.options(f"NODE_NAME = {role!r}\nNODE_TAGS = {{'role': {role!r}}}\nNODE_URL = {here!r}")
+            daemon.options(f"SCHED_CONFIG = {{'store': {url!r}}}\nJOB_LIVETIME = 600")
+            for task, text in {"lines": LINES, "few": FEW, "much": MUCH, "steps": STEPS}.items():
+                daemon.script(task, text)
+            daemon.section("parameters = gate\n")  # of the last
+        yield Pair(folder, front, worker)
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Pair]:
+    """Both run, for tests that leave them as they are."""
+    with pair_in(tmp_path_factory.mktemp("pair"), server) as one:
+        one.start()
+        yield one
+
+
+@pytest.fixture(scope="module")
+def lines(pair: Pair) -> str:
+    """A run that printed more than the store keeps."""
+    return pair.ended("lines")
+
+
+@pytest.fixture
+def fragile(tmp_path: Path, server: Server) -> Iterator[Pair]:
+    """Two of whom one may die."""
+    with pair_in(tmp_path, server) as one:
+        one.start()
+        yield one
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", {}),
+        ("", {"range": "bytes=0-99"}),
+        ("", {"range": "bytes=-100"}),
+        ("", {"range": "bytes=100000-"}),
+        ("", {"range": "bytes=99999999-"}),
+        ("", {"range": "lines=1-2"}),
+        ("?tail=3", {}),
+        ("?tail=0", {}),
+        ("?tail=1000000", {}),
+        ("?follow=1", {}),
+        ("?follow=1&tail=2", {}),
+        ("?tail=many", {}),
+    ],
+)
+def test_it_answers_as_the_node_that_has_it(pair, lines, method, query, headers):
+    here = pair.output(lines, query, method, **headers)
+    there = Caller(pair.worker).ask(method, f"{lines}/output{query}", **headers)
+
+    assert (here.status, here.content) == (there.status, there.content)
+    for answer in (here, there):
+        del answer.headers["date"]
+    assert here.headers == there.headers
+    assert "jobsched-output" not in here.headers
+
+
+def test_the_whole_is_what_the_run_printed(pair, lines):
+    assert len(NUMBERS) > 4 * KEPT
+    assert pair.output(lines).content == NUMBERS
+    assert not list(pair.front.folder.glob("var/output/*/*.log"))
+
+
+@pytest.mark.parametrize(("query", "first"), [("?follow=1", b"begun\n"), ("?follow=1&tail=0", b"")])
+def test_it_is_followed_live_and_to_the_end(pair, query, first):
+    run, step = pair.begun()
+    with pair.stream(f"{run}/output{query}") as answer:
+        assert answer.status == 200
+        seen = answer.readline() if first else b""
+        assert seen == first
+        for number in (1, 2, 3):
+            step(number)
+            seen += answer.readline()
+            assert seen == first + b"".join(STEPPED.splitlines(True)[1 : number + 1])
+        assert answer.read() == b""
+    assert pair.ask.ended(run)["state"] == "succeeded"
+
+
+def test_what_there_is_so_far_can_be_read(pair):
+    run, step = pair.begun()
+    assert pair.output(run).content == b"begun\n"
+    for number in (1, 2, 3):
+        step(number)
+    pair.ask.ended(run)
+    assert pair.output(run).content == STEPPED
+
+
+def test_a_run_that_is_asked_for_here_and_runs_there_is_followed(pair):
+    job = pair.job("few")
+    answer = pair.ask.ask("POST", f"{job}/run?follow=1")
+
+    assert (answer.status, answer.content) == (200, b"one\ntwo\nthree\n")
+    run = answer.headers["location"].rpartition("/runs/")[2]
+    assert pair.ask.get(f"/runs/{run}")["node"] == "worker"
+
+
+def test_one_that_has_to_wait_for_its_turn_is_followed_from_its_start(pair):
+    parameters, step = pair.gate()
+    job = pair.job("steps", parameters=parameters, overlap="queue")
+    first = pair.ask.run(job)
+    until(lambda: pair.ask.get(first)["state"] == "running")
+    client = HTTPConnection("127.0.0.1", pair.front.port, timeout=GENEROUS)
+    with contextlib.closing(client):
+        client.request("POST", f"{job}/run?follow=1")
+        until(lambda: pair.ask.runs(job, "waiting"))
+        for number in (1, 2, 3):
+            step(number)
+        answer = client.getresponse()
+        assert (answer.status, answer.read()) == (200, STEPPED)
+
+
+def test_a_relayed_question_is_not_asked_again(pair):
+    """One that goes in circles would never end: a node that has nothing says so to another node."""
+    run, step = pair.begun()
+    answer = pair.output(run, jobsched_relayed="1")
+    assert answer.fault == (404, "")
+    assert pair.output(run).status == 200
+    for number in (1, 2, 3):
+        step(number)
+
+
+def test_a_slow_client_makes_neither_node_grow(pair):
+    run = pair.ended("much")
+    path = pair.file(run)
+    pair.output(run, range="bytes=0-0")  # what is needed once is there now
+    with pair.stream(f"{run}/output") as answer:
+        read = answer.read(1)
+        nodes = [psutil.Process(node.process.pid) for node in (pair.front, pair.worker)]
+        before = [node.memory_info().rss for node in nodes]
+
+        def small() -> bool:
+            return all(node.memory_info().rss - least < 8 * MIB for node, least in zip(nodes, before, strict=True))
+
+        still(small, 3)
+        found = hashlib.sha256(read)
+        while piece := answer.read(MIB):
+            found.update(piece)
+            assert small()
+    assert found.digest() == hashlib.sha256(path.read_bytes()).digest()
+    assert path.stat().st_size == 48 * MIB
+
+
+def test_a_node_that_is_killed_leaves_the_end_of_what_its_runs_printed(fragile):
+    big, small = fragile.ended("lines"), fragile.ended("few")
+    running, _ = fragile.begun()
+    fragile.worker.kill()
+
+    answer = fragile.output(big)
+    line, _, rest = answer.content.partition(b"\n")
+    assert answer.status == 200
+    assert rest == NUMBERS[-KEPT:]
+    said = f"[the last {KEPT} of {len(NUMBERS)} bytes: node worker, which has the whole, cannot be reached]"
+    assert line.decode() == said
+    assert answer.headers["jobsched-output"] == "tail"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert fragile.output(big, range="bytes=0-9").content == answer.content
+    assert fragile.output(big, "?follow=1").content == answer.content
+    head = fragile.output(big, method="HEAD")
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(answer.content)))
+
+    for query, expected in (("", b"one\ntwo\nthree\n"), ("?tail=2", b"two\nthree\n"), ("?follow=1&tail=0", b"")):
+        answer = fragile.output(small, query)
+        assert (answer.content, answer.headers["jobsched-output"]) == (expected, "whole")
+    answer = fragile.output(big, "?tail=2")
+    assert (answer.content, answer.headers["jobsched-output"]) == (b"line 29998\nline 29999\n", "whole")
+
+    for query in ("", "?follow=1", "?tail=3"):
+        answer = fragile.output(running, query)
+        assert answer.fault == (503, "")
+        assert answer.json["detail"].startswith("node worker, which has the whole, cannot be reached; ask that node")
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_node_that_comes_back_brings_the_output_of_its_runs_along(fragile):
+    big = fragile.ended("lines")
+    running, _ = fragile.begun()
+    fragile.worker.kill()
+    until(lambda: fragile.ask.get(running)["state"] == "lost")
+    answer = fragile.output(running)
+    assert answer.fault == (503, "")
+    assert "the store has nothing of it" in answer.json["detail"]
+
+    fragile.worker.start()
+    until(lambda: fragile.output(running).content == b"begun\n")
+    answer = fragile.output(big)
+    assert (answer.content, answer.headers.get("jobsched-output")) == (NUMBERS, None)
+
+
+def test_a_node_that_comes_back_without_its_files_says_so(fragile):
+    big, small = fragile.ended("lines"), fragile.ended("few")
+    fragile.worker.stop()
+    shutil.rmtree(fragile.worker.folder / "var" / "output")
+    fragile.worker.start()
+    said = f"[the last {KEPT} of {len(NUMBERS)} bytes: node worker no longer has the whole]\n".encode()
+    until(lambda: fragile.output(big).content == said + NUMBERS[-KEPT:])
+    assert Caller(fragile.worker).text(f"{big}/output").encode() == said + NUMBERS[-KEPT:]
+    assert fragile.output(small).content == b"one\ntwo\nthree\n"
+
+
+def test_an_answer_that_breaks_off_there_breaks_off_here(fragile):
+    run, step = fragile.begun()
+    with fragile.stream(f"{run}/output?follow=1") as answer:
+        assert answer.readline() == b"begun\n"
+        step(1)
+        assert answer.readline() == b"step 1\n"
+        fragile.worker.kill()
+        with pytest.raises(IncompleteRead):
+            answer.read()
+
+
+def test_a_node_without_an_address_cannot_be_asked(tmp_path, server):
+    with pair_in(tmp_path, server, address=False) as pair:
+        pair.start()
+        big, small = pair.ended("lines"), pair.ended("few")
+        answer = pair.output(big)
+        said = f"[the last {KEPT} of {len(NUMBERS)} bytes: node worker, which has the whole, has no NODE_URL]\n"
+        assert answer.content == said.encode() + NUMBERS[-KEPT:]
+        assert pair.output(small).content == b"one\ntwo\nthree\n"
+        assert pair.ask.text(f"{pair.ended('few')}/output?tail=1") == "three\n"
+
+        parameters, step = pair.gate()
+        job = pair.job("steps", parameters=parameters)
+        answer = pair.ask.ask("POST", f"{job}/run?follow=1")
+        assert (answer.status, answer.content) == (202, b"")  # it is made all the same
+        run = "/runs/" + answer.headers["location"].rpartition("/runs/")[2]
+        answer = pair.output(run)
+        assert answer.fault == (503, "")
+        assert answer.json["detail"].startswith("node worker, which has the whole, has no NODE_URL; ask that node")
+        assert Caller(pair.worker).text(f"{run}/output") == "begun\n"
+        for number in (1, 2, 3):
+            step(number)
+        pair.ask.ended(run)
+        assert pair.output(run).content == STEPPED

@@ -1,0 +1,295 @@
+"""One node among others: what it says, what it hears, and what it does when it can do neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from sqlalchemy import Connection, insert, select, update
+from twisted.logger import capturedLogs, formatEvent
+
+from jobsched.clock import SharedClock, now
+from jobsched.cluster.membership import EVERY, FENCE, GONE, OURS, Life, Membership
+from jobsched.model.errors import Unavailable
+from jobsched.model.ids import Ids
+from jobsched.model.node import LEASE, Node
+from jobsched.model.run import Run
+from jobsched.store import nodes as node_rows
+from jobsched.store import runs as run_rows
+from jobsched.store.nodes import Pulse
+from jobsched.store.schema import migrate
+from jobsched.store.store import Store
+from jobsched.store.tables import nodes, runs
+from tests.fakes import InlinePool, StillReactor
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+NOWHERE = Unavailable("the store cannot be used now: it is gone")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("empty") / "empty.sqlite"
+    migrate(f"sqlite:///{path}")
+    return path.read_bytes()
+
+
+@attrs.define
+class Place:
+    """One node in a world of simulated time, on a real store that can be put out of reach."""
+
+    url: str
+    reactor: StillReactor = attrs.field(factory=lambda: StillReactor(T0.timestamp()))
+    pools: list[InlinePool] = attrs.field(factory=list)
+    ended: list[tuple[str, str]] = attrs.field(factory=list)  # (run or "all", reason)
+    changes: int = 0
+    kept: list[str] = attrs.field(factory=list)
+    tasks: tuple[str, ...] = ("task",)
+    member: Membership = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        clock = SharedClock(self.reactor, self.reactor.seconds)
+        store = Store(self.reactor, self.url, self._pool)
+        me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0)
+        self.member = Membership(self.reactor, clock, store, Ids(), me, self.reactor.seconds)
+        self.member.life = Life(
+            pulse=lambda: Pulse(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
+            end_all=lambda reason: self.ended.append(("all", reason)),
+            stored=self._stored,
+            end=lambda run_id, reason: self.ended.append((run_id, reason)),
+            changed=self._changed,
+            keep_id=self.kept.append,
+        )
+
+    def _pool(self, *_: Any) -> Any:
+        self.pools.append(InlinePool())
+        return self.pools[-1]
+
+    async def _stored(self) -> None:
+        return None
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def reach(self, possible: bool) -> None:
+        for pool in self.pools:
+            pool.broken = None if possible else NOWHERE
+
+    def walk(self, seconds: float) -> None:
+        self.reactor.walk(seconds)
+
+    @property
+    def now(self) -> datetime:
+        return now(self.reactor)
+
+    def write(self, change: Any, *args: Any) -> Any:
+        with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]
+            return change(connection, *args)
+
+    def other(self, name: str = "there", **fields: Any) -> Node:
+        """Another node that has just said that it lives."""
+        node = Node(
+            **({"id": f"{name}-1", "name": name, "tasks": ("task",), "since": self.now, "seen": self.now} | fields)
+        )
+        self.write(lambda connection: connection.execute(insert(nodes).values(attrs.asdict(node, recurse=False))))
+        return node
+
+    def seen(self, node_id: str) -> None:
+        self.write(lambda c: c.execute(update(nodes).where(nodes.c.id == node_id).values(seen=self.now)))
+
+    def states(self) -> dict[str, str]:
+        return {node.id: node.state for node in self.write(node_rows.every)}
+
+    def run(self, run_id: str, node_id: str, **fields: Any) -> None:
+        given = {"id": run_id, "job_id": "job", "job_name": "job", "task": "task", "due": self.now, "created": self.now}
+        run = Run(**(given | {"state": "running", "node": "n", "node_id": node_id} | fields))  # type: ignore[arg-type]
+        self.write(run_rows.insert_all, [run])
+
+    def found(self, run_id: str) -> Run:
+        def question(connection: Connection) -> Run:
+            return run_rows.from_row(connection.execute(select(runs).where(runs.c.id == run_id)).one())
+
+        run: Run = self.write(question)
+        return run
+
+
+@pytest.fixture
+def place(tmp_path: Path, empty: bytes) -> Iterator[Place]:
+    (tmp_path / "store.sqlite").write_bytes(empty)
+    place = Place(f"sqlite:///{tmp_path}/store.sqlite")
+    place.member.startService()
+    yield place
+    place.reach(True)
+    place.member.stopService()
+    assert not place.reactor.getDelayedCalls(), "a node that stopped leaves no timer"
+
+
+def test_it_enters_and_says_what_it_has(place: Place) -> None:
+    assert place.member.entered.called
+    assert place.member.holds()
+    (node,) = place.write(node_rows.every)
+    assert (node.id, node.name, node.running, node.slots, node.tried, node.won) == ("me-1", "here", 3, 5, 7, 6)
+    assert place.kept == ["me-1"]
+
+
+def test_its_heartbeat_goes_on_and_tells_of_new_tasks(place: Place) -> None:
+    place.tasks = ("task", "another")
+    place.walk(20)
+    (node,) = place.write(node_rows.every)
+    assert (place.now - node.seen).total_seconds() <= EVERY
+    assert node.tasks == ("task", "another")
+    assert place.member.holds()
+
+
+def test_it_hears_of_others_that_come_and_go(place: Place) -> None:
+    place.other()
+    place.walk(EVERY)
+    assert {node.id for node in place.member.alive} == {"me-1", "there-1"}
+    heard = place.changes
+    place.walk(EVERY)
+    assert place.changes == heard, "nothing is different"
+    place.walk(LEASE.total_seconds())
+    assert {node.id for node in place.member.alive} == {"me-1"}
+    assert place.changes > heard
+
+
+def test_a_node_that_got_another_task_is_news(place: Place) -> None:
+    place.other()
+    place.walk(EVERY)
+    heard = place.changes
+    change = update(nodes).where(nodes.c.id == "there-1").values(tasks=["task", "new"])
+    place.write(lambda connection: connection.execute(change))
+    place.walk(EVERY)
+    assert place.changes > heard
+
+
+def test_without_a_heartbeat_it_ends_its_runs_before_the_others_may_start_them(place: Place) -> None:
+    place.walk(4)
+    place.reach(False)
+    place.walk(FENCE - EVERY - 0.5)
+    assert place.ended == []
+    assert place.member.holds()
+    place.walk(EVERY + 1)
+    assert [run for run, _ in place.ended] == ["all"]
+    assert not place.member.holds()
+    assert place.states() == {"me-1": "alive"}, "it writes nothing"
+
+
+def test_it_comes_back_by_itself_under_another_id(place: Place) -> None:
+    place.run("kept", "me-1")
+    place.reach(False)
+    place.walk(30)
+    place.reach(True)
+    place.walk(EVERY)
+    assert place.member.holds()
+    assert place.member.node.id != "me-1"
+    assert place.states() == {"me-1": "dead", place.member.node.id: "alive"}
+    run = place.found("kept")
+    assert (run.state, run.reason) == ("lost", OURS)
+    assert place.kept == ["me-1", place.member.node.id]
+    assert len(place.ended) == 1, "its runs are ended once"
+
+
+def test_it_does_not_hold_while_it_was_frozen_even_before_any_timer_fires(place: Place) -> None:
+    place.reactor.rightNow += 20  # SIGSTOP, SIGCONT: time has passed, nothing was called
+    assert not place.member.holds()
+    place.reactor.advance(0)
+    assert place.ended[0][0] == "all"
+    place.walk(EVERY)
+    assert place.member.node.id != "me-1"
+    assert place.member.holds()
+
+
+def test_one_that_was_taken_for_dead_ends_its_runs_and_comes_back(place: Place) -> None:
+    place.write(lambda connection: connection.execute(update(nodes).values(state="dead")))
+    place.walk(EVERY)
+    assert place.ended[0][0] == "all"
+    place.walk(EVERY)
+    assert place.member.holds()
+    assert place.states() == {"me-1": "dead", place.member.node.id: "alive"}
+
+
+def test_it_buries_a_node_that_is_silent(place: Place) -> None:
+    place.other()
+    place.run("orphan", "there-1")
+    place.walk(LEASE.total_seconds() - 1)
+    assert place.found("orphan").state == "running"
+    place.walk(2 * EVERY + 2)
+    assert place.states()["there-1"] == "dead"
+    assert (place.found("orphan").state, place.found("orphan").reason) == ("lost", GONE)
+
+
+def test_after_a_trouble_that_all_had_it_gives_the_others_time_to_come_back(place: Place) -> None:
+    place.other()
+    place.run("theirs", "there-1")
+    place.walk(4)
+    place.reach(False)
+    place.walk(60)
+    place.reach(True)
+    place.walk(4)
+    assert place.member.holds()
+    assert place.found("theirs").state == "running", "they may be back in a moment"
+    place.seen("there-1")
+    place.walk(LEASE.total_seconds() - 1)
+    assert place.found("theirs").state == "running"
+    place.walk(LEASE.total_seconds())
+    assert place.found("theirs").state == "lost"
+
+
+def test_runs_of_which_no_node_knows_are_found(place: Place) -> None:
+    place.run("stray", "nobody")
+    place.walk(2 * LEASE.total_seconds())
+    assert place.found("stray").state == "lost"
+
+
+def test_it_ends_what_another_node_was_asked_to_end(place: Place) -> None:
+    place.run("run", "me-1", stop="cancelled by a caller")
+    place.run("theirs", "there-1", stop="cancelled by a caller", due=place.now.replace(year=2023))
+    place.member.look_for_orders()
+    assert place.ended == [("run", "cancelled by a caller")]
+    place.walk(EVERY)
+    assert place.ended[-1] == ("run", "cancelled by a caller")
+
+
+def test_two_of_one_name_are_told_once(place: Place) -> None:
+    place.other("here", id="twin")
+    with capturedLogs() as logs:
+        for _ in range(3):
+            place.walk(EVERY)
+            place.seen("twin")
+    told = [formatEvent(event) for event in logs if "called here too" in formatEvent(event)]
+    assert len(told) == 1
+
+
+def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None:
+    place.reach(False)
+    with capturedLogs() as logs:
+        place.walk(60)
+    told = [formatEvent(event) for event in logs if "no heartbeat" in formatEvent(event)]
+    assert len(told) == 1
+    assert "trying on: the store cannot be used now" in told[0]
+
+
+def test_one_that_leaves_is_not_dead(place: Place) -> None:
+    place.member.stopService()
+    assert place.states() == {"me-1": "stopped"}
+    place.member.startService()
+
+
+def test_one_that_cannot_enter_at_first_tries_on(tmp_path: Path, empty: bytes) -> None:
+    (tmp_path / "store.sqlite").write_bytes(empty)
+    place = Place(f"sqlite:///{tmp_path}/store.sqlite")
+    place.reach(False)
+    place.member.startService()
+    assert not place.member.entered.called
+    assert not place.member.holds()
+    place.walk(10)
+    assert place.ended == [], "nothing runs that could be ended"
+    place.reach(True)
+    place.walk(EVERY)
+    assert place.member.entered.called
+    assert place.member.node.id == "me-1"
+    place.member.stopService()
