@@ -42,7 +42,8 @@ from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
-from .scheduler.scheduler import Hands, Scheduler
+from .scheduler.hands import Hands
+from .scheduler.scheduler import Scheduler
 from .signals import Signals
 from .store.lock import FolderLock
 from .store.nodes import Pulse

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import SharedClock, now
+from ..model.complaint import Complaint
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.node import LEASE, Node, twins
@@ -81,7 +82,7 @@ class Membership(Service):
         self._since = 0.0  # elapsed time since which this node lives without a break
         self._beats = 0
         self._outside = True
-        self._silence = ""
+        self._complaint = Complaint()
         self._loops: list[LoopingCall] = []
         self._beating: Deferred[None] = succeed(None)
 
@@ -152,9 +153,8 @@ class Membership(Service):
         words = why.getErrorMessage()
         if why.check(Unavailable) is None:
             self.log.failure("no heartbeat", why)
-        elif words != self._silence:
+        elif self._complaint.worth_saying(words, self._elapsed()):
             self.log.error("no heartbeat of node {node}, trying on: {why}", node=self.node.name, why=words)
-        self._silence = words
 
     async def _enter(self) -> None:
         """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
@@ -178,7 +178,7 @@ class Membership(Service):
         self.alive = (self.node,)
         self._renewed = self._since = asked
         self._outside = False
-        self._silence = ""
+        self._complaint.settled()
         if first:
             self.entered.callback(None)
         else:
@@ -198,7 +198,7 @@ class Membership(Service):
         if self._renewed is not None and asked - self._renewed > 2 * EVERY:
             self._since = asked  # the others may have had the same trouble: give them time to come back
         self._renewed = asked
-        self._silence = ""
+        self._complaint.settled()
         self._hear(roll)
         for run_id, reason in roll.stops:
             self.life.end(run_id, reason)

@@ -51,6 +51,7 @@ def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> d
         "JOBSCHED_RUN_ID": info.run_id,
         "JOBSCHED_JOB_NAME": info.name,
         "JOBSCHED_DUE": info.due.isoformat(),
+        "JOBSCHED_ATTEMPT": str(info.attempt),
         "JOBSCHED_TIMEOUT": f"{info.timeout:.12g}",  # a script may compute with it: no exponent
     }
     for name, value in info.parameters.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
+from ..model.complaint import Complaint
 from ..model.ids import EPOCH, Ids
-from ..model.run import Run
 from ..store import claims
 from ..store import jobs as job_rows
 from ..store import runs as run_rows
@@ -24,6 +24,7 @@ from ..store.batch import Batch
 from ..store.store import Store
 from .ability import Ability
 from .company import Company, patience
+from .hands import Hands
 from .ticker import Ticker
 
 EVERY = 5.0  # seconds between sweeps
@@ -32,16 +33,6 @@ MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
 POKED = 0.02  # seconds that pokes gather
 AGAIN = 0.5  # seconds until a claim that failed is tried again
-
-
-@attrs.frozen(kw_only=True)
-class Hands:
-    """What the scheduler needs of the runner."""
-
-    slots: Callable[[], int]
-    start: Callable[[Iterable[Run]], None]
-    replace: Callable[[Iterable[Run]], None]
-    knows: Callable[[str], bool]  # whether it was given that run, and its outcome is not stored yet
 
 
 @attrs.frozen
@@ -70,6 +61,8 @@ class Scheduler(Service):
         self._tickers: dict[str, Ticker] = {}
         self._aims: dict[str, _Aim] = {}
         self._unsure = False
+        self._complaint = Complaint()
+        self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, keep=False, order=self._aimed_at)
         self._loop: LoopingCall | None = None
         self._poke: IDelayedCall | None = None
@@ -164,6 +157,7 @@ class Scheduler(Service):
         for job_id in self._tickers.keys() - soon:
             self._disarm(job_id)
         await self._look_at_waiting(horizon)
+        self._complaint.settled()
 
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
@@ -178,8 +172,9 @@ class Scheduler(Service):
         await self._due.settled()
 
     def _blind(self, why: Failure) -> None:
-        self.log.error("the store could not be swept, trying again in {seconds} s: {why}",
-                       seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
+        if self._complaint.worth_saying(words := why.getErrorMessage(), self._clock.seconds()):
+            self.log.error("the store could not be swept, trying again in {seconds} s: {why}",
+                           seconds=EVERY, why=words)  # fmt: skip
 
     def _arm(self, due: job_rows.Due) -> None:
         """Wake up when it is this node's turn to claim that due."""
@@ -212,7 +207,7 @@ class Scheduler(Service):
 
     async def _claimed(self, job_ids: list[str], waiting: bool) -> None:
         """Claim those, and what waits; whatever becomes of it, this node gets to know what it is to execute."""
-        if not self._company.holds():
+        if not self._company.holds() or 0 < self._no_claim_before - self._clock.seconds() <= AGAIN:
             return
         try:
             await self._make_sure()
@@ -221,6 +216,7 @@ class Scheduler(Service):
                 await self._decide(still_due)
         except Exception:
             self._unsure = True
+            self._no_claim_before = self._clock.seconds() + AGAIN
             self._look_again_in(AGAIN)
             raise
 

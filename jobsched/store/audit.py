@@ -10,7 +10,8 @@ from operator import attrgetter
 from pathlib import Path
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ..model.errors import BadStore
 from ..model.ids import EPOCH
@@ -32,11 +33,10 @@ RUNS = 1000
 @contextmanager
 def view(url: str) -> Iterator[Connection]:
     """One consistent view of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
-    engine = connect(url, patient=True)
     name = make_url_safe(url)
-    file = engine.url.database
-    if engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
-        raise BadStore(f"store: {name} cannot be read: there is no such file")  # to open it would make it
+    if _absent(url):
+        raise BadStore(f"store: {name} cannot be read: there is no such file")
+    engine = connect(url, patient=True)
     try:
         with reading(engine).connect() as connection, connection.begin():
             yield connection
@@ -44,6 +44,16 @@ def view(url: str) -> Iterator[Connection]:
         raise BadStore(f"store: {name} cannot be read: {trouble.words(engine.url, why)}") from why
     finally:
         engine.dispose()
+
+
+def _absent(url: str) -> bool:
+    """Whether it is a file of SQLite that is not there: to open it would make it."""
+    try:
+        target = make_url(url)
+    except (ArgumentError, ValueError):
+        return False  # `connect` says what is wrong
+    file = target.database or ""
+    return target.get_backend_name() == "sqlite" and not file.startswith("file:") and not Path(file).is_file()
 
 
 def now(connection: Connection) -> datetime | None:

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..model.complaint import Complaint
 from ..model.errors import Unavailable
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Batch(Generic[T]):
         self._call: IDelayedCall | None = None
         self._busy = False
         self._idle: list[Deferred[None]] = []
+        self._complaint = Complaint()
 
     def add(self, item: T) -> None:
         """Hand `item` over soon."""
@@ -77,6 +79,7 @@ class Batch(Generic[T]):
             self._items.sort(key=self._order)
         items, self._items = self._items[: self._most], self._items[self._most :]
         given = maybeDeferred(self._give, items)
+        given.addCallback(lambda _: self._complaint.settled())
         given.addCallbacks(lambda _: self._done(0), lambda why: self._done(self._failed(why, items)))
 
     def _failed(self, why: Failure, items: list[T]) -> float:
@@ -89,8 +92,10 @@ class Batch(Generic[T]):
         return self._pause
 
     def _say(self, fate: str, why: Failure, count: int) -> None:
+        words = why.getErrorMessage()
         if why.check(Unavailable):
-            self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=why.getErrorMessage())
+            if self._complaint.worth_saying(words, self._clock.seconds()):
+                self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=words)
         else:
             self.log.failure("{count} changes {fate}", why, count=count, fate=fate)
 

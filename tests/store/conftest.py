@@ -11,6 +11,7 @@ import pytest_twisted
 from sqlalchemy import delete
 from twisted.internet import reactor
 
+from jobsched.store import instant
 from jobsched.store.engine import connect, writing
 from jobsched.store.schema import migrate
 from jobsched.store.store import Store
@@ -90,6 +91,12 @@ def store_url(kind: str, tmp_path: Path, running: Callable[[str], Server], kept:
             connection.execute(delete(table))
     engine.dispose()
     return kept[kind]
+
+
+@pytest.fixture
+def told_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is, in every database, the time that the caller says: for tests that make up their own."""
+    monkeypatch.setattr(instant, "_ASK", {})
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ EVERY = timedelta(seconds=10)
 IDS = Ids()
 TICK = timedelta(microseconds=1)
 
+pytestmark = pytest.mark.usefixtures("told_time")
+
 
 async def add(store, **more):
     job = Draft(task="t", name="n", every=EVERY, **more).job(IDS.make(MADE), MADE)

@@ -26,6 +26,7 @@ from jobsched.store.tables import runs as runs_table
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
+pytestmark = pytest.mark.usefixtures("told_time")
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 
 

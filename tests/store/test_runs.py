@@ -14,6 +14,8 @@ from jobsched.model.run import ENDED, RETRIED, Run
 from jobsched.store import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
+pytestmark = pytest.mark.usefixtures("told_time")
+
 
 @pytest.fixture
 def desk(store_url: str) -> Iterator[Desk]:

@@ -267,7 +267,7 @@ def test_two_of_one_name_are_told_once(place: Place) -> None:
 def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None:
     place.reach(False)
     with capturedLogs() as logs:
-        place.walk(60)
+        place.walk(25)
     told = [formatEvent(event) for event in logs if "no heartbeat" in formatEvent(event)]
     assert len(told) == 1
     assert "trying on: the store cannot be used now" in told[0]

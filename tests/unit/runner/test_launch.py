@@ -21,6 +21,7 @@ OURS = {
     "JOBSCHED_RUN_ID": "run",
     "JOBSCHED_JOB_NAME": "the name",
     "JOBSCHED_DUE": "2026-03-01T12:00:00+00:00",
+    "JOBSCHED_ATTEMPT": "2",
     "JOBSCHED_TIMEOUT": "60",
     "JOBSCHED_PARAM_DAY": "mon",
     "JOBSCHED_PARAM_DRY": "true",

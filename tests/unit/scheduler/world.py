@@ -20,7 +20,8 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.scheduler.company import Company
-from jobsched.scheduler.scheduler import Hands, Scheduler
+from jobsched.scheduler.hands import Hands
+from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store import jobs as job_rows
 from jobsched.store import orders
 from jobsched.store import runs as run_rows

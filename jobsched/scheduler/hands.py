@@ -1,0 +1,19 @@
+"""What the scheduler hands runs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from ..model.run import Run
+
+
+@attrs.frozen(kw_only=True)
+class Hands:
+    """What the scheduler needs of the runner."""
+
+    slots: Callable[[], int]
+    start: Callable[[Iterable[Run]], None]
+    replace: Callable[[Iterable[Run]], None]
+    knows: Callable[[str], bool]  # whether it was given that run, and its outcome is not stored yet
