@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import configparser
 import logging
 import logging.config
+import os
 import sys
 import threading
 from contextlib import suppress
-from logging.handlers import QueueHandler, QueueListener
+from logging.handlers import QueueHandler
 from pathlib import Path
 from queue import Full, Queue
+from select import select
+from time import monotonic
 
+import attrs
 from twisted.application.service import Service
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
@@ -19,6 +24,8 @@ from zope.interface import implementer
 from .model.errors import BadConfig
 
 MOST = 20_000  # records that wait for a slow handler
+STUCK = 10.0  # seconds that the end waits for a handler that takes nothing
+STDERR = 2
 
 LEVELS = {
     LogLevel.debug: logging.DEBUG,
@@ -57,10 +64,15 @@ class ToLogging:
         logger.log(level, "%s", text)
 
 
+Room = Queue[logging.LogRecord | None]  # None: no more will come
+
+_thread = threading.local()
+
+
 class PatientQueueHandler(QueueHandler):
     """Never waits in the main thread, which is the reactor's, nor in one that empties a queue; others wait for room."""
 
-    def __init__(self, room: Queue[logging.LogRecord]) -> None:
+    def __init__(self, room: Room) -> None:
         super().__init__(room)
         self._room = room
         self.dropped = 0
@@ -70,7 +82,7 @@ class PatientQueueHandler(QueueHandler):
         self.lock = None
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is not threading.main_thread() and not hasattr(_telling, "listener"):
+        if threading.current_thread() is not threading.main_thread() and not hasattr(_thread, "teller"):
             self._room.put(record)
             return
         try:
@@ -79,19 +91,37 @@ class PatientQueueHandler(QueueHandler):
             self.dropped += 1
 
 
-_telling = threading.local()
+class Teller:
+    """Empties a queue into handlers. What one of them itself may log meanwhile must not wait for room in a queue."""
 
+    def __init__(self, room: Room, handlers: list[logging.Handler]) -> None:
+        self._room = room
+        self._handlers = handlers
+        self._thread = threading.Thread(target=self._tell, name="log", daemon=True)
 
-class Teller(QueueListener):
-    """Empties a queue into the handlers. What a handler itself may log meanwhile must not wait for room in a queue."""
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
 
-    def handle(self, record: logging.LogRecord) -> None:
-        _telling.listener = self
-        super().handle(record)
+    def end(self, seconds: float) -> None:
+        """Say that no more will come. The end waits for its turn: what was logged before is out before."""
+        with suppress(Full):
+            self._room.put(None, timeout=max(seconds, 0))
 
-    def enqueue_sentinel(self) -> None:
-        """The end waits for its turn: what was logged before is out before."""
-        self.queue.put(None)  # type: ignore[attr-defined]
+    def ended(self, seconds: float) -> bool:
+        """Whether all is out, within that time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _tell(self) -> None:
+        _thread.teller = self
+        while (record := self._room.get()) is not None:
+            for handler in self._handlers:
+                if record.levelno >= handler.level:
+                    try:
+                        handler.handle(record)
+                    except Exception:  # of one that does not even call its own handleError
+                        unsaid(record)
 
 
 def unsaid(_record: logging.LogRecord) -> None:
@@ -100,13 +130,30 @@ def unsaid(_record: logging.LogRecord) -> None:
         sys.__stderr__.write(f"jobsched: a log line could not be written: {sys.exc_info()[1]}\n")  # type: ignore[union-attr]
 
 
+def last_words(text: str) -> None:
+    """To the real stderr, when nothing else can be written to; not if that is a pipe which nobody empties either."""
+    with suppress(OSError, ValueError):
+        if select([], [STDERR], [], 0)[1]:
+            os.write(STDERR, text.encode())
+
+
+@attrs.frozen
+class _Moved:
+    """A logger, and what stands between it and its handlers."""
+
+    logger: logging.Logger
+    handlers: list[logging.Handler]
+    queued: PatientQueueHandler
+    teller: Teller
+
+
 class Behind(Service):
     """Puts every configured handler behind a queue and a thread of its own, until stopped."""
 
     name = "logs"
 
     def __init__(self) -> None:
-        self._moved: list[tuple[logging.Logger, list[logging.Handler], PatientQueueHandler, QueueListener]] = []
+        self._moved: list[_Moved] = []
 
     def startService(self) -> None:
         super().startService()
@@ -116,22 +163,36 @@ class Behind(Service):
                 self._move(logger)
 
     def stopService(self) -> None:
-        """What was logged so far is out when this returns; what follows goes straight to the handlers."""
+        """What was logged so far is out when this returns; what follows goes straight to the handlers.
+
+        But for a handler that is stuck: then what it was to write is lost.
+        """
         super().stopService()
-        for logger, handlers, queued, listener in self._moved:
-            logger.handlers[:] = handlers
-            listener.stop()
-            if queued.dropped:
-                logger.warning("%d log lines were dropped: the handlers were too slow", queued.dropped)
+        end = monotonic() + STUCK
+        for moved in self._moved:
+            moved.logger.handlers[:] = moved.handlers
+            moved.teller.end(end - monotonic())
+        stuck = [moved for moved in self._moved if not moved.teller.ended(max(end - monotonic(), 1))]
+        if stuck:
+            self._give_up([handler for moved in stuck for handler in moved.handlers])
+        for moved in self._moved:
+            if moved.queued.dropped:
+                moved.logger.warning("%d log lines were dropped: the handlers were too slow", moved.queued.dropped)
         self._moved.clear()
 
+    def _give_up(self, stuck: list[logging.Handler]) -> None:
+        """Let nobody wait for these any more: neither who logs, nor the interpreter, which flushes all at its end."""
+        for moved in self._moved:
+            moved.logger.handlers[:] = [each for each in moved.handlers if each not in stuck] or [logging.NullHandler()]
+        last_words(f"jobsched: a log handler is stuck, the last lines are lost: {', '.join(map(repr, stuck))}\n")
+        atexit.register(os._exit, 1)  # what is registered last is called first
+
     def _move(self, logger: logging.Logger) -> None:
-        queue: Queue[logging.LogRecord] = Queue(MOST)
+        room: Room = Queue(MOST)
         handlers = list(logger.handlers)
-        queued = PatientQueueHandler(queue)
         for handler in handlers:
             handler.handleError = unsaid  # type: ignore[method-assign, assignment]
-        listener = Teller(queue, *handlers, respect_handler_level=True)
-        listener.start()
-        logger.handlers[:] = [queued]
-        self._moved.append((logger, handlers, queued, listener))
+        moved = _Moved(logger, handlers, PatientQueueHandler(room), Teller(room, handlers))
+        moved.teller.start()
+        logger.handlers[:] = [moved.queued]
+        self._moved.append(moved)

@@ -18,7 +18,9 @@ from .cluster.membership import Membership
 from .config import Config
 from .runner.runner import Runner
 from .scheduler.scheduler import Scheduler
+from .store import runs as run_rows
 from .store.lock import FolderLock
+from .store.store import Store
 
 
 class House(MultiService):
@@ -73,6 +75,7 @@ class Opening(Service):
     def __init__(
         self,
         config: Config,
+        store: Store,
         runner: Runner,
         scheduler: Scheduler,
         company: Membership | Alone,
@@ -80,6 +83,7 @@ class Opening(Service):
         previous: str | None,
     ) -> None:
         self._config = config
+        self._store = store
         self._runner = runner
         self._scheduler = scheduler
         self._company = company
@@ -113,10 +117,13 @@ class Opening(Service):
             self._scheduler.startService()
 
     async def _recover(self) -> None:
+        """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""
+        node = self._company.node
         if isinstance(self._company, Alone):
-            await self._runner.recover(self._company.node.id)
-        elif self._previous is not None:
-            await self._runner.recover(self._company.node.id, self._previous)
+            await self._runner.recover(await self._store.read(run_rows.left_behind, node.id))
+            return
+        await self._runner.recover(await self._store.read(run_rows.left_here, self._previous, node.name))
+        if self._previous is not None:
             await self._company.bury([self._previous])
 
     async def _wait(self) -> None:

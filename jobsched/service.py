@@ -107,15 +107,13 @@ def build(
     runner.recorded = scheduler.slots_free
     registry = Registry(clock, store, ids, _parts(shelf, scheduler, runner, company, output))
     previous, relay = Predecessor(folders.state), Relay(reactor)
-    relay = Relay(reactor)
     rest: list[Any] = [
         logs.Behind(),
         store,
         runner,
         Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days),
         relay,
-        Opening(config, runner, scheduler, company, held, previous.id),
-        relay,
+        Opening(config, store, runner, scheduler, company, held, previous.id),
         Signals(reactor, shelf.hang_up),
     ]
     stepped = [runner.clock_stepped, scheduler.clock_stepped]

@@ -159,7 +159,12 @@ class Server:
     def _ordinary(self) -> dict[str, object]:
         """How to start a program as an ordinary user, in its folder, with none of our settings."""
         who = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-        environment = {"PATH": os.defpath + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": str(self.folder)}
+        environment = {
+            "PATH": os.defpath + ":/usr/sbin:/sbin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),  # one that starts clears its tables out of where all keep theirs
+        }
         return {**who, "cwd": self.folder, "env": environment}
 
 

@@ -24,7 +24,6 @@ from ..catalog import Catalog, Task
 from ..clock import now
 from ..model.ids import Ids
 from ..model.run import Run
-from ..store import runs as run_rows
 from ..store import tails
 from ..store.batch import Batch
 from ..store.store import Store
@@ -135,13 +134,8 @@ class Runner(Service):
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
         return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
 
-    async def recover(self, node_id: str, previous: str | None = None) -> None:
-        """Make an end of what earlier daemons left running here. Fires when it is all recorded.
-
-        On a shared database it is what the node of the id `previous` had; an SQLite file has one daemon at a time, so
-        there it is all that is left, whatever the daemon was called.
-        """
-        left = await self._store.read(run_rows.left_behind, node_id, previous)
+    async def recover(self, left: list[Run]) -> None:
+        """Make an end of what an earlier daemon left running here. Fires when it is all recorded."""
         if left:
             found = await self.in_thread(end_orphans, left, self._limits.grace)
             for ended in tell_lost(left, found, self._now()):

@@ -93,7 +93,7 @@ def bury(
 ) -> list[Run]:  # fmt: skip
     """Declare nodes dead that did not renew within the lease (not if `only`), and those of which it is `known`.
 
-    Runs that no living node executes become lost, and are tried again where their job asks for it; those that waited
+    Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
     for a node that does not come back become missed. Returns both. Two that bury at the same time do not wait for
     each other.
     """
@@ -105,8 +105,8 @@ def bury(
     buried = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     if buried:
         connection.execute(update(nodes).where(nodes.c.id.in_(buried)).values(state="dead", running=0, slots=0))
-    living = select(nodes.c.id).where(nodes.c.state == "alive")
-    whose = runs.c.node_id.in_(known) if only else runs.c.node_id.not_in(living)
+    dead = select(nodes.c.id).where(nodes.c.state != "alive")  # a daemon of schema 0001 is no node, and lives
+    whose = runs.c.node_id.in_(known) if only else runs.c.node_id.in_(dead)
     orphans = select(runs).where(runs.c.state.in_(STARTED), whose)
     lost = [
         attrs.evolve(run_rows.from_row(row), state="lost", reason=reason, ended=instant)

@@ -16,7 +16,7 @@ from ..model.retry import delay
 from ..model.run import ACTIVE, RETRIED, STARTED, Run
 from . import pokes
 from .jobs import from_row as job_from_row
-from .tables import jobs, runs
+from .tables import jobs, nodes, runs
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
@@ -168,17 +168,22 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
     )
 
 
-def left_behind(connection: Connection, node_id: str, previous: str | None = None) -> list[Run]:
-    """The runs that some node but `node_id` started and did not end.
+def left_behind(connection: Connection, node_id: str) -> list[Run]:
+    """The runs that some daemon but `node_id` started and did not end, where there is one daemon at a time."""
+    return _all(connection, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
-    With `previous`, only those of that node, and those of them that other nodes have taken for lost meanwhile: their
-    processes may live on.
+
+def left_here(connection: Connection, previous: str | None, name: str) -> list[Run]:
+    """The runs that the daemon before this one, which was the node `previous`, started and did not end; and those of
+    them that other nodes have taken for lost meanwhile: their processes may live on.
+
+    Without `previous`: those of a daemon of this name that was no node, for its schema was 0001.
     """
-    query = select(runs).where(runs.c.node_id != node_id)
     if previous is None:
-        return _all(connection, query.where(runs.c.state.in_(STARTED)))
-    recent = query.where(runs.c.node_id == previous, runs.c.state.in_((*STARTED, "lost")))
-    return _all(connection, recent.order_by(runs.c.id.desc()).limit(MOST_LEFT))
+        own = (runs.c.node == name) & runs.c.state.in_(STARTED) & runs.c.node_id.not_in(select(nodes.c.id))
+    else:
+        own = (runs.c.node_id == previous) & runs.c.state.in_((*STARTED, "lost"))
+    return _all(connection, select(runs).where(own).order_by(runs.c.id.desc()).limit(MOST_LEFT))
 
 
 def started_by(connection: Connection, node_id: str) -> list[Run]:

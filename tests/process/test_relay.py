@@ -20,7 +20,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\
 HALF = WHOLE[:-5]
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n"
 LAST = b"0\r\n\r\n"
-ABSENT = b'HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}'
+ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}"
 CLIENT = b"GET /through HTTP/1.1\r\nHost: here\r\nRange: bytes=0-9\r\nAuthorization: secret\r\n\r\n"
 
 
@@ -109,11 +109,9 @@ class PassingTests(RelayTests):
         head = self.upstream[0].came.split(b"\r\n")
         self.assertEqual(head[0], b"GET /runs/a/output?follow=1 HTTP/1.1")
         self.assertEqual(
-            {line.partition(b":")[0].lower() for line in head[1:] if line},
-            {b"host", b"connection", b"range", b"jobsched-relayed"} - {b"connection"}
-            | ({b"connection"} if any(line.lower().startswith(b"connection") for line in head) else set()),
+            sorted(line for line in head[1:] if line),
+            [b"Host: " + self.url.encode().split(b"/")[2], b"Jobsched-Relayed: 1", b"Range: bytes=0-9"],
         )
-        self.assertIn(b"Range: bytes=0-9", head)
 
     async def test_an_answer_of_known_length_comes_through(self):
         client = await self.ask()
@@ -177,7 +175,7 @@ class RefusalTests(RelayTests):
 
     async def fate(self, client):
         await until(lambda: self.fates)
-        await until(lambda: client.came.endswith(self.fates[0].encode()))
+        await until(lambda: self.fates[0].encode() in client.came)
         return self.fates[0]
 
     async def test_a_node_that_does_not_have_it(self):

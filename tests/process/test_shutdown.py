@@ -11,6 +11,7 @@ import psutil
 
 from jobsched.runner.group import boot_seconds
 from jobsched.runner.output import output_path
+from jobsched.store import runs as run_rows
 from jobsched.store.tables import runs
 
 from .ground import EVER, RunnerCase, alive, lives, own_environment
@@ -120,7 +121,7 @@ class RecoveryTests(RunnerCase):
         return await self.store_run(task, node_id="an-earlier-start", **fields)
 
     async def recover(self):
-        await self.runner.recover("this-start-of-this-node")
+        await self.runner.recover(await self.store.read(run_rows.left_behind, "this-start-of-this-node"))
 
     async def test_a_marked_process_is_killed_and_its_run_is_lost(self):
         run = await self.left()

@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
+from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store import claims
 from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
 from jobsched.store.store import Store
-from jobsched.store.tables import runs
+from jobsched.store.tables import nodes, runs
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 
@@ -58,6 +59,17 @@ def claimant(seconds: float, slots: int = 10, **fields: Any) -> claims.Claimant:
     return claims.Claimant(now=at(seconds), slots=slots, ids=IDS, **(given | fields))
 
 
+def node(name: str, **fields: Any) -> Node:
+    """A living node that has the one task; its id is not its name."""
+    given: dict[str, Any] = {"id": f"id of {name}", "tasks": ("task",), "since": T0, "seen": T0}
+    return Node(name=name, **(given | fields))
+
+
+def asks(who: Node, *others: Node, **fields: Any) -> dict[str, Any]:
+    """For a claim: who asks, and the other living nodes as it knows them."""
+    return {"node": who.name, "node_id": who.id, "company": (who, *others), "alone": False} | fields
+
+
 def every_run(connection: Connection) -> list[Run]:
     return [run_rows.from_row(row) for row in connection.execute(select(runs).order_by(runs.c.due, runs.c.id))]
 
@@ -85,6 +97,11 @@ class Desk:
 
     def insert(self, *new: Run) -> None:
         self.write(run_rows.insert_all, new)
+
+    def know(self, *new: Node) -> None:
+        """Nodes are in the store as they are given."""
+        rows = [attrs.asdict(each, recurse=False) | {"tasks": list(each.tasks)} for each in new]
+        self.write(lambda connection: connection.execute(insert(nodes), rows))
 
     def claim(self, seconds: float, *wanted: Job, **fields: Any) -> claims.Claimed:
         claimed: claims.Claimed = self.write(claims.claim, claimant(seconds, **fields), [each.id for each in wanted])

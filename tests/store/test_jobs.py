@@ -157,7 +157,8 @@ def test_jobs_due_are_read_soonest_first_page_by_page_and_each_once(desk: Desk) 
 def test_paused_and_ended_jobs_are_not_due(desk: Desk) -> None:
     one = asked(cron="* * * * *")
     desk.add(one, job(paused=True), job(next_due=None))
-    assert desk.read(job_rows.due_before, at(1e6), 9) == [job_rows.Due(id=one.id, next_due=at(60), every=None)]
+    due = job_rows.Due(id=one.id, next_due=at(60), every=None, task=one.task, require={})
+    assert desk.read(job_rows.due_before, at(1e6), 9) == [due]
 
 
 def test_of_jobs_asked_for_those_due_later_are_named_with_their_dues(desk: Desk) -> None:

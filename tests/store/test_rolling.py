@@ -184,7 +184,6 @@ def test_of_two_that_claim_at_once_each_due_starts_once(older: Older, desk: Desk
 
 
 @servers_only
-@pytest.mark.xfail(reason="a daemon of the last release is no node, and what it executes counts as a dead node's")
 def test_what_the_last_release_executes_is_not_taken_for_lost(older: Older, desk: Desk) -> None:
     older.insert(older.runs, run_row("theirs", state="running", node="older", node_id="older", started=now()))
     assert desk.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, T0) == []

@@ -9,8 +9,11 @@ from typing import Any
 import attrs
 import pytest
 
+from jobsched.model.ids import Ids
+from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED, RETRIED, Run
+from jobsched.store import nodes as node_rows
 from jobsched.store import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
@@ -221,12 +224,20 @@ def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> 
     assert sorted(desk.read(run_rows.left_behind, "here"), key=lambda each: each.due) == [running, stopping]
 
 
-def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_behind(desk: Desk) -> None:
+def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     buried, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
     desk.insert(ours, theirs, buried, ended)
-    left = desk.read(run_rows.left_behind, "now", "before")
+    left = desk.read(run_rows.left_here, "before", "web1")
     assert left == [buried, ours], "those that others have recorded as lost may live on"
+
+
+def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: Desk) -> None:
+    older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
+    desk.insert(older, other, run(3, node_id="known", node="web1"))
+    node = Node(id="known", name="web1", since=at(0), seen=at(0))
+    desk.write(node_rows.join, node, [], "", Ids(), lambda: 0.5)
+    assert desk.read(run_rows.left_here, None, "web1") == [older]
 
 
 def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:

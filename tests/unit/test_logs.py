@@ -2,9 +2,12 @@
 
 import logging
 import logging.config
+import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, Queue
 
 import pytest
 from twisted.logger import Logger, LogLevel
@@ -220,3 +223,127 @@ def test_a_handler_keeps_its_own_level_behind_the_queue(logger):
     behind.stopService()
 
     assert [text for _, _, text in kept.lines] == ["heard"]
+
+
+def a_record(text):
+    return logging.LogRecord("jobsched.test_logs", logging.WARNING, __file__, 1, text, (), None)
+
+
+def test_a_thread_that_waits_for_room_does_not_keep_the_reactor_waiting():
+    class Told(Queue):
+        def put(self, item, block=True, timeout=None):
+            if block:
+                asked.set()
+            super().put(item, block, timeout)
+
+    asked = threading.Event()
+    room = Told(1)
+    queued = logs.PatientQueueHandler(room)
+    queued.handle(a_record("fills it"))
+    waiting = threading.Thread(target=queued.handle, args=(a_record("waits"),), daemon=True)
+    rescue = threading.Timer(10, room.get)  # a reactor that did wait must not do so for ever, nor this test
+    try:
+        waiting.start()
+        rescue.start()
+        assert asked.wait(10)
+        queued.handle(a_record("from the main thread, which is the reactor's"))
+
+        assert waiting.is_alive()
+        assert queued.dropped == 1
+    finally:
+        rescue.cancel()
+        rescue.join(10)
+        with suppress(Empty):
+            room.get_nowait()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert room.get_nowait().getMessage() == "waits"
+
+
+@pytest.fixture
+def at_exit(monkeypatch):
+    """What is to be called when the interpreter ends: caught, for it would end pytest by os._exit."""
+    calls = []
+    monkeypatch.setattr(logs, "STUCK", 0.2)
+    monkeypatch.setattr(logs.atexit, "register", lambda *call: calls.append(call))
+    return calls
+
+
+@pytest.mark.parametrize("most", [1, 1000])
+def test_a_handler_that_is_stuck_for_ever_does_not_hold_up_the_end(logger, monkeypatch, capfd, at_exit, most):
+    monkeypatch.setattr(logs, "MOST", most)
+    go, kept, other = threading.Event(), Kept(), logging.getLogger("jobsched.test_logs.other")
+    stuck = Kept(go)
+    logger.handlers[:] = other.handlers[:] = [kept, stuck]
+    logger.propagate = other.propagate = False
+    behind = logs.Behind()
+    behind.startService()
+    for number in range(10):
+        logger.warning("line %s", number)
+    behind.stopService()
+    logger.warning("nobody waits for this one either")
+    other.warning("nor for this one")
+    go.set()
+    other.handlers.clear()
+
+    said = capfd.readouterr().err
+    assert said.startswith("jobsched: a log handler is stuck, the last lines are lost: ")
+    assert said.count("\n") == 1
+    assert repr(stuck) in said
+    assert at_exit == [(os._exit, 1)]
+
+
+def test_a_handler_beside_a_stuck_one_has_all_its_lines(logger, capfd, at_exit):
+    go, kept, other = threading.Event(), Kept(), logging.getLogger("jobsched.test_logs.other")
+    logger.addHandler(Kept(go))
+    other.addHandler(kept)
+    logger.propagate = other.propagate = False
+    behind = logs.Behind()
+    behind.startService()
+    logger.warning("never told")
+    for number in range(1000):
+        other.warning("line %s", number)
+    behind.stopService()
+    other.warning("goes straight")
+    go.set()
+    other.handlers.clear()
+
+    assert [text for _, _, text in kept.lines] == [*(f"line {number}" for number in range(1000)), "goes straight"]
+    assert at_exit
+
+
+def test_a_handler_that_raises_gets_the_next_line_too(logger, capfd):
+    class Rude(Kept):
+        def handle(self, record):
+            super().handle(record)
+            raise RuntimeError("on purpose")
+
+    rude = Rude()
+    logger.addHandler(rude)
+    logger.propagate = False
+    behind = logs.Behind()
+    behind.startService()
+    logger.warning("one")
+    logger.warning("two")
+    behind.stopService()
+
+    assert [text for _, _, text in rude.lines] == ["one", "two"]
+    assert capfd.readouterr().err.count("a log line could not be written: on purpose") == 2
+
+
+def test_nobody_waits_to_say_the_last_words(monkeypatch):
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 65536)
+    os.set_blocking(writer, True)
+    monkeypatch.setattr(logs, "STDERR", writer)
+    teller = threading.Thread(target=logs.last_words, args=("unheard",), daemon=True)
+    teller.start()
+    teller.join(10)
+    came_back = not teller.is_alive()
+    os.close(reader)
+    os.close(writer)
+
+    assert came_back

@@ -239,10 +239,13 @@ def test_after_a_trouble_that_all_had_it_gives_the_others_time_to_come_back(plac
     assert place.found("theirs").state == "lost"
 
 
-def test_runs_of_which_no_node_knows_are_found(place: Place) -> None:
-    place.run("stray", "nobody")
+def test_runs_that_a_dead_node_claimed_at_last_are_found(place: Place) -> None:
+    place.other(state="dead")
+    place.run("stray", "there-1")
+    place.run("older", "a daemon of the schema before, which is no node", due=place.now.replace(year=2023))
     place.walk(2 * LEASE.total_seconds())
     assert place.found("stray").state == "lost"
+    assert place.found("older").state == "running"
 
 
 def test_it_ends_what_another_node_was_asked_to_end(place: Place) -> None:

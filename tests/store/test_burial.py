@@ -1,0 +1,151 @@
+"""What a dead node leaves: runs that are tried again, runs that only it could start, and two that bury at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from threading import Event
+
+import pytest
+import pytest_twisted
+from sqlalchemy import Connection
+from twisted.internet.defer import gatherResults
+
+from jobsched.model.policy import Policy
+from jobsched.model.run import Run
+from jobsched.store import jobs as job_rows
+from jobsched.store import nodes as node_rows
+from jobsched.store import runs as run_rows
+from jobsched.store.nodes import ABSENT, Pulse
+from jobsched.store.store import Store
+from tests.store.samples import IDS, T0, Desk, at, every_run, job, node, run
+
+WHY = "its node is gone"
+TICK = timedelta(microseconds=1)
+GONE = "was gone before it could start"
+
+pytestmark = pytest.mark.usefixtures("told_time")
+servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+
+
+@pytest.fixture
+def desk(store_url: str) -> Iterator[Desk]:
+    desk = Desk.at(store_url)
+    yield desk
+    desk.close()
+
+
+def bury(desk: Desk, seconds: float, *known: str) -> list[Run]:
+    buried: list[Run] = desk.write(node_rows.bury, known, WHY, IDS, lambda: 0.0, at(seconds))
+    return buried
+
+
+def waiting(due: float, place: str, **fields: object) -> Run:
+    return run(due, state="waiting", node=None, node_id=None, place=place, **fields)
+
+
+# Retries
+
+
+def test_a_lost_run_is_tried_again_where_its_job_asks_for_it_and_once(desk: Desk) -> None:
+    asking = job(policy=Policy(retries=2, retry_delay=timedelta(seconds=30)))
+    content = job()
+    desk.add(asking, content)
+    lost = run(60, job_id=asking.id, parameters={"a": "b"}, require={"gpu": "yes"}, stop="cancelled by a caller")
+    desk.insert(lost, run(60, job_id=content.id), run(60, job_id="deleted"))
+    assert len(bury(desk, 100)) == 3
+    assert bury(desk, 100) == []
+    (retry,) = (each for each in desk.runs() if each.state != "lost")
+    assert (retry.job_id, retry.due, retry.attempt, retry.cause) == (asking.id, at(60), 2, "retry")
+    assert (retry.state, retry.not_before, retry.reason) == ("waiting", at(130), "attempt 1 lost")
+    assert (retry.parameters, retry.require) == ({"a": "b"}, {"gpu": "yes"})
+    assert (retry.node, retry.node_id, retry.stop) == (None, None, None)
+
+
+def test_what_was_lost_after_its_last_attempt_is_not_tried_again(desk: Desk) -> None:
+    one = job(policy=Policy(retries=2))
+    desk.add(one)
+    desk.insert(run(60, job_id=one.id, attempt=3))
+    bury(desk, 100)
+    assert desk.states() == ["lost"]
+
+
+# Runs that only one node may start
+
+
+def test_what_waits_for_an_absent_node_is_missed_after_a_while_and_not_before(desk: Desk) -> None:
+    desk.know(node("here", seen=at(1000)), node("dead", state="dead"), node("left", state="stopped"))
+    absent = [waiting(60, place, job_id=place) for place in ("dead", "left", "never seen")]
+    others = [waiting(60, "here"), waiting(60, "", job_id="anywhere"), run(60, place="here", node_id="id of here")]
+    desk.insert(*absent, *others)
+    end = 60 + ABSENT.total_seconds()
+    assert bury(desk, end) == []
+    assert set(desk.states()) == {"waiting", "running"}
+    missed = bury(desk, end + 0.000001)
+    assert {each.place: each.reason for each in missed} == {
+        place: f"node {place} {GONE}" for place in ("dead", "left", "never seen")
+    }
+    assert {(each.state, each.ended) for each in missed} == {("missed", at(end) + TICK)}
+    stored = {each.id: each for each in desk.runs()}
+    assert stored == {each.id: each for each in (*missed, *others)}
+    assert bury(desk, end + 100) == [], "once"
+
+
+def test_a_node_that_comes_back_under_a_new_id_is_waited_for_no_more(desk: Desk) -> None:
+    desk.know(node("a", state="dead"), node("a", id="fresh", seen=at(1000)))
+    desk.insert(waiting(60, "a"))
+    assert bury(desk, 1000) == []
+    assert desk.states() == ["waiting"]
+
+
+@pytest.mark.parametrize("state", ["dead", "stopped"])
+def test_however_old_its_due_a_run_waits_for_a_node_that_went_just_now(desk: Desk, state: str) -> None:
+    """It may have been queued behind another, or be the retry of one that ran for long."""
+    desk.know(node("a", state=state, seen=at(1000)))
+    desk.insert(waiting(60, "a"))
+    assert bury(desk, 1000 + ABSENT.total_seconds()) == []
+    assert len(bury(desk, 1000.000001 + ABSENT.total_seconds())) == 1
+
+
+def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: Desk) -> None:
+    one = job(policy=Policy(retries=1, retry_delay=timedelta(seconds=10), placement="every"))
+    desk.add(one)
+    desk.know(node("a", seen=at(600)))
+    desk.insert(run(60, job_id=one.id, place="a", node="a", node_id="id of a"))
+    assert [each.state for each in bury(desk, 611)] == ["lost"]
+    assert [(each.state, each.place, each.attempt) for each in desk.runs()] == [("lost", "a", 1), ("waiting", "a", 2)]
+
+
+# At the same time
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
+    open_store: Callable[[], Store], store_url: str
+) -> None:
+    stores = [open_store() for _ in range(3)]
+    desk = Desk.at(store_url)
+    again = [job(policy=Policy(retries=9)) for _ in range(4)]
+    await stores[0].write(job_rows.add, again)
+    for turn in range(10):
+        names = [f"{turn} {number}" for number in range(5)]
+        desk.know(*(node(name, seen=at(turn)) for name in names))
+        left = [
+            run(number, job_id=again[number % 4].id, attempt=turn + 1, node_id=f"id of {name}")
+            for number, name in enumerate(names * 4)
+        ]
+        absent = [waiting(number, "nowhere", job_id=f"{turn}") for number in range(10)]
+        desk.insert(*left, *absent)
+        found = await gatherResults(
+            [store.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100 + turn)) for store in stores]
+        )
+        done = [each.id for buried in found for each in buried]
+        assert sorted(done) == sorted(each.id for each in (*left, *absent))
+    stored = await stores[0].read(every_run)
+    assert [each.state for each in stored].count("missed") == 100
+    assert [each.state for each in stored].count("lost") == 200
+    retries = [(each.job_id, each.due, each.attempt) for each in stored if each.cause == "retry"]
+    assert len(retries) == len(set(retries)) == 180
+    desk.close()
