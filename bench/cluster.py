@@ -105,32 +105,36 @@ def commits(options: argparse.Namespace) -> None:
     )
     with hosts(options.nodes, CATALOG, options.fsync) as found:
         time.sleep(TOLD)
-        idle, idle_waits, _ = watched(found, options.seconds)
-        print(f"  idle: {idle:.1f} commits/s, {idle_waits:.1f} waits for the disk a second; {load()}")
+        idle, _ = watched(found, options.seconds)
+        print(f"  idle, a second: {told(idle)}; {load()}")
         each = {}
         for many in (1, options.rate):
             grid = begin(found, many)
             time.sleep(TOLD)
-            done, waits, (since, end) = watched(found, options.seconds)
+            busy, (since, end) = watched(found, options.seconds)
             record, _ = finish(found, grid)
             ended = [instant(run["ended"]) for runs in record.values() for run in runs if run["started"]]
             ran = sum(since <= at < end for at in ended) / (end - since).total_seconds()
             if not ran:
                 raise NotMeasured("nothing ran")
-            each[many] = (done - idle) / ran
-            print(f"  {ran:.1f} runs/s: {done:.1f} commits/s, {each[many]:.2f} more a run than idle; "
-                  f"waits for the disk {(waits - idle_waits) / ran:.2f} a run; {load()}")  # fmt: skip
+            more = {name: (each_second - idle[name]) / ran for name, each_second in busy.items()}
+            each[many] = more["commits"]
+            print(f"  {ran:.1f} runs/s, a second: {told(busy)}; a run, more than idle: {told(more)}; {load()}")
         verdict("commits a run at 1 run/s", each[1], 3, "commits")
         verdict(f"commits a run at {options.rate} runs/s, against that", each[options.rate], each[1], "commits")
 
 
-def watched(found: Hosts, seconds: float) -> tuple[float, float, tuple[datetime, datetime]]:
-    """(commits a second, waits for the disk a second, from when till when)."""
-    since, (commits_before, waits_before) = datetime.now(UTC), found.server.counted()
+def watched(found: Hosts, seconds: float) -> tuple[dict[str, float], tuple[datetime, datetime]]:
+    """(what the server counts, each a second; from when till when)."""
+    since, before = datetime.now(UTC), found.server.counted()
     time.sleep(seconds)
-    end, (commits_after, waits_after) = datetime.now(UTC), found.server.counted()
-    took = (end - since).total_seconds()
-    return (commits_after - commits_before) / took, (waits_after - waits_before) / took, (since, end)
+    end, after = datetime.now(UTC), found.server.counted()
+    return {name: (after[name] - before[name]) / (end - since).total_seconds() for name in before}, (since, end)
+
+
+def told(counts: dict[str, float]) -> str:
+    """In one line."""
+    return ", ".join(f"{name} {count:.2f}" for name, count in counts.items())
 
 
 def kill(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -40,13 +41,16 @@ class Server(PostgreSQL):
             *(part for key, value in self._settings.items() for part in ("-c", f"{key}={value}")),
         ]
 
-    def counted(self) -> tuple[int, int]:
-        """(transactions committed in our database, waits for the disk) since it began."""
+    def counted(self) -> Counter[str]:
+        """So far: transactions of our database, those of any that wrote, and how often it waited for the disk."""
+        questions = {
+            "commits": f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{DATABASE}'",
+            "writing": "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+            "waits for the disk": "SELECT wal_sync FROM pg_stat_wal",
+        }
         with self._connection("postgres") as connection:  # so that this one is not counted
-            commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = %s"
-            [done] = connection.execute(commits, (DATABASE,)).fetchone() or (0,)
-            [waits] = connection.execute("SELECT wal_sync FROM pg_stat_wal").fetchone() or (0,)
-        return int(done), int(waits)
+            answers = {name: connection.execute(asked.encode()).fetchone() for name, asked in questions.items()}
+        return Counter({name: int(answer[0]) for name, answer in answers.items() if answer is not None})
 
     def analyze(self) -> None:
         """Count what is in the tables, as autovacuum does within a minute of much being put there."""

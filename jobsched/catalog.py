@@ -15,11 +15,15 @@ from typing import Any
 import attrs
 
 from jobsched import source
+from jobsched.confinement import FREE, Confinement, confine
+from jobsched.model.allowance import Allowance, allowance
 from jobsched.model.errors import BadCatalog
 from jobsched.task import Info
 from jobsched.watchdog import is_marked, seconds_of
 
-RESERVED = ("file", "class", "parameters")  # the options that are ours; all others go to the task's `__init__`
+# the options that are ours; all others go to the task's `__init__`
+RESERVED = ("file", "class", "parameters", "user", "limits")
+SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +40,7 @@ class Task:
     class_name: str
     options: Mapping[str, str]
     tasks_dir: Path
+    confinement: Confinement = FREE
 
 
 @attrs.frozen
@@ -53,8 +58,10 @@ class Catalog:
         return self.tasks.get(name)
 
 
-def load(conf_path: Path, tasks_dir: Path) -> Catalog:
+def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog:
     """Read the catalog file and load every task in it, afresh; a catalog without sections has no tasks.
+
+    `run_as` is the user of those tasks that run outside of the daemon and name none.
 
     Raises BadCatalog, in one line; then nothing of what was loaded stays behind.
     """
@@ -62,8 +69,12 @@ def load(conf_path: Path, tasks_dir: Path) -> Catalog:
     if not tasks_dir.is_dir():
         raise BadCatalog(f"{tasks_dir}: no such folder of tasks")
     modules: dict[Path, ModuleType] = {}
+    tried = _Confinements(run_as)
     try:
-        tasks = {name: _Section(conf_path, tasks_dir, name, parser[name], modules).task() for name in parser.sections()}
+        tasks = {
+            name: _Section(conf_path, tasks_dir, name, parser[name], modules, tried).task()
+            for name in parser.sections()
+        }
     except BaseException:
         _forget(list(modules.values()))
         raise
@@ -106,6 +117,20 @@ def _syntax(error: configparser.Error) -> str:
 
 
 @attrs.frozen
+class _Confinements:
+    """Those that were asked for so far: each is tried out once, however many tasks are to have it."""
+
+    run_as: str | None
+    known: dict[tuple[str | None, Allowance], Confinement] = attrs.field(factory=dict)
+
+    def get(self, user: str | None, limits: Allowance) -> Confinement:
+        """Raises ValueError in words."""
+        if (user, limits) not in self.known:
+            self.known[user, limits] = confine(user, limits)
+        return self.known[user, limits]
+
+
+@attrs.frozen
 class _Section:
     """One section on its way to a task."""
 
@@ -114,6 +139,7 @@ class _Section:
     name: str
     options: Mapping[str, str]
     modules: dict[Path, ModuleType]  # a file is loaded once, however many sections name it
+    confinements: _Confinements
 
     def task(self) -> Task:
         if self.name != self.name.strip():
@@ -134,6 +160,7 @@ class _Section:
             class_name=class_name,
             options=MappingProxyType(options),
             tasks_dir=self.tasks_dir.absolute(),
+            confinement=self._confinement(kind),
         )
 
     def _file(self) -> Path:
@@ -196,7 +223,7 @@ class _Section:
 
     def _parameters(self) -> Iterator[str]:
         seen: dict[str, str] = {}
-        text = self.options.get("parameters", "").strip()
+        text = self._given("parameters")
         for name in (part.strip() for part in text.split(",")) if text else ():
             if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
                 raise self._bad("parameters", f"must be names with commas between them: {name!r} is none")
@@ -206,8 +233,32 @@ class _Section:
             seen[name.upper()] = name
             yield name
 
+    def _confinement(self, kind: str) -> Confinement:
+        """As whom the task runs, and within which limits: neither can be said of a part of the daemon."""
+        for option in ("user", "limits"):
+            if self._given(option) and kind not in SPAWNED:
+                where = "a thread of the daemon" if kind == "thread" else "the daemon itself"
+                raise self._bad(option, f"is for tasks in a process of their own; this one runs in {where}")
+        try:
+            limits = allowance(self._given("limits"))
+        except ValueError as error:
+            raise self._bad("limits", str(error)) from error
+        user = self._given("user") or None
+        default = self.confinements.run_as if kind in SPAWNED else None
+        try:
+            self.confinements.get(user or default, Allowance())
+        except ValueError as error:
+            raise self._bad("user" if user else "RUN_AS", str(error)) from error
+        try:
+            return self.confinements.get(user or default, limits)
+        except ValueError as error:
+            raise self._bad("limits", str(error)) from error
+
+    def _given(self, option: str) -> str:
+        return self.options.get(option, "").strip()
+
     def _required(self, option: str) -> str:
-        text = self.options.get(option, "").strip()
+        text = self._given(option)
         if not text:
             raise self._bad(option, "is missing")
         return text

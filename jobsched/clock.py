@@ -122,6 +122,6 @@ class ClockWatch(Service):
                 self._reactor.callFromThread(self._tell, offset - before)
 
     def _tell(self, seconds: float) -> None:
-        self.log.warn("the wall clock was stepped by {seconds:+.3f} s; due times follow it", seconds=seconds)
+        self.log.warn("the wall clock was stepped by {seconds:+.3f} s; timers are set anew", seconds=seconds)
         if self.running:
             self._stepped(seconds)

@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,20 +18,21 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from jobsched import legacy, source
+from jobsched import confinement, legacy, source
 from jobsched.model import tags
 from jobsched.model.errors import BadConfig
+from jobsched.model.hosts import plain
 
 MIB = 1024 * 1024
 LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be written
 
 
-def _rule(words: str, holds: Callable[[Any], bool]) -> Callable[[object], None]:
-    """A check that says, in words, what a value must be."""
+def _rule(words: str, holds: Callable[[Any], bool], secret: bool = False) -> Callable[[object], None]:
+    """A check that says, in words, what a value must be; one that may hold a password is not repeated."""
 
     def check(value: object) -> None:
         if not holds(value):
-            raise ValueError(f"must be {words}, not {value!r}")
+            raise ValueError(f"must be {words}" + ("" if secret else f", not {value!r}"))
 
     return check
 
@@ -64,6 +65,21 @@ def _is_url(value: object) -> bool:
     return isinstance(value, str) and bool(value.partition("://")[0]) and "://" in value and not legacy.in_memory(value)
 
 
+def _is_user(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(confinement.account(value))
+    except ValueError:  # no such user; or none may be run as, for we are an ordinary user ourselves
+        return False
+
+
+def _are_hosts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and plain(name) for name in value)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+
+
 def _is_address(value: object) -> bool:
     if not isinstance(value, str) or not re.fullmatch("https?://[!-~]{1,1000}", value, re.IGNORECASE):
         return False
@@ -81,10 +97,19 @@ SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(
 SECONDS_OR_NONE = _rule(
     "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
 )
-URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url)
+URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url, True)
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
 NAME = _rule("a name: 1 to 200 printable characters", _is_name)
 TAGS = _rule(f"a dict of text to text: {tags.RULE}", tags.are_tags)
+USER_OR_NONE = _rule(
+    "the name of a user of this machine, where root starts the daemon, or None",
+    lambda value: value is None or _is_user(value),
+)
+NAMES = _rule("a list of names", _are_names)
+HOSTS_OR_NONE = _rule(
+    "a list of host names and addresses, such as ['jobs.example'], or None",
+    lambda value: value is None or _are_hosts(value),
+)
 ADDRESS_OR_NONE = _rule(
     "an address such as 'http://alpha.example:58631', with neither user nor query, or None",
     lambda value: value is None or _is_address(value),
@@ -108,7 +133,12 @@ class Config:
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
     node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
+    allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
+    max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
+    max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
+    run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon
+    secret_parameters: Sequence[str] = _option("SECRET_PARAMETERS", NAMES, ["password", "token", "secret"])
     store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # as `load` returns it, with an absolute path
     threads: int = _option("threads", _whole(1), 20)
     max_running: int = _option("max_running", _whole(1), 64)
@@ -131,7 +161,7 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
     options = _execute(path)
     sched = options.pop("SCHED_CONFIG", {})
     if not isinstance(sched, dict):
-        raise BadConfig(f"{path}: SCHED_CONFIG: must be a dict, not {sched!r}")
+        raise BadConfig(f"{path}: SCHED_CONFIG: must be a dict, not a {type(sched).__name__}")  # it may hold a password
     ours, warnings = legacy.translate(sched)
     values: dict[str, Any] = {"warnings": tuple(warnings)}
     for name, value in options.items():

@@ -19,6 +19,7 @@ from .config import Config
 from .runner.runner import Runner
 from .scheduler.scheduler import Scheduler
 from .store import runs as run_rows
+from .store.engine import make_url_safe
 from .store.lock import FolderLock
 from .store.store import Store
 
@@ -101,7 +102,7 @@ class Opening(Service):
         for warning in self._config.warnings:
             self.log.warn("jobsched.cfg: {warning}", warning=warning)
         self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
-                      node=self._config.node_name, store=self._config.store.rpartition("@")[2])  # fmt: skip
+                      node=self._config.node_name, store=make_url_safe(self._config.store))  # fmt: skip
         self._recovery = Deferred.fromCoroutine(self._begin())
 
     async def _begin(self) -> None:

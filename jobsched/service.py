@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 from twisted.application.service import IService
@@ -21,9 +22,11 @@ from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.pokes import Pokes
 from .config import Config
+from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.node import Node
 from .model.policy import Policy
+from .model.secrecy import Secrecy
 from .opening import House, Opening, Predecessor
 from .registry import Parts, Registry
 from .rest.catalog import Catalog as CatalogCalls
@@ -57,11 +60,13 @@ class Shelf:
 
     def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]]) -> None:
         self.catalog = catalog
+        self.changed: Callable[[], None] = lambda: None  # hears of another catalog
         self._load = load
 
     async def reload(self) -> Catalog:
         """Read the files again. Raises BadCatalog; the old catalog is in force then."""
         self.catalog = await self._load()
+        self.changed()
         self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
         return self.catalog
 
@@ -89,8 +94,10 @@ def build(
     store = Store(reactor, config.store)
     clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
-    runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock)
-    shelf = Shelf(catalog, lambda: runner.in_thread(load_catalog, folders.conf / "catalog.cfg", folders.tasks))
+    secrecy = Secrecy(config.secret_parameters)
+    runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock, secrecy)
+    read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
+    shelf = Shelf(catalog, lambda: runner.in_thread(*read))
 
     def pulse() -> Pulse:
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
@@ -119,6 +126,8 @@ def build(
     stepped = [runner.clock_stepped, scheduler.clock_stepped]
     if isinstance(company, Membership):
         scheduler.observe = clock.observe
+        shelf.changed = company.look_at_tasks
+        company.previous = previous.id
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
         rest[2:2] = [company]  # it goes when nothing runs any more
@@ -127,7 +136,8 @@ def build(
     house = House()
     for part in (*rest, ClockWatch(reactor, _all(stepped))):
         IService(part).setServiceParent(house)
-    return house, site(_routes(registry, relay, config, lambda: now(clock)), reactor)
+    routes = _routes(registry, relay, config, lambda: now(clock))
+    return house, site(routes, reactor, _hosts(config), config.max_connections)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
@@ -183,8 +193,9 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
 
 
 def _routes(registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime]) -> list[Route]:
-    defaults = Defaults(policy=_policy(config), timezone=config.timezone)
-    outputs = Outputs(registry, relay)
+    secrecy = Secrecy(config.secret_parameters)
+    defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy)
+    outputs = Outputs(registry, relay, config.max_followers)
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
         *Jobs(registry, outputs, defaults).routes(),
@@ -192,6 +203,12 @@ def _routes(registry: Registry, relay: Relay, config: Config, clock: Callable[[]
         *Nodes(registry).routes(),
     ]
     return [*routes, *OpenApi(routes).routes()]
+
+
+def _hosts(config: Config) -> Hosts:
+    """The names we go by; other nodes ask for what NODE_URL says."""
+    given = LOOPBACK if config.allowed_hosts is None else config.allowed_hosts
+    return Hosts.of([*given, urlsplit(config.node_url or "").netloc])
 
 
 def _limits(config: Config) -> Limits:

@@ -1,4 +1,4 @@
-"""Signals to the daemon itself: TERM and INT end it cleanly, with exit status 0; HUP reads the catalog again."""
+"""Signals to the daemon itself: TERM and INT end it cleanly, with exit status 0; HUP reads files again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Signals(Service):
 
     def __init__(self, reactor: Any, hang_up: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._hang_up = hang_up
+        self.hang_ups = [hang_up]  # none of them raises
         self._ending = False
 
     def startService(self) -> None:
@@ -44,4 +44,5 @@ class Signals(Service):
         self._reactor.stop()
 
     def _again(self, _number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._hang_up)
+        for hang_up in self.hang_ups:
+            self._reactor.callFromThread(hang_up)

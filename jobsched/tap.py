@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.application.service import IService, Service
 from twisted.application.strports import service as listening
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import Factory
 from twisted.python import usage
 
 from . import catalog, config, logs
+from .listening import Certificate, Place, Renewing, look, names
 from .model.errors import BadConfig, JobschedError
 from .opening import House
 from .rest.site import JobschedSite
 from .service import Folders, build
+from .signals import Signals
 from .store.lock import FolderLock, locks
 from .store.schema import migrate
-
-KINDS = ("tcp", "tcp6", "ssl", "unix")  # of endpoints: those of which we can tell who reaches them
 
 
 class Options(usage.Options):
@@ -81,15 +78,19 @@ def make(reactor: Any, options: Options) -> House:
             raise BadConfig(f"{option}: {folder}: no such folder")
     configuration = config.load(conf_dir, state_dir)
     endpoints = options["listen"] or [f"tcp:{configuration.port}:interface=127.0.0.1"]
-    for endpoint in endpoints:
-        check_endpoint(endpoint)
-    tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir)
+    places = [check_endpoint(endpoint) for endpoint in endpoints]
+    if configuration.allowed_hosts is None:
+        configuration = attrs.evolve(configuration, allowed_hosts=names(places))
+    tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir, configuration.run_as)
     logs.load(conf_dir / "logging.cfg")
     held = _own(state_dir, configuration.store)
     migrate(configuration.store)
     house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held)
+    signals: Any = house.getServiceNamed(Signals.name)
     for endpoint in endpoints:
-        Port(endpoint, site, reactor).setServiceParent(house)
+        port = Port(endpoint, site, reactor)
+        port.setServiceParent(house)
+        signals.hang_ups.append(port.renew)
     return house
 
 
@@ -102,8 +103,15 @@ class Port(Service):
 
     def __init__(self, endpoint: str, site: JobschedSite, reactor: Any) -> None:
         self.name = endpoint
-        self._inner = IService(listening(endpoint, site, reactor=reactor))
+        self._certificate = Certificate(endpoint) if endpoint.startswith("ssl:") else None
+        stand: Any = reactor if self._certificate is None else Renewing(reactor, self._certificate)
+        self._inner = IService(listening(endpoint, site, reactor=stand))
         self._open = False
+
+    def renew(self) -> None:
+        """Show the certificate that lies there now, if there is one to show."""
+        if self._certificate is not None:
+            self._certificate.renew()
 
     def privilegedStartService(self) -> None:
         try:
@@ -136,47 +144,12 @@ def _own(state_dir: Path, store: str) -> list[FolderLock]:
         raise BadConfig(f"the lock {why.filename} cannot be made: {why.strerror}") from why
 
 
-def check_endpoint(endpoint: str) -> None:
+def check_endpoint(endpoint: str) -> Place:
     """Refuse what cannot be listened on, and what others could reach while nobody has to say who they are."""
-    if endpoint.partition(":")[0] not in KINDS:
-        raise BadConfig(f"--listen: {endpoint}: not an endpoint served here; it begins with {', '.join(KINDS)}")
-    probe: Any = _Probe()
-    try:
-        serverFromString(probe, endpoint).listen(Factory())
-    except Exception as why:  # endpoints parse by calling functions with what is there: anything may come
-        words = re.sub(r"^_\w+\(\) ", "", str(why))  # the name of Twisted's own function
-        raise BadConfig(f"--listen: {endpoint}: not an endpoint: {words}") from why
-    if probe.path:
-        return
-    if not 0 <= probe.port <= 65535:
-        raise BadConfig(f"--listen: {endpoint}: needs a path, or a port from 0 to 65535")
-    if _is_loopback(probe.interface):
-        return
+    place = look(endpoint)
+    if place.loopback:
+        return place
     raise BadConfig(
         f"--listen: {endpoint}: anybody who reaches it could run every task of the catalog; "
         "without tokens only 127.0.0.1, ::1 and unix sockets are served"
     )
-
-
-class _Probe:
-    """Stands in for the reactor to be told what an endpoint would listen on: no second parser of ours can be fooled."""
-
-    interface = ""
-    port = -1
-    path = ""
-
-    def listenTCP(self, port: int, factory: Factory, backlog: int = 50, interface: str = "") -> None:
-        self.port, self.interface = port, interface
-
-    def listenSSL(self, port: int, factory: Factory, context: Any, backlog: int = 50, interface: str = "") -> None:
-        self.port, self.interface = port, interface
-
-    def listenUNIX(self, address: str, *_: Any, **_options: Any) -> None:
-        self.path = address
-
-
-def _is_loopback(interface: str) -> bool:
-    try:
-        return ip_address(interface).is_loopback
-    except ValueError:
-        return interface == "localhost"

@@ -80,7 +80,7 @@ class Command(_Record):
         directory: str | os.PathLike[str] | None = None,
     ) -> None:
         if not isinstance(argv, (list, tuple)):
-            raise TypeError(f"argv must be a list of words, not {argv!r}")
+            raise TypeError(f"argv must be a list of words, not {type(argv).__name__}")
         if not argv or argv[0] == "":
             raise ValueError("argv must begin with a program")
         vars(self).update(
@@ -92,9 +92,9 @@ class Command(_Record):
 
 def _word(where: str, text: object) -> str:
     if not isinstance(text, str):
-        raise TypeError(f"{where}: must be text, not {text!r}")
+        raise TypeError(f"{where}: must be text, not {type(text).__name__}")  # its value may be secret
     if "\0" in text:
-        raise ValueError(f"{where}: NUL in {text!r}")
+        raise ValueError(f"{where}: holds a NUL character")
     return text
 
 

@@ -73,6 +73,7 @@ class Membership(Service):
         self.alive: Sequence[Node] = (node,)
         self.entered: Deferred[None] = Deferred()
         self.life: Life  # set before it starts, by service.build
+        self.previous: str | None = None  # the node that the daemon before this one was: gone, even if it seems alive
         self._reactor = reactor
         self._clock = clock
         self._store = store
@@ -82,6 +83,7 @@ class Membership(Service):
         self._since = 0.0  # elapsed time since which this node lives without a break
         self._beats = 0
         self._outside = True
+        self._twin = False
         self._complaint = Complaint()
         self._loops: list[LoopingCall] = []
         self._beating: Deferred[None] = succeed(None)
@@ -122,6 +124,13 @@ class Membership(Service):
         if lost:
             self.life.changed()
 
+    def look_at_tasks(self) -> None:
+        """This node can run other tasks than before: it claims by that at once, and the next heartbeat tells the others."""
+        self.node = attrs.evolve(self.node, tasks=self.life.pulse().tasks)
+        self.alive = tuple(self.node if node.id == self.node.id else node for node in self.alive)
+        if self.running:
+            self.life.changed()
+
     def look_for_orders(self) -> Deferred[None]:
         """End what runs here and other nodes were told to end. Never fails: the next heartbeat looks again."""
         return Deferred.fromCoroutine(self._follow_orders()).addErrback(self._unheard)
@@ -160,6 +169,7 @@ class Membership(Service):
         """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
         first = self._renewed is None
         if not first:
+            await self._store.read(node_rows.get, self.node.id)  # is it there again?
             await self.life.stored()
         old, asked = self.node, self._elapsed()
         fresh = old if first else attrs.evolve(old, id=str(uuid.uuid4()))
@@ -207,13 +217,14 @@ class Membership(Service):
     def _hear(self, roll: Roll) -> None:
         before = {node.id: node for node in self.alive}
         after = {node.id: node for node in roll.alive}
-        told_twin = self.node.name in twins(self.alive)
+        told_twin = self._twin
         self.alive = roll.alive
+        self._twin = self.node.name in twins(node for node in self.alive if node.id != self.previous)
         for node_id in after.keys() - before.keys() - {self.node.id}:
             self.log.info("node {node} is there, {id}", node=after[node_id].name, id=node_id)
         for node_id in before.keys() - after.keys() - {self.node.id}:
             self.log.info("node {node} is gone, {id}", node=before[node_id].name, id=node_id)
-        if self.node.name in twins(self.alive) and not told_twin:
+        if self._twin and not told_twin:
             self.log.warn("another living node is called {node} too; give each its own NODE_NAME", node=self.node.name)
         if any(_differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
             self.life.changed()

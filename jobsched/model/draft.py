@@ -30,7 +30,7 @@ class Draft:
     max_runs: int | None = None
     policy: Policy = attrs.field(factory=Policy)
     timeout: float | None = None
-    parameters: dict[str, Any] = attrs.field(factory=dict)
+    parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
 
     def job(self, job_id: str, now: datetime) -> Job:
         """The job this asks for, made at `now`. Raises Invalid or BadTrigger when it could never run."""

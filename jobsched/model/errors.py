@@ -45,6 +45,14 @@ class Unavailable(JobschedError):
     """The store cannot take or give anything now; trying again later may help."""
 
 
+class Busy(JobschedError):
+    """So many are served already that one more must wait; trying again later will help."""
+
+
+class Forbidden(JobschedError):
+    """The request is understood, and whoever sent it may not make it."""
+
+
 class Unreachable(JobschedError):
     """Another node has what was asked for, and cannot be asked; trying again later may help."""
 

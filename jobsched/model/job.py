@@ -24,7 +24,7 @@ class Job:
     timezone: str = "UTC"
     policy: Policy = attrs.field(factory=Policy)
     timeout: float | None = None  # seconds; None: the task's own, or JOB_LIVETIME
-    parameters: dict[str, Any] = attrs.field(factory=dict)
+    parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     max_runs: int | None = None
     paused: bool = False
     next_due: datetime | None

@@ -41,7 +41,7 @@ class Run:
     reason: str = ""
     not_before: datetime | None = None
     overlaps: bool = False  # may start beside another run of its job
-    parameters: dict[str, Any] = attrs.field(factory=dict)
+    parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     timeout: float | None = None
     require: Mapping[str, str] = attrs.field(factory=dict)  # tags that its node must have
     place: str = ""  # the name of the one node that may run it; "": any

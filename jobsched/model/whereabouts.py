@@ -40,5 +40,10 @@ def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> Whereabouts:
 
 
 def no_more(run: Run) -> str:
-    """In words: the node of a run was asked for its output."""
+    """In words: the node of a run was asked for its output, and does not have it."""
     return f"node {run.node} no longer has the whole"
+
+
+def no_answer(run: Run) -> str:
+    """In words: it was asked, and can or may not answer."""
+    return f"node {run.node}, which has the whole, does not give it now"

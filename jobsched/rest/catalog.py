@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+import attrs
 from twisted.web.http import Request
 
 from .. import __version__
@@ -12,6 +13,7 @@ from ..registry import Registry
 from . import convert, wire
 from .convert import Defaults
 from .route import Route, body, json
+from .task import LimitsOut, TaskOut
 
 
 class Catalog:
@@ -28,7 +30,7 @@ class Catalog:
         return [
             Route("GET", "/catalog", self.names, "The tasks that may be scheduled", gives=names),
             Route("POST", "/catalog/reload", self.reload, "Read catalog.cfg again", gives=names, refuses=(409,)),
-            Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: wire.TaskOut}, refuses=(404,)),
+            Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: TaskOut}, refuses=(404,)),
             Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
                   gives={200: wire.Fires}, refuses=(400, 413)),
             Route("GET", "/health", self.health, "Whether the daemon can do its work", gives={200: wire.Health}),
@@ -45,12 +47,14 @@ class Catalog:
     async def show(self, request: Request, name: str) -> bytes:
         """200: one task."""
         task = self._registry.task(name)
-        shown = wire.TaskOut(
+        shown = TaskOut(
             name=task.name,
             description=task.description,
             kind=task.kind,
             parameters=task.parameters,
             timeout=task.timeout,
+            user=task.confinement.user,
+            limits=LimitsOut(**attrs.asdict(task.confinement.allowance)),
         )
         return json(request, shown)
 

@@ -19,6 +19,7 @@ from ..model.errors import Invalid, place
 from ..model.job import Job
 from ..model.policy import Policy
 from ..model.run import Run
+from ..model.secrecy import Secrecy
 from ..model.trigger import LONGEST, SHORTEST, Interval
 from ..store.questions import JobNews
 from .problems import invalid
@@ -38,10 +39,16 @@ class Defaults:
 
     policy: Policy
     timezone: str
+    secrecy: Secrecy = attrs.field(factory=Secrecy)
 
 
 def draft(request: JobIn, defaults: Defaults) -> Draft:
     """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
+    defaults.secrecy.meant(request.parameters, {})
+    return _draft(request, defaults)
+
+
+def _draft(request: JobIn, defaults: Defaults) -> Draft:
     for pointer, text in (("/task", request.task), ("/name", request.name)):
         if CONTROL.search(text):
             raise Invalid("holds a control character", pointer)
@@ -100,6 +107,8 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """What a merge patch makes of a job. Raises Invalid."""
     wanted = request_of(job)
     changes = msgspec.to_builtins(patch)
+    if changes.get("parameters"):
+        changes["parameters"] = defaults.secrecy.meant(changes["parameters"], job.parameters)
     if any(changes.get(name) is not None for name in TRIGGERS):
         for name in TRIGGERS:
             wanted.pop(name, None)
@@ -111,7 +120,7 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     null_means_none = ("misfire_grace",)
     kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
     try:
-        return draft(msgspec.convert(kept, JobIn), defaults)
+        return _draft(msgspec.convert(kept, JobIn), defaults)
     except msgspec.ValidationError as why:
         raise invalid(why) from None
 
@@ -156,8 +165,11 @@ def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draf
     return asked, instant(request.from_, "/from") or now
 
 
-def job_out(news: JobNews, known: Callable[[str], bool], local: tzinfo | None = None) -> JobOut:
-    """A job for the outside; `next_run` is the local time of the daemon, as the first Jobsched showed it."""
+def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local: tzinfo | None = None) -> JobOut:
+    """A job for the outside, without its secrets.
+
+    `next_run` is the local time of the daemon, as the first Jobsched showed it.
+    """
     job = news.job
     trigger = job.schedule.trigger
     span = trigger.every if isinstance(trigger, Interval) else None
@@ -183,7 +195,7 @@ def job_out(news: JobNews, known: Callable[[str], bool], local: tzinfo | None = 
         retries=job.policy.retries,
         retry_delay=job.policy.retry_delay.total_seconds(),
         timeout=job.timeout,
-        parameters=job.parameters,
+        parameters=secrecy.shown(job.parameters),
         placement=job.policy.placement,
         require=dict(job.policy.require),
         state=job.state,

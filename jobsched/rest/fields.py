@@ -71,6 +71,12 @@ FIELDS = {
     "tasks": "Names, in the order of the catalog",
     "description": "The task's docstring",
     "kind": "Where it runs: command, process, async or thread",
+    "user": "As whom it runs; null for the daemon's own user",
+    "limits": "What each process of a run may take",
+    "nice": "How much it gives way to others, from -20 to 19, added to what the daemon does; null for nothing",
+    "memory": "Bytes of address space; null for as much as the daemon may have",
+    "cpu": "Seconds of work, after which it is ended by SIGXCPU; null for as many as the daemon has",
+    "files": "Files and sockets open at once; null for as many as the daemon may have",
     # a node
     "url": "How other nodes reach it; null: they do not",
     "tags": "What it says is special about it",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from twisted.web.http import Request
 
@@ -69,8 +69,7 @@ class Jobs:
         )
         found = await self._registry.jobs(asked.limit + 1, asked.after, only)
         link_next(request, found, asked.limit, lambda news: news.job.id)
-        known = self._registry.task_known
-        return json(request, wire.Jobs(values=[convert.job_out(news, known) for news in found[: asked.limit]]))
+        return json(request, wire.Jobs(values=[self._out(news) for news in found[: asked.limit]]))
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -99,12 +98,13 @@ class Jobs:
 
     async def run(self, request: Request, job_id: str) -> bytes:
         """202 once the run is on disk, or its output until it has ended."""
-        asked = query(request, wire.Following)
-        run = await self._registry.run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
-        request.setHeader(b"location", location(request, f"/runs/{run.id}"))
-        if asked.follow:
-            with suppress(Unreachable):  # the run is made all the same
-                return await self._outputs.follow(request, run.id)
+        follow = query(request, wire.Following).follow
+        with self._outputs.place() if follow else nullcontext():  # taken first: who is refused has made no run
+            run = await self._registry.run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
+            request.setHeader(b"location", location(request, f"/runs/{run.id}"))
+            if follow:
+                with suppress(Unreachable):  # the run is made all the same
+                    return await self._outputs.follow(request, run.id)
         request.setResponseCode(202)
         return _empty(request)
 
@@ -114,7 +114,10 @@ class Jobs:
 
     def _shown(self, request: Request, news: JobNews) -> bytes:
         request.setHeader(b"etag", f'"{news.job.version}"'.encode())
-        return json(request, convert.job_out(news, self._registry.task_known))
+        return json(request, self._out(news))
+
+    def _out(self, news: JobNews) -> wire.JobOut:
+        return convert.job_out(news, self._registry.task_known, self._defaults.secrecy)
 
 
 async def run_page(request: Request, registry: Registry, job_id: str | None) -> bytes:

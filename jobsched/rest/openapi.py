@@ -40,8 +40,18 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string", "pattern": "^bytes ([0-9]+-[0-9]+|[*])/[0-9]+$"},
     },
-    "Accept-Ranges": {"description": "Ranges are in bytes", "required": True, "schema": {"const": "bytes"}},
+    "Accept-Ranges": {
+        "description": "Ranges are in bytes; none in what the store keeps of an output",
+        "required": True,
+        "schema": {"enum": ["bytes", "none"]},
+    },
+    "Jobsched-Output": {
+        "description": "From the store, for the node that has it cannot be reached: all that was asked for, or the end",
+        "schema": {"enum": ["whole", "tail"]},
+    },
 }
+# What any request may be refused with: no HTTP, too slow, too long, for a host that is not ours; a fault; no room.
+ANY = (400, 408, 414, 421, 431, 500, 503)
 IN_PATH: dict[str, dict[str, Any]] = {
     "job_id": {"description": "The id of a job", "schema": {"type": "string", "format": "uuid"}},
     "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
@@ -143,9 +153,9 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
         "parameters": [*_path_parameters(path), *_query_parameters(route), *_header_parameters(route)],
         "responses": {str(status): _success(route, name, status) for status in route.gives},
     }
-    refuses = {*route.refuses, 400, 500, 503} | ({404} if "{" in path else set())  # 400: a Host that is none
+    refuses = {*route.refuses, *ANY} | ({404} if "{" in path else set())
     if route.verb != "GET":
-        refuses.add(413)
+        refuses |= {403, 413}
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
     if route.takes is not None:
@@ -197,7 +207,7 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]
     if 206 in route.gives:
-        return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges"]
+        return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges", "Jobsched-Output"]
     return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from io import BytesIO
 from urllib.parse import quote, urlencode
 
@@ -10,9 +11,10 @@ from twisted.web.http import Request
 
 from ..model.errors import NotFound, Unavailable, Unreachable
 from ..model.run import Run
-from ..model.whereabouts import Whereabouts, no_more
+from ..model.whereabouts import Whereabouts, no_answer, no_more
 from ..registry import Registry
 from ..store.tails import Tail
+from . import limits
 from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
 from .relay import Relay, relayed
 from .route import whole
@@ -25,9 +27,14 @@ LOOK = 1.0  # seconds between later ones
 class Outputs:
     """Answers with the output of runs."""
 
-    def __init__(self, registry: Registry, relay: Relay) -> None:
+    def __init__(self, registry: Registry, relay: Relay, followers: int = limits.FOLLOWERS) -> None:
         self._registry = registry
         self._relay = relay
+        self._followers = limits.Crowd(followers)
+
+    def place(self) -> AbstractContextManager[None]:
+        """A place among those who wait for what a run prints, or for its end. Raises Busy when all are taken."""
+        return self._followers.place()
 
     async def send(self, request: Request, run_id: str, lines: int | None) -> bytes:
         """200 or 206: what there is now, or its last `lines` lines. Raises NotFound, Unreachable."""
@@ -86,6 +93,8 @@ class Outputs:
                 return b""
             if fate == "absent":
                 lack, gone = no_more(run), True
+            elif fate == "refused":
+                lack = no_answer(run)
         return await self._kept(request, run.id, lines, Whereabouts(lack=lack, gone=gone))
 
     async def _kept(self, request: Request, run_id: str, lines: int | None, where: Whereabouts) -> bytes:

@@ -23,20 +23,26 @@ STATUS: dict[type[errors.JobschedError], int] = {
     errors.BadCatalog: 409,
     errors.Stale: 412,
     errors.Reused: 422,
+    errors.Forbidden: 403,
     errors.Unavailable: 503,
+    errors.Busy: 503,
     errors.Unreachable: 503,
 }
 
 TITLES = {
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
     412: "Precondition Failed",
     413: "Content Too Large",
+    414: "URI Too Long",
     416: "Range Not Satisfiable",
     421: "Misdirected Request",
     422: "Unprocessable Content",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -92,7 +98,7 @@ def install(app: Klein) -> None:
 def _known(request: IRequest, failure: Failure) -> bytes:
     why: Any = failure.value
     status = next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
-    if status >= 500:
+    if status >= 500 and not isinstance(why, errors.Busy):
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     faults = [Fault(pointer=why.pointer, detail=why.detail)] if isinstance(why, errors.Invalid) else None
     return answer(request, status, str(why), faults)

@@ -29,7 +29,7 @@ TOLD = (b"content-type", b"content-range", b"accept-ranges", b"x-content-type-op
 GOOD = (200, 206, 416)
 PROBLEM = [b"application/problem+json"]
 
-Fate = Literal["answered", "absent", "unreachable"]
+Fate = Literal["answered", "absent", "refused", "unreachable"]
 
 
 def relayed(request: Request) -> bool:
@@ -77,7 +77,7 @@ class Relay(Service):
             if response.code == 404 and response.headers.getRawHeaders(b"content-type") == PROBLEM:
                 return "absent"
             self.log.warn("{url} does not answer: {why}", url=url, why=f"status {response.code}")
-            return "unreachable"
+            return "refused"
         if request.channel is None:  # the client has gone
             pipe.drop(response)
             return "answered"

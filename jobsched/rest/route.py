@@ -12,7 +12,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 
-from ..model.errors import Invalid
+from ..model.errors import Forbidden, Invalid
 from . import problems
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ Answer = Callable[..., Awaitable[bytes]]
 
 JSON = (b"application/json",)
 MERGE_PATCH = (b"application/merge-patch+json", b"application/json")
+FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")  # what an HTML form can send
 
 
 @attrs.frozen
@@ -46,7 +47,8 @@ def bind(app: Klein, routes: list[Route]) -> None:
     """Let Klein serve the routes."""
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
-        answer = _shielded(route.answer) if route.verb not in ("GET", "HEAD") else _started(route.answer)
+        reads = route.verb in ("GET", "HEAD")
+        answer = _started(route.answer) if reads else _shielded(route.answer, route.takes is not None)
         app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(answer)
 
 
@@ -58,16 +60,27 @@ def _started(answer: Answer) -> Callable[..., Deferred[bytes]]:
     return start
 
 
-def _shielded(answer: Answer) -> Callable[..., Deferred[bytes]]:
+def _shielded(answer: Answer, takes: bool) -> Callable[..., Deferred[bytes]]:
     """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
 
     @wraps(answer)
-    def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
+    def start(request: Request, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+        if not takes:
+            _no_form(request)
         outer: Deferred[bytes] = Deferred()  # no canceller: a result after a cancel is no error
-        Deferred.fromCoroutine(answer(*args, **kwargs)).chainDeferred(outer)  # type: ignore[arg-type]
+        Deferred.fromCoroutine(answer(request, *args, **kwargs)).chainDeferred(outer)  # type: ignore[arg-type]
         return outer
 
     return start
+
+
+def _no_form(request: Request) -> None:
+    """Refuse what an HTML form of any web page can send where nothing, or JSON, is due. Raises Forbidden, Invalid."""
+    content_type = _content_type(request)
+    if content_type in FORMS:
+        raise Forbidden("a form may not do this; send no content type, or application/json")
+    if content_type not in JSON and raw(request):
+        raise Invalid("the content type must be application/json")
 
 
 def json(request: Request, value: Any) -> bytes:
@@ -91,8 +104,7 @@ def raw(request: Request) -> bytes:
 
 def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSON) -> T:
     """The JSON body as a record of `kind`. Raises Invalid, pointing at what is wrong."""
-    content_type = request.getHeader(b"content-type") or b""
-    if content_type.partition(b";")[0].strip().lower() not in content_types:
+    if _content_type(request) not in content_types:
         raise Invalid(f"the content type must be {content_types[0].decode('ascii')}")
     try:
         return msgspec.json.decode(raw(request), type=kind)
@@ -100,6 +112,11 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
         raise problems.invalid(why) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"the body is not JSON: {why}") from None
+
+
+def _content_type(request: Request) -> bytes:
+    """As it is compared."""
+    return (request.getHeader(b"content-type") or b"").partition(b";")[0].strip().lower()
 
 
 def query(request: Request, kind: type[T]) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from twisted.web.http import Request
 
 from ..registry import Registry
@@ -37,14 +39,19 @@ class Runs:
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""
-        return json(request, convert.run_out(await self._registry.ended(run_id, query(request, wire.Waiting).wait)))
+        seconds = query(request, wire.Waiting).wait
+        with self._outputs.place() if seconds else nullcontext():
+            run = await self._registry.ended(run_id, seconds)
+        return json(request, convert.run_out(run))
 
     async def output(self, request: Request, run_id: str) -> bytes:
         """200 or 206: what was printed, as text."""
         asked = query(request, wire.Reading)
         tail = convert.given(asked.tail, None)
-        answer = self._outputs.follow if asked.follow else self._outputs.send
-        return await answer(request, run_id, tail)
+        if not asked.follow:
+            return await self._outputs.send(request, run_id, tail)
+        with self._outputs.place():
+            return await self._outputs.follow(request, run_id, tail)
 
     async def cancel(self, request: Request, run_id: str) -> bytes:
         """202: its end has begun."""

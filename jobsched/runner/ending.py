@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import attrs
@@ -10,8 +11,9 @@ from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
 
-COULD_NOT = (126, 127)  # what env exits with when it cannot start the program
-LAUNCHER = "env: "
+COULD_NOT = (125, 126, 127)  # what env, nice, setpriv and prlimit exit with when they cannot start the program
+REFUSED = 1  # and what the last two exit with when they may not do what they are asked to
+ALWAYS = ("env",)  # may stand in a script's #! line too
 LONGEST = 1000  # characters of a reason
 
 
@@ -23,6 +25,7 @@ class Ending:
     signal: str | None = None
     error: str | None = None
     stopped: Stop | None = None
+    launchers: tuple[str, ...] = ()  # the programs that were to start its own
 
 
 def plain(text: str) -> str:
@@ -31,8 +34,16 @@ def plain(text: str) -> str:
     return " ".join("".join(shown).split()) + ("..." if len(text) > LONGEST else "")
 
 
-def outcome(run: Run, ending: Ending, printed: Printed, now: datetime) -> Run:
-    """The run with its outcome: the state and the reason in words that stay in the record."""
+def _not_started(ending: Ending, said: str) -> str | None:
+    """What a program in front of the run's own said when it could not start that; None if it could."""
+    launcher, sign, words = said.partition(": ")
+    asked = launcher in ending.launchers
+    known = (asked or launcher in ALWAYS) and bool(sign)
+    return words if known and (ending.exit_code in COULD_NOT or (asked and ending.exit_code == REFUSED)) else None
+
+
+def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Callable[[str], str] = str) -> Run:
+    """The run with its outcome: the state and the reason in words that stay in the record, without secrets."""
     state, reason = run.state, ""
     if ending.stopped is not None:
         state = ending.stopped.state
@@ -42,9 +53,10 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime) -> Run:
     elif ending.error is not None:
         state, reason = "failed", ending.error
     elif ending.signal is not None:
-        state, reason = "failed", f"ended by {ending.signal}, which nobody here sent"
-    elif ending.exit_code in COULD_NOT and printed.last_line.startswith(LAUNCHER):
-        state, reason = "failed", f"could not start: {printed.last_line.removeprefix(LAUNCHER)}"
+        sender = "for its limit of CPU seconds was reached" if ending.signal == "SIGXCPU" else "which nobody here sent"
+        state, reason = "failed", f"ended by {ending.signal}, {sender}"
+    elif (why := _not_started(ending, printed.last_line)) is not None:
+        state, reason = "failed", f"could not start: {why}"
     elif ending.exit_code:
         state, reason = "failed", f"exit code {ending.exit_code}"
         if printed.last_line:
@@ -56,7 +68,7 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime) -> Run:
     return attrs.evolve(
         run,
         state=state,
-        reason=plain(reason),
+        reason=plain(hush(reason)),
         ended=now,
         exit_code=ending.exit_code,
         signal=ending.signal,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..catalog import Task
+from ..confinement import FREE, Confinement, program
 from ..model.run import Run
 from ..task import Command, Info
 from . import child
 
 PREFIX = "JOBSCHED_"
+# How systemd speaks to the daemon itself: its sockets, its door for news, its secrets. A script that was told of them
+# would take those sockets for its own, or say in the daemon's name that it is ready.
+SYSTEMD = (
+    "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
+    "CREDENTIALS_DIRECTORY", "FDSTORE",
+)  # fmt: skip
 
 
 def information(run: Run, timeout: float | None) -> Info:
@@ -40,13 +46,16 @@ def command_of(task: Task, info: Info) -> Command:
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """What runs get of the daemon's environment: all but what is Jobsched's own."""
-    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX) and name not in SYSTEMD}
 
 
-def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What is inherited, plus the run's variables, plus the command's."""
+def environment(
+    info: Info, command: Command, inherited: Mapping[str, str], confinement: Confinement = FREE
+) -> dict[str, str]:
+    """What is inherited, but for what tells of the user, plus the run's variables, plus the command's."""
     env = {
         **inherited,
+        **confinement.environment,
         "JOBSCHED_JOB_ID": info.job_id,
         "JOBSCHED_RUN_ID": info.run_id,
         "JOBSCHED_JOB_NAME": info.name,
@@ -59,8 +68,11 @@ def environment(info: Info, command: Command, inherited: Mapping[str, str]) -> d
     return env | dict(command.env or {})
 
 
-def command_line(command: Command, env: Mapping[str, str]) -> list[str]:
-    """argv that starts in the command's directory. Raises OSError when the program is not there to be started."""
+def command_line(command: Command, env: Mapping[str, str], confinement: Confinement = FREE) -> list[str]:
+    """argv that starts in the command's directory, confined. Raises OSError when the program is not there at all.
+
+    Whether its user may start it, or enter its directory, only the programs in front of it find out.
+    """
     directory = str(command.directory) if command.directory else None
     if directory is not None and not Path(directory).is_dir():
         raise OSError(f"{directory}: no such directory")
@@ -71,9 +83,9 @@ def command_line(command: Command, env: Mapping[str, str]) -> list[str]:
         why = "it is not executable" if there else "no such program"
         raise OSError(f"{program}: {why}")
     if directory is None:
-        return [found, *command.argv[1:]]
+        return [*confinement.chain, found, *command.argv[1:]]
     apart = [_tool("nice"), "-n", "0", "--"] if "=" in program else []  # `env` would take it for a variable
-    return [_tool("env"), "-C", directory, "--", *apart, *command.argv]
+    return [*confinement.chain, _tool("env"), "-C", directory, "--", *apart, *command.argv]
 
 
 def _text(value: object) -> str:
@@ -85,8 +97,5 @@ _tools: dict[str, str] = {}
 
 def _tool(name: str) -> str:
     if name not in _tools:
-        found = shutil.which(name, path=os.defpath + ":/usr/local/bin")
-        if found is None:
-            raise OSError(f"{name}: not found (coreutils is needed)")
-        _tools[name] = found
+        _tools[name] = program(name)
     return _tools[name]

@@ -38,14 +38,23 @@ class Printed:
 
 def output_path(folder: Path, run_id: str) -> Path:
     """Where the output of a run is kept; spread over 256 folders."""
-    return folder / run_id[-2:] / f"{run_id}.log"
+    return Path(output_name(folder, run_id))
+
+
+def output_name(folder: Path, run_id: str) -> str:
+    """The same as a text, for what is done with every run: a Path enters its parts into a table of the interpreter.
+
+    They are taken out again, but the table grows by that, and is copied whole when it does.
+    """
+    return f"{folder}/{run_id[-2:]}/{run_id}.log"
 
 
 class Output:
     """The output of one run. `write` may be called from any thread, but one at a time."""
 
-    def __init__(self, writer: OutputWriter, run_id: str, job_name: str) -> None:
-        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit)
+    def __init__(self, writer: OutputWriter, run_id: str, job_name: str, hush: Callable[[str], str] = str) -> None:
+        self.hush = hush  # takes secrets out of what is said of the run; what it printed itself is kept as it is
+        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit, hush)
         self._writer = writer
         self._given = 0
         self._done = 0
@@ -151,13 +160,23 @@ class OutputWriter:
                 logging.getLogger(__name__).exception("output could not be written")
 
 
+def _open(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:  # the first of its folder
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
 class _Sink:
     """The thread's side of one run: the file, the limit, the lines. An error of the disk ends the file, not the run."""
 
-    def __init__(self, folder: Path, run_id: str, job_name: str, limit: int) -> None:
-        self._path = output_path(folder, run_id)
+    def __init__(self, folder: Path, run_id: str, job_name: str, limit: int, hush: Callable[[str], str] = str) -> None:
+        self._path = output_name(folder, run_id)
         self._title = f"{job_name} {run_id}"
         self._limit = limit
+        self._hush = hush
         self._file: int | None = None
         self._total = 0
         self._kept = 0
@@ -189,7 +208,7 @@ class _Sink:
                 self._close(file)
 
     def printed(self) -> Printed:
-        last = self._last_line[-TAIL:].decode("utf-8", "replace")
+        last = self._hush(self._last_line.decode("utf-8", "replace")).encode()[-TAIL:].decode("utf-8", "replace")
         return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=last)
 
     def _close(self, file: int) -> None:
@@ -201,8 +220,7 @@ class _Sink:
     def _keep(self, data: bytes) -> None:
         try:
             if self._file is None:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                self._file = _open(self._path)
             view = memoryview(data)
             while view:
                 written = os.write(self._file, view)
@@ -232,8 +250,8 @@ class _Sink:
     def _log(self, line: bytes) -> None:
         for start in range(0, len(line) or 1, LONGEST_LINE):
             piece = line[start : start + LONGEST_LINE]
-            self._last_line = piece.strip()[-TAIL:] or self._last_line
-            log.info("%s | %s", self._title, piece.decode("utf-8", "replace"))
+            self._last_line = piece.strip()[-2 * TAIL :] or self._last_line  # more than is said: no half of a secret
+            log.info("%s | %s", self._title, self._hush(piece.decode("utf-8", "replace")))
 
     def _remember(self, data: bytes) -> None:
         """Without a log only the last line matters."""

@@ -118,18 +118,24 @@ class ScriptProcess(ProcessProtocol):
         self._output = output
         self._pipe = OutputPipe(reactor, output, self._look)
         self._group: Group | None = None
+        self._launchers: tuple[str, ...] = ()
         self._status: Ending | None = None
         self._exited = 0.0
         self._looking = False
         self._next: IDelayedCall | None = None
 
-    def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
-        """Start `argv` in a session of its own. Raises OSError when it cannot be started; then nothing is left."""
+    def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int, launchers: tuple[str, ...] = ()) -> None:
+        """Start `argv`, which `launchers` lead, in a session of its own.
+
+        Raises OSError when it cannot be started; then nothing is left.
+        """
+        self._launchers = launchers
         try:
             try:
                 self._start(argv, env, stdin)
             except FileNotFoundError as why:
-                raise OSError(f"{argv[0]}: the interpreter of its #! line is missing") from why
+                gone = "no such program" if not os.path.exists(argv[0]) else "the interpreter of its #! line is missing"
+                raise OSError(f"{argv[0]}: {gone}") from why
             except OSError as why:
                 if why.errno != errno.ENOEXEC:
                     raise
@@ -155,7 +161,12 @@ class ScriptProcess(ProcessProtocol):
         ended_by = value.signal if isinstance(value, ProcessTerminated) else None
         code = value.exitCode if isinstance(value, ProcessTerminated) else 0
         name = _name(ended_by) if ended_by else None
-        self._status = Ending(exit_code=None if name else code, signal=name, stopped=self.deadline.stopped)
+        self._status = Ending(
+            exit_code=None if name else code,
+            signal=name,
+            stopped=self.deadline.stopped,
+            launchers=self._launchers,
+        )
         self._exited = monotonic()
         if self.deadline.stopped is None:
             self.deadline.disarm()

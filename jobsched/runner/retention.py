@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,7 +19,7 @@ from twisted.python.failure import Failure
 from ..clock import now
 from ..store import prune
 from ..store.store import Store
-from .output import output_path
+from .output import output_name
 
 EVERY = 60.0  # seconds
 BATCH = 500  # runs in one transaction
@@ -90,12 +91,12 @@ class Retention(Service):
         written = await self._in_thread(old_files, self._folder, number, STRAY)
         for begin in range(0, len(written), BATCH):
             gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
-            await self._in_thread(remove, [output_path(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
 
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
         gone = await ids
         if gone:
-            await self._in_thread(remove, [output_path(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
@@ -103,10 +104,11 @@ class Retention(Service):
                        seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
 
 
-def remove(paths: Iterable[Path]) -> None:
+def remove(names: Iterable[str]) -> None:
     """Delete files; one that is not there was never written."""
-    for path in paths:
-        path.unlink(missing_ok=True)
+    for name in names:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
 
 
 def old_files(folder: Path, number: int, age: float) -> list[str]:
@@ -115,7 +117,7 @@ def old_files(folder: Path, number: int, age: float) -> list[str]:
     found = []
     for path in folder.glob(f"{number:02x}/*.log"):
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge and output_path(folder, path.stem) == path:
+            if path.stat().st_mtime < edge and output_name(folder, path.stem) == str(path):
                 found.append(path.stem)
     return found
 

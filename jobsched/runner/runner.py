@@ -24,6 +24,7 @@ from ..catalog import Catalog, Task
 from ..clock import now
 from ..model.ids import Ids
 from ..model.run import Run
+from ..model.secrecy import USUAL, Secrecy
 from ..store import tails
 from ..store.batch import Batch
 from ..store.store import Store
@@ -77,6 +78,7 @@ class Runner(Service):
         output_folder: Path,
         limits: Limits,
         clock: IReactorTime | None = None,
+        secrecy: Secrecy = USUAL,
     ) -> None:
         self._reactor = reactor
         self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
@@ -84,6 +86,7 @@ class Runner(Service):
         self._store = store
         self._ids = ids
         self._limits = limits
+        self._secrecy = secrecy
         self.recorded: Callable[[bool], None] = lambda again: None
         self.bell = Bell()
         self._doomed: dict[str, Stop] = {}
@@ -199,10 +202,10 @@ class Runner(Service):
 
     async def _execute(self, active: _Active) -> None:
         run = active.run
-        output = Output(self._writer, run.id, run.job_name)
+        output = Output(self._writer, run.id, run.job_name, self._secrecy.hush(run.parameters))
         ending = await self._call(active, output)
         printed = await output.close()
-        self._note(active, outcome(active.run, ending, printed, self._now()))
+        self._note(active, outcome(active.run, ending, printed, self._now(), output.hush))
 
     async def _call(self, active: _Active, output: Output) -> Ending:
         """Start the task in its own way and wait for its end."""
@@ -218,7 +221,7 @@ class Runner(Service):
         except OSError as why:
             return Ending(error=f"could not start: {why}")
         except Exception as why:
-            output.write(Failure().getTraceback().encode("utf-8", "backslashreplace"))
+            output.write(output.hush(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return Ending(error=f"could not start: {words(why)}")
         self._watch(active, call, task, timeout)
         ending = await call.ended
@@ -240,11 +243,11 @@ class Runner(Service):
             coroutine = CoroutineCall(self._reactor, output, self._limits.grace)
             coroutine.start(task.call, info)
             return coroutine
-        command = launch.command_of(task, info)
-        env = launch.environment(info, command, self._inherited)
-        argv = launch.command_line(command, env)
+        command, confined = launch.command_of(task, info), task.confinement
+        env = launch.environment(info, command, self._inherited, confined)
+        argv = launch.command_line(command, env, confined)
         process = ScriptProcess(self._reactor, self._reactor, self.in_thread, info.run_id, output, self._limits.grace)
-        process.spawn(argv, env, self._stdin)
+        process.spawn(argv, env, self._stdin, confined.launchers)
         return process
 
     def _watch(
@@ -287,7 +290,8 @@ class Runner(Service):
     def _broken(self, why: Failure, active: _Active) -> None:
         """A fault of ours must not leave a run without an outcome."""
         self.log.failure("run {run} of {job} could not be executed", why, run=active.run.id, job=active.run.job_name)
-        reason = plain(f"Jobsched failed: {why.getErrorMessage()}")
+        hush = self._secrecy.hush(active.run.parameters)
+        reason = plain(hush(f"Jobsched failed: {why.getErrorMessage()}"))
         self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
 
     def _gone(self, _: None, active: _Active) -> None:

@@ -139,7 +139,7 @@ def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[
         instant -= job.policy.misfire_grace
     if job.next_due is None or job.next_due > instant:
         return []
-    answer = owed(job.schedule, job.policy, attrs.evolve(_situation(job, who, []), now=instant))
+    answer = owed(job.schedule, job.policy, attrs.evolve(_situation(job, who, []), now=instant, starts_left=None))
     decided.moved.append((job, answer.next_due, 0))
     return [(job, _missed(stretch, why), ANYWHERE) for stretch in answer.stretches]
 

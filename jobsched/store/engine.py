@@ -5,6 +5,7 @@ Nothing here costs a question per transaction, but for MySQL, whose transactions
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ STATEMENT_SECONDS = 20  # how long the database may work at one statement
 ANSWER_SECONDS = 25  # how long to wait for the database to say anything: it is lost then
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 10  # how long a node that was frozen in mid-transaction may keep others from its rows
+
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that broke; so do we
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -41,7 +44,10 @@ def connect(url: str, *, patient: bool = False) -> Engine:
     given, tame = _KINDS[kind]
     arguments = {name: value for name, value in given(patient).items() if name not in target.query}
     try:
-        engine = create_engine(target, pool_size=8, max_overflow=8, pool_use_lifo=True, connect_args=arguments)
+        engine = create_engine(
+            target, pool_size=8, max_overflow=8, pool_use_lifo=True, connect_args=arguments,
+            hide_parameters=True,  # of statements, from errors and so from the log: those of jobs are among them
+        )  # fmt: skip
     except ImportError as why:
         extra = EXTRAS[target.drivername]
         raise BadStore(f"store: {make_url_safe(url)} needs a driver: pip install 'jobsched[{extra}]' ({why})") from why
@@ -88,7 +94,11 @@ def _parsed(url: str) -> URL:
 
 
 def _for_sqlite(patient: bool) -> dict[str, object]:
-    return {}
+    """Each connection keeps few prepared statements, and below few pages: measured, more is no faster.
+
+    The kernel has the file in memory anyway. What each connection keeps adds up, thread by thread.
+    """
+    return {"cached_statements": 32}
 
 
 def _tame_sqlite(engine: Engine, patient: bool) -> None:
@@ -105,7 +115,7 @@ def _tame_sqlite(engine: Engine, patient: bool) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-4000",
+            "cache_size=-1000",
         ):
             raw.execute(f"PRAGMA {pragma}")
 

@@ -119,7 +119,7 @@ def bury(
 
 def _absent(connection: Connection, instant: datetime) -> list[Run]:
     """Runs that wait for one node by its name, and it is not there."""
-    names = select(nodes.c.name).where(nodes.c.state == "alive")
+    names = select(nodes.c.name).where((nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT))
     waits = (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
     query = select(runs).where(waits, runs.c.place.not_in(names)).with_for_update(skip_locked=True, of=runs)
     missed = [

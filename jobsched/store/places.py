@@ -31,7 +31,7 @@ def places(connection: Connection, job: Job, company: Sequence[Node]) -> Places:
     if job.policy.placement == "any":
         return Places(nobody=nobody)
     down = _down(connection, job, company)
-    return Places(names=sorted(able), down=down, nobody="" if down else nobody)
+    return Places(names=sorted(able) or ([] if down else [ANYWHERE]), down=down, nobody="" if down else nobody)
 
 
 def in_place(active: Sequence[Run], place: str) -> list[Run]:

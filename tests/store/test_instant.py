@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 import pytest_twisted
 from sqlalchemy import Connection, text
 
-from jobsched.store import instant
+from jobsched.model.policy import Policy
+from jobsched.store import claims, instant
 from jobsched.store.store import Store
+from tests.store.samples import Desk, claimant, job
 
 LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 7, UTC)
 
@@ -37,6 +40,28 @@ async def test_time_goes_on_within_a_transaction_and_is_told_in_microseconds(sto
         told += await store.write(twice)
     assert told == sorted(set(told))
     assert any(one.microsecond % 1000 for one in told)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+@pytest.mark.parametrize("wrong", [timedelta(hours=-3), timedelta(hours=3)])
+def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node(
+    store_url: str, wrong: timedelta
+) -> None:
+    desk = Desk.at(store_url)
+    now = desk.read(instant.now, LONG_AGO)
+    passed, coming = (job(next_due=now + each) for each in (timedelta(seconds=-1), timedelta(hours=1)))
+    passed, coming = (
+        attrs.evolve(each, policy=Policy(misfire_grace=timedelta(minutes=5))) for each in (passed, coming)
+    )
+    desk.add(passed, coming)
+    who = attrs.evolve(claimant(0), now=now + wrong)
+    claimed = desk.write(claims.claim, who, [passed.id, coming.id])
+    (started,) = claimed.started
+    assert started.job_id == passed.id
+    assert now <= started.started <= desk.read(instant.now, LONG_AGO)
+    assert claimed.now == started.started
+    assert (coming.id, coming.next_due) in claimed.dues
+    desk.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

@@ -203,12 +203,14 @@ def test_a_heartbeat_hears_which_runs_are_to_be_ended(register: Register) -> Non
 # Burial
 
 
-def test_runs_that_no_living_node_has_are_lost_and_others_are_left_alone(register: Register) -> None:
+def test_runs_of_nodes_that_are_no_more_are_lost_and_others_are_left_alone(register: Register) -> None:
+    register.desk.know(node("dead", state="dead"))
     register.join(*(node(name, running=1, slots=1) for name in ("late", "living", "left")))
     register.silent("late", 11)
     register.leave("left")
-    orphans = [on("late"), on("left", state="stopping"), on("unknown", pid=7, pid_started=1.5, output_bytes=3)]
-    others = [on("living"), on("ended", state="failed"), run(7, id="waiting", state="waiting", node=None, node_id=None)]
+    orphans = [on("dead", pid=7, pid_started=1.5, output_bytes=3), on("late"), on("left", state="stopping")]
+    others = [on("living"), on("dead", 7, id="ended", state="failed"), on("a daemon of schema 0001")]
+    others += [run(7, id="waiting", state="waiting", node=None, node_id=None)]
     register.desk.insert(*orphans, *others)
     before = register.now()
     lost = register.bury()
@@ -217,7 +219,7 @@ def test_runs_that_no_living_node_has_are_lost_and_others_are_left_alone(registe
     assert sorted(lost, key=lambda each: each.id) == expected
     stored = {each.id: each for each in register.desk.runs()}
     assert stored == {each.id: each for each in (*expected, *others)}
-    assert register.states() == {"late": "dead", "living": "alive", "left": "stopped"}
+    assert register.states() == {"dead": "dead", "late": "dead", "living": "alive", "left": "stopped"}
     dead = register.get("late")
     assert dead is not None
     assert (dead.running, dead.slots) == (0, 0)
@@ -227,19 +229,20 @@ def test_runs_that_no_living_node_has_are_lost_and_others_are_left_alone(registe
 def test_those_known_to_be_dead_are_buried_however_fresh(register: Register) -> None:
     register.join(node("known"), node("late"), node("living"))
     register.silent("late", 11)
-    register.desk.insert(on("known"), on("late"), on("living"), on("unknown"))
+    register.desk.insert(on("known"), on("late"), on("living"))
     lost = register.bury("known", "nobody")
-    assert sorted(each.id for each in lost) == ["known", "late", "unknown"]
+    assert sorted(each.id for each in lost) == ["known", "late"]
     assert register.states() == {"known": "dead", "late": "dead", "living": "alive"}
 
 
 def test_only_those_known_to_be_dead_are_buried_where_no_other_may_be(register: Register) -> None:
-    register.join(node("known"), node("late"))
+    register.join(node("known"), node("late"), node("left"))
     register.silent("late", 11)
-    register.desk.insert(on("known"), on("late"), on("unknown"))
+    register.leave("left")
+    register.desk.insert(on("known"), on("late"), on("left"))
     assert [each.id for each in register.bury("known", only=True)] == ["known"]
-    assert register.runs() == {"known": "lost", "late": "running", "unknown": "running"}
-    assert register.states() == {"known": "dead", "late": "alive"}
+    assert register.runs() == {"known": "lost", "late": "running", "left": "running"}
+    assert register.states() == {"known": "dead", "late": "alive", "left": "stopped"}
 
 
 def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Register) -> None:

@@ -50,6 +50,13 @@ def test_a_second_one_of_the_same_run_takes_its_place(desk):
     assert desk.read(tails.get, other.id) == tail(other)
 
 
+def test_many_full_ones_go_in_together_more_than_a_server_takes_in_one_packet(desk):
+    many = [run(n) for n in range(1, 301)]
+    desk.insert(*many)
+    desk.write(tails.save, [tail(each, EVERY_BYTE, n) for n, each in enumerate(many)])
+    assert desk.read(tails.get, many[-1].id) == tail(many[-1], EVERY_BYTE, 299)
+
+
 def test_of_a_run_that_is_forgotten_none_is_kept(desk):
     gone, here = run(), run(120)
     desk.insert(here)

@@ -78,6 +78,7 @@ def test_the_five_calls_answer_as_they_always_did(daemon):
 
 @pytest_twisted.ensureDeferred
 async def test_the_location_is_on_the_host_that_was_asked(daemon):
+    daemon.options("ALLOWED_HOSTS = ['jobs.example.org']")
     daemon.start()
     body = {"task": "example", "name": "a job", "interval": {"hours": 1}}
     answer = await daemon.ask("POST", "/jobs", json=body, headers={"Host": "jobs.example.org:8080"})

@@ -1,6 +1,7 @@
 """catalog.cfg: what is read from it, and the one line for each mistake."""
 
 import gc
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobsched import catalog
+from jobsched.confinement import FREE
+from jobsched.model.allowance import Allowance
 from jobsched.model.errors import BadCatalog
 from jobsched.task import Info
 
@@ -247,6 +250,70 @@ def test_a_mistake_in_a_task_is_one_line_that_says_where(tmp_path, source, line)
     text = "[z]\nfile=good.py\nclass=Plain\n[a]\nfile=t.py\nclass=T"
 
     assert line in refusal(*put(tmp_path, text, t=source, good=KINDS))
+
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
+NO_USER = "there is no user 'nobody-of-that-name' on this machine"
+
+
+@pytest.mark.parametrize("class_name", ["Watched", "Script"])
+def test_a_task_in_a_process_may_have_limits(tmp_path, class_name):
+    text = f"[a]\nfile=t.py\nclass={class_name}\nlimits = nice=1, memory=1G\nuser =\n[b]\nfile=t.py\nclass=Script"
+    found = catalog.load(*put(tmp_path, text, t=KINDS))
+
+    assert found.get("a").confinement.allowance == Allowance(nice=1, memory=1024**3)
+    assert found.get("a").confinement.launchers == ("prlimit", "nice")
+    assert dict(found.get("a").options) == {}
+    assert found.get("b").confinement == FREE
+
+
+@ROOT_ONLY
+def test_a_task_in_a_process_may_have_a_user_and_there_may_be_one_for_all(tmp_path):
+    text = (
+        "[a]\nfile=t.py\nclass=Script\nuser=root\n[b]\nfile=t.py\nclass=Watched\n"
+        "[c]\nfile=t.py\nclass=Plain\n[d]\nfile=t.py\nclass=Coroutine"
+    )
+    put_down = put(tmp_path, text, t=KINDS)
+
+    users = {task.name: task.confinement.user for task in catalog.load(*put_down, "nobody").tasks.values()}
+    assert users == {"a": "root", "b": "nobody", "c": None, "d": None}
+    assert catalog.load(*put_down).get("b").confinement.user is None
+
+
+@ROOT_ONLY
+def test_what_many_tasks_have_is_tried_out_once(tmp_path, monkeypatch):
+    tried = []
+    confine = catalog.confine
+    monkeypatch.setattr(catalog, "confine", lambda *asked: tried.append(asked) or confine(*asked))
+    text = "".join(f"[{n}]\nfile=t.py\nclass=Script\nuser=nobody\nlimits=cpu=9\n" for n in range(9))
+    catalog.load(*put(tmp_path, text, t=KINDS))
+
+    assert tried == [("nobody", Allowance()), ("nobody", Allowance(cpu=9))]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("class=Script\nuser=nobody-of-that-name", f"catalog.cfg: [a] user: {NO_USER}"),
+        ("class=Plain\nuser=root", "[a] user: is for tasks in a process of their own; this one runs in a thread"),
+        ("class=Coroutine\nuser=root", "[a] user: is for tasks in a process of their own; this one runs in the daemon"),
+        ("class=Plain\nlimits=cpu=1", "[a] limits: is for tasks in a process of their own; this one runs in a thread"),
+        ("class=Script\nlimits=ram=1", "[a] limits: must be nice, memory, cpu, files, each as NAME=NUMBER with"),
+        ("class=Watched\nlimits=files=0", "[a] limits: files must be a whole number above 0, not '0'"),
+        ("class=Script\nlimits=files=3", "[a] limits: no program can be started so: "),
+        ("class=Script\nlimits=\n cpu=1,\n cpu=2", "[a] limits: cpu is there twice"),
+    ],
+)
+def test_a_wrong_user_or_limit_is_one_line_that_says_where(tmp_path, text, line):
+    assert line in refusal(*put(tmp_path, f"[a]\nfile=t.py\n{text}", t=KINDS))
+
+
+def test_the_user_for_all_may_be_gone_when_the_catalog_is_read_again(tmp_path):
+    path, tasks = put(tmp_path, "[a]\nfile=t.py\nclass=Script", t=KINDS)
+
+    with pytest.raises(BadCatalog) as refused:
+        catalog.load(path, tasks, "nobody-of-that-name")
+    assert str(refused.value) == f"{path}: [a] RUN_AS: {NO_USER}"
 
 
 def test_missing_folders_and_files_are_named(tmp_path):

@@ -95,7 +95,7 @@ def test_a_step_is_told_once_with_its_size(
         times.error += step
         assert post.deliver(30)
     assert steps == [pytest.approx(step)]
-    assert formatEvent(logs[0]) == f"the wall clock was stepped by {step:+.3f} s; due times follow it"
+    assert formatEvent(logs[0]) == f"the wall clock was stepped by {step:+.3f} s; timers are set anew"
     times.wait_for_looks(20)
     assert not post.deliver(0.01)
 

@@ -1,5 +1,7 @@
 """jobsched.cfg: its options, and the one line for each mistake."""
 
+import os
+import pwd
 import re
 import socket
 import subprocess
@@ -40,6 +42,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
     assert (config.misfire_grace, config.catch_up, config.overlap, config.timezone) == (60, "latest", "skip", "UTC")
     assert (config.node_name, config.warnings) == (socket.gethostname(), ())
     assert (config.node_tags, config.node_url) == ({}, None)
+    assert (config.allowed_hosts, config.max_connections, config.max_followers) == (None, 256, 64)
+    assert (config.run_as, config.secret_parameters) == (None, ["password", "token", "secret"])
 
 
 def test_the_shipped_file_shows_every_option_with_its_default(tmp_path):
@@ -64,6 +68,7 @@ NODE_NAME = os.path.basename(__file__)
 NODE_TAGS = {"disk": "ssd", "a room, or two": "über"}
 NODE_URL = "HTTPS://[fe80::1]:58631/jobs/"
 UMASK = 0o077
+SECRET_PARAMETERS = ["pin"]
 SCHED_CONFIG = {"store": "postgresql://u:p@h/d", "threads": 1, "max_running": 2, "misfire_grace": None,
                 "catch_up": "none", "overlap": "queue", "timezone": "Europe/Berlin"}
 """
@@ -71,6 +76,7 @@ SCHED_CONFIG = {"store": "postgresql://u:p@h/d", "threads": 1, "max_running": 2,
 
     assert (config.livetime, config.kill_grace, config.output_limit, config.port) == (150, 0, 0, 0)
     assert (config.node_name, config.umask) == ("jobsched.cfg", 0o077)
+    assert config.secret_parameters == ["pin"]
     assert config.node_tags == {"disk": "ssd", "a room, or two": "über"}
     assert config.node_url == "HTTPS://[fe80::1]:58631/jobs"
     assert config.store == "postgresql+psycopg://u:p@h/d"
@@ -96,6 +102,28 @@ def test_a_relative_sqlite_path_is_relative_to_the_state_folder(tmp_path, url, d
     assert make_url(load(conf, state).store).database == database.format(state=state)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SCHED_CONFIG = {'store': 'postgresql:/jobs:hunter22@db/jobs'}",
+        "SCHED_CONFIG = {'store': b'postgresql://jobs:hunter22@db/jobs'}",
+        "SCHED_CONFIG = ['postgresql://jobs:hunter22@db/jobs']",
+        "SCHED_CONFIG = {'apscheduler.jobstores.default': {'type': 'sqlalchemy', 'url': 'jobs:hunter22@db/jobs'}}",
+    ],
+)
+def test_a_store_that_is_refused_does_not_show_its_password(tmp_path, text):
+    assert "hunter22" not in refusal(tmp_path, text)
+
+
+def test_the_user_of_all_tasks_must_be_one_that_may_be_run_as(tmp_path, monkeypatch):
+    name = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert load(*put(tmp_path, f"RUN_AS = {name!r}")).run_as == name
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert refusal(tmp_path, f"RUN_AS = {name!r}") == f"conf/jobsched.cfg: RUN_AS: {USER}{name!r}"
+    assert load(*put(tmp_path, "RUN_AS = None")).run_as is None
+
+
 def test_a_relative_state_folder_gives_an_absolute_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     conf, _ = put(tmp_path, "")
@@ -114,7 +142,9 @@ def test_old_options_are_followed_and_what_is_not_is_told(tmp_path):
 TAGS = (
     "must be a dict of text to text: at most 32 tags, names of 1 to 64 printable characters, values of 1 to 200, not "
 )
+HOSTS = "must be a list of host names and addresses, such as ['jobs.example'], or None, not "
 ADDRESS = "must be an address such as 'http://alpha.example:58631', with neither user nor query, or None, not "
+USER = "must be the name of a user of this machine, where root starts the daemon, or None, not "
 SECONDS = "must be a number of seconds above 0, not "
 
 
@@ -153,9 +183,16 @@ SECONDS = "must be a number of seconds above 0, not "
                 *("http://alpha:x", "http://alpha:65536", "http://alpha:0", "http://[alpha", "http://alpha\n", 1),
             )
         ),
+        ("ALLOWED_HOSTS = 'jobs.example'", f"ALLOWED_HOSTS: {HOSTS}'jobs.example'"),
+        ("ALLOWED_HOSTS = ['']", f"ALLOWED_HOSTS: {HOSTS}['']"),
+        ("ALLOWED_HOSTS = ['*']", f"ALLOWED_HOSTS: {HOSTS}['*']"),
+        ("ALLOWED_HOSTS = ['a', 1]", f"ALLOWED_HOSTS: {HOSTS}['a', 1]"),
+        ("ALLOWED_HOSTS = ['http://jobs.example/']", f"ALLOWED_HOSTS: {HOSTS}['http://jobs.example/']"),
+        ("MAX_CONNECTIONS = 0", "MAX_CONNECTIONS: must be a whole number of 1 or more, not 0"),
+        ("MAX_FOLLOWERS = None", "MAX_FOLLOWERS: must be a whole number of 1 or more, not None"),
         ("UMASK = '022'", "UMASK: must be a number such as 0o022, at most 0o777, not '022'"),
         ("UMASK = 0o1000", "UMASK: must be a number such as 0o022, at most 0o777, not 512"),
-        ("SCHED_CONFIG = []", "SCHED_CONFIG: must be a dict, not []"),
+        ("SCHED_CONFIG = []", "SCHED_CONFIG: must be a dict, not a list"),
         ("SCHED_CONFIG = {'threads': 0}", "SCHED_CONFIG['threads']: must be a whole number of 1 or more, not 0"),
         (
             "SCHED_CONFIG = {'misfire_grace': 0}",
@@ -170,6 +207,12 @@ SECONDS = "must be a number of seconds above 0, not "
         ("SCHED_CONFIG = {'store': 'jobs.sqlite'}", "SCHED_CONFIG['store']: must be the URL of a database"),
         ("SCHED_CONFIG = {'store': 'sqlite://'}", "SCHED_CONFIG['store']: must be the URL of a database on disk"),
         ("SCHED_CONFIG = {'store': 3}", "SCHED_CONFIG['store']: must be the URL of a database"),
+        ("RUN_AS = 'nobody-of-that-name'", f"RUN_AS: {USER}'nobody-of-that-name'"),
+        ("RUN_AS = 0", f"RUN_AS: {USER}0"),
+        ("RUN_AS = 'a\\0b'", f"RUN_AS: {USER}'a\\x00b'"),
+        ("SECRET_PARAMETERS = 'token'", "SECRET_PARAMETERS: must be a list of names, not 'token'"),
+        ("SECRET_PARAMETERS = ['a', 1]", "SECRET_PARAMETERS: must be a list of names, not ['a', 1]"),
+        ("SECRET_PARAMETERS = ['']", "SECRET_PARAMETERS: must be a list of names, not ['']"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_says_what_it_must_be(tmp_path, text, line):

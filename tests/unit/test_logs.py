@@ -37,8 +37,9 @@ class Kept(logging.Handler):
         self._go = go
 
     def emit(self, record):
-        if self._go is not None:
-            assert self._go.wait(30)
+        if self._go is not None and not self._go.wait(30):
+            self._go.set()  # so that whatever waits for this one does not wait again for the next
+            raise AssertionError("nobody let it go")
         self.lines.append((record.name, record.levelname, record.getMessage()))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, select, text
 
 from jobsched.model.ids import EPOCH
 from jobsched.model.node import Node
-from jobsched.model.run import ACTIVE, STARTED, Run
+from jobsched.model.run import STARTED, Run
 from jobsched.store import nodes as node_rows
 from jobsched.store import runs as run_rows
 from jobsched.store.engine import connect, reading
@@ -33,6 +33,8 @@ PATIENCE = 60.0  # seconds for the cluster to be itself again after the last fau
 SLOTS = 40  # runs at once on each node
 FRESH = timedelta(seconds=5)  # a node that was seen so recently has the store
 BEHIND = timedelta(seconds=3)  # no due is left undecided for so long in a sound cluster
+LONG, LONG_ONES = "long", 4  # the name of jobs whose runs are still there after any outage, and how many there are
+NEAR = timedelta(seconds=6)
 EVIDENCE = 25  # violations of which the log is shown
 
 # Found by Python before anything else is imported, Twisted included: to this process the wall clock is wrong.
@@ -128,15 +130,18 @@ class Cluster:
             yield
         finally:
             self.server.start()
+            self._engine.dispose()  # of connections that are dead
 
     # jobs
 
     def schedule(self, number: int) -> None:
-        """So many jobs that are due each second, all different, made through the nodes in turn."""
+        """So many jobs that are due each second, all different, made through the nodes in turn; some are long."""
         callers = [Caller(node) for node in self.nodes.values()]
         for n in range(number):
-            fields = variety(n)
-            self.jobs.append(callers[n % len(callers)].make("note", 1, name=f"job{n}", **fields))
+            self.jobs.append(callers[n % len(callers)].make("note", 1, **variety(n)))
+        for n in range(LONG_ONES):
+            parameters = {"seconds": 20, "failures": 0}
+            self.jobs.append(callers[n % len(callers)].make("note", 1, name=LONG, parameters=parameters, retries=n % 2))
 
     # what became of it
 
@@ -144,11 +149,8 @@ class Cluster:
         """The store by itself when the faults are over; then everything, when nothing runs any more."""
         self._settle()
         self._judge(list(map(str, verify(self.url, whole=True))))
-        for job in self.jobs:
-            answer = Caller(self._anyone()).ask("POST", f"{job}/pause")
-            assert answer.status == 200, answer
-        until_nothing = f"{ACTIVE} runs are left, or their processes"
-        self._wait(lambda: self._active() or self.processes(), until_nothing)
+        self._stop()
+        self._wait(lambda: self._active() or self.processes(), "is left")
         self._judge([*map(str, verify(self.url)), *witness.contradictions(witness.read(self.notes), self.runs())])
 
     def runs(self) -> list[Run]:
@@ -175,11 +177,32 @@ class Cluster:
         self._engine.dispose()
         self.server.drop_database(self.url.rpartition("/")[2])
 
+    def _around(self, run_ids: list[str]) -> list[str]:
+        """The runs of the same job with dues not far from those."""
+        known = {run.id: run for run in self.runs()}
+        named = [known[run_id] for run_id in run_ids if run_id in known]
+        near = [
+            run
+            for run in known.values()
+            if any(run.job_id == other.job_id and abs(run.due - other.due) < NEAR for other in named)
+        ]
+        return [witness.at_length(run) for run in sorted(near, key=lambda run: (run.job_id, run.due, run.attempt))]
+
     def _settle(self) -> None:
         """Wait until every node that runs is known as one, no run is left with one that does not, no due is late."""
         self._engine.dispose()  # its connections may have been cut
         expected = sorted(node.environment["WITNESS_NODE"] for node in self.nodes.values() if _runs(node))
         self._wait(lambda: self._ask(_unsettled, expected), "the cluster does not settle")
+
+    def _stop(self) -> None:
+        """No more dues, asked for through the nodes in turn; what takes long is cancelled, through any of them."""
+        callers = [Caller(node) for node in self.nodes.values() if _runs(node)]
+        for n, job in enumerate(self.jobs):
+            answer = callers[n % len(callers)].ask("POST", f"{job}/pause")
+            assert answer.status == 200, answer
+        for run in self.runs():
+            if run.active and run.job_name == LONG:
+                assert callers[0].ask("POST", f"/runs/{run.id}/cancel").status in {202, 409}
 
     def _wait(self, left: Any, words: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -190,9 +213,6 @@ class Cluster:
 
     def _active(self) -> list[str]:
         return [witness.describe(run) for run in self.runs() if run.active]
-
-    def _anyone(self) -> Daemon:
-        return next(node for node in self.nodes.values() if _runs(node))
 
     def _ask(self, question: Any, *args: Any) -> Any:
         with reading(self._engine).connect() as connection, connection.begin():
@@ -207,6 +227,7 @@ class Cluster:
         course = [line for line in self.log(" ERROR ", " WARNING ") if " run " not in line]
         pieces = [
             f"{len(violations)} violations:", *violations[:200],
+            "", "what is recorded of the first:", *self._around(list(named)[:2]),
             "", "what the logs say of them:", *evidence[:300],
             "", "warnings and errors:", *course[-200:],
         ]  # fmt: skip
@@ -214,15 +235,17 @@ class Cluster:
 
 
 def variety(number: int) -> dict[str, Any]:
-    """The rest of what job `number` is to be."""
+    """The rest of what job `number` is to be: runs of 0 to 3 s; short ones may fail, and are tried again or not."""
     seconds = [0, 0.2, 0, 0.7, 1.4, 0, 3][number % 7]
+    failures = [0, 0, 1, 0, 0, 2][number % 6] if seconds < 1 else 0
     fields: dict[str, Any] = {
+        "name": f"job{number}",
         "overlap": ["skip", "queue", "skip", "replace", "allow"][number % 5],
         "catch_up": ["latest", "latest", "all", "none"][number % 4],
-        "parameters": {"seconds": seconds, "failures": [0, 0, 1, 0, 0, 2][number % 6]},
+        "parameters": {"seconds": seconds, "failures": failures},
         "misfire_grace": [60, 60, 2][number % 3],
     }
-    if number % 3 != 1:
+    if number % 4 != 1:
         fields |= {"retries": 1 + number % 2, "retry_delay": 1}
     return fields
 

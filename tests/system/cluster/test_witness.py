@@ -100,8 +100,8 @@ PLANTED = {
     "an end alone": (without("start", 5), "ended without a beginning"),
     "failed oddly": (changed(2, exit_code=None, signal="SIGTERM"), "nothing here fails like that"),
     "timed out": (changed(3, state="timed_out"), "nothing here fails like that"),
-    "at once": (changed(3, started=T0 + 1.2 * SECOND), "while .*run1 .* went on"),
-    "at once with a lost one": (changed(5, ended=T0 + 6.5 * SECOND), "while .*run5 .* went on"),
+    "at once": (changed(3, started=T0 + 1.2 * SECOND), "at the same time: .*run1 .*run3 "),
+    "at once with a lost one": (changed(5, ended=T0 + 6.5 * SECOND), "at the same time: .*run5 .*run6 "),
     "beside each other": (
         lambda told: also(note("end", 1, 2.2))(without("end", 1)(told)),
         "run2: start at 2.10.* while another script of its job went on: .*run1",

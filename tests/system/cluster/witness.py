@@ -106,6 +106,12 @@ def describe(run: Run) -> str:
     )
 
 
+def at_length(run: Run) -> str:
+    """The same with all its instants."""
+    named = {"created": run.created, "not before": run.not_before, "started": run.started, "ended": run.ended}
+    return describe(run) + "".join(f", {name} {at:%H:%M:%S.%f}" for name, at in named.items() if at is not None)
+
+
 def _twice(notes: Sequence[Note]) -> Iterator[str]:
     """The one thing that must never be."""
     first: dict[tuple[str, datetime, int], Note] = {}
@@ -142,10 +148,7 @@ def _at_once(runs: Sequence[Run]) -> Iterator[str]:
     for mine in jobs.values():
         for before, after in pairwise(sorted(mine, key=attrgetter("started"))):
             if before.ended and after.started and after.started < before.ended - SKEW:
-                yield (
-                    f"{describe(after)} was started at {after.started.isoformat()}, while {describe(before)} went on "
-                    f"until {before.ended.isoformat()}"
-                )
+                yield f"at the same time: {at_length(before)}; {at_length(after)}"
 
 
 def _beside(notes: Sequence[Note], rows: dict[str, Run]) -> Iterator[str]:

@@ -267,6 +267,25 @@ def test_two_of_one_name_are_told_once(place: Place) -> None:
     assert len(told) == 1
 
 
+def test_the_daemon_before_this_one_is_no_other_node(place: Place) -> None:
+    place.other("here", id="before")
+    place.member.previous = "before"
+    with capturedLogs() as logs:
+        place.walk(EVERY)
+    assert not [event for event in logs if "called here too" in formatEvent(event)]
+
+
+def test_another_catalog_counts_at_once(place: Place) -> None:
+    heard = place.changes
+    place.tasks = ("new",)
+    place.member.look_at_tasks()
+    assert place.member.node.tasks == ("new",)
+    assert [node.tasks for node in place.member.alive] == [("new",)]
+    assert place.changes > heard
+    place.walk(EVERY)
+    assert [node.tasks for node in place.write(node_rows.every)] == [("new",)]
+
+
 def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None:
     place.reach(False)
     with capturedLogs() as logs:

@@ -149,7 +149,7 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     monkeypatch.setattr(service, "Store", lambda reactor, url: store.Store(reactor, url, InlinePool))
     root = Path(__file__).parents[3]
     reactor = Reactor()
-    configuration = config.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite")
+    configuration = config.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
     schema.migrate(configuration.store)
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
     folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)

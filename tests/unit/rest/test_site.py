@@ -8,6 +8,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
 from jobsched.model.errors import Unavailable
+from jobsched.model.hosts import Hosts
 from jobsched.rest.route import Route
 from jobsched.rest.site import LINGER, MOST_BODY, MOST_LINGERING, site
 from tests.unit.rest.conftest import EXAMPLE, Reactor, ask, exchange
@@ -67,7 +68,8 @@ def test_a_path_that_is_not_utf_8_is_400(front, path, method):
 def test_what_is_not_http_is_refused_without_a_page(front, line):
     said, _ = exchange(front.site, line + b"\r\nHost: h\r\n\r\n")
 
-    assert said in {b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"} or b"application/problem+json" in said
+    assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nContent-Type: application/problem+json\r\n" in said
     assert b"<" not in said
 
 
@@ -85,16 +87,16 @@ def test_head_is_get_without_the_body(front):
     "host", ["jobs.example", "jobs.example:8080", "[::1]:58631", "127.0.0.1", "a_b", "A.b.", "x" * 63 + ":80"]
 )
 def test_a_location_is_on_the_host_that_was_asked(front, host):
+    front.site.hosts = Hosts.of([host])
     location = front.post(EXAMPLE, host=host).headers["location"]
 
     assert location.startswith(f"http://{host}/jobs/")
-    assert front.get(location.removeprefix(f"http://{host}")).json["id"] == location[-36:]
+    assert front.get(location.removeprefix(f"http://{host}"), host=host).json["id"] == location[-36:]
 
 
-@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-def test_without_a_host_the_address_it_listens_on_is_used(front, version):
+def test_without_a_host_the_address_it_listens_on_is_used(front):
     body = json.dumps(EXAMPLE).encode()
-    head = b"POST /jobs HTTP/%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (version, len(body))
+    head = b"POST /jobs HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
     said, transport = exchange(front.site, head + body)
     here = transport.getHost()
 
@@ -105,7 +107,7 @@ def test_without_a_host_the_address_it_listens_on_is_used(front, version):
     "hosts",
     [b"Host: a b", b"Host: a>; rel=x", b'Host: a"b', b"Host: a/b", b"Host: a@b", b"Host: a\\b", b"Host: \xff",
      b"Host: <a>", b"Host: " + b"x" * 64, b"Host: a..b", b"Host: .",
-     b"Host: a\tb", b"Host: a?b", b"Host: a#b", b"Host: a\r\nHost: b", b"Host: a\r\n Set-Cookie: b=c"],
+     b"Host: a\tb", b"Host: a?b", b"Host: a#b", b"Host: a\r\nHost: b"],
 )  # fmt: skip
 def test_a_host_that_is_none_is_refused_and_nothing_is_made(front, hosts):
     body = json.dumps(EXAMPLE).encode()
@@ -121,7 +123,7 @@ def test_a_host_that_is_none_is_refused_and_nothing_is_made(front, hosts):
     assert front.get("/jobs").json == {"values": []}
 
 
-@pytest.mark.parametrize("host", [b"a\rb", b"a\r\tb", b"a\x00b", b"a\nX-Evil: 1"])
+@pytest.mark.parametrize("host", [b"a\rb", b"a\r\tb", b"a\x00b", b"a\nX-Evil: 1", b"a\r\n X-Evil: 1"])
 def test_no_host_can_bring_a_header_of_its_own(front, host):
     said, _ = exchange(front.site, b"GET /jobs?limit=0 HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
 
@@ -149,9 +151,8 @@ def test_a_body_over_1_mib_is_413_before_it_has_all_come(front, request_):
     said, _ = exchange(front.site, request_)
     head, _, body = said.partition(b"\r\n\r\n")
 
-    assert head.startswith(
-        b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close"
-    )
+    assert head.startswith(b"HTTP/1.1 413 Content Too Large\r\n")
+    assert {b"Content-Type: application/problem+json", b"Connection: close"} < set(head.split(b"\r\n"))
     assert json.loads(body)["status"] == 413
     assert said.count(b"HTTP/1.1") == 1
     assert front.get("/jobs").json == {"values": []}

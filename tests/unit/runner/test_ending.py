@@ -50,6 +50,51 @@ def test_outcome(ending, printed, state, reason):
     assert (ended.exit_code, ended.signal, ended.ended) == (ending.exit_code, ending.signal, NOW)
 
 
+NO_USER = "setpriv: uid 9 not found"
+FOUND = "env: 'x': No such file"
+
+
+@pytest.mark.parametrize(
+    ("launchers", "code", "line", "reason"),
+    [
+        (("prlimit", "setpriv"), 1, NO_USER, "could not start: uid 9 not found"),
+        (("setpriv",), 127, "setpriv: failed to execute /x: no", "could not start: failed to execute /x: no"),
+        (("setpriv",), 126, "setpriv: failed to execute /x: no", "could not start: failed to execute /x: no"),
+        (("nice",), 125, "nice: no", "could not start: no"),
+        (("setpriv",), 125, "env: cannot change directory", "could not start: cannot change directory"),
+        ((), 127, FOUND, "could not start: 'x': No such file"),  # of a #! line
+        # What a script itself says, of programs that it calls.
+        ((), 1, NO_USER, f"exit code 1, last line: {NO_USER}"),
+        (("nice",), 127, NO_USER, f"exit code 127, last line: {NO_USER}"),
+        (("setpriv",), 2, NO_USER, f"exit code 2, last line: {NO_USER}"),
+        (("setpriv",), 1, "setpriv", "exit code 1, last line: setpriv"),
+        (("setpriv",), 1, FOUND, f"exit code 1, last line: {FOUND}"),
+        (("setpriv",), 0, NO_USER, "finished"),
+    ],
+)
+def test_what_could_not_be_started_is_told_from_what_failed(launchers, code, line, reason):
+    ended = outcome(RUN, Ending(exit_code=code, launchers=launchers), Printed(last_line=line), NOW)
+
+    assert (ended.reason, ended.exit_code) == (reason, code)
+
+
+def test_the_end_by_a_limit_is_told():
+    ended = outcome(RUN, Ending(signal="SIGXCPU"), Printed(), NOW)
+
+    assert (ended.state, ended.reason) == ("failed", "ended by SIGXCPU, for its limit of CPU seconds was reached")
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending(error="ValueError: hunter22"), Ending(exit_code=1), Ending(exit_code=127, launchers=("a",))]
+)
+def test_no_reason_tells_a_secret(ending):
+    said = Printed(last_line="a: hunter22", cut="no hunter22")
+    ended = outcome(RUN, ending, said, NOW, lambda text: text.replace("hunter22", "***"))
+
+    assert "***" in ended.reason
+    assert "hunter22" not in ended.reason
+
+
 @pytest.mark.parametrize(("total", "kept", "truncated"), [(0, 0, False), (9, 9, False), (9, 8, True), (9, 0, True)])
 def test_output_is_counted(total, kept, truncated):
     ended = outcome(RUN, Ending(exit_code=0), Printed(total=total, kept=kept), NOW)

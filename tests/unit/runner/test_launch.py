@@ -4,10 +4,12 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from jobsched.catalog import Task
+from jobsched.confinement import Confinement
 from jobsched.model.run import Run
 from jobsched.runner import child, launch
 from jobsched.task import Command, Info
@@ -49,12 +51,17 @@ def test_the_environment_is_the_daemons_with_the_runs_variables():
     assert env == {"PATH": "/bin", "LANG": "C", **OURS}
 
 
+SYSTEMD = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+           "CREDENTIALS_DIRECTORY"]  # fmt: skip
+
+
 def test_what_is_jobscheds_own_in_the_daemons_environment_is_left_out():
     inherited = {
         "JOBSCHED_CHILD": "secret",
         "JOBSCHED_PARAM_OLD": "1",
         "JOBSCHED_RUN_ID": "outer",
         "MY_JOBSCHED_X": "1",
+        **dict.fromkeys(SYSTEMD, "1"),
     }
 
     assert launch.environment(INFO, Command(["x"]), launch.inherited(inherited)) == {"MY_JOBSCHED_X": "1", **OURS}
@@ -115,6 +122,26 @@ def folder(tmp_path):
     (tmp_path / "data").write_text("")
     (tmp_path / "data").chmod(0o644)
     return tmp_path
+
+
+CONFINED = Confinement(
+    chain=("/usr/bin/nice", "-n", "1", "--"), environment=MappingProxyType({"HOME": "/home/x", "USER": "x"})
+)
+
+
+def test_what_confines_a_run_stands_in_front_of_all(folder):
+    script = str(folder / "script")
+
+    assert launch.command_line(Command([script, "x"]), {}, CONFINED) == [*CONFINED.chain, script, "x"]
+    there = launch.command_line(Command([script, "x"], directory=folder), {}, CONFINED)
+    assert there == [*CONFINED.chain, ENV, "-C", str(folder), "--", script, "x"]  # the user must be let in there
+
+
+def test_the_environment_tells_of_the_user_that_the_run_is():
+    command = Command(["x"], env={"HOME": "/tmp"})
+    env = launch.environment(INFO, command, {"HOME": "/root", "USER": "root", "LANG": "C"}, CONFINED)
+
+    assert (env["USER"], env["LANG"], env["HOME"]) == ("x", "C", "/tmp")
 
 
 def test_a_program_is_started_as_it_is(folder):

@@ -1,0 +1,109 @@
+"""As whom a run is started and what it may take, made true by small programs that are put in front of its own.
+
+They run one after the other in the same process (`prlimit`, `nice`, `setpriv`, then the run's program), so nothing
+stands between the daemon and the run, and the daemon is not forked.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import attrs
+
+from .model.allowance import Allowance
+
+PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux"}  # all others are in coreutils
+PATIENCE = 20  # seconds that a trial may take: who a user is may be asked of another host
+LAST_SECONDS = 5  # of CPU, for a program that wants to end in order when it has used up its own
+
+
+@attrs.frozen(kw_only=True)
+class Confinement:
+    """What goes before the words of a run's program, and what its environment says of its user."""
+
+    user: str | None = None  # None: the daemon's own
+    allowance: Allowance = attrs.field(factory=Allowance)
+    chain: tuple[str, ...] = ()
+    environment: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def launchers(self) -> tuple[str, ...]:
+        """The names of the programs in front."""
+        return tuple(Path(word).name for word in self.chain if word.startswith("/"))
+
+
+FREE = Confinement()
+
+
+def confine(user: str | None, allowance: Allowance) -> Confinement:
+    """The confinement, tried out with a program that does nothing. Raises ValueError in words."""
+    who = None if user is None else account(user)
+    chain: list[str] = []
+    try:
+        if limits := list(_resources(allowance)):
+            chain += [program("prlimit"), *limits, "--"]
+        if allowance.nice is not None:
+            chain += [program("nice"), "-n", str(allowance.nice), "--"]
+        if who is not None:
+            ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--inh-caps=-all"]
+            chain += [program("setpriv"), *ids, "--"]
+        if chain:
+            _try([*chain, program("true")])
+    except OSError as why:
+        raise ValueError(str(why)) from why
+    environment = {} if who is None else _environment(who)
+    return Confinement(user=user, allowance=allowance, chain=tuple(chain), environment=MappingProxyType(environment))
+
+
+def account(name: str) -> pwd.struct_passwd:
+    """What the machine knows of a user. Raises ValueError where none may be run as."""
+    try:
+        found = pwd.getpwnam(name)
+    except (KeyError, ValueError):  # none of that name; a NUL in it
+        raise ValueError(f"there is no user {name!r} on this machine") from None
+    if os.geteuid() != 0:
+        raise ValueError("only a daemon that root has started can run a task as a user")
+    return found
+
+
+def program(name: str) -> str:
+    """Where one of the small programs is. Raises OSError."""
+    found = shutil.which(name, path=os.defpath + ":/usr/local/bin")
+    if found is None:
+        raise OSError(f"{name}: not found ({PACKAGES.get(name, 'coreutils')} is needed)")
+    return found
+
+
+def _resources(allowance: Allowance) -> list[str]:
+    limits = {
+        "as": None if allowance.memory is None else f"{allowance.memory}",
+        "cpu": None if allowance.cpu is None else f"{allowance.cpu}:{allowance.cpu + LAST_SECONDS}",
+        "nofile": None if allowance.files is None else f"{allowance.files}",
+    }
+    return [f"--{name}={value}" for name, value in limits.items() if value is not None]
+
+
+def _environment(who: pwd.struct_passwd) -> dict[str, str]:
+    """As a login has it."""
+    return {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, "SHELL": who.pw_shell or "/bin/sh"}
+
+
+def _try(words: list[str]) -> None:
+    """See that a program can be started so: this host may lack a right, or the limits may be too small for any."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={"PATH": os.defpath, "LC_ALL": "C"}, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"a program that does nothing did not end in {PATIENCE} s") from None
+    said = " ".join(done.stdout.decode("utf-8", "replace").split())
+    if done.returncode or said:  # `nice` goes on where it is refused, and only says so
+        raise ValueError(f"no program can be started so: {said or f'it ended with {done.returncode}'}")

@@ -1,0 +1,68 @@
+"""Parameters whose values nobody is shown but the task itself, told by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from .errors import Invalid, place
+
+HIDDEN = "***"  # stands for a value
+NAMES = ("password", "token", "secret")
+SHORTEST = 4  # characters of a value that is looked for in a text: one of less would spoil any text
+
+
+def _plain(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)
+
+
+@attrs.frozen
+class Secrecy:
+    """The names, in whatever case they are written."""
+
+    names: frozenset[str] = attrs.field(default=NAMES, converter=_plain)
+
+    def covers(self, name: str) -> bool:
+        """Whether nobody is to be shown the value of a parameter of this name."""
+        return name.casefold() in self.names
+
+    def shown(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters as a caller may see them."""
+        return {name: HIDDEN if self.covers(name) else value for name, value in parameters.items()}
+
+    def meant(self, asked: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+        """What a caller means who may have copied what was shown: the value of `before` that is hidden there.
+
+        Raises Invalid where there was none.
+        """
+        copied = [name for name, value in asked.items() if value == HIDDEN and self.covers(name)]
+        for name in copied:
+            if name not in before:
+                words = f"{HIDDEN} stands for a value that is kept and not shown, and there is none"
+                raise Invalid(words, place("parameters", name))
+        return {**asked, **{name: before[name] for name in copied}}
+
+    def hush(self, parameters: Mapping[str, Any]) -> Callable[[str], str]:
+        """Gives a text without the values of these parameters that are secret; unchanged where there are none."""
+        values = set(_texts(value for name, value in parameters.items() if self.covers(name)))
+        longest_first = sorted(values, key=lambda value: (-len(value), value))
+
+        def hushed(text: str) -> str:
+            for value in longest_first:
+                text = text.replace(value, HIDDEN)
+            return text
+
+        return hushed
+
+
+def _texts(values: Iterable[Any]) -> Iterable[str]:
+    """As they are printed, quoted by Python or line by line; true and false are no secrets."""
+    for value in values:
+        if not isinstance(value, bool):
+            text = str(value)
+            yield from (each for each in (text, repr(text)[1:-1], *text.split("\n")) if len(each) >= SHORTEST)
+
+
+USUAL = Secrecy()
