@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import sys
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from itertools import accumulate
 from threading import Event
 from typing import Any
 
+import catalogs
 from daemon import Daemon, NotMeasured, instant, load, machine, percentile, running, spread, verdict
 from fill import fill
 
@@ -26,13 +26,6 @@ from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 
-CATALOG = f"""\
-[date]
-file = runscript.py
-class = RunScript
-script = {shutil.which("date") or "/bin/date"}
-arguments = +%s.%N
-"""
 MAX_RUNNING = 64  # as shipped: so many begin side by side, in an order that is the kernel's
 AHEAD = timedelta(seconds=20)  # from the filling to the due: the daemon starts and settles
 LATEST = 600  # seconds after the due: whatever has not run by then is lost
@@ -48,7 +41,7 @@ def main() -> None:
     machine()
     due = datetime.now(UTC).replace(microsecond=0) + AHEAD
     jobs = list(made(options.jobs, due, timedelta(microseconds=options.step)))
-    with running(CATALOG, prepare=lambda daemon: fill(daemon, jobs)) as daemon:
+    with running(catalogs.DATE, prepare=lambda daemon: fill(daemon, jobs)) as daemon:
         left = (due - datetime.now(UTC)).total_seconds()
         if left < 2:
             raise NotMeasured("the daemon did not start in time")

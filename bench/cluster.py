@@ -6,7 +6,6 @@ The programs print the instant at which they began; each due is looked up in the
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
+from catalogs import DATE
 from daemon import NotMeasured, instant, load, machine, spread, verdict
 from hosts import TOLD, Hosts, begin, finish, hosts, sleep_until, until
 from punctuality import Due, compare
@@ -29,12 +29,7 @@ from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
 
 CATALOG = f"""\
-[date]
-file = runscript.py
-class = RunScript
-script = {shutil.which("date") or "/bin/date"}
-arguments = +%s.%N
-
+{DATE}
 [pause]
 file = runscript.py
 class = RunScript

@@ -7,10 +7,11 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import catalogs
+from asking import ask
 from daemon import Caller, Daemon, NotMeasured, load, machine, percentile, running, spread, verdict
 from fill import fill
 
@@ -19,12 +20,6 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.run import Run
 
-CATALOG = """\
-[true]
-file = runscript.py
-class = RunScript
-script = /bin/true
-"""
 OPTIONS = "KEEP_RUNS = 10_000_000"  # nothing is pruned
 PAGE = 500
 DUES = 1_000
@@ -43,7 +38,7 @@ def main() -> None:
     machine()
     jobs, runs = record(options.jobs, options.runs)
     busy = runs[-1].job_id
-    with running(CATALOG, options=OPTIONS, prepare=lambda daemon: fill(daemon, jobs, runs)) as daemon:
+    with running(catalogs.TRUE, options=OPTIONS, prepare=lambda daemon: fill(daemon, jobs, runs)) as daemon:
         lists(daemon, jobs, options.asks)
         busy_ids = [run.id for run in runs if run.job_id == busy]
         history(daemon, busy, busy_ids, jobs[jobs_before(jobs, busy)].id, options.asks)
@@ -90,10 +85,9 @@ def lists(daemon: Daemon, jobs: list[Job], asks: int) -> None:
     starts = jobs[: max(len(jobs) - PAGE, 1)]  # so that what comes behind is a whole page
     last = jobs[-PAGE - 1].id
     print(f"GET /jobs, {PAGE} of {len(jobs)}, each with a last run; {load()}")
-    with daemon.caller() as caller:
-        first = ask(caller, lambda: f"/jobs?limit={PAGE}", asks)
-        pages = ask(caller, lambda: f"/jobs?limit={PAGE}&after={chosen.choice(starts).id}", asks)
-        end = ask(caller, lambda: f"/jobs?limit={PAGE}&after={last}", asks)
+    first = ask(daemon, lambda: f"/jobs?limit={PAGE}", asks, values=PAGE)
+    pages = ask(daemon, lambda: f"/jobs?limit={PAGE}&after={chosen.choice(starts).id}", asks, values=PAGE)
+    end = ask(daemon, lambda: f"/jobs?limit={PAGE}&after={last}", asks, values=PAGE)
     print(f"  the first:     {spread(first)}")
     print(f"  from anywhere: {spread(pages)}")
     print(f"  the last:      {spread(end)}")
@@ -105,14 +99,13 @@ def history(daemon: Daemon, busy: str, ids: list[str], neighbour: str, asks: int
     chosen = random.Random(0)
     of_busy = f"/jobs/{busy}/runs?limit={PAGE}"
     print(f"a job with {len(ids)} runs, {PAGE} a page; {load()}")
-    with daemon.caller() as caller:
-        first = ask(caller, lambda: of_busy, asks)
-        pages = ask(caller, lambda: f"{of_busy}&after={chosen.choice(ids[PAGE:])}", asks)
-        last = ask(caller, lambda: f"{of_busy}&after={ids[PAGE]}", asks)
-        every = ask(caller, lambda: f"/runs?limit={PAGE}", asks)
-        none = ask(caller, lambda: f"{of_busy}&state=failed", max(asks // 10, 1), whole=False)
-        itself = ask(caller, lambda: f"/jobs/{busy}", asks, whole=False)
-        among = ask(caller, lambda: f"/jobs?limit={PAGE}&after={neighbour}", asks)
+    first = ask(daemon, lambda: of_busy, asks, values=PAGE)
+    pages = ask(daemon, lambda: f"{of_busy}&after={chosen.choice(ids[PAGE:])}", asks, values=PAGE)
+    last = ask(daemon, lambda: f"{of_busy}&after={ids[PAGE]}", asks, values=PAGE)
+    every = ask(daemon, lambda: f"/runs?limit={PAGE}", asks, values=PAGE)
+    none = ask(daemon, lambda: f"{of_busy}&state=failed", max(asks // 10, 1))
+    itself = ask(daemon, lambda: f"/jobs/{busy}", asks)
+    among = ask(daemon, lambda: f"/jobs?limit={PAGE}&after={neighbour}", asks, values=PAGE)
     print(f"  the first page:               {spread(first)}")
     print(f"  from anywhere:                {spread(pages)}")
     print(f"  the last page:                {spread(last)}")
@@ -145,18 +138,6 @@ def preview(caller: Caller, cron: str, begin: datetime) -> float:
     if status != 200 or len(json.loads(body)["fires"]) != DUES:
         raise NotMeasured(f"preview of {cron}: {status} {body[:300]!r}")
     return took
-
-
-def ask(caller: Caller, path: Callable[[], str], times: int, *, whole: bool = True) -> list[float]:
-    """The seconds that each GET took; `whole`: each answer is a full page."""
-    found = []
-    for where in [path() for _ in range(times)]:
-        begun = time.perf_counter()
-        status, _, body = caller.ask("GET", where)
-        found.append(time.perf_counter() - begun)
-        if status != 200 or (whole and len(json.loads(body)["values"]) != PAGE):
-            raise NotMeasured(f"GET {where}: {status} {body[:300]!r}")
-    return found
 
 
 if __name__ == "__main__":

@@ -6,19 +6,13 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
 
+import catalogs
+from asking import ask
 from daemon import Daemon, NotMeasured, load, machine, percentile, post_jobs, running, spread, verdict
 
-CATALOG = """\
-[true]
-file = runscript.py
-class = RunScript
-script = /bin/true
-"""
 SHARE = 2_000  # jobs between two looks at the POST rate
 
 
@@ -33,15 +27,15 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=10, help="seconds to watch it do nothing (default: 10)")
     options = parser.parse_args()
     machine()
-    with running(CATALOG) as daemon:
+    with running(catalogs.TRUE) as daemon:
         print(f"an empty daemon: {daemon.rss:.0f} MB")
         ids = make(daemon, options.jobs, options.connections)
         chosen = random.Random(0)
         print(f"questions among {options.jobs} jobs; {load()}")
-        one = ask(daemon, lambda: f"/jobs/{chosen.choice(ids)}", options.asks, 1)
-        four = ask(daemon, lambda: f"/jobs/{chosen.choice(ids)}", options.asks, 4)
-        pages = ask(daemon, lambda: f"/jobs?limit=500&after={chosen.choice(ids)}", options.pages, 1)
-        first = ask(daemon, lambda: "/jobs", options.pages, 1)
+        one = ask(daemon, lambda: f"/jobs/{chosen.choice(ids)}", options.asks)
+        four = ask(daemon, lambda: f"/jobs/{chosen.choice(ids)}", options.asks, connections=4)
+        pages = ask(daemon, lambda: f"/jobs?limit=500&after={chosen.choice(ids)}", options.pages)
+        first = ask(daemon, lambda: "/jobs", options.pages)
         print(f"  GET /jobs/ID, 1 connection:  {spread(one)}")
         print(f"  GET /jobs/ID, 4 connections: {spread(four)}")
         print(f"  GET /jobs, 500 from anywhere: {spread(pages)}")
@@ -76,25 +70,6 @@ def make(daemon: Daemon, jobs: int, connections: int) -> list[str]:
     print(f"  jobs a second, by each {SHARE}: {spread(rates, '/s', 1)}")
     verdict("POST /jobs", jobs / took, 500, "jobs/s", at_least=True)
     return ids
-
-
-def ask(daemon: Daemon, path: Callable[[], str], times: int, connections: int) -> list[float]:
-    """The seconds that each GET took."""
-    paths = [path() for _ in range(times)]
-
-    def share(number: int) -> list[float]:
-        found = []
-        with daemon.caller() as caller:
-            for one in paths[number::connections]:
-                begun = time.perf_counter()
-                status, _, _ = caller.ask("GET", one)
-                found.append(time.perf_counter() - begun)
-                if status != 200:
-                    raise NotMeasured(f"GET {one}: {status}")
-        return found
-
-    with ThreadPoolExecutor(connections) as pool:
-        return [seconds for part in pool.map(share, range(connections)) for seconds in part]
 
 
 def restart(daemon: Daemon) -> float:

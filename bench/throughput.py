@@ -18,16 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from catalogs import DATE, PROGRAM
 from daemon import Daemon, NotMeasured, instant, load, machine, percentile, post_jobs, running, spread, verdict
 
-PROGRAM = [shutil.which("date") or "/bin/date", "+%s.%N"]
-CATALOG = f"""\
-[date]
-file = runscript.py
-class = RunScript
-script = {PROGRAM[0]}
-arguments = {PROGRAM[1]}
-"""
 EVERY = timedelta(seconds=1)
 LATEST = 1.0  # seconds after its due that 99 of 100 runs have begun
 IN_FLIGHT = 16
@@ -61,7 +54,7 @@ def main() -> None:
 def measure(level: int, seconds: int, phase: str) -> float:
     """One level: the rate if it was held, else 0."""
     print(f"{level} jobs every second for {seconds} s, dues {phase}")
-    with running(CATALOG) as daemon:
+    with running(DATE) as daemon:
         first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
         offset = EVERY / level if phase == "even" else timedelta(0)
         ids, _ = post_jobs(daemon, [

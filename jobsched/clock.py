@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 LOOK = 0.5  # seconds between looks
+DRIFT = 5e-5  # seconds that two clocks may come apart in a second
 STEP = 0.5  # seconds of difference that make a step; slewing stays far below
 
 
@@ -32,6 +34,8 @@ class SharedClock:
         self._reactor = reactor
         self._elapsed = elapsed
         self._offset = reactor.seconds() - elapsed()
+        self._unsure = math.inf  # seconds that it may be wrong, when it was set
+        self._set = 0.0  # elapsed time when it was
 
     def seconds(self) -> float:
         return self._elapsed() + self._offset
@@ -52,11 +56,17 @@ class SharedClock:
     def observe(self, told: datetime, asked: float) -> float:
         """The database's clock was at `told` at some moment between `asked` and now, as `seconds` shows them.
 
-        How many seconds this clock was wrong at least, and was set by: 0 when it may have been right.
+        Follows it where this clock cannot be right, and where the answer was quicker than the one it goes by: it is
+        then less than half of that time wrong. By how many seconds it was set.
         """
-        moment = told.timestamp()
-        wrong = moment - min(max(moment, asked), self.seconds())
+        moment, heard = told.timestamp(), self.seconds()
+        unsure = (heard - asked) / 2
+        known = self._unsure + DRIFT * (self._elapsed() - self._set)
+        if asked <= moment <= heard and unsure >= known:
+            return 0.0
+        wrong = moment - (asked + heard) / 2
         self._offset += wrong
+        self._unsure, self._set = unsure, self._elapsed()
         return wrong
 
 

@@ -80,6 +80,10 @@ def _are_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
 
 
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[!-~]{32,200}", value) is not None
+
+
 def _is_address(value: object) -> bool:
     if not isinstance(value, str) or not re.fullmatch("https?://[!-~]{1,1000}", value, re.IGNORECASE):
         return False
@@ -110,6 +114,9 @@ HOSTS_OR_NONE = _rule(
     "a list of host names and addresses, such as ['jobs.example'], or None",
     lambda value: value is None or _are_hosts(value),
 )
+TOKEN_OR_NONE = _rule(
+    "32 to 200 characters of ASCII without blanks, or None", lambda value: value is None or _is_token(value), True
+)
 ADDRESS_OR_NONE = _rule(
     "an address such as 'http://alpha.example:58631', with neither user nor query, or None",
     lambda value: value is None or _is_address(value),
@@ -133,6 +140,7 @@ class Config:
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
     node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
+    cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # by which nodes ask one another
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)

@@ -1,6 +1,6 @@
 """As whom a run is started and what it may take, made true by small programs that are put in front of its own.
 
-They run one after the other in the same process (`prlimit`, `nice`, `setpriv`, then the run's program), so nothing
+They run one after the other in the same process (`prlimit`, `nice`, `setpriv`, then the run's own), so nothing
 stands between the daemon and the run, and the daemon is not forked.
 """
 
@@ -52,7 +52,8 @@ def confine(user: str | None, allowance: Allowance) -> Confinement:
             chain += [program("nice"), "-n", str(allowance.nice), "--"]
         if who is not None:
             ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--inh-caps=-all"]
-            chain += [program("setpriv"), *ids, "--"]
+            # It has root's rights until it starts another program: the first one is ours, and may what the user may.
+            chain += [program("setpriv"), *ids, "--", program("nice"), "-n", "0", "--"]
         if chain:
             _try([*chain, program("true")])
     except OSError as why:

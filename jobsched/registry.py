@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -13,7 +14,8 @@ from twisted.internet.task import deferLater
 
 from .catalog import Catalog, Task
 from .clock import now
-from .model.draft import Draft, never
+from .model.caller import ANYBODY, Caller
+from .model.draft import Draft
 from .model.errors import Invalid, NotFound, place
 from .model.ids import Ids
 from .model.job import Job
@@ -22,12 +24,14 @@ from .model.preview import Fire, fires
 from .model.run import Run
 from .model.whereabouts import Whereabouts, elsewhere
 from .store import jobs as job_rows
-from .store import orders, questions, tails
+from .store import orders, questions, sight, tails
 from .store import runs as run_rows
 from .store.orders import Key
 from .store.questions import JobNews
 from .store.store import Store
 from .store.tails import Tail
+
+T = TypeVar("T")
 
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
@@ -37,7 +41,7 @@ class Parts:
     """What the registry needs of the others, as callables."""
 
     catalog: Callable[[], Catalog]
-    reload: Callable[[], Awaitable[Catalog]]  # raises BadCatalog and leaves the old one in force
+    reload: Callable[[], Awaitable[object]]  # raises BadTokens, BadCatalog, and leaves the old ones in force
     poke: Callable[[datetime | None], None]  # a job was made or changed
     start_waiting: Callable[[], None]  # a run was added
     stop: Callable[[str, str], object]  # end a run, for a reason
@@ -56,28 +60,36 @@ class Registry:
     Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached.
     """
 
-    def __init__(self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts) -> None:
+    def __init__(
+        self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, caller: Caller = ANYBODY
+    ) -> None:
         self._clock = clock
         self._store = store
         self._ids = ids
         self._parts = parts
+        self._caller = caller
+
+    def seen_by(self, caller: Caller) -> Registry:
+        """The same door for one caller: tasks he may not see are not there, nor are their jobs and runs."""
+        return Registry(self._clock, self._store, self._ids, self._parts, caller)
 
     # tasks
 
     def task_names(self) -> list[str]:
         """The tasks that may be scheduled, in the catalog's order."""
-        return self._parts.catalog().names()
+        return [name for name in self._parts.catalog().names() if self._caller.sees(name)]
 
     def task(self, name: str) -> Task:
         """One task of the catalog."""
         task = self._parts.catalog().get(name)
-        if task is None:
+        if task is None or not self._caller.sees(name):
             raise NotFound(f"there is no task {name!r} in the catalog")
         return task
 
     async def reload(self) -> list[str]:
-        """Read the catalog again; its tasks. Raises BadCatalog, and then the old one stays in force."""
-        return (await self._parts.reload()).names()
+        """Read tokens and catalog again; its tasks. Raises BadTokens or BadCatalog; the old ones stay in force."""
+        await self._parts.reload()
+        return self.task_names()
 
     # jobs
 
@@ -96,11 +108,15 @@ class Registry:
 
     async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first."""
-        return await self._store.read(questions.jobs, limit, after, only)
+        found = await self._store.read(questions.jobs, limit, after, attrs.evolve(only, tasks=self._caller.tasks))
+        return [self._news(news) for news in found]
 
     async def job(self, job_id: str) -> JobNews:
         """One job."""
-        return await self._store.read(questions.job, job_id)
+        news = await self._store.read(questions.job, job_id)
+        if not self._caller.sees(news.job.task):
+            raise sight.no_job(job_id)
+        return self._news(news)
 
     async def change(self, job_id: str, versions: frozenset[int] | None, redraft: Callable[[Job], Draft]) -> JobNews:
         """Make a job what `redraft` says of it. Raises Stale when it is at none of `versions`.
@@ -111,28 +127,29 @@ class Registry:
         def make(job: Job, instant: datetime) -> Job:
             draft = redraft(job)
             self._check(draft)
-            return remade(job, draft, instant)
+            return draft.remade(job, instant)
 
-        job = await self._store.write(orders.change, job_id, versions, self._ids, now(self._clock), make, self._me)
+        instant = now(self._clock)
+        job = await self._order(orders.change, job_id, versions, self._ids, instant, make, self._me)
         self._parts.poke(None)
         return await self.job(job.id)
 
     async def pause(self, job_id: str) -> JobNews:
         """Let dues pass until the job is resumed; what waits or runs goes on."""
-        await self._store.write(orders.pause, job_id, now(self._clock))
+        await self._order(orders.pause, job_id, now(self._clock))
         self._parts.poke(None)
         return await self.job(job_id)
 
     async def resume(self, job_id: str) -> JobNews:
         """Go on with the next due."""
-        await self._store.write(orders.resume, job_id, self._ids, now(self._clock), self._me)
+        await self._order(orders.resume, job_id, self._ids, now(self._clock), self._me)
         self._parts.poke(None)
         return await self.job(job_id)
 
     async def unschedule(self, job_id: str, cancel: bool) -> None:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
-        running = await self._store.write(orders.remove, job_id, self._ids, now(self._clock), reason, self._me)
+        running = await self._order(orders.remove, job_id, self._ids, now(self._clock), reason, self._me)
         if cancel:
             for run in running:
                 self._end(run, reason)
@@ -143,7 +160,7 @@ class Registry:
     async def run_now(self, job_id: str, key: Key | None = None) -> Run:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
         company = tuple(self._parts.alive())
-        ran = await self._store.write(orders.run_now, job_id, key, self._ids, now(self._clock), company, self._me)
+        ran = await self._order(orders.run_now, job_id, key, self._ids, now(self._clock), company, self._me)
         self._parts.replace(ran.replaced)
         self._parts.start_waiting()
         return ran.run
@@ -151,17 +168,21 @@ class Registry:
     async def cancel(self, run_id: str) -> None:
         """End a run that has not ended. Raises Conflict when it has."""
         reason = "cancelled by a caller"
-        run = await self._store.write(orders.cancel, run_id, reason, now(self._clock), self._me)
+        instant = now(self._clock)
+        run = await self._store.write(sight.of_run, run_id, self._caller, orders.cancel, reason, instant, self._me)
         if run.active:
             self._end(run, reason)
 
     async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
-        return await self._store.read(questions.runs, limit, before, only)
+        return await self._store.read(questions.runs, limit, before, attrs.evolve(only, tasks=self._caller.tasks))
 
     async def run(self, run_id: str) -> Run:
         """One run."""
-        return await self._store.read(questions.run, run_id)
+        run = await self._store.read(questions.run, run_id)
+        if not self._caller.sees(run.task):
+            raise sight.no_run(run_id)
+        return run
 
     async def ended(self, run_id: str, seconds: float) -> Run:
         """The run, once it has ended or `seconds` have passed."""
@@ -209,12 +230,23 @@ class Registry:
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""
-        return await self._parts.nodes()
+        found = await self._parts.nodes()
+        return [attrs.evolve(node, tasks=tuple(filter(self._caller.sees, node.tasks))) for node in found]
 
     async def healthy(self) -> bool:
         """Whether the store answers."""
         await self._store.read(questions.answers)
         return True
+
+    def _order(self, order: Callable[..., T], job_id: str, *args: object) -> Deferred[T]:
+        """Give an order on a job that the caller sees."""
+        return self._store.write(sight.of_job, job_id, self._caller, order, *args)
+
+    def _news(self, news: JobNews) -> JobNews:
+        """A job's newest run may be of the task that it had before."""
+        if news.last_run is None or self._caller.sees(news.last_run.task):
+            return news
+        return attrs.evolve(news, last_run=None)
 
     @property
     def _me(self) -> str:
@@ -232,31 +264,3 @@ class Registry:
                 allowed = ", ".join(task.parameters) or "none"
                 words = f"task {task.name} takes no such parameter; it takes: {allowed}"
                 raise Invalid(words, place("parameters", name))
-
-
-def remade(job: Job, draft: Draft, instant: datetime) -> Job:
-    """`job` as `draft` wants it; its dues start anew after `instant` only where the schedule changed."""
-    schedule = draft.schedule(job.id, instant)
-    if draft.same_rule(job.schedule.trigger) and draft.start == job.schedule.start:
-        schedule = attrs.evolve(schedule, trigger=job.schedule.trigger)
-    next_due = job.next_due
-    if schedule != job.schedule:
-        next_due = schedule.first(instant)
-        if next_due is None:
-            raise never(draft)
-    if draft.max_runs is not None and job.starts >= draft.max_runs:
-        next_due = None
-    elif next_due is None:
-        next_due = schedule.next_after(instant)  # max_runs may have been raised
-    return attrs.evolve(
-        job,
-        name=draft.name,
-        task=draft.task,
-        schedule=schedule,
-        timezone=draft.timezone,
-        policy=draft.policy,
-        timeout=draft.timeout,
-        parameters=draft.parameters,
-        max_runs=draft.max_runs,
-        next_due=next_due,
-    )

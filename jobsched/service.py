@@ -31,6 +31,7 @@ from .opening import House, Opening, Predecessor
 from .registry import Parts, Registry
 from .rest.catalog import Catalog as CatalogCalls
 from .rest.convert import Defaults
+from .rest.guard import Guard
 from .rest.jobs import Jobs
 from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
@@ -51,6 +52,9 @@ from .signals import Signals
 from .store.lock import FolderLock
 from .store.nodes import Pulse
 from .store.store import Store
+from .tokens import FILE as TOKENS
+from .tokens import OPEN, Keyring, Tokens
+from .tokens import load as load_tokens
 
 
 class Shelf:
@@ -87,7 +91,7 @@ class Folders:
 
 
 def build(
-    reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock]
+    reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock], tokens: Tokens = OPEN
 ) -> tuple[House, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
     ids = Ids()
@@ -98,6 +102,8 @@ def build(
     runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock, secrecy)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
     shelf = Shelf(catalog, lambda: runner.in_thread(*read))
+    keyring = Keyring(tokens, lambda: runner.in_thread(load_tokens, folders.conf / TOKENS))
+    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token)
 
     def pulse() -> Pulse:
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
@@ -112,8 +118,8 @@ def build(
     hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, knows=runner.knows)
     scheduler = Scheduler(clock, store, hands, ids, company)
     runner.recorded = scheduler.slots_free
-    registry = Registry(clock, store, ids, _parts(shelf, scheduler, runner, company, output))
-    previous, relay = Predecessor(folders.state), Relay(reactor)
+    registry = Registry(clock, store, ids, _parts(shelf, keyring, scheduler, runner, company, output))
+    previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
     rest: list[Any] = [
         logs.Behind(),
         store,
@@ -121,7 +127,7 @@ def build(
         Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days),
         relay,
         Opening(config, store, runner, scheduler, company, held, previous.id),
-        Signals(reactor, shelf.hang_up),
+        Signals(reactor, keyring.hang_up, shelf.hang_up),
     ]
     stepped = [runner.clock_stepped, scheduler.clock_stepped]
     if isinstance(company, Membership):
@@ -136,8 +142,8 @@ def build(
     house = House()
     for part in (*rest, ClockWatch(reactor, _all(stepped))):
         IService(part).setServiceParent(house)
-    routes = _routes(registry, relay, config, lambda: now(clock))
-    return house, site(routes, reactor, _hosts(config), config.max_connections)
+    routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks)
+    return house, site(routes, reactor, _hosts(config), config.max_connections, guard.admit)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
@@ -154,10 +160,16 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
     )
 
 
-def _parts(shelf: Shelf, scheduler: Scheduler, runner: Runner, company: Membership | Alone, output: Path) -> Parts:
+def _parts(
+    shelf: Shelf, keyring: Keyring, scheduler: Scheduler, runner: Runner, company: Membership | Alone, output: Path
+) -> Parts:
+    async def reload() -> None:
+        await keyring.reload()  # first: a bad catalog must not keep in force what was revoked
+        await shelf.reload()
+
     return Parts(
         catalog=lambda: shelf.catalog,
-        reload=shelf.reload,
+        reload=reload,
         poke=scheduler.poke,
         start_waiting=scheduler.start_waiting,
         stop=lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason)),
@@ -192,7 +204,10 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
     return heard
 
 
-def _routes(registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime]) -> list[Route]:
+def _routes(
+    registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime],
+    asks: Callable[[], bool] = lambda: False,
+) -> list[Route]:  # fmt: skip
     secrecy = Secrecy(config.secret_parameters)
     defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy)
     outputs = Outputs(registry, relay, config.max_followers)
@@ -202,7 +217,7 @@ def _routes(registry: Registry, relay: Relay, config: Config, clock: Callable[[]
         *Runs(registry, outputs).routes(),
         *Nodes(registry).routes(),
     ]
-    return [*routes, *OpenApi(routes).routes()]
+    return [*routes, *OpenApi(routes, asks).routes()]
 
 
 def _hosts(config: Config) -> Hosts:

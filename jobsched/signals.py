@@ -19,9 +19,9 @@ class Signals(Service):
     name = "signals"
     log = Logger()
 
-    def __init__(self, reactor: Any, hang_up: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, *hang_ups: Callable[[], None]) -> None:
         self._reactor = reactor
-        self.hang_ups = [hang_up]  # none of them raises
+        self.hang_ups = [*hang_ups]  # none of them raises
         self._ending = False
 
     def startService(self) -> None:

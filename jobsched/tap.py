@@ -12,7 +12,7 @@ from twisted.application.strports import service as listening
 from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from . import catalog, config, logs
+from . import catalog, config, logs, tokens
 from .listening import Certificate, Place, Renewing, look, names
 from .model.errors import BadConfig, JobschedError
 from .opening import House
@@ -78,14 +78,15 @@ def make(reactor: Any, options: Options) -> House:
             raise BadConfig(f"{option}: {folder}: no such folder")
     configuration = config.load(conf_dir, state_dir)
     endpoints = options["listen"] or [f"tcp:{configuration.port}:interface=127.0.0.1"]
-    places = [check_endpoint(endpoint) for endpoint in endpoints]
+    known = tokens.load(conf_dir / tokens.FILE)
+    places = [check_endpoint(endpoint, known.asked) for endpoint in endpoints]
     if configuration.allowed_hosts is None:
         configuration = attrs.evolve(configuration, allowed_hosts=names(places))
     tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir, configuration.run_as)
     logs.load(conf_dir / "logging.cfg")
     held = _own(state_dir, configuration.store)
     migrate(configuration.store)
-    house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held)
+    house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known)
     signals: Any = house.getServiceNamed(Signals.name)
     for endpoint in endpoints:
         port = Port(endpoint, site, reactor)
@@ -144,10 +145,10 @@ def _own(state_dir: Path, store: str) -> list[FolderLock]:
         raise BadConfig(f"the lock {why.filename} cannot be made: {why.strerror}") from why
 
 
-def check_endpoint(endpoint: str) -> Place:
-    """Refuse what cannot be listened on, and what others could reach while nobody has to say who they are."""
+def check_endpoint(endpoint: str, asked: bool = False) -> Place:
+    """Refuse what cannot be listened on, and what others could reach unless they are `asked` who they are."""
     place = look(endpoint)
-    if place.loopback:
+    if place.loopback or asked:
         return place
     raise BadConfig(
         f"--listen: {endpoint}: anybody who reaches it could run every task of the catalog; "

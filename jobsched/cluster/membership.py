@@ -125,7 +125,7 @@ class Membership(Service):
             self.life.changed()
 
     def look_at_tasks(self) -> None:
-        """This node can run other tasks than before: it claims by that at once, and the next heartbeat tells the others."""
+        """This node can run other tasks than before: it claims by that, and the next heartbeat tells of it."""
         self.node = attrs.evolve(self.node, tasks=self.life.pulse().tasks)
         self.alive = tuple(self.node if node.id == self.node.id else node for node in self.alive)
         if self.running:

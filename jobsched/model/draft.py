@@ -37,7 +37,27 @@ class Draft:
         schedule = self.schedule(job_id, now)
         first = schedule.first(now)
         if first is None:
-            raise never(self)
+            raise _never(self)
+        return self._job(job_id, schedule, first, now)
+
+    def remade(self, job: Job, now: datetime) -> Job:
+        """`job` as this asks for it; its dues start anew after `now` only where the schedule changed."""
+        schedule = self.schedule(job.id, now)
+        if self.same_rule(job.schedule.trigger) and self.start == job.schedule.start:
+            schedule = attrs.evolve(schedule, trigger=job.schedule.trigger)
+        next_due = job.next_due
+        if schedule != job.schedule:
+            next_due = schedule.first(now)
+            if next_due is None:
+                raise _never(self)
+        if self.max_runs is not None and job.starts >= self.max_runs:
+            next_due = None
+        elif next_due is None:
+            next_due = schedule.next_after(now)  # max_runs may have been raised
+        asked = self._job(job.id, schedule, next_due, job.created)
+        return attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
+
+    def _job(self, job_id: str, schedule: Schedule, next_due: datetime | None, created: datetime) -> Job:
         return Job(
             id=job_id,
             name=self.name,
@@ -48,9 +68,9 @@ class Draft:
             timeout=self.timeout,
             parameters=self.parameters,
             max_runs=self.max_runs,
-            next_due=first,
-            created=now,
-            updated=now,
+            next_due=next_due,
+            created=created,
+            updated=created,
         )
 
     def schedule(self, salt: str, anchor: datetime) -> Schedule:
@@ -81,7 +101,7 @@ class Draft:
         return At(instant=self.at)
 
 
-def never(draft: Draft) -> BadTrigger:
+def _never(draft: Draft) -> BadTrigger:
     """The refusal of a schedule that has no due."""
     if draft.at is not None:
         return BadTrigger("lies in the past, or outside start and end", "/at")

@@ -49,6 +49,18 @@ class Busy(JobschedError):
     """So many are served already that one more must wait; trying again later will help."""
 
 
+class Unauthorized(JobschedError):
+    """Whoever asks did not say who he is, or not in a way that is believed."""
+
+
+class Slower(JobschedError):
+    """Too many wrong tokens came from one address; `seconds` until the next may be tried."""
+
+    def __init__(self, detail: str, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 class Forbidden(JobschedError):
     """The request is understood, and whoever sent it may not make it."""
 
@@ -59,6 +71,10 @@ class Unreachable(JobschedError):
 
 class BadCatalog(JobschedError):
     """`catalog.cfg` cannot be loaded: file, section and what is wrong, in one line."""
+
+
+class BadTokens(JobschedError):
+    """`tokens.cfg` cannot be followed: file, section and what is wrong, in one line."""
 
 
 class BadConfig(JobschedError):

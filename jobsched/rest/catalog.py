@@ -12,7 +12,7 @@ from .. import __version__
 from ..registry import Registry
 from . import convert, wire
 from .convert import Defaults
-from .route import Route, body, json
+from .route import Route, body, caller, json
 from .task import LimitsOut, TaskOut
 
 
@@ -29,24 +29,26 @@ class Catalog:
         names = {200: wire.Names}
         return [
             Route("GET", "/catalog", self.names, "The tasks that may be scheduled", gives=names),
-            Route("POST", "/catalog/reload", self.reload, "Read catalog.cfg again", gives=names, refuses=(409,)),
+            Route("POST", "/catalog/reload", self.reload, "Read tokens.cfg and catalog.cfg again", gives=names, refuses=(409,),
+                  scope="admin"),
             Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: TaskOut}, refuses=(404,)),
             Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
-                  gives={200: wire.Fires}, refuses=(400, 413)),
-            Route("GET", "/health", self.health, "Whether the daemon can do its work", gives={200: wire.Health}),
+                  gives={200: wire.Fires}, refuses=(400, 413), scope="read"),
+            Route("GET", "/health", self.health, "Whether the daemon can do its work", gives={200: wire.Health},
+                  scope="open"),
         ]  # fmt: skip
 
     async def names(self, request: Request) -> bytes:
         """200: names in the catalog's order."""
-        return json(request, wire.Names(tasks=self._registry.task_names()))
+        return json(request, wire.Names(tasks=self._door(request).task_names()))
 
     async def reload(self, request: Request) -> bytes:
-        """200: the names there are now; 409 when the file is bad and the old catalog stays."""
-        return json(request, wire.Names(tasks=await self._registry.reload()))
+        """200: the names there are now; 409 when a file is bad, and what was read of it before stays."""
+        return json(request, wire.Names(tasks=await self._door(request).reload()))
 
     async def show(self, request: Request, name: str) -> bytes:
         """200: one task."""
-        task = self._registry.task(name)
+        task = self._door(request).task(name)
         shown = TaskOut(
             name=task.name,
             description=task.description,
@@ -65,6 +67,9 @@ class Catalog:
         found = await self._registry.preview(draft, after, asked.count)
         shown = [wire.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found]
         return json(request, wire.Fires(fires=shown))
+
+    def _door(self, request: Request) -> Registry:
+        return self._registry.seen_by(caller(request))
 
     async def health(self, request: Request) -> bytes:
         """200 when the store answers, 503 when it does not."""

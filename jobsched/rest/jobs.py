@@ -18,7 +18,7 @@ from . import convert, wire
 from .convert import Defaults, given
 from .location import link_next, location
 from .output import Outputs
-from .route import MERGE_PATCH, Route, body, json, query, raw, whole
+from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
 
 KEY = re.compile(rb"[!-~]{1,255}")
 
@@ -48,7 +48,7 @@ class Jobs:
             Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown, refuses=(404,)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404,)),
             Route("POST", one + "/run", self.run, "Run a job now", asks=wire.Following,
-                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 422)),
+                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 422), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=wire.RunPage,
                   gives={200: wire.Runs}, refuses=(400, 404)),
         ]  # fmt: skip
@@ -56,7 +56,7 @@ class Jobs:
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
         asked = convert.draft(body(request, wire.JobIn), self._defaults)
-        job_id = await self._registry.schedule(asked, _key(request, "/jobs"))
+        job_id = await self._door(request).schedule(asked, _key(request, "/jobs"))
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
         return _empty(request)
@@ -67,40 +67,42 @@ class Jobs:
         only = job_rows.Filter(
             name=given(asked.name, None), task=given(asked.task, None), state=given(asked.state, None)
         )
-        found = await self._registry.jobs(asked.limit + 1, asked.after, only)
+        found = await self._door(request).jobs(asked.limit + 1, asked.after, only)
         link_next(request, found, asked.limit, lambda news: news.job.id)
         return json(request, wire.Jobs(values=[self._out(news) for news in found[: asked.limit]]))
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
-        return self._shown(request, await self._registry.job(job_id))
+        return self._shown(request, await self._door(request).job(job_id))
 
     async def change(self, request: Request, job_id: str) -> bytes:
         """200: the job as it is now."""
         patch = body(request, wire.PatchIn, MERGE_PATCH)
-        news = await self._registry.change(
+        news = await self._door(request).change(
             job_id, _versions(request), lambda job: convert.merged(job, patch, self._defaults)
         )
         return self._shown(request, news)
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""
-        return self._shown(request, await self._registry.pause(job_id))
+        return self._shown(request, await self._door(request).pause(job_id))
 
     async def resume(self, request: Request, job_id: str) -> bytes:
         """200: the job, no longer paused."""
-        return self._shown(request, await self._registry.resume(job_id))
+        return self._shown(request, await self._door(request).resume(job_id))
 
     async def remove(self, request: Request, job_id: str) -> bytes:
         """200 once the job is gone; an active run finishes unless `cancel`."""
-        await self._registry.unschedule(job_id, query(request, wire.Deletion).cancel)
+        await self._door(request).unschedule(job_id, query(request, wire.Deletion).cancel)
         return _empty(request)
 
     async def run(self, request: Request, job_id: str) -> bytes:
-        """202 once the run is on disk, or its output until it has ended."""
+        """202 once the run is on disk, or its output until it has ended: to who may read it."""
         follow = query(request, wire.Following).follow
+        if follow:
+            caller(request).must("read")
         with self._outputs.place() if follow else nullcontext():  # taken first: who is refused has made no run
-            run = await self._registry.run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
+            run = await self._door(request).run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
             if follow:
                 with suppress(Unreachable):  # the run is made all the same
@@ -110,7 +112,10 @@ class Jobs:
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._registry, job_id)
+        return await run_page(request, self._door(request), job_id)
+
+    def _door(self, request: Request) -> Registry:
+        return self._registry.seen_by(caller(request))
 
     def _shown(self, request: Request, news: JobNews) -> bytes:
         request.setHeader(b"etag", f'"{news.job.version}"'.encode())
@@ -141,6 +146,9 @@ def _key(request: Request, scope: str) -> Key | None:
         return None
     if not KEY.fullmatch(text):
         raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
+    name = caller(request).name
+    if name is not None:  # each has keys of his own; the hash has just the length that there is room for
+        scope = hashlib.sha256(f"{name} {scope}".encode()).hexdigest()
     return Key(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
 
 

@@ -7,7 +7,7 @@ from twisted.web.http import Request
 from ..model.node import Node, twins
 from ..registry import Registry
 from . import wire
-from .route import Route, json
+from .route import Route, caller, json
 
 TWIN = "another living node has this name too"
 
@@ -24,7 +24,7 @@ class Nodes:
 
     async def list(self, request: Request) -> bytes:
         """200: every node that is known, those that began last first."""
-        found = await self._registry.nodes()
+        found = await self._registry.seen_by(caller(request)).nodes()
         doubled = twins(found)
         return json(request, wire.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
 

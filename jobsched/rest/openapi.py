@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from itertools import combinations
 from typing import Any
@@ -35,6 +35,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
+    "WWW-Authenticate": {
+        "description": "How to say who one is",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "Content-Range": {
         "description": "Which bytes these are, or how many there are",
         "required": True,
@@ -52,6 +57,10 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 # What any request may be refused with: no HTTP, too slow, too long, for a host that is not ours; a fault; no room.
 ANY = (400, 408, 414, 421, 431, 500, 503)
+SCHEMES: dict[str, dict[str, Any]] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of tokens.cfg"},
+    "password": {"type": "http", "scheme": "basic", "description": "The token as password, with any user name"},
+}
 IN_PATH: dict[str, dict[str, Any]] = {
     "job_id": {"description": "The id of a job", "schema": {"type": "string", "format": "uuid"}},
     "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
@@ -92,9 +101,10 @@ LINKS: dict[str, dict[str, dict[str, Any]]] = {
 class OpenApi:
     """Serves the description of all routes, itself included."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = [*routes, *self.routes()]
-        self._text = describe(self._routes)
+    def __init__(self, routes: Iterable[Route], asks: Callable[[], bool] = lambda: True) -> None:
+        routes = [*routes, *self.routes()]
+        self._texts = {asked: describe(routes, asked) for asked in (True, False)}
+        self._asks = asks  # whether callers have to say who they are
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -103,11 +113,11 @@ class OpenApi:
 
     async def show(self, request: Request) -> bytes:
         """200: the description."""
-        return json(request, self._text)
+        return json(request, self._texts[self._asks()])
 
 
-def describe(routes: Iterable[Route]) -> dict[str, Any]:
-    """The whole document."""
+def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, Any]:
+    """The whole document; `asked`: for callers who have to say who they are."""
     routes = list(routes)
     kinds = {kind for route in routes for kind in (route.takes, *route.gives.values()) if isinstance(kind, type)}
     _, components = msgspec.json.schema_components(
@@ -118,12 +128,12 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = re.sub("<(.*?)>", r"{\1}", route.path)
-        paths.setdefault(path, {})[route.verb.lower()] = _operation(route, path)
+        paths.setdefault(path, {})[route.verb.lower()] = _operation(route, path, asked)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Jobsched", "version": __version__, "summary": "A job scheduler driven by curl"},
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components} | ({"securitySchemes": SCHEMES} if asked else {}),
     }
 
 
@@ -145,7 +155,7 @@ def _refine(record: str, schema: dict[str, Any]) -> None:
         ]
 
 
-def _operation(route: Route, path: str) -> dict[str, Any]:
+def _operation(route: Route, path: str, asked: bool) -> dict[str, Any]:
     name = f"{route.verb} {path}"
     operation: dict[str, Any] = {
         "operationId": name,
@@ -156,6 +166,9 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
     refuses = {*route.refuses, *ANY} | ({404} if "{" in path else set())
     if route.verb != "GET":
         refuses |= {403, 413}
+    if asked:
+        operation["security"] = [] if route.scope == "open" else [{name: [route.scope]} for name in SCHEMES]
+        refuses |= set() if route.scope == "open" else {401, 403, 429}
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
     if route.takes is not None:
@@ -217,7 +230,9 @@ def _problem(status: int) -> dict[str, Any]:
         "description": TITLES[status],
         "content": {"application/problem+json": {"schema": schema}},
     }
-    header = {416: "Content-Range", 503: "Retry-After"}.get(status)
+    header = {
+        401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After",
+    }.get(status)  # fmt: skip
     if header is not None:
         problem["headers"] = {header: HEADERS[header]}
     return problem

@@ -17,7 +17,7 @@ from ..store.tails import Tail
 from . import limits
 from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
 from .relay import Relay, relayed
-from .route import whole
+from .route import caller, whole
 
 FOREVER = 1e9  # seconds
 SOON = 0.05  # seconds until the first look whether a run has started somewhere
@@ -38,7 +38,7 @@ class Outputs:
 
     async def send(self, request: Request, run_id: str, lines: int | None) -> bytes:
         """200 or 206: what there is now, or its last `lines` lines. Raises NotFound, Unreachable."""
-        run = await self._registry.run(run_id)
+        run = await self._registry.seen_by(caller(request)).run(run_id)
         where = await self._registry.whereabouts(run)
         if not where.here:
             return await self._fetched(request, run, where, lines, None)
@@ -64,7 +64,7 @@ class Outputs:
         """The run, once a node has it; it is not known before which one will."""
         pause = SOON
         while True:
-            run = await self._registry.run(run_id)
+            run = await self._registry.seen_by(caller(request)).run(run_id)
             if not run.active or not self._registry.shared or run.node_id is not None or request.channel is None:
                 return run
             await self._registry.moment(pause)

@@ -21,9 +21,12 @@ STATUS: dict[type[errors.JobschedError], int] = {
     errors.Invalid: 400,
     errors.Conflict: 409,
     errors.BadCatalog: 409,
+    errors.BadTokens: 409,
     errors.Stale: 412,
     errors.Reused: 422,
+    errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.Slower: 429,
     errors.Unavailable: 503,
     errors.Busy: 503,
     errors.Unreachable: 503,
@@ -31,6 +34,7 @@ STATUS: dict[type[errors.JobschedError], int] = {
 
 TITLES = {
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
@@ -42,12 +46,14 @@ TITLES = {
     416: "Range Not Satisfiable",
     421: "Misdirected Request",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
 
 RETRY_AFTER = 5  # seconds
+WHO = b'Bearer realm="jobsched", Basic realm="jobsched"'
 OURS = "Jobsched failed to answer; its log says why"
 
 
@@ -83,6 +89,8 @@ def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = 
     request.setHeader(b"content-type", b"application/problem+json")
     if status == 503:
         request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
+    if status == 401:
+        request.setHeader(b"www-authenticate", WHO)
     text = body(status, detail, faults)
     request.setHeader(b"content-length", str(len(text)).encode())
     return text
@@ -100,6 +108,8 @@ def _known(request: IRequest, failure: Failure) -> bytes:
     status = next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
     if status >= 500 and not isinstance(why, errors.Busy):
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
+    if isinstance(why, errors.Slower):
+        request.setHeader(b"retry-after", str(why.seconds).encode())
     faults = [Fault(pointer=why.pointer, detail=why.detail)] if isinstance(why, errors.Invalid) else None
     return answer(request, status, str(why), faults)
 

@@ -43,8 +43,9 @@ class Relay(Service):
     name = "relay"
     log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, token: str | None = None) -> None:
         self._reactor = reactor
+        self._own = {b"authorization": [b"Bearer " + token.encode()]} if token else {}  # never that of our client
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = KEPT
         self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
@@ -93,7 +94,7 @@ class Relay(Service):
         return "answered"
 
     def _ask(self, request: Request, url: str) -> Deferred[IResponse]:
-        headers = Headers({MARK: [b"1"]})
+        headers = Headers({MARK: [b"1"], **self._own})
         for name in ASKED:
             if (value := request.getHeader(name)) is not None:
                 headers.addRawHeader(name, value)

@@ -11,13 +11,17 @@ import msgspec
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
+from twisted.web.server import Request as ServerRequest
 
+from ..model.caller import NEEDS, Caller, Need
 from ..model.errors import Forbidden, Invalid
 from . import problems
 
 T = TypeVar("T")
 Answer = Callable[..., Awaitable[bytes]]
+Admit = Callable[[Request, Need], Caller]  # raises Unauthorized, Forbidden
 
+READS = ("GET", "HEAD")
 
 JSON = (b"application/json",)
 MERGE_PATCH = (b"application/merge-patch+json", b"application/json")
@@ -29,7 +33,8 @@ class Route:
     """One method on one path; `answer(request, **path variables)` gives the body.
 
     `takes` is the record of the JSON body, `asks` that of the query, `gives` the record, media type or nothing behind
-    each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key.
+    each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key. `scope` is what its caller
+    needs; "open" is for anybody.
     """
 
     verb: str
@@ -41,15 +46,39 @@ class Route:
     gives: Mapping[int, type | str | None] = attrs.field(factory=dict)
     refuses: tuple[int, ...] = ()
     keyed: bool = False
+    scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
+
+    @scope.default
+    def _by_verb(self) -> Need:
+        return "read" if self.verb in READS else "write"
 
 
-def bind(app: Klein, routes: list[Route]) -> None:
-    """Let Klein serve the routes."""
+def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
+    """Let Klein serve the routes, to those callers that `admit` lets in."""
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
-        reads = route.verb in ("GET", "HEAD")
+        reads = route.verb in READS
         answer = _started(route.answer) if reads else _shielded(route.answer, route.takes is not None)
-        app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(answer)
+        guarded = _guarded(answer, route.scope, admit)
+        app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
+
+
+def _guarded(answer: Callable[..., Deferred[bytes]], scope: Need, admit: Admit) -> Callable[..., Deferred[bytes]]:
+    """Nothing of a request is looked at before it is known who sent it."""
+
+    @wraps(answer)
+    def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+        request.setComponent(Caller, admit(request, scope))
+        return answer(request, *args, **kwargs)
+
+    return start
+
+
+def caller(request: Request) -> Caller:
+    """Who sent a request that was let in."""
+    assert isinstance(request, ServerRequest)
+    found: Caller = request.getComponent(Caller)
+    return found
 
 
 def _started(answer: Answer) -> Callable[..., Deferred[bytes]]:

@@ -10,7 +10,7 @@ from ..registry import Registry
 from . import convert, wire
 from .jobs import run_page
 from .output import Outputs
-from .route import Route, json, query, whole
+from .route import Route, caller, json, query, whole
 
 
 class Runs:
@@ -30,18 +30,19 @@ class Runs:
                   gives={200: wire.RunOut}, refuses=(400, 404)),
             Route("GET", one + "/output", self.output, "What a run printed", asks=wire.Reading,
                   gives={200: "text/plain", 206: "text/plain"}, refuses=(400, 404, 416)),
-            Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409)),
+            Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),
+                  scope="run"),
         ]  # fmt: skip
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._registry, None)
+        return await run_page(request, self._door(request), None)
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""
         seconds = query(request, wire.Waiting).wait
         with self._outputs.place() if seconds else nullcontext():
-            run = await self._registry.ended(run_id, seconds)
+            run = await self._door(request).ended(run_id, seconds)
         return json(request, convert.run_out(run))
 
     async def output(self, request: Request, run_id: str) -> bytes:
@@ -55,6 +56,9 @@ class Runs:
 
     async def cancel(self, request: Request, run_id: str) -> bytes:
         """202: its end has begun."""
-        await self._registry.cancel(run_id)
+        await self._door(request).cancel(run_id)
         request.setResponseCode(202)
         return whole(request, b"text/plain; charset=utf-8", b"")
+
+    def _door(self, request: Request) -> Registry:
+        return self._registry.seen_by(caller(request))

@@ -11,10 +11,11 @@ from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 from twisted.web.server import Site
 
+from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import limits, problems, shield
 from .limits import Channel, Door, access
-from .route import Route, bind
+from .route import Admit, Route, bind
 
 MOST_BODY = 1024 * 1024  # bytes
 MOST_LINGERING = 64 * MOST_BODY  # of a body that was refused
@@ -55,6 +56,8 @@ class LimitedRequest(ServerRequest):
         if fault is None:
             super().process()
             return
+        self._channel().persistent = False  # whatever follows: who sends this is not heard any more
+        self.setHeader(b"connection", b"close")
         self.write(problems.answer(self, *fault))
         self.finish()
 
@@ -114,11 +117,12 @@ class JobschedSite(Site):
 
 
 def site(
-    routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = limits.CONNECTIONS
-) -> JobschedSite:
+    routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = limits.CONNECTIONS,
+    admit: Admit = lambda _request, _need: ANYBODY,
+) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""
     app = Klein()
     app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
     problems.install(app)
-    bind(app, routes)
+    bind(app, routes, admit)
     return JobschedSite(app.resource(), reactor, hosts, connections)

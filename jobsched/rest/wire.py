@@ -21,6 +21,11 @@ SecondsOrNone = Annotated[float, Meta(ge=0, le=LONGEST.total_seconds())]
 Moment = Annotated[datetime, Meta(tz=True)]
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # in a query, where 0.5 would be one too
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+CronText = Annotated[str, Meta(min_length=1, max_length=200)]
+ZoneName = Annotated[str, Meta(min_length=1, max_length=64)]
+MaxRuns = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Retries = Annotated[int, Meta(ge=0, le=100)]
+RetryDelay = Annotated[float, Meta(ge=0, le=86400)]
 Scalar = str | bool | int | float
 # The limits of tags are for the description; `convert` holds to them, for it can say which tag is wrong.
 TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_NAME})]
@@ -44,18 +49,18 @@ class JobIn(Struct, forbid_unknown_fields=True):
     task: Name
     name: Name
     interval: IntervalIn | None = None
-    cron: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    cron: CronText | None = None
     at: Moment | None = None
-    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    timezone: ZoneName | UnsetType = UNSET
     start: Moment | None = None
     end: Moment | None = None
-    max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    max_runs: MaxRuns | None = None
     jitter: SecondsOrNone = 0
     overlap: Overlap | UnsetType = UNSET
     misfire_grace: Seconds | UnsetType | None = UNSET
     catch_up: CatchUp | UnsetType = UNSET
-    retries: Annotated[int, Meta(ge=0, le=100)] = 0
-    retry_delay: Annotated[float, Meta(ge=0, le=86400)] = 60
+    retries: Retries = 0
+    retry_delay: RetryDelay = 60
     timeout: Seconds | None = None
     parameters: dict[str, Scalar] = {}
     placement: Placement = "any"
@@ -69,18 +74,18 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     task: Name | UnsetType = UNSET
     name: Name | UnsetType = UNSET
     interval: IntervalIn | UnsetType | None = UNSET
-    cron: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType | None = UNSET
+    cron: CronText | UnsetType | None = UNSET
     at: Moment | UnsetType | None = UNSET
-    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType | None = UNSET
+    timezone: ZoneName | UnsetType | None = UNSET
     start: Moment | UnsetType | None = UNSET
     end: Moment | UnsetType | None = UNSET
-    max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType | None = UNSET
+    max_runs: MaxRuns | UnsetType | None = UNSET
     jitter: SecondsOrNone | UnsetType | None = UNSET
     overlap: Overlap | UnsetType | None = UNSET
     misfire_grace: Seconds | UnsetType | None = UNSET
     catch_up: CatchUp | UnsetType | None = UNSET
-    retries: Annotated[int, Meta(ge=0, le=100)] | UnsetType | None = UNSET
-    retry_delay: Annotated[float, Meta(ge=0, le=86400)] | UnsetType | None = UNSET
+    retries: Retries | UnsetType | None = UNSET
+    retry_delay: RetryDelay | UnsetType | None = UNSET
     timeout: Seconds | UnsetType | None = UNSET
     parameters: dict[str, Scalar | None] | UnsetType | None = UNSET
     placement: Placement | UnsetType | None = UNSET
@@ -91,9 +96,9 @@ class PreviewIn(Struct, forbid_unknown_fields=True):
     """A trigger to look ahead with: exactly one of interval, cron and at; `count` dues after `from`."""
 
     interval: IntervalIn | None = None
-    cron: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    cron: CronText | None = None
     at: Moment | None = None
-    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    timezone: ZoneName | UnsetType = UNSET
     start: Moment | None = None
     end: Moment | None = None
     jitter: SecondsOrNone = 0

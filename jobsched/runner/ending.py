@@ -36,7 +36,8 @@ def plain(text: str) -> str:
 
 def _not_started(ending: Ending, said: str) -> str | None:
     """What a program in front of the run's own said when it could not start that; None if it could."""
-    launcher, sign, words = said.partition(": ")
+    path, sign, words = said.partition(": ")
+    launcher = path.rpartition("/")[2]  # some give their name as they were called, by their path
     asked = launcher in ending.launchers
     known = (asked or launcher in ALWAYS) and bool(sign)
     return words if known and (ending.exit_code in COULD_NOT or (asked and ending.exit_code == REFUSED)) else None

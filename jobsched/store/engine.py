@@ -94,9 +94,10 @@ def _parsed(url: str) -> URL:
 
 
 def _for_sqlite(patient: bool) -> dict[str, object]:
-    """Each connection keeps few prepared statements, and below few pages: measured, more is no faster.
+    """Few prepared statements for each connection, and few pages (below).
 
-    The kernel has the file in memory anyway. What each connection keeps adds up, thread by thread.
+    More is no faster, as measured, for the kernel has the file in memory too; and memory that one thread frees is not
+    always used by the others, so that it is needed once for each.
     """
     return {"cached_statements": 32}
 

@@ -13,6 +13,7 @@ from ..model.cron import Cron
 from ..model.job import Job, JobState
 from ..model.policy import Policy
 from ..model.trigger import At, Interval, Schedule, Trigger
+from .sight import of_tasks
 from .tables import jobs
 
 _MOVE = (
@@ -71,6 +72,7 @@ class Filter:
     name: str | None = None
     task: str | None = None
     state: JobState | None = None
+    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
 
 
 def page(connection: Connection, limit: int, after: str = "", only: Filter | None = None) -> list[Job]:
@@ -82,6 +84,8 @@ def page(connection: Connection, limit: int, after: str = "", only: Filter | Non
         query = query.where(jobs.c.task == only.task)
     if only is not None and only.state is not None:
         query = query.where(_STATE[only.state])
+    if only is not None and only.tasks is not None:
+        query = query.where(of_tasks(connection, jobs.c.task, only.tasks))
     return [from_row(row) for row in connection.execute(query)]
 
 

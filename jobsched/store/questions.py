@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from sqlalchemy import Connection, literal, select
 
+from ..model.caller import is_among
 from ..model.errors import NotFound
 from ..model.job import Job
 from ..model.run import Run
@@ -38,8 +39,9 @@ def runs(connection: Connection, limit: int, before: str | None, only: run_rows.
     """A page of runs. Raises NotFound for those of a job that is not there and left no run."""
     found = run_rows.page(connection, limit, before, only)
     if only.job_id is not None and not found:
-        known = run_rows.any_of(connection, only.job_id) or job_rows.get(connection, only.job_id) is not None
-        if not known:
+        its = job_rows.get(connection, only.job_id)
+        seen = its is not None and is_among(its.task, only.tasks)
+        if not seen and not run_rows.any_of(connection, only.job_id, only.tasks):
             raise NotFound(f"there is no job {only.job_id}")
     return found
 

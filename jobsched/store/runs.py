@@ -9,13 +9,15 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
-from ..model.ids import Ids
+from ..model.ids import EPOCH, Ids
 from ..model.job import Job
 from ..model.owed import Stretch
 from ..model.retry import delay
 from ..model.run import ACTIVE, RETRIED, STARTED, Run
 from . import pokes
+from .instant import now as database_now
 from .jobs import from_row as job_from_row
+from .sight import of_tasks
 from .tables import jobs, nodes, runs
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal",
@@ -52,12 +54,25 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     A failed run whose job asks for it is tried again: in the same transaction, so that it is tried once. True if any
     will be.
     """
+    executed = _in_its_time(connection, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
     if others:
         connection.execute(_RECORD, [_note(run) for run in others])
     lost = [run for run in failed if connection.execute(_RECORD, _note(run)).rowcount == 1]
     return _try_again(connection, lost, ids, chance) if lost else False
+
+
+def _in_its_time(connection: Connection, executed: Sequence[Run]) -> Sequence[Run]:
+    """By the database's clock, which said when they started, they ended after that and before now."""
+    ends = [run.ended for run in executed if run.ended is not None]
+    if not ends or connection.dialect.name == "sqlite":
+        return executed
+    latest = database_now(connection, max(ends))
+    return [
+        run if run.ended is None else attrs.evolve(run, ended=max(min(run.ended, latest), run.started or EPOCH))
+        for run in executed
+    ]
 
 
 def _note(run: Run) -> dict[str, Any]:
@@ -106,6 +121,7 @@ class Filter:
     state: str | None = None
     begin: datetime | None = None
     end: datetime | None = None
+    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
 
 
 def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
@@ -121,12 +137,17 @@ def page(connection: Connection, limit: int, before: str | None, only: Filter) -
         query = query.where(func.coalesce(runs.c.until, runs.c.due) >= only.begin)
     if only.end is not None:
         query = query.where(runs.c.due < only.end)
+    if only.tasks is not None:
+        query = query.where(of_tasks(connection, runs.c.task, only.tasks))
     return _all(connection, query)
 
 
-def any_of(connection: Connection, job_id: str) -> bool:
-    """Whether the record holds a run of that job, be it scheduled still or not."""
-    return connection.execute(select(runs.c.id).where(runs.c.job_id == job_id).limit(1)).first() is not None
+def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:
+    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a Filter."""
+    query = select(runs.c.id).where(runs.c.job_id == job_id).limit(1)
+    if tasks is not None:
+        query = query.where(of_tasks(connection, runs.c.task, tasks))
+    return connection.execute(query).first() is not None
 
 
 def last_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Run]:

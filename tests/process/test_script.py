@@ -61,6 +61,7 @@ class StartTests(RunnerCase):
                 "JOBSCHED_RUN_ID": run.id,
                 "JOBSCHED_JOB_NAME": "nightly",
                 "JOBSCHED_DUE": run.due.isoformat(),
+                "JOBSCHED_ATTEMPT": "2",
                 "JOBSCHED_TIMEOUT": "1234567.5",
                 "JOBSCHED_PARAM_DAY": "mon",
                 "JOBSCHED_PARAM_DRY": "true",
@@ -190,6 +191,11 @@ class CouldNotStartTests(RunnerCase):
         run = await self.fails(script, "could not start: ")
         self.assertIn("the interpreter of its #! line is missing", run.reason)
         self.assertIsNone(run.exit_code)
+
+    async def test_a_script_whose_interpreter_is_looked_for_in_vain(self):
+        script = self.words(self.script("echo never", shebang="#!/usr/bin/env no-such-interpreter"))
+        run = await self.fails(script, "could not start: ", "no-such-interpreter", "No such file or directory")
+        self.assertEqual(run.exit_code, 127)
 
     async def test_a_script_without_a_shebang(self):
         run = await self.run_of(self.words(self.script("echo by the shell", shebang="")))

@@ -8,7 +8,6 @@ import pytest_twisted
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.registry import remade
 from jobsched.store import claims, orders
 from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
@@ -57,7 +56,7 @@ def renamed(job, instant):
 
 
 def slower(job, instant):
-    return remade(job, Draft(task="t", name="n", every=2 * EVERY), instant)
+    return Draft(task="t", name="n", every=2 * EVERY).remade(job, instant)
 
 
 @pytest_twisted.ensureDeferred

@@ -183,15 +183,24 @@ def test_the_shared_clock_follows_the_database_whatever_the_host_says(wrong: flo
     assert host.wrong == 0
 
 
-@given(st.floats(0, 5), st.floats(0, 5))
-def test_a_clock_that_may_be_right_is_left_alone(before: float, after: float) -> None:
+def test_of_several_answers_the_quickest_counts() -> None:
+    host = Host(30)
+    for before, after in ((0.5, 0.1), (0.01, 0.002), (3, 0), (0.2, 0.4)):
+        asked = host.clock.seconds()
+        host.wait(before)
+        told = host.told(0)
+        host.wait(after)
+        host.clock.observe(told, asked)
+    assert abs(host.wrong) == pytest.approx(0.004, abs=1e-6), "half the difference of there and back"
+
+
+def test_a_quick_answer_of_long_ago_counts_for_less() -> None:
     host = Host()
+    host.clock.observe(host.told(0), host.clock.seconds())
+    host.wait(HOUR)  # in which the database's clock went 0.1 s faster
     asked = host.clock.seconds()
-    host.wait(before)
-    told = host.told(0)
-    host.wait(after)
-    assert abs(host.clock.observe(told, asked)) < 1e-5, "an answer that took its time says nothing against it"
-    assert abs(host.wrong) < 1e-5
+    host.wait(0.15)
+    assert host.clock.observe(host.told(0.1), asked) == pytest.approx(0.175)
 
 
 @given(st.floats(-HOUR, HOUR), st.floats(0, 2), st.floats(0, 2))

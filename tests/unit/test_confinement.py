@@ -47,8 +47,8 @@ def test_a_user_is_taken_on_last_when_what_only_root_may_do_is_done():
     found = confine("nobody", Allowance(files=32))
 
     ids = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--init-groups", "--inh-caps=-all")
-    assert found.chain == (PRLIMIT, "--nofile=32", "--", SETPRIV, *ids, "--")
-    assert found.launchers == ("prlimit", "setpriv")
+    assert found.chain == (PRLIMIT, "--nofile=32", "--", SETPRIV, *ids, "--", NICE, "-n", "0", "--")
+    assert found.launchers == ("prlimit", "setpriv", "nice")
     assert found.user == "nobody"
     assert found.environment == {
         "HOME": nobody.pw_dir, "USER": "nobody", "LOGNAME": "nobody", "SHELL": nobody.pw_shell or "/bin/sh"

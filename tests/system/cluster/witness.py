@@ -1,15 +1,14 @@
 """What scripts saw of themselves, against what the store says of their runs.
 
-Each script appends a line to one file when it begins and another when it ends, so a killed one is seen; the file is all
-that is known of what really ran. Times are seconds since the machine booted: no clock that is set can change them.
+Each script appends a line to one file when it begins, and another when it ends or is asked to end; the file is all that
+is known of what really ran. Times are seconds since the machine booted: no clock that is set can change them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
@@ -17,8 +16,9 @@ import attrs
 
 from jobsched.model.run import ENDED, Run
 
-SKEW = timedelta(seconds=0.25)  # by which nodes may differ about what the database's clock shows
 FAILS = 3  # what a script that is to fail exits with
+
+OVER = ("end", "killed")
 
 # Builtins of sh alone but for sleep: a process more would be a process more sixty times a second.
 SCRIPT = f"""#!/bin/sh
@@ -26,8 +26,10 @@ note() {{
     read up rest </proc/uptime
     echo "$1 $JOBSCHED_JOB_ID $JOBSCHED_DUE $JOBSCHED_ATTEMPT $JOBSCHED_RUN_ID $up $$ $WITNESS_NODE" >>"$WITNESS_FILE"
 }}
+trap 'note killed; exit 143' TERM
 note start
 [ "$JOBSCHED_PARAM_SECONDS" = 0 ] || sleep "$JOBSCHED_PARAM_SECONDS"
+trap '' TERM
 note end
 [ "$JOBSCHED_ATTEMPT" -gt "$JOBSCHED_PARAM_FAILURES" ] || exit {FAILS}
 """
@@ -35,7 +37,7 @@ note end
 
 @attrs.frozen
 class Note:
-    """One line: a script of that run has begun, or has come to its end."""
+    """One line: a script of that run has begun, has come to its end, or was asked to end and does."""
 
     what: str
     job_id: str
@@ -68,7 +70,7 @@ def read(path: Path) -> list[Note]:
 
 def _note(line: str) -> Note:
     words = line.split(" ")
-    if len(words) != len(attrs.fields(Note)) or words[0] not in {"start", "end"}:
+    if len(words) != len(attrs.fields(Note)) or words[0] not in {"start", *OVER}:
         raise ValueError(f"no note: {line!r}")
     return Note(*words)
 
@@ -79,6 +81,12 @@ class Script:
 
     starts: Sequence[Note]
     ends: Sequence[Note]
+    kills: Sequence[Note]
+
+    @classmethod
+    def of(cls, notes: Sequence[Note]) -> Script:
+        """The notes of one run."""
+        return cls(*([note for note in notes if note.what == what] for what in ("start", *OVER)))
 
 
 def contradictions(notes: Iterable[Note], runs: Iterable[Run]) -> Iterator[str]:
@@ -91,10 +99,7 @@ def contradictions(notes: Iterable[Note], runs: Iterable[Run]) -> Iterator[str]:
         if note.run_id not in rows:
             yield f"{note}, but no such run is recorded"
     for run in rows.values():
-        seen = scripts[run.id]
-        script = Script([note for note in seen if note.what == "start"], [note for note in seen if note.what == "end"])
-        yield from (f"{describe(run)}: {words}" for words in _differs(run, script))
-    yield from _at_once(list(rows.values()))
+        yield from (f"{describe(run)}: {words}" for words in _differs(run, Script.of(scripts[run.id])))
     yield from _beside([note for note in notes if note.run_id in rows], rows)
 
 
@@ -121,7 +126,7 @@ def _twice(notes: Sequence[Note]) -> Iterator[str]:
 
 
 def _differs(run: Run, script: Script) -> Iterator[str]:
-    for note in (*script.starts, *script.ends):
+    for note in (*script.starts, *script.ends, *script.kills):
         if (note.job_id, note.due, note.attempt, note.node) != (run.job_id, run.due, run.attempt, run.node):
             yield f"but its script says: {note}"
     if run.state not in ENDED:
@@ -133,35 +138,29 @@ def _differs(run: Run, script: Script) -> Iterator[str]:
         yield f"but its script began {len(script.starts)} and ended {len(script.ends)} times"
     if by_itself and script.starts and script.ends and script.starts[0].pid != script.ends[0].pid:
         yield f"but {script.starts[0].pid} began and {script.ends[0].pid} ended"
-    if len(script.ends) > len(script.starts):
-        yield f"it ended without a beginning: {script.ends[-1]}"
+    over = [*script.ends, *script.kills]
+    if len(over) > len(script.starts):
+        yield f"it ended more often than it began: {over[-1]}"
     if (run.state == "failed" and not by_itself) or run.state == "timed_out":
         yield "nothing here fails like that"
 
 
-def _at_once(runs: Sequence[Run]) -> Iterator[str]:
-    """Runs of a job that does not overlap follow each other, as the store has it."""
-    jobs: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        if run.started is not None and run.ended is not None and not run.overlaps:
-            jobs[run.job_id].append(run)
-    for mine in jobs.values():
-        for before, after in pairwise(sorted(mine, key=attrgetter("started"))):
-            if before.ended and after.started and after.started < before.ended - SKEW:
-                yield f"at the same time: {at_length(before)}; {at_length(after)}"
-
-
 def _beside(notes: Sequence[Note], rows: dict[str, Run]) -> Iterator[str]:
-    """The same, as the scripts saw it. What a dead or frozen node left may go on for a while: it is lost by then."""
+    """Scripts of a job that does not overlap, two at the same time.
+
+    What a dead or frozen node left may go on for a while: it is lost by then. What was killed without being able to say
+    so is over when the next one begins.
+    """
     going: dict[str, Note] = {}
+    said_it = {note.run_id for note in notes if note.what in OVER}
     for note in sorted(notes, key=attrgetter("at")):
         run = rows[note.run_id]
-        if run.overlaps or run.state == "lost":
+        if run.overlaps or run.state == "lost" or note.run_id not in said_it:
             continue
-        other = going.pop(note.job_id, None)
+        other = going.get(note.job_id)
         if note.what == "start":
-            if other is not None and rows[other.run_id].state in {"succeeded", "failed"}:
-                yield f"{note}, while another script of its job went on: {other}"
+            if other is not None:
+                yield f"two scripts of a job at the same time: {other}; {note}"
             going[note.job_id] = note
-        elif other is not None and other.run_id != note.run_id:
-            going[note.job_id] = other
+        elif other is not None and other.run_id == note.run_id:
+            del going[note.job_id]

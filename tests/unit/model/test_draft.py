@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from jobsched.model.cron import Cron
@@ -146,3 +147,31 @@ def test_a_cron_expression_that_cannot_be_followed_is_refused_at_its_field() -> 
 @pytest.mark.parametrize("span", [timedelta(0), timedelta(milliseconds=99), timedelta(days=36526)])
 def test_an_interval_out_of_bounds_is_refused(span: timedelta) -> None:
     assert refused(draft(every=span))[1] == "/interval"
+
+
+def test_a_changed_job_is_what_is_asked_for_now_and_keeps_what_it_has_been_through() -> None:
+    job = attrs.evolve(draft(every=HOUR).job("id", T0), starts=3, version=2, paused=True, updated=T0 + HOUR)
+    asked = Draft(task="other", name="new", every=HOUR, timeout=5, parameters={"a": 1}, max_runs=9)
+    changed = asked.remade(job, T0 + 2.5 * HOUR)
+    assert (changed.task, changed.name, changed.timeout, changed.parameters, changed.max_runs) == (
+        "other", "new", 5, {"a": 1}, 9,
+    )  # fmt: skip
+    for kept in ("id", "created", "updated", "starts", "version", "paused", "next_due", "schedule"):
+        assert getattr(changed, kept) == getattr(job, kept), kept
+
+
+def test_the_dues_of_a_changed_job_start_anew_only_where_its_schedule_changed() -> None:
+    job = draft(every=HOUR).job("id", T0)
+    late = T0 + 2.5 * HOUR
+    assert draft(every=HOUR).remade(job, late).next_due == T0 + HOUR
+    assert draft(every=2 * HOUR).remade(job, late).next_due == late + 2 * HOUR
+    assert draft(every=HOUR, start=T0 + 9 * HOUR).remade(job, late).next_due == T0 + 9 * HOUR
+    with pytest.raises(BadTrigger, match="between start and end"):
+        draft(every=HOUR, end=late + HOUR / 4).remade(job, late)
+
+
+def test_a_job_ends_and_lives_again_with_its_max_runs() -> None:
+    job = attrs.evolve(draft(every=HOUR).job("id", T0), starts=3)
+    ended = draft(every=HOUR, max_runs=3).remade(job, T0 + 3.5 * HOUR)
+    assert ended.next_due is None
+    assert draft(every=HOUR, max_runs=4).remade(ended, T0 + 5.5 * HOUR).next_due == T0 + 6 * HOUR

@@ -63,6 +63,8 @@ FOUND = "env: 'x': No such file"
         (("nice",), 125, "nice: no", "could not start: no"),
         (("setpriv",), 125, "env: cannot change directory", "could not start: cannot change directory"),
         ((), 127, FOUND, "could not start: 'x': No such file"),  # of a #! line
+        ((), 127, f"/usr/bin/{FOUND}", "could not start: 'x': No such file"),
+        (("nice",), 126, "/bin/nice: x: no", "could not start: x: no"),
         # What a script itself says, of programs that it calls.
         ((), 1, NO_USER, f"exit code 1, last line: {NO_USER}"),
         (("nice",), 127, NO_USER, f"exit code 127, last line: {NO_USER}"),
