@@ -56,11 +56,12 @@ def look(endpoint: str) -> Place:
     place: Any = Place()
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # what Twisted and pyOpenSSL have to tell each other
             # sslmethod= would bring back what is older than TLS 1.2
             warnings.filterwarnings("error", "Passing method to .*CertificateOptions", DeprecationWarning)
             serverFromString(place, endpoint).listen(Factory())
-        if place.options is not None:
-            place.options.getContext()  # a key that is not this certificate's is found now
+            if place.options is not None:
+                place.options.getContext()  # a key that is not this certificate's is found now
     except DeprecationWarning as why:
         raise BadConfig(f"--listen: {endpoint}: sslmethod: leave it out; TLS 1.2 and later are spoken") from why
     except Exception as why:  # endpoints parse by calling functions with what is there: anything may come

@@ -60,9 +60,7 @@ class Registry:
     Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached.
     """
 
-    def __init__(
-        self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, caller: Caller = ANYBODY
-    ) -> None:
+    def __init__(self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, caller: Caller = ANYBODY) -> None:
         self._clock = clock
         self._store = store
         self._ids = ids
@@ -189,14 +187,14 @@ class Registry:
         end = self._clock.seconds() + seconds
         while True:
             rung = self._parts.bell(run_id)  # before the look, so that no end is missed between
-            rung.addErrback(lambda _: None)
             try:
                 run = await self.run(run_id)
                 left = end - self._clock.seconds()
                 if not run.active or left <= 0:
                     return run
                 await rung.addTimeout(min(left, LOOK), self._clock, lambda _given_up, _seconds: None)
-            finally:
+            finally:  # not before: who does not wait any more would go on with it
+                rung.addErrback(lambda _: None)
                 rung.cancel()
 
     def moment(self, seconds: float) -> Deferred[None]:

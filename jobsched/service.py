@@ -115,7 +115,7 @@ def build(
         company = Alone(me, pulse, lambda: now(clock))
     else:
         company = Membership(reactor, clock, Store(reactor, config.store, threads=1), ids, me)
-    hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, knows=runner.knows)
+    hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
     scheduler = Scheduler(clock, store, hands, ids, company)
     runner.recorded = scheduler.slots_free
     registry = Registry(clock, store, ids, _parts(shelf, keyring, scheduler, runner, company, output))

@@ -86,7 +86,9 @@ def make(reactor: Any, options: Options) -> House:
     logs.load(conf_dir / "logging.cfg")
     held = _own(state_dir, configuration.store)
     migrate(configuration.store)
-    house, site = build(reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known)
+    house, site = build(
+        reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known
+    )
     signals: Any = house.getServiceNamed(Signals.name)
     for endpoint in endpoints:
         port = Port(endpoint, site, reactor)

@@ -29,8 +29,8 @@ class Catalog:
         names = {200: wire.Names}
         return [
             Route("GET", "/catalog", self.names, "The tasks that may be scheduled", gives=names),
-            Route("POST", "/catalog/reload", self.reload, "Read tokens.cfg and catalog.cfg again", gives=names, refuses=(409,),
-                  scope="admin"),
+            Route("POST", "/catalog/reload", self.reload, "Read tokens.cfg and catalog.cfg again", gives=names,
+                  refuses=(409,), scope="admin"),
             Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: TaskOut}, refuses=(404,)),
             Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
                   gives={200: wire.Fires}, refuses=(400, 413), scope="read"),

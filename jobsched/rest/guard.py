@@ -45,7 +45,7 @@ class Guard:
     ) -> None:  # fmt: skip
         self._tokens = tokens
         self._now = now
-        self._cluster = cluster and cluster.encode()
+        self._cluster = cluster.encode() if cluster else None
         self._failures = Failures(seconds)
 
     @property
@@ -110,8 +110,8 @@ class Failures:
 
     def wait(self, address: str) -> int:
         """Whole seconds until one more may come from there; 0 for now."""
-        times = self._times.get(_neighbourhood(address), ())
-        if len(times) < WRONG:
+        times = self._times.get(_neighbourhood(address))
+        if times is None or len(times) < WRONG:
             return 0
         passed = self._seconds() - times[0]
         return math.ceil(WITHIN - passed) if 0 <= passed < WITHIN else 0  # a clock set back forgives

@@ -33,8 +33,8 @@ class Route:
     """One method on one path; `answer(request, **path variables)` gives the body.
 
     `takes` is the record of the JSON body, `asks` that of the query, `gives` the record, media type or nothing behind
-    each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key. `scope` is what its caller
-    needs; "open" is for anybody.
+    each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key. `scope` is
+    what a caller needs; "open" lets anybody in.
     """
 
     verb: str

@@ -150,9 +150,9 @@ class Runner(Service):
         for run_id in list(self._active):
             self.stop(run_id, Stop("lost", reason, abandon=True, grace=FENCED_GRACE))
 
-    def knows(self, run_id: str) -> bool:
-        """Whether a run was given to this node, and its outcome is not stored yet."""
-        return run_id in self._active or run_id in self._unstored
+    def known(self) -> set[str]:
+        """The runs that were given to this node, and whose outcome is not stored yet."""
+        return self._active.keys() | self._unstored
 
     async def stored(self) -> None:
         """Fires when every run has ended and its outcome is stored, or after some seconds."""

@@ -16,4 +16,4 @@ class Hands:
     slots: Callable[[], int]
     start: Callable[[Iterable[Run]], None]
     replace: Callable[[Iterable[Run]], None]
-    knows: Callable[[str], bool]  # whether it was given that run, and its outcome is not stored yet
+    known: Callable[[], set[str]]  # the runs it was given whose outcome is not stored yet

@@ -224,8 +224,9 @@ class Scheduler(Service):
         """After a claim of which it is not known whether it was stored: start what it was to start."""
         if not self._unsure:
             return
+        known = self._hands.known()  # before the look: one that ends meanwhile is known by then to nobody
         mine = await self._store.read(run_rows.started_by, self._company.node.id)
-        unknown = [run for run in mine if not self._hands.knows(run.id)]
+        unknown = [run for run in mine if run.id not in known]
         self._unsure = False
         if unknown and self._company.holds():
             self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))

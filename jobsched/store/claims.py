@@ -16,6 +16,7 @@ from ..model.node import Node
 from ..model.owed import Situation, Stretch, owed
 from ..model.run import STARTED, Run
 from . import jobs as job_rows
+from . import nodes as node_rows
 from . import orders, pokes
 from . import runs as run_rows
 from .instant import now as database_now
@@ -59,6 +60,8 @@ class Claimed:
 def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
     who = attrs.evolve(who, now=database_now(connection, who.now))
+    if not who.alone and node_rows.buried(connection, who.node_id):
+        return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
     backlog = run_rows.any_waiting(connection)
@@ -108,6 +111,8 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     owing: list[tuple[Job, Stretch, str]] = []
     for job in due_jobs:
         where = places(connection, job, who.company) if who.company else Places()
+        if not _is_for(who, job, where):
+            continue
         if where.nobody and not (who.alone and who.company[0].matches(job.policy.require)):
             owing += _nobody(job, who, where.nobody, decided)
             continue
@@ -128,6 +133,13 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
         if stretch.fate == "replace":
             decided.replaced += orders.drop_waiting(connection, in_place(active[job.id], place), who.now)
     return decided
+
+
+def _is_for(who: Claimant, job: Job, where: Places) -> bool:
+    """Whether a due may be decided here: one that others can run and this node cannot is left to them."""
+    if not who.company or who.alone or where.nobody or job.policy.placement == "every":
+        return True
+    return any(node.id == who.node_id and node.can(job.task, job.policy.require) for node in who.company)
 
 
 def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[Job, Stretch, str]]:

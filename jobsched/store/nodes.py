@@ -72,6 +72,12 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
     )
 
 
+def buried(connection: Connection, node_id: str) -> bool:
+    """Whether somebody has declared that node dead."""
+    dead = select(nodes.c.id).where(nodes.c.id == node_id, nodes.c.state != "alive")
+    return connection.execute(dead).first() is not None
+
+
 def stops(connection: Connection, node_id: str) -> tuple[tuple[str, str], ...]:
     """The runs that a node is asked to end, and why."""
     asked = select(runs.c.id, runs.c.stop).where(

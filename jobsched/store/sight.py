@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, false, or_, select
 
 from ..model.caller import Caller
 from ..model.errors import NotFound
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def of_tasks(connection: Connection, column: ColumnElement[str], patterns: tuple[str, ...]) -> ColumnElement[bool]:
     """Whether the task in `column` is of one of the patterns, as `model/caller.is_among` has it."""
-    return or_(*(_like(connection, column, pattern) for pattern in patterns))
+    return or_(false(), *(_like(connection, column, pattern) for pattern in patterns))
 
 
 def _like(connection: Connection, column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:

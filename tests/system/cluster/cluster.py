@@ -224,7 +224,7 @@ class Cluster:
             return
         named = dict.fromkeys(re.findall(r"run ([0-9a-f-]{36})", "\n".join(violations[:EVIDENCE])))
         evidence = self.log(*named) if named else []
-        course = [line for line in self.log(" ERROR ", " WARNING ") if " run " not in line]
+        course = [line for line in self.log(" ERROR ", " WARNING ", "start now") if " run " not in line]
         pieces = [
             f"{len(violations)} violations:", *violations[:200],
             "", "what is recorded of the first:", *self._around(list(named)[:2]),

@@ -41,8 +41,8 @@ def test_its_own_names_and_the_address_it_was_reached_at_are_known(host):
 
 @pytest.mark.parametrize(
     "host",
-    ["", ":80", "evil.example", "localhost.evil.example", "evil.localhost", "10.0.0.8", "0.0.0.0", "127.1", "2130706433",
-     "jobs.example", "[::]", "[::1]evil.example"],
+    ["", ":80", "evil.example", "localhost.evil.example", "evil.localhost", "10.0.0.8", "0.0.0.0", "127.1",
+     "2130706433", "jobs.example", "[::]", "[::1]evil.example"],
 )  # fmt: skip
 def test_no_other_is(host):
     assert not Hosts.of([*LOOPBACK, "jobs"]).know(host, "10.0.0.7")

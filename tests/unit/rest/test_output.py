@@ -39,6 +39,9 @@ class Books:
         self.waited = []
         self.over = Deferred()
 
+    def seen_by(self, _caller):
+        return self
+
     async def run(self, run_id):
         assert run_id == RUN.id
         found = self.states.pop(0) if len(self.states) > 1 else self.states[0]

@@ -182,3 +182,23 @@ def answers_lost(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.store, "write", lose)
         yield
+
+
+def test_a_run_that_ends_while_it_is_looked_for_is_not_started_again(world: World) -> None:
+    world.lasts = lambda: 100
+    accompanied(world)
+    world.add(every(5))
+    world.walk(4)
+    with answers_lost(world):
+        world.walk(1.3)
+    world.walk(1)  # it was found and started
+    (run,) = world.starts
+    world.scheduler._unsure = True  # as after another claim that failed
+    world.readers.holding = True
+    world.scheduler.start_waiting()
+    world.clock.advance(0)  # the look has seen it running
+    world.end(run.id)
+    world.readers.holding = False
+    world.readers.release()
+    world.walk(1)
+    assert world.starts == [run]

@@ -89,7 +89,7 @@ class World:
                 slots=lambda: max(self.most - len(self.active), 0),
                 start=self._start,
                 replace=self._replace,
-                knows=lambda run_id: run_id in self.active,
+                known=lambda: set(self.active),
             ),
             self.ids,
             company or self._alone(),
