@@ -51,6 +51,7 @@ MEANING = {
     "overlap": "For jobs that do not say otherwise: what a due does while a run of its job is active.",
     "timezone": "For jobs that do not say otherwise: the zone in which ``cron`` is read.",
 }
+SCOPE = {"open": "none"}
 SHOWN = {"UMASK": "0o{:03o}", "OUTPUT_LIMIT": "{:_}"}
 
 
@@ -97,10 +98,10 @@ class Calls(Table):
     def lines(self) -> list[str]:
         rows = [
             (f"``{route.verb} {shown(route)}``", prose(route.summary), ", ".join(map(str, route.gives)),
-             ", ".join(map(str, route.refuses)) or "none")
+             ", ".join(map(str, route.refuses)) or "none", SCOPE.get(route.scope, f"``{route.scope}``"))
             for route in routes()
         ]  # fmt: skip
-        return table(("call", "does", "answers", "refuses with"), rows)
+        return table(("call", "does", "answers", "refuses with", "scope"), rows)
 
 
 class ConfigOptions(Table):

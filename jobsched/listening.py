@@ -6,7 +6,9 @@ import re
 import socket
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -53,6 +55,8 @@ def look(endpoint: str) -> Place:
     """What `endpoint` would listen on. Raises BadConfig where it would on nothing."""
     if endpoint.partition(":")[0] not in KINDS:
         raise BadConfig(f"--listen: {endpoint}: not an endpoint served here; it begins with {', '.join(KINDS)}")
+    if hidden := _with_password(endpoint):
+        raise BadConfig(f"--listen: {endpoint}: the key in {hidden} has a password, and nobody is here to type it")
     place: Any = Place()
     try:
         with warnings.catch_warnings():
@@ -69,6 +73,16 @@ def look(endpoint: str) -> Place:
     if not place.path and not 0 <= place.port <= 65535:
         raise BadConfig(f"--listen: {endpoint}: needs a path, or a port from 0 to 65535")
     return place  # type: ignore[no-any-return]
+
+
+def _with_password(endpoint: str) -> str:
+    """The file of such a key: OpenSSL would stop everything and ask for the password at the terminal."""
+    for word in re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith("ssl:") else []:
+        path = Path(re.sub(r"\\(.)", r"\1", word.partition("=")[2] or word))
+        with suppress(OSError):  # that is told by who needs the file
+            if path.is_file() and b"ENCRYPTED" in path.read_bytes():
+                return str(path)
+    return ""
 
 
 def _words(why: Exception) -> str:

@@ -29,10 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status; the token goes to stdout, all else to stderr."""
     parser = _parser()
     asked = parser.parse_args(arguments)
-    if (asked.name is None) == (asked.revoke is None):
-        parser.error("give either the NAME of a new token, or --revoke NAME")
-    if asked.revoke is not None and (asked.scope or asked.tasks is not None or asked.expires is not None):
-        parser.error("--revoke goes with nothing but --conf-dir")
+    wrong = _mistake(asked)
+    if wrong:
+        parser.error(wrong)
     path = Path(asked.conf_dir) / tokens.FILE
     try:
         with _alone(path):
@@ -45,6 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     sys.stderr.write(f"{path} is changed; send the daemon SIGHUP, or POST /catalog/reload\n")
     return DONE
+
+
+def _mistake(asked: Namespace) -> str:
+    """What on the command line does not go together."""
+    if (asked.name is None) == (asked.revoke is None):
+        return "give either the NAME of a new token, or --revoke NAME"
+    if asked.revoke is not None and (asked.scope or asked.tasks is not None or asked.expires is not None):
+        return "--revoke goes with nothing but --conf-dir"
+    return ""
 
 
 def _parser() -> ArgumentParser:

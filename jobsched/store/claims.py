@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, update
 
 from ..model.ids import Ids
 from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, owed
-from ..model.run import STARTED, Run
+from ..model.run import Run
+from . import backlog, orders, pokes
 from . import jobs as job_rows
 from . import nodes as node_rows
-from . import orders, pokes
 from . import runs as run_rows
 from .instant import now as database_now
 from .places import ANYWHERE, Places, in_place, places
@@ -64,8 +63,8 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
         return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
-    backlog = run_rows.any_waiting(connection)
-    if backlog:  # those that wait go first
+    some_wait = run_rows.any_waiting(connection)
+    if some_wait:  # those that wait go first
         run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
         started = _start(connection, who, _startable(connection, who))
     else:
@@ -79,7 +78,7 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
         started=tuple(started),
         replaced=tuple(decided.replaced),
         dues=_dues(connection, who, job_ids, decided),
-        waiting=run_rows.any_waiting(connection) if backlog else any(run.state == "waiting" for run in decided.runs),
+        waiting=run_rows.any_waiting(connection) if some_wait else any(run.state == "waiting" for run in decided.runs),
         won=len(decided.moved),
         now=who.now,
     )
@@ -190,60 +189,10 @@ def _waits(run: Run) -> Run:
 
 
 def _startable(connection: Connection, who: Claimant) -> list[Run]:
-    """Waiting runs that may start here, oldest first: of a job that does not overlap, the head of its queue alone."""
-    if who.slots <= 0:
-        return []
-    asked: dict[str, Any] = {"now": who.now, "most": who.slots}
     if not who.company:
-        return [run_rows.from_row(row) for row in connection.execute(_STARTABLE, asked)]
+        return backlog.startable(connection, who.now, who.slots)
     mine = next((node for node in who.company if node.id == who.node_id), None)
-    if mine is None:
-        return []
-    wanted = [row.require for row in connection.execute(_REQUIRED)]
-    asked |= {
-        "places": [ANYWHERE, who.node],
-        "matched": [require for require in wanted if mine.matches(require)],
-        # What no living node has fails with that reason where it is alone; else it waits for one that may come.
-        "tasks": list(mine.tasks),
-        "any_task": who.alone,
-    }
-    return [run_rows.from_row(row) for row in connection.execute(_STARTABLE_HERE, asked)]
-
-
-_HERE = (
-    runs.c.place.in_(bindparam("places", expanding=True)),
-    or_(runs.c.require.is_(None), runs.c.require.in_(bindparam("matched", expanding=True))),
-    or_(bindparam("any_task", type_=Boolean), runs.c.task.in_(bindparam("tasks", expanding=True))),
-)
-_REQUIRED = select(runs.c.require).where(runs.c.state == "waiting", runs.c.require.is_not(None)).distinct()
-
-
-def _ask_startable(*here: ColumnElement[bool]) -> Select[Any]:
-    other = runs.alias("other")
-    now = bindparam("now", type_=runs.c.not_before.type)
-    ripe = or_(other.c.not_before.is_(None), other.c.not_before <= now)
-    ahead = or_(other.c.due < runs.c.due, and_(other.c.due == runs.c.due, other.c.id < runs.c.id))
-    in_the_way = exists().where(
-        other.c.job_id == runs.c.job_id,
-        or_(other.c.place == runs.c.place, other.c.place == ANYWHERE, runs.c.place == ANYWHERE),
-        or_(other.c.state.in_(STARTED), and_(other.c.state == "waiting", ripe, ahead)),
-    )
-    return (
-        select(runs)
-        .where(
-            runs.c.state == "waiting",
-            or_(runs.c.not_before.is_(None), runs.c.not_before <= now),
-            or_(runs.c.overlaps, ~in_the_way),
-            *here,
-        )
-        .order_by(runs.c.id)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True, of=runs)
-    )
-
-
-_STARTABLE = _ask_startable()
-_STARTABLE_HERE = _ask_startable(*_HERE)
+    return [] if mine is None else backlog.startable(connection, who.now, who.slots, mine, any_task=who.alone)
 
 
 def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:

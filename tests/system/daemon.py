@@ -115,7 +115,7 @@ class Daemon:
             socket.create_connection(("127.0.0.1", self.port), timeout=GENEROUS) as client,
         ):
             client.sendall(b"GET /catalog HTTP/1.0\r\n\r\n")
-            return client.recv(100).startswith(b"HTTP/1.0 200 OK")
+            return client.recv(100).startswith((b"HTTP/1.0 200 OK", b"HTTP/1.0 401 "))
         return False
 
     def run(self, *arguments: str, **launch: Any) -> tuple[int, str]:

@@ -152,6 +152,8 @@ def test_the_catalog_says_as_whom_a_task_runs_and_what_it_may_take(ask):
     home = {name: pwd.getpwnam(name).pw_dir for name in ("nobody", "root")}
     said = printed(ask, "plain").splitlines()
     assert (said[0], said[1], said[4]) == ("nobody", "0022", f"{home['nobody']} nobody")
+    assert ask.ask("POST", "/catalog/reload").status == 200
+    assert ask.get("/catalog/plain")["user"] == "nobody"
     gentle = psutil.Process(daemon.process.pid).nice()
     assert printed(ask, "root").splitlines() == ["root", "0022", str(gentle + 2), "99", f"{home['root']} root"]
 

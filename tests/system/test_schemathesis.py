@@ -5,17 +5,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jobsched import tokens
 from tests.system.caller import Caller
 
 HERE = Path(__file__).parent
 
 
 def test_the_api_keeps_to_its_description(daemon):
+    keeps(daemon)
+
+
+def test_it_does_so_too_for_who_has_a_token_and_lets_nobody_else_in(daemon):
+    made = tokens.make()
+    path = daemon.folder / "conf" / tokens.FILE
+    path.write_text(f"[one]\nscopes = read run write admin\nhash = {tokens.hashed(made.encode())}\n")
+    path.chmod(0o600)
+    keeps(daemon, "--header", f"Authorization: Bearer {made}")
+
+
+def keeps(daemon, *more):
+    """Whether it stands every check of schemathesis."""
     daemon.options("SCHED_CONFIG['max_running'] = 4")
     daemon.start()
     program = Path(sys.executable).with_name("schemathesis")
     told = subprocess.run(
-        [program, "--config-file", HERE / "schemathesis.toml", "run", daemon.url("/openapi.json"), "--no-color"],
+        [program, "--config-file", HERE / "schemathesis.toml", "run", daemon.url("/openapi.json"), "--no-color", *more],
         cwd=daemon.folder,
         env={"PATH": "", "PYTHONPATH": str(HERE), "LANG": "C.UTF-8", "COLUMNS": "200"},
         capture_output=True,

@@ -65,8 +65,13 @@ def test_a_key_of_another_certificate_is_refused(tmp_path, first, second):
 
 
 def test_a_key_behind_a_password_is_refused_and_nobody_is_asked(tmp_path):
-    endpoint = f"ssl:443:interface=127.0.0.1:{pair(password=b'secret').put(tmp_path)}"
-    assert "not an endpoint: " in refusal(endpoint)
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    rest = pair(password=b"secret").put(folder).replace("a:b", r"a\:b")
+    why = f"the key in {folder}/key.pem has a password, and nobody is here to type it"
+    assert refusal(f"ssl:443:interface=127.0.0.1:{rest}") == why
+    key = str(folder / "key.pem").replace(":", r"\:")
+    assert refusal(f"ssl:443:{key}:interface=127.0.0.1") == why
 
 
 @pytest.mark.parametrize("spoil", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])

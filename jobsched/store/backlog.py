@@ -1,0 +1,91 @@
+"""What waits to be started: runs that were added, queued, to be tried again, or found no free slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select
+
+from ..model.node import Node
+from ..model.run import STARTED, Run
+from . import runs as run_rows
+from .places import ANYWHERE
+from .tables import jobs, runs
+
+
+def startable(
+    connection: Connection, now: datetime, most: int, node: Node | None = None, *, any_task: bool = True
+) -> list[Run]:
+    """Up to `most` waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue.
+
+    With `node`: those that it can run; `any_task` also those of a task that it lacks, for they fail with that reason.
+    They are held until the transaction ends.
+    """
+    if most <= 0:
+        return []
+    asked: dict[str, Any] = {"now": now, "most": most}
+    question = _STARTABLE
+    if node is not None:
+        wanted = connection.execute(_REQUIRED).scalars()
+        matched = [require for require in wanted if node.matches(require)]
+        asked |= {"places": [ANYWHERE, node.name], "matched": matched, "tasks": list(node.tasks), "any_task": any_task}
+        question = _STARTABLE_HERE
+    found = [run_rows.from_row(row) for row in connection.execute(question, asked)]
+    serial = [run for run in found if not run.overlaps]
+    if not serial or connection.dialect.name == "sqlite":
+        return found
+    alone = _alone(connection, serial, now)
+    return [run for run in found if run.overlaps or run.id in alone]
+
+
+def _alone(connection: Connection, serial: Sequence[Run], now: datetime) -> set[str]:
+    """Those beside which no other run of their job starts: with the job's row in hand nobody else decides about it,
+    and what was decided until then is seen only by another look. A job that somebody else holds has to wait.
+    """
+    job_ids = {run.job_id for run in serial}
+    held = set(connection.execute(_HOLD, {"ids": list(job_ids)}).scalars())
+    there = set(connection.execute(_THERE, {"ids": list(job_ids)}).scalars())
+    mine = [run.id for run in serial if run.job_id in held or run.job_id not in there]  # a deleted job has no dues
+    return set(connection.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
+
+
+def _may_start() -> ColumnElement[bool]:
+    other = runs.alias("other")
+    now = bindparam("now", type_=runs.c.not_before.type)
+    ripe = or_(other.c.not_before.is_(None), other.c.not_before <= now)
+    ahead = or_(other.c.due < runs.c.due, and_(other.c.due == runs.c.due, other.c.id < runs.c.id))
+    in_the_way = exists().where(
+        other.c.job_id == runs.c.job_id,
+        or_(other.c.place == runs.c.place, other.c.place == ANYWHERE, runs.c.place == ANYWHERE),
+        or_(other.c.state.in_(STARTED), and_(other.c.state == "waiting", ripe, ahead)),
+    )
+    return and_(
+        runs.c.state == "waiting",
+        or_(runs.c.not_before.is_(None), runs.c.not_before <= now),
+        or_(runs.c.overlaps, ~in_the_way),
+    )
+
+
+def _ask_startable(*here: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(runs)
+        .where(_may_start(), *here)
+        .order_by(runs.c.id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True, of=runs)
+    )
+
+
+_HERE = (
+    runs.c.place.in_(bindparam("places", expanding=True)),
+    or_(runs.c.require.is_(None), runs.c.require.in_(bindparam("matched", expanding=True))),
+    or_(bindparam("any_task", type_=Boolean), runs.c.task.in_(bindparam("tasks", expanding=True))),
+)
+_REQUIRED = select(runs.c.require).where(runs.c.state == "waiting", runs.c.require.is_not(None)).distinct()
+_STARTABLE = _ask_startable()
+_STARTABLE_HERE = _ask_startable(*_HERE)
+_THERE = select(jobs.c.id).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+_HOLD = _THERE.order_by(jobs.c.id).with_for_update(skip_locked=True)
+_STILL = select(runs.c.id).where(_may_start(), runs.c.id.in_(bindparam("ids", expanding=True)))

@@ -1,0 +1,337 @@
+"""Who may do what: every route, asked with every kind of token; and what a token for some tasks sees of the others."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import pytest
+
+from jobsched import config, service
+from jobsched.model.caller import SCOPES
+from jobsched.rest.route import Route
+from jobsched.tokens import FILE, hashed, make
+from tests.system.caller import Answer
+from tests.system.daemon import GENEROUS, ROOT, Daemon, daemon_in, until
+
+ROUTES: list[Route] = service._routes(None, None, config.Config(), None)  # type: ignore[arg-type]
+MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
+           "name": "nosuchtask"}  # fmt: skip
+HIDDEN = "hidden"  # in the name of all that the narrow token must not see
+_address = count(1)
+
+
+@attrs.frozen
+class House:
+    """A daemon with a token of each kind."""
+
+    daemon: Daemon
+    tokens: dict[str, str]
+
+    def ask(self, method: str, path: str, token: str = "", body: Any = None, **headers: str) -> Answer:
+        """Each request comes from an address of its own: wrong tokens are slowed down by address."""
+        number = next(_address)
+        here = f"127.9.{number // 250}.{number % 250 + 1}"
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            given["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
+        if body is not None:
+            given["Content-Type"] = "application/json"
+        client = HTTPConnection("127.0.0.1", self.daemon.port, timeout=GENEROUS, source_address=(here, 0))
+        with contextlib.closing(client):
+            client.request(method, path, None if body is None else json.dumps(body), given)
+            answer = client.getresponse()
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+
+    def make(self, task: str, token: str = "admin", **more: Any) -> str:
+        body = {"task": task, "name": f"a {task}", "interval": {"hours": 1}} | more
+        answer = self.ask("POST", "/jobs", token, body)
+        assert answer.status == 202, answer
+        return urlsplit(answer.headers["location"]).path
+
+    def run(self, job: str) -> str:
+        answer = self.ask("POST", f"{job}/run", "admin")
+        assert answer.status == 202, answer
+        run = urlsplit(answer.headers["location"]).path
+        assert self.ask("GET", f"{run}?wait=30", "admin").json["state"] == "succeeded"
+        return run
+
+
+def token(daemon: Daemon, *arguments: str) -> str:
+    """Made as a person makes one."""
+    command = [sys.executable, "-m", "jobsched.token", *arguments]
+    env = {"PYTHONPATH": str(ROOT)}
+    made = subprocess.run(command, cwd=daemon.folder, env=env, capture_output=True, text=True, timeout=60, check=True)
+    return made.stdout.strip()
+
+
+def section(name: str, secret: str, more: str) -> str:
+    return f"\n[{name}]\nhash = {hashed(secret.encode())}\n{more}\n"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with daemon_in(tmp_path_factory.mktemp("who") / "daemon") as daemon:
+        daemon.section(f"[{HIDDEN}]\nfile = runscript.py\nclass = RunScript\nscript = foo.bash\n")
+        tokens = {scope: token(daemon, scope, "--scope", scope) for scope in SCOPES}
+        three = ("--scope", "read", "--scope", "run", "--scope", "write")
+        tokens["all three"] = token(daemon, "three", *three)
+        tokens["narrow"] = token(daemon, "narrow", *three, "--tasks", "run*, ex?mple")
+        tokens |= {"expired": make(), "foreign": make()}
+        with (daemon.folder / "conf" / FILE).open("a") as file:
+            file.write(section("expired", tokens["expired"], "scopes = admin\nexpires = 2020-01-01T00:00:00Z"))
+        endpoint = f"tcp:{daemon.port}:interface=127.0.0.1"
+        daemon.start("--listen", endpoint, "--listen", "unix:socket")
+        yield House(daemon, tokens)
+
+
+def path_of(route: Route, ids: dict[str, str] = MISSING) -> str:
+    return re.sub("<(.*?)>", lambda found: ids[found[1]], route.path)
+
+
+def name_of(route: Route) -> str:
+    return f"{route.verb} {route.path}"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name_of)
+@pytest.mark.parametrize("who", ["nobody", "foreign", "expired", *SCOPES])
+def test_every_route_lets_in_whom_it_should_and_nobody_else(house: House, route: Route, who: str) -> None:
+    body = None if route.takes is None else {}
+    for verb in {route.verb, "HEAD" if route.verb == "GET" else route.verb}:
+        answer = house.ask(verb, path_of(route), "" if who == "nobody" else who, body)
+        if route.scope == "open" or who in {route.scope, "admin"}:
+            assert answer.status not in {401, 403, 429, 500}, answer
+        elif who in SCOPES:
+            assert answer.status == 403
+            assert verb == "HEAD" or repr(route.scope) in answer.json["detail"]
+        else:
+            assert answer.status == 401
+            assert answer.headers["www-authenticate"] == 'Bearer realm="jobsched", Basic realm="jobsched"'
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_every_scope_has_a_route_and_only_health_is_open() -> None:
+    assert {route.scope for route in ROUTES} == {"open", *SCOPES}
+    assert all(route.path.startswith("/health") for route in ROUTES if route.scope == "open")
+
+
+@pytest.mark.parametrize("path", ["/", "/no/such", "/jobs/a/b/c/d"])
+def test_what_is_no_route_tells_nothing(house: House, path: str) -> None:
+    assert house.ask("GET", path).status == 404
+
+
+def test_a_unix_socket_asks_too(house: House) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(GENEROUS)
+        client.connect(str(house.daemon.folder / "socket"))
+        client.sendall(b"GET /catalog HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = HTTPResponse(client)
+        answer.begin()
+        assert answer.status == 401
+
+
+def test_the_description_says_what_each_call_needs(house: House) -> None:
+    described = house.ask("GET", "/openapi.json", "read").json
+
+    assert set(described["components"]["securitySchemes"]) == {"token", "password"}
+    for route in ROUTES:
+        operation = described["paths"][re.sub("<(.*?)>", r"{\1}", route.path)][route.verb.lower()]
+        if route.scope == "open":
+            assert operation["security"] == []
+            assert "401" not in operation["responses"]
+        else:
+            assert operation["security"] == [{"token": [route.scope]}, {"password": [route.scope]}]
+            assert {"401", "403", "429"} <= operation["responses"].keys()
+
+
+# A token for some tasks.
+
+
+@pytest.fixture(scope="module")
+def secret(house: House) -> dict[str, str]:
+    """The ids of things that the narrow token must not see."""
+    job = house.make(HIDDEN, name=f"{HIDDEN} job")
+    run = house.run(job)
+    return {"job_id": job.rpartition("/")[2], "run_id": run.rpartition("/")[2], "name": HIDDEN}
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "<" in route.path], ids=name_of)
+def test_what_is_hidden_is_answered_as_what_is_not_there(house: House, secret: dict[str, str], route: Route) -> None:
+    body = {"name": "mine"} if route.takes is not None else None
+    for query in ("", "?follow=1", "?wait=1", "?cancel=1", "?tail=1"):
+        hidden = house.ask(route.verb, path_of(route, secret) + query, "narrow", body)
+        missing = house.ask(route.verb, path_of(route) + query, "narrow", body)
+        here, there = hidden.text, missing.text
+        for name, value in secret.items():
+            here, there = here.replace(value, name), there.replace(MISSING[name], name)
+        assert (hidden.status, here) == (missing.status, there)
+        assert hidden.status in {400, 403, 404}
+        if query == "" and route.scope in {"read", "run", "write"}:
+            assert hidden.status == 404
+            assert house.ask(route.verb, path_of(route, secret | {"job_id": house.make(HIDDEN).rpartition("/")[2]}),
+                             "all three", body).status != 404  # fmt: skip
+    job = house.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
+    assert (job["name"], job["paused"]) == (f"{HIDDEN} job", False)
+    assert len(house.ask("GET", f"/jobs/{secret['job_id']}/runs", "admin").json["values"]) <= 2
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if "<" not in route.path and route.verb == "GET"], ids=name_of
+)
+def test_no_list_tells_of_what_is_hidden(house: House, secret: dict[str, str], route: Route) -> None:
+    queries = ["", "?limit=1000", f"?task={HIDDEN}", f"?name={HIDDEN}%20job", "?state=succeeded"]
+    for query in queries if route.asks is not None else [""]:
+        answer = house.ask("GET", route.path + query, "narrow")
+        assert not any(value in answer.text for value in secret.values()), answer
+    if route.scope == "read" and route.path not in {"/openapi.json", "/preview"}:
+        assert any(value in house.ask("GET", route.path, "all three").text for value in secret.values())
+
+
+def test_pages_are_full_although_others_have_jobs_between(house: House) -> None:
+    made = []
+    for _ in range(4):
+        made.append(house.make("runfoo", "narrow"))
+        house.make(HIDDEN)
+    path, found = "/jobs?limit=2", []
+    while path:
+        answer = house.ask("GET", path, "narrow")
+        found.append([f"/jobs/{job['id']}" for job in answer.json["values"]])
+        after = re.search("<(.*?)>", answer.headers.get("link", ""))
+        path = after and urlsplit(after[1])._replace(scheme="", netloc="").geturl()
+    assert all(len(page) == 2 for page in found[:-1])
+    assert [job for page in found for job in page][-4:] == made
+
+
+def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(house: House) -> None:
+    def refused(task: str) -> tuple[int, str]:
+        answer = house.ask("POST", "/jobs", "narrow", {"task": task, "name": "n", "interval": {"hours": 1}})
+        return answer.status, answer.text.replace(task, "TASK")
+
+    assert refused(HIDDEN) == refused("nosuchtask")
+    assert refused(HIDDEN)[0] == 404
+    mine = house.make("example", "narrow")
+    moved = house.ask("PATCH", mine, "narrow", {"task": HIDDEN})
+    assert (moved.status, moved.text.replace(HIDDEN, "TASK")) == refused("nosuchtask")
+
+
+def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(house: House) -> None:
+    job = house.make("runfoo")
+    old = house.run(job)
+    assert house.ask("PATCH", job, "admin", {"task": HIDDEN}).status == 200
+    house.run(job)
+
+    assert house.ask("GET", job, "narrow").status == 404
+    assert [f"/runs/{run['id']}" for run in house.ask("GET", f"{job}/runs", "narrow").json["values"]] == [old]
+    assert house.ask("GET", f"{old}/output", "narrow").status == 200
+    assert house.ask("PATCH", job, "admin", {"task": "runfoo"}).status == 200
+    assert house.ask("GET", job, "narrow").json["last_run"] is None  # the newest is of the other task
+
+
+def test_to_follow_a_run_that_one_starts_is_to_read(house: House) -> None:
+    job = house.make("runfoo")
+    assert house.ask("POST", f"{job}/run?follow=1", "run").status == 403
+    assert house.ask("GET", f"{job}/runs", "admin").json["values"] == []
+    assert house.ask("POST", f"{job}/run?follow=1", "all three").status == 200
+
+
+def test_each_token_has_idempotency_keys_of_its_own(house: House) -> None:
+    body = {"task": "runfoo", "name": "n", "interval": {"hours": 1}}
+    made = {who: [house.ask("POST", "/jobs", who, body, idempotency_key="k" * 255).headers["location"] for _ in "12"]
+            for who in ("write", "narrow", "admin")}  # fmt: skip
+    assert len({location for pair in made.values() for location in pair}) == 3
+    job = urlsplit(made["admin"][0]).path
+    runs = [
+        house.ask("POST", f"{job}/run", who, idempotency_key="r").headers["location"]
+        for who in ("run", "narrow", "run")
+    ]
+    assert runs[0] == runs[2] != runs[1]
+
+
+def test_no_token_is_in_the_log_or_in_the_files(house: House) -> None:
+    for secret in house.tokens.values():
+        assert secret not in house.daemon.log
+        for path in house.daemon.folder.rglob("*"):
+            assert not path.is_file() or secret.encode() not in path.read_bytes()
+    assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", house.daemon.log)
+
+
+# The file.
+
+
+def status(daemon: Daemon, secret: str) -> int:
+    return House(daemon, {}).ask("GET", "/catalog", secret).status
+
+
+def test_tokens_are_read_again_and_a_bad_file_leaves_the_old_ones(daemon: Daemon) -> None:
+    daemon.start()
+    assert status(daemon, "") == 200
+    one = token(daemon, "one", "--scope", "admin")
+    daemon.signal(signal.SIGHUP)
+    until(lambda: status(daemon, "") == 401)
+    assert status(daemon, one) == 200
+
+    two, path = token(daemon, "two", "--scope", "read"), daemon.folder / "conf" / FILE
+    assert status(daemon, two) == 401
+    assert House(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
+    assert status(daemon, two) == 200
+
+    token(daemon, "--revoke", "two")
+    path.chmod(0o644)
+    refused = House(daemon, {}).ask("POST", "/catalog/reload", one)
+    assert (refused.status, refused.json["detail"]) == (
+        409, f"{path}: its mode is 0644: others may read it, or change it; chmod it to 0600"
+    )  # fmt: skip
+    daemon.signal(signal.SIGHUP)
+    until(lambda: f"the old tokens stay in force: {path}: its mode" in daemon.log)
+    assert status(daemon, two) == 200
+    path.chmod(0o600)
+    assert House(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
+    assert status(daemon, two) == 401
+
+    path.unlink()
+    daemon.signal(signal.SIGHUP)
+    until(lambda: status(daemon, one) == 401)
+    assert status(daemon, "") == 401
+    assert daemon.stop() == 0
+    daemon.start()
+    assert status(daemon, "") == 200
+
+
+def test_a_bad_file_ends_the_start_with_one_line(daemon: Daemon) -> None:
+    path: Path = daemon.folder / "conf" / FILE
+    path.write_text("[a]\nscopes = all\n")
+    path.chmod(0o600)
+    assert daemon.run() == (1, f"jobsched: {path}: [a] hash: must be the SHA-256 of the token, 64 digits in hex\n")
+    path.chmod(0o604)
+    code, said = daemon.run()
+    assert (code, said.count("\n")) == (1, 1)
+    assert "its mode is 0604" in said
+
+
+def test_with_tokens_any_address_is_served_and_without_them_none_but_ours(daemon: Daemon) -> None:
+    everywhere = f"tcp:{daemon.port}:interface=0.0.0.0"
+    code, said = daemon.run("--listen", everywhere)
+    assert code == 1
+    assert "without tokens only 127.0.0.1" in said
+
+    secret = token(daemon, "one", "--scope", "read")
+    daemon.start("--listen", everywhere)
+    assert [status(daemon, given) for given in ("", secret)] == [401, 200]
+    token(daemon, "--revoke", "one")
+    daemon.signal(signal.SIGHUP)
+    until(lambda: "nobody is let in" in daemon.log)
+    assert [status(daemon, given) for given in ("", secret)] == [401, 401]
+    assert daemon.stop() == 0
+    assert daemon.run("--listen", everywhere)[0] == 1
