@@ -43,6 +43,8 @@ MEANING = {
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",
     "MAX_FOLLOWERS": "Clients at once that ask with ``follow`` or ``wait``; more are refused with 503.",
     "UMASK": "What the files made by scripts are not open to.",
+    "RUN_AS": "As whom tasks run that have a process of their own and name no ``user``; None: as the daemon does.",
+    "SECRET_PARAMETERS": "Parameters whose values are shown to nobody but the task, in whatever case their names are.",
     "store": "The database, as an SQLAlchemy URL. A relative SQLite path is relative to the state folder.",
     "threads": "Threads for the Python tasks that run in the daemon.",
     "max_running": "Runs at once; more wait.",

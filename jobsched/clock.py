@@ -18,6 +18,11 @@ DRIFT = 5e-5  # seconds that two clocks may come apart in a second
 STEP = 0.5  # seconds of difference that make a step; slewing stays far below
 
 
+def elapsed() -> float:
+    """Seconds since this host was started, those included in which it was suspended; nobody can step them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def now(clock: IReactorTime) -> datetime:
     """The instant that `clock` shows, in UTC."""
     return datetime.fromtimestamp(clock.seconds(), UTC)
@@ -30,7 +35,7 @@ class SharedClock:
     That somebody steps the clock of this host does not move it. Timers are the reactor's.
     """
 
-    def __init__(self, reactor: IReactorTime, elapsed: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, reactor: IReactorTime, elapsed: Callable[[], float] = elapsed) -> None:
         self._reactor = reactor
         self._elapsed = elapsed
         self._offset = reactor.seconds() - elapsed()
@@ -60,6 +65,8 @@ class SharedClock:
         then less than half of that time wrong. By how many seconds it was set.
         """
         moment, heard = told.timestamp(), self.seconds()
+        if asked > heard:  # it was set back meanwhile, by another answer
+            return 0.0
         unsure = (heard - asked) / 2
         known = self._unsure + DRIFT * (self._elapsed() - self._set)
         if asked <= moment <= heard and unsure >= known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import uuid
 from pathlib import Path
 
@@ -40,25 +41,40 @@ class House(MultiService):
 
 
 class Predecessor:
-    """The id under which the last daemon of this state folder was a node, kept in a file."""
+    """The ids under which daemons of this state folder were nodes, and left what was not dealt with; kept in a file.
+
+    A copy of the folder on another host is of no use there: it would end the runs of a node that lives.
+    """
 
     log = Logger()
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "node"
-        self.id = self._read()
+        self._host = socket.gethostname()
+        self.ids = self._read()
+        self._own = ""
 
-    def _read(self) -> str | None:
+    def _read(self) -> list[str]:
         try:
-            return str(uuid.UUID(self._path.read_text("ascii").strip()))
+            host, *ids = self._path.read_text("utf-8").split("\n")
+            return [str(uuid.UUID(line)) for line in ids if line] if host == self._host else []
         except (OSError, ValueError):  # there was none, or it was cut off in the middle
-            return None
+            return []
 
     def keep(self, node_id: str) -> None:
         """Remember who we are, for the daemon that comes after this one."""
+        self._own = node_id
+        self._write()
+
+    def dealt_with(self) -> None:
+        """Nothing is left of those before us."""
+        self.ids = []
+        self._write()
+
+    def _write(self) -> None:
         try:
             fresh = self._path.with_suffix(".new")
-            fresh.write_text(node_id + "\n", "ascii")
+            fresh.write_text("\n".join([self._host, *self.ids, self._own, ""]), "utf-8")
             fresh.replace(self._path)
         except OSError as why:
             self.log.error(
@@ -81,7 +97,7 @@ class Opening(Service):
         scheduler: Scheduler,
         company: Membership | Alone,
         held: list[FolderLock],
-        previous: str | None,
+        previous: Predecessor,
     ) -> None:
         self._config = config
         self._store = store
@@ -123,9 +139,10 @@ class Opening(Service):
         if isinstance(self._company, Alone):
             await self._runner.recover(await self._store.read(run_rows.left_behind, node.id))
             return
-        await self._runner.recover(await self._store.read(run_rows.left_here, self._previous, node.name))
-        if self._previous is not None:
-            await self._company.bury([self._previous])
+        await self._runner.recover(await self._store.read(run_rows.left_here, self._previous.ids, node.name))
+        if self._previous.ids:
+            await self._company.bury(self._previous.ids)
+        self._previous.dealt_with()
 
     async def _wait(self) -> None:
         if self._recovery is not None:

@@ -126,14 +126,14 @@ def build(
         runner,
         Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days),
         relay,
-        Opening(config, store, runner, scheduler, company, held, previous.id),
+        Opening(config, store, runner, scheduler, company, held, previous),
         Signals(reactor, keyring.hang_up, shelf.hang_up),
     ]
     stepped = [runner.clock_stepped, scheduler.clock_stepped]
     if isinstance(company, Membership):
         scheduler.observe = clock.observe
         shelf.changed = company.look_at_tasks
-        company.previous = previous.id
+        company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
         rest[2:2] = [company]  # it goes when nothing runs any more

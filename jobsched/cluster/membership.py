@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from random import random
-from time import monotonic
 
 import attrs
 from twisted.application.service import Service
@@ -20,7 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..clock import SharedClock, now
+from ..clock import SharedClock, elapsed, now
 from ..model.complaint import Complaint
 from ..model.errors import Unavailable
 from ..model.ids import Ids
@@ -67,13 +67,13 @@ class Membership(Service):
         store: Store,
         ids: Ids,
         node: Node,
-        elapsed: Callable[[], float] = monotonic,
+        elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self.node = node
         self.alive: Sequence[Node] = (node,)
         self.entered: Deferred[None] = Deferred()
         self.life: Life  # set before it starts, by service.build
-        self.previous: str | None = None  # the node that the daemon before this one was: gone, even if it seems alive
+        self.previous: Sequence[str] = ()  # the nodes that daemons before this one were: they are gone
         self._reactor = reactor
         self._clock = clock
         self._store = store
@@ -82,6 +82,8 @@ class Membership(Service):
         self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
         self._since = 0.0  # elapsed time since which this node lives without a break
         self._beats = 0
+        self._tries = 0  # to enter
+        self._last: dict[str, tuple[datetime, float]] = {}  # when each node was last seen, and since when we know that
         self._outside = True
         self._twin = False
         self._complaint = Complaint()
@@ -115,9 +117,9 @@ class Membership(Service):
         """All that are known, those that began last first."""
         return self._store.read(node_rows.every)
 
-    async def bury(self, known: Sequence[str]) -> None:
-        """Record what dead nodes left as lost, and `known` ones as dead."""
-        lost = await self._store.write(node_rows.bury, known, GONE, self._ids, random, now(self._clock))
+    async def bury(self, known: Sequence[str], silent: Sequence[str] = ()) -> None:
+        """Record what dead nodes left as lost, and these as dead."""
+        lost = await self._store.write(node_rows.bury, known, GONE, self._ids, random, now(self._clock), silent=silent)
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -155,6 +157,8 @@ class Membership(Service):
     def _turn(self) -> Deferred[None]:
         """One heartbeat."""
         self._watch()
+        if not self._beating.called:  # a clock step began the loop anew while this was under way
+            return succeed(None)
         self._beating = Deferred.fromCoroutine(self._enter() if self._outside else self._beat())
         return self._beating.addErrback(self._unheard)
 
@@ -172,7 +176,8 @@ class Membership(Service):
             await self._store.read(node_rows.get, self.node.id)  # is it there again?
             await self.life.stored()
         old, asked = self.node, self._elapsed()
-        fresh = old if first else attrs.evolve(old, id=str(uuid.uuid4()))
+        fresh = attrs.evolve(old, id=str(uuid.uuid4())) if self._tries else old
+        self._tries += 1  # a try that failed may have been stored
         asked_at = self._clock.seconds()
         told = await self._store.write(
             node_rows.join,
@@ -219,7 +224,7 @@ class Membership(Service):
         after = {node.id: node for node in roll.alive}
         told_twin = self._twin
         self.alive = roll.alive
-        self._twin = self.node.name in twins(node for node in self.alive if node.id != self.previous)
+        self._twin = self.node.name in twins(node for node in self.alive if node.id not in self.previous)
         for node_id in after.keys() - before.keys() - {self.node.id}:
             self.log.info("node {node} is there, {id}", node=after[node_id].name, id=node_id)
         for node_id in before.keys() - after.keys() - {self.node.id}:
@@ -233,8 +238,18 @@ class Membership(Service):
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
         settled = self._elapsed() - self._since > LEASE.total_seconds()
-        if settled and (roll.silent or self._beats % BURIAL == 0):
-            await self.bury([])
+        silent = self._silent(roll)
+        if settled and (silent or self._beats % BURIAL == 0):
+            await self.bury([], silent)
+
+    def _silent(self, roll: Roll) -> list[str]:
+        """The nodes that are late, and of which this node itself has heard nothing new for as long."""
+        moment, before = self._elapsed(), self._last
+        self._last = {
+            node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)
+            for node in (*roll.alive, *roll.late)
+        }
+        return [node.id for node in roll.late if moment - self._last[node.id][1] >= LEASE.total_seconds() - EVERY]
 
     async def _leave(self) -> None:
         await self._beating

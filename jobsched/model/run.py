@@ -58,6 +58,12 @@ class Run:
     output_kept: int = 0
     output_truncated: bool = False
 
+    def lost(self, reason: str, instant: datetime) -> Run:
+        """What became of it when the daemon that ran it was gone: it is lost, or cancelled if that was asked for."""
+        if self.stop is not None:
+            return attrs.evolve(self, state="cancelled", reason=f"{self.stop}; {reason}", ended=instant)
+        return attrs.evolve(self, state="lost", reason=reason, ended=instant)
+
     @property
     def active(self) -> bool:
         """Whether it waits or runs: it has no outcome yet."""

@@ -32,11 +32,15 @@ class Secrecy:
         """Parameters as a caller may see them."""
         return {name: HIDDEN if self.covers(name) else value for name, value in parameters.items()}
 
-    def meant(self, asked: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    def meant(self, asked: Mapping[str, Any], before: Mapping[str, Any], moved: bool = False) -> dict[str, Any]:
         """What a caller means who may have copied what was shown: the value of `before` that is hidden there.
 
-        Raises Invalid where there was none.
+        Raises Invalid where there was none, and where one would come along that was `moved` to another task: that may
+        be a way to have it printed.
         """
+        for name in before if moved else ():
+            if self.covers(name) and asked.get(name, HIDDEN) == HIDDEN:
+                raise Invalid("was given for another task and is not shown: give it again", place("parameters", name))
         copied = [name for name, value in asked.items() if value == HIDDEN and self.covers(name)]
         for name in copied:
             if name not in before:

@@ -107,8 +107,9 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """What a merge patch makes of a job. Raises Invalid."""
     wanted = request_of(job)
     changes = msgspec.to_builtins(patch)
-    if changes.get("parameters"):
-        changes["parameters"] = defaults.secrecy.meant(changes["parameters"], job.parameters)
+    if (asked := changes.get("parameters", {})) is not None:
+        moved = changes.get("task", job.task) != job.task
+        changes["parameters"] = defaults.secrecy.meant(asked, job.parameters, moved)
     if any(changes.get(name) is not None for name in TRIGGERS):
         for name in TRIGGERS:
             wanted.pop(name, None)

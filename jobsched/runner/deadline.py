@@ -54,9 +54,11 @@ class Deadline:
         self._in(seconds, lambda: self.stop(Stop(state, f"ran longer than its {seconds:.12g} s")))
 
     def stop(self, why: Stop) -> None:
-        """Begin the end, once; the first reason stays, but a later one may abandon what does not end."""
+        """Begin the end, once: the first reason stays. A later one may shorten the grace, or abandon what stays."""
         self.abandoned = self.abandoned or why.abandon
         if self.stopped is not None:
+            if why.grace is not None and self._then is not None and not self.killed:
+                self._in(min(why.grace, max(self._due - self._monotonic(), 0)), self._kill)
             return
         self.stopped = why
         self._in(self._grace if why.grace is None else min(why.grace, self._grace), self._kill)

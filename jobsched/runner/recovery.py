@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import attrs
 import psutil
 from twisted.logger import Logger
 
@@ -45,13 +44,14 @@ def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run
     log.warn("{count} runs were left behind by a daemon that is gone", count=len(runs))
     ended = [lost(run, found[run.id], now) for run in runs]
     for run in ended:
-        log.warn("run {run} of {job}: lost, {reason}", run=run.id, job=run.job_name, reason=run.reason)
+        log.warn("run {run} of {job}: {state}, {reason}",
+                 run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
     return ended
 
 
 def lost(run: Run, found: str, now: datetime) -> Run:
     """The run's outcome."""
-    return attrs.evolve(run, state="lost", reason=f"the daemon that ran it is gone; {found}", ended=now)
+    return run.lost(f"the daemon that ran it is gone; {found}", now)
 
 
 def _survivors(run: Run) -> list[psutil.Process]:

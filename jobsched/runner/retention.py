@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
+from ..store import nodes as node_rows
 from ..store import prune
 from ..store.store import Store
 from .output import output_name
@@ -84,6 +85,7 @@ class Retention(Service):
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
         if self.running and self._store.dialect != "sqlite":
+            await self._store.write(node_rows.forget, instant)
             await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
 
     async def look_for_strays(self, number: int) -> None:

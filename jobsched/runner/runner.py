@@ -7,14 +7,12 @@ import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -43,7 +41,6 @@ from .threads import STOPPED_THREAD, CoroutineCall, PrintCapture, ThreadCall, wo
 
 MOST_DOOMED = 1000
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
-LOOK = 0.05  # seconds between looks whether it has
 FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
@@ -90,6 +87,7 @@ class Runner(Service):
         self.recorded: Callable[[bool], None] = lambda again: None
         self.bell = Bell()
         self._doomed: dict[str, Stop] = {}
+        self._quiet: list[Deferred[None]] = []
         self._unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
@@ -148,17 +146,25 @@ class Runner(Service):
     def end_all(self, reason: str) -> None:
         """End every run as lost, fast: another node may soon start it again. Threads are left to end by themselves."""
         for run_id in list(self._active):
-            self.stop(run_id, Stop("lost", reason, abandon=True, grace=FENCED_GRACE))
+            with self.log.failuresHandled("run {run} could not be ended", run=run_id):
+                self.stop(run_id, Stop("lost", reason, abandon=True, grace=FENCED_GRACE))
 
     def known(self) -> set[str]:
         """The runs that were given to this node, and whose outcome is not stored yet."""
         return self._active.keys() | self._unstored
 
-    async def stored(self) -> None:
+    def stored(self) -> Deferred[None]:
         """Fires when every run has ended and its outcome is stored, or after some seconds."""
-        end = monotonic() + UNSTORED
-        while (self._active or self._unstored) and monotonic() < end:
-            await deferLater(self._reactor, LOOK)
+        waiter: Deferred[None] = Deferred()
+        self._quiet.append(waiter)
+        self._tell_quiet()
+        return waiter.addTimeout(UNSTORED, self._reactor, lambda _given_up, _seconds: None)
+
+    def _tell_quiet(self) -> None:
+        if not self.known():
+            quiet, self._quiet = self._quiet, []
+            for waiter in quiet:
+                waiter.callback(None)
 
     def start(self, runs: Iterable[Run]) -> None:
         """Execute runs that the store has recorded as running on this node."""
@@ -283,6 +289,7 @@ class Runner(Service):
 
     def _tell(self, again: bool, ended: list[str]) -> None:
         self._unstored.difference_update(ended)
+        self._tell_quiet()
         self.bell.ring(ended)
         if ended:
             self.recorded(again)

@@ -1,4 +1,4 @@
-"""Since when somebody could run what is due: dues before that passed while nobody could."""
+"""Since when this node could run what is due: earlier dues passed while it could not."""
 
 from __future__ import annotations
 
@@ -40,6 +40,5 @@ class Ability:
 
     @property
     def since(self) -> datetime:
-        """A due that passed while another node lived passed while that one could run it."""
-        others = (node.since for node in self._company.alive if node.id != self._company.node.id)
-        return min([self._since, *others])
+        """When this node last began to be able."""
+        return self._since if self._company.alone else max(self._since, self._company.node.since)

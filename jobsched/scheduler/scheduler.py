@@ -24,6 +24,7 @@ from ..store.batch import Batch
 from ..store.store import Store
 from .ability import Ability
 from .company import Company, patience
+from .doubt import Doubt
 from .hands import Hands
 from .ticker import Ticker
 
@@ -31,7 +32,9 @@ EVERY = 5.0  # seconds between sweeps
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
+DOUBT = "?"  # and this for: nothing, but make sure
 POKED = 0.02  # seconds that pokes gather
+HELD_UP = 0.1  # seconds until a run that waited for another's transaction is looked at again
 AGAIN = 0.5  # seconds until a claim that failed is tried again
 
 
@@ -60,7 +63,7 @@ class Scheduler(Service):
         self.observe: Callable[[datetime, float], object] = lambda told, asked: None  # hears the database's clock
         self._tickers: dict[str, Ticker] = {}
         self._aims: dict[str, _Aim] = {}
-        self._unsure = False
+        self._doubt = Doubt(store, hands, company)
         self._complaint = Complaint()
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, keep=False, order=self._aimed_at)
@@ -126,9 +129,14 @@ class Scheduler(Service):
         """Sweep now and from now on; a loop that waits for a time of the old clock is given up."""
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-        self._loop = LoopingCall(self._sweep)
+        self._loop = LoopingCall(self._sweep_and_make_sure)
         self._loop.clock = self._clock
         self._loop.start(EVERY)
+
+    def _sweep_and_make_sure(self) -> Deferred[None]:
+        """The answer to a claim may have been lost, and its commit come later than one looked for it."""
+        self._doubt.there_is = self._doubt.there_is or not self._company.alone
+        return self._sweep()
 
     def _sweep(self) -> Deferred[None]:
         """Look ahead, one look at a time: an older answer must not undo what a newer one armed."""
@@ -162,7 +170,9 @@ class Scheduler(Service):
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
         self._waiting, ripe = await self._store.read(run_rows.waiting, now(self._clock))
-        if self.running and (self._waiting or self._unsure):
+        if self.running and self._doubt.there_is:
+            self._due.add(DOUBT)
+        if self.running and self._waiting:
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
                 self._aim(WAITING, ripe, None)
@@ -203,34 +213,26 @@ class Scheduler(Service):
     def _claim(self, job_ids: list[str]) -> Deferred[None]:
         wanted = dict.fromkeys(job_ids)
         waiting = wanted.pop(WAITING, self) is None
+        wanted.pop(DOUBT, None)
         return Deferred.fromCoroutine(self._claimed(list(wanted), waiting))
 
     async def _claimed(self, job_ids: list[str], waiting: bool) -> None:
         """Claim those, and what waits; whatever becomes of it, this node gets to know what it is to execute."""
-        if not self._company.holds() or 0 < self._no_claim_before - self._clock.seconds() <= AGAIN:
+        if not self._company.holds():
+            return
+        if 0 < self._no_claim_before - self._clock.seconds() <= AGAIN:
+            self._look_again_in(AGAIN)
             return
         try:
-            await self._make_sure()
+            await self._doubt.settle()
             still_due = await self._still_due(job_ids)
-            if still_due or waiting:
+            if (still_due or waiting) and self._company.holds():
                 await self._decide(still_due)
         except Exception:
-            self._unsure = True
+            self._doubt.there_is = True
             self._no_claim_before = self._clock.seconds() + AGAIN
             self._look_again_in(AGAIN)
             raise
-
-    async def _make_sure(self) -> None:
-        """After a claim of which it is not known whether it was stored: start what it was to start."""
-        if not self._unsure:
-            return
-        known = self._hands.known()  # before the look: one that ends meanwhile is known by then to nobody
-        mine = await self._store.read(run_rows.started_by, self._company.node.id)
-        unknown = [run for run in mine if run.id not in known]
-        self._unsure = False
-        if unknown and self._company.holds():
-            self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))
-            self._hands.start(unknown)
 
     async def _still_due(self, job_ids: list[str]) -> list[str]:
         """Those that no node before this one has decided; the others are aimed at anew."""
@@ -254,10 +256,12 @@ class Scheduler(Service):
         if claimed.now is not None:
             self.observe(claimed.now, asked)
         self._waiting = claimed.waiting
+        if claimed.held_up:
+            self._look_again_in(HELD_UP)
         self.tried += len(job_ids)
         self.won += claimed.won
         if not self._company.holds() or self._company.node.id != who.node_id:
-            self._unsure = True  # they are lost with this node, or start when it turns out that it is not
+            self._doubt.there_is = True  # they are lost with this node, or start when it turns out that it is not
             return
         self._hands.start(claimed.started)
         self._hands.replace(claimed.replaced)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select
+from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
 
 from ..model.node import Node
 from ..model.run import STARTED, Run
@@ -17,14 +17,15 @@ from .tables import jobs, runs
 
 def startable(
     connection: Connection, now: datetime, most: int, node: Node | None = None, *, any_task: bool = True
-) -> list[Run]:
+) -> tuple[list[Run], bool]:
     """Up to `most` waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue.
+    And whether some other might, but for a transaction that is under way.
 
     With `node`: those that it can run; `any_task` also those of a task that it lacks, for they fail with that reason.
     They are held until the transaction ends.
     """
     if most <= 0:
-        return []
+        return [], False
     asked: dict[str, Any] = {"now": now, "most": most}
     question = _STARTABLE
     if node is not None:
@@ -33,22 +34,27 @@ def startable(
         asked |= {"places": [ANYWHERE, node.name], "matched": matched, "tasks": list(node.tasks), "any_task": any_task}
         question = _STARTABLE_HERE
     found = [run_rows.from_row(row) for row in connection.execute(question, asked)]
-    serial = [run for run in found if not run.overlaps]
-    if not serial or connection.dialect.name == "sqlite":
-        return found
-    alone = _alone(connection, serial, now)
-    return [run for run in found if run.overlaps or run.id in alone]
+    if not found or connection.dialect.name == "sqlite":
+        return found, False
+    return _alone(connection, found, now)
 
 
-def _alone(connection: Connection, serial: Sequence[Run], now: datetime) -> set[str]:
+def _alone(connection: Connection, found: Sequence[Run], now: datetime) -> tuple[list[Run], bool]:
     """Those beside which no other run of their job starts: with the job's row in hand nobody else decides about it,
     and what was decided until then is seen only by another look. A job that somebody else holds has to wait.
+
+    A retry that was added while its job was deleted is cancelled.
     """
-    job_ids = {run.job_id for run in serial}
-    held = set(connection.execute(_HOLD, {"ids": list(job_ids)}).scalars())
-    there = set(connection.execute(_THERE, {"ids": list(job_ids)}).scalars())
-    mine = [run.id for run in serial if run.job_id in held or run.job_id not in there]  # a deleted job has no dues
-    return set(connection.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
+    job_ids = list({run.job_id for run in found})
+    held = set(connection.execute(_HOLD, {"ids": job_ids}).scalars())
+    there = held | set(connection.execute(_THERE, {"ids": job_ids}).scalars())
+    stray = [run.id for run in found if run.job_id not in there]
+    if stray:
+        cancelled = {"state": "cancelled", "reason": "its job was deleted", "ended": now}
+        connection.execute(update(runs).where(runs.c.id.in_(stray)).values(cancelled))
+    mine = [run.id for run in found if run.job_id in held]
+    still = set(connection.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
+    return [run for run in found if run.id in still], bool(there - held)
 
 
 def _may_start() -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import attrs
@@ -52,6 +52,7 @@ class Claimed:
     replaced: tuple[Run, ...] = ()  # active runs that a newer one shall replace
     dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
     waiting: bool = False  # some run waits, for a slot or for another
+    held_up: bool = False  # one that waits might have been started, but for a transaction under way
     won: int = 0  # jobs that were decided
     now: datetime | None = None  # when
 
@@ -59,26 +60,29 @@ class Claimed:
 def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
     who = attrs.evolve(who, now=database_now(connection, who.now))
-    if not who.alone and node_rows.buried(connection, who.node_id):
+    if not who.alone and node_rows.buried(connection, who.node_id, who.now):
         return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
-    some_wait = run_rows.any_waiting(connection)
+    held_up, some_wait = False, run_rows.any_waiting(connection)
     if some_wait:  # those that wait go first
         run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
-        started = _start(connection, who, _startable(connection, who))
+        ready, held_up = _startable(connection, who)
+        started = _start(connection, who, ready)
     else:
         run_rows.insert_all(connection, decided.runs)
         started = [run for run in decided.runs if run.state == "running"]
     job_rows.move_on(connection, decided.moved)
     run_rows.ask_to_end(connection, decided.replaced, orders.REPLACED, who.node_id)
-    if any(run.state == "waiting" for run in decided.runs):
+    begun = {run.id for run in started}
+    if any(run.active and run.id not in begun for run in decided.runs):
         pokes.tell(connection, who.node_id)
     return Claimed(
         started=tuple(started),
         replaced=tuple(decided.replaced),
         dues=_dues(connection, who, job_ids, decided),
         waiting=run_rows.any_waiting(connection) if some_wait else any(run.state == "waiting" for run in decided.runs),
+        held_up=held_up,
         won=len(decided.moved),
         now=who.now,
     )
@@ -122,7 +126,7 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
         for place, answer in answers.items():
             fates = (_missed(stretch, where.down.get(place)) for stretch in answer.stretches)
             owing += ((job, stretch, place) for stretch in fates)
-        starts = max((answer.starts for answer in answers.values()), default=0)
+        starts = max((answers[place].starts for place in where.names), default=0)
         decided.moved.append((job, next(iter(answers.values())).next_due, starts))
     slots = who.slots
     for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
@@ -163,12 +167,18 @@ def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
     return Situation(
         next_due=job.next_due,
         now=who.now,
-        able_since=who.able_since,
+        able_since=min([who.able_since, *_others_since(who, job)]),
         active=bool(active),
         queued=len(active) > 1 and any(run.state == "waiting" for run in active),
         paused=job.paused,
         starts_left=None if job.max_runs is None else job.max_runs - job.starts,
     )
+
+
+def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
+    """A due that passed while another node lived passed while somebody could run it."""
+    others = (node for node in who.company if node.id != who.node_id)
+    return (node.since for node in others if node.can(job.task, job.policy.require))
 
 
 def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool, place: str) -> Run:
@@ -188,11 +198,11 @@ def _waits(run: Run) -> Run:
     return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
 
 
-def _startable(connection: Connection, who: Claimant) -> list[Run]:
+def _startable(connection: Connection, who: Claimant) -> tuple[list[Run], bool]:
     if not who.company:
         return backlog.startable(connection, who.now, who.slots)
     mine = next((node for node in who.company if node.id == who.node_id), None)
-    return [] if mine is None else backlog.startable(connection, who.now, who.slots, mine, any_task=who.alone)
+    return ([], False) if mine is None else backlog.startable(connection, who.now, who.slots, mine, any_task=who.alone)
 
 
 def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, false, func, insert, or_, select, update
 
 from ..model.cron import Cron
 from ..model.job import Job, JobState
@@ -16,6 +16,7 @@ from ..model.trigger import At, Interval, Schedule, Trigger
 from .sight import of_tasks
 from .tables import jobs
 
+AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
 _MOVE = (
     update(jobs)
     .where(jobs.c.id == bindparam("key"))
@@ -28,15 +29,15 @@ _LOCK_DUE = (  # built once, as are the other questions of a claim: building cos
     .where(
         jobs.c.id.in_(bindparam("ids", expanding=True)),
         jobs.c.next_due <= bindparam("now", type_=jobs.c.next_due.type),
-        jobs.c.paused.is_(False),
+        AWAKE,
     )
     .order_by(jobs.c.next_due, jobs.c.id)
     .with_for_update(skip_locked=True)
 )
 _STATE = {
-    "scheduled": and_(jobs.c.next_due.is_not(None), jobs.c.paused.is_(False)),
+    "scheduled": and_(jobs.c.next_due.is_not(None), AWAKE),
     "paused": jobs.c.paused.is_(True),
-    "ended": and_(jobs.c.next_due.is_(None), jobs.c.paused.is_(False)),
+    "ended": and_(jobs.c.next_due.is_(None), AWAKE),
 }
 
 
@@ -101,12 +102,7 @@ def count(connection: Connection) -> int:
 
 def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
     """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
-    query = (
-        select(*_DUE)
-        .where(jobs.c.next_due < instant, jobs.c.paused.is_(False))
-        .order_by(jobs.c.next_due, jobs.c.id)
-        .limit(most)
-    )
+    query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
@@ -115,7 +111,7 @@ def due_before(connection: Connection, instant: datetime, most: int, after: Due 
 
 def dues_of(connection: Connection, ids: Iterable[str]) -> list[Due]:
     """When those of `ids` are due that will be, soonest first; paused ones are not due."""
-    query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), jobs.c.paused.is_(False))
+    query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
     return [Due(**row._mapping) for row in connection.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
 
 
@@ -129,9 +125,7 @@ def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[
 
 def due_later(connection: Connection, ids: Iterable[str], now: datetime) -> list[tuple[str, datetime]]:
     """The next dues of those of `ids` that are due after `now`."""
-    query = select(jobs.c.id, jobs.c.next_due).where(
-        jobs.c.id.in_(ids), jobs.c.next_due > now, jobs.c.paused.is_(False)
-    )
+    query = select(jobs.c.id, jobs.c.next_due).where(jobs.c.id.in_(ids), jobs.c.next_due > now, AWAKE)
     return [(row.id, row.next_due) for row in connection.execute(query)]
 
 

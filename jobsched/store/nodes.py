@@ -39,7 +39,7 @@ class Roll:
     now: datetime
     renewed: bool  # false: this node was taken for dead, and its runs with it
     alive: tuple[Node, ...]  # that renewed within the lease
-    silent: bool  # some node is to be buried
+    late: tuple[Node, ...]  # that did not, and are not buried yet
     stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
 
 
@@ -51,7 +51,7 @@ def join(
     row = attrs.asdict(attrs.evolve(node, since=instant, seen=instant), recurse=False)
     connection.execute(insert(nodes).values(row | {"tasks": list(node.tasks)}))
     if known:
-        bury(connection, known, reason, ids, chance, node.since, only=True)
+        bury(connection, known, reason, ids, chance, node.since, silent=[])
     return instant
 
 
@@ -62,19 +62,20 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
     mine = (nodes.c.id == pulse.id) & (nodes.c.state == "alive")
     renewed = connection.execute(update(nodes).where(mine).values(seen=instant, **values)).rowcount == 1
     living = [from_row(row) for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))]
-    alive = tuple(node for node in living if node.seen >= instant - LEASE)
+    alive = [node for node in living if node.seen >= instant - LEASE]
     return Roll(
         now=instant,
         renewed=renewed,
         alive=tuple(sorted(alive, key=lambda node: node.id)),
-        silent=len(alive) < len(living),
+        late=tuple(node for node in living if node.seen < instant - LEASE),
         stops=stops(connection, pulse.id),
     )
 
 
-def buried(connection: Connection, node_id: str) -> bool:
-    """Whether somebody has declared that node dead."""
-    dead = select(nodes.c.id).where(nodes.c.id == node_id, nodes.c.state != "alive")
+def buried(connection: Connection, node_id: str, instant: datetime) -> bool:
+    """Whether somebody has declared that node dead, or may at any moment."""
+    late = nodes.c.seen < instant - LEASE
+    dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | late)
     return connection.execute(dead).first() is not None
 
 
@@ -95,27 +96,26 @@ def leave(connection: Connection, node_id: str, local: datetime) -> None:
 
 def bury(
     connection: Connection, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
-    *, only: bool = False,
+    *, silent: Sequence[str] | None = None,
 ) -> list[Run]:  # fmt: skip
-    """Declare nodes dead that did not renew within the lease (not if `only`), and those of which it is `known`.
+    """Declare nodes dead of which it is `known`, and those that did not renew within the lease; of these, only the
+    ones that the caller has found `silent` itself, if given: the database's clock may have been set.
 
     Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
     for a node that does not come back become missed. Returns both. Two that bury at the same time do not wait for
     each other.
     """
     instant = database_now(connection, local)
-    gone = nodes.c.id.in_(known)
-    query = select(nodes.c.id).where(
-        nodes.c.state == "alive", gone if only else gone | (nodes.c.seen < instant - LEASE)
-    )
+    late = nodes.c.seen < instant - LEASE
+    gone = nodes.c.id.in_(known) | (late if silent is None else late & nodes.c.id.in_(silent))
+    query = select(nodes.c.id).where(nodes.c.state == "alive", gone)
     buried = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     if buried:
         connection.execute(update(nodes).where(nodes.c.id.in_(buried)).values(state="dead", running=0, slots=0))
     dead = select(nodes.c.id).where(nodes.c.state != "alive")  # a daemon of schema 0001 is no node, and lives
-    whose = runs.c.node_id.in_(known) if only else runs.c.node_id.in_(dead)
-    orphans = select(runs).where(runs.c.state.in_(STARTED), whose)
+    orphans = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id.in_(dead))
     lost = [
-        attrs.evolve(run_rows.from_row(row), state="lost", reason=reason, ended=instant)
+        run_rows.from_row(row).lost(reason, instant)
         for row in connection.execute(orphans.with_for_update(skip_locked=True, of=runs))
     ]
     if lost:
@@ -124,18 +124,19 @@ def bury(
 
 
 def _absent(connection: Connection, instant: datetime) -> list[Run]:
-    """Runs that wait for one node by its name, and it is not there."""
-    names = select(nodes.c.name).where((nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT))
+    """Runs that wait for one node by its name, and it is not there, or can run them no more."""
     waits = (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
-    query = select(runs).where(waits, runs.c.place.not_in(names)).with_for_update(skip_locked=True, of=runs)
+    waiting = [run_rows.from_row(row) for row in connection.execute(
+        select(runs).where(waits).with_for_update(skip_locked=True, of=runs)
+    )]  # fmt: skip
+    if not waiting:
+        return []
+    recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
+    there = [from_row(row) for row in connection.execute(select(nodes).where(recent))]
     missed = [
-        attrs.evolve(
-            run_rows.from_row(row),
-            state="missed",
-            reason=f"node {row.place} was gone before it could start",
-            ended=instant,
-        )
-        for row in connection.execute(query)
+        attrs.evolve(run, state="missed", reason=f"node {run.place} was gone before it could start", ended=instant)
+        for run in waiting
+        if not any(node.name == run.place and node.can(run.task, run.require) for node in there)
     ]
     for run in missed:
         connection.execute(

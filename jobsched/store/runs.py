@@ -194,16 +194,16 @@ def left_behind(connection: Connection, node_id: str) -> list[Run]:
     return _all(connection, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
 
-def left_here(connection: Connection, previous: str | None, name: str) -> list[Run]:
-    """The runs that the daemon before this one, which was the node `previous`, started and did not end; and those of
+def left_here(connection: Connection, previous: Sequence[str], name: str) -> list[Run]:
+    """The runs that daemons before this one, which were the nodes `previous`, started and did not end; and those of
     them that other nodes have taken for lost meanwhile: their processes may live on.
 
-    Without `previous`: those of a daemon of this name that was no node, for its schema was 0001.
+    Without any: those of a daemon of this name that was no node, for its schema was 0001.
     """
-    if previous is None:
+    if not previous:
         own = (runs.c.node == name) & runs.c.state.in_(STARTED) & runs.c.node_id.not_in(select(nodes.c.id))
     else:
-        own = (runs.c.node_id == previous) & runs.c.state.in_((*STARTED, "lost"))
+        own = runs.c.node_id.in_(previous) & runs.c.state.in_((*STARTED, "lost"))
     return _all(connection, select(runs).where(own).order_by(runs.c.id.desc()).limit(MOST_LEFT))
 
 
@@ -215,10 +215,11 @@ def started_by(connection: Connection, node_id: str) -> list[Run]:
 
 def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> None:
     """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows."""
-    elsewhere = [run.id for run in wanted if run.node_id != asker]
-    if elsewhere:
-        going_on = runs.c.id.in_(elsewhere) & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
-        connection.execute(update(runs).where(going_on).values(stop=reason))
+    asked = list(wanted)
+    if asked:
+        started = runs.c.id.in_([run.id for run in asked]) & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
+        connection.execute(update(runs).where(started).values(stop=reason))
+    if any(run.node_id != asker for run in asked):
         pokes.tell(connection, asker)
 
 

@@ -146,6 +146,7 @@ jobs = Table(
     Column("placement", Words(8)),  # since 0002; a node before that leaves it NULL: any
     Column("require", Tags),
     Index("jobs_next_due", "next_due"),
+    Index("jobs_awake", "paused", "next_due"),
     Index("jobs_name", "name"),
     Index("jobs_task", "task"),
 )

@@ -79,6 +79,15 @@ def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: Desk
     assert [each.node for each in desk.claim(130, **asks(B, A)).started] == ["b"]
 
 
+def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk) -> None:
+    one = with_gpu()
+    desk.add(one)
+    desk.insert(waiting(1))
+    desk.know(node("a", tags=A.tags, state="dead"), B)
+    assert desk.claim(60, one, **asks(A, B)) == claims.Claimed(now=at(60))
+    assert len(desk.claim(60, one, **asks(B)).started) == 2
+
+
 # A due that nobody can run
 
 

@@ -228,7 +228,7 @@ def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     buried, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
     desk.insert(ours, theirs, buried, ended)
-    left = desk.read(run_rows.left_here, "before", "web1")
+    left = desk.read(run_rows.left_here, ["before"], "web1")
     assert left == [buried, ours], "those that others have recorded as lost may live on"
 
 
@@ -237,7 +237,7 @@ def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: D
     desk.insert(older, other, run(3, node_id="known", node="web1"))
     node = Node(id="known", name="web1", since=at(0), seen=at(0))
     desk.write(node_rows.join, node, [], "", Ids(), lambda: 0.5)
-    assert desk.read(run_rows.left_here, None, "web1") == [older]
+    assert desk.read(run_rows.left_here, [], "web1") == [older]
 
 
 def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:

@@ -47,12 +47,13 @@ class Caller:
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
+        self.always: dict[str, str] = {}  # headers of each request
 
     def ask(self, method: str, url: str, body: Any = None, **headers: str) -> Answer:
         """One request; `if_match="1"` is sent as the header If-Match."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = self.always | {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             given = {"Content-Type": "application/json"} | given
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()

@@ -104,6 +104,19 @@ def test_what_was_shown_can_be_sent_back(ask):
     nothing_told(ask, HUNTER, PIN, OTHER)
 
 
+def test_a_secret_does_not_go_along_to_another_task(ask):
+    job = ask.make("tell", parameters=SECRET)
+    before = ask.get(job)
+    for parameters in ({}, {"parameters": {"Pin": 1}}, {"parameters": {"password": "***", "Pin": "***"}}):
+        refused = ask.ask("PATCH", job, {"task": "raises"} | parameters)
+        assert refused.fault == (400, "/parameters/password")
+    assert ask.get(job) == before
+    assert ask.patch(job, task="tell", name="b")["parameters"] == SHOWN  # it is this one's already
+    shown = ask.patch(job, task="raises", parameters={"password": OTHER, "Pin": None})
+    assert (shown["task"], shown["parameters"]) == ("raises", {"password": "***", "target": "nas"})
+    assert ask.patch(job, task="tell", parameters=None)["parameters"] == {}
+
+
 def test_a_job_cannot_be_made_of_stars(ask):
     asked = {"task": "tell", "name": "a copy", "interval": {"hours": 1}, "parameters": SHOWN}
     refused = ask.ask("POST", "/jobs", asked)

@@ -99,6 +99,13 @@ def test_what_others_could_reach_is_refused(endpoint):
     )
 
 
+@pytest.mark.parametrize("endpoint", ["tcp:80", "tcp:80:interface=0.0.0.0", "tcp:80:interface=192.168.1.1", "unix:/s"])
+def test_with_tokens_any_address_is_served(endpoint):
+    check_endpoint(endpoint, asked=True)
+    with pytest.raises(BadConfig):
+        check_endpoint(f"{endpoint}:nonsense=1", asked=True)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [

@@ -269,7 +269,7 @@ def test_two_of_one_name_are_told_once(place: Place) -> None:
 
 def test_the_daemon_before_this_one_is_no_other_node(place: Place) -> None:
     place.other("here", id="before")
-    place.member.previous = "before"
+    place.member.previous = ("before",)
     with capturedLogs() as logs:
         place.walk(EVERY)
     assert not [event for event in logs if "called here too" in formatEvent(event)]
@@ -313,5 +313,5 @@ def test_one_that_cannot_enter_at_first_tries_on(tmp_path: Path, empty: bytes) -
     place.reach(True)
     place.walk(EVERY)
     assert place.member.entered.called
-    assert place.member.node.id == "me-1"
+    assert place.states() == {place.member.node.id: "alive"}
     place.member.stopService()

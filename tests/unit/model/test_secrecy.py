@@ -29,6 +29,15 @@ def test_what_was_shown_can_be_sent_back_and_means_what_was_hidden():
     assert why.value.pointer == "/parameters/password"
 
 
+@pytest.mark.parametrize("asked", [{}, {"password": "***"}, {"Token": 7}])
+def test_a_secret_does_not_come_along_to_another_task(asked):
+    with pytest.raises(Invalid, match=r"^was given for another task and is not shown: give it again$") as refused:
+        Secrecy().meant(asked, GIVEN, True)
+    assert refused.value.pointer == "/parameters/password"
+    given = asked | {"password": "again", "Token": None}
+    assert Secrecy().meant(given, GIVEN, True) == given
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 
-from jobsched.store.migrations.build import TEXT, has_constraint, new_columns, table, text
+from jobsched.store.migrations.build import TEXT, has_constraint, index, new_columns, table, text
 
 revision = "0002"
 down_revision = "0001"
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("place", text(255), nullable=False, server_default=""),
         sa.Column("stop", TEXT),
     )
+    index("jobs_awake", "jobs", ["paused", "next_due"])  # many paused jobs are no more work than none
     if op.get_bind().dialect.name == "sqlite":
         with op.batch_alter_table("runs") as runs:
             runs.drop_constraint("runs_once", type_="unique")
