@@ -39,7 +39,7 @@ MEANING = {
     "NODE_TAGS": "What is special about this daemon. A job that has ``require`` runs on nodes with those tags only.",
     "NODE_URL": "How other nodes reach this one; None: they do not.",
     "CLUSTER_TOKEN": "The token by which nodes ask one another, the same on all of them. :ref:`cluster-token`.",
-    "ALLOWED_HOSTS": "Names and addresses by which clients ask for this daemon; None: those it listens on. :ref:`hosts`.",
+    "ALLOWED_HOSTS": "Names by which clients may ask for this daemon; None: those it listens on. :ref:`hosts`.",
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",
     "MAX_FOLLOWERS": "Clients at once that ask with ``follow`` or ``wait``; more are refused with 503.",
     "UMASK": "What the files made by scripts are not open to.",

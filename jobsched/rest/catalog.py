@@ -9,11 +9,14 @@ import attrs
 from twisted.web.http import Request
 
 from .. import __version__
+from ..model.errors import Unavailable
 from ..registry import Registry
 from . import convert, wire
 from .convert import Defaults
 from .route import Route, body, caller, json
 from .task import LimitsOut, TaskOut
+
+NO_STORE = "the store cannot be used now"
 
 
 class Catalog:
@@ -73,5 +76,10 @@ class Catalog:
 
     async def health(self, request: Request) -> bytes:
         """200 when the store answers, 503 when it does not."""
-        await self._registry.healthy()
+        try:
+            await self._registry.healthy()
+        except Unavailable as why:
+            if caller(request).may("read"):
+                raise
+            raise Unavailable(NO_STORE) from why  # why it is so names hosts and files, and this is for anybody
         return json(request, wire.Health(status="ok", version=__version__))

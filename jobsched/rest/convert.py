@@ -261,7 +261,8 @@ def _seconds(span: timedelta | None) -> float | None:
 
 
 def _span(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
+    """What is above 0 stays so."""
+    return None if seconds is None else max(timedelta(seconds=seconds), timedelta.resolution)
 
 
 def instant(moment: datetime | None, pointer: str) -> datetime | None:

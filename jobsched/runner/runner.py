@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -26,18 +25,16 @@ from ..model.secrecy import USUAL, Secrecy
 from ..store import tails
 from ..store.batch import Batch
 from ..store.store import Store
-from ..task import Info
 from . import launch
 from .bell import Bell
+from .calls import Call, Calls
 from .deadline import Stop
 from .ending import Ending, outcome, plain
-from .limits import DaemonThread, Limits
+from .limits import Limits
 from .output import Output, OutputWriter
-from .process import ScriptProcess
 from .recovery import end_orphans, tell_lost
-from .session import close_on_exec
 from .tail import tail_reader
-from .threads import STOPPED_THREAD, CoroutineCall, PrintCapture, ThreadCall, words
+from .threads import STOPPED_THREAD, PrintCapture, words
 
 MOST_DOOMED = 1000
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
@@ -51,7 +48,7 @@ class _Active:
     """A run that is being executed here."""
 
     run: Run
-    call: ScriptProcess | ThreadCall | CoroutineCall | None = None
+    call: Call | None = None
     stop: Stop | None = None
     ended: Deferred[None] = attrs.field(factory=Deferred)
 
@@ -92,12 +89,10 @@ class Runner(Service):
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
         self._tail = tail_reader(store, output_folder)
-        self._tasks = ThreadPool(0, limits.threads, "task")
-        self._tasks.threadFactory = DaemonThread
+        self._calls = Calls(reactor, limits, self.in_thread)
         self._chores = ThreadPool(0, 2, "chore")
         self._records: Batch[Run] = Batch(reactor, self._record, keep=True)
         self._prints = PrintCapture()
-        self._inherited = launch.inherited(os.environ)
 
     @property
     def slots(self) -> int:
@@ -111,10 +106,8 @@ class Runner(Service):
 
     def startService(self) -> None:
         super().startService()
-        close_on_exec()
-        self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._writer.start()
-        self._tasks.start()
+        self._calls.start()
         self._chores.start()
         self._prints.__enter__()
 
@@ -220,10 +213,10 @@ class Runner(Service):
         task = self._catalog().get(active.run.task)
         if task is None:
             return Ending(error=f"could not start: task {active.run.task} is not in the catalog")
-        timeout = self._timeout(active.run, task)
+        timeout = self._calls.timeout(active.run, task)
         info = launch.information(active.run, timeout)
         try:
-            call = self._begin(task, info, output)
+            call = self._calls.begin(task, info, output)
         except OSError as why:
             return Ending(error=f"could not start: {why}")
         except Exception as why:
@@ -234,31 +227,7 @@ class Runner(Service):
         active.call = None  # nobody may stop it now: its pid may be another's
         return ending
 
-    def _timeout(self, run: Run, task: Task) -> float | None:
-        """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
-        if run.timeout is not None or task.kind == "thread":
-            return run.timeout
-        return self._limits.livetime if task.timeout is None else task.timeout
-
-    def _begin(self, task: Task, info: Info, output: Output) -> ScriptProcess | ThreadCall | CoroutineCall:
-        if task.kind == "thread":
-            thread = ThreadCall(self._reactor, output, self._limits.grace)
-            thread.start(lambda *call: deferToThreadPool(self._reactor, self._tasks, *call), task.call, info)
-            return thread
-        if task.kind == "async":
-            coroutine = CoroutineCall(self._reactor, output, self._limits.grace)
-            coroutine.start(task.call, info)
-            return coroutine
-        command, confined = launch.command_of(task, info), task.confinement
-        env = launch.environment(info, command, self._inherited, confined)
-        argv = launch.command_line(command, env, confined)
-        process = ScriptProcess(self._reactor, self._reactor, self.in_thread, info.run_id, output, self._limits.grace)
-        process.spawn(argv, env, self._stdin, confined.launchers)
-        return process
-
-    def _watch(
-        self, active: _Active, call: ScriptProcess | ThreadCall | CoroutineCall, task: Task, timeout: float | None
-    ) -> None:
+    def _watch(self, active: _Active, call: Call, task: Task, timeout: float | None) -> None:
         if call.ended.called:
             return
         active.call = call
@@ -312,9 +281,7 @@ class Runner(Service):
         self._prints.__exit__(None, None, None)
         self._writer.stop()
         self._chores.stop()
-        if not self._tasks.working:
-            self._tasks.stop()
-        os.close(self._stdin)
+        self._calls.stop()
 
     def _now(self) -> datetime:
         return now(self._clock)

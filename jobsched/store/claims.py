@@ -52,7 +52,7 @@ class Claimed:
     replaced: tuple[Run, ...] = ()  # active runs that a newer one shall replace
     dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
     waiting: bool = False  # some run waits, for a slot or for another
-    held_up: bool = False  # one that waits might have been started, but for a transaction under way
+    held_up: bool = False  # more might have been decided or started, but for a transaction under way
     won: int = 0  # jobs that were decided
     now: datetime | None = None  # when
 
@@ -77,24 +77,33 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     begun = {run.id for run in started}
     if any(run.active and run.id not in begun for run in decided.runs):
         pokes.tell(connection, who.node_id)
+    dues, left_out = _dues(connection, who, job_ids, due_jobs, decided)
     return Claimed(
         started=tuple(started),
         replaced=tuple(decided.replaced),
-        dues=_dues(connection, who, job_ids, decided),
+        dues=dues,
         waiting=run_rows.any_waiting(connection) if some_wait else any(run.state == "waiting" for run in decided.runs),
-        held_up=held_up,
+        held_up=held_up or left_out,
         won=len(decided.moved),
         now=who.now,
     )
 
 
 def _dues(
-    connection: Connection, who: Claimant, job_ids: Sequence[str], decided: _Decided
-) -> tuple[tuple[str, datetime | None], ...]:
-    """The next dues as they are now, also of jobs that were asked for in vain: decided elsewhere, or too early."""
+    connection: Connection, who: Claimant, job_ids: Sequence[str], due_jobs: list[Job], decided: _Decided
+) -> tuple[tuple[tuple[str, datetime | None], ...], bool]:
+    """The next dues as they are now, also of jobs that were asked for in vain: decided elsewhere, or too early.
+
+    And whether some are due still, and were left out for another transaction had them in hand.
+    """
     moved = [(job.id, next_due) for job, next_due, _ in decided.moved]
     others = set(job_ids) - {job_id for job_id, _ in moved}
-    return (*moved, *(job_rows.due_later(connection, others, who.now) if others else []))
+    if not others:
+        return tuple(moved), False
+    seen = {job.id for job in due_jobs}
+    found = job_rows.dues_of(connection, others)
+    later = [(due.id, due.next_due) for due in found if due.next_due > who.now]
+    return (*moved, *later), any(due.next_due <= who.now and due.id not in seen for due in found)
 
 
 @attrs.define
@@ -116,18 +125,19 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
         where = places(connection, job, who.company) if who.company else Places()
         if not _is_for(who, job, where):
             continue
-        if where.nobody and not (who.alone and who.company[0].matches(job.policy.require)):
+        if where.nobody and not where.down and not (who.alone and who.company[0].matches(job.policy.require)):
             owing += _nobody(job, who, where.nobody, decided)
             continue
-        answers = {
-            place: owed(job.schedule, job.policy, _situation(job, who, in_place(active[job.id], place)))
-            for place in (*where.names, *where.down)
-        }
+        facts = {place: _situation(job, who, in_place(active[job.id], place)) for place in (*where.names, *where.down)}
+        if not where.names:  # nothing starts, so nothing counts
+            facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
+        answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
         for place, answer in answers.items():
             fates = (_missed(stretch, where.down.get(place)) for stretch in answer.stretches)
             owing += ((job, stretch, place) for stretch in fates)
         starts = max((answers[place].starts for place in where.names), default=0)
-        decided.moved.append((job, next(iter(answers.values())).next_due, starts))
+        dues = [answers[place].next_due for place in where.names or where.down]
+        decided.moved.append((job, None if None in dues else dues[0], starts))
     slots = who.slots
     for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
         run = _run(job, stretch, who, slots > 0, place)

@@ -123,12 +123,6 @@ def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[
     return [from_row(row) for row in connection.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
 
 
-def due_later(connection: Connection, ids: Iterable[str], now: datetime) -> list[tuple[str, datetime]]:
-    """The next dues of those of `ids` that are due after `now`."""
-    query = select(jobs.c.id, jobs.c.next_due).where(jobs.c.id.in_(ids), jobs.c.next_due > now, AWAKE)
-    return [(row.id, row.next_due) for row in connection.execute(query)]
-
-
 def move_on(connection: Connection, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
     """For each (job, next_due, starts): a due that was decided never comes back."""
     rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]

@@ -31,7 +31,7 @@ def places(connection: Connection, job: Job, company: Sequence[Node]) -> Places:
     if job.policy.placement == "any":
         return Places(nobody=nobody)
     down = _down(connection, job, company)
-    return Places(names=sorted(able) or ([] if down else [ANYWHERE]), down=down, nobody="" if down else nobody)
+    return Places(names=sorted(able) or ([] if down else [ANYWHERE]), down=down, nobody=nobody)
 
 
 def in_place(active: Sequence[Run], place: str) -> list[Run]:
@@ -48,11 +48,12 @@ def lacking(task: str, require: Mapping[str, str]) -> str:
 def _down(connection: Connection, job: Job, company: Sequence[Node]) -> dict[str, str]:
     """Those that are known, would have run it as they were last, and are not there."""
     there = {node.name for node in company}
+    heard = max(node.seen for node in company)  # who joined since lives, and is not known here yet
     last: dict[str, Node] = {}
     for node in node_rows.every(connection):  # the newest of each name comes first
         last.setdefault(node.name, node)
     return {
         name: f"node {name} was {'stopped' if node.state == 'stopped' else 'down'}, last seen {node.seen:%FT%TZ}"
         for name, node in last.items()
-        if name not in there and node.can(job.task, job.policy.require)
+        if name not in there and node.since <= heard and node.can(job.task, job.policy.require)
     }

@@ -77,7 +77,7 @@ class UserCase(RunnerCase):
 class UserTests(UserCase):
     async def test_it_is_that_user_in_all_that_tells_of_one(self):
         who = self.new_user("games")
-        self.patch(self.runner, "_inherited", {**os.environ, "USER": "root", "LOGNAME": "root", "HOME": "/root"})
+        self.patch(self.runner._calls, "_inherited", {**os.environ, "USER": "root", "LOGNAME": "root", "HOME": "/root"})
         task = self.bash("id -un; id -u; id -gn; id -Gn; echo $HOME $USER $LOGNAME $SHELL", user=who.pw_name)
         run = await self.run_of(task)
 
@@ -121,7 +121,7 @@ class UserTests(UserCase):
 
     async def test_a_python_task_is_that_user_too(self):
         nobody = pwd.getpwnam("nobody")
-        self.patch(self.runner, "_inherited", {"PATH": os.defpath, "PYTHONPATH": str(ROOT)})
+        self.patch(self.runner._calls, "_inherited", {"PATH": os.defpath, "PYTHONPATH": str(ROOT)})
         self.patch(sys, "executable", python_for("nobody"))
         run = await self.run_of(self.python(APART, user="nobody", limits="nice=2", parameters="day"),
                                 parameters={"day": "mon"})  # fmt: skip
@@ -247,7 +247,7 @@ class CouldNotStartTests(UserCase):
 class LeftOutTests(RunnerCase):
     async def test_what_systemd_tells_the_daemon_is_not_told_to_scripts(self):
         given = dict.fromkeys(launch.SYSTEMD, "1") | {"KEPT": "yes", "JOBSCHED_TOKEN": "a"}
-        self.patch(self.runner, "_inherited", launch.inherited({**os.environ, **given}))
+        self.patch(self.runner._calls, "_inherited", launch.inherited({**os.environ, **given}))
         run = await self.run_of(self.words("env"))
         told = dict(line.split("=", 1) for line in self.output(run).decode().splitlines())
 

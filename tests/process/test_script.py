@@ -49,7 +49,7 @@ class StartTests(RunnerCase):
 
     async def test_it_is_told_of_its_run_by_the_environment(self):
         given = {**os.environ, "JOBSCHED_LEFTOVER": "1", "INHERITED": "yes"}
-        self.patch(self.runner, "_inherited", launch.inherited(given))
+        self.patch(self.runner._calls, "_inherited", launch.inherited(given))
         task = self.words("env", env='{"OWN": "mine"}')
         run = await self.run_of(task, timeout=1_234_567.5, attempt=2, parameters={"day": "mon", "dry": True})
         told = dict(line.split("=", 1) for line in self.output(run).decode().splitlines())

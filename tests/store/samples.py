@@ -98,6 +98,11 @@ class Desk:
     def insert(self, *new: Run) -> None:
         self.write(run_rows.insert_all, new)
 
+    def queue(self, *new: Run) -> None:
+        """Runs that wait, of jobs that are not due."""
+        self.add(*(job(id=job_id, next_due=None) for job_id in {each.job_id for each in new}))
+        self.insert(*new)
+
     def know(self, *new: Node) -> None:
         """Nodes are in the store as they are given."""
         rows = [attrs.asdict(each, recurse=False) | {"tasks": list(each.tasks)} for each in new]

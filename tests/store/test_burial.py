@@ -56,7 +56,7 @@ def test_a_lost_run_is_tried_again_where_its_job_asks_for_it_and_once(desk: Desk
     content = job()
     desk.add(asking, content)
     desk.know(node("node", id="here", state="dead"))
-    lost = run(60, job_id=asking.id, parameters={"a": "b"}, require={"gpu": "yes"}, stop="cancelled by a caller")
+    lost = run(60, job_id=asking.id, parameters={"a": "b"}, require={"gpu": "yes"})
     desk.insert(lost, run(60, job_id=content.id), run(60, job_id="deleted"))
     assert len(bury(desk, 100)) == 3
     assert bury(desk, 100) == []
@@ -74,6 +74,16 @@ def test_what_was_lost_after_its_last_attempt_is_not_tried_again(desk: Desk) -> 
     desk.insert(run(60, job_id=one.id, attempt=3))
     bury(desk, 100)
     assert desk.states() == ["lost"]
+
+
+def test_what_was_to_be_ended_anyway_is_cancelled_and_not_tried_again(desk: Desk) -> None:
+    one = job(policy=Policy(retries=2))
+    desk.add(one)
+    desk.know(node("node", id="here", state="dead"))
+    desk.insert(run(60, job_id=one.id, stop="cancelled by a caller", state="stopping"))
+    assert len(bury(desk, 100)) == 1
+    (cancelled,) = desk.runs()
+    assert (cancelled.state, cancelled.reason) == ("cancelled", f"cancelled by a caller; {WHY}")
 
 
 # Runs that only one node may start
@@ -102,6 +112,14 @@ def test_a_node_that_comes_back_under_a_new_id_is_waited_for_no_more(desk: Desk)
     desk.insert(waiting(60, "a"))
     assert bury(desk, 1000) == []
     assert desk.states() == ["waiting"]
+
+
+def test_what_waits_for_a_node_that_cannot_run_it_any_more_is_missed(desk: Desk) -> None:
+    desk.know(node("a", seen=at(1000), tags={"gpu": "yes"}), node("b", seen=at(1000), tasks=("other",)))
+    can = [waiting(60, "a", require={"gpu": "yes"}), waiting(60, "b", task="other")]
+    cannot = [waiting(61, "a", require={"gpu": "no"}), waiting(61, "b")]
+    desk.insert(*can, *cannot)
+    assert sorted(each.id for each in bury(desk, 1000)) == sorted(each.id for each in cannot)
 
 
 @pytest.mark.parametrize("state", ["dead", "stopped"])

@@ -19,7 +19,7 @@ from jobsched.store import claims
 from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
 from jobsched.store.store import Store
-from tests.store.samples import IDS, Desk, at, claimant, every_run, job, run
+from tests.store.samples import Desk, at, claimant, every_run, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 
@@ -183,7 +183,7 @@ def test_with_few_slots_the_oldest_dues_of_several_jobs_start_first(desk: Desk) 
 
 
 def test_a_run_that_is_not_to_start_yet_does_not(desk: Desk) -> None:
-    desk.insert(run(60, state="waiting", node_id=None, not_before=at(90)))
+    desk.queue(run(60, state="waiting", node_id=None, not_before=at(90)))
     assert desk.claim(89.999999) == claims.Claimed(waiting=True, now=at(89.999999))
     assert dues(desk.claim(90).started) == [60]
 
@@ -233,7 +233,7 @@ def test_replace_drops_a_run_that_only_waited_for_the_same(desk: Desk) -> None:
     one = active(desk, "replace")
     (old,) = desk.runs()
     desk.claim(120, one)
-    assert desk.claim(180, one).replaced == (old,)
+    assert [each.id for each in desk.claim(180, one).replaced] == [old.id]
     assert desk.states() == ["running", "skipped", "waiting"]
 
 
@@ -278,7 +278,7 @@ def test_after_max_runs_a_job_has_no_next_due(desk: Desk) -> None:
 
 def test_the_queue_is_looked_at_without_a_job(desk: Desk) -> None:
     assert desk.claim(60) == claims.Claimed(now=at(60))
-    desk.insert(run(60, id=IDS.make(at(60)), state="waiting", node_id=None))
+    desk.queue(run(60, state="waiting", node_id=None))
     assert desk.read(run_rows.waiting, at(60)) == (True, None)
     assert dues(desk.claim(61).started) == [60]
     assert desk.read(run_rows.waiting, at(60)) == (False, None)

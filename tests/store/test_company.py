@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobsched.model.job import Job
-from jobsched.model.node import Node
+from jobsched.model.node import LEASE, Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store import claims
@@ -82,10 +82,18 @@ def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: Desk
 def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
-    desk.insert(waiting(1))
-    desk.know(node("a", tags=A.tags, state="dead"), B)
+    desk.queue(waiting(1))
+    desk.know(node("a", tags=A.tags, state="dead", seen=at(60)), node("b", tags=GPU, seen=at(60)))
     assert desk.claim(60, one, **asks(A, B)) == claims.Claimed(now=at(60))
     assert len(desk.claim(60, one, **asks(B)).started) == 2
+
+
+def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk) -> None:
+    one = with_gpu()
+    desk.add(one)
+    desk.know(node("a", tags=A.tags, seen=at(60) - LEASE))
+    assert desk.claim(60.000001, one, **asks(A, B)) == claims.Claimed(now=at(60.000001))
+    assert len(desk.claim(60, one, **asks(A, B)).started) == 1
 
 
 # A due that nobody can run
@@ -165,7 +173,7 @@ def test_alone_without_the_tags_it_is_missed_at_once(desk: Desk) -> None:
 def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
-    desk.insert(run(50, state="waiting", node=None, node_id=None, require=GPU))
+    desk.queue(run(50, state="waiting", node=None, node_id=None, require=GPU))
     assert [each.due for each in desk.claim(60, one, **asks(IDLE, alone=True)).started] == [at(50), at(60)]
 
 
@@ -185,7 +193,7 @@ def starts(desk: Desk, who: Node, *others: Node, **fields: Any) -> list[float]:
 
 
 def test_a_run_that_waits_is_started_by_the_node_that_is_named_alone(desk: Desk) -> None:
-    desk.insert(waiting(1, place="b"), waiting(2, place="a"), waiting(3), waiting(4, place="A"), waiting(5, place="a "))
+    desk.queue(waiting(1, place="b"), waiting(2, place="a"), waiting(3), waiting(4, place="A"), waiting(5, place="a "))
     assert starts(desk, A, B) == [2, 3]
     assert starts(desk, B, A) == [1]
     assert desk.states() == ["running", "running", "running", "waiting", "waiting"]
@@ -193,7 +201,7 @@ def test_a_run_that_waits_is_started_by_the_node_that_is_named_alone(desk: Desk)
 
 def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: Desk) -> None:
     both = {"room": "1", "gpu": "yes"}
-    desk.insert(
+    desk.queue(
         waiting(1, require=both),
         waiting(2, require=dict(reversed(both.items()))),
         waiting(3, require=GPU),
@@ -209,7 +217,7 @@ def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: Desk) -> 
 
 
 def test_a_run_that_waits_is_started_by_a_node_that_has_its_task(desk: Desk) -> None:
-    desk.insert(waiting(1, task="other"), waiting(2), waiting(3, task="unknown"))
+    desk.queue(waiting(1, task="other"), waiting(2), waiting(3, task="unknown"))
     assert starts(desk, node("nothing", tasks=()), A) == []
     assert starts(desk, IDLE, A) == [1]
     assert starts(desk, A, IDLE) == [2]
@@ -219,7 +227,7 @@ def test_a_run_that_waits_is_started_by_a_node_that_has_its_task(desk: Desk) -> 
 def test_slots_are_for_what_can_start_here_oldest_first(desk: Desk) -> None:
     others = [waiting(due, place="b") for due in (1, 2, 3)] + [waiting(4, task="unknown"), waiting(5, require=GPU)]
     mine = [waiting(due) for due in (12, 10, 13, 11)]
-    desk.insert(*others, *mine)
+    desk.queue(*others, *mine)
     oldest = sorted(mine, key=lambda each: each.id)[:2]
     assert starts(desk, PLAIN, A, slots=0) == []
     assert starts(desk, PLAIN, A, slots=2) == [(each.due - at(0)).total_seconds() for each in oldest]
@@ -230,16 +238,16 @@ def test_slots_are_for_what_can_start_here_oldest_first(desk: Desk) -> None:
 def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_else(desk: Desk) -> None:
     early, late = job(60), job(70)
     desk.add(early, late)
-    desk.insert(waiting(10, place="b"), waiting(20, require=GPU))
+    desk.queue(waiting(10, place="b"), waiting(20, require=GPU))
     assert [each.due for each in desk.claim(60, early, **asks(PLAIN, A, B, slots=1)).started] == [at(60)]
-    desk.insert(waiting(30))
+    desk.queue(waiting(30))
     claimed = desk.claim(70, late, **asks(PLAIN, A, B, slots=1))
     assert [each.due for each in claimed.started] == [at(30)]
     assert claimed.waiting
 
 
 def test_one_that_does_not_know_itself_to_be_a_node_starts_nothing_that_waits(desk: Desk) -> None:
-    desk.insert(waiting(1))
+    desk.queue(waiting(1))
     assert desk.claim(60, node="b", node_id="id of b", company=(A,), alone=False).started == ()
     assert desk.states() == ["waiting"]
 

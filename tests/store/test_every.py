@@ -92,7 +92,7 @@ def test_without_a_free_slot_its_own_waits_too(desk: Desk) -> None:
 def test_what_waits_goes_before_it_and_it_is_started_still(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
-    desk.insert(run(10, state="waiting", node=None, node_id=None))
+    desk.queue(run(10, state="waiting", node=None, node_id=None))
     assert [each.due for each in desk.claim(60, one, **asks(A, B)).started] == [at(10), at(60)]
     assert told(desk) == [(10, "", "running"), (60, "a", "running"), (60, "b", "waiting")]
 
@@ -104,14 +104,15 @@ def test_a_node_that_is_known_and_down_gets_a_missed_run_that_says_so(desk: Desk
     one = everywhere(require={"gpu": "yes"})
     desk.add(one)
     known: dict[str, Any] = {"tags": {"gpu": "yes"}, "seen": at(33.5)}
+    here = node("here", tags={"gpu": "yes"}, seen=at(59))
     desk.know(
-        node("here", **known),
+        here,
         node("stopped", state="stopped", **known),
         node("dead", state="dead", **known),
         node("untagged", state="dead"),
         node("idle", state="dead", tasks=(), **known),
     )
-    desk.claim(60, one, **asks(node("here", **known)))
+    desk.claim(60, one, **asks(here))
     missed = [each for each in desk.runs() if each.state == "missed"]
     assert {each.place: each.reason for each in missed} == {
         "stopped": "node stopped was stopped, last seen 2024-01-01T00:00:33Z",
@@ -125,7 +126,7 @@ def test_a_node_is_as_it_was_when_it_began_last(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     gone: dict[str, Any] = {"state": "dead"}
-    desk.know(A, node("a", id="1", since=at(-9), **gone))  # restarted: it lives
+    desk.know(attrs.evolve(A, seen=at(59)), node("a", id="1", since=at(-9), **gone))  # restarted: it lives
     desk.know(node("b", id="2", since=at(-9), tasks=(), **gone), node("b", id="3", since=at(-5), **gone))
     desk.know(node("c", id="4", since=at(-9), **gone), node("c", id="5", since=at(-5), tasks=(), **gone))
     desk.claim(60, one, **asks(A))
@@ -135,15 +136,16 @@ def test_a_node_is_as_it_was_when_it_began_last(desk: Desk) -> None:
 def test_a_node_that_joined_since_the_last_heartbeat_is_not_said_to_be_down(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
-    desk.know(A, attrs.evolve(B, since=at(59), seen=at(59)))
-    desk.claim(60, one, **asks(A))
+    here = attrs.evolve(A, seen=at(58))
+    desk.know(here, attrs.evolve(B, since=at(59), seen=at(59)))
+    desk.claim(60, one, **asks(here))
     assert told(desk) in ([(60, "a", "running")], [(60, "a", "running"), (60, "b", "waiting")])
 
 
 def test_when_all_that_can_are_down_each_misses_it(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
-    desk.know(node("a", state="dead"), node("b", state="stopped"), IDLE)
+    desk.know(node("a", state="dead"), node("b", state="stopped"))
     assert desk.claim(60, one, **asks(IDLE)).dues == ((one.id, at(120)),)
     assert told(desk) == [(60, "a", "missed"), (60, "b", "missed")]
 
@@ -151,7 +153,6 @@ def test_when_all_that_can_are_down_each_misses_it(desk: Desk) -> None:
 def test_when_no_node_ever_could_it_is_left_for_its_grace_and_missed_once(desk: Desk) -> None:
     one = everywhere(90, misfire_grace=timedelta(seconds=10))
     desk.add(one)
-    desk.know(IDLE)
     desk.claim(99.9, one, **asks(IDLE))
     assert desk.runs() == []
     desk.claim(100.1, one, **asks(IDLE))
@@ -214,7 +215,7 @@ def test_a_run_that_was_for_any_node_is_in_the_way_on_all(desk: Desk) -> None:
 
 
 def test_a_run_of_a_place_is_in_the_way_of_one_for_any_node(desk: Desk) -> None:
-    desk.insert(
+    desk.queue(
         run(30, place="b", node_id="id of b"),
         run(40, state="waiting", node=None, node_id=None),
         run(50, state="waiting", node=None, node_id=None, place="a"),
@@ -241,7 +242,7 @@ def test_max_runs_counts_dues_and_not_runs(desk: Desk) -> None:
 def test_a_due_that_none_could_run_does_not_count(desk: Desk) -> None:
     one = everywhere(max_runs=1)
     desk.add(one)
-    desk.know(node("a", state="dead"), IDLE)
+    desk.know(node("a", state="dead"))
     desk.claim(60, one, **asks(IDLE))
     assert (stored(desk, one).starts, stored(desk, one).next_due) == (0, at(120))
     assert len(desk.claim(120, one, **asks(node("a", id="fresh"))).started) == 1

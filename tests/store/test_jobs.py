@@ -161,11 +161,11 @@ def test_paused_and_ended_jobs_are_not_due(desk: Desk) -> None:
     assert desk.read(job_rows.due_before, at(1e6), 9) == [due]
 
 
-def test_of_jobs_asked_for_those_due_later_are_named_with_their_dues(desk: Desk) -> None:
+def test_of_jobs_asked_for_those_that_will_be_due_are_named_with_their_dues(desk: Desk) -> None:
     later, now, paused = job(90), job(60), job(90, paused=True)
-    desk.add(later, now, paused, job(90))
-    wanted = [later.id, now.id, paused.id, "nobody"]
-    assert desk.read(job_rows.due_later, wanted, at(60)) == [(later.id, at(90))]
+    desk.add(later, now, paused, job(90), ended := job(next_due=None))
+    found = desk.read(job_rows.dues_of, [later.id, now.id, paused.id, ended.id, "nobody"])
+    assert [(due.id, due.next_due) for due in found] == [(now.id, at(60)), (later.id, at(90))]
 
 
 def test_a_job_that_moved_on_keeps_its_definition(desk: Desk) -> None:

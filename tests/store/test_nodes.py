@@ -51,9 +51,9 @@ class Register:
     def leave(self, name: str) -> None:
         self.desk.write(node_rows.leave, f"id of {name}", T0)
 
-    def bury(self, *known: str, only: bool = False, local: datetime = T0) -> list[Run]:
+    def bury(self, *known: str, silent: Sequence[str] | None = None, local: datetime = T0) -> list[Run]:
         gone = [f"id of {name}" for name in known]
-        bury = partial(node_rows.bury, only=only)
+        bury = partial(node_rows.bury, silent=None if silent is None else [f"id of {name}" for name in silent])
         buried: list[Run] = self.desk.write(bury, gone, WHY, IDS, lambda: 0.0, local)
         return buried
 
@@ -107,7 +107,7 @@ def test_one_that_leaves_is_stopped_from_now_on(register: Register) -> None:
     assert (left.state, left.running, left.slots) == ("stopped", 0, 0)
     assert told <= left.seen <= register.now()
     assert [each.name for each in register.beat("b").alive] == ["b"]
-    assert not register.beat("b").silent, "it need not be buried"
+    assert register.beat("b").late == (), "it need not be buried"
 
 
 def test_one_that_was_taken_for_dead_cannot_leave_any_more(register: Register) -> None:
@@ -130,7 +130,7 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     assert before <= roll.now <= register.now()
     values = attrs.asdict(said)
     renewed = attrs.evolve(node("a"), **values, since=since, seen=roll.now)
-    assert roll == Roll(now=roll.now, renewed=True, alive=(renewed,), silent=False, stops=())
+    assert roll == Roll(now=roll.now, renewed=True, alive=(renewed,), late=(), stops=())
     assert register.get("a") == renewed
 
 
@@ -153,13 +153,13 @@ def test_alive_are_those_that_renewed_within_the_lease(register: Register) -> No
     register.leave("d")
     register.silent("d", 100)
     assert [each.name for each in register.beat("a").alive] == ["a", "b", "c", "e"]
-    assert not register.beat("a").silent
+    assert register.beat("a").late == ()
     register.silent("e", 11)
     roll = register.beat("a")
     assert [each.name for each in roll.alive] == ["a", "b", "c"]
-    assert roll.silent
+    assert roll.late == (register.get("e"),)
     register.bury()
-    assert not register.beat("a").silent
+    assert register.beat("a").late == ()
     assert register.states() == {"a": "alive", "b": "alive", "c": "alive", "d": "stopped", "e": "dead"}
 
 
@@ -235,14 +235,15 @@ def test_those_known_to_be_dead_are_buried_however_fresh(register: Register) -> 
     assert register.states() == {"known": "dead", "late": "dead", "living": "alive"}
 
 
-def test_only_those_known_to_be_dead_are_buried_where_no_other_may_be(register: Register) -> None:
-    register.join(node("known"), node("late"), node("left"))
+def test_of_late_ones_only_those_are_buried_that_the_caller_found_silent_too(register: Register) -> None:
+    register.join(*(node(name) for name in ("known", "late", "silent", "both")))
     register.silent("late", 11)
-    register.leave("left")
-    register.desk.insert(on("known"), on("late"), on("left"))
-    assert [each.id for each in register.bury("known", only=True)] == ["known"]
-    assert register.runs() == {"known": "lost", "late": "running", "left": "running"}
-    assert register.states() == {"known": "dead", "late": "alive", "left": "stopped"}
+    register.silent("both", 11)
+    register.desk.insert(on("known"), on("late"), on("silent"), on("both"))
+    assert [each.id for each in register.bury("known", silent=[])] == ["known"]
+    assert [each.id for each in register.bury(silent=["silent", "both"])] == ["both"]
+    assert register.runs() == {"known": "lost", "late": "running", "silent": "running", "both": "lost"}
+    assert register.states() == {"known": "dead", "late": "alive", "silent": "alive", "both": "dead"}
 
 
 def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Register) -> None:

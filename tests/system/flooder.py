@@ -1,7 +1,7 @@
 """A crowd of bad clients in a process of its own: half of them send a request a byte at a time, half send nonsense.
 
-`python flooder.py PORT CLIENTS PAUSE`: each comes again PAUSE seconds after it was sent away. Every second a line of JSON
-says how often each answer was given: a status, "cut" for none; "open" counts the connections there are.
+`python flooder.py PORT CLIENTS PAUSE`: each comes again PAUSE seconds after it was sent away. Every second a line of
+JSON says how often each answer was given: a status, "cut" for none; "open" counts the connections there are.
 """
 
 from __future__ import annotations

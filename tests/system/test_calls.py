@@ -8,13 +8,14 @@ from http.client import HTTPConnection
 
 import pytest_twisted
 
+from jobsched.rest.shield import ALWAYS
 from tests.system.daemon import eventually
 
 ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
 def call(daemon, method, path, body=None):
-    """Ask as plainly as can be: the first line, the headers but for the two of every answer, the body."""
+    """Ask as plainly as can be: the first line, the headers but for those of every answer, the body."""
     client = HTTPConnection("127.0.0.1", daemon.port, timeout=30)
     with contextlib.closing(client):
         client.request(
@@ -22,8 +23,11 @@ def call(daemon, method, path, body=None):
         )
         answer = client.getresponse()
         headers = {name.lower(): value for name, value in answer.getheaders()}
-        assert re.fullmatch(r"TwistedWeb/[\d.]+", headers.pop("server"))
+        assert headers.pop("server") == "jobsched"
         assert headers.pop("date").endswith(" GMT")
+        assert headers.pop("cache-control") == ("no-cache" if "etag" in headers else "no-store")
+        for name, _ in ALWAYS[1:]:
+            del headers[name.decode().lower()]
         return f"HTTP/{answer.version / 10} {answer.status} {answer.reason}", headers, answer.read().decode()
 
 

@@ -82,7 +82,7 @@ def test_it_speaks_tls_1_2_and_1_3_and_http_1_1(tls, version):
 
 def test_it_speaks_nothing_older(tls):
     with (
-        pytest.warns(DeprecationWarning),
+        pytest.warns(DeprecationWarning, match="TLSv1"),
         pytest.raises((ssl.SSLError, ConnectionError)),
         tls.client(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1),
     ):

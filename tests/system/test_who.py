@@ -2,79 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
-from itertools import count
-from pathlib import Path
-from typing import Any
+from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
-import attrs
 import pytest
 
 from jobsched import config, service
 from jobsched.model.caller import SCOPES
 from jobsched.rest.route import Route
 from jobsched.tokens import FILE, hashed, make
-from tests.system.caller import Answer
-from tests.system.daemon import GENEROUS, ROOT, Daemon, daemon_in, until
+from tests.system.daemon import GENEROUS, daemon_in
+from tests.system.house import House, token
 
 ROUTES: list[Route] = service._routes(None, None, config.Config(), None)  # type: ignore[arg-type]
 MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
            "name": "nosuchtask"}  # fmt: skip
 HIDDEN = "hidden"  # in the name of all that the narrow token must not see
-_address = count(1)
-
-
-@attrs.frozen
-class House:
-    """A daemon with a token of each kind."""
-
-    daemon: Daemon
-    tokens: dict[str, str]
-
-    def ask(self, method: str, path: str, token: str = "", body: Any = None, **headers: str) -> Answer:
-        """Each request comes from an address of its own: wrong tokens are slowed down by address."""
-        number = next(_address)
-        here = f"127.9.{number // 250}.{number % 250 + 1}"
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token:
-            given["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
-        if body is not None:
-            given["Content-Type"] = "application/json"
-        client = HTTPConnection("127.0.0.1", self.daemon.port, timeout=GENEROUS, source_address=(here, 0))
-        with contextlib.closing(client):
-            client.request(method, path, None if body is None else json.dumps(body), given)
-            answer = client.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-
-    def make(self, task: str, token: str = "admin", **more: Any) -> str:
-        body = {"task": task, "name": f"a {task}", "interval": {"hours": 1}} | more
-        answer = self.ask("POST", "/jobs", token, body)
-        assert answer.status == 202, answer
-        return urlsplit(answer.headers["location"]).path
-
-    def run(self, job: str) -> str:
-        answer = self.ask("POST", f"{job}/run", "admin")
-        assert answer.status == 202, answer
-        run = urlsplit(answer.headers["location"]).path
-        assert self.ask("GET", f"{run}?wait=30", "admin").json["state"] == "succeeded"
-        return run
-
-
-def token(daemon: Daemon, *arguments: str) -> str:
-    """Made as a person makes one."""
-    command = [sys.executable, "-m", "jobsched.token", *arguments]
-    env = {"PYTHONPATH": str(ROOT)}
-    made = subprocess.run(command, cwd=daemon.folder, env=env, capture_output=True, text=True, timeout=60, check=True)
-    return made.stdout.strip()
 
 
 def section(name: str, secret: str, more: str) -> str:
@@ -265,73 +211,3 @@ def test_no_token_is_in_the_log_or_in_the_files(house: House) -> None:
         for path in house.daemon.folder.rglob("*"):
             assert not path.is_file() or secret.encode() not in path.read_bytes()
     assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", house.daemon.log)
-
-
-# The file.
-
-
-def status(daemon: Daemon, secret: str) -> int:
-    return House(daemon, {}).ask("GET", "/catalog", secret).status
-
-
-def test_tokens_are_read_again_and_a_bad_file_leaves_the_old_ones(daemon: Daemon) -> None:
-    daemon.start()
-    assert status(daemon, "") == 200
-    one = token(daemon, "one", "--scope", "admin")
-    daemon.signal(signal.SIGHUP)
-    until(lambda: status(daemon, "") == 401)
-    assert status(daemon, one) == 200
-
-    two, path = token(daemon, "two", "--scope", "read"), daemon.folder / "conf" / FILE
-    assert status(daemon, two) == 401
-    assert House(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
-    assert status(daemon, two) == 200
-
-    token(daemon, "--revoke", "two")
-    path.chmod(0o644)
-    refused = House(daemon, {}).ask("POST", "/catalog/reload", one)
-    assert (refused.status, refused.json["detail"]) == (
-        409, f"{path}: its mode is 0644: others may read it, or change it; chmod it to 0600"
-    )  # fmt: skip
-    daemon.signal(signal.SIGHUP)
-    until(lambda: f"the old tokens stay in force: {path}: its mode" in daemon.log)
-    assert status(daemon, two) == 200
-    path.chmod(0o600)
-    assert House(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
-    assert status(daemon, two) == 401
-
-    path.unlink()
-    daemon.signal(signal.SIGHUP)
-    until(lambda: status(daemon, one) == 401)
-    assert status(daemon, "") == 401
-    assert daemon.stop() == 0
-    daemon.start()
-    assert status(daemon, "") == 200
-
-
-def test_a_bad_file_ends_the_start_with_one_line(daemon: Daemon) -> None:
-    path: Path = daemon.folder / "conf" / FILE
-    path.write_text("[a]\nscopes = all\n")
-    path.chmod(0o600)
-    assert daemon.run() == (1, f"jobsched: {path}: [a] hash: must be the SHA-256 of the token, 64 digits in hex\n")
-    path.chmod(0o604)
-    code, said = daemon.run()
-    assert (code, said.count("\n")) == (1, 1)
-    assert "its mode is 0604" in said
-
-
-def test_with_tokens_any_address_is_served_and_without_them_none_but_ours(daemon: Daemon) -> None:
-    everywhere = f"tcp:{daemon.port}:interface=0.0.0.0"
-    code, said = daemon.run("--listen", everywhere)
-    assert code == 1
-    assert "without tokens only 127.0.0.1" in said
-
-    secret = token(daemon, "one", "--scope", "read")
-    daemon.start("--listen", everywhere)
-    assert [status(daemon, given) for given in ("", secret)] == [401, 200]
-    token(daemon, "--revoke", "one")
-    daemon.signal(signal.SIGHUP)
-    until(lambda: "nobody is let in" in daemon.log)
-    assert [status(daemon, given) for given in ("", secret)] == [401, 401]
-    assert daemon.stop() == 0
-    assert daemon.run("--listen", everywhere)[0] == 1

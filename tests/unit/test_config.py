@@ -67,6 +67,7 @@ JOBSCHED_PORT = 0
 NODE_NAME = os.path.basename(__file__)
 NODE_TAGS = {"disk": "ssd", "a room, or two": "über"}
 NODE_URL = "HTTPS://[fe80::1]:58631/jobs/"
+CLUSTER_TOKEN = "a/b+c=" * 6
 UMASK = 0o077
 SECRET_PARAMETERS = ["pin"]
 SCHED_CONFIG = {"store": "postgresql://u:p@h/d", "threads": 1, "max_running": 2, "misfire_grace": None,
@@ -79,6 +80,7 @@ SCHED_CONFIG = {"store": "postgresql://u:p@h/d", "threads": 1, "max_running": 2,
     assert config.secret_parameters == ["pin"]
     assert config.node_tags == {"disk": "ssd", "a room, or two": "über"}
     assert config.node_url == "HTTPS://[fe80::1]:58631/jobs"
+    assert config.cluster_token == "a/b+c=" * 6
     assert config.store == "postgresql+psycopg://u:p@h/d"
     assert (config.threads, config.max_running, config.misfire_grace) == (1, 2, None)
     assert (config.catch_up, config.overlap, config.timezone) == ("none", "queue", "Europe/Berlin")
@@ -144,6 +146,7 @@ TAGS = (
 )
 HOSTS = "must be a list of host names and addresses, such as ['jobs.example'], or None, not "
 ADDRESS = "must be an address such as 'http://alpha.example:58631', with neither user nor query, or None, not "
+TOKEN = "must be 32 to 200 characters of ASCII without blanks, or None"
 USER = "must be the name of a user of this machine, where root starts the daemon, or None, not "
 SECONDS = "must be a number of seconds above 0, not "
 
@@ -188,6 +191,10 @@ SECONDS = "must be a number of seconds above 0, not "
         ("ALLOWED_HOSTS = ['*']", f"ALLOWED_HOSTS: {HOSTS}['*']"),
         ("ALLOWED_HOSTS = ['a', 1]", f"ALLOWED_HOSTS: {HOSTS}['a', 1]"),
         ("ALLOWED_HOSTS = ['http://jobs.example/']", f"ALLOWED_HOSTS: {HOSTS}['http://jobs.example/']"),
+        *(
+            (f"CLUSTER_TOKEN = {token!r}", f"CLUSTER_TOKEN: {TOKEN}")
+            for token in ("", "x" * 31, "x" * 40 + "\n", "ä" * 40, 7)
+        ),
         ("MAX_CONNECTIONS = 0", "MAX_CONNECTIONS: must be a whole number of 1 or more, not 0"),
         ("MAX_FOLLOWERS = None", "MAX_FOLLOWERS: must be a whole number of 1 or more, not None"),
         ("UMASK = '022'", "UMASK: must be a number such as 0o022, at most 0o777, not '022'"),

@@ -71,7 +71,6 @@ def test_a_node_that_is_frozen_for_longer_than_its_lease(busy: Cluster) -> None:
     assert [run for run in busy.runs() if run.state == "lost" and run.node == "beta"]
 
 
-@BOTH
 def test_a_database_that_is_stopped_for_a_moment_and_for_longer_than_the_lease(busy: Cluster) -> None:
     with busy.outage("fast"):
         go_on(2)

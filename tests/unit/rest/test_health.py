@@ -2,6 +2,14 @@
 
 import re
 
+import pytest
+
+from jobsched.model.caller import ANYBODY, NOBODY
+from jobsched.model.errors import Unavailable
+from jobsched.rest.catalog import Catalog
+from jobsched.rest.site import site
+from tests.unit.rest.conftest import Reactor, ask
+
 
 def asked(front):
     """What the database is asked when somebody asks for the health."""
@@ -37,3 +45,16 @@ def test_health_looks_at_one_job_however_many_there_are(front):
     (statement,) = asked(front)
 
     assert re.match(r"SELECT 1 .*\bFROM jobs\b.* LIMIT 1\b", statement, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("caller", "told"), [(ANYBODY, "db.example is gone"), (NOBODY, "the store cannot be used now")]
+)
+def test_who_did_not_say_who_he_is_is_not_told_where_the_store_is(caller, told):
+    class Door:
+        async def healthy(self):
+            raise Unavailable("db.example is gone")
+
+    routes = [route for route in Catalog(Door(), None, None).routes() if route.path == "/health"]
+    answer = ask(site(routes, Reactor(), admit=lambda _request, _need: caller), "GET", "/health")
+    assert answer.problem[:2] == (503, told)

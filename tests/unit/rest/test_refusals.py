@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.unit.rest.conftest import EXAMPLE
+from tests.unit.rest.conftest import EXAMPLE, ask
 
 CONTROL = "holds a control character"
 TAG_NAME = "a tag's name is 1 to 64 printable characters"
@@ -202,3 +202,10 @@ def test_a_query_is_held_to_what_is_known(front, path, pointer):
         assert answer.json == {"values": []}
     else:
         assert answer.problem[::2] == (400, [pointer])
+
+
+def test_a_grace_below_a_microsecond_does_not_become_one_that_no_patch_would_take(front):
+    job = front.job(misfire_grace=2.2e-311)
+
+    assert front.get(job).json["misfire_grace"] == 1e-06
+    assert ask(front.site, "PATCH", job, b"{}").status == 200

@@ -27,6 +27,7 @@ from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.scheduler import ability as ability_module
 from jobsched.scheduler import scheduler as scheduler_module
+from jobsched.verify import verify
 from tests.unit.scheduler.world import T0, World
 
 HOUR = 3600.0
@@ -173,13 +174,19 @@ def happen(world: World, event: str, value: Any) -> None:
             getattr(world, event)(job)
 
 
-def settle(world: World) -> datetime:
-    """Everything that was paused or waits gets its turn, and every run ends; the instant up to which all is decided."""
+def settle(world: World, set_back: bool) -> datetime:
+    """Everything that was paused or waits gets its turn, and every run ends; the instant up to which all is decided.
+
+    The auditor says the same of it as is said here, unless the clock was `set_back`, of which it cannot know.
+    """
     world.most = 64
     for job in world.jobs:
         world.resume(job)
     world.walk(scheduler_module.EVERY * 1.1)
     decided = world.now - timedelta(milliseconds=2)
+    if not set_back:
+        for whole in (True, False):
+            assert [str(fault) for fault in verify(f"sqlite:///{world.path}", whole=whole)] == []
     for job in world.jobs:
         world.pause(job)
     for _ in range(500):
@@ -231,7 +238,8 @@ def live(empty: Path, jobs: list[Draft], story: list[tuple[str, Any]], seed: int
         if world.jobs:
             for event, value in story:
                 happen(world, event, value)
-            check(world, settle(world))
+            set_back = any(event == "step" and value < 0 for event, value in story)
+            check(world, settle(world, set_back))
         world.stop()
     return world
 

@@ -1,0 +1,113 @@
+"""How many connections there may be, and how many who wait for runs."""
+
+import pytest
+from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import capturedLogs
+
+from jobsched import service
+from jobsched.model.complaint import PAUSE
+from jobsched.model.errors import Busy
+from jobsched.rest.limits import Crowd
+from jobsched.rest.output import Outputs
+from tests.unit.rest.conftest import exchange
+from tests.unit.rest.door import HEAD, House
+
+
+@pytest.fixture
+def house():
+    return House()
+
+
+def test_more_connections_than_there_may_be_are_refused_at_once_and_told_when_to_come_again(house):
+    clients = [house.client() for _ in range(3)]
+    with capturedLogs() as events:
+        late = [house.client() for _ in range(5)]
+    for client in late:
+        assert client.heard.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert b"\r\nRetry-After: 5\r\n" in client.heard
+        assert client.wire.disconnecting
+        assert client.send(HEAD + b"\r\n").count(b"HTTP/1.1") == 1
+        client.go()
+
+    assert [client.heard for client in clients] == [b""] * 3
+    assert clients[0].send(HEAD + b"\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+    assert [event["most"] for event in events if event["log_level"].name == "warn"] == [3]
+    clients[0].go()
+    assert house.client().send(HEAD + b"\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+    assert house.client().wire.disconnecting
+
+
+def test_it_is_told_again_after_a_while(house):
+    for _ in range(3):
+        house.client()
+    with capturedLogs() as events:
+        for _ in range(4):
+            house.client()
+            house.wait(PAUSE / 2)
+    assert len([event for event in events if event["log_level"].name == "warn"]) == 2
+
+
+def test_in_tls_it_is_cut_for_to_say_anything_would_take_a_handshake(house):
+    for _ in range(3):
+        house.client()
+    late = house.client(ISSLTransport)
+    assert late.wire.cut
+    assert late.heard == b""
+
+
+def test_a_crowd_counts_who_is_in():
+    crowd = Crowd(2)
+    with crowd.place(), crowd.place():
+        with pytest.raises(Busy), crowd.place():
+            pass
+        assert crowd.now == 2
+    assert crowd.now == 0
+    with pytest.raises(KeyError), crowd.place():
+        raise KeyError
+    assert crowd.now == 0
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """The one that all routes share, when `front` is made after this."""
+    made = []
+
+    class Seen(Outputs):
+        def __init__(self, *parts):
+            super().__init__(*parts)
+            made.append(self)
+
+    monkeypatch.setattr(service, "Outputs", Seen)
+    return made
+
+
+@pytest.mark.parametrize("path", ["/runs/{run}/output?follow=1", "/runs/{run}?wait=1", "/runs/{run}?wait=0.1"])
+def test_who_waits_takes_a_place_and_is_refused_when_there_is_none(outputs, front, path):
+    run = front.run(front.job(), state="running")
+    outputs[0]._followers.most = 0
+    with capturedLogs() as events:
+        answer = front.get(path.format(run=run))
+
+    assert answer.problem[:2] == (
+        503, "0 clients wait for runs already; ask again later, or without follow and wait")  # fmt: skip
+    assert int(answer.headers["retry-after"]) > 0
+    assert [event for event in events if event["log_level"].name != "info"] == []
+    assert front.get(f"/runs/{run}").status == front.get(f"/runs/{run}/output").status == 200
+    assert front.get(f"/runs/{run}?wait=0").status == 200
+
+
+def test_no_run_is_made_for_a_follower_who_has_no_place(outputs, front):
+    job = front.job()
+    outputs[0]._followers.most = 0
+
+    assert front.post(b"", f"{job}/run?follow=1").status == 503
+    assert front.get(f"{job}/runs").json == {"values": []}
+    assert front.post(b"", f"{job}/run").status == 202
+
+
+def test_a_follower_that_hangs_up_leaves_its_place(outputs, front):
+    run = front.run(front.job(), state="running")
+    followers = outputs[0]._followers
+    for path in (f"/runs/{run}/output?follow=1", f"/runs/{run}?wait=60"):
+        exchange(front.site, f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        assert followers.now == 0
