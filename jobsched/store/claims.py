@@ -68,6 +68,7 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     if some_wait:  # those that wait go first
         run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
         ready, held_up = _startable(connection, who)
+        who = attrs.evolve(who, now=database_now(connection, who.now))  # it may have waited for a lock
         started = _start(connection, who, ready)
     else:
         run_rows.insert_all(connection, decided.runs)
