@@ -44,7 +44,11 @@ setup(
         "jobsched": ["py.typed"],
         "jobsched.store": ["migrations/*.py", "migrations/script.py.mako", "migrations/versions/*.py"],
     },
-    data_files=[("share/jobsched/conf", files("conf")), ("share/jobsched/tasks", files("tasks"))],
+    data_files=[
+        ("share/jobsched/conf", files("conf")),
+        ("share/jobsched/tasks", files("tasks")),
+        ("share/jobsched/packaging", files("packaging")),
+    ],
     zip_safe=False,
     # The floors are what was tested; requirements.txt pins the whole closure.
     install_requires=[

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import configparser
+import json
 import logging
 import logging.config
 import os
 import sys
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from logging.handlers import QueueHandler
 from pathlib import Path
 from queue import Full, Queue
@@ -62,6 +64,21 @@ class ToLogging:
         if failure is not None:
             text = f"{text}\n{failure.getTraceback()}" if text else failure.getTraceback()
         logger.log(level, "%s", text)
+
+
+class JsonFormatter(logging.Formatter):
+    """For `logging.cfg`: each record is one line, a JSON object, whatever is in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)  # in ASCII: what a script printed may not be text at all
 
 
 Room = Queue[logging.LogRecord | None]  # None: no more will come

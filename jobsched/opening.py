@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.application.service import MultiService, Service
@@ -107,6 +108,7 @@ class Opening(Service):
         self._held = held
         self._previous = previous
         self._recovery: Deferred[None] | None = None
+        self.begun: Callable[[], None] = lambda: None  # hears that dues are looked after from now on
 
     def startService(self) -> None:
         super().startService()
@@ -132,6 +134,7 @@ class Opening(Service):
             self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
         if self.running:
             self._scheduler.startService()
+            self.begun()
 
     async def _recover(self) -> None:
         """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""

@@ -74,9 +74,9 @@ class Shelf:
         self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
         return self.catalog
 
-    def hang_up(self) -> None:
+    def hang_up(self) -> Deferred[Any]:
         """As a signal asks for it: a bad catalog is told to the log."""
-        Deferred.fromCoroutine(self.reload()).addErrback(
+        return Deferred.fromCoroutine(self.reload()).addErrback(
             lambda why: self.log.error("the old catalog stays in force: {why}", why=why.getErrorMessage())
         )
 

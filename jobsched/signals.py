@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.logger import Logger
 
 
@@ -19,9 +20,11 @@ class Signals(Service):
     name = "signals"
     log = Logger()
 
-    def __init__(self, reactor: Any, *hang_ups: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, *hang_ups: Callable[[], Any]) -> None:
         self._reactor = reactor
-        self.hang_ups = [*hang_ups]  # none of them raises
+        self.hang_ups = [*hang_ups]  # none of them raises; some give a Deferred
+        self.rereading: Callable[[], None] = lambda: None  # hears that they begin
+        self.reread: Callable[[], None] = lambda: None  # hears that all of them are done
         self._ending = False
 
     def startService(self) -> None:
@@ -44,5 +47,9 @@ class Signals(Service):
         self._reactor.stop()
 
     def _again(self, _number: int, _frame: object) -> None:
-        for hang_up in self.hang_ups:
-            self._reactor.callFromThread(hang_up)
+        self._reactor.callFromThread(self._read_again)
+
+    def _read_again(self) -> None:
+        self.rereading()
+        done = DeferredList([maybeDeferred(hang_up) for hang_up in self.hang_ups], consumeErrors=True)
+        done.addCallback(lambda _: self.reread())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from twisted.python import usage
 from . import catalog, config, logs, tokens
 from .listening import Certificate, Place, Renewing, look, names
 from .model.errors import BadConfig, JobschedError
-from .opening import House
+from .notify import Systemd
+from .opening import House, Opening
 from .rest.site import JobschedSite
 from .service import Folders, build
 from .signals import Signals
@@ -94,7 +96,17 @@ def make(reactor: Any, options: Options) -> House:
         port = Port(endpoint, site, reactor)
         port.setServiceParent(house)
         signals.hang_ups.append(port.renew)
+    _tell(Systemd(reactor, os.environ), house)
     return house
+
+
+def _tell(systemd: Systemd, house: House) -> None:
+    """Let systemd know what becomes of the house."""
+    opening: Any = house.getServiceNamed(Opening.name)
+    signals: Any = house.getServiceNamed(Signals.name)
+    opening.begun = systemd.begun
+    signals.rereading, signals.reread = systemd.rereading, systemd.reread
+    systemd.setServiceParent(house)
 
 
 class CannotListen(SystemExit, Exception):

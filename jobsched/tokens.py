@@ -188,8 +188,8 @@ class Keyring:
         self.tokens = tokens
         self.log.info("tokens were read: {names}", names=", ".join(token.name for token in tokens.known) or "none")
 
-    def hang_up(self) -> None:
+    def hang_up(self) -> Deferred[None]:
         """As a signal asks for it: a bad file is told to the log."""
-        Deferred.fromCoroutine(self.reload()).addErrback(
+        return Deferred.fromCoroutine(self.reload()).addErrback(
             lambda why: self.log.error("the old tokens stay in force: {why}", why=why.getErrorMessage())
         )

@@ -1,11 +1,13 @@
 """Log lines: where logging.cfg sends them, that Twisted's own get there, and that a slow handler holds nobody up."""
 
+import json
 import logging
 import logging.config
 import os
 import sys
 import threading
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -348,3 +350,30 @@ def test_nobody_waits_to_say_the_last_words(monkeypatch):
     os.close(writer)
 
     assert came_back
+
+
+def test_json_is_one_object_a_line_whatever_was_logged(tmp_path, logger):
+    """As the comment in the shipped file says."""
+    text = SHIPPED.replace("formatter = line", "formatter = json").replace("keys = line", "keys = line, json")
+    out = tmp_path / "log"
+    (tmp_path / "logging.cfg").write_text(text.replace("(sys.stdout,)", f"(open({str(out)!r}, 'w'),)"))
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        logs.load(tmp_path / "logging.cfg")
+        logger.info('two\nlines, "quoted", \udcff %s', "ä")
+        try:
+            raise ValueError("bad")
+        except ValueError:
+            logger.exception("it failed")
+        root.handlers[0].stream.close()
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    first, second = map(json.loads, out.read_text("ascii").splitlines())
+    assert first.keys() == {"time", "level", "logger", "message"}
+    assert (first["level"], first["logger"]) == ("INFO", "jobsched.test_logs")
+    assert first["message"] == 'two\nlines, "quoted", \udcff ä'
+    assert datetime.fromisoformat(first["time"]).utcoffset() == timedelta(0)
+    assert second["message"] == "it failed"
+    assert second["exception"].endswith("ValueError: bad")

@@ -70,6 +70,7 @@ def test_conf_and_tasks_come_along(distribution: dict[str, object]) -> None:
     there = {folder: {Path(file).name for file in files} for folder, files in distribution["data_files"]}
     assert {"catalog.cfg", "jobsched.cfg", "logging.cfg"} <= there["share/jobsched/conf"]
     assert {"runscript.py", "example.py", "timeout.py", "foo.bash"} <= there["share/jobsched/tasks"]
+    assert there["share/jobsched/packaging"] == {"jobsched.service"}
 
 
 def test_every_module_and_migration_is_packaged(distribution: dict[str, object]) -> None:
