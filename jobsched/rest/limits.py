@@ -22,6 +22,7 @@ IDLE = 60  # seconds without a byte, between two requests
 WHOLE = 30.0  # seconds in which the first byte must come; and from the first to the last of a request
 STALLED = 300.0  # seconds in which a client must take what is written for it
 GOING = 15.0  # seconds to take the last answer
+READ = 2048  # bytes of one connection that are looked at before the others have their turn
 MOST_HEADERS = 100
 MOST_HEAD = 16 * 1024  # bytes of the request line and all headers; also of one of them
 
@@ -83,8 +84,9 @@ class Door:
 class Channel(HTTPChannel):
     """One connection.
 
-    Twisted drops what is too much, and sets no end to a request that comes a byte at a time. Its inner doors are used
-    here: those with an underscore, and `lineReceived`. `tests/unit/rest/test_limits.py` watches them.
+    Twisted drops what is too much, sets no end to a request that comes a byte at a time, and answers a thousand that
+    come together before it does anything else. Its inner doors are used here: those with an underscore, `lineReceived`
+    and `requestDone`. `tests/unit/rest/test_limits.py` watches them.
     """
 
     maxHeaders = MOST_HEADERS
@@ -94,6 +96,7 @@ class Channel(HTTPChannel):
     site: Any  # JobschedSite, which makes us
     _deadline: IDelayedCall | None = None  # of a request that has begun to come
     _stall: IDelayedCall | None = None  # of a client that does not take what is written
+    _turn: IDelayedCall | None = None  # of the next request, when it has come already
     _inside = False
     _deaf = False  # nothing more is heard: the last answer is written
 
@@ -105,12 +108,14 @@ class Channel(HTTPChannel):
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
             self._wire.setTcpKeepAlive(True)  # or one that vanished while it follows a quiet run would stay for ever
+        getattr(self._wire, "transport", self._wire).bufferSize = READ  # TLS lies around the socket
         self.setTimeout(WHOLE)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._deaf = True
         self._calm()
         self._flowing()
+        _cancel(self._turn)
         if self._inside:
             self._inside = False
             self.site.door.leave()
@@ -124,7 +129,7 @@ class Channel(HTTPChannel):
         if self.timeOut == WHOLE:
             self.setTimeout(IDLE)  # the deadline of the request is stricter
         super().dataReceived(data)
-        if self._deaf or self._busyReceiving or self._handlingRequest:
+        if self._deaf or self._busyReceiving or self._handlingRequest or self.paused:
             return
         if self.line_mode and b"\n" in self._buffer:  # an end of line would have been taken out
             self.refuse(400, "a line ends with CR LF, not with LF alone")
@@ -148,6 +153,23 @@ class Channel(HTTPChannel):
     def allContentReceived(self) -> None:
         self._calm()
         super().allContentReceived()
+
+    def requestDone(self, request: Any) -> None:
+        self.paused = True  # what has come behind it stays in the buffer
+        super().requestDone(request)
+        self.paused = bool(self._buffer) and bool(self.persistent)
+        if self.paused:
+            self._networkProducer.pauseProducing()
+            self._turn = self.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        """Look at the next request that has come, unless the client is yet to take the answer to the last one."""
+        self._turn = None
+        if self._waitingForTransport:
+            return
+        self.paused = False
+        self._networkProducer.resumeProducing()
+        self.dataReceived(b"")
 
     # What is no request.
 
@@ -203,6 +225,8 @@ class Channel(HTTPChannel):
     def resumeProducing(self) -> None:
         self._flowing()
         super().resumeProducing()
+        if self.paused and self._turn is None:
+            self._turn = self.callLater(0, self._go_on)
 
     def loseConnection(self) -> None:
         self._slow(GOING if self._deaf else STALLED)  # in TLS the other end has to say that it goes too

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -37,6 +37,7 @@ from .tail import tail_reader
 from .threads import STOPPED_THREAD, PrintCapture, words
 
 MOST_DOOMED = 1000
+BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
 FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
@@ -50,6 +51,7 @@ class _Active:
     run: Run
     call: Call | None = None
     stop: Stop | None = None
+    noting: IDelayedCall | None = None  # its pid is soon recorded
     ended: Deferred[None] = attrs.field(factory=Deferred)
 
 
@@ -194,6 +196,8 @@ class Runner(Service):
         for active in self._active.values():
             if active.call is not None:
                 active.call.look_again()
+            if active.noting is not None and active.noting.active():
+                active.noting.reset(0)
 
     def in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Do a short chore off the reactor."""
@@ -235,7 +239,8 @@ class Runner(Service):
         if timeout is not None:
             call.deadline.arm(timeout)
         if call.pid is not None:
-            self._note(active, attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started))
+            active.run = attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started)
+            active.noting = self._reactor.callLater(BRIEF, lambda: self._note(active, active.run))
         self.log.info("run {run} of {job} started, pid {pid}",
                        run=active.run.id, job=active.run.job_name, pid=call.pid)  # fmt: skip
 
@@ -247,6 +252,8 @@ class Runner(Service):
     def _note(self, active: _Active, run: Run) -> None:
         """Record a change; a later one of the same run replaces it if it was not stored yet."""
         active.run = run
+        if active.noting is not None and active.noting.active():
+            active.noting.cancel()
         if not run.active:
             self._unstored.add(run.id)
         self._records.add(run)

@@ -28,6 +28,8 @@ BROKEN = [
     HEAD + b"X: a\r\n" * 200 + b"\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(300),
     (HEAD + b"\r\n") * 50,  # well-formed, and nobody reads the answers
+    (HEAD.replace(b"/jobs", b"/catalog") + b"\r\n") * 1000,
+    POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n",
 ]
 
 random_bytes = random.Random(1).randbytes

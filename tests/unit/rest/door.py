@@ -76,6 +76,14 @@ class House:
     def wait(self, seconds):
         self.reactor.pump([1] * int(seconds))
 
+    def turn(self):
+        """One turn of the reactor: what is due, and not what becomes due by it."""
+        due = [call for call in self.reactor.calls if call.getTime() <= self.reactor.seconds()]
+        for call in due:
+            self.reactor.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
     @property
     def timers(self):
         return self.reactor.getDelayedCalls()

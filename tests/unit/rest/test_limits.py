@@ -73,6 +73,7 @@ def test_each_request_has_its_own_time(house):
         house.wait(WHOLE - 1)
         assert client.send(b"\r\n").count(b"200 OK") == number
     client.send(HEAD + b"\r\n" + HEAD)  # the second begins with the first
+    house.wait(0)
     house.wait(WHOLE - 1)
     assert client.send(b"\r\n").count(b"200 OK") == 7
     assert not client.wire.disconnecting
@@ -130,6 +131,67 @@ def test_nothing_is_left_of_a_connection_that_went_by_itself(house):
         client.go()
     assert house.timers == []
     assert house.site.door.enter()
+
+
+# Many at once.
+
+
+def test_of_many_requests_at_once_one_is_answered_a_turn(house):
+    clients = [house.client() for _ in range(2)]
+    for client in clients:
+        client.send((HEAD + b"\r\n") * 5 + HEAD)
+    for number in range(1, 6):
+        assert [client.heard.count(b"200 OK") for client in clients] == [number, number]
+        assert all(client.wire.producerState == "paused" for client in clients) or number == 5
+        house.turn()
+    assert [client.send(b"\r\n").count(b"200 OK") for client in clients] == [6, 6]
+    assert all(client.wire.producerState == "producing" for client in clients)
+
+
+def test_so_are_those_with_a_body(house):
+    client = house.client()
+    whole = POST + b"Content-Length: 2\r\n\r\n{}"
+    client.send(whole * 3)
+    for number in (1, 2, 3, 3):
+        assert client.heard.count(b"200 OK") == number
+        house.turn()
+    assert client.send(whole).count(b"200 OK") == 4
+
+
+def test_so_are_those_that_came_while_an_answer_was_under_way(house):
+    client = house.client()
+    client.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+    client.send((HEAD + b"\r\n") * 2)
+    house.slow.callback(b"at last")
+    for number in (1, 2, 3, 3):
+        assert client.heard.count(b"200 OK") == number
+        house.turn()
+
+
+def test_a_client_that_takes_no_answer_is_given_no_other_one(house):
+    client = house.client()
+    client.send((HEAD + b"\r\n") * 3)
+    client.wire.producer.pauseProducing()
+    house.wait(10)
+    assert client.heard.count(b"200 OK") == 1
+    client.wire.producer.resumeProducing()
+    house.wait(2)
+    assert client.heard.count(b"200 OK") == 3
+
+
+def test_what_comes_behind_a_request_that_ends_the_connection_is_not_answered(house):
+    client = house.client()
+    client.send(HEAD + b"Connection: close\r\n\r\n" + HEAD + b"\r\n")
+    house.wait(2)
+    assert client.heard.count(b"HTTP/1.1") == 1
+    assert client.wire.disconnecting
+
+
+def test_one_that_goes_in_between_leaves_nothing(house):
+    client = house.client()
+    client.send((HEAD + b"\r\n") * 3)
+    client.go()
+    assert house.timers == []
 
 
 # Size.
