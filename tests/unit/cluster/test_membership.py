@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from sqlalchemy import Connection, insert, select, update
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.clock import SharedClock, now
@@ -48,13 +49,16 @@ class Place:
     changes: int = 0
     kept: list[str] = attrs.field(factory=list)
     tasks: tuple[str, ...] = ("task",)
+    elapsed_is: float = 0.0  # seconds ahead of the clock
+    ends_late: bool = False
     member: Membership = attrs.field(init=False)
+    storing: list[Deferred[None]] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        clock = SharedClock(self.reactor, self.reactor.seconds)
+        clock = SharedClock(self.reactor, self.reactor.seconds)  # on SQLite all take the time from it
         store = Store(self.reactor, self.url, self._pool)
         me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0)
-        self.member = Membership(self.reactor, clock, store, Ids(), me, self.reactor.seconds)
+        self.member = Membership(self.reactor, clock, store, Ids(), me, self.elapsed)
         self.member.life = Life(
             pulse=lambda: Pulse(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
             end_all=lambda reason: self.ended.append(("all", reason)),
@@ -68,8 +72,10 @@ class Place:
         self.pools.append(InlinePool())
         return self.pools[-1]
 
-    async def _stored(self) -> None:
-        return None
+    def _stored(self) -> Deferred[None]:
+        stored: Deferred[None] = Deferred() if self.ends_late else succeed(None)
+        self.storing.append(stored)
+        return stored
 
     def _changed(self) -> None:
         self.changes += 1
@@ -77,6 +83,9 @@ class Place:
     def reach(self, possible: bool) -> None:
         for pool in self.pools:
             pool.broken = None if possible else NOWHERE
+
+    def elapsed(self) -> float:
+        return self.reactor.seconds() + self.elapsed_is
 
     def walk(self, seconds: float) -> None:
         self.reactor.walk(seconds)
@@ -222,6 +231,21 @@ def test_it_buries_a_node_that_is_silent(place: Place) -> None:
     assert (place.found("orphan").state, place.found("orphan").reason) == ("lost", GONE)
 
 
+def test_that_the_databases_clock_was_set_forward_buries_nobody_who_lives(place: Place) -> None:
+    place.other()
+    place.run("theirs", "there-1")
+    for _ in range(10):
+        place.walk(EVERY)
+        place.seen("there-1")
+    place.reactor.step(60)  # it is the clock that all instants come from here
+    place.elapsed_is -= 60
+    place.walk(EVERY)
+    place.seen("there-1")
+    place.walk(EVERY)
+    assert place.states()["there-1"] == "alive"
+    assert place.found("theirs").state == "running"
+
+
 def test_after_a_trouble_that_all_had_it_gives_the_others_time_to_come_back(place: Place) -> None:
     place.other()
     place.run("theirs", "there-1")
@@ -299,6 +323,36 @@ def test_one_that_leaves_is_not_dead(place: Place) -> None:
     place.member.stopService()
     assert place.states() == {"me-1": "stopped"}
     place.member.startService()
+
+
+def test_a_clock_step_while_it_comes_back_does_not_make_it_enter_twice(place: Place) -> None:
+    place.reach(False)
+    place.ends_late = True
+    place.walk(10)
+    place.reach(True)
+    place.walk(EVERY)
+    assert not place.member.holds(), "outcomes are being stored"
+    place.member.clock_stepped()
+    place.walk(EVERY)
+    for stored in place.storing:
+        stored.callback(None)
+    place.walk(EVERY)
+    assert place.member.holds()
+    assert sorted(place.states().values()) == ["alive", "dead"]
+    assert place.states()[place.member.node.id] == "alive"
+
+
+def test_a_first_entry_that_was_stored_and_not_answered_is_tried_under_another_id(place: Place) -> None:
+    taken = Node(id="me-1", name="here", since=T0, seen=T0)
+    again = Place(place.url, reactor=place.reactor)
+    again.member.node = taken
+    with capturedLogs():
+        again.member.startService()  # that id is there already
+    again.walk(EVERY)
+    assert again.member.holds()
+    assert again.member.node.id != "me-1"
+    again.member.stopService()
+    place.reactor.advance(0)
 
 
 def test_one_that_cannot_enter_at_first_tries_on(tmp_path: Path, empty: bytes) -> None:

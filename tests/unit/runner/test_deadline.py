@@ -199,3 +199,37 @@ def test_no_grace_means_kill_at_once():
     world.clock.advance(0)
 
     assert world.signals() == [SIGTERM, SIGKILL]
+
+
+FENCED = Stop("lost", "out of reach", abandon=True, grace=1)
+
+
+def test_a_stop_may_have_a_shorter_grace_than_usual(world):
+    world.deadline.stop(FENCED)
+    world.go(3)
+
+    assert world.sent[:2] == [(0, SIGTERM), (1, SIGKILL)]
+
+
+def test_a_later_stop_shortens_the_grace_of_one_under_way_and_never_lengthens_it(world):
+    world.deadline.stop(ASKED)
+    world.go(2)
+    world.deadline.stop(FENCED)
+    world.go(1.5)
+    assert world.sent[:2] == [(0, SIGTERM), (3, SIGKILL)]
+    assert world.deadline.stopped == ASKED
+
+    late = World()
+    late.deadline.stop(ASKED)
+    late.go(4.5)
+    late.deadline.stop(FENCED)
+    late.go(1)
+    assert late.sent[:2] == [(0, SIGTERM), (5, SIGKILL)]
+
+
+def test_a_usual_grace_shorter_than_that_of_the_stop_is_kept():
+    world = World(grace=0.5)
+    world.deadline.stop(FENCED)
+    world.go(1)
+
+    assert world.sent[1] == (0.5, SIGKILL)

@@ -1,0 +1,60 @@
+"""Who was here before: the ids of earlier daemons, kept until what they left is dealt with."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from twisted.logger import capturedLogs, formatEvent
+
+from jobsched.opening import Predecessor
+
+ONE, TWO, THREE = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3))
+
+
+def test_there_is_none_at_first(tmp_path: Path) -> None:
+    assert Predecessor(tmp_path).ids == []
+
+
+def test_the_last_one_is_known_to_the_next(tmp_path: Path) -> None:
+    first = Predecessor(tmp_path)
+    first.keep(ONE)
+    first.keep(TWO)  # it was taken for dead meanwhile, and ended its runs itself
+    assert Predecessor(tmp_path).ids == [TWO]
+
+
+def test_one_that_was_killed_before_it_dealt_with_the_first_hands_that_on(tmp_path: Path) -> None:
+    Predecessor(tmp_path).keep(ONE)
+    Predecessor(tmp_path).keep(TWO)
+    assert Predecessor(tmp_path).ids == [ONE, TWO]
+
+
+def test_those_that_were_dealt_with_are_forgotten(tmp_path: Path) -> None:
+    Predecessor(tmp_path).keep(ONE)
+    second = Predecessor(tmp_path)
+    second.keep(TWO)
+    second.dealt_with()
+    assert second.ids == []
+    assert Predecessor(tmp_path).ids == [TWO]
+
+
+def test_a_copy_on_another_host_names_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Predecessor(tmp_path).keep(ONE)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another host")
+    assert Predecessor(tmp_path).ids == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "garbage", f"{socket.gethostname()}\nno id\n", f"{socket.gethostname()}\n{ONE[:9]}"]
+)
+def test_a_file_that_was_cut_off_names_nobody(tmp_path: Path, text: str) -> None:
+    (tmp_path / "node").write_text(text)
+    assert Predecessor(tmp_path).ids == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "node.new").mkdir()
+    with capturedLogs() as logs:
+        Predecessor(tmp_path).keep(THREE)
+    assert "will not know which runs this one left" in formatEvent(logs[0])
