@@ -1,0 +1,90 @@
+"""What is ordered through one node is in force on the others: at once on PostgreSQL, which tells them, and within a
+second on MariaDB, which they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.servers import started
+from tests.system.caller import instant
+from tests.system.daemon import until
+from tests.system.pair import Pair, pair_in
+
+SECOND = 1.0  # until it is in force everywhere
+BUSY = 2.0  # seconds that a busy machine may add
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mysql"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    server = started(request.param)
+    with pair_in(tmp_path_factory.mktemp("pair"), server) as one:
+        one.start()
+        yield one
+    server.close()
+
+
+def first_run(pair: Pair, job: str, state: str = "") -> Any:
+    """The job's first run, once there is one that began."""
+
+    def began() -> Any:
+        runs = pair.ask.get(f"{job}/runs")["values"]
+        return next((run for run in reversed(runs) if run["started"] and state in ("", run["state"])), None)
+
+    return until(began)
+
+
+def test_a_change_through_one_node_is_in_force_on_the_other(pair: Pair) -> None:
+    job = pair.job("few", interval={"hours": 1})
+    changed = pair.ask.ask("PATCH", job, {"interval": {"seconds": 1}})
+    assert changed.status == 200, changed.text
+    run = first_run(pair, job)
+    assert run["node"] == "worker"
+    begun_after = (instant(run["started"]) - instant(changed.json["updated"])).total_seconds()
+    assert 1 <= begun_after <= 1 + SECOND + BUSY, "its first due is a second after the change"
+    pair.ask.ask("DELETE", job)
+
+
+def test_run_now_through_one_node_starts_on_the_other(pair: Pair) -> None:
+    job = pair.job("few", interval={"hours": 1})
+    run = pair.ask.ended(pair.ask.run(job))
+    assert (run["node"], run["state"]) == ("worker", "succeeded")
+    assert (instant(run["started"]) - instant(run["due"])).total_seconds() <= SECOND + BUSY
+    pair.ask.ask("DELETE", job)
+
+
+def test_a_run_on_one_node_is_cancelled_through_the_other(pair: Pair) -> None:
+    run, _ = pair.begun()
+    assert pair.ask.ask("POST", f"{run}/cancel").status == 202
+    ended = pair.ask.ended(run)
+    assert (ended["node"], ended["state"], ended["reason"]) == ("worker", "cancelled", "cancelled by a caller")
+
+
+def test_a_job_deleted_with_its_run_through_one_node_ends_it_on_the_other(pair: Pair) -> None:
+    run, _ = pair.begun()
+    job = f"/jobs/{pair.ask.get(run)['job_id']}"
+    assert pair.ask.ask("DELETE", f"{job}?cancel=1").status == 200
+    ended = pair.ask.ended(run)
+    assert (ended["state"], ended["reason"]) == ("cancelled", "cancelled: its job was deleted")
+
+
+def test_a_job_paused_through_one_node_does_not_start_on_the_other(pair: Pair) -> None:
+    job = pair.job("few", interval={"seconds": 1})
+    first_run(pair, job)
+    paused = pair.ask.ask("POST", f"{job}/pause")
+    assert paused.status == 200
+    until(lambda: pair.ask.get(job)["last_run"]["state"] == "succeeded")
+    begun = [run["id"] for run in pair.ask.get(f"{job}/runs")["values"]]
+    until(lambda: instant(pair.ask.get("/nodes")["values"][0]["seen"]) > instant(paused.json["next_due"]))
+    assert [run["id"] for run in pair.ask.get(f"{job}/runs")["values"]] == begun
+    pair.ask.ask("DELETE", job)
+
+
+def test_a_later_due_replaces_a_run_whichever_node_decides_it(pair: Pair) -> None:
+    parameters, _ = pair.gate()
+    job = pair.job("steps", interval={"seconds": 1}, overlap="replace", parameters=parameters)
+    replaced = first_run(pair, job, "cancelled")
+    assert replaced["reason"] == "replaced by a later due of its job"
+    assert pair.ask.ask("DELETE", f"{job}?cancel=1").status == 200
