@@ -91,6 +91,13 @@ def _words(why: Exception) -> str:
     return re.sub(r"^_\w+\(\) ", "", str(why))  # the name of Twisted's own function
 
 
+def closed(endpoint: str) -> str:
+    """The same endpoint; a unix socket without a mode is for the daemon's user and group, not for everybody."""
+    kind, *rest = re.split(r"(?<!\\):", endpoint)
+    has_mode = any(word.startswith("mode=") for word in rest) or (len(rest) > 1 and "=" not in rest[1])
+    return endpoint if kind != "unix" or has_mode else endpoint + ":mode=660"
+
+
 def names(places: Iterable[Place]) -> list[str]:
     """By which names a daemon that listens there is asked, if nothing else is said."""
     found = [*LOOPBACK]

@@ -141,7 +141,7 @@ def test_a_key_that_is_not_the_certificates_ends_the_start_with_one_line(daemon,
     assert (status, said) == (1, f"jobsched: --listen: {endpoint}: not an endpoint: {words}\n")
 
 
-@pytest.mark.parametrize(("given", "mode"), [("", 0o666), (":mode=660", 0o660), (":mode=600", 0o600)])
+@pytest.mark.parametrize(("given", "mode"), [("", 0o660), (":mode=666", 0o666), (":mode=600", 0o600), (":600", 0o600)])
 def test_a_unix_socket_has_the_mode_that_was_given_and_takes_any_host(daemon, given, mode):
     path = daemon.folder / "s"
     daemon.start("--listen", f"tcp:{daemon.port}:interface=127.0.0.1", "--listen", f"unix:{path}{given}")

@@ -5,7 +5,7 @@ import socket
 import pytest
 from twisted.logger import capturedLogs
 
-from jobsched.listening import Certificate, Renewing, look, names
+from jobsched.listening import Certificate, Renewing, closed, look, names
 from jobsched.model.errors import BadConfig
 from tests.certificates import pair
 
@@ -136,3 +136,19 @@ def test_the_reactor_is_given_the_certificate_that_can_be_renewed(tmp_path, firs
     certificate = Certificate(f"ssl:443:interface=127.0.0.1:{first.put(tmp_path)}")
     Renewing(Reactor(), certificate).listenSSL(443, "a factory", contextFactory="its own", backlog=50, interface="::1")
     assert heard == [((443, "a factory", certificate), {"backlog": 50, "interface": "::1"})]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kept"),
+    [
+        ("unix:/s", "unix:/s:mode=660"),
+        ("unix:/s:lockfile=0", "unix:/s:lockfile=0:mode=660"),
+        (r"unix:/odd\:mode=666", r"unix:/odd\:mode=666:mode=660"),
+        ("unix:/s:mode=666", "unix:/s:mode=666"),
+        ("unix:/s:600", "unix:/s:600"),
+        ("unix:address=/s:mode=640", "unix:address=/s:mode=640"),
+        ("tcp:80", "tcp:80"),
+    ],
+)
+def test_a_unix_socket_is_not_for_everybody_unless_that_is_said(endpoint, kept):
+    assert closed(endpoint) == kept
