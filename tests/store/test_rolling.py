@@ -135,7 +135,9 @@ def test_each_ends_what_it_started_and_nothing_else(older: Older, desk: Desk) ->
 
 @servers_only
 def test_a_run_that_waits_is_started_by_whoever_comes(older: Older, desk: Desk) -> None:
-    older.insert(older.runs, run_row("again", attempt=2, cause="retry", not_before=BEGIN))
+    again = run_row("again", attempt=2, cause="retry", not_before=BEGIN)
+    desk.add(job(id=again["job_id"], next_due=None))
+    older.insert(older.runs, again)
     assert [each.id for each in desk.write(claim, claimant(0), []).started] == ["again"]
 
 
