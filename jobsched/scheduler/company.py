@@ -33,5 +33,7 @@ class Company(Protocol):
 
 def patience(company: Company, due: Due) -> timedelta | None:
     """How long after its due to wait before claiming it; None: others can run it, and this node cannot."""
+    if company.alone:
+        return timedelta(0)
     place = turn(company.alive, company.node.id, due.id, due.task, due.require)
     return None if place is None else place * STEP
