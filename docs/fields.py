@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any, ClassVar
 
 import attrs
@@ -20,8 +22,7 @@ from msgspec import NODEFAULT, UNSET, inspect, structs
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from jobsched import config, service
-from jobsched.rest import wire
+from jobsched import config, rest, service
 from jobsched.rest.fields import meaning
 from jobsched.rest.route import Route
 from jobsched.tap import Options
@@ -57,6 +58,13 @@ SCOPE = {"open": "none"}
 SHOWN = {"UMASK": "0o{:03o}", "OUTPUT_LIMIT": "{:_}"}
 
 
+def records() -> dict[str, type[msgspec.Struct]]:
+    """Everything that is said in JSON or asked in a query, by name."""
+    rooms = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
+    found = [kind for room in rooms for kind in vars(room).values() if isinstance(kind, type)]
+    return {kind.__name__: kind for kind in found if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct}
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """A table as lines of RST."""
     lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
@@ -82,7 +90,7 @@ class Fields(Table):
     option_spec: ClassVar[dict[str, Any]] = {"unset": directives.unchanged}
 
     def lines(self) -> list[str]:
-        record = getattr(wire, self.arguments[0])
+        record = records()[self.arguments[0]]
         left_out = {found.encode_name: default(found, self.options.get("unset")) for found in structs.fields(record)}
         rows = [
             (f"``{found.encode_name}``", words(found.type), left_out[found.encode_name],

@@ -12,6 +12,7 @@ from .errors import BadTrigger, Invalid
 from .job import Job
 from .policy import Policy
 from .trigger import At, Interval, Schedule, Trigger
+from .watch import Watch
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +30,7 @@ class Draft:
     jitter: timedelta = timedelta(0)
     max_runs: int | None = None
     policy: Policy = attrs.field(factory=Policy)
+    watch: Watch = attrs.field(factory=Watch)
     timeout: float | None = None
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
 
@@ -55,6 +57,10 @@ class Draft:
         elif next_due is None:
             next_due = schedule.next_after(now)  # max_runs may have been raised
         asked = self._job(job.id, schedule, next_due, job.created)
+        if self.watch.same_terms(job.watch):
+            asked = attrs.evolve(asked, watched=job.watched, overdue=job.overdue, overdue_reason=job.overdue_reason)
+        elif self.watch.asked:
+            asked = attrs.evolve(asked, watched=now)
         return attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
 
     def _job(self, job_id: str, schedule: Schedule, next_due: datetime | None, created: datetime) -> Job:
@@ -65,6 +71,8 @@ class Draft:
             schedule=schedule,
             timezone=self.timezone,
             policy=self.policy,
+            watch=self.watch,
+            watched=created if self.watch.asked else None,
             timeout=self.timeout,
             parameters=self.parameters,
             max_runs=self.max_runs,

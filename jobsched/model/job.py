@@ -9,6 +9,7 @@ import attrs
 
 from .policy import Policy
 from .trigger import Schedule
+from .watch import Watch
 
 JobState = Literal["scheduled", "paused", "ended"]
 
@@ -23,6 +24,7 @@ class Job:
     schedule: Schedule
     timezone: str = "UTC"
     policy: Policy = attrs.field(factory=Policy)
+    watch: Watch = attrs.field(factory=Watch)
     timeout: float | None = None  # seconds; None: the task's own, or JOB_LIVETIME
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     max_runs: int | None = None
@@ -32,6 +34,9 @@ class Job:
     version: int = 1  # of the definition; a run does not change it
     created: datetime
     updated: datetime
+    watched: datetime | None = None  # since when it is looked for whether it is overdue; None: that is not asked
+    overdue: datetime | None = None  # since when it is
+    overdue_reason: str | None = None
 
     @property
     def state(self) -> JobState:

@@ -1,11 +1,10 @@
-"""Between the wire's records and the model's."""
+"""The wire's records as the model's: what a request asks for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import attrs
@@ -18,12 +17,11 @@ from ..model.draft import Draft
 from ..model.errors import Invalid, place
 from ..model.job import Job
 from ..model.policy import Policy
-from ..model.run import Run
 from ..model.secrecy import Secrecy
 from ..model.trigger import LONGEST, SHORTEST, Interval
-from ..store.questions import JobNews
+from . import watch as watching
 from .problems import invalid
-from .wire import IntervalIn, JobIn, JobOut, LastRunOut, OutputOut, PatchIn, PreviewIn, RunOut
+from .wire import IntervalIn, JobIn, PatchIn, PreviewIn
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -64,6 +62,7 @@ def _draft(request: JobIn, defaults: Defaults) -> Draft:
         policy=_policy(request, defaults.policy),
         timeout=request.timeout,
         parameters=request.parameters,
+        watch=watching.watch(request.max_late, request.must_succeed_every, request.notify),
     )
 
 
@@ -117,6 +116,8 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
         given_here = changes.pop(name, {})
         merged = {} if given_here is None else wanted[name] | given_here
         wanted[name] = {key: value for key, value in merged.items() if value is not None}
+    if "notify" in changes:
+        changes["notify"] = watching.merged(wanted["notify"], changes["notify"])
     wanted |= changes
     null_means_none = ("misfire_grace",)
     kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
@@ -138,7 +139,7 @@ def request_of(job: Job) -> dict[str, Any]:
         "max_runs": job.max_runs,
         "jitter": schedule.jitter.total_seconds(),
         "overlap": policy.overlap,
-        "misfire_grace": _seconds(policy.misfire_grace),
+        "misfire_grace": seconds(policy.misfire_grace),
         "catch_up": policy.catch_up,
         "retries": policy.retries,
         "retry_delay": policy.retry_delay.total_seconds(),
@@ -146,6 +147,7 @@ def request_of(job: Job) -> dict[str, Any]:
         "parameters": job.parameters,
         "placement": policy.placement,
         "require": dict(policy.require),
+        **watching.asked(job.watch),
     }
     if isinstance(trigger, Interval):
         asked["interval"] = {"seconds": trigger.every.total_seconds()}
@@ -166,77 +168,6 @@ def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draf
     return asked, instant(request.from_, "/from") or now
 
 
-def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local: tzinfo | None = None) -> JobOut:
-    """A job for the outside, without its secrets.
-
-    `next_run` is the local time of the daemon, as the first Jobsched showed it.
-    """
-    job = news.job
-    trigger = job.schedule.trigger
-    span = trigger.every if isinstance(trigger, Interval) else None
-    return JobOut(
-        id=job.id,
-        name=job.name,
-        interval=None if span is None else str(span),
-        next_run=None if job.next_due is None else _local_text(job.next_due, local),
-        task=job.task,
-        task_known=known(job.task),
-        interval_seconds=None if span is None else span.total_seconds(),
-        cron=getattr(trigger, "expression", None),
-        at=getattr(trigger, "instant", None),
-        timezone=job.timezone,
-        next_due=job.next_due,
-        start=job.schedule.start,
-        end=job.schedule.end,
-        max_runs=job.max_runs,
-        jitter=job.schedule.jitter.total_seconds(),
-        overlap=job.policy.overlap,
-        misfire_grace=_seconds(job.policy.misfire_grace),
-        catch_up=job.policy.catch_up,
-        retries=job.policy.retries,
-        retry_delay=job.policy.retry_delay.total_seconds(),
-        timeout=job.timeout,
-        parameters=secrecy.shown(job.parameters),
-        placement=job.policy.placement,
-        require=dict(job.policy.require),
-        state=job.state,
-        paused=job.paused,
-        created=job.created,
-        updated=job.updated,
-        last_run=_last(news.last_run),
-    )
-
-
-def run_out(run: Run) -> RunOut:
-    """A run for the outside."""
-    duration = run.ended - run.started if run.started and run.ended else None
-    return RunOut(
-        id=run.id,
-        job_id=run.job_id,
-        job_name=run.job_name,
-        task=run.task,
-        due=run.due,
-        attempt=run.attempt,
-        cause=run.cause,
-        state=run.state,
-        reason=run.reason,
-        node=run.node or run.place or None,
-        pid=run.pid,
-        started=run.started,
-        ended=run.ended,
-        duration=None if duration is None else duration.total_seconds(),
-        exit_code=run.exit_code,
-        signal=run.signal,
-        output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
-        until=run.until,
-        count=run.count,
-    )
-
-
-def _last(run: Run | None) -> LastRunOut | None:
-    return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
-
-
 def _policy(request: JobIn, defaults: Policy) -> Policy:
     grace = request.misfire_grace
     return Policy(
@@ -250,13 +181,8 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
     )
 
 
-def _local_text(moment: datetime, local: tzinfo | None) -> str:
-    with suppress(OverflowError):  # a local time in the year 10000
-        moment = moment.astimezone(local)
-    return str(moment.replace(tzinfo=None))
-
-
-def _seconds(span: timedelta | None) -> float | None:
+def seconds(span: timedelta | None) -> float | None:
+    """As JSON has it."""
     return None if span is None else span.total_seconds()
 
 

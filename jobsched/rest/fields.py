@@ -61,6 +61,12 @@ FIELDS = {
     "hours": "Hours of it",
     "days": "Days of it",
     "weeks": "Weeks of it",
+    # what is watched and told
+    "max_late": "Seconds from a due to its start after which the job is overdue; null: it never is by that",
+    "must_succeed_every": "Seconds without a success after which the job is overdue; null: it never is by that",
+    "notify": "Who is told what becomes of it; null: the receiver that the operator set for all jobs, of everything",
+    "on": "The events that are told; none: nobody is told anything",
+    "overdue": "Since when it is overdue, and why; null: it is not",
     # looking ahead
     "from": "The instant after which to look; now, if left out",
     "count": "How many dues to show",
@@ -110,6 +116,10 @@ FIELDS = {
 
 OWN = {
     ("FireOut", "at"): "The due in the zone that was asked for",
+    ("NotifyIn", "url"): "The receiver; left out: the one that the operator set for all jobs",
+    ("NotifyOut", "url"): "The receiver; null: the one that the operator set for all jobs",
+    ("NotifyPatch", "url"): "The receiver; null: the one that the operator set for all jobs",
+    ("OverdueOut", "since"): "Since when",
     ("NodeOut", "id"): "Unique; each start of a daemon has another",
     ("NodeOut", "name"): "What the configuration calls it",
     ("NodeOut", "state"): "Whether it is alive, was stopped, or died",

@@ -14,7 +14,7 @@ from ..store import jobs as job_rows
 from ..store import runs as run_rows
 from ..store.orders import Key
 from ..store.questions import JobNews
-from . import convert, wire
+from . import convert, queries, show, wire
 from .convert import Defaults, given
 from .location import link_next, location
 from .output import Outputs
@@ -38,18 +38,18 @@ class Jobs:
         return [
             Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
                   keyed=True, refuses=(400, 404, 413, 422)),
-            Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=wire.JobPage,
+            Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
                   gives={200: wire.Jobs}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown, refuses=(404,)),
             Route("PATCH", one, self.change, "Change a job", takes=wire.PatchIn, gives=shown,
                   refuses=(400, 404, 412, 413)),
-            Route("DELETE", one, self.remove, "Unschedule a job", asks=wire.Deletion, gives={200: None},
+            Route("DELETE", one, self.remove, "Unschedule a job", asks=queries.Deletion, gives={200: None},
                   refuses=(400, 404)),
             Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown, refuses=(404,)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404,)),
-            Route("POST", one + "/run", self.run, "Run a job now", asks=wire.Following,
+            Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 422), scope="run"),
-            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=wire.RunPage,
+            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
                   gives={200: wire.Runs}, refuses=(400, 404)),
         ]  # fmt: skip
 
@@ -63,7 +63,7 @@ class Jobs:
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
-        asked = query(request, wire.JobPage)
+        asked = query(request, queries.JobPage)
         only = job_rows.Filter(
             name=given(asked.name, None), task=given(asked.task, None), state=given(asked.state, None)
         )
@@ -93,12 +93,12 @@ class Jobs:
 
     async def remove(self, request: Request, job_id: str) -> bytes:
         """200 once the job is gone; an active run finishes unless `cancel`."""
-        await self._door(request).unschedule(job_id, query(request, wire.Deletion).cancel)
+        await self._door(request).unschedule(job_id, query(request, queries.Deletion).cancel)
         return _empty(request)
 
     async def run(self, request: Request, job_id: str) -> bytes:
         """202 once the run is on disk, or its output until it has ended: to who may read it."""
-        follow = query(request, wire.Following).follow
+        follow = query(request, queries.Following).follow
         if follow:
             caller(request).must("read")
         with self._outputs.place() if follow else nullcontext():  # taken first: who is refused has made no run
@@ -122,12 +122,12 @@ class Jobs:
         return json(request, self._out(news))
 
     def _out(self, news: JobNews) -> wire.JobOut:
-        return convert.job_out(news, self._registry.task_known, self._defaults.secrecy)
+        return show.job_out(news, self._registry.task_known, self._defaults.secrecy)
 
 
 async def run_page(request: Request, registry: Registry, job_id: str | None) -> bytes:
     """200: a page of runs, of one job or of all."""
-    asked = query(request, wire.RunPage)
+    asked = query(request, queries.RunPage)
     only = run_rows.Filter(
         job_id=job_id,
         state=given(asked.state, None),
@@ -136,7 +136,7 @@ async def run_page(request: Request, registry: Registry, job_id: str | None) -> 
     )
     found = await registry.runs(asked.limit + 1, given(asked.after, None), only)
     link_next(request, found, asked.limit, lambda run: run.id)
-    return json(request, wire.Runs(values=[convert.run_out(run) for run in found[: asked.limit]]))
+    return json(request, wire.Runs(values=[show.run_out(run) for run in found[: asked.limit]]))
 
 
 def _key(request: Request, scope: str) -> Key | None:

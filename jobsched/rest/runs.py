@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from twisted.web.http import Request
 
 from ..registry import Registry
-from . import convert, wire
+from . import convert, queries, show, wire
 from .jobs import run_page
 from .output import Outputs
 from .route import Route, caller, json, query, whole
@@ -24,11 +24,11 @@ class Runs:
         """What is served here."""
         one = "/runs/<run_id>"
         return [
-            Route("GET", "/runs", self.page, "List runs, newest first", asks=wire.RunPage,
+            Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.RunPage,
                   gives={200: wire.Runs}, refuses=(400,)),
-            Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=wire.Waiting,
+            Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
                   gives={200: wire.RunOut}, refuses=(400, 404)),
-            Route("GET", one + "/output", self.output, "What a run printed", asks=wire.Reading,
+            Route("GET", one + "/output", self.output, "What a run printed", asks=queries.Reading,
                   gives={200: "text/plain", 206: "text/plain"}, refuses=(400, 404, 416)),
             Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),
                   scope="run"),
@@ -40,14 +40,14 @@ class Runs:
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""
-        seconds = query(request, wire.Waiting).wait
+        seconds = query(request, queries.Waiting).wait
         with self._outputs.place() if seconds else nullcontext():
             run = await self._door(request).ended(run_id, seconds)
-        return json(request, convert.run_out(run))
+        return json(request, show.run_out(run))
 
     async def output(self, request: Request, run_id: str) -> bytes:
         """200 or 206: what was printed, as text."""
-        asked = query(request, wire.Reading)
+        asked = query(request, queries.Reading)
         tail = convert.given(asked.tail, None)
         if not asked.follow:
             return await self._outputs.send(request, run_id, tail)

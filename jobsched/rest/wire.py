@@ -14,12 +14,12 @@ from ..model.policy import CatchUp, Overlap, Placement
 from ..model.run import Cause, State
 from ..model.trigger import LONGEST
 from .task import LimitsOut, TaskOut  # noqa: F401  # a part of what is said, kept apart for its size
+from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
 Amount = Annotated[float, Meta(ge=0, description="a number, 0 or more")]
 Seconds = Annotated[float, Meta(gt=0, le=LONGEST.total_seconds())]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=LONGEST.total_seconds())]
 Moment = Annotated[datetime, Meta(tz=True)]
-MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # in a query, where 0.5 would be one too
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 CronText = Annotated[str, Meta(min_length=1, max_length=200)]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -65,6 +65,9 @@ class JobIn(Struct, forbid_unknown_fields=True):
     parameters: dict[str, Scalar] = {}
     placement: Placement = "any"
     require: Require = {}
+    max_late: Late | None = None
+    must_succeed_every: Late | None = None
+    notify: NotifyIn | None = None
 
 
 class PatchIn(Struct, forbid_unknown_fields=True):
@@ -90,6 +93,9 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     parameters: dict[str, Scalar | None] | UnsetType | None = UNSET
     placement: Placement | UnsetType | None = UNSET
     require: dict[str, TagValue | None] | UnsetType | None = UNSET
+    max_late: Late | UnsetType | None = UNSET
+    must_succeed_every: Late | UnsetType | None = UNSET
+    notify: NotifyPatch | UnsetType | None = UNSET
 
 
 class PreviewIn(Struct, forbid_unknown_fields=True):
@@ -104,51 +110,6 @@ class PreviewIn(Struct, forbid_unknown_fields=True):
     jitter: SecondsOrNone = 0
     from_: Moment | None = field(default=None, name="from")
     count: Annotated[int, Meta(ge=1, le=1000)] = 10
-
-
-class JobPage(Struct, forbid_unknown_fields=True):
-    """Which part of the list of jobs. A query knows no null: a job may be named so."""
-
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
-    after: Annotated[str, Meta(max_length=64)] = ""
-    name: str | UnsetType = UNSET
-    task: str | UnsetType = UNSET
-    state: JobState | UnsetType = UNSET
-
-
-class RunPage(Struct, forbid_unknown_fields=True):
-    """Which part of a list of runs: `from <= due < to`."""
-
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
-    after: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
-    state: State | UnsetType = UNSET
-    from_: MomentText | UnsetType = field(default=UNSET, name="from")
-    to: MomentText | UnsetType = UNSET
-
-
-class Deletion(Struct, forbid_unknown_fields=True):
-    """Whether the job's active runs are to be ended too."""
-
-    cancel: bool = False
-
-
-class Following(Struct, forbid_unknown_fields=True):
-    """Whether to stream what is printed until the end."""
-
-    follow: bool = False
-
-
-class Waiting(Struct, forbid_unknown_fields=True):
-    """How many seconds the answer may wait for the run to end."""
-
-    wait: Annotated[float, Meta(ge=0, le=3600)] = 0
-
-
-class Reading(Struct, forbid_unknown_fields=True):
-    """Which part of the output: all, its last lines, or all there is and will be."""
-
-    follow: bool = False
-    tail: Annotated[int, Meta(ge=0, le=1_000_000)] | UnsetType = UNSET
 
 
 class LastRunOut(Struct):
@@ -187,8 +148,12 @@ class JobOut(Struct):
     parameters: dict[str, Scalar]
     placement: Placement
     require: dict[str, str]
+    max_late: float | None
+    must_succeed_every: float | None
+    notify: NotifyOut | None
     state: JobState
     paused: bool
+    overdue: OverdueOut | None
     created: Moment
     updated: Moment
     last_run: LastRunOut | None

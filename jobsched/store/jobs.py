@@ -13,6 +13,7 @@ from ..model.cron import Cron
 from ..model.job import Job, JobState
 from ..model.policy import Policy
 from ..model.trigger import At, Interval, Schedule, Trigger
+from ..model.watch import Notify, Watch
 from .sight import of_tasks
 from .tables import jobs
 
@@ -133,8 +134,10 @@ def move_on(connection: Connection, moved: Iterable[tuple[Job, datetime | None, 
 def _columns(job: Job) -> dict[str, Any]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
-    columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=attrs.filters.exclude("schedule", "policy"))
+    whole = attrs.filters.exclude("schedule", "policy", "watch")
+    columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
+    columns.update(attrs.asdict(job.watch))
     return columns | {
         "every": interval and interval.every,
         "anchor": interval and interval.start,
@@ -163,6 +166,11 @@ def from_row(row: Row[Any]) -> Job:
             placement=row.placement or "any",
             require=row.require,
         ),
+        watch=Watch(
+            max_late=row.max_late,
+            must_succeed_every=row.must_succeed_every,
+            notify=None if row.notify is None else Notify(url=row.notify["url"], on=tuple(row.notify["on"])),
+        ),
         timeout=row.timeout,
         parameters=row.parameters,
         max_runs=row.max_runs,
@@ -172,6 +180,9 @@ def from_row(row: Row[Any]) -> Job:
         version=row.version,
         created=row.created,
         updated=row.updated,
+        watched=row.watched,
+        overdue=row.overdue,
+        overdue_reason=row.overdue_reason,
     )
 
 

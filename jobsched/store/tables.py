@@ -145,8 +145,19 @@ jobs = Table(
     Column("updated", Instant, nullable=False),
     Column("placement", Words(8)),  # since 0002; a node before that leaves it NULL: any
     Column("require", Tags),
+    Column("max_late", Span),  # since 0003
+    Column("must_succeed_every", Span),
+    Column("notify", Json),
+    Column("watched", Instant),  # since when it is looked for whether it is overdue; NULL: it is not
+    Column("succeeded", Instant),  # its last success that was seen then
+    Column("overdue", Instant),  # since when it is
+    Column("overdue_reason", Words),
+    Column("failing", Instant),  # since when it has not succeeded, and somebody was told so
     Index("jobs_next_due", "next_due"),
     Index("jobs_awake", "paused", "next_due"),
+    Index("jobs_watched", "watched", "id"),
+    Index("jobs_overdue", "overdue"),
+    Index("jobs_failing", "failing", "id"),
     Index("jobs_name", "name"),
     Index("jobs_task", "task"),
 )
@@ -226,4 +237,43 @@ nodes = Table(
     Column("slots", Integer, nullable=False),
     Column("tried", BigInteger, nullable=False),
     Column("won", BigInteger, nullable=False),
+)
+
+audit = Table(  # who changed what; no foreign key: it outlives what it tells of
+    "audit",
+    metadata,
+    Column("id", Words(36), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("who", Words(255)),  # the name of a token
+    Column("address", Words(255), nullable=False),
+    Column("node", Words(255), nullable=False),
+    Column("action", Words(32), nullable=False),
+    Column("target", Words(36)),  # a job or a run
+    Column("name", Words(255)),
+    Column("task", Words(255)),
+    Column("before", Json),
+    Column("after", Json),
+    Index("audit_target", "target", "id"),
+)
+
+deliveries = Table(  # notifications, on their way or told
+    "deliveries",
+    metadata,
+    Column("id", Words(36), primary_key=True),
+    Column("job_id", Words(36), nullable=False),
+    Column("run_id", Words(36)),
+    Column("task", Words(255), nullable=False),
+    Column("event", Words(16), nullable=False),
+    Column("url", Words(2048)),  # NULL: the receiver for all jobs
+    Column("body", Json, nullable=False),
+    Column("state", Words(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),  # of the next attempt; while one is made, when another may be
+    Column("ended", Instant),
+    Column("status", Integer),  # of the last answer
+    Column("error", Words),
+    Index("deliveries_waiting", "state", "not_before"),
+    Index("deliveries_of_run", "run_id", "id"),
+    Index("deliveries_of_job", "job_id", "id"),
 )

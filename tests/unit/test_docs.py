@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import html
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -19,7 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from jobsched import config, legacy, service
+from jobsched import config, legacy, rest, service
 from jobsched.model.cron import Cron
 from jobsched.model.draft import Draft
 from jobsched.model.errors import JobschedError
@@ -37,6 +39,18 @@ DOCS = ROOT / "docs"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(policy=Policy(), timezone="UTC")
 ROUTES = service._routes(None, None, config.Config(), lambda: NOW)
+ROOMS = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
+RECORDS = {
+    name: kind
+    for room in ROOMS
+    for name, kind in vars(room).items()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
+}
+# Told in the text of a page, not by a table.
+IN_TEXT = {
+    problems.Problem, problems.Fault, wire.Jobs, wire.Runs, wire.Nodes, wire.Names, wire.TaskOut, wire.Fires,
+    wire.Health,
+}  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
 
@@ -97,13 +111,20 @@ def test_every_option_of_the_command_line_is_there(built: dict[str, str]) -> Non
         assert f"--{name} " in built["configuration"]
 
 
-@pytest.mark.parametrize(
-    "record",
-    [kind for kind in vars(wire).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)],
-)
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_every_field_is_there(built: dict[str, str], record: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(record):
-        if record in {wire.Struct, wire.Jobs, wire.Runs, wire.Nodes, wire.Names, wire.TaskOut, wire.Fires, wire.Health}:
+        if record in {
+            problems.Problem,
+            problems.Fault,
+            wire.Jobs,
+            wire.Runs,
+            wire.Nodes,
+            wire.Names,
+            wire.TaskOut,
+            wire.Fires,
+            wire.Health,
+        }:
             assert f'"{field.encode_name}"' in built["http"].replace("“", '"').replace("”", '"')
         else:
             assert f" {field.encode_name} " in built["http"]
@@ -266,7 +287,7 @@ def test_every_call_has_an_example() -> None:
 
 @pytest.mark.parametrize(("kind", "text"), blocks("http", "json"))
 def test_answers_have_the_fields_of_today(kind: str, text: str) -> None:
-    record = getattr(wire, kind, None) or getattr(problems, kind)
+    record = RECORDS[kind]
     shown = msgspec.json.decode(text)
     assert list(shown) == [field.encode_name for field in msgspec.structs.fields(record)]
     msgspec.convert(shown, record)

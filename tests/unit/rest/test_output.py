@@ -12,9 +12,9 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.run import Run
 from jobsched.model.whereabouts import Whereabouts
 from jobsched.rest.output import Outputs
+from jobsched.rest.queries import Reading
 from jobsched.rest.route import Route, query
 from jobsched.rest.site import site
-from jobsched.rest.wire import Reading
 from jobsched.store.tails import Tail
 from tests.unit.rest.conftest import Reactor, ask, exchange
 

@@ -1,0 +1,94 @@
+"""The model's records as the wire's: jobs and runs for the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, tzinfo
+
+from ..model.run import Run
+from ..model.secrecy import Secrecy
+from ..model.trigger import Interval
+from ..store.questions import JobNews
+from . import watch
+from .convert import seconds
+from .wire import JobOut, LastRunOut, OutputOut, RunOut
+
+
+def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local: tzinfo | None = None) -> JobOut:
+    """A job for the outside, without its secrets.
+
+    `next_run` is the local time of the daemon, as the first Jobsched showed it.
+    """
+    job = news.job
+    trigger = job.schedule.trigger
+    span = trigger.every if isinstance(trigger, Interval) else None
+    return JobOut(
+        id=job.id,
+        name=job.name,
+        interval=None if span is None else str(span),
+        next_run=None if job.next_due is None else _local_text(job.next_due, local),
+        task=job.task,
+        task_known=known(job.task),
+        interval_seconds=None if span is None else span.total_seconds(),
+        cron=getattr(trigger, "expression", None),
+        at=getattr(trigger, "instant", None),
+        timezone=job.timezone,
+        next_due=job.next_due,
+        start=job.schedule.start,
+        end=job.schedule.end,
+        max_runs=job.max_runs,
+        jitter=job.schedule.jitter.total_seconds(),
+        overlap=job.policy.overlap,
+        misfire_grace=seconds(job.policy.misfire_grace),
+        catch_up=job.policy.catch_up,
+        retries=job.policy.retries,
+        retry_delay=job.policy.retry_delay.total_seconds(),
+        timeout=job.timeout,
+        parameters=secrecy.shown(job.parameters),
+        placement=job.policy.placement,
+        require=dict(job.policy.require),
+        **watch.asked(job.watch),
+        state=job.state,
+        paused=job.paused,
+        overdue=watch.overdue_out(job),
+        created=job.created,
+        updated=job.updated,
+        last_run=_last(news.last_run),
+    )
+
+
+def run_out(run: Run) -> RunOut:
+    """A run for the outside."""
+    duration = run.ended - run.started if run.started and run.ended else None
+    return RunOut(
+        id=run.id,
+        job_id=run.job_id,
+        job_name=run.job_name,
+        task=run.task,
+        due=run.due,
+        attempt=run.attempt,
+        cause=run.cause,
+        state=run.state,
+        reason=run.reason,
+        node=run.node or run.place or None,
+        pid=run.pid,
+        started=run.started,
+        ended=run.ended,
+        duration=None if duration is None else duration.total_seconds(),
+        exit_code=run.exit_code,
+        signal=run.signal,
+        output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
+        until=run.until,
+        count=run.count,
+    )
+
+
+def _last(run: Run | None) -> LastRunOut | None:
+    return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
+
+
+def _local_text(moment: datetime, local: tzinfo | None) -> str:
+    with suppress(OverflowError):  # a local time in the year 10000
+        moment = moment.astimezone(local)
+    return str(moment.replace(tzinfo=None))
