@@ -1,11 +1,13 @@
 """What every pytest test gets. Imports no Klein: it would install a reactor before pytest-twisted chose one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.servers import Server, started
 
 HERE = Path(__file__).parent
 KINDS = ("unit", "store", "process", "system")
@@ -23,6 +25,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = item.path.relative_to(HERE).parts[0]
         if kind in KINDS:
             item.add_marker(kind)
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Callable[[str], Server]]:
+    """The database server of a kind, started when it is first asked for; one for all tests."""
+    servers: dict[str, Server] = {}
+
+    def get(kind: str) -> Server:
+        if kind not in servers:
+            servers[kind] = started(kind)
+        return servers[kind]
+
+    yield get
+    for server in servers.values():
+        server.close()
 
 
 @pytest.fixture(autouse=True)

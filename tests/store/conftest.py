@@ -16,24 +16,9 @@ from jobsched.store.engine import connect, writing
 from jobsched.store.schema import migrate
 from jobsched.store.store import Store
 from jobsched.store.tables import metadata
-from tests.servers import Server, started
+from tests.servers import Server
 
 _number = count()
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Callable[[str], Server]]:
-    """The server of a kind, started when it is first asked for."""
-    servers: dict[str, Server] = {}
-
-    def get(kind: str) -> Server:
-        if kind not in servers:
-            servers[kind] = started(kind)
-        return servers[kind]
-
-    yield get
-    for server in servers.values():
-        server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from jobsched.tokens import FILE, hashed, make
-from tests.servers import Server, started
+from tests.servers import Server
 from tests.system.daemon import Daemon
 from tests.system.pair import Pair, pair_in
 
@@ -18,10 +18,8 @@ NARROW = make()
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    one = started("postgresql")
-    yield one
-    one.close()
+def server(running: Callable[[str], Server]) -> Server:
+    return running("postgresql")
 
 
 def know(daemon: Daemon, **secrets: str) -> None:

@@ -3,12 +3,12 @@ second on MariaDB, which they ask."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.servers import started
+from tests.servers import Server
 from tests.system.caller import instant
 from tests.system.daemon import until
 from tests.system.pair import Pair, pair_in
@@ -18,12 +18,12 @@ BUSY = 2.0  # seconds that a busy machine may add
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mysql"])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    server = started(request.param)
-    with pair_in(tmp_path_factory.mktemp("pair"), server) as one:
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, running: Callable[[str], Server]
+) -> Iterator[Pair]:
+    with pair_in(tmp_path_factory.mktemp("pair"), running(request.param)) as one:
         one.start()
         yield one
-    server.close()
 
 
 def first_run(pair: Pair, job: str, state: str = "") -> Any:

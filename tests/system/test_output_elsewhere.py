@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from jobsched.runner.tail import KEPT
-from tests.servers import Server, started
+from tests.servers import Server
 from tests.system.caller import Caller, still
 from tests.system.daemon import GENEROUS, until
 from tests.system.pair import NUMBERS, STEPPED, Pair, pair_in
@@ -22,10 +22,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    one = started("postgresql")
-    yield one
-    one.close()
+def server(running: Callable[[str], Server]) -> Server:
+    return running("postgresql")
 
 
 @pytest.fixture(scope="module")

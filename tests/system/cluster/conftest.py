@@ -7,25 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Server, started
+from tests.servers import Server
 from tests.system.cluster.cluster import Cluster
 
 NAMES = ("alpha", "beta", "gamma")
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Callable[[str], Server]]:
-    """The server of a kind, started when it is first asked for."""
-    servers: dict[str, Server] = {}
-
-    def get(kind: str) -> Server:
-        if kind not in servers:
-            servers[kind] = started(kind)
-        return servers[kind]
-
-    yield get
-    for server in servers.values():
-        server.close()
 
 
 @pytest.fixture
