@@ -20,7 +20,8 @@ from zope.interface import implementer
 from .model.errors import BadConfig
 from .model.hosts import LOOPBACK
 
-KINDS = ("tcp", "tcp6", "ssl", "unix")  # of endpoints: those of which we can tell who reaches them
+TLS = ("ssl:", "tls:")  # Twisted's name for it, and today's; Twisted itself knows the second for clients alone
+KINDS = ("tcp", "tcp6", "ssl", "tls", "unix")  # of endpoints: those of which we can tell who reaches them
 
 
 class Place:
@@ -63,7 +64,7 @@ def look(endpoint: str) -> Place:
             warnings.simplefilter("ignore", DeprecationWarning)  # what Twisted and pyOpenSSL have to tell each other
             # sslmethod= would bring back what is older than TLS 1.2
             warnings.filterwarnings("error", "Passing method to .*CertificateOptions", DeprecationWarning)
-            serverFromString(place, endpoint).listen(Factory())
+            serverFromString(place, spelled(endpoint)).listen(Factory())
             if place.options is not None:
                 place.options.getContext()  # a key that is not this certificate's is found now
     except DeprecationWarning as why:
@@ -77,7 +78,7 @@ def look(endpoint: str) -> Place:
 
 def _with_password(endpoint: str) -> str:
     """The file of such a key: OpenSSL would stop everything and ask for the password at the terminal."""
-    for word in re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith("ssl:") else []:
+    for word in re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith(TLS) else []:
         path = Path(re.sub(r"\\(.)", r"\1", word.partition("=")[2] or word))
         with suppress(OSError):  # that is told by who needs the file
             if path.is_file() and b"ENCRYPTED" in path.read_bytes():
@@ -91,11 +92,16 @@ def _words(why: Exception) -> str:
     return re.sub(r"^_\w+\(\) ", "", str(why))  # the name of Twisted's own function
 
 
+def spelled(endpoint: str) -> str:
+    """The endpoint in Twisted's own words."""
+    return endpoint.replace("tls:", "ssl:", 1) if endpoint.startswith(TLS) else endpoint
+
+
 def closed(endpoint: str) -> str:
-    """The same endpoint; a unix socket without a mode is for the daemon's user and group, not for everybody."""
+    """The endpoint in Twisted's words; a unix socket without a mode is for the daemon's user and group alone."""
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     has_mode = any(word.startswith("mode=") for word in rest) or (len(rest) > 1 and "=" not in rest[1])
-    return endpoint if kind != "unix" or has_mode else endpoint + ":mode=660"
+    return spelled(endpoint) if kind != "unix" or has_mode else endpoint + ":mode=660"
 
 
 def names(places: Iterable[Place]) -> list[str]:
@@ -118,7 +124,7 @@ def _is_any(interface: str) -> bool:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificate:
-    """What an `ssl:` endpoint shows of itself. To renew it cuts no connection: those there are keep the old one."""
+    """What an endpoint of TLS shows of itself. To renew it cuts no connection: those there are keep the old one."""
 
     log = Logger()
 

@@ -14,7 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
 from . import catalog, config, logs, tokens
-from .listening import Certificate, Place, Renewing, closed, look, names
+from .listening import TLS, Certificate, Place, Renewing, closed, look, names
 from .model.errors import BadConfig, JobschedError
 from .notify import Systemd
 from .opening import House, Opening
@@ -118,7 +118,7 @@ class Port(Service):
 
     def __init__(self, endpoint: str, site: JobschedSite, reactor: Any) -> None:
         self.name = endpoint
-        self._certificate = Certificate(endpoint) if endpoint.startswith("ssl:") else None
+        self._certificate = Certificate(endpoint) if endpoint.startswith(TLS) else None
         stand: Any = reactor if self._certificate is None else Renewing(reactor, self._certificate)
         self._inner = IService(listening(closed(endpoint), site, reactor=stand))
         self._open = False

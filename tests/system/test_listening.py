@@ -29,7 +29,7 @@ class Tls:
         rest = f"privateKey={self.folder}/key.pem:certKey={self.folder}/cert.pem"
         self.daemon.start(
             "--listen", f"tcp:{self.daemon.port}:interface=127.0.0.1",
-            "--listen", f"ssl:{self.port}:interface=127.0.0.1:{rest}",
+            "--listen", f"tls:{self.port}:interface=127.0.0.1:{rest}",
         )  # fmt: skip
         return self
 
@@ -110,11 +110,11 @@ def test_a_new_certificate_is_shown_after_a_hang_up_and_no_connection_is_dropped
         assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
 
         (tls.folder / "key.pem").write_bytes(pair().key)
-        tls.hang_up("the old certificate stays in force: --listen: ssl:")
+        tls.hang_up("the old certificate stays in force: --listen: tls:")
         assert tls.name() == "second.example"
         assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
         tls.pair("third.example")
-        tls.hang_up("the certificate of ssl:")
+        tls.hang_up("the certificate of tls:")
         assert tls.name() == "third.example"
     assert "Traceback" not in tls.daemon.log
 

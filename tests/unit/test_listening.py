@@ -53,8 +53,9 @@ def test_it_is_asked_for_by_what_it_listens_on(endpoint, more):
 # Certificates.
 
 
-def test_a_certificate_is_looked_at_before_anything_is_served(tmp_path, first):
-    place = look(f"ssl:443:interface=127.0.0.1:{first.put(tmp_path)}")
+@pytest.mark.parametrize("kind", ["ssl", "tls"])
+def test_a_certificate_is_looked_at_before_anything_is_served(tmp_path, first, kind):
+    place = look(f"{kind}:443:interface=127.0.0.1:{first.put(tmp_path)}")
     assert (place.port, place.interface, place.loopback) == (443, "127.0.0.1", True)
 
 
@@ -148,7 +149,9 @@ def test_the_reactor_is_given_the_certificate_that_can_be_renewed(tmp_path, firs
         ("unix:/s:600", "unix:/s:600"),
         ("unix:address=/s:mode=640", "unix:address=/s:mode=640"),
         ("tcp:80", "tcp:80"),
+        ("tls:443:certKey=/tls:/key.pem", "ssl:443:certKey=/tls:/key.pem"),
+        ("ssl:443:certKey=/tls:/key.pem", "ssl:443:certKey=/tls:/key.pem"),
     ],
 )
-def test_a_unix_socket_is_not_for_everybody_unless_that_is_said(endpoint, kept):
+def test_twisted_is_told_in_its_own_words_and_a_unix_socket_is_for_everybody_only_where_that_is_said(endpoint, kept):
     assert closed(endpoint) == kept
