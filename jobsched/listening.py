@@ -94,7 +94,7 @@ def _words(why: Exception) -> str:
 
 def spelled(endpoint: str) -> str:
     """The endpoint in Twisted's own words."""
-    return endpoint.replace("tls:", "ssl:", 1) if endpoint.startswith(TLS) else endpoint
+    return f"ssl:{endpoint[4:]}" if endpoint.startswith("tls:") else endpoint
 
 
 def closed(endpoint: str) -> str:
