@@ -48,6 +48,8 @@ setup(
         ("share/jobsched/conf", files("conf")),
         ("share/jobsched/tasks", files("tasks")),
         ("share/jobsched/packaging", files("packaging")),
+        ("share/jobsched/docs", ["docs/alerts.yml", "docs/grafana.json"]),
+        ("share/man/man1", files("packaging/man")),  # made from docs/manual.rst: see tests/unit/test_manual.py
     ],
     zip_safe=False,
     # The floors are what was tested; requirements.txt pins the whole closure.

@@ -21,3 +21,8 @@ html_theme = "alabaster"
 html_theme_options = {"description": "A job scheduler driven by curl", "show_powered_by": False}
 html_show_copyright = False
 html_copy_source = False
+
+# `sphinx-build -W -n -b man docs FOLDER` makes this one; packaging/man has it as it is installed.
+man_pages = [("manual", "jobsched", "a job scheduler driven by curl", "", 1)]
+man_show_urls = False
+today = release  # stands where a date would change the page every day

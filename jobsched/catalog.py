@@ -116,6 +116,14 @@ def _syntax(error: configparser.Error) -> str:
     return f" {' '.join(str(error).split())}"
 
 
+def _asks_for_parameters(made_from: type) -> bool:
+    """Whether a class wants to be told which parameters a job may set: by an argument of that name."""
+    try:
+        return "parameters" in inspect.signature(made_from).parameters
+    except ValueError:  # written in C, and mute about its arguments
+        return False
+
+
 @attrs.frozen
 class _Confinements:
     """Those that were asked for so far: each is tried out once, however many tasks are to have it."""
@@ -146,14 +154,17 @@ class _Section:
             raise self._bad("", "the name begins or ends with a blank")
         file, class_name = self._file(), self._required("class")
         made_from = self._class(file, class_name)
+        parameters = tuple(self._parameters())
         options = {name: text for name, text in self.options.items() if name not in RESERVED}
+        if parameters and _asks_for_parameters(made_from):
+            options["parameters"] = ", ".join(parameters)
         call = self._instance(made_from, options, file)
         kind, method = self._kind(call)
         return Task(
             name=self.name,
             kind=kind,
             description=inspect.cleandoc(made_from.__doc__ or ""),
-            parameters=tuple(self._parameters()),
+            parameters=parameters,
             timeout=seconds_of(method),
             call=call,
             file=file,

@@ -131,6 +131,9 @@ class CoroutineCall(Call):
             self._end(None)
 
     def _failed(self, why: Failure) -> None:
+        if isinstance(why.value, SystemExit):
+            self._end(given_up(why.value))
+            return
         stopped = self.deadline.stopped is not None and why.check(CancelledError)
         if not stopped:
             self._output.write(why.getTraceback().encode("utf-8", "backslashreplace"))
@@ -142,12 +145,19 @@ def _call(call: Callable[[Info], Any], info: Info) -> str | None:
     try:
         call(info)
     except SystemExit as why:
-        return None if why.code in (None, 0) else f"SystemExit: {why.code}"
+        return given_up(why)
     except BaseException as why:
         trace = why.__traceback__
         traceback.print_exception(type(why), why, trace and trace.tb_next)
         return words(why)
     return None
+
+
+def given_up(why: SystemExit) -> str | None:
+    """A task's own words for why it failed, which need no traceback; None when it ended so and went well."""
+    if why.code in (None, 0):
+        return None
+    return why.code if isinstance(why.code, str) else f"SystemExit: {why.code}"
 
 
 def words(why: BaseException | None) -> str:

@@ -141,6 +141,18 @@ def test_a_task_keeps_what_its_section_says(tmp_path):
     assert found.get("a").description == ""
 
 
+def test_a_class_that_asks_for_them_is_told_the_names_of_its_parameters(tmp_path):
+    source = (
+        "class T:\n  def __init__(self, parameters='none'): self.told = parameters\n  def __call__(self, info): ..."
+    )
+    text = "[a]\nfile=t.py\nclass=T\nparameters= b,\n  c\n[d]\nfile=t.py\nclass=T"
+    found = catalog.load(*put(tmp_path, text, t=source))
+
+    assert found.get("a").call.told == found.get("a").options["parameters"] == "b, c"
+    assert found.get("d").call.told == "none"
+    assert dict(found.get("d").options) == {}
+
+
 def test_a_catalog_may_be_empty(tmp_path):
     assert catalog.load(*put(tmp_path, "# nothing yet\n")).names() == []
 
