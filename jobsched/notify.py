@@ -49,6 +49,7 @@ class Systemd(Service):
         self._begun = False
         self._rereading = 0
         self._again: IDelayedCall | None = None
+        self._trouble: str | None = None  # why it could not be told the last time
         self._loop = LoopingCall(self._live)
         self._loop.clock = reactor
 
@@ -97,13 +98,22 @@ class Systemd(Service):
             return
         try:
             send(self._address, *lines)
+            self._trouble = None
         except BlockingIOError:
             self._again = self._reactor.callLater(AGAIN, self._tell, *lines)
         except OSError as why:
-            self.log.warn("systemd could not be told {what}: {why}", what=lines[0], why=why.strerror or str(why))
+            self._failed(lines[0], why)
 
     def _live(self) -> None:
         try:
             send(self._address, "WATCHDOG=1")
+            self._trouble = None
         except OSError as why:
-            self.log.warn("systemd could not be told {what}: {why}", what="WATCHDOG=1", why=why.strerror or str(why))
+            self._failed("WATCHDOG=1", why)
+
+    def _failed(self, what: str, error: OSError) -> None:
+        """To the log, once until it is another error or was none: signs of life are given for ever."""
+        why = error.strerror or str(error)
+        if why != self._trouble:
+            self._trouble = why
+            self.log.warn("systemd could not be told {what}: {why}", what=what, why=why)

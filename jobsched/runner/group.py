@@ -15,6 +15,8 @@ import attrs
 import psutil
 
 MARK = "JOBSCHED_RUN_ID"
+BOOT = "/proc/sys/kernel/random/boot_id"
+LONGEST_UP = 2.0**32  # seconds: no machine is up for so long
 
 
 @attrs.frozen
@@ -75,11 +77,22 @@ def _has_mark(process: psutil.Process, run_id: str) -> bool:
         return False
 
 
-def boot_seconds(pid: int) -> float | None:
-    """When a process began, in seconds since the machine booted: the same whatever the wall clock does."""
+def began(pid: int) -> float | None:
+    """When a process began: unlike that of any other process with this pid, after a reboot too, and whatever the wall
+    clock does. Seconds since the machine booted, and far beyond them a number that is this boot's.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             fields = stat.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return _boot() * LONGEST_UP + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _boot() -> int:
+    """One of 8,192: with seconds and ticks that is all that a double holds exactly."""
+    try:
+        with open(BOOT) as text:
+            return int(text.read(8), 16) % 8192
+    except (OSError, ValueError):  # /proc is cut down here: then the seconds must do
+        return 0

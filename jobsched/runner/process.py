@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from .deadline import AGAIN, Deadline
 from .ending import Ending
-from .group import Group, boot_seconds
+from .group import Group, began
 from .output import Output
 from .session import Sessions
 
@@ -153,7 +153,7 @@ class ScriptProcess(ProcessProtocol):
         assert self.transport is not None
         self.pid = self.transport.pid
         assert self.pid is not None
-        self.pid_started = boot_seconds(self.pid)
+        self.pid_started = began(self.pid)
         self._group = Group(self.pid, self._run_id)
 
     def processExited(self, reason: Failure) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 import psutil
 from twisted.logger import Logger
 
 from ..model.run import Run
-from .group import Group, boot_seconds
+from .group import Group, began
 
 TRIES = 10  # looks for what keeps starting processes, a second each at most
 
@@ -19,17 +20,18 @@ def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
     """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
 
     In a thread: it reads all of /proc and waits. A process counts as the run's only if it carries the run's mark, or
-    if the group's first process began when the run's did: a stranger with the same pid is safe.
+    is in the group whose first process began when the run's did: a stranger with the same pid is safe.
     """
-    orphans = {run.id: _survivors(run) for run in runs}
+    orphans = {run.id: _survivors(run, []) for run in runs}
     everyone = [process for found in orphans.values() for process in found]
     for process in everyone:
         _signal(process, "terminate")
     psutil.wait_procs(everyone, timeout=grace)
     killed: set[str] = set()
     for run in runs:
+        left = orphans[run.id]
         for _ in range(TRIES):
-            left = _survivors(run)
+            left = _survivors(run, left)
             if not left:
                 break
             killed.add(run.id)
@@ -54,9 +56,20 @@ def lost(run: Run, found: str, now: datetime) -> Run:
     return run.lost(f"the daemon that ran it is gone; {found}", now)
 
 
-def _survivors(run: Run) -> list[psutil.Process]:
-    same = run.pid is not None and run.pid_started is not None and boot_seconds(run.pid) == run.pid_started
-    return Group(run.pid if same and run.pid else 0, run.id).survivors()
+def _survivors(run: Run, before: list[psutil.Process]) -> list[psutil.Process]:
+    """What lives of a run. The group is still the run's, though its first process has ended, while one that was found
+    there `before` is: nobody is given a pid that is a group's.
+    """
+    pid = run.pid or 0
+    first = run.pid_started is not None and began(pid) == run.pid_started
+    return Group(pid if first or any(_is_in(pid, process) for process in before) else 0, run.id).survivors()
+
+
+def _is_in(group: int, process: psutil.Process) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.is_running()
+    except ProcessLookupError:
+        return False
 
 
 def _signal(process: psutil.Process, what: str) -> None:

@@ -2,14 +2,17 @@
 
 # ruff: noqa: PT009  # under trial a bare assert does not show what it saw
 
+import contextlib
 import os
 import signal
 import subprocess
 from time import monotonic
+from unittest import mock
 
 import psutil
 
-from jobsched.runner.group import boot_seconds
+from jobsched.runner import group
+from jobsched.runner.group import began
 from jobsched.runner.output import output_path
 from jobsched.store import runs as run_rows
 from jobsched.store.tables import runs
@@ -156,7 +159,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_a_stranger_with_the_same_pid_is_left_alone(self):
         stranger = self.spawn("sleep", str(EVER))
-        run = await self.left(pid=stranger.pid, pid_started=boot_seconds(stranger.pid) - 100)
+        run = await self.left(pid=stranger.pid, pid_started=began(stranger.pid) - 100)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost", "its process had ended")
@@ -168,10 +171,50 @@ class RecoveryTests(RunnerCase):
         process = self.spawn(script, JOBSCHED_RUN_ID=run.id)
         await self.until(lambda: len(psutil.Process(process.pid).children()) == 1)
         [child] = psutil.Process(process.pid).children()
-        await self.store.write(set_pid, run.id, process.pid, boot_seconds(process.pid))
+        await self.store.write(set_pid, run.id, process.pid, began(process.pid))
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
+        self.assertFalse(lives(process.pid))
+        self.assertFalse(lives(child.pid))
+
+    async def test_after_a_reboot_a_stranger_with_the_same_pid_and_start_is_left_alone(self):
+        stranger = self.spawn("sleep", str(EVER))
+        (self.folder / "boot").write_text("b015793d-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
+        with mock.patch.object(group, "BOOT", str(self.folder / "boot")):
+            run = await self.left(pid=stranger.pid, pid_started=began(stranger.pid))
+        (self.folder / "boot").write_text("c2c1e2a4-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
+        with mock.patch.object(group, "BOOT", str(self.folder / "boot")):
+            await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost", "its process had ended")
+        self.assertTrue(lives(stranger.pid))
+
+    async def test_when_a_process_began_is_kept_exactly(self):
+        for uptime in (0.01, 12.34, 2.0**32 - 0.01):
+            latest = 8191 * group.LONGEST_UP + uptime
+            self.assertNotEqual(latest, latest + 0.01)  # a tick
+            run = await self.left(pid=1, pid_started=latest)
+            self.assertEqual((await self.stored(run)).pid_started, latest)
+
+    async def test_what_is_left_of_a_group_is_killed_after_its_first_process_went_on_term(self):
+        stubborn = self.script("trap '' TERM; echo ready; while :; do sleep 0.1; done", name="stubborn")
+        pipe, end = os.pipe()
+        script = self.script(f"env -i {stubborn} >&{end} & exec sleep 1000")
+        run = await self.left()
+        process = subprocess.Popen(
+            [script], env=own_environment(JOBSCHED_RUN_ID=run.id), start_new_session=True, pass_fds=[end]
+        )
+        self.addCleanup(process.wait)
+        os.close(end)
+        self.assertEqual(os.read(pipe, 6), b"ready\n")
+        os.close(pipe)
+        [child] = psutil.Process(process.pid).children()
+        self.addCleanup(kill, child)
+        await self.store.write(set_pid, run.id, process.pid, began(process.pid))
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost", "were killed")
         self.assertFalse(lives(process.pid))
         self.assertFalse(lives(child.pid))
 
@@ -198,6 +241,12 @@ class RecoveryTests(RunnerCase):
         await self.recover()
 
         self.assertEqual(self.output(run), b"half a li")
+
+
+def kill(process):
+    """End what a failure may have left."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
 
 
 def set_pid(connection, run_id, pid, pid_started):

@@ -140,15 +140,35 @@ def test_what_systemd_has_no_room_for_is_told_later_unless_it_is_out_of_date(doo
     assert reactor.getDelayedCalls() == []
 
 
-def test_a_socket_that_is_gone_is_a_line_in_the_log(tmp_path, told):
-    reactor = Reactor()
-    systemd = Systemd(reactor, {"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": "2000000"})
+def test_a_socket_that_is_gone_is_one_line_in_the_log_until_that_changes(tmp_path, told):
+    reactor, name = Reactor(), tmp_path / "notify"
+    systemd = Systemd(reactor, {"NOTIFY_SOCKET": str(name), "WATCHDOG_USEC": "2000000"})
+
+    def said():
+        lines = [event["log_format"].format(**event) for event in told]
+        told.clear()
+        return lines
+
     systemd.begun()
     systemd.startService()
-    reactor.advance(1)
-    lines = [event["log_format"].format(**event) for event in told]
-    why = "No such file or directory"
-    assert lines == [f"systemd could not be told {what}: {why}" for what in ("WATCHDOG=1", "READY=1", "WATCHDOG=1")]
+    reactor.pump([1] * 100)
+    assert said() == ["systemd could not be told WATCHDOG=1: No such file or directory"]
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as closed:
+        closed.bind(str(name))
+    reactor.pump([1] * 100)
+    assert said() == ["systemd could not be told WATCHDOG=1: Connection refused"]
+
+    name.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as back:
+        back.setblocking(False)
+        back.bind(str(name))
+        reactor.advance(1)
+        assert heard(back) == [["WATCHDOG=1"]]
+    systemd.stopService()
+    assert said() == ["systemd could not be told STOPPING=1: Connection refused"]
+    reactor.pump([1] * 100)
+    assert said() == []
 
 
 def test_without_systemd_nothing_is_told(told):

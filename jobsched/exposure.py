@@ -1,0 +1,31 @@
+"""Whether a file that holds secrets is open to all users of the machine."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+
+def exposed(path: Path, secrets: Mapping[str, Iterable[str | None]]) -> Iterator[str]:
+    """One sentence if others can read `path` and one of these stands in it, by the names that they are known by.
+
+    One that the file itself took from another place does not stand in it.
+    """
+    try:
+        if not path.stat().st_mode & stat.S_IROTH:
+            return
+        text = path.read_text("utf-8", "replace")
+    except OSError:  # it was there a moment ago: who takes it away knows more than we do
+        return
+    held = [name for name, values in secrets.items() if any(value and value in text for value in values)]
+    if held:
+        yield f"all users of this machine can read it, and it holds {' and '.join(held)}; chmod it to 0600 or 0640"
+
+
+def passwords(url: str) -> Iterator[str]:
+    """Those of a database URL, as they may be written."""
+    for password in re.findall(r"^[^/?]*//[^/?@:]*:([^@]+)@|[?&](?:password|passwd)=([^&]+)", url):
+        yield from (text for written in password for text in (written, unquote(written)))
