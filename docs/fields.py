@@ -27,7 +27,7 @@ from jobsched.rest.fields import meaning
 from jobsched.rest.route import Route
 from jobsched.tap import Options
 
-PLAIN = {"BoolType": "true or false", "DateTimeType": "an instant", "NoneType": "null"}
+PLAIN = {"AnyType": "anything", "BoolType": "true or false", "DateTimeType": "an instant", "NoneType": "null"}
 
 MEANING = {
     "JOB_LIVETIME": "Seconds after which a run is ended, unless its task or its job has a number of its own.",
@@ -35,6 +35,7 @@ MEANING = {
     "OUTPUT_LIMIT": "Bytes of output that are kept of one run. What comes after is counted, not kept.",
     "KEEP_RUNS": "How many runs of each job stay in the record.",
     "KEEP_DAYS": "How many days a run stays in the record.",
+    "AUDIT_DAYS": "For how many days it is kept :ref:`who changed what <audit>`.",
     "JOBSCHED_PORT": "Port on 127.0.0.1; 0 takes any free one. ``--listen`` wins.",
     "NODE_NAME": "This daemon's name; shown as ``node`` of a run.",
     "NODE_TAGS": "What is special about this daemon. A job that has ``require`` runs on nodes with those tags only.",
@@ -44,6 +45,10 @@ MEANING = {
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",
     "MAX_FOLLOWERS": "Clients at once that ask with ``follow`` or ``wait``; more are refused with 503.",
     "UMASK": "What the files made by scripts are not open to.",
+    "NOTIFY_URL": "Who is told what becomes of all jobs that name no receiver; None: nobody. :doc:`notifications`.",
+    "NOTIFY_SECRET": "By which receivers know who tells them; a list while it changes; None: nothing is signed.",
+    "NOTIFY_HOSTS": "The hosts that jobs may name as receivers; None: that of ``NOTIFY_URL`` alone.",
+    "NOTIFY_PRIVATE": "Whether receivers may be in private networks and on this machine.",
     "RUN_AS": "As whom tasks run that have a process of their own and name no ``user``; None: as the daemon does.",
     "SECRET_PARAMETERS": "Parameters whose values are shown to nobody but the task, in whatever case their names are.",
     "store": "The database, as an SQLAlchemy URL. A relative SQLite path is relative to the state folder.",

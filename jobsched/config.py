@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from jobsched import confinement, legacy, source
-from jobsched.model import tags
+from jobsched.exposure import exposed, passwords
+from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
 
@@ -95,6 +96,18 @@ def _is_address(value: object) -> bool:
         return False
 
 
+def _is_receiver(value: str) -> bool:
+    return receiver.place_of(value) != ""
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= 16 and value.isprintable()
+
+
+def _are_receivers(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) and receiver.is_pattern(text) for text in value)
+
+
 SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number(value) and 0 < value <= 36_525)
 SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
@@ -122,6 +135,20 @@ ADDRESS_OR_NONE = _rule(
     lambda value: value is None or _is_address(value),
 )
 
+RECEIVER_OR_NONE = _rule(
+    f"{receiver.RULE}, or None", lambda value: value is None or (isinstance(value, str) and _is_receiver(value)), True
+)
+SECRETS_OR_NONE = _rule(
+    "16 or more printable characters, a list of such texts, or None",
+    lambda value: value is None or _is_secret(value) or (isinstance(value, list) and all(map(_is_secret, value))),
+    True,
+)
+RECEIVERS_OR_NONE = _rule(
+    "a list of hosts such as ['hooks.example', '*.example:8443'], or None",
+    lambda value: value is None or _are_receivers(value),
+)
+YES_OR_NO = _rule("True or False", lambda value: isinstance(value, bool))
+
 
 def _option(name: str, check: Callable[[object], None], default: object) -> Any:
     return attrs.field(default=default, metadata={"name": name, "check": check})
@@ -136,6 +163,7 @@ class Config:
     output_limit: int = _option("OUTPUT_LIMIT", _whole(0), 64 * MIB)  # bytes of one run
     keep_runs: int = _option("KEEP_RUNS", _whole(1), 1000)  # of each job
     keep_days: float = _option("KEEP_DAYS", DAYS, 30)
+    audit_days: float = _option("AUDIT_DAYS", DAYS, 365)
     port: int = _option("JOBSCHED_PORT", _whole(0, 65535), 58631)  # 0: any free one
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
@@ -145,6 +173,10 @@ class Config:
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
+    notify_url: str | None = _option("NOTIFY_URL", RECEIVER_OR_NONE, None)  # the receiver for all jobs
+    notify_secret: str | Sequence[str] | None = _option("NOTIFY_SECRET", SECRETS_OR_NONE, None)
+    notify_hosts: Sequence[str] | None = _option("NOTIFY_HOSTS", RECEIVERS_OR_NONE, None)  # None: NOTIFY_URL's alone
+    notify_private: bool = _option("NOTIFY_PRIVATE", YES_OR_NO, False)
     run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon
     secret_parameters: Sequence[str] = _option("SECRET_PARAMETERS", NAMES, ["password", "token", "secret"])
     store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # as `load` returns it, with an absolute path
@@ -154,7 +186,12 @@ class Config:
     catch_up: str = _option("catch_up", _one_of("latest", "none", "all"), "latest")
     overlap: str = _option("overlap", _one_of("skip", "queue", "replace", "allow"), "skip")
     timezone: str = _option("timezone", ZONE, "UTC")
-    warnings: tuple[str, ...] = ()  # to be logged: what an old file asked for and will not get
+    warnings: tuple[str, ...] = ()  # to be logged: what an old file asked for and will not get, who can read it
+
+    @property
+    def receivers(self) -> receiver.Receivers:
+        """Where notifications may go."""
+        return receiver.Receivers.of(self.notify_url, self.notify_hosts, self.notify_private)
 
 
 FIELDS = {field.metadata["name"]: field for field in attrs.fields(Config) if field.metadata}
@@ -179,7 +216,19 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
         _take(path, f"SCHED_CONFIG[{key!r}]", key if known else None, value, values)
     config = Config(**values)
     url = config.node_url and config.node_url.rstrip("/")
-    return attrs.evolve(config, store=_resolved(config.store, state_dir), node_url=url)
+    found = exposed(path, _secrets(config))
+    resolved = _resolved(config.store, state_dir)
+    return attrs.evolve(config, store=resolved, node_url=url, warnings=(*config.warnings, *found))
+
+
+def _secrets(config: Config) -> dict[str, Iterable[str | None]]:
+    """What all users of the machine are not to read, by the names that it goes by."""
+    signing = config.notify_secret
+    return {
+        "CLUSTER_TOKEN": [config.cluster_token],
+        "NOTIFY_SECRET": [signing] if signing is None or isinstance(signing, str) else signing,
+        "the password of the store": passwords(config.store),
+    }
 
 
 def _execute(path: Path) -> dict[str, object]:

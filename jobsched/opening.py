@@ -19,7 +19,6 @@ from .cluster.alone import Alone
 from .cluster.membership import Membership
 from .config import Config
 from .runner.runner import Runner
-from .scheduler.scheduler import Scheduler
 from .store import runs as run_rows
 from .store.engine import make_url_safe
 from .store.lock import FolderLock
@@ -85,7 +84,7 @@ class Predecessor:
 
 
 class Opening(Service):
-    """Says who is here, then starts the scheduler once what an earlier one, `previous`, left behind is dealt with."""
+    """Says who is here, then starts the `calendar` once what earlier daemons, `previous`, left behind is dealt with."""
 
     name = "opening"
     log = Logger()
@@ -95,7 +94,7 @@ class Opening(Service):
         config: Config,
         store: Store,
         runner: Runner,
-        scheduler: Scheduler,
+        calendar: House,
         company: Membership | Alone,
         held: list[FolderLock],
         previous: Predecessor,
@@ -103,7 +102,7 @@ class Opening(Service):
         self._config = config
         self._store = store
         self._runner = runner
-        self._scheduler = scheduler
+        self._calendar = calendar
         self._company = company
         self._held = held
         self._previous = previous
@@ -133,7 +132,7 @@ class Opening(Service):
         except Exception:
             self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
         if self.running:
-            self._scheduler.startService()
+            self._calendar.startService()
             self.begun()
 
     async def _recover(self) -> None:
@@ -151,9 +150,9 @@ class Opening(Service):
         if self._recovery is not None:
             self._company.entered.cancel()
             await self._recovery
-        await self._scheduler.stopService()
+        await self._calendar.stopService()
 
     def stopService(self) -> Deferred[None]:
-        """The scheduler ends here too: it is started by hand, not with the rest."""
+        """The calendar ends here too: it is started by hand, not with the rest."""
         super().stopService()
         return Deferred.fromCoroutine(self._wait())

@@ -14,7 +14,9 @@ from twisted.internet.task import deferLater
 
 from .catalog import Catalog, Task
 from .clock import now
+from .model.audit import Entry, Signature
 from .model.caller import ANYBODY, Caller
+from .model.delivery import Delivery
 from .model.draft import Draft
 from .model.errors import Invalid, NotFound, place
 from .model.ids import Ids
@@ -23,13 +25,14 @@ from .model.node import Node
 from .model.preview import Fire, fires
 from .model.run import Run
 from .model.whereabouts import Whereabouts, elsewhere
+from .store import audit, deliveries, orders, questions, sight, tails
 from .store import jobs as job_rows
-from .store import orders, questions, sight, tails
 from .store import runs as run_rows
-from .store.orders import Key
+from .store.orders import Key, Ran
 from .store.questions import JobNews
 from .store.store import Store
 from .store.tails import Tail
+from .trail import Trail
 
 T = TypeVar("T")
 
@@ -41,7 +44,7 @@ class Parts:
     """What the registry needs of the others, as callables."""
 
     catalog: Callable[[], Catalog]
-    reload: Callable[[], Awaitable[object]]  # raises BadTokens, BadCatalog, and leaves the old ones in force
+    reload: Callable[[Caller], Awaitable[object]]  # raises BadTokens, BadCatalog, and leaves the old ones in force
     poke: Callable[[datetime | None], None]  # a job was made or changed
     start_waiting: Callable[[], None]  # a run was added
     stop: Callable[[str, str], object]  # end a run, for a reason
@@ -60,16 +63,19 @@ class Registry:
     Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached.
     """
 
-    def __init__(self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, caller: Caller = ANYBODY) -> None:
+    def __init__(
+        self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, trail: Trail, caller: Caller = ANYBODY
+    ) -> None:
         self._clock = clock
         self._store = store
         self._ids = ids
         self._parts = parts
+        self._trail = trail
         self._caller = caller
 
     def seen_by(self, caller: Caller) -> Registry:
         """The same door for one caller: tasks he may not see are not there, nor are their jobs and runs."""
-        return Registry(self._clock, self._store, self._ids, self._parts, caller)
+        return Registry(self._clock, self._store, self._ids, self._parts, self._trail, caller)
 
     # tasks
 
@@ -86,7 +92,7 @@ class Registry:
 
     async def reload(self) -> list[str]:
         """Read tokens and catalog again; its tasks. Raises BadTokens or BadCatalog; the old ones stay in force."""
-        await self._parts.reload()
+        await self._parts.reload(self._caller)
         return self.task_names()
 
     # jobs
@@ -96,7 +102,7 @@ class Registry:
         self._check(draft)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
-        job_id = await self._store.write(orders.add, job, key, self._me)
+        job_id = await self._trail.write(audit.made, job, self._signed(), key, self._me)
         self._parts.poke(job.next_due)
         return job_id
 
@@ -158,7 +164,8 @@ class Registry:
     async def run_now(self, job_id: str, key: Key | None = None) -> Run:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
         company = tuple(self._parts.alive())
-        ran = await self._order(orders.run_now, job_id, key, self._ids, now(self._clock), company, self._me)
+        more = (self._signed(), key, self._ids, now(self._clock), company, self._me)
+        ran: Ran = await self._trail.write(sight.of_job, job_id, self._caller, audit.started, *more)
         self._parts.replace(ran.replaced)
         self._parts.start_waiting()
         return ran.run
@@ -166,8 +173,8 @@ class Registry:
     async def cancel(self, run_id: str) -> None:
         """End a run that has not ended. Raises Conflict when it has."""
         reason = "cancelled by a caller"
-        instant = now(self._clock)
-        run = await self._store.write(sight.of_run, run_id, self._caller, orders.cancel, reason, instant, self._me)
+        more = (self._signed(), reason, now(self._clock), self._me)
+        run: Run = await self._trail.write(sight.of_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
             self._end(run, reason)
 
@@ -181,6 +188,17 @@ class Registry:
         if not self._caller.sees(run.task):
             raise sight.no_run(run_id)
         return run
+
+    async def run_deliveries(self, run_id: str, limit: int, before: str | None) -> list[Delivery]:
+        """What was told of a run, newest first."""
+        task, found = await self._store.read(deliveries.of_run, run_id, limit, before)
+        if not self._caller.sees(task):
+            raise sight.no_run(run_id)
+        return found
+
+    async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:
+        """What was told of a job, newest first; raises NotFound for one nobody ever heard of."""
+        return await self._store.read(deliveries.of_job, job_id, limit, before, self._caller.tasks)
 
     async def ended(self, run_id: str, seconds: float) -> Run:
         """The run, once it has ended or `seconds` have passed."""
@@ -226,19 +244,21 @@ class Registry:
         """Whether the catalog has that task now."""
         return self._parts.catalog().get(name) is not None
 
+    async def entries(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
+        """Who changed what: the newest `limit` entries older than `before`, of all tasks."""
+        return await self._store.read(audit.page, limit, before, only)
+
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""
         found = await self._parts.nodes()
         return [attrs.evolve(node, tasks=tuple(filter(self._caller.sees, node.tasks))) for node in found]
 
-    async def healthy(self) -> bool:
-        """Whether the store answers."""
-        await self._store.read(questions.answers)
-        return True
-
-    def _order(self, order: Callable[..., T], job_id: str, *args: object) -> Deferred[T]:
+    async def _order(self, order: Callable[..., T], job_id: str, *args: object) -> T:
         """Give an order on a job that the caller sees."""
-        return self._store.write(sight.of_job, job_id, self._caller, order, *args)
+        return await self._trail.write(sight.of_job, job_id, self._caller, audit.of_job, self._signed(), order, *args)
+
+    def _signed(self) -> Signature:
+        return self._trail.signature(self._caller, now(self._clock))
 
     def _news(self, news: JobNews) -> JobNews:
         """A job's newest run may be of the task that it had before."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 from twisted.application.service import IService
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from . import __version__, logs
 from .catalog import Catalog
@@ -22,6 +21,10 @@ from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.pokes import Pokes
 from .config import Config
+from .courier.courier import Courier
+from .courier.post import Post
+from .courier.road import look_up
+from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.node import Node
@@ -29,8 +32,11 @@ from .model.policy import Policy
 from .model.secrecy import Secrecy
 from .opening import House, Opening, Predecessor
 from .registry import Parts, Registry
+from .rereading import Rereading, Shelf
+from .rest.audit import Audit
 from .rest.catalog import Catalog as CatalogCalls
 from .rest.convert import Defaults
+from .rest.deliveries import Deliveries
 from .rest.guard import Guard
 from .rest.jobs import Jobs
 from .rest.nodes import Nodes
@@ -41,12 +47,14 @@ from .rest.route import Route
 from .rest.runs import Runs
 from .rest.site import JobschedSite as Site
 from .rest.site import site
+from .rest.vitals import Vitals as VitalCalls
 from .runner.deadline import Stop
 from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
 from .scheduler.hands import Hands
+from .scheduler.lookout import Lookout
 from .scheduler.scheduler import Scheduler
 from .signals import Signals
 from .store.lock import FolderLock
@@ -55,30 +63,8 @@ from .store.store import Store
 from .tokens import FILE as TOKENS
 from .tokens import OPEN, Keyring, Tokens
 from .tokens import load as load_tokens
-
-
-class Shelf:
-    """Holds the catalog in force, and puts another in its place when that is sound."""
-
-    log = Logger()
-
-    def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]]) -> None:
-        self.catalog = catalog
-        self.changed: Callable[[], None] = lambda: None  # hears of another catalog
-        self._load = load
-
-    async def reload(self) -> Catalog:
-        """Read the files again. Raises BadCatalog; the old catalog is in force then."""
-        self.catalog = await self._load()
-        self.changed()
-        self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
-        return self.catalog
-
-    def hang_up(self) -> Deferred[Any]:
-        """As a signal asks for it: a bad catalog is told to the log."""
-        return Deferred.fromCoroutine(self.reload()).addErrback(
-            lambda why: self.log.error("the old catalog stays in force: {why}", why=why.getErrorMessage())
-        )
+from .trail import Trail
+from .vitals import Files, Vitals
 
 
 @attrs.frozen(kw_only=True)
@@ -94,10 +80,11 @@ def build(
     reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock], tokens: Tokens = OPEN
 ) -> tuple[House, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
-    ids = Ids()
-    store = Store(reactor, config.store)
+    ids, metrics = Ids(), Metrics()
+    store = Store(reactor, config.store, everyone=config.receivers.place)
     clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
+    courier = Courier(reactor, clock, store, _post(reactor, clock, config))
     secrecy = Secrecy(config.secret_parameters)
     runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock, secrecy)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
@@ -109,27 +96,26 @@ def build(
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
         return Pulse(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
 
-    me = _node(config, catalog, now(clock))
-    company: Membership | Alone
-    if store.dialect == "sqlite":
-        company = Alone(me, pulse, lambda: now(clock))
-    else:
-        company = Membership(reactor, clock, Store(reactor, config.store, threads=1), ids, me)
+    company = _company(reactor, clock, config, ids, _node(config, catalog, now(clock)), pulse, metrics, courier)
     hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
     scheduler = Scheduler(clock, store, hands, ids, company)
-    runner.recorded = scheduler.slots_free
-    registry = Registry(clock, store, ids, _parts(shelf, keyring, scheduler, runner, company, output))
+    lookout = Lookout(clock, store, company)
+    runner.recorded, store.told = scheduler.slots_free, courier.poke
+    trail = Trail(store, ids, lambda: company.node.name, secrecy)
+    rereading = Rereading(keyring, shelf, trail, lambda: now(clock))
+    registry = Registry(clock, store, ids, _parts(shelf, rereading, scheduler, runner, company, output), trail)
     previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
     rest: list[Any] = [
         logs.Behind(),
         store,
+        courier,
         runner,
-        Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days),
+        Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days, config.audit_days),
         relay,
-        Opening(config, store, runner, scheduler, company, held, previous),
-        Signals(reactor, keyring.hang_up, shelf.hang_up),
+        Opening(config, store, runner, _house(scheduler, lookout), company, held, previous),
+        Signals(reactor, rereading.hang_up),
     ]
-    stepped = [runner.clock_stepped, scheduler.clock_stepped]
+    stepped = [runner.clock_stepped, scheduler.clock_stepped, lookout.clock_stepped, courier.clock_stepped]
     if isinstance(company, Membership):
         scheduler.observe = clock.observe
         shelf.changed = company.look_at_tasks
@@ -139,11 +125,42 @@ def build(
         rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
         stepped += [company.clock_stepped, pokes.clock_stepped]
+    house = _house(*rest, ClockWatch(reactor, _all(stepped)))
+    vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
+    routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
+    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
+    return house, front
+
+
+def _house(*parts: Any) -> House:
     house = House()
-    for part in (*rest, ClockWatch(reactor, _all(stepped))):
+    for part in parts:
         IService(part).setServiceParent(house)
-    routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks)
-    return house, site(routes, reactor, _hosts(config), config.max_connections, guard.admit)
+    return house
+
+
+def _company(
+    reactor: Any,
+    clock: Any,
+    config: Config,
+    ids: Ids,
+    me: Node,
+    pulse: Callable[[], Pulse],
+    metrics: Metrics,
+    courier: Courier,
+) -> Membership | Alone:
+    """This node among those that share the store; an SQLite file is shared with nobody."""
+    if not isinstance(clock, SharedClock):
+        return Alone(me, pulse, lambda: now(clock))
+    own = Store(reactor, config.store, threads=1, everyone=config.receivers.place)
+    own.ended, own.told = metrics.ended, courier.poke  # of the runs that dead nodes left
+    return Membership(reactor, clock, own, ids, me)
+
+
+def _post(reactor: Any, clock: Any, config: Config) -> Post:
+    secret = config.notify_secret or []
+    secrets = [secret] if isinstance(secret, str) else secret
+    return Post(reactor, partial(look_up, reactor), config.receivers, secrets, config.node_name, clock.seconds)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
@@ -161,15 +178,11 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
 
 
 def _parts(
-    shelf: Shelf, keyring: Keyring, scheduler: Scheduler, runner: Runner, company: Membership | Alone, output: Path
+    shelf: Shelf, rereading: Rereading, scheduler: Scheduler, runner: Runner, company: Membership | Alone, output: Path
 ) -> Parts:
-    async def reload() -> None:
-        await keyring.reload()  # first: a bad catalog must not keep in force what was revoked
-        await shelf.reload()
-
     return Parts(
         catalog=lambda: shelf.catalog,
-        reload=reload,
+        reload=rereading.order,
         poke=scheduler.poke,
         start_waiting=scheduler.start_waiting,
         stop=lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason)),
@@ -206,16 +219,19 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
 
 def _routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime],
-    asks: Callable[[], bool] = lambda: False,
+    asks: Callable[[], bool] = lambda: False, vitals: Any = None,
 ) -> list[Route]:  # fmt: skip
     secrecy = Secrecy(config.secret_parameters)
-    defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy)
+    defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy, receivers=config.receivers)
     outputs = Outputs(registry, relay, config.max_followers)
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
         *Jobs(registry, outputs, defaults).routes(),
         *Runs(registry, outputs).routes(),
+        *Deliveries(registry).routes(),
         *Nodes(registry).routes(),
+        *Audit(registry).routes(),
+        *VitalCalls(vitals).routes(),
     ]
     return [*routes, *OpenApi(routes, asks).routes()]
 

@@ -177,11 +177,17 @@ class Keyring:
 
     def __init__(self, tokens: Tokens, load: Callable[[], Deferred[Tokens]]) -> None:
         self.tokens = tokens
+        self.sound = True  # the file was, when it was read last
         self._load = load
 
     async def reload(self) -> None:
         """Read the file again. Raises BadTokens; the old ones are in force then."""
-        tokens = await self._load()
+        try:
+            tokens = await self._load()
+        except BadTokens:
+            self.sound = False
+            raise
+        self.sound = True
         if self.tokens.asked and not tokens.known:
             self.log.warn("there are no tokens any more, and nobody is let in; restart to serve without tokens")
             tokens = Tokens(closed=True)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from .model.audit import Facts, Fault, faults
 from .model.errors import JobschedError
+from .model.promise import Facts, Fault, faults
 from .model.run import Run
-from .store import audit
+from .store import survey
 
 CLEAN, VIOLATED, UNREADABLE = 0, 1, 2
 
@@ -41,10 +41,10 @@ def verify(url: str, *, whole: bool = False, verdict: Verdict | None = None) -> 
     `whole`: no run was pruned yet, so that dues are computed from each job's creation on.
     """
     verdict = verdict or Verdict()
-    with audit.view(url) as connection:
-        facts = Facts(now=audit.now(connection), nodes=audit.known(connection), whole=whole)
+    with survey.view(url) as connection:
+        facts = Facts(now=survey.now(connection), nodes=survey.known(connection), whole=whole)
         verdict.nodes_known = facts.now is not None
-        for job_id, job, runs in audit.histories(connection):
+        for job_id, job, runs in survey.histories(connection):
             verdict.jobs += 1
             for fault in faults(job_id, job, _counting(runs, verdict), facts):
                 verdict.violations += 1

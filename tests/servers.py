@@ -26,7 +26,7 @@ import pytest
 
 USER = "jobsched"
 PATIENCE = 60.0  # seconds for a server to start or to stop on a busy machine
-NEED = "JOBSCHED_TESTS_NEED"  # names, with commas, the servers whose absence is a failure
+NEED = "JOBSCHED_TESTS_NEED"  # names, with commas, the servers and tools whose absence is a failure
 
 Mode = Literal["fast", "immediate"]
 

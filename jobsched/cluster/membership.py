@@ -111,7 +111,14 @@ class Membership(Service):
 
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
-        return not self._outside and self._renewed is not None and self._elapsed() - self._renewed < FENCE
+        return self.remaining > 0
+
+    @property
+    def remaining(self) -> float:
+        """Seconds for which it may still act if no heartbeat is heard; 0: it may not."""
+        if self._outside or self._renewed is None:
+            return 0.0
+        return max(FENCE - (self._elapsed() - self._renewed), 0.0)
 
     def nodes(self) -> Deferred[list[Node]]:
         """All that are known, those that began last first."""

@@ -1,192 +1,123 @@
-"""What the record of a job must never say: the promise, as rules over what is stored. No clock, no I/O."""
+"""Who changed what: the entries of a trail that only grows, until it is old."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
-from operator import attrgetter
-from typing import Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
 
 import attrs
 
-from .coverage import Coverage
+from .definition import definition
 from .job import Job
-from .node import LEASE, Node
-from .run import ACTIVE, ENDED, RETRIED, STARTED, Run
+from .run import Run
+from .secrecy import Secrecy
 
-SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
-PROMPT = timedelta(
-    seconds=60
-)  # a living node decides a due within so long, after the job's misfire_grace at the latest
-BURIAL = timedelta(
-    seconds=10
-)  # after its lease a node is found dead, and its runs are recorded as lost, within so long
-REMEMBERED = timedelta(days=6)  # a node that started a run since then is still known: nodes are kept for 7 days
+Action = Literal[
+    "job.create", "job.change", "job.pause", "job.resume", "job.delete", "run.start", "run.cancel", "catalog.reload"
+]
 
-STRETCHES: Final = ("skipped", "missed")
-NOT_BEGUN: Final = ("waiting", *STRETCHES)
-BEGUN: Final = ("running", "stopping", "succeeded", "failed", "timed_out", "lost")  # cancelled: begun or not
+Facts = dict[str, Any]  # what JSON knows
+
+_ABSENT: Final = object()
 
 
 @attrs.frozen(kw_only=True)
-class Facts:
-    """What is known beside a job and its runs.
+class Entry:
+    """One change. `before` and `after` hold what it is about, without secrets; None where there was nothing."""
 
-    `now` is None where the store has neither nodes nor a clock of its own (SQLite, which has one daemon): what depends
-    on them is not looked at then. `whole`: no run was pruned yet, so that each job's record begins with its first due.
-    """
-
-    now: datetime | None = None
-    nodes: Mapping[str, Node] = attrs.field(factory=dict)
-    whole: bool = False
-
-    @property
-    def first_node(self) -> datetime:
-        """Since when there are nodes: a daemon of an older schema was none."""
-        return min((node.since for node in self.nodes.values()), default=datetime.max.replace(tzinfo=UTC))
-
-    def lives(self, node: Node) -> bool:
-        """Whether a run may be recorded as running there."""
-        return self.now is not None and node.state == "alive" and node.seen >= self.now - LEASE - BURIAL
+    id: str
+    at: datetime
+    who: str | None  # the name of a token; None: nobody was asked, or it was a signal
+    address: str
+    node: str
+    action: Action
+    target: str | None = None  # the id of a job or of a run
+    job_id: str | None = None  # whose run that is
+    name: str | None = None  # of the job
+    task: str | None = None
+    before: Facts | None = None
+    after: Facts | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
-    """One broken promise, in words."""
+class Signature:
+    """Under an order: who gave it, from where, when, and through which node. It makes the entry of what came of it.
 
-    words: str
-    job_id: str
-    run_id: str | None = None
-
-    def __str__(self) -> str:
-        where = f"job {self.job_id}" + (f", run {self.run_id}" if self.run_id else "")
-        return f"{where}: {self.words}"
-
-
-def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> Iterator[Fault]:
-    """All that is wrong with a job and its runs, which come by due, attempt and place; None: the job is deleted.
-
-    Of one due at a time everything is held in memory, of the rest nothing.
+    It is made before the order is carried out, which may be tried more than once.
     """
-    coverage = Coverage(job, facts.whole)
-    for due, group in groupby(runs, key=attrgetter("due")):
-        rows = list(group)
-        for run in rows:
-            yield from (Fault(words=words, job_id=job_id, run_id=run.id) for words in _row(run, facts))
-        rows.sort(key=attrgetter("place", "attempt"))
-        for _, chain in groupby(rows, key=attrgetter("place")):
-            yield from (
-                Fault(words=words, job_id=job_id, run_id=run.id)
-                for run, words in _attempts(job, list(chain), facts.whole)
-            )
-        scheduled = [run for run in rows if run.attempt == 1 and run.cause == "schedule"]
-        if scheduled:
-            yield from (Fault(words=words, job_id=job_id) for words in coverage.take(due, scheduled))
-    yield from (Fault(words=words, job_id=job_id) for words in coverage.end())
-    if job is not None:
-        yield from (Fault(words=words, job_id=job_id) for words in _overdue(job, facts))
+
+    id: str
+    at: datetime
+    who: str | None
+    address: str
+    node: str
+    secrecy: Secrecy = attrs.field(factory=Secrecy)
+
+    def under(self, action: Action, **told: Any) -> Entry:
+        """The entry of an action."""
+        return Entry(
+            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action, **told
+        )  # fmt: skip
+
+    def of_job(self, before: Job | None, after: Job | None) -> Entry | None:
+        """What became of a job, which was made, changed or deleted: all of it, or what differs. None if nothing does.
+
+        What differs is found before secrets are hidden: the change of one is a change.
+        """
+        job = after or before
+        assert job is not None
+        was, now = _facts(before), _facts(after)
+        if was and now:
+            names = [name for name in was | now if was.get(name, _ABSENT) != now.get(name, _ABSENT)]
+            was, now = _only(names, was), _only(names, now)
+            if not names:
+                return None
+        return self.under(
+            _action(before, after), target=job.id, name=job.name, task=job.task,
+            before=self._plain(was), after=self._plain(now),
+        )  # fmt: skip
+
+    def of_start(self, run: Run) -> Entry:
+        """A run was asked for."""
+        return self._of_run("run.start", run, after={"due": _text(run.due), "state": run.state})
+
+    def of_end(self, before: Run, after: Run) -> Entry | None:
+        """A run was asked to end. None if it had been before."""
+        if (before.state, before.stop) == (after.state, after.stop):
+            return None
+        now = after.state if after.ended else "stopping"
+        return self._of_run("run.cancel", after, before={"state": before.state}, after={"state": now})
+
+    def _of_run(self, action: Action, run: Run, **told: Any) -> Entry:
+        return self.under(action, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task, **told)
+
+    def _plain(self, facts: Facts) -> Facts | None:
+        """As it may be kept and shown."""
+        told = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+        if "parameters" in facts:
+            told["parameters"] = self.secrecy.shown(facts["parameters"])
+        return told or None
 
 
-def _row(run: Run, facts: Facts) -> Iterator[str]:
-    yield from _shape(run)
-    yield from _begun(run)
-    yield from _order(run, facts)
-    if facts.now is not None and run.node_id and run.state not in NOT_BEGUN:
-        yield from _node(run, run.node_id, facts, facts.now)
+def _action(before: Job | None, after: Job | None) -> Action:
+    if before is None:
+        return "job.create"
+    if after is None:
+        return "job.delete"
+    if before.paused != after.paused:
+        return "job.pause" if after.paused else "job.resume"
+    return "job.change"
 
 
-def _shape(run: Run) -> Iterator[str]:
-    """A state that exists, a reason, a stretch only of dues that did not start."""
-    if run.state not in ACTIVE + ENDED:
-        yield f"there is no state {run.state}"
-    if not run.reason.strip():
-        yield f"{run.state}, and no reason is given"
-    if (run.count != 1) != (run.until is not None) or run.count < 1 or (run.until is not None and run.until <= run.due):
-        yield f"stands for {run.count} dues from {_at(run.due)} to {_at(run.until)}"
-    if run.until is not None and (run.state not in STRETCHES or run.attempt != 1):
-        yield f"stands for several dues, and is attempt {run.attempt}, {run.state}"
-    if (run.cause == "retry") != (run.attempt > 1) or run.attempt < 1:
-        yield f"is attempt {run.attempt}, of cause {run.cause}"
+def _facts(job: Job | None) -> Facts:
+    return {} if job is None else {**definition(job), "paused": job.paused}
 
 
-def _begun(run: Run) -> Iterator[str]:
-    """Whether it started, where, and whether it ended go with its state."""
-    if (run.state in ENDED) != (run.ended is not None):
-        yield f"{run.state}, and its end is {_at(run.ended)}"
-    if run.state in BEGUN and (run.started is None or not run.node_id or not run.node):
-        yield f"{run.state}, but its start is {_at(run.started)}, its node {run.node or 'unknown'}"
-    if run.state in NOT_BEGUN and run.started is not None:
-        yield f"{run.state}, but it started at {_at(run.started)}"
+def _only(names: list[str], facts: Mapping[str, Any]) -> Facts:
+    return {name: facts[name] for name in names if name in facts}
 
 
-def _order(run: Run, facts: Facts) -> Iterator[str]:
-    """Nothing is recorded before its time. The clock of a single host may be set back while something waits or runs."""
-    last = run.until or run.due
-    if run.cause == "schedule" and run.created < last - SKEW:
-        yield f"was decided at {_at(run.created)}, before its due {_at(last)}"
-    if facts.now is None or run.started is None:
-        return
-    if run.started < run.due - SKEW:
-        yield f"started at {_at(run.started)}, before its due {_at(run.due)}"
-    if run.ended is not None and run.ended < run.started - SKEW:
-        yield f"ended at {_at(run.ended)}, before it started at {_at(run.started)}"
-
-
-def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
-    """What runs is on a living node, and what ran was on one that existed then."""
-    node = facts.nodes.get(node_id)
-    name = f"node {run.node} ({node_id})"
-    if run.state in STARTED and (node is None or not facts.lives(node)):
-        how = "which is not known" if node is None else f"which is {node.state} and was last seen at {_at(node.seen)}"
-        yield f"{run.state} on {name}, {how}"
-    if run.started is None or run.started < max(now - REMEMBERED, facts.first_node):
-        return
-    if node is None:
-        yield f"{run.state}, executed by {name}, which never existed"
-    elif run.node != node.name:
-        yield f"{run.state}, executed by {name}, whose name is {node.name}"
-    elif not node.since - SKEW <= run.started <= node.seen + LEASE + SKEW:
-        yield f"started at {_at(run.started)} on {name}, a node from {_at(node.since)} to {_at(node.seen)} only"
-
-
-def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[Run, str]]:
-    """The attempts at one due in one place: each once, counted from 1, each after the one before it failed."""
-    if runs[0].attempt != 1 and whole:
-        yield runs[0], f"attempt {runs[0].attempt} at {_at(runs[0].due)} without the one before it"
-    for before, run in pairwise(runs):
-        if run.attempt == before.attempt:
-            started = " and was started twice" if before.started and run.started else ""
-            yield run, f"attempt {run.attempt} at {_at(run.due)} is there twice, also as {before.id},{started}"
-        elif run.attempt != before.attempt + 1:
-            yield run, f"attempt {run.attempt} at {_at(run.due)} follows attempt {before.attempt}"
-        elif before.state not in RETRIED:
-            yield run, f"attempt {run.attempt} at {_at(run.due)}, though the one before it is {before.state}"
-        elif before.ended is not None and run.created < before.ended - SKEW:
-            yield run, f"attempt {run.attempt} at {_at(run.due)} is from before the end of the one before it"
-    last = runs[-1]
-    if job is None or job.version != 1:
-        return  # it is not known what was asked for then
-    if last.attempt > job.policy.retries + 1:
-        yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
-    if last.state in RETRIED and last.attempt <= job.policy.retries:
-        yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
-
-
-def _overdue(job: Job, facts: Facts) -> Iterator[str]:
-    """A due that a living node should have decided long ago.
-
-    Without a limit to its lateness, a due that no living node can run waits for one.
-    """
-    if facts.now is None or job.next_due is None or job.paused:
-        return
-    grace = job.policy.misfire_grace
-    settled = [node for node in facts.nodes.values() if facts.lives(node) and node.since <= facts.now - PROMPT]
-    if grace is None:
-        settled = [node for node in settled if node.can(job.task, job.policy.require)]
-    if settled and job.next_due < facts.now - PROMPT - (grace or timedelta(0)):
-        yield f"is due since {_at(job.next_due)}, and nobody decides it"
-
-
-def _at(instant: datetime | None) -> str:
-    return "unknown" if instant is None else instant.isoformat()
+def _text(instant: datetime) -> str:
+    """As answers show it."""
+    return instant.isoformat().replace("+00:00", "Z")

@@ -59,8 +59,8 @@ class Draft:
         asked = self._job(job.id, schedule, next_due, job.created)
         if self.watch.same_terms(job.watch):
             asked = attrs.evolve(asked, watched=job.watched, overdue=job.overdue, overdue_reason=job.overdue_reason)
-        elif self.watch.asked:
-            asked = attrs.evolve(asked, watched=now)
+        else:
+            asked = asked.watched_anew(now)
         return attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
 
     def _job(self, job_id: str, schedule: Schedule, next_due: datetime | None, created: datetime) -> Job:

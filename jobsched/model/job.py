@@ -44,3 +44,7 @@ class Job:
         if self.paused:
             return "paused"
         return "ended" if self.next_due is None else "scheduled"
+
+    def watched_anew(self, instant: datetime) -> Job:
+        """The same, not overdue; what is asked of it counts from that instant."""
+        return attrs.evolve(self, watched=instant if self.watch.asked else None, overdue=None, overdue_reason=None)

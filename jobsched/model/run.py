@@ -49,7 +49,7 @@ class Run:
     node: str | None = None
     node_id: str | None = None
     pid: int | None = None
-    pid_started: float | None = None  # seconds since the machine booted, as the kernel says
+    pid_started: float | None = None  # tells its process from any other of that pid: `runner.group.began`
     started: datetime | None = None
     ended: datetime | None = None
     exit_code: int | None = None

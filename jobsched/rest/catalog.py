@@ -1,4 +1,4 @@
-"""/catalog, /preview and /health: what may be run, when it would be, and whether the daemon can do it."""
+"""/catalog and /preview: what may be run, and when it would be."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from datetime import datetime
 import attrs
 from twisted.web.http import Request
 
-from .. import __version__
-from ..model.errors import Unavailable
 from ..registry import Registry
 from . import convert, wire
 from .convert import Defaults
 from .route import Route, body, caller, json
 from .task import LimitsOut, TaskOut
-
-NO_STORE = "the store cannot be used now"
 
 
 class Catalog:
@@ -37,8 +33,6 @@ class Catalog:
             Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: TaskOut}, refuses=(404,)),
             Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
                   gives={200: wire.Fires}, refuses=(400, 413), scope="read"),
-            Route("GET", "/health", self.health, "Whether the daemon can do its work", gives={200: wire.Health},
-                  scope="open"),
         ]  # fmt: skip
 
     async def names(self, request: Request) -> bytes:
@@ -73,13 +67,3 @@ class Catalog:
 
     def _door(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))
-
-    async def health(self, request: Request) -> bytes:
-        """200 when the store answers, 503 when it does not."""
-        try:
-            await self._registry.healthy()
-        except Unavailable as why:
-            if caller(request).may("read"):
-                raise
-            raise Unavailable(NO_STORE) from why  # why it is so names hosts and files, and this is for anybody
-        return json(request, wire.Health(status="ok", version=__version__))

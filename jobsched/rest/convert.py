@@ -12,13 +12,14 @@ import msgspec
 from msgspec import UnsetType
 
 from ..model import tags
-from ..model.cron import Cron
+from ..model.definition import definition
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
 from ..model.job import Job
 from ..model.policy import Policy
+from ..model.receiver import Receivers
 from ..model.secrecy import Secrecy
-from ..model.trigger import LONGEST, SHORTEST, Interval
+from ..model.trigger import LONGEST, SHORTEST
 from . import watch as watching
 from .problems import invalid
 from .wire import IntervalIn, JobIn, PatchIn, PreviewIn
@@ -38,12 +39,15 @@ class Defaults:
     policy: Policy
     timezone: str
     secrecy: Secrecy = attrs.field(factory=Secrecy)
+    receivers: Receivers = attrs.field(factory=Receivers)
 
 
 def draft(request: JobIn, defaults: Defaults) -> Draft:
     """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
     defaults.secrecy.meant(request.parameters, {})
-    return _draft(request, defaults)
+    asked = _draft(request, defaults)
+    defaults.receivers.check(asked.watch.notify)
+    return asked
 
 
 def _draft(request: JobIn, defaults: Defaults) -> Draft:
@@ -104,7 +108,7 @@ def every(interval: IntervalIn) -> timedelta:
 
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """What a merge patch makes of a job. Raises Invalid."""
-    wanted = request_of(job)
+    wanted = definition(job)
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:
         moved = changes.get("task", job.task) != job.task
@@ -122,40 +126,12 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     null_means_none = ("misfire_grace",)
     kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
     try:
-        return _draft(msgspec.convert(kept, JobIn), defaults)
+        changed = _draft(msgspec.convert(kept, JobIn), defaults)
     except msgspec.ValidationError as why:
         raise invalid(why) from None
-
-
-def request_of(job: Job) -> dict[str, Any]:
-    """The request that would make this job, as JSON has it."""
-    trigger, schedule, policy = job.schedule.trigger, job.schedule, job.policy
-    asked: dict[str, Any] = {
-        "task": job.task,
-        "name": job.name,
-        "timezone": job.timezone,
-        "start": schedule.start,
-        "end": schedule.end,
-        "max_runs": job.max_runs,
-        "jitter": schedule.jitter.total_seconds(),
-        "overlap": policy.overlap,
-        "misfire_grace": seconds(policy.misfire_grace),
-        "catch_up": policy.catch_up,
-        "retries": policy.retries,
-        "retry_delay": policy.retry_delay.total_seconds(),
-        "timeout": job.timeout,
-        "parameters": job.parameters,
-        "placement": policy.placement,
-        "require": dict(policy.require),
-        **watching.asked(job.watch),
-    }
-    if isinstance(trigger, Interval):
-        asked["interval"] = {"seconds": trigger.every.total_seconds()}
-    elif isinstance(trigger, Cron):
-        asked["cron"] = trigger.expression
-    else:
-        asked["at"] = trigger.next_after(datetime.min.replace(tzinfo=UTC))
-    return asked
+    if changed.watch.notify != job.watch.notify:  # what is allowed now need not have been then
+        defaults.receivers.check(changed.watch.notify)
+    return changed
 
 
 def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draft, datetime]:
@@ -179,11 +155,6 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
         placement=request.placement,
         require=request.require,
     )
-
-
-def seconds(span: timedelta | None) -> float | None:
-    """As JSON has it."""
-    return None if span is None else span.total_seconds()
 
 
 def _span(seconds: float | None) -> timedelta | None:

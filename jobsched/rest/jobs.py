@@ -65,7 +65,10 @@ class Jobs:
         """200: up to `limit` jobs behind `after`."""
         asked = query(request, queries.JobPage)
         only = job_rows.Filter(
-            name=given(asked.name, None), task=given(asked.task, None), state=given(asked.state, None)
+            name=given(asked.name, None),
+            task=given(asked.task, None),
+            state=given(asked.state, None),
+            overdue=given(asked.overdue, None),
         )
         found = await self._door(request).jobs(asked.limit + 1, asked.after, only)
         link_next(request, found, asked.limit, lambda news: news.job.id)

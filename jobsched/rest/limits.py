@@ -29,6 +29,8 @@ MOST_HEAD = 16 * 1024  # bytes of the request line and all headers; also of one 
 CONNECTIONS = 256
 FOLLOWERS = 64
 
+OTHER = "other"  # stands for the method and the route of what has none
+
 access = logging.getLogger("jobsched.access")
 
 
@@ -71,6 +73,11 @@ class Door:
         self._seconds = seconds
         self._complaint = Complaint()
         self.leave = self._crowd.leave
+
+    @property
+    def inside(self) -> int:
+        """How many connections are open."""
+        return self._crowd.now
 
     def enter(self) -> bool:
         """Whether one more may come in."""
@@ -215,6 +222,7 @@ class Channel(HTTPChannel):
         answer = outright(status, detail)
         self._wire.write(answer)
         access.info("%s - - %s %s", shown(self._wire.getPeer()), status, len(answer))
+        self.site.answered(OTHER, OTHER, status, 0.0)
 
     # What goes out.
 

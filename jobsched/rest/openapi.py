@@ -127,8 +127,7 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, Any]:
         _refine(record, schema)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        path = re.sub("<(.*?)>", r"{\1}", route.path)
-        paths.setdefault(path, {})[route.verb.lower()] = _operation(route, path, asked)
+        paths.setdefault(route.template, {})[route.verb.lower()] = _operation(route, route.template, asked)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Jobsched", "version": __version__, "summary": "A job scheduler driven by curl"},

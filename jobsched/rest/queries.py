@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ..model.audit import Action
 from ..model.job import JobState
 from ..model.run import State
 
@@ -20,6 +21,7 @@ class JobPage(Struct, forbid_unknown_fields=True):
     name: str | UnsetType = UNSET
     task: str | UnsetType = UNSET
     state: JobState | UnsetType = UNSET
+    overdue: bool | UnsetType = UNSET
 
 
 class RunPage(Struct, forbid_unknown_fields=True):
@@ -28,6 +30,18 @@ class RunPage(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 500
     after: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     state: State | UnsetType = UNSET
+    from_: MomentText | UnsetType = field(default=UNSET, name="from")
+    to: MomentText | UnsetType = UNSET
+
+
+class AuditPage(Struct, forbid_unknown_fields=True):
+    """Which part of the trail: `from <= at < to`."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
+    after: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    target: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    action: Action | UnsetType = UNSET
+    who: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     from_: MomentText | UnsetType = field(default=UNSET, name="from")
     to: MomentText | UnsetType = UNSET
 

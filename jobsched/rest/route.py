@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
@@ -52,6 +53,11 @@ class Route:
     def _by_verb(self) -> Need:
         return "read" if self.verb in READS else "write"
 
+    @property
+    def template(self) -> str:
+        """The path with its variables as OpenAPI has them: /jobs/{job_id}."""
+        return re.sub("<(.*?)>", r"{\1}", self.path)
+
 
 def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
     """Let Klein serve the routes, to those callers that `admit` lets in."""
@@ -59,16 +65,19 @@ def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
         endpoint = f"{route.verb} {route.path}"
         reads = route.verb in READS
         answer = _started(route.answer) if reads else _shielded(route.answer, route.takes is not None)
-        guarded = _guarded(answer, route.scope, admit)
+        guarded = _guarded(answer, route, admit)
         app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
 
 
-def _guarded(answer: Callable[..., Deferred[bytes]], scope: Need, admit: Admit) -> Callable[..., Deferred[bytes]]:
+def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit) -> Callable[..., Deferred[bytes]]:
     """Nothing of a request is looked at before it is known who sent it."""
+
+    taken = route.verb, route.template
 
     @wraps(answer)
     def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
-        request.setComponent(Caller, admit(request, scope))
+        request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
+        request.setComponent(Caller, admit(request, route.scope))
         return answer(request, *args, **kwargs)
 
     return start

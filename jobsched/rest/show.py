@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
 
+from ..model.definition import seconds, watched
 from ..model.run import Run
 from ..model.secrecy import Secrecy
 from ..model.trigger import Interval
 from ..store.questions import JobNews
 from . import watch
-from .convert import seconds
 from .wire import JobOut, LastRunOut, OutputOut, RunOut
 
 
@@ -48,7 +48,7 @@ def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local
         parameters=secrecy.shown(job.parameters),
         placement=job.policy.placement,
         require=dict(job.policy.require),
-        **watch.asked(job.watch),
+        **watched(job.watch),
         state=job.state,
         paused=job.paused,
         overdue=watch.overdue_out(job),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from klein import Klein
@@ -11,10 +12,11 @@ from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 from twisted.web.server import Site
 
+from ..clock import elapsed
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import limits, problems, shield
-from .limits import Channel, Door, access
+from .limits import OTHER, Channel, Door, access
 from .route import Admit, Route, bind
 
 MOST_BODY = 1024 * 1024  # bytes
@@ -30,6 +32,8 @@ class LimitedRequest(ServerRequest):
 
     _received = 0
     refused = False
+    begun = 0.0  # elapsed time when it was whole
+    taken = (OTHER, OTHER)  # method and route
 
     def gotLength(self, length: int | None) -> None:
         if length is not None and length > MOST_BODY:
@@ -52,6 +56,7 @@ class LimitedRequest(ServerRequest):
             super().requestReceived(command, path, version)
 
     def process(self) -> None:
+        self.begun = elapsed()
         fault = shield.fault(self, self._channel().site.hosts)
         if fault is None:
             super().process()
@@ -79,6 +84,7 @@ class LimitedRequest(ServerRequest):
         self.refused = True
         channel = self._channel()
         channel.transport.write(shield.outright(413, f"a request body may hold {MOST_BODY} bytes"))
+        channel.site.answered(OTHER, OTHER, 413, 0.0)
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
             self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
             channel.loseConnection()
@@ -101,11 +107,15 @@ class JobschedSite(Site):
         )
         self.hosts = hosts
         self.door = Door(connections, reactor.seconds)
+        # Hears of each answer: method, route, status, seconds.
+        self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
 
     def log(self, request: Request) -> None:
+        assert isinstance(request, LimitedRequest)
+        self.answered(*request.taken, request.code, elapsed() - request.begun)
         access.info(
             "%s %s %s %s %s",
             limits.shown(request.getClientAddress()),

@@ -53,16 +53,6 @@ def watch(max_late: float | None, must_succeed_every: float | None, notify: Noti
     )
 
 
-def asked(watch: Watch) -> dict[str, Any]:
-    """The fields of a request for that, and of a job that is shown."""
-    notify = watch.notify
-    return {
-        "max_late": _seconds(watch.max_late),
-        "must_succeed_every": _seconds(watch.must_succeed_every),
-        "notify": None if notify is None else {"url": notify.url, "on": list(notify.on)},
-    }
-
-
 def merged(before: dict[str, Any] | None, patch: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a merge patch makes of `notify`."""
     if patch is None:
@@ -77,7 +67,3 @@ def overdue_out(job: Job) -> OverdueOut | None:
 
 def _span(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _seconds(span: timedelta | None) -> float | None:
-    return None if span is None else span.total_seconds()

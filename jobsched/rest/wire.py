@@ -257,5 +257,5 @@ class Fires(Struct):
 class Health(Struct):
     """Whether the daemon can do its work."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "ready"]
     version: str

@@ -1,4 +1,4 @@
-"""Keeps the record at its size: old runs go, and the files of their output with them."""
+"""Keeps the record at its size: old runs go, and the files of their output with them, and old entries of the trail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
+from ..store import audit, deliveries, prune
 from ..store import nodes as node_rows
-from ..store import prune
 from ..store.store import Store
 from .output import output_name
 
@@ -30,7 +30,7 @@ FOLDERS = 256
 
 
 class Retention(Service):
-    """Prunes, `keep_runs` of each job and `keep_days` in all being left."""
+    """Prunes: of runs `keep_runs` of each job and `keep_days` in all are left, of the trail `audit_days`."""
 
     name = "retention"
     log = Logger()
@@ -43,6 +43,7 @@ class Retention(Service):
         folder: Path,
         keep_runs: int,
         keep_days: float,
+        audit_days: float = 365,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -50,6 +51,7 @@ class Retention(Service):
         self._folder = folder
         self._keep_runs = keep_runs
         self._keep_days = keep_days
+        self._audit_days = audit_days
         self._loop = LoopingCall(self._prune)
         self._loop.clock = clock
         self._pruning: Deferred[None] = succeed(None)
@@ -75,6 +77,8 @@ class Retention(Service):
         instant = now(self._clock)
         await self._store.write(prune.old_keys, instant)
         edge = instant - timedelta(days=self._keep_days)
+        await self._forget_rows(audit.forget, instant - timedelta(days=self._audit_days))
+        await self._forget_rows(deliveries.forget, edge)
         while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
             pass
         for job_id in await self._store.read(prune.crowded, self._keep_runs):
@@ -94,6 +98,10 @@ class Retention(Service):
         for begin in range(0, len(written), BATCH):
             gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
             await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+
+    async def _forget_rows(self, forget: Callable[..., int], edge: datetime) -> None:
+        while self.running and await self._store.write(forget, edge, BATCH) == BATCH:
+            pass
 
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
         gone = await ids

@@ -84,6 +84,7 @@ class Runner(Service):
         self._limits = limits
         self._secrecy = secrecy
         self.recorded: Callable[[bool], None] = lambda again: None
+        self.begun: Callable[[Run, datetime], object] = lambda run, instant: None  # hears of each start
         self.bell = Bell()
         self._doomed: dict[str, Stop] = {}
         self._quiet: list[Deferred[None]] = []
@@ -165,6 +166,7 @@ class Runner(Service):
         """Execute runs that the store has recorded as running on this node."""
         for run in runs:
             active = self._active[run.id] = _Active(run, stop=self._doomed.pop(run.id, None))
+            self.begun(run, self._now())
             done = Deferred.fromCoroutine(self._execute(active))
             done.addErrback(self._broken, active)
             done.addCallback(self._gone, active)

@@ -11,11 +11,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from ..clock import now
-from ..model.complaint import Complaint
 from ..model.ids import EPOCH, Ids
 from ..store import claims
 from ..store import jobs as job_rows
@@ -26,9 +23,9 @@ from .ability import Ability
 from .company import Company, patience
 from .doubt import Doubt
 from .hands import Hands
+from .sweeps import EVERY, Sweeps
 from .ticker import Ticker
 
-EVERY = 5.0  # seconds between sweeps
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
@@ -50,7 +47,6 @@ class Scheduler(Service):
     """Claims what is due and hands it over. Its memory is the jobs that are due soon, not all jobs."""
 
     name = "scheduler"
-    log = Logger()
 
     def __init__(self, clock: Any, store: Store, hands: Hands, ids: Ids, company: Company) -> None:
         self._clock = clock
@@ -64,7 +60,7 @@ class Scheduler(Service):
         self._tickers: dict[str, Ticker] = {}
         self._aims: dict[str, _Aim] = {}
         self._doubt = Doubt(store, hands, company)
-        self._complaint = Complaint()
+        self.sweeps = Sweeps(clock)
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, keep=False, order=self._aimed_at)
         self._loop: LoopingCall | None = None
@@ -145,7 +141,7 @@ class Scheduler(Service):
         return self._sweeping
 
     def _look(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._look_ahead()).addErrback(self._blind)
+        return Deferred.fromCoroutine(self.sweeps.watch(self._look_ahead()))
 
     async def _look_ahead(self) -> None:
         """Arm a ticker for each job that is due soon, and disarm those that no longer are."""
@@ -165,7 +161,6 @@ class Scheduler(Service):
         for job_id in self._tickers.keys() - soon:
             self._disarm(job_id)
         await self._look_at_waiting(horizon)
-        self._complaint.settled()
 
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
@@ -180,11 +175,6 @@ class Scheduler(Service):
     async def _settle(self) -> None:
         await self._sweeping
         await self._due.settled()
-
-    def _blind(self, why: Failure) -> None:
-        if self._complaint.worth_saying(words := why.getErrorMessage(), self._clock.seconds()):
-            self.log.error("the store could not be swept, trying again in {seconds} s: {why}",
-                           seconds=EVERY, why=words)  # fmt: skip
 
     def _arm(self, due: job_rows.Due) -> None:
         """Wake up when it is this node's turn to claim that due."""

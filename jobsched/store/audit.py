@@ -1,93 +1,122 @@
-"""Everything that is stored, in one view and piece by piece: what an audit reads. Nothing is written."""
+"""Who changed what: each entry is written in the transaction of its change. Orders know nothing of it.
+
+Every function runs inside its connection's transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter
-from pathlib import Path
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+import attrs
+from sqlalchemy import Connection, delete, insert, or_, select
 
-from ..model.errors import BadStore
-from ..model.ids import EPOCH
+from ..model.audit import Action, Entry, Signature
+from ..model.ids import least
 from ..model.job import Job
-from ..model.node import Node
 from ..model.run import Run
 from . import jobs as job_rows
-from . import nodes as node_rows
+from . import orders
 from . import runs as run_rows
-from . import trouble
-from .engine import connect, make_url_safe, reading
-from .instant import now as database_now
-from .tables import nodes, runs
+from .orders import Key, Ran
+from .tables import audit, runs
 
-JOBS = 500  # that are in memory at once
-RUNS = 1000
+P = ParamSpec("P")
+T = TypeVar("T")
 
-
-@contextmanager
-def view(url: str) -> Iterator[Connection]:
-    """One consistent view of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
-    name = make_url_safe(url)
-    if _absent(url):
-        raise BadStore(f"store: {name} cannot be read: there is no such file")
-    engine = connect(url, patient=True)
-    try:
-        with reading(engine).connect() as connection, connection.begin():
-            yield connection
-    except SQLAlchemyError as why:
-        raise BadStore(f"store: {name} cannot be read: {trouble.words(engine.url, why)}") from why
-    finally:
-        engine.dispose()
+_WRITE = insert(audit)  # built once: building costs more than asking
 
 
-def _absent(url: str) -> bool:
-    """Whether it is a file of SQLite that is not there: to open it would make it."""
-    try:
-        target = make_url(url)
-    except (ArgumentError, ValueError):
-        return False  # `connect` says what is wrong
-    file = target.database or ""
-    return target.get_backend_name() == "sqlite" and not file.startswith("file:") and not Path(file).is_file()
+@attrs.frozen
+class Noted(Generic[T]):
+    """What an order came to, and the entry of it; None where it changed nothing."""
+
+    answer: T
+    entry: Entry | None
 
 
-def now(connection: Connection) -> datetime | None:
-    """The instant of the view, by the database's clock; None on SQLite, which has no clock and knows no nodes."""
-    return None if connection.dialect.name == "sqlite" else database_now(connection, EPOCH)
+def made(
+    connection: Connection, job: Job, signature: Signature, key: Key | None, asker: str = ""
+) -> Noted[str]:  # fmt: skip
+    """`orders.add`, written down."""
+    job_id = orders.add(connection, job, key, asker)
+    return _noted(connection, job_id, signature.of_job(None, job) if job_id == job.id else None)
 
 
-def known(connection: Connection) -> dict[str, Node]:
-    """Every node that is not forgotten, by its id."""
-    return {row.id: node_rows.from_row(row) for row in connection.execute(select(nodes))}
+def of_job(
+    connection: Connection, job_id: str, signature: Signature, order: Callable[Concatenate[Connection, str, P], T],
+    *args: P.args, **kwargs: P.kwargs,
+) -> Noted[T]:  # fmt: skip
+    """`order(connection, job_id, ...)`, and how the job differs after it. Raises what the order does."""
+    before = orders.held(connection, job_id)
+    answer = order(connection, job_id, *args, **kwargs)
+    return _noted(connection, answer, signature.of_job(before, job_rows.get(connection, job_id)))
 
 
-def histories(connection: Connection) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
-    """Each job that there is, or of which runs are left (None), by id; its runs by due, attempt and place.
-
-    The runs are to be read before the next job is asked for.
-    """
-    after: str | None = ""
-    while after is not None:
-        page = {job.id: job for job in job_rows.page(connection, JOBS, after)}
-        until = max(page) if len(page) == JOBS else None
-        for job_id, found in groupby(_between(connection, after, until), key=attrgetter("job_id")):
-            yield job_id, page.pop(job_id, None), found
-        for job_id, job in page.items():
-            yield job_id, job, ()
-        after = until
+def started(
+    connection: Connection, job_id: str, signature: Signature, *args: Any, **kwargs: Any
+) -> Noted[Ran]:  # fmt: skip
+    """`orders.run_now`, written down."""
+    ran = orders.run_now(connection, job_id, *args, **kwargs)
+    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run))
 
 
-def _between(connection: Connection, after: str, until: str | None) -> Iterator[Run]:
-    """The runs of jobs with ids behind `after`, up to `until`, in the order of an index."""
-    query = select(runs).where(runs.c.job_id > after)
-    if until is not None:
-        query = query.where(runs.c.job_id <= until)
-    query = query.order_by(runs.c.job_id, runs.c.due, runs.c.attempt, runs.c.place).execution_options(yield_per=RUNS)
-    with connection.execute(query) as rows:
-        for row in rows:
-            yield run_rows.from_row(row)
+def cancelled(
+    connection: Connection, run_id: str, signature: Signature, *args: Any, **kwargs: Any
+) -> Noted[Run]:  # fmt: skip
+    """`orders.cancel`, written down."""
+    connection.execute(select(runs.c.id).where(runs.c.id == run_id).with_for_update())
+    before = run_rows.get(connection, run_id)
+    answer = orders.cancel(connection, run_id, *args, **kwargs)
+    after = run_rows.get(connection, run_id)
+    return _noted(connection, answer, signature.of_end(before, after) if before and after else None)
+
+
+def _noted(connection: Connection, answer: T, entry: Entry | None) -> Noted[T]:
+    if entry is not None:
+        write(connection, entry)
+    return Noted(answer, entry)
+
+
+def write(connection: Connection, entry: Entry) -> None:
+    """Add an entry."""
+    connection.execute(_WRITE, attrs.asdict(entry, recurse=False))
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which entries are asked for; what is None does not matter. `begin <= at < end`."""
+
+    target: str | None = None  # of a job also what was done to its runs
+    action: Action | None = None
+    who: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Entry]:
+    """Up to `limit` entries, newest first, those older than the entry `before`."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    if only.target is not None:
+        query = query.where(or_(audit.c.target == only.target, audit.c.job_id == only.target))
+    if only.action is not None:
+        query = query.where(audit.c.action == only.action)
+    if only.who is not None:
+        query = query.where(audit.c.who == only.who)
+    if only.begin is not None:  # ids never sort before the instant at which they were made: where to stop looking
+        query = query.where(audit.c.at >= only.begin, audit.c.id >= least(only.begin))
+    if only.end is not None:
+        query = query.where(audit.c.at < only.end)
+    return [Entry(**row._mapping) for row in connection.execute(query)]
+
+
+def forget(connection: Connection, before: datetime, most: int) -> int:
+    """Forget up to `most` entries made before that instant; how many they were."""
+    query = select(audit.c.id).where(audit.c.id < least(before)).order_by(audit.c.id).limit(most)
+    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # other nodes do so too
+    if ids:
+        connection.execute(delete(audit).where(audit.c.id.in_(ids)))
+    return len(ids)

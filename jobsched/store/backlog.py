@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import attrs
 from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
 
 from ..model.node import Node
 from ..model.run import STARTED, Run
+from . import outcomes
 from . import runs as run_rows
 from .places import ANYWHERE
 from .tables import jobs, runs
@@ -48,10 +50,11 @@ def _alone(connection: Connection, found: Sequence[Run], now: datetime) -> tuple
     job_ids = list({run.job_id for run in found})
     held = set(connection.execute(_HOLD, {"ids": job_ids}).scalars())
     there = held | set(connection.execute(_THERE, {"ids": job_ids}).scalars())
-    stray = [run.id for run in found if run.job_id not in there]
+    stray = [run for run in found if run.job_id not in there]
     if stray:
-        cancelled = {"state": "cancelled", "reason": "its job was deleted", "ended": now}
-        connection.execute(update(runs).where(runs.c.id.in_(stray)).values(cancelled))
+        cancelled: dict[str, Any] = {"state": "cancelled", "reason": "its job was deleted", "ended": now}
+        connection.execute(update(runs).where(runs.c.id.in_([run.id for run in stray])).values(cancelled))
+        outcomes.tell(connection, [attrs.evolve(run, **cancelled) for run in stray])
     mine = [run.id for run in found if run.job_id in held]
     still = set(connection.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
     return [run for run in found if run.id in still], bool(there - held)

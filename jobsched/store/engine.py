@@ -148,6 +148,7 @@ def _tame_postgresql(engine: Engine, patient: bool) -> None:
         "idle_in_transaction_session_timeout": IDLE_SECONDS,
     }
     statements = "".join(f"SET {name} = '{0 if patient else seconds}s'; " for name, seconds in limits.items())
+    statements += "SET jit = off; "  # to compile a question takes longer than to answer any of ours
     # A server that is set to wait for its standbys too goes on doing so.
     statements += (
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"

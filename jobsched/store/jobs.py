@@ -74,6 +74,7 @@ class Filter:
     name: str | None = None
     task: str | None = None
     state: JobState | None = None
+    overdue: bool | None = None
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
 
 
@@ -86,6 +87,8 @@ def page(connection: Connection, limit: int, after: str = "", only: Filter | Non
         query = query.where(jobs.c.task == only.task)
     if only is not None and only.state is not None:
         query = query.where(_STATE[only.state])
+    if only is not None and only.overdue is not None:
+        query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
     if only is not None and only.tasks is not None:
         query = query.where(of_tasks(connection, jobs.c.task, only.tasks))
     return [from_row(row) for row in connection.execute(query)]

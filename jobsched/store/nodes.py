@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from ..model.ids import Ids
 from ..model.node import LEASE, Node
 from ..model.run import STARTED, Run
+from . import outbox, outcomes
 from . import runs as run_rows
 from .instant import now as database_now
 from .tables import nodes, runs
@@ -142,6 +143,8 @@ def _absent(connection: Connection, instant: datetime) -> list[Run]:
         connection.execute(
             update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
         )
+    outcomes.tell(connection, missed)
+    outbox.tell_missed(connection, missed)
     return missed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -13,9 +14,9 @@ from ..model.ids import MICROSECOND, Ids
 from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
-from ..model.run import Run
+from ..model.run import Run, State
 from . import jobs as job_rows
-from . import pokes
+from . import outcomes, pokes
 from . import runs as run_rows
 from .places import ANYWHERE, Places, in_place, places
 from .tables import jobs, keys, runs
@@ -38,6 +39,7 @@ class Ran:
 
     run: Run
     replaced: tuple[Run, ...] = ()
+    again: bool = False  # it was made before, under the same key
 
 
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
@@ -63,7 +65,7 @@ def change(
 
     `versions` are those the caller has seen (None: any). Raises NotFound, Stale, and what `make` raises.
     """
-    job = _held(connection, job_id)
+    job = held(connection, job_id)
     if versions is not None and job.version not in versions:
         raise Stale(f"job {job_id} is at version {job.version} by now")
     latest = select(func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)).where(
@@ -80,22 +82,23 @@ def change(
 
 def pause(connection: Connection, job_id: str, now: datetime) -> Job:
     """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once."""
-    job = _held(connection, job_id)
+    job = held(connection, job_id)
     if job.paused:
         return job
-    paused = attrs.evolve(job, paused=True, version=job.version + 1, updated=now)
+    paused = attrs.evolve(job.watched_anew(now), paused=True, version=job.version + 1, updated=now)
     job_rows.put(connection, paused)
     return paused
 
 
 def resume(connection: Connection, job_id: str, ids: Ids, now: datetime, asker: str = "") -> Job:
     """Go on with the next due; those that passed meanwhile become one skipped stretch."""
-    job = _held(connection, job_id)
+    job = held(connection, job_id)
     if not job.paused:
         return job
     _settle(connection, job, ids, now, "paused")
     following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
-    resumed = attrs.evolve(job, paused=False, next_due=following, version=job.version + 1, updated=now)
+    awake = attrs.evolve(job.watched_anew(now), paused=False, next_due=following)
+    resumed = attrs.evolve(awake, version=job.version + 1, updated=now)
     job_rows.put(connection, resumed)
     pokes.tell(connection, asker)
     return resumed
@@ -105,12 +108,11 @@ def remove(
     connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = ""
 ) -> list[Run]:
     """Forget a job. What waits is cancelled; what runs is returned, and goes on unless `cancel` is a reason to end."""
-    job = _held(connection, job_id)
+    job = held(connection, job_id)
     _settle(connection, job, ids, now, "the job was deleted before it could start")
-    waiting = (runs.c.job_id == job_id) & (runs.c.state == "waiting")
-    connection.execute(update(runs).where(waiting).values(state="cancelled", reason="its job was deleted", ended=now))
+    active = run_rows.active_of(connection, [job_id])
+    running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
     connection.execute(delete(jobs).where(jobs.c.id == job_id))
-    running = run_rows.active_of(connection, [job_id])
     if cancel:
         run_rows.ask_to_end(connection, running, cancel, asker)
     return running
@@ -128,8 +130,8 @@ def run_now(
         run = run_rows.get(connection, known)
         if run is None:
             raise Conflict(f"run {known}, which this key made, is no longer kept")
-        return Ran(run=run)
-    job = _held(connection, job_id)
+        return Ran(run=run, again=True)
+    job = held(connection, job_id)
     where = places(connection, job, company) if company else Places()
     active = run_rows.ripe_of(connection, [job_id], now)
     due = _free_due(connection, job, now)
@@ -159,9 +161,11 @@ def cancel(connection: Connection, run_id: str, reason: str, now: datetime, aske
     if not run.active:
         raise Conflict(f"run {run_id} has ended already: {run.state}")
     waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
+    cancelled = attrs.evolve(run, state="cancelled", reason=reason, ended=now)
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and connection.execute(update(runs).where(waiting).values(values)).rowcount == 1:
-        return attrs.evolve(run, state="cancelled", reason=reason, ended=now)
+        outcomes.tell(connection, [cancelled])
+        return cancelled
     if run.state == "waiting":  # it was started meanwhile
         run = run_rows.get(connection, run_id) or run
     run_rows.ask_to_end(connection, [run], reason, asker)
@@ -170,17 +174,22 @@ def cancel(connection: Connection, run_id: str, reason: str, now: datetime, aske
 
 def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> list[Run]:
     """For a run that replaces `active`: those that only wait are skipped; the others, to be ended, are returned."""
-    waiting = [run.id for run in active if run.state == "waiting"]
+    return _end_waiting(connection, active, "skipped", "a later run took its place while it waited", now)
+
+
+def _end_waiting(connection: Connection, active: list[Run], state: State, reason: str, now: datetime) -> list[Run]:
+    """Those that only wait have this outcome; the others are returned."""
+    waiting = [run for run in active if run.state == "waiting"]
     if waiting:
-        connection.execute(
-            update(runs)
-            .where(runs.c.id.in_(waiting), runs.c.state == "waiting")
-            .values(state="skipped", reason="a later run took its place while it waited", ended=now)
-        )
+        values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
+        still = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
+        connection.execute(update(runs).where(still).values(values))
+        outcomes.tell(connection, [attrs.evolve(run, **values) for run in waiting])
     return [run for run in active if run.state != "waiting"]
 
 
-def _held(connection: Connection, job_id: str) -> Job:
+def held(connection: Connection, job_id: str) -> Job:
+    """A job that nobody else changes until the transaction ends. Raises NotFound."""
     row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     if row is None:
         raise NotFound(f"there is no job {job_id}")

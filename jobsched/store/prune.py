@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from ..model.ids import least
 from ..model.run import ENDED
-from . import tails
+from . import deliveries, overdue, tails
 from .tables import keys, runs
 
 KEY_LIFE = timedelta(hours=24)
@@ -52,5 +52,7 @@ def _forget(connection: Connection, which: ColumnElement[bool], most: int) -> li
     ids = list(connection.execute(free).scalars())
     if ids:
         tails.forget(connection, ids)
+        deliveries.forget_of(connection, ids)
+        overdue.remember(connection, ids)
         connection.execute(delete(runs).where(runs.c.id.in_(ids)))
     return ids

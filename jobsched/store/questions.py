@@ -39,11 +39,16 @@ def runs(connection: Connection, limit: int, before: str | None, only: run_rows.
     """A page of runs. Raises NotFound for those of a job that is not there and left no run."""
     found = run_rows.page(connection, limit, before, only)
     if only.job_id is not None and not found:
-        its = job_rows.get(connection, only.job_id)
-        seen = its is not None and is_among(its.task, only.tasks)
-        if not seen and not run_rows.any_of(connection, only.job_id, only.tasks):
-            raise NotFound(f"there is no job {only.job_id}")
+        must_be_known(connection, only.job_id, only.tasks)
     return found
+
+
+def must_be_known(connection: Connection, job_id: str, tasks: tuple[str, ...] | None) -> None:
+    """Raises NotFound for a job that is not there and left no run; `tasks` are patterns of those that may be seen."""
+    its = job_rows.get(connection, job_id)
+    seen = its is not None and is_among(its.task, tasks)
+    if not seen and not run_rows.any_of(connection, job_id, tasks):
+        raise NotFound(f"there is no job {job_id}")
 
 
 def run(connection: Connection, run_id: str) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,8 @@ from ..model.job import Job
 from ..model.owed import Stretch
 from ..model.retry import delay
 from ..model.run import ACTIVE, RETRIED, STARTED, Run
-from . import pokes
+from . import outbox, outcomes, pokes
 from .instant import now as database_now
-from .jobs import from_row as job_from_row
 from .sight import of_tasks
 from .tables import jobs, nodes, runs
 
@@ -43,9 +42,11 @@ _ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
 
 def insert_all(connection: Connection, new: Iterable[Run]) -> None:
     """Store new runs; (job, due, attempt) is unique, so a second start of one due cannot be stored."""
-    rows = [attrs.asdict(run, recurse=False) for run in new]
-    if rows:
-        connection.execute(insert(runs), rows)
+    added = list(new)
+    if added:
+        connection.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
+        outcomes.tell(connection, added)
+        outbox.tell_missed(connection, [run for run in added if run.state == "missed"])
 
 
 def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
@@ -57,10 +58,22 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     executed = _in_its_time(connection, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
+    asking = outbox.concerned(connection, failed, also=jobs.c.retries > 0)
     if others:
-        connection.execute(_RECORD, [_note(run) for run in others])
+        written = connection.execute(_RECORD, [_note(run) for run in others]).rowcount
+        outcomes.tell(connection, others if written == len(others) else _as_stored(connection, others))
     lost = [run for run in failed if connection.execute(_RECORD, _note(run)).rowcount == 1]
-    return _try_again(connection, lost, ids, chance) if lost else False
+    outcomes.tell(connection, lost)
+    again = _try_again(connection, lost, asking, ids, chance)
+    outbox.tell_failed(connection, lost, asking, again)
+    return bool(again)
+
+
+def _as_stored(connection: Connection, noted: Sequence[Run]) -> list[Run]:
+    """Those of which the store says the same; of the others some node has recorded another outcome."""
+    wanted = select(runs.c.id, runs.c.state, runs.c.ended).where(runs.c.id.in_([run.id for run in noted]))
+    stored = {row.id: (row.state, row.ended) for row in connection.execute(wanted)}
+    return [run for run in noted if stored.get(run.id) == (run.state, run.ended)]
 
 
 def _in_its_time(connection: Connection, executed: Sequence[Run]) -> Sequence[Run]:
@@ -79,10 +92,11 @@ def _note(run: Run) -> dict[str, Any]:
     return {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES}
 
 
-def _try_again(connection: Connection, failed: list[Run], ids: Ids, chance: Callable[[], float]) -> bool:
-    wanted = select(jobs).where(jobs.c.id.in_({run.job_id for run in failed}), jobs.c.retries > 0)
-    asking = {row.id: job_from_row(row) for row in connection.execute(wanted)}
-    retries = []
+def _try_again(
+    connection: Connection, failed: list[Run], asking: Mapping[str, Job], ids: Ids, chance: Callable[[], float]
+) -> set[str]:
+    """Add the next attempts of runs whose jobs are `asking` for them; which runs those are."""
+    retries, again = [], set()
     for run in failed:
         job = asking.get(run.job_id)
         pause = None if job is None else delay(job.policy, run.attempt, chance())
@@ -92,6 +106,7 @@ def _try_again(connection: Connection, failed: list[Run], ids: Ids, chance: Call
             due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
         )
         waits = passed(job, stretch, ids.make(run.ended), run.ended)
+        again.add(run.id)
         retries.append(
             attrs.evolve(
                 waits,
@@ -104,7 +119,7 @@ def _try_again(connection: Connection, failed: list[Run], ids: Ids, chance: Call
             )
         )
     insert_all(connection, retries)
-    return bool(retries)
+    return again
 
 
 def get(connection: Connection, run_id: str) -> Run | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -14,8 +14,10 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from ..clock import elapsed
 from ..model.errors import Unavailable
-from . import trouble
+from ..model.run import Run
+from . import outbox, outcomes, trouble
 from .engine import connect, reading, writing
 
 P = ParamSpec("P")
@@ -30,6 +32,7 @@ class Store(Service):
 
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
     `pool` makes the pools of threads, from the least and the most threads and a name; `threads` is that most.
+    `everyone` is where the receiver of notifications for all jobs is, if there is one.
     """
 
     name = "store"
@@ -40,14 +43,19 @@ class Store(Service):
         url: str,
         pool: Callable[[int, int, str], ThreadPool] = ThreadPool,
         threads: int = THREADS,
+        everyone: str | None = None,
     ) -> None:
         self._reactor = reactor
-        self._engine: Engine = connect(url)
+        self._engine: Engine = outbox.with_everyone(connect(url), everyone)
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
         writers = 1 if self._engine.dialect.name == "sqlite" else threads
         self._readers = pool(0, threads, "store-read")
         self._writers = pool(0, writers, "store-write")
+        # The first two are called in whatever thread it happens.
+        self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
+        self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
+        self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
 
     @property
     def dialect(self) -> str:
@@ -94,7 +102,21 @@ class Store(Service):
         def work(connection: Connection) -> T:
             return function(connection, *args, **kwargs)
 
-        return deferToThreadPool(self._reactor, pool, self._insist, writes, work)
+        return deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
+
+    def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
+        """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
+        fault = None
+        try:
+            return self._insist(writes, work)
+        except Unavailable:
+            fault = "unavailable"
+            raise
+        except (DBAPIError, PoolTimeout):
+            fault = "fault"
+            raise
+        finally:
+            self.asked(writes, elapsed() - begun, fault)
 
     def _insist(self, writes: bool, work: Callable[[Connection], T]) -> T:
         """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
@@ -116,13 +138,19 @@ class Store(Service):
         except DBAPIError as why:  # not to be tried again: it may have taken its time
             raise self._unavailable(why) from why
         with opened as connection, connection.begin() as transaction:
+            ended = outcomes.gather(connection)
             answer = work(connection)
+            told = outbox.told(connection)
             try:
                 transaction.commit()
             except DBAPIError as why:
                 if writes and why.connection_invalidated and not trouble.undone(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
+        if ended:
+            self.ended(ended)
+        if told:
+            self._reactor.callFromThread(self.told)
         return answer
 
     def _unavailable(self, why: Exception, more: str = "") -> Unavailable:

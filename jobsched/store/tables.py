@@ -149,7 +149,7 @@ jobs = Table(
     Column("must_succeed_every", Span),
     Column("notify", Json),
     Column("watched", Instant),  # since when it is looked for whether it is overdue; NULL: it is not
-    Column("succeeded", Instant),  # its last success that was seen then
+    Column("succeeded", Instant),  # its last success among the runs that were forgotten
     Column("overdue", Instant),  # since when it is
     Column("overdue_reason", Words),
     Column("failing", Instant),  # since when it has not succeeded, and somebody was told so
@@ -210,7 +210,7 @@ runs = Table(
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
     Index("runs_state", "state", "id"),
-    Index("runs_active", "state", "job_id"),
+    Index("runs_of_state", "state", "job_id", "ended"),
 )
 
 tails = Table(  # the end of what runs printed, for when the node that has the whole is gone
@@ -249,11 +249,13 @@ audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     Column("node", Words(255), nullable=False),
     Column("action", Words(32), nullable=False),
     Column("target", Words(36)),  # a job or a run
+    Column("job_id", Words(36)),  # of that run
     Column("name", Words(255)),
     Column("task", Words(255)),
     Column("before", Json),
     Column("after", Json),
     Index("audit_target", "target", "id"),
+    Index("audit_of_job", "job_id", "id"),
 )
 
 deliveries = Table(  # notifications, on their way or told
@@ -265,6 +267,7 @@ deliveries = Table(  # notifications, on their way or told
     Column("task", Words(255), nullable=False),
     Column("event", Words(16), nullable=False),
     Column("url", Words(2048)),  # NULL: the receiver for all jobs
+    Column("place", Words(300), nullable=False),  # its host and port
     Column("body", Json, nullable=False),
     Column("state", Words(10), nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -273,7 +276,7 @@ deliveries = Table(  # notifications, on their way or told
     Column("ended", Instant),
     Column("status", Integer),  # of the last answer
     Column("error", Words),
-    Index("deliveries_waiting", "state", "not_before"),
+    Index("deliveries_waiting", "state", "not_before", "place"),
     Index("deliveries_of_run", "run_id", "id"),
     Index("deliveries_of_job", "job_id", "id"),
 )

@@ -10,12 +10,13 @@ import pytest_twisted
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
 
+from jobsched.model.audit import Entry
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
-from jobsched.store import prune
+from jobsched.store import audit, prune
 from jobsched.store import runs as run_rows
 from jobsched.store.orders import Key, _recall, _remember
 
@@ -186,3 +187,23 @@ async def test_a_node_that_is_alone_looks_for_no_strays(kept):
         kept.clock.rightNow += EVERY
     await made.stopService()
     assert path.exists()
+
+
+@pytest_twisted.ensureDeferred
+async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 10)
+    ids = Ids()
+    ages = [*[400] * 25, 366, 364, 40, 1]
+    for n, age in enumerate(ages):
+        at = NOW - age * DAY + timedelta(seconds=n)
+        entry = Entry(id=ids.make(at), at=at, who=None, address="unix", node="n", action="job.create")
+        await kept.store.write(audit.write, entry)
+    await kept.prune(keep_days=30)
+    left = await kept.store.read(audit.page, 100, None, audit.Filter())
+    assert [(NOW - entry.at).days for entry in left] == [0, 39, 363]
+
+    made = Retention(kept.clock, kept.store, maybeDeferred, kept.folder, 1000, 30, audit_days=10)
+    made.startService()
+    await made.prune()
+    await made.stopService()
+    assert len(await kept.store.read(audit.page, 100, None, audit.Filter())) == 1

@@ -77,7 +77,8 @@ def test_an_upgrade_keeps_every_row_index_and_constraint(older: Older, empty_url
     assert set(now) == {*metadata.tables, "jobsched_version"}
     assert was["jobs"] < now["jobs"]
     assert was["keys"] == now["keys"]
-    assert was["runs"] - now["runs"] == {str(("runs_once", ONCE))}
+    assert was["runs"] - now["runs"] == {str(("runs_once", ONCE)), str(("runs_active", ["state", "job_id"]))}
+    assert str(("runs_of_state", ["state", "job_id", "ended"])) in now["runs"]
     assert str(("runs_once_a_place", ONCE_A_PLACE)) in now["runs"]
 
 

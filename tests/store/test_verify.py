@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from jobsched import verify
-from jobsched.store import audit, orders
+from jobsched.store import orders, survey
 from jobsched.store.tables import nodes as node_table
 from jobsched.store.tables import runs as run_table
 from tests.servers import Server, free_port
@@ -155,8 +155,8 @@ def test_a_double_start_is_found_where_the_database_lets_it_pass(new_url: str, k
 
 
 def test_jobs_and_runs_are_read_piece_by_piece(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "JOBS", 2)
-    monkeypatch.setattr(audit, "RUNS", 3)
+    monkeypatch.setattr(survey, "JOBS", 2)
+    monkeypatch.setattr(survey, "RUNS", 3)
     one, *_, last = record.jobs
     strays = [attrs.evolve(a_run(one, record.now - MINUTE), job_id=f"{name[:-1]}~") for name in (one.id, last.id, "0.")]
     record.desk.insert(*(attrs.evolve(run, state="waiting", started=None) for run in strays))

@@ -28,8 +28,9 @@ from jobsched.model.errors import JobschedError
 from jobsched.model.owed import Situation, owed
 from jobsched.model.policy import Policy
 from jobsched.model.preview import fires
+from jobsched.model.receiver import Receivers
 from jobsched.model.trigger import TICK, Schedule
-from jobsched.rest import convert, problems, wire
+from jobsched.rest import convert, delivery, entry, problems, wire
 from jobsched.rest.convert import Defaults
 from jobsched.rest.route import Route
 from jobsched.tap import Options
@@ -37,7 +38,9 @@ from jobsched.tap import Options
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DEFAULTS = Defaults(policy=Policy(), timezone="UTC")
+DEFAULTS = Defaults(
+    policy=Policy(), timezone="UTC", receivers=Receivers.of("https://hooks.example/", None, private=False)
+)
 ROUTES = service._routes(None, None, config.Config(), lambda: NOW)
 ROOMS = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
 RECORDS = {
@@ -49,7 +52,7 @@ RECORDS = {
 # Told in the text of a page, not by a table.
 IN_TEXT = {
     problems.Problem, problems.Fault, wire.Jobs, wire.Runs, wire.Nodes, wire.Names, wire.TaskOut, wire.Fires,
-    wire.Health,
+    wire.Health, entry.Entries, delivery.Deliveries,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
@@ -114,17 +117,7 @@ def test_every_option_of_the_command_line_is_there(built: dict[str, str]) -> Non
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_every_field_is_there(built: dict[str, str], record: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(record):
-        if record in {
-            problems.Problem,
-            problems.Fault,
-            wire.Jobs,
-            wire.Runs,
-            wire.Nodes,
-            wire.Names,
-            wire.TaskOut,
-            wire.Fires,
-            wire.Health,
-        }:
+        if record in IN_TEXT:
             assert f'"{field.encode_name}"' in built["http"].replace("“", '"').replace("”", '"')
         else:
             assert f" {field.encode_name} " in built["http"]

@@ -109,7 +109,7 @@ def test_with_tokens_any_address_is_served(endpoint):
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [
-        ("", "not an endpoint served here; it begins with tcp, tcp6, ssl, unix"),
+        ("", "not an endpoint served here; it begins with tcp, tcp6, ssl, tls, unix"),
         ("garbage", "not an endpoint served here"),
         ("58631", "not an endpoint served here"),
         ("TCP:80:interface=127.0.0.1", "not an endpoint served here"),

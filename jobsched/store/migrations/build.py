@@ -41,6 +41,13 @@ def index(name: str, of: str, columns: list[str]) -> None:
         op.create_index(name, of, columns)
 
 
+def drop_index(name: str, of: str) -> None:
+    """Do without an index, once another does its work."""
+    bind = op.get_bind()
+    if bind.dialect.name != "mysql" or name in {found["name"] for found in sa.inspect(bind).get_indexes(of)}:
+        op.drop_index(name, of)
+
+
 def new_columns(to: str, *columns: sa.Column[Any]) -> None:
     """Add columns; each is NULL or has a default, for daemons of the schema before this know nothing of it."""
     have = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(to)}

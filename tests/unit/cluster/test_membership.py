@@ -177,13 +177,16 @@ def test_a_node_that_got_another_task_is_news(place: Place) -> None:
 
 def test_without_a_heartbeat_it_ends_its_runs_before_the_others_may_start_them(place: Place) -> None:
     place.walk(4)
+    assert FENCE - EVERY <= place.member.remaining <= FENCE
     place.reach(False)
     place.walk(FENCE - EVERY - 0.5)
     assert place.ended == []
     assert place.member.holds()
+    assert 0 < place.member.remaining <= EVERY + 0.5
     place.walk(EVERY + 1)
     assert [run for run, _ in place.ended] == ["all"]
     assert not place.member.holds()
+    assert place.member.remaining == 0
     assert place.states() == {"me-1": "alive"}, "it writes nothing"
 
 

@@ -146,7 +146,7 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     from jobsched import catalog, config, service
     from jobsched.store import schema, store
 
-    monkeypatch.setattr(service, "Store", lambda reactor, url: store.Store(reactor, url, InlinePool))
+    monkeypatch.setattr(service, "Store", lambda reactor, url, **more: store.Store(reactor, url, InlinePool, **more))
     root = Path(__file__).parents[3]
     reactor = Reactor()
     configuration = config.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])

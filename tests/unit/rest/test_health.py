@@ -1,60 +1,81 @@
-"""Whether the daemon can do its work: asked every few seconds by those who watch it, so it must cost little."""
+"""How a daemon tells that it lives, and whether it can do its work: asked every few seconds by whoever watches it."""
 
 import re
 
 import pytest
 
-from jobsched.model.caller import ANYBODY, NOBODY
-from jobsched.model.errors import Unavailable
-from jobsched.rest.catalog import Catalog
+from jobsched.model.ailment import Ailment
+from jobsched.model.caller import ANYBODY, NOBODY, Caller
 from jobsched.rest.site import site
+from jobsched.rest.vitals import Vitals
 from tests.unit.rest.conftest import Reactor, ask
 
 
-def asked(front):
-    """What the database is asked when somebody asks for the health."""
-    statements = []
+def asked(caller, path, *ailments):
+    """What a caller is answered by a daemon with these ailments."""
 
-    def watched(function, *arguments):
-        def look(connection):
-            database = connection.connection.driver_connection
-            database.set_trace_callback(statements.append)
-            try:
-                return function(connection, *arguments)
-            finally:
-                database.set_trace_callback(None)
+    class Body:
+        async def ailments(self):
+            return list(ailments)
 
-        return read(look)
+        async def exposition(self):
+            return b"jobsched_ready 1\n"
 
-    read, front.store.read = front.store.read, watched
-    try:
-        assert front.get("/health").json["status"] == "ok"
-    finally:
-        front.store.read = read
-    return [statement for statement in statements if "FROM" in statement]
+    return ask(site(Vitals(Body()).routes(), Reactor(), admit=lambda _request, _need: caller), "GET", path)
 
 
 def test_health_tells_the_version(front):
     answer = front.get("/health")
 
     assert (answer.status, list(answer.json)) == (200, ["status", "version"])
+    assert answer.json["status"] == "ok"
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", answer.json["version"])
 
 
-def test_health_looks_at_one_job_however_many_there_are(front):
-    (statement,) = asked(front)
+def test_to_live_is_nothing_that_the_store_is_asked_about(front):
+    front.store._readers.broken = OSError("it is gone")
 
-    assert re.match(r"SELECT 1 .*\bFROM jobs\b.* LIMIT 1\b", statement, re.DOTALL)
+    assert front.get("/health").status == 200
+    assert front.get("/health/ready").status == 503
+
+
+def test_ready_is_said_as_health_is():
+    answer = asked(NOBODY, "/health/ready")
+
+    assert (answer.status, answer.json["status"]) == (200, "ready")
+
+
+def test_every_reason_is_told():
+    answer = asked(ANYBODY, "/health/ready", Ailment("the store does not answer"), Ailment("the catalog has no tasks"))
+
+    assert answer.problem == (503, "the store does not answer; the catalog has no tasks", ["", ""])
+    assert [fault["detail"] for fault in answer.json["errors"]] == [
+        "the store does not answer", "the catalog has no tasks"
+    ]  # fmt: skip
+    assert answer.headers["retry-after"] == "5"
 
 
 @pytest.mark.parametrize(
-    ("caller", "told"), [(ANYBODY, "db.example is gone"), (NOBODY, "the store cannot be used now")]
+    ("caller", "told"),
+    [(ANYBODY, "the store does not answer: db.example is gone"), (NOBODY, "the store does not answer")],
 )
 def test_who_did_not_say_who_he_is_is_not_told_where_the_store_is(caller, told):
-    class Door:
-        async def healthy(self):
-            raise Unavailable("db.example is gone")
+    answer = asked(caller, "/health/ready", Ailment("the store does not answer", "db.example is gone"))
 
-    routes = [route for route in Catalog(Door(), None, None).routes() if route.path == "/health"]
-    answer = ask(site(routes, Reactor(), admit=lambda _request, _need: caller), "GET", "/health")
     assert answer.problem[:2] == (503, told)
+    assert ("db.example" in answer.body.decode()) == (caller is ANYBODY)
+
+
+def test_metrics_are_text_as_prometheus_reads_it():
+    answer = asked(ANYBODY, "/metrics")
+
+    assert (answer.status, answer.body) == (200, b"jobsched_ready 1\n")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_metrics_are_not_for_who_sees_some_tasks_only():
+    narrow = Caller(name="narrow", scopes=frozenset({"read"}), tasks=("run*",))
+
+    assert asked(narrow, "/metrics").problem[:2] == (
+        403, "this shows all tasks, and the token 'narrow' is for some only"
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from jobsched.store.migrations.build import TEXT, index, new_columns, table, text
+from jobsched.store.migrations.build import TEXT, drop_index, index, new_columns, table, text
 
 revision = "0003"
 down_revision = "0002"
@@ -31,6 +31,8 @@ def upgrade() -> None:
     index("jobs_watched", "jobs", ["watched", "id"])
     index("jobs_overdue", "jobs", ["overdue"])
     index("jobs_failing", "jobs", ["failing", "id"])
+    index("runs_of_state", "runs", ["state", "job_id", "ended"])
+    drop_index("runs_active", "runs")  # which had the first two of these
     table(
         "audit",
         sa.Column("id", text(36), primary_key=True),
@@ -40,12 +42,14 @@ def upgrade() -> None:
         sa.Column("node", text(255), nullable=False),
         sa.Column("action", text(32), nullable=False),
         sa.Column("target", text(36)),
+        sa.Column("job_id", text(36)),
         sa.Column("name", text(255)),
         sa.Column("task", text(255)),
         sa.Column("before", TEXT),
         sa.Column("after", TEXT),
     )
     index("audit_target", "audit", ["target", "id"])
+    index("audit_of_job", "audit", ["job_id", "id"])
     table(
         "deliveries",
         sa.Column("id", text(36), primary_key=True),
@@ -54,6 +58,7 @@ def upgrade() -> None:
         sa.Column("task", text(255), nullable=False),
         sa.Column("event", text(16), nullable=False),
         sa.Column("url", text(2048)),
+        sa.Column("place", text(300), nullable=False),
         sa.Column("body", TEXT, nullable=False),
         sa.Column("state", text(10), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -63,6 +68,6 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer),
         sa.Column("error", TEXT),
     )
-    index("deliveries_waiting", "deliveries", ["state", "not_before"])
+    index("deliveries_waiting", "deliveries", ["state", "not_before", "place"])
     index("deliveries_of_run", "deliveries", ["run_id", "id"])
     index("deliveries_of_job", "deliveries", ["job_id", "id"])

@@ -1,0 +1,116 @@
+"""The way to a receiver: its name is looked up once, and only an address that was looked at is connected to."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from ..model.address import fault
+from ..model.receiver import Receiver
+
+CONNECT = 4.0  # seconds for one address
+TRIED = 3  # addresses of one name
+
+LookUp = Callable[[str], Deferred[list[str]]]
+
+
+class Refused(Exception):
+    """Nothing may be sent there."""
+
+
+def look_up(reactor: Any, host: str) -> Deferred[list[str]]:
+    """The addresses of a name. In a thread of its own: a name server that does not answer holds up nobody else, and
+    not the end of the daemon. Fails with OSError or UnicodeError."""
+    if _is_address(host):
+        return succeed([host])
+    found: Deferred[list[str]] = Deferred(lambda _: None)  # what comes after a cancel is not heard any more
+
+    def tell(call: Callable[[Any], None], what: Any) -> None:
+        if not found.called:
+            call(what)
+
+    def work() -> None:
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except Exception as why:
+            reactor.callFromThread(tell, found.errback, why)
+        else:
+            reactor.callFromThread(tell, found.callback, list(dict.fromkeys(str(answer[4][0]) for answer in answers)))
+
+    threading.Thread(target=work, name="receiver's name", daemon=True).start()
+    return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+class Road:
+    """Leads one request to one receiver, and to nobody else, whoever asks.
+
+    `private`: whether networks of our own may be reached. `trust` are the authorities that its certificate may be
+    from; None: those of the machine.
+    """
+
+    def __init__(self, reactor: Any, look_up: LookUp, receiver: Receiver, private: bool, trust: Any = None) -> None:
+        self._reactor = reactor
+        self._look_up = look_up
+        self._receiver = receiver
+        self._private = private
+        self._trust = trust
+        self._wire: Any = None
+
+    def endpointForURI(self, uri: URI) -> Road:
+        meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
+        to = self._receiver
+        if meant != (to.scheme.encode(), to.host.encode(), to.port):
+            raise Refused("it was read as another address")
+        return self
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(factory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        found = await self._look_up(self._receiver.host)
+        faults = {address: fault(address, self._private) for address in found}
+        allowed = [address for address, why in faults.items() if not why]
+        if not allowed:
+            raise Refused(next(iter(faults.values()), "there is no such host"))
+        for address in allowed[:TRIED]:
+            try:
+                protocol: Any = await self._endpoint(address).connect(factory)
+            except CancelledError:
+                raise
+            except Exception as why:
+                failure = why
+            else:
+                self._wire = protocol.transport
+                return cast(IProtocol, protocol)
+        raise failure
+
+    def _endpoint(self, address: str) -> IStreamClientEndpoint:
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        endpoint = kind(self._reactor, address, self._receiver.port, timeout=CONNECT)
+        if self._receiver.scheme == "http":
+            return endpoint
+        return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), endpoint)
+
+    def close(self) -> None:
+        """Leave no connection, whether the other side answers or not."""
+        if self._wire is not None:
+            self._wire.abortConnection()

@@ -1,0 +1,50 @@
+"""Which addresses of the network notifications may be sent to. What is not known to be harmless is refused."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+# From there anybody may have the machine's own keys, or set it up anew: Azure, Alibaba, Oracle; EC2 and GCP by IPv6.
+METADATA = frozenset(
+    map(ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
+)
+THIS_HOST = IPv4Network("0.0.0.0/8")
+NAT64 = IPv6Network("64:ff9b::/96")
+LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # where in it an IPv4 address stands, only its network knows
+
+
+def fault(address: str, private: bool) -> str:
+    """Why nothing may be sent to `address`, in words; "" if something may. `private`: to networks of our own too."""
+    try:
+        found = ip_address(address.partition("%")[0])  # behind % stands the network card
+    except ValueError:
+        return f"{address} is no address"
+    inner = _inner(found) if isinstance(found, IPv6Address) else None
+    why = _never(found if inner is None else inner) or ("" if private else _ours(found if inner is None else inner))
+    shown = str(found) if inner is None else f"{found}, which is {inner},"
+    return f"{shown} is {why}" if why else ""
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that one stands for: mapped, by 6to4 or by NAT64."""
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def _never(address: IPv4Address | IPv6Address) -> str:
+    if address in METADATA or address.is_link_local:
+        return "link-local, or gives out the metadata of a cloud"
+    if address.is_multicast:
+        return "for many at once"
+    if isinstance(address, IPv4Address):
+        odd = address in THIS_HOST or address.is_reserved
+    else:
+        odd = address.is_unspecified or (address.is_reserved and not address.is_loopback)
+        odd = odd or address.teredo is not None or address in LOCAL_NAT64
+    return "nobody's" if odd else ""
+
+
+def _ours(address: IPv4Address | IPv6Address) -> str:
+    site = isinstance(address, IPv6Address) and address.is_site_local
+    return "" if address.is_global and not site else "private, and NOTIFY_PRIVATE is not set"

@@ -1,0 +1,59 @@
+"""A job as it was asked for, in the words of the API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .cron import Cron
+from .job import Job
+from .trigger import Interval, Trigger
+from .watch import Watch
+
+
+def definition(job: Job) -> dict[str, Any]:
+    """The request that would make this job: what JSON knows, and instants. Its secrets are in it."""
+    schedule, policy = job.schedule, job.policy
+    return {
+        "task": job.task,
+        "name": job.name,
+        "timezone": job.timezone,
+        "start": schedule.start,
+        "end": schedule.end,
+        "max_runs": job.max_runs,
+        "jitter": schedule.jitter.total_seconds(),
+        "overlap": policy.overlap,
+        "misfire_grace": seconds(policy.misfire_grace),
+        "catch_up": policy.catch_up,
+        "retries": policy.retries,
+        "retry_delay": policy.retry_delay.total_seconds(),
+        "timeout": job.timeout,
+        "parameters": job.parameters,
+        "placement": policy.placement,
+        "require": dict(policy.require),
+        **watched(job.watch),
+        **_rule(schedule.trigger),
+    }
+
+
+def watched(watch: Watch) -> dict[str, Any]:
+    """What of it is watched and told."""
+    notify = watch.notify
+    return {
+        "max_late": seconds(watch.max_late),
+        "must_succeed_every": seconds(watch.must_succeed_every),
+        "notify": None if notify is None else {"url": notify.url, "on": list(notify.on)},
+    }
+
+
+def seconds(span: timedelta | None) -> float | None:
+    """As JSON has it."""
+    return None if span is None else span.total_seconds()
+
+
+def _rule(trigger: Trigger) -> dict[str, Any]:
+    if isinstance(trigger, Interval):
+        return {"interval": {"seconds": trigger.every.total_seconds()}}
+    if isinstance(trigger, Cron):
+        return {"cron": trigger.expression}
+    return {"at": trigger.next_after(datetime.min.replace(tzinfo=UTC))}

@@ -1,0 +1,119 @@
+"""Whom notifications may go to: a receiver's URL, and the hosts that the operator allows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from ipaddress import IPv6Address
+from typing import Final
+
+import attrs
+
+from .errors import Invalid
+from .watch import Notify
+
+RULE: Final = "an http or https URL of ASCII without blanks, with neither user nor fragment"
+_HOST = r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?\.?)"
+_URL = re.compile(rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[!-~]*)?", re.IGNORECASE)
+_PATTERN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._*-]{1,253})(?::(?P<port>\*|[1-9][0-9]{0,4}))?")
+USUAL = {"http": 80, "https": 443}
+
+
+@attrs.frozen(kw_only=True)
+class Receiver:
+    """A URL, taken apart; written so plainly that no two programs could read it differently."""
+
+    url: str = attrs.field(repr=False)  # as it was given; it may hold a secret
+    scheme: str
+    host: str  # in lower case, without brackets and final dot
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Receiver:
+        """Raises ValueError, which says what is wrong."""
+        found = _URL.fullmatch(url)
+        if found is None or "#" in url or "\\" in url or int(found["port"] or 1) > 65535:
+            raise ValueError(f"must be {RULE}")
+        if found["host"].startswith("["):
+            IPv6Address(found["host"][1:-1])
+        scheme = found["scheme"].lower()
+        return cls(url=url, scheme=scheme, host=_plain(found["host"]), port=int(found["port"] or USUAL[scheme]))
+
+    @property
+    def place(self) -> str:
+        """Host and port: all that may be told of it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@attrs.frozen(kw_only=True)
+class Receivers:
+    """Where notifications may go."""
+
+    everyone: Receiver | None = None  # the receiver for all jobs
+    hosts: tuple[str, ...] = ()  # patterns such as hooks.example, *.example:8443, *:*
+    private: bool = False  # whether networks of our own are allowed
+
+    @classmethod
+    def of(cls, url: str | None, hosts: Iterable[str] | None, private: bool) -> Receivers:
+        """From the options. Without patterns there is only the place of the receiver for all jobs."""
+        everyone = None if url is None else Receiver.of(url)
+        if hosts is None:
+            hosts = [] if everyone is None else [everyone.place]
+        return cls(everyone=everyone, hosts=tuple(hosts), private=private)
+
+    @property
+    def place(self) -> str | None:
+        """Where the receiver for all jobs is, if there is one."""
+        return None if self.everyone is None else self.everyone.place
+
+    def allow(self, receiver: Receiver) -> bool:
+        """Whether a job may name it. The operator's own is always allowed."""
+        return receiver == self.everyone or any(_matches(pattern, receiver) for pattern in self.hosts)
+
+    def check(self, notify: Notify | None) -> None:
+        """Raises Invalid where a job may not name that receiver, or asks to be told to nobody."""
+        if notify is None:
+            return
+        if notify.url is None:
+            if notify.on and self.everyone is None:
+                raise Invalid("is needed: there is no receiver for all jobs (NOTIFY_URL)", "/notify/url")
+            return
+        try:
+            receiver = Receiver.of(notify.url)
+        except ValueError as why:
+            raise Invalid(str(why), "/notify/url") from None
+        if not self.allow(receiver):
+            raise Invalid(f"{receiver.place} is not among the hosts that are allowed (NOTIFY_HOSTS)", "/notify/url")
+
+
+def place_of(url: str) -> str:
+    """Its host and port; "" for what is no receiver's URL."""
+    try:
+        return Receiver.of(url).place
+    except ValueError:
+        return ""
+
+
+def shown(url: str) -> str:
+    """A receiver's URL without its query, where secrets are kept."""
+    return url.partition("?")[0]
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` can stand for hosts."""
+    return _PATTERN.fullmatch(text) is not None
+
+
+def _matches(pattern: str, receiver: Receiver) -> bool:
+    """Without a port a pattern is for the usual one of the URL's scheme."""
+    found = _PATTERN.fullmatch(pattern)
+    if found is None:
+        return False
+    port = found["port"]
+    same_port = port == "*" or receiver.port == (int(port) if port else USUAL[receiver.scheme])
+    return same_port and fnmatchcase(receiver.host, _plain(found["host"]))
+
+
+def _plain(host: str) -> str:
+    return host.strip("[]").removesuffix(".").lower()

@@ -1,0 +1,207 @@
+"""The way to a receiver: looked up once, and nothing is connected to but what was looked at."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionRefusedError as Nobody
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from twisted.web.client import URI
+
+from jobsched.courier import road
+from jobsched.courier.road import Refused, Road, look_up
+from jobsched.model.receiver import Receiver
+
+METADATA = "169.254.169.254"
+PUBLIC, OTHER = "203.0.114.1", "2606:4700::1111"
+
+
+class Names:
+    """Gives one list of addresses after the other, as a name server of an attacker may."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, host: str) -> Deferred[list[str]]:
+        self.asked.append(host)
+        return succeed(self._answers.pop(0))
+
+
+def way(names: Any, url: str = "http://hooks.example/", private: bool = False) -> tuple[Road, MemoryReactorClock]:
+    reactor = MemoryReactorClock()
+    return Road(reactor, names, Receiver.of(url), private), reactor
+
+
+def connect(to: Road) -> Deferred[Any]:
+    return to.connect(Factory.forProtocol(Protocol))
+
+
+def connected(reactor: MemoryReactorClock) -> list[tuple[str, int]]:
+    return [(host, port) for host, port, *_ in reactor.tcpClients]
+
+
+def failed(what: Deferred[Any]) -> BaseException:
+    seen: list[Failure] = []
+    what.addErrback(seen.append)
+    assert seen, "it did not fail"
+    return seen[0].value
+
+
+def refuse(reactor: MemoryReactorClock, number: int) -> None:
+    reactor.tcpClients[number][2].clientConnectionFailed(None, Failure(Nobody()))
+
+
+def test_a_name_is_looked_up_once_and_that_address_is_connected_to() -> None:
+    names = Names([PUBLIC], [METADATA])
+    to, reactor = way(names, "http://hooks.example:8080/")
+    connect(to)
+    assert names.asked == ["hooks.example"]
+    assert connected(reactor) == [(PUBLIC, 8080)]
+
+
+@pytest.mark.parametrize("address", [METADATA, "127.0.0.1", "::1", "fe80::1", "10.0.0.1", "::ffff:169.254.169.254"])
+def test_a_name_that_leads_to_what_is_refused_is_not_connected_to(address: str) -> None:
+    to, reactor = way(Names([address]))
+    assert isinstance(failed(connect(to)), Refused)
+    assert connected(reactor) == []
+
+
+def test_an_address_in_the_url_is_looked_at_too() -> None:
+    to, reactor = way(lambda host: look_up(MemoryReactorClock(), host), f"http://{METADATA}/", private=True)
+    assert isinstance(failed(connect(to)), Refused)
+    assert connected(reactor) == []
+
+
+def test_private_addresses_are_for_the_operator_to_allow() -> None:
+    to, reactor = way(Names(["127.0.0.1"]), private=True)
+    connect(to)
+    assert connected(reactor) == [("127.0.0.1", 80)]
+
+
+def test_of_several_addresses_only_those_that_are_allowed_are_tried_one_after_the_other() -> None:
+    to, reactor = way(Names([METADATA, PUBLIC, "127.0.0.1", OTHER]), "https://hooks.example/")
+    connecting = connect(to)
+    assert connected(reactor) == [(PUBLIC, 443)]
+    refuse(reactor, 0)
+    assert connected(reactor) == [(PUBLIC, 443), (OTHER, 443)]
+    refuse(reactor, 1)
+    assert isinstance(failed(connecting), Nobody)
+
+
+def test_not_many_of_them() -> None:
+    to, reactor = way(Names([f"203.0.114.{n}" for n in range(1, 100)]))
+    connecting = connect(to)
+    for number in range(road.TRIED):
+        refuse(reactor, number)
+    assert len(connected(reactor)) == road.TRIED
+    failed(connecting)
+
+
+def test_a_name_without_addresses_is_refused() -> None:
+    to, _ = way(Names([]))
+    assert str(failed(connect(to))) == "there is no such host"
+
+
+def test_a_cancelled_lookup_connects_to_nobody() -> None:
+    found: Deferred[list[str]] = Deferred()
+    to, reactor = way(lambda _: found)
+    connecting = connect(to)
+    connecting.cancel()
+    failed(connecting)
+    assert connected(reactor) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://other.example/", "https://hooks.example/", "http://hooks.example:81/", "http://hooks.example.evil/"]
+)
+def test_it_leads_nowhere_else(url: str) -> None:
+    to, _ = way(Names([PUBLIC]))
+    assert to.endpointForURI(URI.fromBytes(b"http://hooks.example/a?b")) is to
+    with pytest.raises(Refused):
+        to.endpointForURI(URI.fromBytes(url.encode()))
+
+
+def test_at_the_end_the_connection_is_cut() -> None:
+    to, reactor = way(Names([PUBLIC]))
+    to.close()
+    connect(to)
+    wire = StringTransport()
+    protocol = reactor.tcpClients[0][2].buildProtocol(None)
+    protocol.makeConnection(wire)
+    to.close()
+    assert wire.disconnected
+
+
+# Looking up.
+
+
+class Threads(MemoryReactorClock):
+    """Tells when a thread has called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called = threading.Event()
+
+    def callFromThread(self, call: Any, *args: Any, **kwargs: Any) -> None:
+        call(*args, **kwargs)
+        self.called.set()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "203.0.114.1"])
+def test_an_address_is_not_looked_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("it was"))
+    assert look_up(Threads(), address).result == [address]
+
+
+@pytest.mark.parametrize("host", ["2852039166", "0xa9.0xfe.0xa9.0xfe", "169.254.43518"])
+def test_an_address_in_an_old_spelling_comes_out_plain(host: str) -> None:
+    reactor = Threads()
+    found = look_up(reactor, host)
+    assert reactor.called.wait(30)
+    assert found.result == [METADATA]
+
+
+def test_a_name_is_looked_up_elsewhere_and_each_address_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def answer(*_: Any, **__: Any) -> Any:
+        threads.append(threading.current_thread())
+        return [(0, 0, 0, "", (address, 0)) for address in (PUBLIC, OTHER, PUBLIC)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    reactor = Threads()
+    found = look_up(reactor, "hooks.example")
+    assert reactor.called.wait(30)
+    assert found.result == [PUBLIC, OTHER]
+    assert threads[0] is not threading.current_thread()
+    assert threads[0].daemon, "it does not hold up the end of the daemon"
+
+
+@pytest.mark.parametrize("why", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+def test_what_goes_wrong_in_the_thread_comes_back(why: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise why
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    reactor = Threads()
+    found = look_up(reactor, "hooks.example")
+    assert reactor.called.wait(30)
+    assert failed(found) is why
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gate.wait(30) and [])
+    reactor = Threads()
+    found = look_up(reactor, "hooks.example")
+    found.cancel()
+    failed(found)
+    gate.set()
+    assert reactor.called.wait(30)

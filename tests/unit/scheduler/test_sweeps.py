@@ -1,0 +1,46 @@
+"""How long ago the last sweep was, and what those that fail say."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+
+from jobsched.model.errors import Unavailable
+from jobsched.scheduler.sweeps import Sweeps
+
+
+def begun(sweeps: Sweeps) -> Deferred[None]:
+    """A sweep is under way; it ends when this fires."""
+    look: Deferred[None] = Deferred()
+    Deferred.fromCoroutine(sweeps.watch(look))
+    return look
+
+
+def test_its_age_counts_from_the_end_of_the_last_that_was_whole() -> None:
+    clock, took = Clock(), list[float]()
+    sweeps = Sweeps(clock, clock.seconds)
+    sweeps.swept = took.append
+    assert sweeps.age is None
+    look = begun(sweeps)
+    clock.advance(2)
+    assert sweeps.age is None
+    look.callback(None)
+    clock.advance(3)
+    assert (sweeps.age, took) == (3, [2])
+
+
+def test_one_that_fails_makes_nothing_younger_and_is_told_once_until_another_is_whole() -> None:
+    clock, took = Clock(), list[float]()
+    sweeps = Sweeps(clock, clock.seconds)
+    sweeps.swept = took.append
+    begun(sweeps).callback(None)
+    with capturedLogs() as logs:
+        for _ in range(3):
+            clock.advance(5)
+            begun(sweeps).errback(Unavailable("the disk is full"))
+        assert (sweeps.age, len(took)) == (15, 1)
+        begun(sweeps).callback(None)
+        begun(sweeps).errback(Unavailable("the disk is full"))
+    said = "the store could not be swept, trying again in 5.0 s: the disk is full"
+    assert [formatEvent(event) for event in logs] == [said, said]
