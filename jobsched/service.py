@@ -185,7 +185,7 @@ def _parts(
         reload=rereading.order,
         poke=scheduler.poke,
         start_waiting=scheduler.start_waiting,
-        stop=lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason)),
+        stop=_cancelling(runner),
         replace=runner.replace,
         bell=runner.bell.wait,
         output_path=lambda run_id: output_path(output, run_id),
@@ -201,10 +201,15 @@ def _life(pulse: Callable[[], Pulse], runner: Runner, scheduler: Scheduler, prev
         pulse=pulse,
         end_all=runner.end_all,
         stored=runner.stored,
-        end=lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason)),
+        end=_cancelling(runner),
         changed=scheduler.poke,
         keep_id=previous.keep,
     )
+
+
+def _cancelling(runner: Runner) -> Callable[[str, str], bool]:
+    """Ends a run of this node, for a reason."""
+    return lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason))
 
 
 def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:

@@ -105,15 +105,16 @@ class Post:
 async def _send(reactor: Any, road: Road, url: str, data: bytes, headers: Headers) -> int:
     agent = Agent.usingEndpointFactory(reactor, road, HTTPConnectionPool(reactor, persistent=False))
     client = HTTPClient(_Plain(agent, url.encode()))  # a new one has no cookies
+    whole = False
     try:
         answer = await client.post(STANDS_FOR_IT, data=data, headers=headers, allow_redirects=False, unbuffered=True)
         reading = _Reading()
         answer.deliverBody(reading)
-        await reading.done.addTimeout(LINGER, reactor, lambda _given_up, _seconds: None)
+        whole = await reading.done.addTimeout(LINGER, reactor, lambda _given_up, _seconds: False)
     except Exception as why:
         raise _not_told(why) from None
     finally:
-        road.close()
+        road.close(gently=whole)
     return int(answer.code)
 
 
@@ -139,23 +140,23 @@ def _as_it_comes(answer: IResponse) -> IResponse:
 
 
 class _Reading(Protocol):
-    """Takes some of an answer's body; `done` fires at its end, or when that is enough."""
+    """Takes some of an answer's body; `done` fires with True at its end, with False when that is enough."""
 
     def __init__(self) -> None:
-        self.done: Deferred[None] = Deferred(lambda _: None)
+        self.done: Deferred[bool] = Deferred(lambda _: None)
         self._left = READ
 
     def dataReceived(self, data: bytes) -> None:
         self._left -= len(data)
         if self._left <= 0:
-            self._end()
+            self._end(False)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._end()  # the status was there before the body
+        self._end(True)  # even if it was cut off: the status was there before it
 
-    def _end(self) -> None:
+    def _end(self, whole: bool) -> None:
         if not self.done.called:
-            self.done.callback(None)
+            self.done.callback(whole)
 
 
 def _failed(why: NotTold) -> Deferred[int]:

@@ -20,6 +20,7 @@ from ..model.address import fault
 from ..model.receiver import Receiver
 
 CONNECT = 4.0  # seconds for one address
+LINGER = 2.0  # seconds for the other side to agree that the connection ends
 TRIED = 3  # addresses of one name
 
 LookUp = Callable[[str], Deferred[list[str]]]
@@ -110,7 +111,9 @@ class Road:
             return endpoint
         return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), endpoint)
 
-    def close(self) -> None:
-        """Leave no connection, whether the other side answers or not."""
-        if self._wire is not None:
+    def close(self, gently: bool = False) -> None:
+        """Leave no connection, whether the other side answers or not. `gently`: it is being closed already."""
+        if self._wire is not None and gently:
+            self._reactor.callLater(LINGER, self._wire.abortConnection)
+        elif self._wire is not None:
             self._wire.abortConnection()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, and_, bindparam, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, false, insert, or_, select, update
 
 from ..model.cron import Cron
 from ..model.job import Job, JobState
@@ -97,11 +97,6 @@ def page(connection: Connection, limit: int, after: str = "", only: Filter | Non
 def put(connection: Connection, job: Job) -> None:
     """Write a job over the one of the same id."""
     connection.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
-
-
-def count(connection: Connection) -> int:
-    """How many jobs there are."""
-    return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
 
 
 def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:

@@ -17,6 +17,7 @@ from jobsched.store.schema import migrate
 from jobsched.store.store import Store
 from jobsched.store.tables import metadata
 from tests.servers import Server
+from tests.store.samples import Desk
 
 _number = count()
 
@@ -103,3 +104,11 @@ def open_store(store_url: str) -> Iterator[Callable[[], Store]]:
 def store(open_store: Callable[[], Store]) -> Store:
     """A running store."""
     return open_store()
+
+
+@pytest.fixture
+def desk(store_url: str) -> Iterator[Desk]:
+    """An empty store, and what is asked of it."""
+    desk = Desk.at(store_url)
+    yield desk
+    desk.close()

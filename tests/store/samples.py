@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
@@ -19,7 +19,7 @@ from jobsched.store import claims
 from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
 from jobsched.store.store import Store
-from jobsched.store.tables import nodes, runs
+from jobsched.store.tables import jobs, nodes, runs
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 
@@ -35,6 +35,10 @@ def job(every: float = 60, *, made: float = 0, name: str = "job", policy: Policy
     """An interval job, first due `every` seconds after T0."""
     draft = Draft(task="task", name=name, every=timedelta(seconds=every), policy=policy or Policy())
     return attrs.evolve(draft.job(IDS.make(at(made)), T0), **fields)
+
+
+def job_count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
 
 
 def run(due: float = 60, **fields: Any) -> Run:

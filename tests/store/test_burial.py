@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Event
 
@@ -26,13 +26,6 @@ GONE = "was gone before it could start"
 
 pytestmark = pytest.mark.usefixtures("told_time")
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def bury(desk: Desk, seconds: float, *known: str) -> list[Run]:

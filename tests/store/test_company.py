@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,13 +23,6 @@ PLAIN, IDLE = node("plain"), node("idle", tags=GPU, tasks=("other",))
 NOBODY = "no living node has task task and gpu=yes"
 
 pytestmark = pytest.mark.usefixtures("told_time")
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def with_gpu(every: float = 60, *, fields: dict[str, Any] | None = None, **policy: Any) -> Job:

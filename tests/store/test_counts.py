@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,13 +15,6 @@ from jobsched.store import orders
 from jobsched.store.counts import counts
 from jobsched.store.tables import deliveries, jobs
 from tests.store.samples import IDS, T0, Desk, at, job, run
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def deliver(connection: Connection, *states: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 import pytest
 from sqlalchemy import update
@@ -19,13 +17,6 @@ from tests.store.samples import Desk, at
 from tests.store.telling import fail, telling, told
 
 pytestmark = pytest.mark.usefixtures("told_time")
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def outside(desk: Desk, *urls: str, seconds: float = 0) -> list[Delivery]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,13 +22,6 @@ IDLE = node("idle", tasks=("other",))
 BY_CALLER = "cancelled by a caller"
 
 pytestmark = pytest.mark.usefixtures("told_time")
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def a_job(desk: Desk, **policy: Any) -> Job:

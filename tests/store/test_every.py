@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,13 +19,6 @@ A, B, C = node("a"), node("b"), node("c")
 IDLE = node("idle", tasks=("other",))
 
 pytestmark = pytest.mark.usefixtures("told_time")
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def everywhere(every: float = 60, *, max_runs: int | None = None, **policy: Any) -> Job:

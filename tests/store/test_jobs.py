@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,16 +15,9 @@ from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.store import jobs as job_rows
 from jobsched.store import orders
-from tests.store.samples import IDS, T0, Desk, at, job
+from tests.store.samples import IDS, T0, Desk, at, job, job_count
 
 few = settings(max_examples=25)
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def asked(**fields: Any) -> Job:
@@ -109,7 +101,7 @@ def test_a_job_that_was_changed_comes_out_changed(desk: Desk) -> None:
 def test_pages_follow_each_other_in_the_order_of_creation(desk: Desk) -> None:
     jobs = [job(made=number) for number in range(7)]
     desk.add(*reversed(jobs))
-    assert desk.read(job_rows.count) == 7
+    assert desk.read(job_count) == 7
     seen: list[Job] = []
     while page := desk.read(job_rows.page, 3, seen[-1].id if seen else ""):
         assert len(page) <= 3

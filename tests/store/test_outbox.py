@@ -23,13 +23,6 @@ pytestmark = pytest.mark.usefixtures("told_time")
 
 
 @pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
-
-
-@pytest.fixture
 def everyone(store_url: str) -> Iterator[Desk]:
     """One whose operator set a receiver for all jobs."""
     store = Store(StillReactor(), store_url, InlinePool, everyone="all.example:443")  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import attrs
@@ -20,13 +20,6 @@ from tests.store.samples import IDS, T0, Desk, asks, at, job, node, run
 pytestmark = pytest.mark.usefixtures("told_time")
 
 Told = list[tuple[str, str]]
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,13 +23,6 @@ from tests.store.samples import IDS, T0, Desk, at, job, run
 pytestmark = pytest.mark.usefixtures("told_time")
 MINUTE = 60.0
 NOTIFY = Notify(url="https://example.org/")
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def watched(late: float | None = None, success: float | None = None, **fields: Any) -> Job:

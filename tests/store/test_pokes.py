@@ -72,13 +72,6 @@ def ear(store_url: str) -> Iterator[Ear]:
     made.stop()
 
 
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
-
-
 def until(condition: Callable[[], bool]) -> None:
     limit = time.monotonic() + PATIENCE
     while not condition():

@@ -23,6 +23,7 @@ from jobsched.store import claims, jobs, orders, runs
 from jobsched.store.claims import Claimant, Claimed
 from jobsched.store.store import Store
 from jobsched.store.tables import runs as runs_table
+from tests.store.samples import job_count
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -193,7 +194,7 @@ async def test_one_key_sent_to_several_nodes_at_once_makes_one_job(open_store: C
             stores[one % len(stores)].write(orders.add, a_job(number * 4 + one), key) for one in range(4)
         ]  # fmt: skip
         assert len(set(await gatherResults(asked))) == 1
-    assert await stores[0].read(jobs.count) == 20
+    assert await stores[0].read(job_count) == 20
 
 
 @pytest_twisted.ensureDeferred
@@ -202,12 +203,12 @@ async def test_a_question_sees_one_state_of_the_store(open_store: Callable[[], S
     looked, changed = Event(), Event()
 
     def twice(connection: Connection) -> list[int]:
-        before = jobs.count(connection)
+        before = job_count(connection)
         looked.set()
         changed.wait(5)
         return [
             before,
-            jobs.count(connection),
+            job_count(connection),
             connection.execute(select(func.count()).select_from(runs_table)).scalar_one(),
         ]
 
@@ -218,7 +219,7 @@ async def test_a_question_sees_one_state_of_the_store(open_store: Callable[[], S
     assert len((await writer.write(claims.claim, node(0, START), ["job000"])).started) == 1
     changed.set()
     assert await asked == [0, 0, 0]
-    assert await reader.read(jobs.count) == 1
+    assert await reader.read(job_count) == 1
 
 
 @servers_only

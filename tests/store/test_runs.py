@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,13 +17,6 @@ from jobsched.store import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def test_a_run_comes_out_as_it_was_put_in(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from jobsched.store import questions
 from jobsched.store.engine import connect, reading, writing
 from jobsched.store.schema import migrate
 from jobsched.store.tables import metadata
-from tests.store.samples import Desk, job
+from tests.store.samples import Desk, job, job_count
 
 sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
@@ -109,12 +109,12 @@ def test_a_reader_sees_one_state_while_another_writes(new_url: str) -> None:
     reader, writer = Desk.at(new_url), Desk.at(new_url)
 
     def twice(connection: Connection) -> tuple[int, int]:
-        before = job_rows.count(connection)
+        before = job_count(connection)
         writer.add(job())
-        return before, job_rows.count(connection)
+        return before, job_count(connection)
 
     assert reader.read(twice) == (0, 0)
-    assert reader.read(job_rows.count) == 1
+    assert reader.read(job_count) == 1
     reader.close()
     writer.close()
 
@@ -128,9 +128,9 @@ def test_a_change_that_fails_leaves_nothing(new_url: str) -> None:
 
     with pytest.raises(LookupError, match="half way"):
         desk.write(half)
-    assert desk.read(job_rows.count) == 0
+    assert desk.read(job_count) == 0
     desk.add(job())
-    assert desk.read(job_rows.count) == 1
+    assert desk.read(job_count) == 1
     desk.close()
 
 
@@ -146,11 +146,11 @@ def test_a_full_disk_is_told_and_nothing_is_half_done(new_url: str) -> None:
 
     with pytest.raises(Unavailable, match=r"^the store cannot be used now: database or disk is full"):
         desk.write(fill)
-    assert desk.read(job_rows.count) == 1
+    assert desk.read(job_count) == 1
     desk.close()
     desk = Desk.at(new_url)
     desk.add(job())
-    assert desk.read(job_rows.count) == 2
+    assert desk.read(job_count) == 2
     desk.close()
 
 
@@ -162,9 +162,9 @@ def test_a_database_that_somebody_else_keeps_locked_is_told(new_url: str) -> Non
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match=r"^the store cannot be used now: database is locked"):
         desk.add(job())
-    assert desk.read(job_rows.count) == 0, "readers go on"
+    assert desk.read(job_count) == 0, "readers go on"
     other.execute("ROLLBACK")
     desk.add(job())
-    assert desk.read(job_rows.count) == 1
+    assert desk.read(job_count) == 1
     other.close()
     desk.close()

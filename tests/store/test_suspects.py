@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
 
@@ -19,13 +18,6 @@ from tests.store.samples import Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 SPANS = [None, *(timedelta(seconds=seconds) for seconds in (60, 300, 900))]
-
-
-@pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def any_job(chance: Random) -> Job:

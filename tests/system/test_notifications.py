@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,6 @@ from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, free_port, until
 from tests.system.receiver import FAILS, SECRET, Receiver, allow, deliveries, delivery, failed, receiver_at
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiver_at() as one:
-        yield one
 
 
 @pytest.fixture

@@ -13,18 +13,12 @@ from tests.servers import Server
 from tests.system.caller import Caller, instant
 from tests.system.daemon import Daemon, until
 from tests.system.pair import Pair, pair_in
-from tests.system.receiver import Receiver, receiver_at
+from tests.system.receiver import Receiver
 
 GATE = '#!/bin/sh\nwhile [ ! -e "open-$JOBSCHED_JOB_NAME" ]; do sleep 0.05; done\n'
 MOOD = "#!/bin/sh\n[ -e well ]\n"
 HOUR = 3600
 OVERDUE = ["overdue", "recovered"]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiver_at() as one:
-        yield one
 
 
 @pytest.fixture

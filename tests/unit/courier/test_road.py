@@ -135,6 +135,18 @@ def test_at_the_end_the_connection_is_cut() -> None:
     wire = StringTransport()
     protocol = reactor.tcpClients[0][2].buildProtocol(None)
     protocol.makeConnection(wire)
+    to.close(gently=True)
+    reactor.advance(road.LINGER - 0.1)
+    assert not wire.disconnected
+    reactor.advance(0.2)
+    assert wire.disconnected
+
+
+def test_at_once_if_it_is_not_over() -> None:
+    to, reactor = way(Names([PUBLIC]))
+    connect(to)
+    wire = StringTransport()
+    reactor.tcpClients[0][2].buildProtocol(None).makeConnection(wire)
     to.close()
     assert wire.disconnected
 

@@ -17,6 +17,7 @@ from jobsched.model.watch import Watch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+NEVER = "none since 2026-01-01T00:00:00Z"
 
 
 def at(minutes: float) -> datetime:
@@ -150,8 +151,7 @@ def test_what_holds_whatever_the_facts_are(
         ),
         (
             job(late=2, success=60), {"waiting": late(60, "w")},
-            "not started within 2 min of its due at 2026-01-01T01:00:00Z: w; no success within 1 h: none since "
-            + "2026-01-01T00:00:00Z",
+            f"not started within 2 min of its due at 2026-01-01T01:00:00Z: w; no success within 1 h: {NEVER}",
         ),
     ],
 )  # fmt: skip
