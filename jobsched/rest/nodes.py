@@ -7,7 +7,7 @@ from twisted.web.http import Request
 from ..model.node import Node, twins
 from ..registry import Registry
 from . import wire
-from .route import Route, caller, json
+from .route import Route, json
 
 TWIN = "another living node has this name too"
 
@@ -20,11 +20,12 @@ class Nodes:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        return [Route("GET", "/nodes", self.list, "The daemons that share the store", gives={200: wire.Nodes})]
+        shown = {200: wire.Nodes}
+        return [Route("GET", "/nodes", self.list, "The daemons that share the store", gives=shown, scope="admin")]
 
     async def list(self, request: Request) -> bytes:
         """200: every node that is known, those that began last first."""
-        found = await self._registry.seen_by(caller(request)).nodes()
+        found = await self._registry.nodes()
         doubled = twins(found)
         return json(request, wire.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
 

@@ -40,7 +40,7 @@ class Pair:
     def start(self) -> None:
         self.worker.start()
         self.front.start()
-        until(lambda: len(self.ask.get("/nodes")["values"]) == 2)
+        until(lambda: "node worker is there" in self.front.log)
 
     def job(self, task: str, **more: Any) -> str:
         return self.ask.make(task, require={"role": "worker"}, **more)
