@@ -20,9 +20,6 @@ class Door:
 
     known: list[Node]
 
-    def seen_by(self, _caller):
-        return self
-
     async def nodes(self):
         return self.known
 
