@@ -16,6 +16,7 @@ version = release = __version__
 extensions = ["fields"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
+smartquotes_action = "qe"  # no dashes: --listen is an option
 
 html_theme = "alabaster"
 html_theme_options = {"description": "A job scheduler driven by curl", "show_powered_by": False}
