@@ -28,6 +28,7 @@ from .model.errors import BadConfig
 MOST = 20_000  # records that wait for a slow handler
 STUCK = 10.0  # seconds that the end waits for a handler that takes nothing
 STDERR = 2
+IDLE_TALK = "twisted.web.client._HTTP11ClientFactory"  # two lines for each request that we send, and no word of it
 
 LEVELS = {
     LogLevel.debug: logging.DEBUG,
@@ -48,6 +49,9 @@ def load(path: Path) -> None:
             RuntimeError, configparser.Error) as why:  # fmt: skip
         words = " ".join(str(why).split()) or type(why).__name__
         raise BadConfig(f"{path}: {words}{f': {why.__cause__}' if why.__cause__ else ''}") from why
+    talker = logging.getLogger(IDLE_TALK)
+    if talker.level == logging.NOTSET:  # the file may want it
+        talker.setLevel(logging.WARNING)
 
 
 @implementer(ILogObserver)

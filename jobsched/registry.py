@@ -153,7 +153,8 @@ class Registry:
     async def unschedule(self, job_id: str, cancel: bool) -> None:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
-        running = await self._order(orders.remove, job_id, self._ids, now(self._clock), reason, self._me)
+        more = (self._signed(), self._ids, now(self._clock), reason, self._me)
+        running: list[Run] = await self._trail.write(sight.of_job, job_id, self._caller, audit.removed, *more)
         if cancel:
             for run in running:
                 self._end(run, reason)
@@ -246,7 +247,7 @@ class Registry:
 
     async def entries(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
         """Who changed what: the newest `limit` entries older than `before`, of all tasks."""
-        return await self._store.read(audit.page, limit, before, only)
+        return await self._trail.page(limit, before, only)
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""

@@ -84,7 +84,7 @@ def build(
     store = Store(reactor, config.store, everyone=config.receivers.place)
     clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
-    courier = Courier(reactor, clock, store, _post(reactor, clock, config))
+    courier = Courier(reactor, clock, store, _post(reactor, clock, config), everyone=config.receivers.place)
     secrecy = Secrecy(config.secret_parameters)
     runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock, secrecy)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)

@@ -47,6 +47,11 @@ class Trail:
             tell(noted.entry)
         return noted.answer
 
+    async def page(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
+        """The newest `limit` entries older than `before`, without what is secret by now."""
+        found = await self._store.read(audit.page, limit, before, only)
+        return [entry.shown(self._secrecy) for entry in found]
+
     async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:
         """Write down what was in force and what is. That is so already: it is told even if it cannot be written."""
         entry = self.signature(caller, instant).under("catalog.reload", before=before, after=after)

@@ -31,6 +31,7 @@ PATIENCE = 2.0  # seconds to wait for the store
 COUNTED = 15.0  # seconds for which counts of the whole store are good
 KNOWN = 1.0  # and for which it is known that the store answers, and a page of metrics is good
 SWEPT = 15.0  # seconds without a sweep after which something is wrong: there should be three
+UNSTORED = 15.0  # seconds for which a change that the store refused counts; what is due is tried again all the time
 
 ENTERING = "what an earlier daemon left behind is being dealt with, or this one ends"
 NO_STORE = "the store does not answer"
@@ -76,13 +77,20 @@ class Vitals:
         self._counts: Glance[Counts] = Glance(
             clock, lambda: store.read(counts), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
         )
+        self._unstored: float | None = None  # elapsed time of the last change that the store refused
         self._page = b""
         self._written: float | None = None
         self._writing = DeferredLock()
         self._connections: Callable[[], int] = lambda: 0
-        store.asked, store.ended = metrics.asked, metrics.ended
+        store.asked, store.ended = self._asked, metrics.ended
         runner.begun = metrics.begun
         scheduler.sweeps.swept = metrics.swept
+
+    def _asked(self, writes: bool, seconds: float, fault: str | None) -> None:
+        """In any thread. A full disk answers every question and takes no change."""
+        if writes and fault == "unavailable":
+            self._unstored = self._elapsed()
+        self._metrics.asked(writes, seconds, fault)
 
     def watched(self, site: JobschedSite) -> JobschedSite:
         """The same, and what is answered there is counted."""
@@ -99,6 +107,8 @@ class Vitals:
         trouble, age = self._store.trouble, self._scheduler.sweeps.age
         if trouble is not None:
             yield Ailment(NO_STORE, trouble)
+        elif (unstored := self._unstored) is not None and (ago := self._elapsed() - unstored) < UNSTORED:
+            yield Ailment(f"the store refused a change {ago:.0f} s ago")
         if not self._company.holds():
             yield Ailment(NO_LEASE)
         if not self._scheduler.running:

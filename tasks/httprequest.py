@@ -21,6 +21,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from jobsched import filling
+from jobsched.head import Head
 from jobsched.task import Info
 
 MOST = 1024 * 1024  # bytes of an answer that are read
@@ -86,6 +87,7 @@ class HttpRequest:
             answer = await client.request(
                 self._method, url, headers=self._headers.copy(), data=body, allow_redirects=False, unbuffered=True
             )
+            pool.head.over()
             answer.deliverBody(read)
             await read.done
         except Exception as why:
@@ -206,13 +208,13 @@ class _OneConnection(HTTPConnectionPool):
         return super().getConnection(key, endpoint).addCallback(self._made)
 
     def _made(self, connection: object) -> object:
-        self._connection = connection
+        self._connection, self.head = connection, Head(connection)
         return connection
 
     def end(self) -> None:
         """At once, whether the other side answers or not."""
         if self._connection is not None:
-            self._connection.abort()
+            self._connection.transport.abortConnection()  # its own abort() would wait for the end of TLS
 
 
 @implementer(IAgent)

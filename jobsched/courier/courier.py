@@ -27,6 +27,8 @@ POKED = 0.02  # seconds that pokes gather
 AGAIN = 0.5  # seconds until it is looked again for what another transaction had in hand
 MOST = 8  # attempts at once
 OF_ONE = 2  # of them, to one place
+UNPROVEN = 6  # of them, to places that did not answer last time, or are new: those that answer always have room
+REMEMBERED = 1000  # places that answered
 UNSTORED = 5.0  # seconds that a stop waits for the store to take the last results
 
 
@@ -37,7 +39,8 @@ class Sender(Protocol):
 
 
 class Courier(Service):
-    """Takes what waits from the store, and writes back what came of it. `clock` is what all nodes go by."""
+    """Takes what waits from the store, and writes back what came of it. `clock` is what all nodes go by; `everyone` is
+    the place of the receiver for all jobs, which has as much room as one that answers."""
 
     name = "courier"
     log = Logger()
@@ -49,6 +52,7 @@ class Courier(Service):
         store: Store,
         post: Sender,
         chance: Callable[[], float] = random.random,
+        everyone: str | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = clock
@@ -57,6 +61,8 @@ class Courier(Service):
         self._chance = chance
         self._under_way: dict[str, Deferred[int]] = {}
         self._busy: Counter[str] = Counter()  # attempts under way, by place
+        self._everyone = everyone
+        self._answering: dict[str, None] = {} if everyone is None else {everyone: None}  # places, in order
         self._results: Batch[Attempt] = Batch(reactor, lambda done: store.write(deliveries.settle, done), keep=True)
         self._complaint = Complaint()
         self._loop: LoopingCall | None = None
@@ -127,15 +133,17 @@ class Courier(Service):
         while self.running and len(self._under_way) < MOST:
             instant = now(self._clock)
             full = [place for place, number in self._busy.items() if number >= OF_ONE]
-            soonest = await self._store.read(deliveries.soonest, full)
+            room, only = self._room()
+            soonest = await self._store.read(deliveries.soonest, full, only)
             if soonest is None or not self.running:
                 break
             if soonest > instant:
                 self._look_in(min((soonest - instant).total_seconds(), EVERY))
                 break
-            room = MOST - len(self._under_way)
-            taken = await self._store.write(deliveries.take, instant, room, OF_ONE, dict(self._busy))
+            taken = await self._store.write(deliveries.take, instant, room, OF_ONE, dict(self._busy), only)
             for delivery in taken:
+                if delivery.id in self._under_way:  # its lease ended early: the database's clock was set
+                    continue
                 if self.running:
                     Deferred.fromCoroutine(self._attempt(delivery))
                 else:
@@ -145,14 +153,31 @@ class Courier(Service):
                 break
         self._complaint.settled()
 
+    def _room(self) -> tuple[int, list[str] | None]:
+        """For how many more attempts there is room now, and to which places alone; None: to any."""
+        room = MOST - len(self._under_way)
+        unproven = UNPROVEN - sum(number for place, number in self._busy.items() if place not in self._answering)
+        return (min(room, unproven), None) if unproven > 0 else (room, list(self._answering))
+
+    def _remember(self, place: str, answered: bool) -> None:
+        if place != self._everyone:
+            self._answering.pop(place, None)
+            if answered:
+                self._answering[place] = None
+                if len(self._answering) > REMEMBERED:
+                    del self._answering[next(name for name in self._answering if name != self._everyone)]
+
     async def _attempt(self, delivery: Delivery) -> None:
         self._busy[delivery.place] += 1
         sending = self._under_way[delivery.id] = self._post.send(delivery)
         try:
-            self._judge(delivery, await sending, None)
+            status = await sending
+            self._remember(delivery.place, True)
+            self._judge(delivery, status, None)
         except CancelledError:
             self._leave(delivery)
         except NotTold as why:
+            self._remember(delivery.place, False)
             self._judge(delivery, None, str(why), why.final)
         except Exception:
             self.log.failure("a receiver could not be told of {event} of {job}", Failure(),

@@ -108,6 +108,7 @@ async def _send(reactor: Any, road: Road, url: str, data: bytes, headers: Header
     whole = False
     try:
         answer = await client.post(STANDS_FOR_IT, data=data, headers=headers, allow_redirects=False, unbuffered=True)
+        road.answered()
         reading = _Reading()
         answer.deliverBody(reading)
         whole = await reading.done.addTimeout(LINGER, reactor, lambda _given_up, _seconds: False)

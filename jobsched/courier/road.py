@@ -16,6 +16,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from ..head import Head
 from ..model.address import fault
 from ..model.receiver import Receiver
 
@@ -75,6 +76,7 @@ class Road:
         self._private = private
         self._trust = trust
         self._wire: Any = None
+        self._head: Head | None = None
 
     def endpointForURI(self, uri: URI) -> Road:
         meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
@@ -100,7 +102,7 @@ class Road:
             except Exception as why:
                 failure = why
             else:
-                self._wire = protocol.transport
+                self._wire, self._head = protocol.transport, Head(protocol)
                 return cast(IProtocol, protocol)
         raise failure
 
@@ -110,6 +112,11 @@ class Road:
         if self._receiver.scheme == "http":
             return endpoint
         return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), endpoint)
+
+    def answered(self) -> None:
+        """What comes now is the body of an answer."""
+        if self._head is not None:
+            self._head.over()
 
     def close(self, gently: bool = False) -> None:
         """Leave no connection, whether the other side answers or not. `gently`: it is being closed already."""

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-# From there anybody may have the machine's own keys, or set it up anew: Azure, Alibaba, Oracle; EC2 and GCP by IPv6.
+# From there anybody may have the machine's own keys, or set it up anew: Azure, Alibaba, Oracle; EC2, EKS, GCP and
+# Scaleway by IPv6.
 METADATA = frozenset(
-    map(ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
+    map(
+        ip_address,
+        (
+            "168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:42::42",
+        ),
+    )
 )
 THIS_HOST = IPv4Network("0.0.0.0/8")
 NAT64 = IPv6Network("64:ff9b::/96")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -38,6 +38,16 @@ class Entry:
     task: str | None = None
     before: Facts | None = None
     after: Facts | None = None
+
+    def shown(self, secrecy: Secrecy) -> Entry:
+        """As it may be shown now: more names may be secret than when it was written."""
+
+        def plain(facts: Facts | None) -> Facts | None:
+            if facts is None or "parameters" not in facts:
+                return facts
+            return {**facts, "parameters": secrecy.shown(facts["parameters"])}
+
+        return attrs.evolve(self, before=plain(self.before), after=plain(self.after))
 
 
 @attrs.frozen(kw_only=True)
@@ -78,9 +88,15 @@ class Signature:
             before=self._plain(was), after=self._plain(now),
         )  # fmt: skip
 
-    def of_start(self, run: Run) -> Entry:
-        """A run was asked for."""
-        return self._of_run("run.start", run, after={"due": _text(run.due), "state": run.state})
+    def of_removal(self, job: Job, ended: Sequence[Run]) -> Entry | None:
+        """A job was deleted, and those runs of it are ended."""
+        entry = self.of_job(job, None)
+        return entry and attrs.evolve(entry, after=_runs("cancelled", ended) or None)
+
+    def of_start(self, run: Run, replaced: Sequence[Run] = ()) -> Entry:
+        """A run was asked for, which takes the place of those."""
+        after = {"due": _text(run.due), "state": run.state, **_runs("replaced", replaced)}
+        return self._of_run("run.start", run, after=after)
 
     def of_end(self, before: Run, after: Run) -> Entry | None:
         """A run was asked to end. None if it had been before."""
@@ -112,6 +128,10 @@ def _action(before: Job | None, after: Job | None) -> Action:
 
 def _facts(job: Job | None) -> Facts:
     return {} if job is None else {**definition(job), "paused": job.paused}
+
+
+def _runs(what: str, runs: Sequence[Run]) -> Facts:
+    return {what: [run.id for run in runs]} if runs else {}
 
 
 def _only(names: list[str], facts: Mapping[str, Any]) -> Facts:

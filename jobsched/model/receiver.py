@@ -15,7 +15,9 @@ from .watch import Notify
 
 RULE: Final = "an http or https URL of ASCII without blanks, with neither user nor fragment"
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?\.?)"
-_URL = re.compile(rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[!-~]*)?", re.IGNORECASE)
+_URL = re.compile(
+    rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[!-~]*)?", re.IGNORECASE | re.ASCII
+)
 _PATTERN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._*-]{1,253})(?::(?P<port>\*|[1-9][0-9]{0,4}))?")
 USUAL = {"http": 80, "https": 443}
 

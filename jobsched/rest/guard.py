@@ -59,10 +59,19 @@ class Guard:
         if not self.asks:
             return attrs.evolve(ANYBODY, address=address)
         if need == "open":
-            return attrs.evolve(NOBODY, address=address)
+            return self._recognised(request, address)
         caller = self._caller(request, address)
         caller.must(need)
         return caller
+
+    def _recognised(self, request: Request, address: str) -> Caller:
+        """Who asks for what is open to all: a wrong token is as good as none there."""
+        given = request.requestHeaders.getRawHeaders(b"authorization", [])
+        secret = _secret(given[0]) if len(given) == 1 else None
+        token = None if secret is None else self._tokens().find(secret)
+        if token is None or self._is_over(token):
+            return attrs.evolve(NOBODY, address=address)
+        return Caller(name=token.name, scopes=token.scopes, tasks=token.tasks, address=address)
 
     def _caller(self, request: Request, address: str) -> Caller:
         given = request.requestHeaders.getRawHeaders(b"authorization", [])
@@ -76,9 +85,12 @@ class Guard:
         token = self._tokens().find(secret)
         if token is None:
             self._refuse(address, "an unknown token", "this token is not known here")
-        if token.expires is not None and token.expires <= self._now():
+        if self._is_over(token):
             self._refuse(address, f"the token {token.name!r}, which has expired", _expired(token))
         return Caller(name=token.name, scopes=token.scopes, tasks=token.tasks, address=address)
+
+    def _is_over(self, token: Token) -> bool:
+        return token.expires is not None and token.expires <= self._now()
 
     def _refuse(self, address: str, what: str, detail: str) -> NoReturn:
         wait = self._failures.wait(address)

@@ -81,12 +81,23 @@ def began(pid: int) -> float | None:
     """When a process began: unlike that of any other process with this pid, after a reboot too, and whatever the wall
     clock does. Seconds since the machine booted, and far beyond them a number that is this boot's.
     """
+    seconds = boot_seconds(pid)
+    return None if seconds is None else _boot() * LONGEST_UP + seconds
+
+
+def is_first(pid: int, recorded: float | None) -> bool:
+    """Whether a process is the one that began when the record says: of older daemons, by seconds alone."""
+    return recorded is not None and recorded in (began(pid), boot_seconds(pid))
+
+
+def boot_seconds(pid: int) -> float | None:
+    """When a process began, in seconds since the machine booted."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             fields = stat.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return _boot() * LONGEST_UP + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _boot() -> int:

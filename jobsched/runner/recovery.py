@@ -9,7 +9,7 @@ import psutil
 from twisted.logger import Logger
 
 from ..model.run import Run
-from .group import Group, began
+from .group import Group, is_first
 
 TRIES = 10  # looks for what keeps starting processes, a second each at most
 
@@ -61,7 +61,7 @@ def _survivors(run: Run, before: list[psutil.Process]) -> list[psutil.Process]:
     there `before` is: nobody is given a pid that is a group's.
     """
     pid = run.pid or 0
-    first = run.pid_started is not None and began(pid) == run.pid_started
+    first = is_first(pid, run.pid_started)
     return Group(pid if first or any(_is_in(pid, process) for process in before) else 0, run.id).survivors()
 
 

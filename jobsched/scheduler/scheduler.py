@@ -200,19 +200,22 @@ class Scheduler(Service):
         """Earlier dues are claimed first; before all others, what is not known here any more."""
         return self._aims[job_id].due.next_due if job_id in self._aims else EPOCH
 
-    def _claim(self, job_ids: list[str]) -> Deferred[None]:
+    def _claim(self, job_ids: list[str]) -> Deferred[bool]:
         wanted = dict.fromkeys(job_ids)
         waiting = wanted.pop(WAITING, self) is None
         wanted.pop(DOUBT, None)
         return Deferred.fromCoroutine(self._claimed(list(wanted), waiting))
 
-    async def _claimed(self, job_ids: list[str], waiting: bool) -> None:
-        """Claim those, and what waits; whatever becomes of it, this node gets to know what it is to execute."""
+    async def _claimed(self, job_ids: list[str], waiting: bool) -> bool:
+        """Claim those, and what waits; whatever becomes of it, this node gets to know what it is to execute.
+
+        False: not tried.
+        """
         if not self._company.holds():
-            return
+            return False
         if 0 < self._no_claim_before - self._clock.seconds() <= AGAIN:
             self._look_again_in(AGAIN)
-            return
+            return False
         try:
             await self._doubt.settle()
             still_due = await self._still_due(job_ids)
@@ -223,6 +226,7 @@ class Scheduler(Service):
             self._no_claim_before = self._clock.seconds() + AGAIN
             self._look_again_in(AGAIN)
             raise
+        return True
 
     async def _still_due(self, job_ids: list[str]) -> list[str]:
         """Those that no node before this one has decided; the others are aimed at anew."""

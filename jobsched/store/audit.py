@@ -13,7 +13,7 @@ import attrs
 from sqlalchemy import Connection, delete, insert, or_, select
 
 from ..model.audit import Action, Entry, Signature
-from ..model.ids import least
+from ..model.ids import Ids, least
 from ..model.job import Job
 from ..model.run import Run
 from . import jobs as job_rows
@@ -54,12 +54,21 @@ def of_job(
     return _noted(connection, answer, signature.of_job(before, job_rows.get(connection, job_id)))
 
 
+def removed(
+    connection: Connection, job_id: str, signature: Signature, ids: Ids, now: datetime, cancel: str, asker: str
+) -> Noted[list[Run]]:
+    """`orders.remove`, and the runs that end with it."""
+    before = orders.held(connection, job_id)
+    running = orders.remove(connection, job_id, ids, now, cancel, asker)
+    return _noted(connection, running, signature.of_removal(before, running if cancel else []))
+
+
 def started(
     connection: Connection, job_id: str, signature: Signature, *args: Any, **kwargs: Any
 ) -> Noted[Ran]:  # fmt: skip
     """`orders.run_now`, written down."""
     ran = orders.run_now(connection, job_id, *args, **kwargs)
-    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run))
+    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run, ran.replaced))
 
 
 def cancelled(

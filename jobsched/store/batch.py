@@ -21,7 +21,7 @@ class Batch(Generic[T]):
 
     There is never more than one hand-over at a time: under load batches grow by themselves. They go out in `order`, if
     given, `most` at once. When `give` fails and `keep` is set, its items go in again, with what came since, after a
-    pause; else they are dropped.
+    pause; else they are dropped. `give` tells False where it did not try, which says nothing of the store.
     """
 
     log = Logger()
@@ -29,7 +29,7 @@ class Batch(Generic[T]):
     def __init__(
         self,
         clock: IReactorTime,
-        give: Callable[[list[T]], Deferred[None]],
+        give: Callable[[list[T]], Deferred[Any]],
         *,
         keep: bool,
         order: Callable[[T], Any] | None = None,
@@ -79,7 +79,7 @@ class Batch(Generic[T]):
             self._items.sort(key=self._order)
         items, self._items = self._items[: self._most], self._items[self._most :]
         given = maybeDeferred(self._give, items)
-        given.addCallback(lambda _: self._complaint.settled())
+        given.addCallback(lambda tried: None if tried is False else self._complaint.settled())
         given.addCallbacks(lambda _: self._done(0), lambda why: self._done(self._failed(why, items)))
 
     def _failed(self, why: Failure, items: list[T]) -> float:

@@ -30,20 +30,23 @@ _SETTLE = (
 )
 
 
-def soonest(connection: Connection, full: Sequence[str]) -> datetime | None:
-    """When the next attempt may be made, but for those `full` places that take no more now."""
-    query = select(deliveries.c.not_before).where(_WAITS, *_not_at(full))
+def soonest(connection: Connection, full: Sequence[str], only: Sequence[str] | None = None) -> datetime | None:
+    """When the next attempt may be made, but for those `full` places that take no more now; to `only` some if given."""
+    query = select(deliveries.c.not_before).where(_WAITS, *_at(full, only))
     return connection.execute(query.order_by(deliveries.c.not_before).limit(1)).scalar()
 
 
-def take(connection: Connection, local: datetime, most: int, of_one: int, busy: Mapping[str, int]) -> list[Delivery]:
+def take(
+    connection: Connection, local: datetime, most: int, of_one: int, busy: Mapping[str, int],
+    only: Sequence[str] | None = None,
+) -> list[Delivery]:  # fmt: skip
     """Up to `most` that may be attempted, those that wait longest first, so that no place gets more than `of_one`;
-    so many are `busy` there already. They are this node's for the time of the lease."""
+    so many are `busy` there already. To `only` some if given. They are this node's for the time of the lease."""
     instant = database_now(connection, local)
     full = [place for place, number in busy.items() if number >= of_one]
     query = (
         select(deliveries)
-        .where(_WAITS, deliveries.c.not_before <= instant, *_not_at(full))
+        .where(_WAITS, deliveries.c.not_before <= instant, *_at(full, only))
         .order_by(deliveries.c.not_before, deliveries.c.id)
         .limit(LOOKED_AT)
     )
@@ -60,8 +63,10 @@ def take(connection: Connection, local: datetime, most: int, of_one: int, busy: 
     return taken
 
 
-def _not_at(places: Sequence[str]) -> list[ColumnElement[bool]]:
-    return [deliveries.c.place.not_in(places)] if places else []
+def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:
+    if only is not None:
+        return [deliveries.c.place.in_([place for place in only if place not in full])]
+    return [deliveries.c.place.not_in(full)] if full else []
 
 
 def settle(connection: Connection, attempts: Sequence[Attempt]) -> None:

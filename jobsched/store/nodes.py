@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from ..model.ids import Ids
 from ..model.node import LEASE, Node
@@ -103,8 +103,8 @@ def bury(
     ones that the caller has found `silent` itself, if given: the database's clock may have been set.
 
     Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
-    for a node that does not come back become missed. Returns both. Two that bury at the same time do not wait for
-    each other.
+    for a node that does not come back become missed. Returns both. Waits for nobody, for a heartbeat may wait for it:
+    what another transaction has in hand is left to the next burial.
     """
     instant = database_now(connection, local)
     late = nodes.c.seen < instant - LEASE
@@ -115,10 +115,7 @@ def bury(
         connection.execute(update(nodes).where(nodes.c.id.in_(buried)).values(state="dead", running=0, slots=0))
     dead = select(nodes.c.id).where(nodes.c.state != "alive")  # a daemon of schema 0001 is no node, and lives
     orphans = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id.in_(dead))
-    lost = [
-        run_rows.from_row(row).lost(reason, instant)
-        for row in connection.execute(orphans.with_for_update(skip_locked=True, of=runs))
-    ]
+    lost = [run.lost(reason, instant) for run in _taken(connection, orphans)]
     if lost:
         run_rows.record(connection, lost, ids, chance)
     return lost + _absent(connection, instant)
@@ -127,9 +124,7 @@ def bury(
 def _absent(connection: Connection, instant: datetime) -> list[Run]:
     """Runs that wait for one node by its name, and it is not there, or can run them no more."""
     waits = (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
-    waiting = [run_rows.from_row(row) for row in connection.execute(
-        select(runs).where(waits).with_for_update(skip_locked=True, of=runs)
-    )]  # fmt: skip
+    waiting = _taken(connection, select(runs).where(waits))
     if not waiting:
         return []
     recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
@@ -146,6 +141,14 @@ def _absent(connection: Connection, instant: datetime) -> list[Run]:
     outcomes.tell(connection, missed)
     outbox.tell_missed(connection, missed)
     return missed
+
+
+def _taken(connection: Connection, which: Select[Any]) -> list[Run]:
+    """Those of the runs, and of their jobs, that nobody else has in hand, held: the jobs first, as everybody does."""
+    busy = outbox.busy(connection, [run_rows.from_row(row) for row in connection.execute(which)])
+    if busy:
+        which = which.where(runs.c.job_id.not_in(busy))
+    return [run_rows.from_row(row) for row in connection.execute(which.with_for_update(skip_locked=True, of=runs))]
 
 
 def forget(connection: Connection, local: datetime) -> None:

@@ -182,9 +182,10 @@ def _end_waiting(connection: Connection, active: list[Run], state: State, reason
     waiting = [run for run in active if run.state == "waiting"]
     if waiting:
         values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
-        still = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
-        connection.execute(update(runs).where(still).values(values))
-        outcomes.tell(connection, [attrs.evolve(run, **values) for run in waiting])
+        asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
+        still = set(connection.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
+        connection.execute(update(runs).where(runs.c.id.in_(still)).values(values))
+        outcomes.tell(connection, [attrs.evolve(run, **values) for run in waiting if run.id in still])
     return [run for run in active if run.state != "waiting"]
 
 

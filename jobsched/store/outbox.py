@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Engine, bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, false, insert, or_, select, update
 
 from ..model.delivery import Delivery, News, body
 from ..model.ids import Ids
@@ -22,10 +23,11 @@ TOLD = "told"  # in what a connection carries with it
 ALL = Notify()
 NONE = false()
 
+_INSTANT = bindparam("instant", type_=jobs.c.failing.type)
 _FAILS = (
     update(jobs)
-    .where(jobs.c.id == bindparam("key"), jobs.c.failing.is_(None))
-    .values(failing=bindparam("since", type_=jobs.c.failing.type))
+    .where(jobs.c.id == bindparam("key"), or_(jobs.c.failing.is_(None), jobs.c.failing < _INSTANT))
+    .values(failing=_INSTANT)
 )
 
 
@@ -48,7 +50,8 @@ def tell(
 
 
 def tell_all(connection: Connection, news: Iterable[News]) -> None:
-    """The same of several. A failure that is told makes its job one of those that may recover."""
+    """The same of several. A failure that is told makes its job one of those that may recover: by a run that begins
+    after the last of them."""
     everyone = _everyone(connection)
     wanted = [each for each in news if wants(each.job, each.event, everyone)]
     if not wanted:
@@ -60,9 +63,9 @@ def tell_all(connection: Connection, news: Iterable[News]) -> None:
     failing: dict[str, datetime] = {}
     for each in wanted:
         if each.event not in ("overdue", "recovered") and wants(each.job, "recovered", everyone):
-            failing.setdefault(each.job.id, each.instant)
+            failing[each.job.id] = max(each.instant, failing.get(each.job.id, each.instant))
     if failing:
-        connection.execute(_FAILS, [{"key": job_id, "since": failing[job_id]} for job_id in sorted(failing)])
+        connection.execute(_FAILS, [{"key": job_id, "instant": failing[job_id]} for job_id in sorted(failing)])
 
 
 def wants(job: Job, event: Event, everyone: str | None) -> bool:
@@ -101,17 +104,36 @@ def concerned(connection: Connection, ended: Sequence[Run], also: ColumnElement[
     Nobody else changes such a job until the transaction ends: who holds a job's row may want its runs next, so it is
     taken before them.
     """
+    found = _asking(connection, ended, also)
+    if held := _to_hold(connection, found):
+        connection.execute(_hold(held).with_for_update()).all()
+    return found
+
+
+def busy(connection: Connection, ended: Sequence[Run]) -> list[str]:
+    """Those jobs, of which somebody may want to be told, that another transaction has in hand; the others are held. For
+    who must not wait."""
+    wanted = _to_hold(connection, _asking(connection, ended, NONE))
+    held = set(connection.execute(_hold(wanted).with_for_update(skip_locked=True)).scalars()) if wanted else set()
+    return [job_id for job_id in wanted if job_id not in held]
+
+
+def _asking(connection: Connection, ended: Sequence[Run], also: ColumnElement[bool]) -> dict[str, Job]:
     if not ended:
         return {}
-    everyone = _everyone(connection)
     query = select(jobs).where(jobs.c.id.in_({run.job_id for run in ended}))
-    if everyone is None:
+    if _everyone(connection) is None:
         query = query.where(or_(jobs.c.notify.is_not(None), also))
-    found = {row.id: from_row(row) for row in connection.execute(query)}
-    held = [job.id for job in found.values() if any(wants(job, event, everyone) for event in ALL.on)]
-    if held:
-        connection.execute(select(jobs.c.id).where(jobs.c.id.in_(held)).order_by(jobs.c.id).with_for_update()).all()
-    return found
+    return {row.id: from_row(row) for row in connection.execute(query)}
+
+
+def _to_hold(connection: Connection, asking: Mapping[str, Job]) -> list[str]:
+    everyone = _everyone(connection)
+    return [job.id for job in asking.values() if any(wants(job, event, everyone) for event in ALL.on)]
+
+
+def _hold(job_ids: Sequence[str]) -> Select[Any]:
+    return select(jobs.c.id).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id)
 
 
 def _everyone(connection: Connection) -> str | None:

@@ -178,6 +178,14 @@ class RecoveryTests(RunnerCase):
         self.assertFalse(lives(process.pid))
         self.assertFalse(lives(child.pid))
 
+    async def test_what_a_daemon_of_an_older_version_left_is_known_by_the_seconds_that_it_recorded(self):
+        process = self.spawn("env", "-i", "sleep", str(EVER))
+        run = await self.left(pid=process.pid, pid_started=group.boot_seconds(process.pid))
+        await self.recover()
+
+        self.assert_outcome(await self.stored(run), "lost")
+        self.assertFalse(lives(process.pid))
+
     async def test_after_a_reboot_a_stranger_with_the_same_pid_and_start_is_left_alone(self):
         stranger = self.spawn("sleep", str(EVER))
         (self.folder / "boot").write_text("b015793d-e6eb-4fae-a6b2-fc8ffed1d0d9\n")

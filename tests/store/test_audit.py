@@ -75,7 +75,7 @@ def test_each_order_that_changes_a_job_leaves_one_entry(desk):
     order(desk, orders.change, one.id, None, IDS, at(1), renamed)
     order(desk, orders.pause, one.id, at(2))
     order(desk, orders.resume, one.id, IDS, at(3))
-    order(desk, orders.remove, one.id, IDS, at(4))
+    desk.write(audit.removed, one.id, signed(), IDS, at(4), "", "")
 
     assert [action for action, _, _ in told(desk)] == [
         "job.create", "job.change", "job.pause", "job.resume", "job.delete"
@@ -86,6 +86,7 @@ def test_each_order_that_changes_a_job_leaves_one_entry(desk):
         ("job.resume", {"paused": True}, {"paused": False}),
     ]
     assert told(desk)[4][1]["name"] == "other"
+    assert told(desk)[4][2] is None
     assert {each.target for each in trail(desk)} == {one.id}
     assert desk.read(job_rows.get, one.id) is None
 
@@ -154,7 +155,7 @@ def test_what_is_made_under_one_key_is_made_once(desk):
     ran, again = (desk.write(audit.started, first.id, signed(), key, IDS, at(n)) for n in (1, 2))
     assert again.answer.run.id == ran.answer.run.id
     assert (ran.entry.target, again.entry) == (ran.answer.run.id, None)
-    order(desk, orders.remove, first.id, IDS, at(3))
+    desk.write(audit.removed, first.id, signed(), IDS, at(3), "", "")
     # The job is gone, and the key knows the run.
     assert desk.write(audit.started, first.id, signed(), key, IDS, at(4)).entry is None
     assert [action for action, _, _ in told(desk)] == ["job.create", "run.start", "job.delete"]
@@ -179,6 +180,17 @@ def test_a_run_is_told_by_itself_and_with_its_job(desk):
     assert [(each.target, each.job_id, each.after["state"]) for each in trail(desk, target=one.id)] == [
         (ran.id, one.id, "cancelled"), (skipped.id, one.id, "skipped"), (ran.id, one.id, "waiting")
     ]  # fmt: skip
+
+
+def test_runs_that_end_with_their_job_or_are_replaced_are_named(desk):
+    one = job(policy=Policy(overlap="replace"))
+    desk.add(one)
+    desk.insert(run(5, id="a run", job_id=one.id))
+    replaced = desk.write(audit.started, one.id, signed(), None, IDS, at(6)).entry
+    assert replaced.after["replaced"] == ["a run"]
+
+    assert desk.write(audit.removed, one.id, signed(), IDS, at(7), "why", "").entry.after == {"cancelled": ["a run"]}
+    assert trail(desk)[0].after == {"cancelled": ["a run"]}
 
 
 def test_what_runs_is_asked_to_end_once(desk):

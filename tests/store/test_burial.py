@@ -16,9 +16,11 @@ from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store import jobs as job_rows
 from jobsched.store import nodes as node_rows
+from jobsched.store import orders
 from jobsched.store.nodes import ABSENT, Pulse
 from jobsched.store.store import Store
 from tests.store.samples import IDS, Desk, at, every_run, job, node, run
+from tests.store.telling import telling
 
 WHY = "its node is gone"
 TICK = timedelta(microseconds=1)
@@ -198,6 +200,41 @@ async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
     assert len(await held) == 2
     assert not (await late).renewed
     assert sorted(desk.states()) == ["lost", "missed"]
+    desk.close()
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_what_a_job_has_left_that_is_in_hand_is_buried_later_and_nobody_waits_for_it(
+    open_store: Callable[[], Store], store_url: str
+) -> None:
+    """Who has the job's row in hand will want its runs next: each would wait for the other."""
+    holder, store = open_store(), open_store()
+    desk = Desk.at(store_url)
+    desk.know(node("late"))
+    desk.add(one := telling(next_due=None), other := telling(next_due=None))
+    desk.insert(*(run(1, job_id=each.id, node_id="id of late") for each in (one, other)))
+    desk.insert(waiting(2, "nowhere", job_id=one.id), waiting(3, "nowhere", job_id=other.id))
+    taken, done = Event(), Event()
+
+    def hold(connection: Connection) -> None:
+        orders.held(connection, one.id)
+        taken.set()
+        done.wait(8)
+        orders.remove(connection, one.id, IDS, at(100), "cancelled")
+
+    held = holder.write(hold)
+    try:
+        assert taken.wait(60)
+        began = time.monotonic()
+        buried = await store.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100))
+        assert time.monotonic() - began < 4
+        assert [each.job_id for each in buried] == [other.id, other.id]
+    finally:
+        done.set()
+    await held
+    assert [each.reason for each in bury(desk, 101)] == [f"cancelled; {WHY}"]
+    assert sorted(desk.states()) == ["cancelled", "cancelled", "lost", "missed"]
     desk.close()
 
 

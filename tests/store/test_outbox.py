@@ -86,7 +86,7 @@ def test_it_is_told_whether_another_attempt_follows(desk: Desk) -> None:
     desk.insert(second)
     desk.ended(second, state="failed", seconds=1100)
     assert [each.body["retry"] for each in told(desk)] == [True, False]
-    assert failing(desk, one) == at(1000), "since the first"
+    assert failing(desk, one) == at(1100), "since the last"
 
 
 def test_a_job_that_does_not_want_to_hear_of_it_does_not_recover(desk: Desk) -> None:

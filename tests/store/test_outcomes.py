@@ -147,6 +147,28 @@ def test_an_outcome_that_came_too_late_is_not_told(desk: Desk, told: Told) -> No
     assert told == [(mine.id, "succeeded")]
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+def test_of_two_that_end_what_waits_one_tells_it(
+    desk: Desk, told: Told, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, waits = job(next_due=None), run(1, state="waiting")
+    desk.add(one)
+    desk.insert(waits := attrs.evolve(waits, job_id=one.id))
+    there = Desk.at(store_url)
+    active_of = run_rows.active_of
+
+    def read_and_then_it_is_cancelled(connection: Connection, job_ids: list[str]) -> list[Run]:
+        found = active_of(connection, job_ids)
+        there.write(orders.cancel, waits.id, "a caller", at(2))
+        return found
+
+    monkeypatch.setattr(run_rows, "active_of", read_and_then_it_is_cancelled)
+    desk.write(orders.remove, one.id, IDS, at(3))
+    there.close()
+    assert [each.reason for each in desk.runs()] == ["a caller"]
+    assert told == [], "the other has told it"
+
+
 def test_what_is_undone_is_not_told(desk: Desk, told: Told) -> None:
     one = run(1)
     desk.insert(one)

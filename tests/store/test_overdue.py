@@ -267,6 +267,20 @@ def test_a_job_that_fails_recovers_once_with_a_run_that_began_later(desk: Desk) 
     assert told(desk) == [("recovered", one.id, good.id)]
 
 
+def test_a_job_that_failed_again_before_anybody_looked_has_not_recovered(desk: Desk) -> None:
+    one = job(3600, watch=Watch(notify=NOTIFY))
+    desk.add(one)
+    for seconds, state in ((10, "failed"), (11, "succeeded"), (12, "failed")):
+        desk.insert(began := ran(one, seconds))
+        desk.ended(began, state=state, seconds=seconds + 0.5)
+    assert look(desk, 14) == []
+    desk.insert(good := ran(one, 15, 16))
+    assert events(look(desk, 17)) == [("recovered", one.id)]
+    assert [(event, run_id == good.id) for event, _, run_id in told(desk)] == [
+        ("failed", False), ("failed", False), ("recovered", True)
+    ]  # fmt: skip
+
+
 def test_a_job_that_failed_and_was_overdue_recovers_once_from_both(desk: Desk) -> None:
     one = watched(success=600)
     desk.add(one)

@@ -54,6 +54,22 @@ def good(house: House, *asked: Any) -> Any:
     return answer
 
 
+def test_what_became_a_secret_since_is_shown_no_more(daemon: Daemon) -> None:
+    daemon.script("sleeper", SLEEPER)
+    daemon.section("parameters = pin\n")
+    daemon.start()
+    ask = Caller(daemon)
+    job = ask.make("sleeper", parameters={"pin": SECRET})
+    ask.patch(job, parameters={"pin": OTHER})
+    assert SECRET in ask.text("/audit")
+    daemon.stop()
+    daemon.options("SECRET_PARAMETERS = ['pin']")
+    daemon.start()
+    changed, made = ask.get("/audit")["values"]
+    assert (changed["before"], changed["after"]) == ({"parameters": {"pin": "***"}},) * 2
+    assert made["after"]["parameters"] == {"pin": "***"}
+
+
 def test_each_change_tells_who_from_where_what_before_and_after(house: House) -> None:
     job = house.make("sleeper", "write", name="a sleeper", interval=HOUR)
     good(house, "PATCH", job, "admin", {"interval": None, "cron": "@daily", "timeout": 9})

@@ -57,6 +57,7 @@ def test_a_failed_run_is_told_once_and_the_signature_is_right(ask: Caller, recei
     assert (found["url"], found["status"], found["attempts"], found["error"]) == (None, 204, 1, None)
     assert found["next_attempt"] is None
     assert deliveries(ask, f"/jobs/{shown['job_id']}") == [found]
+    assert "_HTTP11ClientFactory" not in ask.daemon.log  # one line for an attempt is enough
     failed(ask)
     receiver.told(2)
     assert [each.json["run"]["id"] for each in receiver.came].count(shown["id"]) == 1

@@ -112,6 +112,20 @@ def test_tls_is_verified_against_the_name(daemon: Daemon, tmp_path: Path, name: 
             assert receiver.came == []
 
 
+LONG = {f"X-{number}": "a" * 10_000 for number in range(100)}
+
+
+def test_headers_without_an_end_fill_no_memory(daemon: Daemon, receiver: Receiver) -> None:
+    receiver.answers = [(200, LONG, b""), 204]
+    allow(daemon, receiver)
+    daemon.start()
+    ask = Caller(daemon)
+    run = failed(ask, notify={"url": receiver.url()})
+    assert delivery(ask, run, "delivered")["attempts"] == 2
+    assert "the connection was closed before there was an answer" in daemon.log
+    assert "Traceback" not in daemon.log
+
+
 ANSWERS = {
     "its body never ends": (200, {}, None),
     "its body does not come": (200, {"Content-Length": "10"}, None),

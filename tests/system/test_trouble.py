@@ -1,6 +1,7 @@
 """What the daemon does when its catalog is bad, a task is gone, the store or the output folder is full."""
 
 import contextlib
+import re
 import resource
 import signal
 import subprocess
@@ -155,11 +156,16 @@ def test_a_store_on_a_full_disk_refuses_for_now_and_goes_on_when_there_is_room(d
             lambda: ask.ask("POST", "/jobs", {"task": "example", "name": "x", "interval": {"hours": 1}}).status == 503
         )
         refused(ask, job)
+        assert ask.ask("GET", "/health").status == 200
+        unready = ask.ask("GET", "/health/ready")
+        assert unready.fault == (503, "")
+        assert re.search(r"the store refused a change \d+ s ago", unready.json["detail"])
         before = len(ask.runs(job))
         filler.unlink()
         ask.make("example")
         ask.run_in(job, "succeeded", at_least=before + 2)
         assert outcomes(ask, job, timedelta(seconds=0.5)) > before
+        until(lambda: ask.ask("GET", "/health/ready").status == 200)
         assert "Traceback" not in daemon.log
         assert daemon.stop() == 0
 

@@ -25,6 +25,7 @@ BAD = ["", "hooks.example", "//hooks.example/", "ftp://hooks.example/", "http://
        "http://user:pw@hooks.example/", "http://hooks.example#a", "http://hooks.example/#a", "http://hooks.example\\@x/",
        "http://hooks.example:0/", "http://hooks.example:65536/", "http://hooks.example:/", "http://hooks.example:8o/",
        "http://ex ample/", "http://hooks.example/a b", "http://h\u00f6oks.example/", "http://hooks.example/\u00f6",
+       "http\u017f://hooks.example/", "http://hoo\u212as.example/",
        "http://hooks.example/\n", "http://hooks.example\t/", "http://[::1/", "http://[1:2]/",
        "http://[fe80::1%25eth0]/", "http://-a.example/", "http://a-/",
        "http://hooks.example?a=b", f"http://{'a' * 254}/", "http://a%2eb/"]  # fmt: skip

@@ -142,6 +142,15 @@ def test_without_tokens_nobody_is_asked_and_with_them_only_what_is_open_is():
     assert house.get(BEARER).status == 401
 
 
+def test_what_is_open_to_all_knows_who_may_know_more(house):
+    for sent in (BEARER, "Bearer jobsched_wrong", f"Bearer {OLD}", "nonsense"):
+        assert house.get(sent, "/open").status == 200
+    assert [(one.name, one.may("read")) for one in house.callers] == [("reader", True)] + 3 * [(None, False)]
+    for _ in range(2 * WRONG):
+        house.get("Bearer jobsched_wrong", "/open")
+    assert house.get("Bearer jobsched_wrong").status == 401  # and no 429: nothing was counted
+
+
 def test_other_nodes_may_read_and_nothing_else(house):
     assert [house.get(f"Bearer {CLUSTER}", f"/{need}").status for need in NEEDS] == [200, 200, 403, 403, 403]
     assert House(cluster=None).get(f"Bearer {CLUSTER}").status == 401

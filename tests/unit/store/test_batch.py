@@ -103,6 +103,18 @@ def test_what_need_not_be_kept_is_dropped_and_the_next_is_handed_over_at_once(cl
     assert messages(logs) == ["1 changes were not stored; the sweep will find them again: the disk is full"]
 
 
+def test_what_was_not_tried_does_not_make_the_same_trouble_news(clock: Clock) -> None:
+    def give(items: list[int]) -> Deferred[bool]:
+        return succeed(False) if items == [0] else fail(Unavailable("the disk is full"))
+
+    batch: Batch[int] = Batch(clock, give, keep=False)
+    with capturedLogs() as logs:
+        for item in (1, 0, 2, 0, 3):
+            batch.add(item)
+            clock.advance(0.5)
+    assert len(messages(logs)) == 1
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_fault_of_ours_is_logged_with_its_traceback_and_ends_nothing(clock: Clock, keep: bool) -> None:
     taken: list[list[int]] = []
