@@ -19,6 +19,7 @@ from ..model.run import Run
 from . import jobs as job_rows
 from . import orders
 from . import runs as run_rows
+from .instant import now as database_now
 from .orders import Key, Ran
 from .tables import audit, runs
 
@@ -83,14 +84,17 @@ def cancelled(
 
 
 def _noted(connection: Connection, answer: T, entry: Entry | None) -> Noted[T]:
-    if entry is not None:
-        write(connection, entry)
-    return Noted(answer, entry)
+    return Noted(answer, None if entry is None else write(connection, entry))
 
 
-def write(connection: Connection, entry: Entry) -> None:
-    """Add an entry."""
+def write(connection: Connection, entry: Entry) -> Entry:
+    """Add an entry; as it was written. It gets the database's time: by that of two nodes, what was done through one
+    could come before what had been done through the other."""
+    instant = database_now(connection, entry.at)
+    if instant != entry.at:
+        entry = attrs.evolve(entry, at=instant, id=Ids().make(instant))
     connection.execute(_WRITE, attrs.asdict(entry, recurse=False))
+    return entry
 
 
 @attrs.frozen(kw_only=True)

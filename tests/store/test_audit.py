@@ -18,7 +18,9 @@ from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
 from jobsched.store.orders import Key
 from jobsched.store.runs import Filter as RunFilter
-from tests.store.samples import IDS, T0, Desk, at, job, run
+from tests.store.samples import IDS, T0, at, job, run
+
+pytestmark = pytest.mark.usefixtures("told_time")
 
 KEY = Key(scope="/jobs", key="k", digest="d")
 
@@ -31,13 +33,6 @@ def signed(seconds=0.0, **fields):
 def entry(seconds, ids=IDS, **fields):
     given = {"who": None, "address": "unix", "node": "n", "action": "job.create"}
     return Entry(id=ids.make(at(seconds)), at=at(seconds), **(given | fields))
-
-
-@pytest.fixture
-def desk(store_url):
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def trail(desk, limit=100, before=None, **only):

@@ -10,8 +10,10 @@ import pytest
 import pytest_twisted
 from sqlalchemy import Connection, text
 
+from jobsched.model.audit import Entry
+from jobsched.model.ids import Ids
 from jobsched.model.policy import Policy
-from jobsched.store import claims, instant
+from jobsched.store import audit, claims, instant
 from jobsched.store.store import Store
 from tests.store.samples import Desk, claimant, job
 
@@ -68,3 +70,13 @@ def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node
 @pytest_twisted.ensureDeferred
 async def test_on_one_host_the_nodes_clock_is_the_time(store: Store) -> None:
     assert await store.read(instant.now, LONG_AGO) == LONG_AGO
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+def test_entries_of_the_trail_come_in_the_order_of_the_server_however_wrong_the_time_of_a_node(desk: Desk) -> None:
+    ids = Ids()
+    for moment in (LONG_AGO + timedelta(days=1), LONG_AGO):
+        told = Entry(id=ids.make(moment), at=moment, who=None, address="", node=str(moment), action="job.create")
+        assert desk.write(audit.write, told).at > LONG_AGO + timedelta(days=1)
+    later, earlier = desk.read(audit.page, 10, None, audit.Filter())
+    assert (later.node, later.at > earlier.at) == (str(LONG_AGO), True)
