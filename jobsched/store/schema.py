@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -34,6 +35,7 @@ def migrate(url: str) -> None:
     """
     engine = connect(url, patient=True)
     name = make_url_safe(url)
+    _keep_to_ourselves(engine)
     try:
         with _turn(engine, name), writing(engine).connect() as connection, connection.begin():
             _upgrade(connection, name)
@@ -41,6 +43,15 @@ def migrate(url: str) -> None:
         raise BadStore(f"store: {name} cannot be opened: {trouble.words(engine.url, why)}") from why
     finally:
         engine.dispose()
+
+
+def _keep_to_ourselves(engine: Engine) -> None:
+    """A file of SQLite that is not there yet is made for its owner alone, whatever the folder; SQLite gives those that
+    it puts beside it the same mode. Secret parameters are in it."""
+    path = engine.url.database
+    if engine.dialect.name == "sqlite" and path and not path.startswith((":", "file:")):
+        with suppress(OSError):  # it is there; or it cannot be made, which SQLite tells
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _refuse_old(connection: Connection, name: str) -> None:

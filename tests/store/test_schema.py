@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +44,25 @@ def test_a_database_answers_once_it_has_our_tables(empty_url: str) -> None:
     with reading(engine).begin() as connection:
         questions.answers(connection)
     engine.dispose()
+
+
+def test_a_file_is_its_owners_alone_and_one_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    fresh, kept = tmp_path / "fresh.sqlite", tmp_path / "kept.sqlite"
+    kept.touch()
+    kept.chmod(0o640)
+    before = os.umask(0)
+    try:
+        for path in (fresh, kept):
+            migrate(f"sqlite:///{path}")
+        engine = connect(f"sqlite:///{fresh}")
+        with writing(engine).begin() as connection:
+            assert job_count(connection) == 0
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        engine.dispose()
+    finally:
+        os.umask(before)
+    assert modes == {"kept.sqlite": 0o640} | {f"fresh.sqlite{end}": 0o600 for end in ("", "-wal", "-shm")}
 
 
 def test_the_migrated_schema_is_the_one_the_program_uses(engine: Engine) -> None:
