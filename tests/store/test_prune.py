@@ -189,6 +189,7 @@ async def test_a_node_that_is_alone_looks_for_no_strays(kept):
     assert path.exists()
 
 
+@pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
 async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 10)
