@@ -1,18 +1,41 @@
 #!/bin/sh
 # Runs every test: pytest on unit, store and system, then trial on process. Arguments go to pytest.
-# Both run whatever the other says; the last line sums them up, and the exit status is 0 only if nothing failed.
+# All run whatever the others say; the last line sums them up, and the exit status is 0 only if nothing failed.
 set -eu
 cd -- "$(dirname -- "$0")"
 . .ci/venv.sh
 
 prepare requirements-test.txt
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+beside=
+trap 'kill $beside 2>/dev/null; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-.venv/bin/python -m pytest --junitxml="$scratch/pytest.xml" "$@" && status=0 || status=$?
-echo "$status" >"$scratch/pytest.status"
+# NAME ARGUMENT...: leaves a report and a status by that name.
+try() {
+    name=$1
+    shift
+    .venv/bin/python -m pytest --junitxml="$scratch/$name.xml" "$@" && status=0 || status=$?
+    echo "$status" >"$scratch/$name.status"
+}
+
+everything=yes
+for argument in "$@"; do
+    case $argument in -*) ;; *) everything= ;; esac
+done
+if [ "$everything" ]; then
+    # Tests of whole daemons wait more than they work: others run meanwhile. The cluster's exam needs all there is.
+    try pytest "$@" tests/unit tests/store >"$scratch/beside.log" 2>&1 &
+    beside=$!
+    try system "$@" tests/system --ignore=tests/system/cluster
+    wait "$beside"
+    beside=
+    cat "$scratch/beside.log"
+    try cluster "$@" tests/system/cluster
+else
+    try pytest "$@"
+fi
 
 if [ -d tests/process ]; then
     # The status goes through a file: a pipe of POSIX sh tells only what tee said.
