@@ -1,6 +1,7 @@
 #!/bin/bash
 # Becomes a systemd of its own: process 1 of the namespaces that `unshare` has made, on a copy of this machine's files
-# that is forgotten with it. Called by booted.py; the first argument is an empty folder, the others stay readable.
+# that is forgotten with it. Called by booted.py; the first argument is an empty folder, the others say what is
+# to be read there.
 set -eu
 place=$1 root=$1/root
 shift
@@ -10,10 +11,18 @@ mount -t tmpfs -o mode=755 tmpfs "$place"
 mkdir "$place/upper" "$place/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" overlay "$root"
 cd "$root"
-for folder in "$@"; do # what is not on the root file system does not come along by itself
-    [ -n "$(ls -A "$root$folder")" ] || { mkdir -p "$root$folder"; mount --bind -o ro "$folder" "$root$folder"; }
+over() { # FROM TO: a folder, with an upper one that is forgotten
+    number=$((number + 1))
+    mkdir -p "$place/upper$number" "$place/work$number" "$root$2"
+    mount -t overlay -o "lowerdir=$1,upperdir=$place/upper$number,workdir=$place/work$number" overlay "$root$2"
+}
+number=0
+for pair in "$@"; do # FROM=TO: an ordinary user is to read it, wherever this machine has it
+    from=${pair%%=*} folder=${pair#*=}
+    # What is not on the root file system does not come along by itself.
+    [ "$from" = "$folder" ] && [ -n "$(ls -A "$root$folder")" ] || over "$from" "$folder"
     while [ "$folder" != / ]; do
-        chmod -f o+rx "$root$folder" || true # an ordinary user is to read it
+        chmod -f o+rx "$root$folder" || true
         folder=$(dirname "$folder")
     done
 done
@@ -46,6 +55,6 @@ echo 'jobsched:x:64123:' >>etc/group
 mkdir old
 pivot_root . old
 umount -l old
-echo "begins" # what goes wrong from here on is no matter of what this machine allows
+echo "begins"
 exec env -i container=jobsched PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=alone.target --log-target=journal </dev/null

@@ -18,6 +18,7 @@ from tests.system.daemon import GENEROUS, ROOT, until
 
 SYSTEMD = Path("/lib/systemd/systemd")
 PROGRAMS = ("unshare", "nsenter", "setpriv", "curl")
+SOURCE, PYTHON = "/opt/source", "/opt/python"  # there the checkout and its Python are: units may not see /tmp or /home
 NAMESPACES = ("--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net")
 
 
@@ -37,7 +38,7 @@ class Booted:
             raise
 
     def _boot(self) -> None:
-        readable = {str(ROOT), sys.prefix, sys.base_prefix}
+        readable = [f"{ROOT}={SOURCE}", f"{sys.prefix}={PYTHON}", f"{sys.base_prefix}={sys.base_prefix}"]
         join = f'echo $$ >{self._cgroup}/cgroup.procs; exec "$@"'
         new = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--kill-child=KILL", *NAMESPACES]
         inside = ["bash", str(ROOT / "tests/system/boot.sh"), str(self._place), *readable]
@@ -50,7 +51,10 @@ class Booted:
             raise OSError(f"no container can be made here: {' '.join(self.said.split())[-300:]}")
         [first] = psutil.Process(self._outer.pid).children()
         self._enter = ("nsenter", "-t", str(first.pid), "--all", "--wd=/")
-        until(lambda: self.run("systemctl", "is-active", "alone.target").stdout.strip() == "active")
+        try:
+            until(lambda: self.run("systemctl", "is-active", "alone.target").stdout.strip() == "active")
+        except AssertionError:  # nothing of ours is in it yet
+            raise OSError(f"systemd does not come up here: {' '.join(self.said.split())[-300:]}") from None
 
     @property
     def said(self) -> str:

@@ -3,10 +3,11 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.system.booted import booted
+from tests.system.booted import PYTHON, SOURCE, booted
 from tests.system.daemon import ROOT, until
 
 HERE = "http://localhost:58631"
@@ -24,6 +25,7 @@ LEAVE = """#!/bin/sh
 env -i setsid sleep 1000 >/dev/null 2>&1 &
 echo left
 """
+TWISTD = f"#!{PYTHON}/bin/{Path(sys.executable).name}\nfrom twisted.scripts.twistd import run\nrun()\n"
 LEFT = ["sleep", "1000"]
 CATALOG = """
 [look]
@@ -48,7 +50,7 @@ class Unit:
 
     def install(self):
         """As packaging/jobsched.service says it is done; what differs stands in a file of `systemctl edit`."""
-        run, write = self.machine.run, self.machine.write
+        write = self.machine.write
         for file in (ROOT / "conf").iterdir():
             write(f"/etc/jobsched/{file.name}", file.read_text())
         for file in (path for path in (ROOT / "tasks").iterdir() if path.is_file()):
@@ -57,10 +59,9 @@ class Unit:
         write("/etc/jobsched/tasks/leave.sh", LEAVE, "0755")
         write("/etc/jobsched/tasks/hang.py", HANG)
         write("/etc/jobsched/catalog.cfg", (ROOT / "conf/catalog.cfg").read_text() + CATALOG)
-        assert run("mkdir", "-p", "/opt/jobsched").returncode == 0
-        assert run("ln", "-s", f"{sys.prefix}/bin", "/opt/jobsched/bin").returncode == 0
+        write("/opt/jobsched/bin/twistd", TWISTD, "0755")
         write("/etc/systemd/system/jobsched.service", (ROOT / "packaging/jobsched.service").read_text())
-        self.edit(f"Environment=PYTHONPATH={ROOT}")
+        self.edit(f"Environment=PYTHONPATH={SOURCE}")
 
     def edit(self, *lines):
         """Put lines on top of the unit's."""
@@ -141,7 +142,7 @@ def assert_confined(unit):
 
 
 def test_a_daemon_that_dies_or_hangs_is_started_again(unit):
-    unit.edit(f"Environment=PYTHONPATH={ROOT}", "WatchdogSec=3", "RestartSec=0")
+    unit.edit(f"Environment=PYTHONPATH={SOURCE}", "WatchdogSec=3", "RestartSec=0")
     unit.control("start", "jobsched")
     unit.run_of("leave", "succeeded")
     assert LEFT in unit.machine.lives()
