@@ -8,7 +8,7 @@ cd -- "$(dirname -- "$0")"
 prepare requirements-test.txt
 scratch=$(mktemp -d)
 beside=
-trap 'kill $beside 2>/dev/null; rm -rf "$scratch"' EXIT
+trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
