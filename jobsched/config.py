@@ -189,6 +189,12 @@ class Config:
     warnings: tuple[str, ...] = ()  # to be logged: what an old file asked for and will not get, who can read it
 
     @property
+    def notify_secrets(self) -> Sequence[str]:
+        """With each of these notifications are signed."""
+        given = self.notify_secret or []
+        return [given] if isinstance(given, str) else given
+
+    @property
     def receivers(self) -> receiver.Receivers:
         """Where notifications may go."""
         return receiver.Receivers.of(self.notify_url, self.notify_hosts, self.notify_private)
@@ -223,10 +229,9 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
 
 def _secrets(config: Config) -> dict[str, Iterable[str | None]]:
     """What all users of the machine are not to read, by the names that it goes by."""
-    signing = config.notify_secret
     return {
         "CLUSTER_TOKEN": [config.cluster_token],
-        "NOTIFY_SECRET": [signing] if signing is None or isinstance(signing, str) else signing,
+        "NOTIFY_SECRET": config.notify_secrets,
         "the password of the store": passwords(config.store),
     }
 

@@ -158,9 +158,8 @@ def _company(
 
 
 def _post(reactor: Any, clock: Any, config: Config) -> Post:
-    secret = config.notify_secret or []
-    secrets = [secret] if isinstance(secret, str) else secret
-    return Post(reactor, partial(look_up, reactor), config.receivers, secrets, config.node_name, clock.seconds)
+    secrets, receivers = config.notify_secrets, config.receivers
+    return Post(reactor, partial(look_up, reactor), receivers, secrets, config.node_name, clock.seconds)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:

@@ -12,7 +12,7 @@ import binascii
 import hmac
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from ipaddress import ip_address
 from typing import NoReturn
@@ -66,18 +66,15 @@ class Guard:
 
     def _recognised(self, request: Request, address: str) -> Caller:
         """Who asks for what is open to all: a wrong token is as good as none there."""
-        given = request.requestHeaders.getRawHeaders(b"authorization", [])
-        secret = _secret(given[0]) if len(given) == 1 else None
+        secret = _secret(_given(request))
         token = None if secret is None else self._tokens().find(secret)
-        if token is None or self._is_over(token):
-            return attrs.evolve(NOBODY, address=address)
-        return Caller(name=token.name, scopes=token.scopes, tasks=token.tasks, address=address)
+        return attrs.evolve(NOBODY, address=address) if token is None or self._is_over(token) else _of(token, address)
 
     def _caller(self, request: Request, address: str) -> Caller:
-        given = request.requestHeaders.getRawHeaders(b"authorization", [])
+        given = _given(request)
         if not given:
             raise Unauthorized(NEEDED)
-        secret = _secret(given[0]) if len(given) == 1 else None
+        secret = _secret(given)
         if secret is None:
             self._refuse(address, "no token in the Authorization header", NEEDED)
         if self._cluster is not None and hmac.compare_digest(secret, self._cluster):
@@ -87,7 +84,7 @@ class Guard:
             self._refuse(address, "an unknown token", "this token is not known here")
         if self._is_over(token):
             self._refuse(address, f"the token {token.name!r}, which has expired", _expired(token))
-        return Caller(name=token.name, scopes=token.scopes, tasks=token.tasks, address=address)
+        return _of(token, address)
 
     def _is_over(self, token: Token) -> bool:
         return token.expires is not None and token.expires <= self._now()
@@ -138,9 +135,19 @@ def _neighbourhood(address: str) -> str:
     return str(found) if found.version == 4 else found.packed[:8].hex()
 
 
-def _secret(given: bytes) -> bytes | None:
-    """The token of an Authorization header: all of Bearer, or the password of Basic."""
-    scheme, _, rest = given.strip().partition(b" ")
+def _of(token: Token, address: str) -> Caller:
+    return Caller(name=token.name, scopes=token.scopes, tasks=token.tasks, address=address)
+
+
+def _given(request: Request) -> Sequence[bytes]:
+    return request.requestHeaders.getRawHeaders(b"authorization", [])
+
+
+def _secret(given: Sequence[bytes]) -> bytes | None:
+    """The token of the one Authorization header: all of Bearer, or the password of Basic."""
+    if len(given) != 1:
+        return None
+    scheme, _, rest = given[0].strip().partition(b" ")
     kind, rest = scheme.lower(), rest.strip()
     if kind == b"basic":
         try:
