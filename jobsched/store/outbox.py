@@ -41,17 +41,9 @@ def told(connection: Connection) -> bool:
     return bool(connection.info.pop(TOLD, False))
 
 
-def tell(
-    connection: Connection, event: Event, job: Job, run: Run | None, reason: str, instant: datetime,
-    retry: bool | None = None,
-) -> None:  # fmt: skip
-    """Let those know who want to; `job` as it is by now, `retry`: whether the run is tried again."""
-    tell_all(connection, [News(event=event, job=job, run=run, reason=reason, instant=instant, retry=retry)])
-
-
 def tell_all(connection: Connection, news: Iterable[News]) -> None:
-    """The same of several. A failure that is told makes its job one of those that may recover: by a run that begins
-    after the last of them."""
+    """Let those know who want to. A failure that is told makes its job one of those that may recover: by a run that
+    begins after the last of them."""
     everyone = _everyone(connection)
     wanted = [each for each in news if wants(each.job, each.event, everyone)]
     if not wanted:

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from sqlalchemy import update
 
-from jobsched.model.delivery import Attempt, Delivery
+from jobsched.model.delivery import Attempt, Delivery, News
 from jobsched.model.errors import NotFound
 from jobsched.store import deliveries as rows
 from jobsched.store import outbox, prune
@@ -24,7 +24,8 @@ def outside(desk: Desk, *urls: str, seconds: float = 0) -> list[Delivery]:
     for number, url in enumerate(urls):
         one = telling(url=url)
         desk.add(one)
-        desk.write(outbox.tell, "overdue", one, None, "why", at(seconds + number / 1000))
+        news = News(event="overdue", job=one, run=None, reason="why", instant=at(seconds + number / 1000))
+        desk.write(outbox.tell_all, [news])
     return told(desk)[-len(urls) :]
 
 

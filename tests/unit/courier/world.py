@@ -10,7 +10,7 @@ from sqlalchemy import select
 from twisted.internet.defer import Deferred
 
 from jobsched.courier.courier import Courier
-from jobsched.model.delivery import Delivery
+from jobsched.model.delivery import Delivery, News
 from jobsched.model.draft import Draft
 from jobsched.model.watch import Notify, Watch
 from jobsched.store import deliveries as rows
@@ -70,7 +70,11 @@ class World:
             draft = Draft(task="task", name="a job", every=timedelta(hours=1), watch=Watch(notify=notify))
             job = draft.job(f"job of {place}", self.now)
             instant = self.now - ago + timedelta(milliseconds=number)
-            done(self.store.write(outbox.tell, "overdue", job, None, "why", instant))
+            done(
+                self.store.write(
+                    outbox.tell_all, [News(event="overdue", job=job, run=None, reason="why", instant=instant)]
+                )
+            )
 
     def stop(self, courier: Courier) -> None:
         stopped = courier.stopService()
