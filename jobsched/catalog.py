@@ -10,20 +10,22 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import attrs
 
-from jobsched import source
-from jobsched.confinement import FREE, Confinement, confine
+from jobsched import sections, source
+from jobsched.confinement import FREE, Confinement, confine, hindrance
 from jobsched.model.allowance import Allowance, allowance
 from jobsched.model.errors import BadCatalog
 from jobsched.task import Info
 from jobsched.watchdog import is_marked, seconds_of
 
 # the options that are ours; all others go to the task's `__init__`
-RESERVED = ("file", "class", "parameters", "user", "limits")
+RESERVED = ("file", "class", "parameters", "user", "limits", "leftovers")
 SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
+
+Leftovers = Literal["end", "wait", "keep"]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +43,8 @@ class Task:
     options: Mapping[str, str]
     tasks_dir: Path
     confinement: Confinement = FREE
+    leftovers: Leftovers | None = None  # what becomes of what its scripts leave behind; None: see docs/runs.rst
+    problem: str | None = None  # what would keep it from being started, as of when the catalog was read
 
 
 @attrs.frozen
@@ -56,6 +60,10 @@ class Catalog:
     def get(self, name: str) -> Task | None:
         """The task of that name."""
         return self.tasks.get(name)
+
+    def problems(self) -> list[str]:
+        """What would keep tasks from being started, in words; to be told, for none of it keeps others from running."""
+        return [f"[{task.name}] {task.problem}" for task in self.tasks.values() if task.problem is not None]
 
 
 def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog:
@@ -99,21 +107,8 @@ def _read(path: Path) -> configparser.ConfigParser:
     except UnicodeDecodeError as error:
         raise BadCatalog(f"{path}: not UTF-8 at byte {error.start}") from error
     except configparser.Error as error:
-        raise BadCatalog(f"{path}:{_syntax(error)}") from error
+        raise BadCatalog(f"{path}:{sections.mistake(error)}") from error
     return parser
-
-
-def _syntax(error: configparser.Error) -> str:
-    match error:
-        case configparser.DuplicateSectionError():
-            return f"{error.lineno}: [{error.section}] is there twice"
-        case configparser.DuplicateOptionError():
-            return f"{error.lineno}: [{error.section}] {error.option}: is there twice"
-        case configparser.MissingSectionHeaderError():
-            return f"{error.lineno}: a [section] must come first"
-        case configparser.ParsingError(errors=[(line, text), *_]):
-            return f"{line}: neither a [section] nor 'option = value': {text}"
-    return f" {' '.join(str(error).split())}"
 
 
 def _asks_for_parameters(made_from: type) -> bool:
@@ -160,6 +155,7 @@ class _Section:
             options["parameters"] = ", ".join(parameters)
         call = self._instance(made_from, options, file)
         kind, method = self._kind(call)
+        confined = self._confinement(kind)
         return Task(
             name=self.name,
             kind=kind,
@@ -171,7 +167,9 @@ class _Section:
             class_name=class_name,
             options=MappingProxyType(options),
             tasks_dir=self.tasks_dir.absolute(),
-            confinement=self._confinement(kind),
+            confinement=confined,
+            leftovers=self._leftovers(),
+            problem=hindrance(call, confined) if kind == "command" else None,
         )
 
     def _file(self) -> Path:
@@ -246,7 +244,7 @@ class _Section:
 
     def _confinement(self, kind: str) -> Confinement:
         """As whom the task runs, and within which limits: neither can be said of a part of the daemon."""
-        for option in ("user", "limits"):
+        for option in ("user", "limits", "leftovers"):
             if self._given(option) and kind not in SPAWNED:
                 where = "a thread of the daemon" if kind == "thread" else "the daemon itself"
                 raise self._bad(option, f"is for tasks in a process of their own; this one runs in {where}")
@@ -264,6 +262,12 @@ class _Section:
             return self.confinements.get(user or default, limits)
         except ValueError as error:
             raise self._bad("limits", str(error)) from error
+
+    def _leftovers(self) -> Leftovers | None:
+        text: Any = self._given("leftovers") or None
+        if text is not None and text not in get_args(Leftovers):
+            raise self._bad("leftovers", f"must be one of {', '.join(get_args(Leftovers))}, not {text!r}")
+        return text  # type: ignore[no-any-return]
 
     def _given(self, option: str) -> str:
         return self.options.get(option, "").strip()

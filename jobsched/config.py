@@ -158,7 +158,7 @@ def _option(name: str, check: Callable[[object], None], default: object) -> Any:
 class Config:
     """All options, as `name, check, default`. A name in lower case stands in `SCHED_CONFIG`."""
 
-    livetime: float = _option("JOB_LIVETIME", SECONDS, 60)
+    livetime: float = _option("JOB_LIVETIME", SECONDS, 3600)
     kill_grace: float = _option("KILL_GRACE", SECONDS_OR_0, 5)
     output_limit: int = _option("OUTPUT_LIMIT", _whole(0), 64 * MIB)  # bytes of one run
     keep_runs: int = _option("KEEP_RUNS", _whole(1), 1000)  # of each job

@@ -13,9 +13,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 
+from . import program as programs
 from .model.allowance import Allowance
 
 PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux"}  # all others are in coreutils
@@ -28,6 +30,7 @@ class Confinement:
     """What goes before the words of a run's program, and what its environment says of its user."""
 
     user: str | None = None  # None: the daemon's own
+    owner: tuple[int, int] | None = None  # the numbers of that user and of its group
     allowance: Allowance = attrs.field(factory=Allowance)
     chain: tuple[str, ...] = ()
     environment: Mapping[str, str] = MappingProxyType({})
@@ -59,7 +62,37 @@ def confine(user: str | None, allowance: Allowance) -> Confinement:
     except OSError as why:
         raise ValueError(str(why)) from why
     environment = {} if who is None else _environment(who)
-    return Confinement(user=user, allowance=allowance, chain=tuple(chain), environment=MappingProxyType(environment))
+    owner = None if who is None else (who.pw_uid, who.pw_gid)
+    return Confinement(
+        user=user, owner=owner, allowance=allowance, chain=tuple(chain), environment=MappingProxyType(environment)
+    )
+
+
+def hindrance(task: Any, confinement: Confinement) -> str | None:
+    """What would keep the program from being started that a task says it runs, in its attribute `program`; in words.
+
+    None where nothing is to be seen, or where it says nothing: what a run's command is made of cannot be looked at
+    before there is a run.
+    """
+    path, directory = getattr(task, "program", None), getattr(task, "directory", None)
+    if not isinstance(path, str) or "/" not in path:
+        return None
+    if isinstance(directory, str):
+        if not os.path.isdir(directory):
+            return f"{directory}: no such directory"
+        path = os.path.join(directory, path)
+    why = programs.fault(path) or _forbidden(path, confinement)
+    return None if why is None else f"{path}: {why}"
+
+
+def _forbidden(path: str, confinement: Confinement) -> str | None:
+    if confinement.user is None:
+        return None
+    try:
+        _try([*confinement.chain, program("test"), "-x", path])
+    except (OSError, ValueError):
+        return f"user {confinement.user} may not start it"
+    return None
 
 
 def account(name: str) -> pwd.struct_passwd:

@@ -24,6 +24,7 @@ from .model.job import Job
 from .model.node import Node
 from .model.preview import Fire, fires
 from .model.run import Run
+from .model.timeout import Timeout, timeout_of
 from .model.whereabouts import Whereabouts, elsewhere
 from .store import audit, deliveries, orders, questions, sight, tails
 from .store import jobs as job_rows
@@ -55,6 +56,7 @@ class Parts:
     node: Callable[[], Node]  # this daemon
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them
     nodes: Callable[[], Awaitable[list[Node]]]  # those that are known, newest start first
+    livetime: float  # JOB_LIVETIME
 
 
 class Registry:
@@ -240,6 +242,12 @@ class Registry:
     async def tail(self, run_id: str) -> Tail | None:
         """The end of a run's output, as it is kept in the store of several nodes."""
         return await self._store.read(tails.get, run_id)
+
+    def timeout(self, name: str, own: float | None) -> Timeout:
+        """What is in force on this node for a job of that task with a timeout of its own, or None."""
+        task = self._parts.catalog().get(name)
+        kind, seconds = (None, None) if task is None else (task.kind, task.timeout)
+        return timeout_of(own, kind, seconds, self._parts.livetime)
 
     def task_known(self, name: str) -> bool:
         """Whether the catalog has that task now."""

@@ -103,7 +103,7 @@ def build(
     runner.recorded, store.told = scheduler.slots_free, courier.poke
     trail = Trail(store, ids, lambda: company.node.name, secrecy)
     rereading = Rereading(keyring, shelf, trail, lambda: now(clock))
-    registry = Registry(clock, store, ids, _parts(shelf, rereading, scheduler, runner, company, output), trail)
+    registry = Registry(clock, store, ids, _parts(config, shelf, rereading, scheduler, runner, company, output), trail)
     previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
     rest: list[Any] = [
         logs.Behind(),
@@ -177,8 +177,9 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
 
 
 def _parts(
-    shelf: Shelf, rereading: Rereading, scheduler: Scheduler, runner: Runner, company: Membership | Alone, output: Path
-) -> Parts:
+    config: Config, shelf: Shelf, rereading: Rereading, scheduler: Scheduler, runner: Runner,
+    company: Membership | Alone, output: Path,
+) -> Parts:  # fmt: skip
     return Parts(
         catalog=lambda: shelf.catalog,
         reload=rereading.order,
@@ -192,6 +193,7 @@ def _parts(
         node=lambda: company.node,
         alive=lambda: company.alive,
         nodes=company.nodes,
+        livetime=config.livetime,
     )
 
 

@@ -18,11 +18,12 @@ class RunScript:
     """
 
     def __init__(self, script: str, arguments: str = "", directory: str | None = None) -> None:
-        self._argv = [_inside(script), *shlex.split(arguments)]
-        self._directory = None if directory is None else _inside(directory)
+        self.program = _inside(script)  # by this name it is looked at when the catalog is read
+        self.directory = None if directory is None else _inside(directory)
+        self._argv = [self.program, *shlex.split(arguments)]
 
     def command(self, info: Info) -> Command:
-        return Command(self._argv, directory=self._directory)
+        return Command(self._argv, directory=self.directory)
 
 
 def _inside(path: str) -> str:

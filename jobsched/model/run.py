@@ -54,6 +54,7 @@ class Run:
     ended: datetime | None = None
     exit_code: int | None = None
     signal: str | None = None
+    left_behind: int | None = None  # processes, by a script that ended by itself; None: it did not, or is not known
     output_bytes: int = 0
     output_kept: int = 0
     output_truncated: bool = False

@@ -12,6 +12,7 @@ from ..registry import Registry
 from . import convert, wire
 from .convert import Defaults
 from .route import Route, body, caller, json
+from .show import effective_out
 from .task import LimitsOut, TaskOut
 
 
@@ -52,8 +53,11 @@ class Catalog:
             kind=task.kind,
             parameters=task.parameters,
             timeout=task.timeout,
+            effective=effective_out(self._registry.timeout(name, None)),
             user=task.confinement.user,
             limits=LimitsOut(**attrs.asdict(task.confinement.allowance)),
+            leftovers=task.leftovers,
+            problem=task.problem,
         )
         return json(request, shown)
 

@@ -125,7 +125,7 @@ class Jobs:
         return json(request, self._out(news))
 
     def _out(self, news: JobNews) -> wire.JobOut:
-        return show.job_out(news, self._registry.task_known, self._defaults.secrecy)
+        return show.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.secrecy)
 
 
 async def run_page(request: Request, registry: Registry, job_id: str | None) -> bytes:

@@ -9,14 +9,22 @@ from datetime import datetime, tzinfo
 from ..model.definition import seconds, watched
 from ..model.run import Run
 from ..model.secrecy import Secrecy
+from ..model.timeout import Timeout
 from ..model.trigger import Interval
 from ..store.questions import JobNews
 from . import watch
+from .task import EffectiveOut
 from .wire import JobOut, LastRunOut, OutputOut, RunOut
 
 
-def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local: tzinfo | None = None) -> JobOut:
-    """A job for the outside, without its secrets.
+def job_out(
+    news: JobNews,
+    known: Callable[[str], bool],
+    timeout: Callable[[str, float | None], Timeout],
+    secrecy: Secrecy,
+    local: tzinfo | None = None,
+) -> JobOut:
+    """A job for the outside, without its secrets; `timeout` tells what is in force for a task and a job's own number.
 
     `next_run` is the local time of the daemon, as the first Jobsched showed it.
     """
@@ -45,6 +53,7 @@ def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local
         retries=job.policy.retries,
         retry_delay=job.policy.retry_delay.total_seconds(),
         timeout=job.timeout,
+        effective=effective_out(timeout(job.task, job.timeout)),
         parameters=secrecy.shown(job.parameters),
         placement=job.policy.placement,
         require=dict(job.policy.require),
@@ -56,6 +65,11 @@ def job_out(news: JobNews, known: Callable[[str], bool], secrecy: Secrecy, local
         updated=job.updated,
         last_run=_last(news.last_run),
     )
+
+
+def effective_out(timeout: Timeout) -> EffectiveOut:
+    """What is in force, for the outside."""
+    return EffectiveOut(timeout=timeout.seconds, source=timeout.source)
 
 
 def run_out(run: Run) -> RunOut:
@@ -78,6 +92,7 @@ def run_out(run: Run) -> RunOut:
         duration=None if duration is None else duration.total_seconds(),
         exit_code=run.exit_code,
         signal=run.signal,
+        left_behind=run.left_behind,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
         until=run.until,
         count=run.count,

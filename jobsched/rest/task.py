@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ..catalog import Leftovers
+from ..model.timeout import Source
+
 
 class LimitsOut(Struct):
     """What each process of a run may take; null for as much as the daemon itself."""
@@ -14,6 +17,13 @@ class LimitsOut(Struct):
     files: int | None
 
 
+class EffectiveOut(Struct):
+    """What is in force for a run, and where it stands."""
+
+    timeout: float | None
+    source: Source | None
+
+
 class TaskOut(Struct):
     """A task of the catalog."""
 
@@ -22,5 +32,8 @@ class TaskOut(Struct):
     kind: str
     parameters: tuple[str, ...]
     timeout: float | None
+    effective: EffectiveOut
     user: str | None
     limits: LimitsOut
+    leftovers: Leftovers | None
+    problem: str | None

@@ -13,7 +13,7 @@ from ..model.node import NodeState
 from ..model.policy import CatchUp, Overlap, Placement
 from ..model.run import Cause, State
 from ..model.trigger import LONGEST
-from .task import LimitsOut, TaskOut  # noqa: F401  # a part of what is said, kept apart for its size
+from .task import EffectiveOut, LimitsOut, TaskOut  # noqa: F401  # a part of what is said, kept apart for its size
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
 Amount = Annotated[float, Meta(ge=0, description="a number, 0 or more")]
@@ -145,6 +145,7 @@ class JobOut(Struct):
     retries: int
     retry_delay: float
     timeout: float | None
+    effective: EffectiveOut
     parameters: dict[str, Scalar]
     placement: Placement
     require: dict[str, str]
@@ -186,6 +187,7 @@ class RunOut(Struct):
     duration: float | None
     exit_code: int | None
     signal: str | None
+    left_behind: int | None
     output: OutputOut
     until: Moment | None
     count: int

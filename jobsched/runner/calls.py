@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from ..catalog import Task
 from ..model.run import Run
+from ..model.timeout import timeout_of
 from ..task import Info
 from . import launch
+from .census import Census
+from .deadline import Stop
+from .ending import Ending
 from .limits import DaemonThread, Limits
 from .output import Output
+from .pipe import OutputPipe
 from .process import ScriptProcess
 from .session import close_on_exec
 from .threads import CoroutineCall, ThreadCall
 
+PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start what somebody is just writing
+
 Call = ScriptProcess | ThreadCall | CoroutineCall
+
+
+async def patiently(
+    reactor: IReactorTime, attempt: Callable[[], Awaitable[Ending]], stopped: Callable[[], Stop | None]
+) -> Ending:
+    """The ending of an attempt; one whose program somebody is just writing is made again, for about a second."""
+    for pause in PAUSES:
+        ending = await attempt()
+        if not ending.busy:
+            return ending
+        await deferLater(reactor, pause)
+        if (why := stopped()) is not None:
+            return Ending(stopped=why)
+    return await attempt()
 
 
 class Calls:
@@ -29,7 +52,8 @@ class Calls:
     def __init__(self, reactor: Any, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._in_thread = in_thread
+        self._census = Census(in_thread)
+        self._kept: set[OutputPipe] = set()  # whose runs are over, and what prints there lives on
         self._tasks = ThreadPool(0, limits.threads, "task")
         self._tasks.threadFactory = DaemonThread
         self._inherited = launch.inherited(os.environ)
@@ -44,13 +68,13 @@ class Calls:
         """Nothing runs any more, but threads that do not end."""
         if not self._tasks.working:
             self._tasks.stop()
+        for pipe in list(self._kept):
+            pipe.finish()
         os.close(self._stdin)
 
     def timeout(self, run: Run, task: Task) -> float | None:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
-        if run.timeout is not None or task.kind == "thread":
-            return run.timeout
-        return self._limits.livetime if task.timeout is None else task.timeout
+        return timeout_of(run.timeout, task.kind, task.timeout, self._limits.livetime).seconds
 
     def begin(self, task: Task, info: Info, output: Output) -> Call:
         """Start it. Raises whatever keeps it from starting; then nothing is left of it."""
@@ -64,7 +88,18 @@ class Calls:
             return coroutine
         command, confined = launch.command_of(task, info), task.confinement
         env = launch.environment(info, command, self._inherited, confined)
-        argv = launch.command_line(command, env, confined)
-        process = ScriptProcess(self._reactor, self._reactor, self._in_thread, info.run_id, output, self._limits.grace)
-        process.spawn(argv, env, self._stdin, confined.launchers)
+        found = launch.locate(command, env)
+        argv = launch.command_line(command, env, confined, found)
+        process = ScriptProcess(
+            self._reactor,
+            self._reactor,
+            self._census,
+            info.run_id,
+            output,
+            self._limits.grace,
+            task.leftovers,
+            self._kept,
+        )
+        process.program = found
+        process.spawn(argv, env, self._stdin, confined)
         return process

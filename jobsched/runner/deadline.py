@@ -1,4 +1,7 @@
-"""The end of a run that does not end by itself: TERM, grace, KILL. Deadline, caller, replace and shutdown come here."""
+"""The end of a run that does not end by itself, and of what one that did has left: TERM, grace, KILL.
+
+Deadline, caller, replace and shutdown come here.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from ..model.run import State
 
 SLICE = 60.0  # seconds: how long a stepped wall clock can hide the end of the time
 AGAIN = 1.0  # seconds between KILLs to what does not die
+HOPELESS = 10.0  # seconds from the first KILL until what does not die of it is given up
+ABANDONED = 2.0  # the same where nobody waits for it any longer
 
 
 @attrs.frozen
@@ -20,14 +25,15 @@ class Stop:
 
     state: State
     reason: str
-    abandon: bool = False  # what cannot be killed is not waited for
+    abandon: bool = False  # what cannot be killed is not waited for, or not for long
     grace: float | None = None  # seconds from TERM to KILL, if not as always
 
 
 class Deadline:
     """Ends one run: `send(signal)` reaches all its processes; `on_stop(stop)` hears when the end begins.
 
-    Time is elapsed time as `monotonic` tells it. The clock only wakes us, at least once in a slice.
+    `over` tells whether the run has ended by itself: then there is nothing left to stop, and what it left behind gets
+    no more time. Time is elapsed time as `monotonic` tells it. The clock only wakes us, at least once in a slice.
     """
 
     def __init__(
@@ -36,18 +42,32 @@ class Deadline:
         send: Callable[[int], None],
         grace: float,
         monotonic: Callable[[], float],
+        over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock
         self._send = send
         self._grace = grace
         self._monotonic = monotonic
+        self._over = over
         self._call: IDelayedCall | None = None
         self._due = 0.0
         self._then: Callable[[], None] | None = None
+        self._killed_at: float | None = None
         self.on_stop: Callable[[Stop], None] = lambda stop: None
         self.stopped: Stop | None = None
-        self.killed = False
+        self.begun = False  # TERM was sent
         self.abandoned = False
+
+    @property
+    def killed(self) -> bool:
+        """Whether KILL was sent."""
+        return self._killed_at is not None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether KILL was sent so long ago that what still lives will not die of it."""
+        patience = ABANDONED if self.abandoned else HOPELESS
+        return self._killed_at is not None and self._monotonic() - self._killed_at >= patience
 
     def arm(self, seconds: float, state: State = "timed_out") -> None:
         """Stop the run when it has run for `seconds`."""
@@ -56,14 +76,19 @@ class Deadline:
     def stop(self, why: Stop) -> None:
         """Begin the end, once: the first reason stays. A later one may shorten the grace, or abandon what stays."""
         self.abandoned = self.abandoned or why.abandon
-        if self.stopped is not None:
-            if why.grace is not None and self._then is not None and not self.killed:
-                self._in(min(why.grace, max(self._due - self._monotonic(), 0)), self._kill)
-            return
-        self.stopped = why
-        self._in(self._grace if why.grace is None else min(why.grace, self._grace), self._kill)
-        self.on_stop(why)  # first: what is sent may end the run at once
-        self._send(signal.SIGTERM)
+        if self.stopped is None and not self._over():
+            self.stopped = why
+            self.on_stop(why)  # first: what is sent may end the run at once
+        self.sweep(why.grace)
+
+    def sweep(self, grace: float | None = None) -> None:
+        """TERM now and KILL after the grace, to whatever lives of the run. Asked again, only the grace may shrink."""
+        if not self.begun:
+            self.begun = True
+            self._in(self._grace if grace is None else min(grace, self._grace), self._kill)
+            self._send(signal.SIGTERM)
+        elif grace is not None and self._then is not None and not self.killed:
+            self._in(min(grace, max(self._due - self._monotonic(), 0)), self._kill)
 
     def disarm(self) -> None:
         """The run has ended."""
@@ -77,7 +102,8 @@ class Deadline:
             self._sleep()
 
     def _kill(self) -> None:
-        self.killed = True
+        if self._killed_at is None:
+            self._killed_at = self._monotonic()
         self._in(AGAIN, self._kill)
         self._send(signal.SIGKILL)
 

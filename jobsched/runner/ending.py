@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import os
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Literal
 
 import attrs
+from twisted.logger import Logger
 
 from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
+from .proc import STUCK, Stat
 
 COULD_NOT = (125, 126, 127)  # what env, nice, setpriv and prlimit exit with when they cannot start the program
+BUSY = 126  # one of them: the program is there, and cannot be started as it is
+MISREAD = (2, *COULD_NOT)  # and what an interpreter exits with that cannot make sense of its options
 REFUSED = 1  # and what the last two exit with when they may not do what they are asked to
 ALWAYS = ("env",)  # may stand in a script's #! line too
 LONGEST = 1000  # characters of a reason
+NAMED = 10  # processes, at most
+
+Fate = Literal["ended", "awaited", "kept"]  # of what a script left behind
+
+
+log = Logger()
 
 
 @attrs.frozen(kw_only=True)
 class Ending:
-    """The bare facts: an exit code, a signal's name, or an exception in words; and who stopped it, if anybody."""
+    """The bare facts: an exit code, a signal's name, or an exception in words; and who stopped it, if anybody.
+
+    `left`: what a script that ended by itself left behind, and its fate; None: it did not, or was no process.
+    """
 
     exit_code: int | None = None
     signal: str | None = None
     error: str | None = None
     stopped: Stop | None = None
     launchers: tuple[str, ...] = ()  # the programs that were to start its own
+    left: tuple[Stat, ...] | None = None
+    fate: Fate = "ended"
+    given_up: tuple[Stat, ...] = ()  # what lives on, for it could not be killed
+    refused: tuple[Stat, ...] = ()  # what lives on, for we may not signal it
+    busy: bool = False  # it was not started, for somebody had its file open to write
+    hint: str = ""  # what may be the reason, and what to do
 
 
 def plain(text: str) -> str:
@@ -43,13 +65,80 @@ def _not_started(ending: Ending, said: str) -> str | None:
     return words if known and (ending.exit_code in COULD_NOT or (asked and ending.exit_code == REFUSED)) else None
 
 
+def is_busy(opening: bytes, launchers: Sequence[str], path: str) -> bool:
+    """Whether a program in front of the run's own could not start that, for its file was open to be written.
+
+    Only if all that was printed is its one line about that very file: what a script did is not done again.
+    """
+    said = opening.decode("utf-8", "replace").removesuffix("\n")
+    launcher, sign, words = said.partition(": ")
+    about = bool(sign) and "\n" not in said and os.path.basename(path) in words
+    return about and launcher.rpartition("/")[2] in launchers and words.endswith(f": {os.strerror(errno.ETXTBSY)}")
+
+
+def named(processes: Sequence[Stat]) -> str:
+    """Processes for people: their numbers and names."""
+    told = ", ".join(f"{each.pid} ({plain(each.name)})" for each in processes[:NAMED])
+    return told + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
+
+
+def left_behind(ending: Ending) -> str:
+    """What became of what the script left behind, for the reason; "": there was none."""
+    if not ending.left:
+        return ""
+    one = len(ending.left) == 1
+    were, fate = {
+        "ended": ("was" if one else "were", "ended"),
+        "awaited": ("was" if one else "were", "waited for"),
+        "kept": ("goes" if one else "go", "on"),
+    }[ending.fate]
+    return f"{'1 process' if one else f'{len(ending.left)} processes'} that it left behind {were} {fate}"
+
+
+def lives_on(ending: Ending) -> str:
+    """What could not be ended, for the reason; "": there was none."""
+    told = []
+    if ending.given_up:
+        who, be = _who(ending.given_up, "is", "are")
+        if all(each.state == STUCK for each in ending.given_up):
+            told.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
+        else:
+            states = ", ".join(dict.fromkeys(each.state or "gone" for each in ending.given_up))
+            told.append(f"{who} {be} still there after KILL (state {states}): given up")
+    if ending.refused:
+        who, be = _who(ending.refused, "belongs", "belong")
+        told.append(f"{who} {be} to another user, and this daemon may not end that: left alone")
+    return "; ".join(told)
+
+
+def _who(processes: Sequence[Stat], one: str, more: str) -> tuple[str, str]:
+    alone = len(processes) == 1
+    return f"{'process' if alone else 'processes'} {named(processes)}", one if alone else more
+
+
+def _had_ended(ending: Ending) -> str:
+    """Of a run that was stopped while it waited for what its script had left behind."""
+    if ending.stopped is None or ending.left is None:
+        return ""
+    return f"its script had ended with {ending.signal or f'exit code {ending.exit_code}'}"
+
+
+def tell_of_what_was_left(run: Run, ending: Ending) -> None:
+    """For the log: what was ended that nobody had asked to end, and what could not be ended."""
+    if ending.left and ending.fate == "ended":
+        log.warn("run {run} of {job}: {what}: {processes}",
+                 run=run.id, job=run.job_name, what=left_behind(ending), processes=named(ending.left))  # fmt: skip
+    if what := lives_on(ending):
+        log.error("run {run} of {job}: {what}", run=run.id, job=run.job_name, what=what)
+
+
 def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Callable[[str], str] = str) -> Run:
     """The run with its outcome: the state and the reason in words that stay in the record, without secrets."""
     state, reason = run.state, ""
     if ending.stopped is not None:
         state = ending.stopped.state
         reason = run.reason if run.state == "stopping" else ending.stopped.reason
-        if ending.signal == "SIGKILL":
+        if ending.signal == "SIGKILL" and ending.left is None:
             reason += "; did not end by itself and was killed"
     elif ending.error is not None:
         state, reason = "failed", ending.error
@@ -64,8 +153,8 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Cal
             reason += f", last line: {printed.last_line}"
     else:
         state, reason = "succeeded", "finished"
-    if printed.cut:
-        reason += f"; {printed.cut}"
+    more = (ending.hint, _had_ended(ending), left_behind(ending), lives_on(ending), printed.cut)
+    reason = "; ".join([reason, *filter(None, more)])
     return attrs.evolve(
         run,
         state=state,
@@ -73,6 +162,7 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Cal
         ended=now,
         exit_code=ending.exit_code,
         signal=ending.signal,
+        left_behind=None if ending.left is None else len(ending.left),
         output_bytes=printed.total,
         output_kept=printed.kept,
         output_truncated=printed.kept < printed.total,

@@ -1,30 +1,26 @@
-"""The processes of one run: its process group, and whatever left the group but still carries the run's mark.
-
-The mark is `JOBSCHED_RUN_ID` in the environment, which children inherit; it also tells a survivor of an earlier
-daemon from a stranger that was given the same pid.
-"""
+"""The group and the session that the first process of a run leads, and how that process is known again."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 
 import attrs
-import psutil
 
-MARK = "JOBSCHED_RUN_ID"
+from . import proc
+
 BOOT = "/proc/sys/kernel/random/boot_id"
 LONGEST_UP = 2.0**32  # seconds: no machine is up for so long
 
 
 @attrs.frozen
 class Group:
-    """The group that the first process of a run leads: its id is that process's pid."""
+    """The group that the first process of a run leads: its id is that process's pid, and its session's id too."""
 
     pid: int
-    run_id: str
+    began: int | None = None  # ticks since boot, of that process
 
     def send(self, number: int) -> None:
         """Signal the whole group, or the first process if there is no such group."""
@@ -51,59 +47,38 @@ class Group:
             return False
         return False
 
-    def survivors(self, everywhere: bool = True) -> list[psutil.Process]:
-        """Every live process in the run's group; `everywhere`: also those that left it but carry the mark.
-
-        Reads all of /proc: not for the reactor.
-        """
-        return list(_survivors(self, everywhere))
-
-
-def _survivors(run: Group, everywhere: bool) -> Iterator[psutil.Process]:
-    ours = {0, os.getpgrp()}  # 0: the kernel's threads
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            group = os.getpgid(process.pid)
-            if (group == run.pid and group not in ours) or (everywhere and _has_mark(process, run.run_id)):
-                yield process
+    @property
+    def leader(self) -> int:
+        """Whose session and group are this run's; 0: that pid was given to another process by now."""
+        now = proc.stat(self.pid)
+        return 0 if now is not None and now.began != self.began else self.pid
 
 
-def _has_mark(process: psutil.Process, run_id: str) -> bool:
-    try:
-        return bool(process.environ().get(MARK) == run_id)
-    except psutil.AccessDenied:
-        return False
-
-
-def began(pid: int) -> float | None:
-    """When a process began: unlike that of any other process with this pid, after a reboot too, and whatever the wall
-    clock does. Seconds since the machine booted, and far beyond them a number that is this boot's.
+def began(ticks: int) -> float:
+    """When a process began, for the record: unlike that of any other process with its pid, after a reboot too, and
+    whatever the wall clock does. Seconds since the machine booted, and far beyond them a number that is this boot's.
     """
-    seconds = boot_seconds(pid)
-    return None if seconds is None else _boot() * LONGEST_UP + seconds
+    return _boot(BOOT) * LONGEST_UP + _seconds(ticks)
 
 
 def is_first(pid: int, recorded: float | None) -> bool:
     """Whether a process is the one that began when the record says: of older daemons, by seconds alone."""
-    return recorded is not None and recorded in (began(pid), boot_seconds(pid))
+    now = None if recorded is None else proc.stat(pid)
+    return now is not None and recorded in (began(now.began), _seconds(now.began))
 
 
-def boot_seconds(pid: int) -> float | None:
-    """When a process began, in seconds since the machine booted."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+def _seconds(ticks: int) -> float:
+    return ticks / TICKS
 
 
-def _boot() -> int:
+TICKS = os.sysconf("SC_CLK_TCK")  # in a second
+
+
+@cache  # it stays until the next boot, and is asked for at each run
+def _boot(path: str) -> int:
     """One of 8,192: with seconds and ticks that is all that a double holds exactly."""
     try:
-        with open(BOOT) as text:
+        with open(path) as text:
             return int(text.read(8), 16) % 8192
     except (OSError, ValueError):  # /proc is cut down here: then the seconds must do
         return 0

@@ -68,11 +68,8 @@ def environment(
     return env | dict(command.env or {})
 
 
-def command_line(command: Command, env: Mapping[str, str], confinement: Confinement = FREE) -> list[str]:
-    """argv that starts in the command's directory, confined. Raises OSError when the program is not there at all.
-
-    Whether its user may start it, or enter its directory, only the programs in front of it find out.
-    """
+def locate(command: Command, env: Mapping[str, str]) -> str:
+    """The path of a command's program. Raises OSError when it is not there at all, or nobody may start it."""
     directory = str(command.directory) if command.directory else None
     if directory is not None and not Path(directory).is_dir():
         raise OSError(f"{directory}: no such directory")
@@ -82,6 +79,17 @@ def command_line(command: Command, env: Mapping[str, str], confinement: Confinem
         there = "/" in program and Path(directory or ".", program).exists()
         why = "it is not executable" if there else "no such program"
         raise OSError(f"{program}: {why}")
+    return found
+
+
+def command_line(
+    command: Command, env: Mapping[str, str], confinement: Confinement = FREE, found: str | None = None
+) -> list[str]:
+    """argv that starts in the command's directory, confined; `found`: where its program is. Raises as `locate` does.
+
+    Whether its user may start it, or enter its directory, only the programs in front of it find out.
+    """
+    found, directory, program = found or locate(command, env), command.directory, command.argv[0]
     if directory is None:
         return [*confinement.chain, found, *command.argv[1:]]
     apart = [_tool("nice"), "-n", "0", "--"] if "=" in program else []  # `env` would take it for a variable

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any
 
-import psutil
-from twisted.internet import main
-from twisted.internet.abstract import FileDescriptor
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
@@ -19,82 +15,32 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .. import program
+from ..catalog import Leftovers
+from ..confinement import FREE, Confinement
+from . import proc
+from .census import Census
 from .deadline import AGAIN, Deadline
-from .ending import Ending
+from .ending import BUSY, MISREAD, Ending, Fate, is_busy
 from .group import Group, began
 from .output import Output
+from .pipe import OutputPipe
+from .proc import Found
+from .remains import Remains
 from .session import Sessions
 
-PATIENCE = 1.0  # seconds that what a finished script left behind may go on printing
-LOOK = 0.05  # seconds between looks at a group that is not empty yet
-DYING = 0.2  # seconds that a killed process is given to be gone
-PASSES = 5  # kills in a row before the thread is given back
-CHUNK = 64 * 1024
-FULL_PIPE = 1024 * 1024  # bytes that a pipe can hold at most, as Linux comes
-
-log = Logger()
-
-
-class OutputPipe(FileDescriptor):
-    """The reading end of the pipe that is a run's stdout and stderr, in the order they were written."""
-
-    def __init__(self, reactor: Any, output: Output, closed: Callable[[], None]) -> None:
-        super().__init__(reactor)
-        self._end, self.writing_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._end, False)
-        self._output = output
-        self._closed = closed
-
-    def fileno(self) -> int:
-        return self._end
-
-    def begin(self) -> None:
-        """The child has its end; read ours."""
-        os.close(self.writing_end)
-        self.connected = 1
-        self.startReading()
-
-    def discard(self) -> None:
-        """There is no child after all."""
-        os.close(self.writing_end)
-        os.close(self._end)
-
-    def doRead(self) -> Exception | None:
-        try:
-            data = os.read(self._end, CHUNK)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return main.CONNECTION_LOST
-        if not data:
-            return main.CONNECTION_DONE
-        self._output.write(data)
-        if self._output.full:
-            self.stopReading()
-            self._output.when_room(self._resume)
-        return None
-
-    def finish(self) -> None:
-        """Take what is in the pipe, then close it, whoever still holds the other end."""
-        for _ in range(FULL_PIPE // CHUNK):
-            if not self.connected or self.doRead() is not None:
-                break
-        if self.connected:
-            self.connectionLost(Failure(main.CONNECTION_DONE))
-
-    def connectionLost(self, reason: Failure) -> None:
-        if self.connected:
-            super().connectionLost(reason)
-            os.close(self._end)
-            self._closed()
-
-    def _resume(self) -> None:
-        if self.connected:
-            self.startReading()
+PATIENCE = 1.0  # seconds that what a finished script left behind may go on by itself
+SOON = 0.005  # seconds until something that was asked too early is asked again
+LOOK = 0.05  # seconds between looks at what is not gone yet; between those that are in vain for long, up to `AGAIN`
 
 
 class ScriptProcess(ProcessProtocol):
-    """One process, its group and its pipe. `ended` fires with its `Ending` when nothing of it is left."""
+    """One process, all that it starts, and its pipe. `ended` fires with its `Ending` when nothing of it is left.
+
+    It goes on until its first process has ended. Then what that left behind has a moment to end too, and is ended,
+    waited for or let go, as `leftovers` says. All that is done to more than the group of the first process is done
+    after a look at all processes: see `Census`.
+    """
 
     log = Logger()
 
@@ -102,73 +48,84 @@ class ScriptProcess(ProcessProtocol):
         self,
         reactor: IReactorProcess,
         clock: IReactorTime,
-        in_thread: Callable[..., Deferred[Any]],
+        census: Census,
         run_id: str,
         output: Output,
         grace: float,
+        leftovers: Leftovers | None = None,
+        kept: set[OutputPipe] | None = None,
     ) -> None:
         self.ended: Deferred[Ending] = Deferred()
-        self.deadline = Deadline(clock, self._send, grace, monotonic)
+        self.deadline = Deadline(clock, self._send, grace, monotonic, self._is_over)
         self.pid: int | None = None
         self.pid_started: float | None = None
+        self.pipe = OutputPipe(reactor, output, self._look)
+        self.program = ""  # the path of what is to be run, behind whatever starts it
         self._sessions = Sessions(reactor)
         self._clock = clock
-        self._in_thread = in_thread
+        self._census = census
         self._run_id = run_id
-        self._output = output
-        self._pipe = OutputPipe(reactor, output, self._look)
-        self._group: Group | None = None
+        self._leftovers = leftovers
+        self._kept = set() if kept is None else kept  # the pipes of runs that are over, while somebody prints there
         self._launchers: tuple[str, ...] = ()
+        self._group = Group(0)
         self._status: Ending | None = None
         self._exited = 0.0
-        self._looking = False
+        self._by_itself = False  # it ended before anybody asked it to
+        self._everywhere = leftovers is not None  # also what left the session is looked for when the script has ended
+        self._remains = Remains(run_id)
+        self._as_a_group = False  # the group was signalled as a whole
+        self._asked: float | None = None  # since when an answer of the census is waited for
+        self._pause = LOOK
         self._next: IDelayedCall | None = None
+        self._finished = False
 
-    def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int, launchers: tuple[str, ...] = ()) -> None:
-        """Start `argv`, which `launchers` lead, in a session of its own.
+    def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int, confinement: Confinement = FREE) -> None:
+        """Start `argv`, which confines itself so, in a session of its own.
 
         Raises OSError when it cannot be started; then nothing is left.
         """
-        self._launchers = launchers
+        self._launchers = confinement.launchers
         try:
+            if confinement.owner is not None:
+                self.pipe.give(*confinement.owner)
             try:
                 self._start(argv, env, stdin)
             except FileNotFoundError as why:
-                gone = "no such program" if not os.path.exists(argv[0]) else "the interpreter of its #! line is missing"
-                raise OSError(f"{argv[0]}: {gone}") from why
+                raise OSError(f"{argv[0]}: {program.fault(argv[0]) or 'no such program'}") from why
             except OSError as why:
                 if why.errno != errno.ENOEXEC:
                     raise
                 self._start(["/bin/sh", *argv], env, stdin)  # a script without #!, as execvp and cron take it
         except BaseException:
-            self._pipe.discard()
+            self.pipe.discard()
             raise
-        self._pipe.begin()
+        self.pipe.begin()
 
     def _start(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
-        prints = self._pipe.writing_end
+        prints = self.pipe.writing_end
         self._sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={0: stdin, 1: prints, 2: prints})
 
     def connectionMade(self) -> None:
         assert self.transport is not None
         self.pid = self.transport.pid
         assert self.pid is not None
-        self.pid_started = began(self.pid)
-        self._group = Group(self.pid, self._run_id)
+        if (seen := proc.stat(self.pid)) is not None:
+            self.pid_started = began(seen.began)
+        self._group = Group(self.pid, None if seen is None else seen.began)
 
     def processExited(self, reason: Failure) -> None:
         value = reason.value
         ended_by = value.signal if isinstance(value, ProcessTerminated) else None
         code = value.exitCode if isinstance(value, ProcessTerminated) else 0
         name = _name(ended_by) if ended_by else None
-        self._status = Ending(
-            exit_code=None if name else code,
-            signal=name,
-            stopped=self.deadline.stopped,
-            launchers=self._launchers,
-        )
+        self._status = Ending(exit_code=None if name else code, signal=name, launchers=self._launchers)
         self._exited = monotonic()
-        if self.deadline.stopped is None:
+        self._by_itself = not self.deadline.begun
+        if self._finished:
+            self.log.info("process {pid} of run {run}, which was given up, has ended", pid=self.pid, run=self._run_id)
+            return
+        if self._by_itself and self._leftovers != "wait":
             self.deadline.disarm()
         self._look_in(0)
 
@@ -178,101 +135,146 @@ class ScriptProcess(ProcessProtocol):
         if self._next is not None and self._next.active():
             self._look_in(LOOK)
 
+    # What the deadline asks for.
+
+    def _is_over(self) -> bool:
+        """Whether the run has ended by itself; a process may have, and nobody was awake to hear of it."""
+        if self._status is None and self.transport is not None:
+            self.transport.reapProcess()  # type: ignore[attr-defined]  # of Twisted's Process
+        if self._status is None:
+            return False
+        if self._leftovers != "wait":
+            return True
+        self.pipe.drain()
+        return not self.pipe.connected and not self._remains.live() and self._is_empty() is True
+
     def _send(self, number: int) -> None:
-        if self._group is not None:
-            if self._status is None:
-                self._group.send(number)
-            elif number == signal.SIGKILL:
-                self._group.sweep_up()
+        if self._finished:
+            return
+        self._as_a_group = self._status is None
+        if self._as_a_group:
+            self._group.send(number)  # at once; what left the group is looked for
+        self._pause = LOOK
+        if self._asked is None:
+            self._ask()
+        elif self.deadline.hopeless and monotonic() - self._asked > AGAIN:
+            self._give_up()  # not even the look at it comes to an end
+
+    # What is left, once the first process has ended or is being ended.
 
     def _look(self) -> None:
-        """After the first process has exited: is anything left, and is it time to end that too?"""
-        if self._status is None or self._looking or self.ended.called:
+        """Is anything left, and is it time to do something about that?"""
+        if self._finished or self._asked is not None or (self._status is None and not self.deadline.begun):
             return
-        assert self._group is not None
-        empty = self._group.empty()
-        stopped = self.deadline.stopped
-        if empty and not self._pipe.connected and stopped is None:
-            self._finish()
-        elif (empty and stopped is not None) or self._out_of_patience():
-            self._hunt(stopped is not None or bool(self._pipe.connected))
+        if self._remains.live():
+            self._go_on(left=True)
+        elif self._everywhere or self.deadline.begun:
+            self._ask()
+        elif (empty := self._is_empty()) is None:
+            self._look_in(SOON)
         elif empty:
-            self._look_in(LOOK)
+            self._go_on(left=False)
         else:
-            self._look_closer()
+            self._ask()
 
-    def _look_closer(self) -> None:
-        """The group has members; where nobody reaps orphans, they may all be dead."""
-        self._looking = True
-        assert self._group is not None
-        self._in_thread(self._group.survivors, False).addCallbacks(self._looked, self._hunt_failed)
+    def _is_empty(self) -> bool | None:
+        """Whether nothing is in the session of the first process, which has ended; the unreaped dead count as there."""
+        return self._group.empty() and self._census.session_is_empty(self._group.pid, self._exited)
 
-    def _looked(self, left: list[psutil.Process]) -> None:
-        self._looking = False
-        if not left and (self.deadline.stopped is not None or not self._pipe.connected):
-            self._hunt(self.deadline.stopped is not None)
-        else:
+    def _ask(self) -> None:
+        self._asked = monotonic()
+        self._census.of(self._run_id, self._group.leader).addCallbacks(self._answer, self._ask_failed)
+
+    def _answer(self, found: list[Found]) -> None:
+        self._asked = None
+        if self._finished:
+            return
+        everywhere = self._everywhere or self.deadline.stopped is not None
+        self._remains.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
+        if self.deadline.begun:
+            self._count()
+            self._remains.signal(self._group, self.deadline.killed, self._as_a_group)
+        self._go_on(bool(self._remains.known))
+
+    def _ask_failed(self, why: Failure) -> None:
+        self._asked = None
+        self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
+        if self._status is not None:
+            self._finish()
+
+    def _go_on(self, left: bool) -> None:
+        """What is to be done about what is left, or about nothing that is left."""
+        gone = not left and self._status is not None
+        patient = monotonic() - self._exited < PATIENCE
+        if self.deadline.begun:
+            if gone:
+                self._finish()
+            elif self.deadline.hopeless and self._is_stuck():
+                self._give_up()
+            elif left:
+                self._look_later()
+        elif gone and not self.pipe.connected:
+            self._finish()
+        elif patient:
             self._look_in(LOOK)
+        elif self._leftovers == "wait":
+            self._count()
+            self._look_later()
+        elif self._leftovers == "keep" and self._status is not None and self._status.exit_code == 0:
+            self._count()
+            self._finish(keep=True)
+        else:
+            self._everywhere = self._leftovers == "end" or bool(self.pipe.connected)
+            self.deadline.sweep()
+
+    def _count(self) -> None:
+        if self._by_itself:
+            self._remains.count()
+
+    def _is_stuck(self) -> bool:
+        """Whether nobody waits for what is left, or it sleeps such that nothing ends it."""
+        pids = [each.pid for each in self._remains.known] + ([self.pid or 0] if self._status is None else [])
+        return self.deadline.abandoned or all(proc.state(pid) == proc.STUCK for pid in pids)
+
+    def _give_up(self) -> None:
+        first = proc.stat(self.pid or 0) if self._status is None else None
+        given_up = [*self._remains.known, *([] if first is None else [first])]
+        self._finish(given_up=tuple(attrs.evolve(each, state=proc.state(each.pid)) for each in given_up))
+
+    def _look_later(self) -> None:
+        self._look_in(self._pause)
+        self._pause = min(self._pause * 1.5, AGAIN)
 
     def _look_in(self, seconds: float) -> None:
         if self._next is not None and self._next.active():
             self._next.cancel()
         self._next = self._clock.callLater(seconds, self._look)
 
-    def _hunt(self, everywhere: bool) -> None:
-        self._looking = True
-        self.deadline.disarm()  # from here on the hunt kills, and only what it has looked at
-        assert self._group is not None
-        self._in_thread(_end_all, self._group, everywhere).addCallbacks(self._hunted, self._hunt_failed)
-
-    def _hunted(self, nothing_left: bool) -> None:
-        self._looking = False
-        if nothing_left:
-            self._finish()
-        else:
-            self._look_in(AGAIN)
-
-    def _hunt_failed(self, why: Failure) -> None:
-        self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
-        self._finish()
-
-    def _out_of_patience(self) -> bool:
-        if self.deadline.stopped is not None:
-            return self.deadline.killed
-        return monotonic() - self._exited >= PATIENCE
-
-    def _finish(self) -> None:
-        assert self._status is not None
-        self._looking = True
+    def _finish(self, keep: bool = False, given_up: tuple[proc.Stat, ...] = ()) -> None:
+        self._finished = True
         self.deadline.disarm()
         if self._next is not None and self._next.active():
             self._next.cancel()
-        self._pipe.finish()
-        if not self.ended.called:
-            self.ended.callback(self._status)
+        if keep:
+            self.pipe.let_go(self._kept)
+        else:
+            self.pipe.finish()
+        self.ended.callback(self._ending("kept" if keep else "ended" if self.deadline.begun else "awaited", given_up))
 
-
-def _end_all(group: Group, everywhere: bool) -> bool:
-    """Kill what is left of a run; whether nothing is. In a thread: it reads all of /proc and waits for the dead."""
-    for _ in range(PASSES):
-        group.sweep_up()
-        left = [process for process in group.survivors(everywhere) if _kill(process, group.run_id)]
-        if not left:
-            return True
-        psutil.wait_procs(left, timeout=DYING)
-    return False
-
-
-def _kill(process: psutil.Process, run_id: str) -> bool:
-    """Whether its end can be waited for."""
-    try:
-        process.kill()
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
-        log.error("process {pid} of run {run} may not be signalled by this user", pid=process.pid, run=run_id)
-        return False
-    return True
+    def _ending(self, fate: Fate, given_up: tuple[proc.Stat, ...]) -> Ending:
+        status = self._status or Ending()
+        odd = status.exit_code in MISREAD and self.deadline.stopped is None
+        return attrs.evolve(
+            status,
+            stopped=self.deadline.stopped,
+            launchers=self._launchers,
+            left=tuple(self._remains.met.values()) if self._by_itself else None,
+            fate=fate,
+            given_up=given_up,
+            refused=tuple(self._remains.refused.values()),
+            busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self._launchers, self.program),
+            hint=program.carriage_return(self.program) if odd else "",
+        )
 
 
 def _name(number: int) -> str:

@@ -3,42 +3,76 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
+from collections.abc import Mapping
 from datetime import datetime
 
-import psutil
+import attrs
 from twisted.logger import Logger
 
 from ..model.run import Run
-from .group import Group, is_first
+from . import proc
+from .deadline import AGAIN, HOPELESS
+from .ending import Ending, lives_on
+from .group import is_first
+from .proc import Found, Key
 
-TRIES = 10  # looks for what keeps starting processes, a second each at most
+LOOK = 0.02  # seconds between looks at what was told to end
 
 log = Logger()
+
+
+@attrs.define
+class Orphans:
+    """What lived of one run."""
+
+    run: Run
+    first: list[Found] = attrs.field(factory=list)  # what was there when it was looked for first
+    left: list[Found] = attrs.field(factory=list)  # what still is
+    refused: dict[Key, Found] = attrs.field(factory=dict)  # what we may not signal
+    killed: bool = False
+
+    def leader(self) -> int:
+        """The pid whose group and session are the run's: 0, if another process has it by now.
+
+        They are still the run's, though its first process has ended, while one lives that was found in them before:
+        nobody is given a pid that is a group's or a session's.
+        """
+        pid = self.run.pid or 0
+        known = any(each.inside and proc.lives(each) for each in self.left)
+        return pid if known or is_first(pid, self.run.pid_started) else 0
+
+    def words(self) -> str:
+        """What was found, and what became of it."""
+        if not self.first:
+            return "its process had ended, how is not known"
+        pids = ", ".join(str(process.pid) for process in self.first)
+        found = f"its processes ({pids}) were still there and were {'killed' if self.killed else 'ended'}"
+        stuck = tuple(attrs.evolve(each, state=proc.state(each.pid)) for each in self.left)
+        more = lives_on(Ending(given_up=stuck, refused=tuple(self.refused.values())))
+        return f"{found}; {more}" if more else found
 
 
 def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
     """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
 
-    In a thread: it reads all of /proc and waits. A process counts as the run's only if it carries the run's mark, or
-    is in the group whose first process began when the run's did: a stranger with the same pid is safe.
+    In a thread: it reads all of /proc, once for all runs, and waits. A process counts as the run's only if it carries
+    the run's mark, or is in the group whose first process began when the run's did: a stranger with the same pid is
+    safe.
     """
-    orphans = {run.id: _survivors(run, []) for run in runs}
-    everyone = [process for found in orphans.values() for process in found]
-    for process in everyone:
-        _signal(process, "terminate")
-    psutil.wait_procs(everyone, timeout=grace)
-    killed: set[str] = set()
-    for run in runs:
-        left = orphans[run.id]
-        for _ in range(TRIES):
-            left = _survivors(run, left)
-            if not left:
-                break
-            killed.add(run.id)
-            for process in left:
-                _signal(process, "kill")
-            psutil.wait_procs(left, timeout=1)
-    return {run_id: _words(found, run_id in killed) for run_id, found in orphans.items()}
+    orphans = {run.id: Orphans(run) for run in runs}
+    for run_id, found in _look(orphans).items():
+        orphans[run_id].first = found
+    _signal(orphans, signal.SIGTERM)
+    _wait(orphans, grace)
+    end = time.monotonic() + HOPELESS
+    while any(each.left for each in orphans.values()) and time.monotonic() < end:
+        for each in _look(orphans):
+            orphans[each].killed = True
+        _signal(orphans, signal.SIGKILL)
+        _wait(orphans, AGAIN)
+    return {run_id: each.words() for run_id, each in orphans.items()}
 
 
 def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run]:
@@ -56,33 +90,30 @@ def lost(run: Run, found: str, now: datetime) -> Run:
     return run.lost(f"the daemon that ran it is gone; {found}", now)
 
 
-def _survivors(run: Run, before: list[psutil.Process]) -> list[psutil.Process]:
-    """What lives of a run. The group is still the run's, though its first process has ended, while one that was found
-    there `before` is: nobody is given a pid that is a group's.
-    """
-    pid = run.pid or 0
-    first = is_first(pid, run.pid_started)
-    return Group(pid if first or any(_is_in(pid, process) for process in before) else 0, run.id).survivors()
+def _look(orphans: Mapping[str, Orphans]) -> dict[str, list[Found]]:
+    """Look for all of them; those of whom anything was found."""
+    found = proc.survey({run_id: each.leader() for run_id, each in orphans.items()})
+    for run_id, each in orphans.items():
+        each.left = [process for process in found[run_id] if process.key not in each.refused]
+    return {run_id: each.left for run_id, each in orphans.items() if each.left}
 
 
-def _is_in(group: int, process: psutil.Process) -> bool:
-    try:
-        return os.getpgid(process.pid) == group and process.is_running()
-    except ProcessLookupError:
-        return False
+def _signal(orphans: Mapping[str, Orphans], number: int) -> None:
+    for each in orphans.values():
+        for process in each.left:
+            try:
+                if proc.lives(process):
+                    os.kill(process.pid, number)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                each.refused[process.key] = process
+                log.error("process {pid} of a lost run may not be signalled by this user", pid=process.pid)
 
 
-def _signal(process: psutil.Process, what: str) -> None:
-    try:
-        getattr(process, what)()
-    except psutil.NoSuchProcess:
-        return
-    except psutil.AccessDenied:
-        log.error("process {pid} of a lost run may not be signalled by this user", pid=process.pid)
-
-
-def _words(found: list[psutil.Process], killed: bool) -> str:
-    if not found:
-        return "its process had ended, how is not known"
-    pids = ", ".join(str(process.pid) for process in found)
-    return f"its processes ({pids}) were still there and were {'killed' if killed else 'ended'}"
+def _wait(orphans: Mapping[str, Orphans], seconds: float) -> None:
+    """Until nothing of what was found, and may be signalled, lives any longer, or the time is over."""
+    end = time.monotonic() + seconds
+    told = [process for each in orphans.values() for process in each.left if process.key not in each.refused]
+    while any(map(proc.lives, told)) and time.monotonic() < end:
+        time.sleep(LOOK)

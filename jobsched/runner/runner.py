@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -25,11 +26,12 @@ from ..model.secrecy import USUAL, Secrecy
 from ..store import tails
 from ..store.batch import Batch
 from ..store.store import Store
+from ..task import Info
 from . import launch
 from .bell import Bell
-from .calls import Call, Calls
+from .calls import Call, Calls, patiently
 from .deadline import Stop
-from .ending import Ending, outcome, plain
+from .ending import Ending, outcome, plain, tell_of_what_was_left
 from .limits import Limits
 from .output import Output, OutputWriter
 from .recovery import end_orphans, tell_lost
@@ -209,6 +211,7 @@ class Runner(Service):
         run = active.run
         output = Output(self._writer, run.id, run.job_name, self._secrecy.hush(run.parameters))
         ending = await self._call(active, output)
+        tell_of_what_was_left(active.run, ending)
         printed = await output.close()
         self._note(active, outcome(active.run, ending, printed, self._now(), output.hush))
 
@@ -221,14 +224,17 @@ class Runner(Service):
             return Ending(error=f"could not start: task {active.run.task} is not in the catalog")
         timeout = self._calls.timeout(active.run, task)
         info = launch.information(active.run, timeout)
+        return await patiently(self._reactor, lambda: self._try(active, task, info, output), lambda: active.stop)
+
+    async def _try(self, active: _Active, task: Task, info: Info, output: Output) -> Ending:
         try:
             call = self._calls.begin(task, info, output)
         except OSError as why:
-            return Ending(error=f"could not start: {why}")
+            return Ending(error=f"could not start: {why}", busy=why.errno == errno.ETXTBSY)
         except Exception as why:
             output.write(output.hush(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return Ending(error=f"could not start: {words(why)}")
-        self._watch(active, call, task, timeout)
+        self._watch(active, call, task, info.timeout)
         ending = await call.ended
         active.call = None  # nobody may stop it now: its pid may be another's
         return ending
@@ -236,6 +242,8 @@ class Runner(Service):
     def _watch(self, active: _Active, call: Call, task: Task, timeout: float | None) -> None:
         if call.ended.called:
             return
+        if active.noting is not None and active.noting.active():
+            active.noting.cancel()  # of a try before this one
         active.call = call
         call.deadline.on_stop = lambda stop: self._stopping(active, stop, task)
         if timeout is not None:

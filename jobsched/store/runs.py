@@ -19,7 +19,7 @@ from .instant import now as database_now
 from .sight import of_tasks
 from .tables import jobs, nodes, runs
 
-_NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal",
+_NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 

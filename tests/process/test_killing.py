@@ -9,6 +9,7 @@ from time import monotonic
 from twisted.internet import reactor
 from twisted.internet.task import Clock
 
+from jobsched.runner.census import Census
 from jobsched.runner.deadline import Stop
 from jobsched.runner.process import LOOK, ScriptProcess
 
@@ -247,7 +248,7 @@ class AfterwardsTests(RunnerCase):
                 """Nothing is kept."""
 
         clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
-        script = ScriptProcess(reactor, clock, self.runner.in_thread, "a-run", Nowhere(), 5)
+        script = ScriptProcess(reactor, clock, Census(self.runner.in_thread), "a-run", Nowhere(), 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)

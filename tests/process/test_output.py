@@ -10,7 +10,7 @@ import attrs
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
-from jobsched.runner import process
+from jobsched.runner.pipe import OutputPipe
 from jobsched.runner.output import LONGEST_LINE, output_path
 
 from .ground import EVER, RunnerCase
@@ -134,7 +134,7 @@ class SlowLogTests(RunnerCase):
 
     def paused(self):
         """Whether the reactor reads no run's pipe."""
-        return not any(isinstance(reader, process.OutputPipe) for reader in reactor.getReaders())
+        return not any(isinstance(reader, OutputPipe) for reader in reactor.getReaders())
 
     async def test_only_the_script_is_paused_and_nothing_is_lost(self):
         size, count = 1000, 6000
@@ -202,7 +202,7 @@ class PipeTests(RunnerCase):
             self.bash("echo first; exec >&- 2>&-; read -r < fifo; exit 5", directory=str(self.folder))
         )
         await self.until(lambda: self.log_lines(run) == ["first"])
-        await self.until(lambda: not self.runner._active[run.id].call._pipe.connected)
+        await self.until(lambda: not self.runner._active[run.id].call.pipe.connected)
 
         self.assertEqual((await self.stored(run)).state, "running")
         fifo.write_text("go\n")
@@ -225,7 +225,7 @@ class PipeTests(RunnerCase):
                 self.got += data
 
         kept = Nowhere()
-        pipe = process.OutputPipe(reactor, kept, lambda: None)
+        pipe = OutputPipe(reactor, kept, lambda: None)
         number = pipe.fileno()
         pipe.begin()
         await self.until(lambda: not pipe.connected)

@@ -14,6 +14,7 @@ import psutil
 from jobsched.runner import group
 from jobsched.runner.group import began
 from jobsched.runner.output import output_path
+from jobsched.runner.proc import stat
 from jobsched.store import runs as run_rows
 from jobsched.store.tables import runs
 
@@ -159,7 +160,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_a_stranger_with_the_same_pid_is_left_alone(self):
         stranger = self.spawn("sleep", str(EVER))
-        run = await self.left(pid=stranger.pid, pid_started=began(stranger.pid) - 100)
+        run = await self.left(pid=stranger.pid, pid_started=began(stat(stranger.pid).began) - 100)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost", "its process had ended")
@@ -171,7 +172,7 @@ class RecoveryTests(RunnerCase):
         process = self.spawn(script, JOBSCHED_RUN_ID=run.id)
         await self.until(lambda: len(psutil.Process(process.pid).children()) == 1)
         [child] = psutil.Process(process.pid).children()
-        await self.store.write(set_pid, run.id, process.pid, began(process.pid))
+        await self.store.write(set_pid, run.id, process.pid, began(stat(process.pid).began))
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
@@ -180,7 +181,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_what_a_daemon_of_an_older_version_left_is_known_by_the_seconds_that_it_recorded(self):
         process = self.spawn("env", "-i", "sleep", str(EVER))
-        run = await self.left(pid=process.pid, pid_started=group.boot_seconds(process.pid))
+        run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / group.TICKS)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
@@ -188,11 +189,11 @@ class RecoveryTests(RunnerCase):
 
     async def test_after_a_reboot_a_stranger_with_the_same_pid_and_start_is_left_alone(self):
         stranger = self.spawn("sleep", str(EVER))
-        (self.folder / "boot").write_text("b015793d-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
-        with mock.patch.object(group, "BOOT", str(self.folder / "boot")):
-            run = await self.left(pid=stranger.pid, pid_started=began(stranger.pid))
-        (self.folder / "boot").write_text("c2c1e2a4-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
-        with mock.patch.object(group, "BOOT", str(self.folder / "boot")):
+        (self.folder / "before").write_text("b015793d-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
+        with mock.patch.object(group, "BOOT", str(self.folder / "before")):
+            run = await self.left(pid=stranger.pid, pid_started=began(stat(stranger.pid).began))
+        (self.folder / "after").write_text("c2c1e2a4-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
+        with mock.patch.object(group, "BOOT", str(self.folder / "after")):
             await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost", "its process had ended")
@@ -219,7 +220,7 @@ class RecoveryTests(RunnerCase):
         os.close(pipe)
         [child] = psutil.Process(process.pid).children()
         self.addCleanup(kill, child)
-        await self.store.write(set_pid, run.id, process.pid, began(process.pid))
+        await self.store.write(set_pid, run.id, process.pid, began(stat(process.pid).began))
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost", "were killed")

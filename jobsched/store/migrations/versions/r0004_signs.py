@@ -5,6 +5,10 @@ An expansion: a daemon of 0003 goes on beside it, and leaves what is new as it w
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
+from jobsched.store.migrations.build import new_columns
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -12,4 +16,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Add to runs what their scripts left behind."""
+    new_columns("runs", sa.Column("left_behind", sa.Integer))

@@ -1,0 +1,51 @@
+"""What keeps a file from being started as a program, told before it is tried, or after that has failed."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+LONGEST = 256  # bytes of a #! line, as the kernel reads it
+BLANKS = re.compile(rb"[ \t]+")  # a carriage return is none
+SAVE = "its #! line ends with a carriage return (CRLF); save it with LF at the ends of its lines"
+
+
+def fault(path: str) -> str | None:
+    """Why this file cannot be started, in words; None: nothing is to be seen from here."""
+    if not os.path.exists(path):
+        return "no such program"
+    if not os.path.isfile(path) or not os.access(path, os.X_OK):
+        return "it is not executable"
+    line = first_line(path)
+    words = [word for word in BLANKS.split(line[2:].strip(b" \t"), maxsplit=1) if word]
+    if not words or os.access(words[0], os.X_OK):
+        return SAVE if _asks_env_in_vain(words) else None
+    return SAVE if words[0].endswith(b"\r") else "the interpreter of its #! line is missing"
+
+
+def carriage_return(path: str) -> str:
+    """What to do about the #! line of a script that failed early, if that is how its line ends; "": it is not."""
+    return SAVE if first_line(path).endswith(b"\r") else ""
+
+
+def first_line(path: str) -> bytes:
+    """The #! line of a script, without its end; b"": it has none, or cannot be read."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        text = os.read(file, LONGEST) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+    return text.partition(b"\n")[0] if text.startswith(b"#!") else b""
+
+
+def _asks_env_in_vain(words: list[bytes]) -> bool:
+    """`#!/usr/bin/env python3`, with a carriage return behind it that `env` takes for a part of the name."""
+    if len(words) < 2 or os.path.basename(words[0]) != b"env":
+        return False
+    return words[1].endswith(b"\r") and not words[1].startswith(b"-")

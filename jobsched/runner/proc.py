@@ -1,0 +1,181 @@
+"""The processes of this machine, as /proc tells of them: one pass over all of them serves any number of runs.
+
+A process belongs to a run if it is in the session or the group that the run's first process led, or if it carries the
+run's mark: `JOBSCHED_RUN_ID` in its environment, which children inherit. The mark also tells what an earlier daemon
+left from a stranger that was given the same pid.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+Key = tuple[int, int]
+
+MARK = "JOBSCHED_RUN_ID"
+_MARK = MARK.encode() + b"="
+DEAD = "ZXx"  # states of what has ended, reaped or not
+STUCK = "D"  # uninterruptible sleep: no signal ends it, not even KILL
+LOOKS = 3  # at the environment of a process that is in uninterruptible sleep
+MOMENT = 0.01  # seconds between them
+
+
+@attrs.frozen(kw_only=True)
+class Stat:
+    """What /proc/PID/stat says of a process. `began`, in ticks since boot, tells it from any other of its pid."""
+
+    pid: int
+    name: str
+    state: str
+    group: int
+    session: int
+    began: int
+
+    @property
+    def dead(self) -> bool:
+        """Whether it has ended; one that nobody has reaped stands in the list all the same."""
+        return self.state in DEAD
+
+
+@attrs.frozen(kw_only=True)
+class Found(Stat):
+    """A live process of a run; `inside`: it is in the session or the group of the run's first process."""
+
+    inside: bool
+
+    @property
+    def key(self) -> Key:
+        """What no other process has."""
+        return self.pid, self.began
+
+
+def stat(pid: int) -> Stat | None:
+    """What the kernel says of a process; None: there is none."""
+    try:
+        text = _read(f"/proc/{pid}/stat", whole=False)
+    except OSError:  # it has gone, before the file was opened or after
+        return None
+    begin, end = text.find(b"("), text.rfind(b")")  # a name may hold anything, brackets and blanks too
+    fields = text[end + 2 :].split()
+    return Stat(
+        pid=pid,
+        name=text[begin + 1 : end].decode("utf-8", "replace"),
+        state=fields[0].decode("ascii"),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        began=int(fields[19]),
+    )
+
+
+def lives(process: Stat) -> bool:
+    """Whether that very process still does, and is no other that was given its pid."""
+    now = stat(process.pid)
+    return now is not None and now.began == process.began and not now.dead
+
+
+def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
+    """What lives of each of those runs, given as their ids with the pids that their first processes have or had.
+
+    0 in place of a pid: go by the mark alone. One pass over /proc, however many are asked for; not for the reactor.
+    """
+    found: dict[str, list[Found]] = {run_id: [] for run_id in wanted}
+    led = {pid: run_id for run_id, pid in wanted.items() if pid}
+    ours, me = {0, os.getpgrp()}, os.getpid()  # 0: the kernel's threads
+    asleep = []
+    for pid in _pids():
+        seen = stat(pid)
+        if seen is None or seen.dead or pid == me:
+            continue
+        inside = led.get(seen.session) or (led.get(seen.group) if seen.group not in ours else None)
+        if inside is not None:
+            found[inside].append(_found(seen, inside=True))
+        elif seen.state == STUCK:
+            asleep.append(seen)
+        elif (mark := _mark(pid)) in found:
+            found[mark].append(_found(seen, inside=False))
+    for seen, mark in _awakened(asleep):
+        if mark in found:
+            found[mark].append(_found(seen, inside=False))
+    return found
+
+
+def sessions() -> frozenset[int]:
+    """All that have members; the dead whom nobody has reaped count. Quick: no file is read."""
+    members = set()
+    for pid in _pids():
+        try:
+            members.add(os.getsid(pid))
+        except OSError:  # it has gone
+            continue
+    return frozenset(members)
+
+
+def state(pid: int) -> str:
+    """Of a process and its threads the one that keeps it alive; "" if it is gone.
+
+    A thread in uninterruptible sleep keeps a process there whose first thread, which stands for it, has ended.
+    """
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return ""
+    states = [each.state for thread in threads if (each := stat(int(thread))) is not None]
+    return STUCK if STUCK in states else next((each for each in states if each not in DEAD), "".join(states[:1]))
+
+
+def _found(seen: Stat, inside: bool) -> Found:
+    return Found(**attrs.asdict(seen), inside=inside)
+
+
+def _awakened(asleep: list[Stat]) -> Iterator[tuple[Stat, str | None]]:
+    """The marks of processes that were in uninterruptible sleep, once they are no longer.
+
+    Nearly all wait for a disk and are awake at the next look. To read the environment of one that stays there could put
+    us to sleep beside it: it is left out.
+    """
+    for _ in range(LOOKS):
+        if not asleep:
+            return
+        time.sleep(MOMENT)
+        still = []
+        for before in asleep:
+            seen = stat(before.pid)
+            if seen is None or seen.began != before.began or seen.dead:
+                continue
+            if seen.state == STUCK:
+                still.append(seen)
+            else:
+                yield seen, _mark(seen.pid)
+        asleep = still
+
+
+def _mark(pid: int) -> str | None:
+    """The run that a process says it is of."""
+    try:
+        environment = _read(f"/proc/{pid}/environ")
+    except OSError:  # another user's, or gone
+        return None
+    begin = 0 if environment.startswith(_MARK) else environment.find(b"\0" + _MARK) + 1
+    if begin == 0 and not environment.startswith(_MARK):
+        return None
+    value = environment[begin + len(_MARK) :].partition(b"\0")[0]
+    return value.decode("utf-8", "replace")
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _read(path: str, whole: bool = True) -> bytes:
+    """A file of /proc: as long as it turns out to be, or what one read gives, which is all of a line."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(file, 65536)
+        while whole and data and (more := os.read(file, 65536)):
+            data += more
+        return data
+    finally:
+        os.close(file)
