@@ -10,8 +10,8 @@ import attrs
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
-from jobsched.runner.pipe import OutputPipe
 from jobsched.runner.output import LONGEST_LINE, output_path
+from jobsched.runner.pipe import OutputPipe
 
 from .ground import EVER, RunnerCase
 
