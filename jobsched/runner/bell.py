@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+
+def all_of(waited: Sequence[Deferred[None]], seconds: float, clock: IReactorTime) -> Deferred[None]:
+    """Fires when all of those have, or when that time is over; none of them is cancelled."""
+    over: Deferred[None] = Deferred()
+    gatherResults(waited).addCallback(lambda _: None if over.called else over.callback(None))
+    return over.addTimeout(seconds, clock, lambda _given_up, _seconds: None)
 
 
 class Bell:

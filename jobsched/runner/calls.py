@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from ..catalog import Task
@@ -25,7 +27,7 @@ from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess
 from .session import close_on_exec
-from .threads import CoroutineCall, ThreadCall
+from .threads import CoroutineCall, ThreadCall, words
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start what somebody is just writing
 
@@ -76,8 +78,17 @@ class Calls:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
         return timeout_of(run.timeout, task.kind, task.timeout, self._limits.livetime).seconds
 
-    def begin(self, task: Task, info: Info, output: Output) -> Call:
-        """Start it. Raises whatever keeps it from starting; then nothing is left of it."""
+    def begin(self, task: Task, info: Info, output: Output) -> Call | Ending:
+        """Start it; an `Ending` says why it could not be started, and nothing is left of it then."""
+        try:
+            return self._begin(task, info, output)
+        except OSError as why:
+            return Ending(error=f"could not start: {why}", busy=why.errno == errno.ETXTBSY)
+        except Exception as why:
+            output.write(output.hush(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
+            return Ending(error=f"could not start: {words(why)}")
+
+    def _begin(self, task: Task, info: Info, output: Output) -> Call:
         if task.kind == "thread":
             thread = ThreadCall(self._reactor, output, self._limits.grace)
             thread.start(lambda *call: deferToThreadPool(self._reactor, self._tasks, *call), task.call, info)

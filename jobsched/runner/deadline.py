@@ -29,6 +29,25 @@ class Stop:
     grace: float | None = None  # seconds from TERM to KILL, if not as always
 
 
+class Doomed:
+    """Stops for runs that are not there yet: those that are about to start, and will not."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self._stops: dict[str, Stop] = {}
+
+    def add(self, run_id: str, why: Stop) -> None:
+        """Remember it; the oldest of too many is forgotten."""
+        self._stops[run_id] = why
+        if len(self._stops) > self.MOST:
+            del self._stops[next(iter(self._stops))]
+
+    def take(self, run_id: str) -> Stop | None:
+        """Why a run is not to start; None: it is."""
+        return self._stops.pop(run_id, None)
+
+
 class Deadline:
     """Ends one run: `send(signal)` reaches all its processes; `on_stop(stop)` hears when the end begins.
 

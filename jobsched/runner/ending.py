@@ -83,16 +83,18 @@ def named(processes: Sequence[Stat]) -> str:
 
 
 def left_behind(ending: Ending) -> str:
-    """What became of what the script left behind, for the reason; "": there was none."""
-    if not ending.left:
+    """What became of what the script left behind, for the reason; "": there was none, or none but what `lives_on`."""
+    others = {each.key for each in (*ending.given_up, *ending.refused)}
+    left = [each for each in ending.left or () if each.key not in others]
+    if not left:
         return ""
-    one = len(ending.left) == 1
+    one = len(left) == 1
     were, fate = {
         "ended": ("was" if one else "were", "ended"),
         "awaited": ("was" if one else "were", "waited for"),
         "kept": ("goes" if one else "go", "on"),
     }[ending.fate]
-    return f"{'1 process' if one else f'{len(ending.left)} processes'} that it left behind {were} {fate}"
+    return f"{'1 process' if one else f'{len(left)} processes'} that it left behind {were} {fate}"
 
 
 def lives_on(ending: Ending) -> str:
@@ -125,9 +127,9 @@ def _had_ended(ending: Ending) -> str:
 
 def tell_of_what_was_left(run: Run, ending: Ending) -> None:
     """For the log: what was ended that nobody had asked to end, and what could not be ended."""
-    if ending.left and ending.fate == "ended":
+    if ending.left and ending.fate == "ended" and (what := left_behind(ending)):
         log.warn("run {run} of {job}: {what}: {processes}",
-                 run=run.id, job=run.job_name, what=left_behind(ending), processes=named(ending.left))  # fmt: skip
+                 run=run.id, job=run.job_name, what=what, processes=named(ending.left))  # fmt: skip
     if what := lives_on(ending):
         log.error("run {run} of {job}: {what}", run=run.id, job=run.job_name, what=what)
 

@@ -39,17 +39,17 @@ class Stat:
         """Whether it has ended; one that nobody has reaped stands in the list all the same."""
         return self.state in DEAD
 
+    @property
+    def key(self) -> Key:
+        """What no other process has."""
+        return self.pid, self.began
+
 
 @attrs.frozen(kw_only=True)
 class Found(Stat):
     """A live process of a run; `inside`: it is in the session or the group of the run's first process."""
 
     inside: bool
-
-    @property
-    def key(self) -> Key:
-        """What no other process has."""
-        return self.pid, self.began
 
 
 def stat(pid: int) -> Stat | None:

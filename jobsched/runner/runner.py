@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -28,19 +27,19 @@ from ..store.batch import Batch
 from ..store.store import Store
 from ..task import Info
 from . import launch
-from .bell import Bell
+from .bell import Bell, all_of
 from .calls import Call, Calls, patiently
-from .deadline import Stop
+from .deadline import Doomed, Stop
 from .ending import Ending, outcome, plain, tell_of_what_was_left
 from .limits import Limits
 from .output import Output, OutputWriter
 from .recovery import end_orphans, tell_lost
 from .tail import tail_reader
-from .threads import STOPPED_THREAD, PrintCapture, words
+from .threads import STOPPED_THREAD, PrintCapture
 
-MOST_DOOMED = 1000
 BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
+LATEST = 15.0  # seconds beyond the grace that a stop waits for runs to come to their ends
 FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
@@ -88,7 +87,7 @@ class Runner(Service):
         self.recorded: Callable[[bool], None] = lambda again: None
         self.begun: Callable[[Run, datetime], object] = lambda run, instant: None  # hears of each start
         self.bell = Bell()
-        self._doomed: dict[str, Stop] = {}
+        self._doomed = Doomed()
         self._quiet: list[Deferred[None]] = []
         self._unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._active: dict[str, _Active] = {}
@@ -125,11 +124,14 @@ class Runner(Service):
         endings = [active.ended for active in self._active.values()]
         for run_id in list(self._active):
             self.stop(run_id, SHUTDOWN)
-        stopped: Deferred[None] = gatherResults(endings).addCallback(lambda _: self._settled())
-        return stopped.addCallback(lambda _: self._close())
+        ended = all_of(endings, self._limits.grace + LATEST, self._reactor)
+        return ended.addCallback(lambda _: self._settled()).addCallback(lambda _: self._close())
 
     def _settled(self) -> Deferred[None]:
-        """Bounded: what a store out of reach did not take is found as `lost` at the next start."""
+        """Bounded: what does not end, or a store out of reach does not take, is found as `lost` at the next start."""
+        for active in self._active.values():
+            self.log.error("run {run} of {job} does not come to its end; it will be lost",
+                           run=active.run.id, job=active.run.job_name)  # fmt: skip
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
         return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
 
@@ -167,7 +169,7 @@ class Runner(Service):
     def start(self, runs: Iterable[Run]) -> None:
         """Execute runs that the store has recorded as running on this node."""
         for run in runs:
-            active = self._active[run.id] = _Active(run, stop=self._doomed.pop(run.id, None))
+            active = self._active[run.id] = _Active(run, stop=self._doomed.take(run.id))
             self.begun(run, self._now())
             done = Deferred.fromCoroutine(self._execute(active))
             done.addErrback(self._broken, active)
@@ -180,9 +182,7 @@ class Runner(Service):
         """
         active = self._active.get(run_id)
         if active is None:
-            self._doomed[run_id] = why
-            for forgotten in list(self._doomed)[:-MOST_DOOMED]:
-                del self._doomed[forgotten]
+            self._doomed.add(run_id, why)
             return False
         active.stop = active.stop or why
         if active.call is not None:
@@ -227,13 +227,9 @@ class Runner(Service):
         return await patiently(self._reactor, lambda: self._try(active, task, info, output), lambda: active.stop)
 
     async def _try(self, active: _Active, task: Task, info: Info, output: Output) -> Ending:
-        try:
-            call = self._calls.begin(task, info, output)
-        except OSError as why:
-            return Ending(error=f"could not start: {why}", busy=why.errno == errno.ETXTBSY)
-        except Exception as why:
-            output.write(output.hush(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
-            return Ending(error=f"could not start: {words(why)}")
+        call = self._calls.begin(task, info, output)
+        if isinstance(call, Ending):
+            return call
         self._watch(active, call, task, info.timeout)
         ending = await call.ended
         active.call = None  # nobody may stop it now: its pid may be another's
