@@ -83,7 +83,8 @@ class Calls:
         try:
             return self._begin(task, info, output)
         except OSError as why:
-            return Ending(error=f"could not start: {why}", busy=why.errno == errno.ETXTBSY)
+            told = f"{why.filename}: {why.strerror}" if why.filename and why.strerror else why
+            return Ending(error=f"could not start: {told}", busy=why.errno == errno.ETXTBSY)
         except Exception as why:
             output.write(output.hush(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return Ending(error=f"could not start: {words(why)}")
@@ -112,5 +113,6 @@ class Calls:
             self._kept,
         )
         process.program = found
+        process.starters = confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT)
         process.spawn(argv, env, self._stdin, confined)
         return process

@@ -65,7 +65,7 @@ def _not_started(ending: Ending, said: str) -> str | None:
     return words if known and (ending.exit_code in COULD_NOT or (asked and ending.exit_code == REFUSED)) else None
 
 
-def is_busy(opening: bytes, launchers: Sequence[str], path: str) -> bool:
+def is_busy(opening: bytes, starters: Sequence[str], path: str) -> bool:
     """Whether a program in front of the run's own could not start that, for its file was open to be written.
 
     Only if all that was printed is its one line about that very file: what a script did is not done again.
@@ -73,7 +73,7 @@ def is_busy(opening: bytes, launchers: Sequence[str], path: str) -> bool:
     said = opening.decode("utf-8", "replace").removesuffix("\n")
     launcher, sign, words = said.partition(": ")
     about = bool(sign) and "\n" not in said and os.path.basename(path) in words
-    return about and launcher.rpartition("/")[2] in launchers and words.endswith(f": {os.strerror(errno.ETXTBSY)}")
+    return about and launcher.rpartition("/")[2] in starters and words.endswith(f": {os.strerror(errno.ETXTBSY)}")
 
 
 def named(processes: Sequence[Stat]) -> str:

@@ -13,6 +13,7 @@ from ..task import Command, Info
 from . import child
 
 PREFIX = "JOBSCHED_"
+IN_FRONT = ("env", "nice")  # the programs that may stand in front of one with a directory of its own
 # How systemd speaks to the daemon itself: its sockets, its door for news, its secrets. A script that was told of them
 # would take those sockets for its own, or say in the daemon's name that it is ready.
 SYSTEMD = (

@@ -60,7 +60,8 @@ class ScriptProcess(ProcessProtocol):
         self.pid: int | None = None
         self.pid_started: float | None = None
         self.pipe = OutputPipe(reactor, output, self._look)
-        self.program = ""  # the path of what is to be run, behind whatever starts it
+        self.program = ""  # the path of what is to be run
+        self.starters: tuple[str, ...] = ()  # the names of the programs in front that may start it
         self._sessions = Sessions(reactor)
         self._clock = clock
         self._census = census
@@ -272,7 +273,7 @@ class ScriptProcess(ProcessProtocol):
             fate=fate,
             given_up=given_up,
             refused=tuple(self._remains.refused.values()),
-            busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self._launchers, self.program),
+            busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self.starters, self.program),
             hint=program.carriage_return(self.program) if odd else "",
         )
 

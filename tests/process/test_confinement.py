@@ -119,6 +119,15 @@ class UserTests(UserCase):
         [file] = self.output_folder.rglob("*.log")
         self.assertEqual((file.owner(), file.stat().st_mode & 0o777), ("root", 0o600))
 
+    async def test_its_output_is_open_to_it_by_name(self):
+        """`/dev/stdout` is the pipe opened once more, which the owner of the pipe alone may do."""
+        run = await self.run_of(
+            self.bash("echo one > /dev/stdout; echo two | tee /dev/stderr; echo >/proc/self/fd/1", user="nobody")
+        )
+
+        self.assertEqual(self.output(run), b"one\ntwo\ntwo\n\n")
+        self.assert_outcome(run, "succeeded")
+
     async def test_a_python_task_is_that_user_too(self):
         nobody = pwd.getpwnam("nobody")
         self.patch(self.runner._calls, "_inherited", {"PATH": os.defpath, "PYTHONPATH": str(ROOT)})

@@ -4,6 +4,7 @@
 
 import os
 import signal
+from unittest import SkipTest
 
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
@@ -165,6 +166,71 @@ class EndTests(RunnerCase):
         self.assert_outcome(await self.end(run), "failed", "SIGKILL, which nobody here sent")
 
 
+class BusyTests(RunnerCase):
+    """A script that somebody is just writing."""
+
+    def setUp(self):
+        super().setUp()
+        self.skip_where_it_is_started()
+        self.tries = 0
+        begin = self.runner._calls.begin
+
+        def count(*args):
+            self.tries += 1
+            return begin(*args)
+
+        self.patch(self.runner._calls, "begin", count)
+
+    def skip_where_it_is_started(self):
+        """As Linux 6.11 and 6.12 do."""
+        path = self.script("exit", name="probe")
+        with open(path, "a"):
+            try:
+                os.waitpid(os.posix_spawn(path, [path], {}), 0)
+            except OSError:
+                return
+        raise SkipTest("this kernel starts what is being written")
+
+    def writing(self, **options):
+        """A task, and its script while it is open to be written."""
+        task = self.bash("echo $0; echo x >> $JOBSCHED_PARAM_NOTE", **options)
+        return task, open(self.folder / f"{task}.sh", "a")
+
+    async def test_it_is_tried_again_until_it_is_written(self):
+        for number, options in enumerate(({}, {"limits": "nice=1"}, {"directory": str(self.folder)})):
+            task, file = self.writing(name=f"task{number}", **options)
+            note, self.tries = self.folder / f"note{number}", 0
+            with file:
+                run = await self.start(task, parameters={"note": str(note)})
+                await self.until(lambda: self.tries == 2)
+            found = await self.end(run)
+
+            self.assert_outcome(found, "succeeded")
+            self.assertEqual(self.output(run).splitlines()[-1].decode(), file.name)
+            self.assertEqual(note.read_text(), "x\n")  # once
+
+    async def test_for_about_a_second(self):
+        for number, options in enumerate(({}, {"limits": "nice=1"})):
+            task, file = self.writing(name=f"task{number}", **options)
+            with file:
+                run = await self.run_of(task)
+            self.assert_outcome(run, "failed", "could not start: ", file.name, "Text file busy")
+        self.assertEqual(self.tries, 2 * 5)
+
+    async def test_a_stop_ends_the_trying(self):
+        task, file = self.writing()
+        with file:
+            run = await self.start(task)
+            self.runner.stop(run.id, Stop("cancelled", "asked"))
+            self.assert_outcome(await self.end(run), "cancelled", "asked")
+
+    async def test_what_a_script_says_of_another_is_no_reason_to_run_it_again(self):
+        with open(self.script("exit", name="other"), "a") as file:
+            run = await self.run_of(self.bash(f"echo once; exec env {file.name}", limits="nice=1"))
+            self.assert_outcome(run, "failed", "Text file busy")
+        self.assertEqual((self.tries, self.output(run).splitlines()[0]), (1, b"once"))
+
+
 class CouldNotStartTests(RunnerCase):
     async def fails(self, task, *words):
         """The run fails in words; the next one is well."""
@@ -196,6 +262,19 @@ class CouldNotStartTests(RunnerCase):
         script = self.words(self.script("echo never", shebang="#!/usr/bin/env no-such-interpreter"))
         run = await self.fails(script, "could not start: ", "no-such-interpreter", "No such file or directory")
         self.assertEqual(run.exit_code, 127)
+
+    async def test_a_script_whose_shebang_ends_with_a_carriage_return(self):
+        said = "its #! line ends with a carriage return (CRLF); save it with LF at the ends of its lines"
+        for number, shebang in enumerate(("#!/bin/bash\r", "#!/usr/bin/env bash\r", "#! /bin/sh -e\r")):
+            script = self.script("echo never\r", shebang=shebang, name=f"script{number}")
+            run = await self.run_of(self.words(script, name=f"direct{number}"))
+            self.assert_outcome(run, "failed", said)
+            run = await self.run_of(self.words(script, name=f"behind{number}", directory="/"))
+            self.assert_outcome(run, "failed", said)
+
+    async def test_a_carriage_return_elsewhere_is_not_named(self):
+        run = await self.run_of(self.words(self.script("exit 2 # \r")))
+        self.assertEqual(run.reason, "exit code 2")
 
     async def test_a_script_without_a_shebang(self):
         run = await self.run_of(self.words(self.script("echo by the shell", shebang="")))

@@ -11,10 +11,11 @@ from unittest import mock
 
 import psutil
 
-from jobsched.runner import group
+from jobsched.runner import group, proc
 from jobsched.runner.group import began
 from jobsched.runner.output import output_path
 from jobsched.runner.proc import stat
+from jobsched.runner.recovery import end_orphans
 from jobsched.store import runs as run_rows
 from jobsched.store.tables import runs
 
@@ -226,6 +227,22 @@ class RecoveryTests(RunnerCase):
         self.assert_outcome(await self.stored(run), "lost", "were killed")
         self.assertFalse(lives(process.pid))
         self.assertFalse(lives(child.pid))
+
+    async def test_many_runs_beside_many_processes_take_one_look(self):
+        for _ in range(1000):
+            self.spawn("sleep", str(EVER))
+        first = self.spawn("sleep", str(EVER))
+        for number in range(64):  # an old daemon's pid, a stranger's, and none
+            await self.left(pid=[2**22 - 1, first.pid, None][number % 3], pid_started=1.0)
+        runs = await self.store.read(run_rows.left_behind, "this-start-of-this-node")
+        looks, survey = [], proc.survey
+        self.patch(proc, "survey", lambda wanted: looks.append(len(wanted)) or survey(wanted))
+        begun = monotonic()
+        found = end_orphans(runs, self.limits.grace)
+
+        self.assertLess(monotonic() - begun, 0.5)
+        self.assertEqual((looks, set(found.values())), ([64], {"its process had ended, how is not known"}))
+        await self.recover()
 
     async def test_runs_of_this_start_are_not_touched(self):
         mine = await self.start(self.bash(STUBBORN))
