@@ -107,6 +107,7 @@ class Opening(Service):
         self._held = held
         self._previous = previous
         self._recovery: Deferred[None] | None = None
+        self.say_more: Callable[[], None] = lambda: None  # what else is to be said at the start
         self.begun: Callable[[], None] = lambda: None  # hears that dues are looked after from now on
 
     def startService(self) -> None:
@@ -118,6 +119,7 @@ class Opening(Service):
             lock.sign()
         for warning in self._config.warnings:
             self.log.warn("jobsched.cfg: {warning}", warning=warning)
+        self.say_more()
         self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
                       node=self._config.node_name, store=make_url_safe(self._config.store))  # fmt: skip
         self._recovery = Deferred.fromCoroutine(self._begin())

@@ -40,7 +40,13 @@ class Shelf:
         self.sound = True
         self.changed()
         self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
+        self.say_problems()
         return self.catalog
+
+    def say_problems(self) -> None:
+        """What would keep tasks of the catalog in force from being started; the others are as good as ever."""
+        for problem in self.catalog.problems():
+            self.log.warn("catalog.cfg: {problem}; its runs will fail until that is mended", problem=problem)
 
     def hang_up(self) -> Deferred[Any]:
         """As a signal asks for it: a bad catalog is told to the log."""

@@ -105,6 +105,8 @@ def build(
     rereading = Rereading(keyring, shelf, trail, lambda: now(clock))
     registry = Registry(clock, store, ids, _parts(config, shelf, rereading, scheduler, runner, company, output), trail)
     previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
+    opening = Opening(config, store, runner, _house(scheduler, lookout), company, held, previous)
+    opening.say_more = shelf.say_problems
     rest: list[Any] = [
         logs.Behind(),
         store,
@@ -112,7 +114,7 @@ def build(
         runner,
         Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days, config.audit_days),
         relay,
-        Opening(config, store, runner, _house(scheduler, lookout), company, held, previous),
+        opening,
         Signals(reactor, rereading.hang_up),
     ]
     stepped = [runner.clock_stepped, scheduler.clock_stepped, lookout.clock_stepped, courier.clock_stepped]

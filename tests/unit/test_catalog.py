@@ -320,6 +320,93 @@ def test_a_wrong_user_or_limit_is_one_line_that_says_where(tmp_path, text, line)
     assert line in refusal(*put(tmp_path, f"[a]\nfile=t.py\n{text}", t=KINDS))
 
 
+@pytest.mark.parametrize("class_name", ["Watched", "Script"])
+@pytest.mark.parametrize(("text", "leftovers"), [("", None), ("leftovers = ", None), ("leftovers = keep", "keep")])
+def test_a_task_in_a_process_may_say_what_becomes_of_what_it_leaves_behind(tmp_path, class_name, text, leftovers):
+    found = catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass={class_name}\n{text}", t=KINDS)).get("a")
+
+    assert (found.leftovers, dict(found.options)) == (leftovers, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("class=Script\nleftovers=kill", "[a] leftovers: must be one of end, wait, keep, not 'kill'"),
+        (
+            "class=Plain\nleftovers=end",
+            "[a] leftovers: is for tasks in a process of their own; this one runs in a thread",
+        ),
+    ],
+)
+def test_wrong_leftovers_are_one_line_that_says_where(tmp_path, text, line):
+    assert line in refusal(*put(tmp_path, f"[a]\nfile=t.py\n{text}", t=KINDS))
+
+
+PROGRAMS = """
+from jobsched.task import Command
+
+class Says:
+    def __init__(self, program, directory=None):
+        self.program, self.directory = program, directory
+
+    def command(self, info): return Command([self.program], directory=self.directory)
+"""
+CRLF = "its #! line ends with a carriage return (CRLF); save it with LF at the ends of its lines"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("program={tmp}/good", None),
+        ("program=./good\ndirectory={tmp}", None),
+        ("program=/nowhere/script", "/nowhere/script: no such program"),
+        ("program={tmp}/plain", "{tmp}/plain: it is not executable"),
+        ("program={tmp}", "{tmp}: it is not executable"),
+        ("program=./plain\ndirectory={tmp}", "{tmp}/./plain: it is not executable"),
+        ("program={tmp}/good\ndirectory=/nowhere", "/nowhere: no such directory"),
+        ("program={tmp}/windows", "{tmp}/windows: " + CRLF),
+        ("program={tmp}/orphan", "{tmp}/orphan: the interpreter of its #! line is missing"),
+        ("program=true", None),  # on the PATH that the run will have
+        ("program=no-such-program-here", None),
+    ],
+)
+def test_what_keeps_a_program_from_being_started_is_a_problem_and_no_mistake(tmp_path, options, problem):
+    for name, text, mode in (
+        ("good", "#!/bin/sh\n", 0o755),
+        ("plain", "#!/bin/sh\n", 0o644),
+        ("windows", "#!/bin/sh\r\n", 0o755),
+        ("orphan", "#!/nowhere/sh\n", 0o755),
+    ):
+        (tmp_path / name).write_bytes(text.encode())
+        (tmp_path / name).chmod(mode)
+    text = f"[a]\nfile=t.py\nclass=Says\n{options.format(tmp=tmp_path)}"
+    found = catalog.load(*put(tmp_path, text, t=PROGRAMS))
+    told = problem and problem.format(tmp=tmp_path)
+
+    assert found.get("a").problem == told
+    assert found.problems() == ([f"[a] {told}"] if told else [])
+
+
+def test_the_shipped_runscript_says_what_it_runs(tmp_path):
+    text = "[a]\nfile=runscript.py\nclass=RunScript\nscript=gone.sh\n"
+    path, tasks = put(tmp_path, text, runscript=(ROOT / "tasks" / "runscript.py").read_text())
+
+    assert catalog.load(path, tasks).get("a").problem == f"{tasks}/gone.sh: no such program"
+
+
+@ROOT_ONLY
+def test_a_program_that_its_user_may_not_start_is_a_problem(tmp_path):
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    (tmp_path / "script").chmod(0o700)
+    programs = {"a": f"{tmp_path}/script", "b": "/bin/true"}
+    says = "file=t.py\nclass=Says\nuser=nobody\nprogram="
+    text = "".join(f"[{name}]\n{says}{path}\n" for name, path in programs.items())
+    found = catalog.load(*put(tmp_path, text, t=PROGRAMS))
+
+    assert found.get("a").problem == f"{tmp_path}/script: user nobody may not start it"
+    assert found.get("b").problem is None
+
+
 def test_the_user_for_all_may_be_gone_when_the_catalog_is_read_again(tmp_path):
     path, tasks = put(tmp_path, "[a]\nfile=t.py\nclass=Script", t=KINDS)
 

@@ -37,7 +37,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
     config = load(*put(tmp_path, ""))
 
     assert config == Config(store=f"sqlite:///{tmp_path}/var/jobsched.sqlite")
-    assert (config.livetime, config.port, config.kill_grace, config.umask) == (60, 58631, 5, 0o022)
+    assert (config.livetime, config.port, config.kill_grace, config.umask) == (3600, 58631, 5, 0o022)
     assert (config.threads, config.max_running, config.output_limit) == (20, 64, 64 * 1024 * 1024)
     assert (config.misfire_grace, config.catch_up, config.overlap, config.timezone) == (60, "latest", "skip", "UTC")
     assert (config.node_name, config.warnings) == (socket.gethostname(), ())

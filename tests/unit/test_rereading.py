@@ -20,7 +20,9 @@ ALICE = Caller(name="alice", address="192.0.2.7")
 
 
 def catalog(*names: str) -> Any:
-    return SimpleNamespace(names=lambda: list(names))
+    return SimpleNamespace(
+        names=lambda: list(names), problems=lambda: [f"[{name}] no" for name in names if "bad" in name]
+    )
 
 
 def token(name: str, number: str = "0") -> Token:
@@ -122,3 +124,12 @@ def test_one_is_through_before_the_next_begins(world: World) -> None:
     world.catalog = succeed(catalog("one"))
     first.callback(Tokens((token("b"),)))
     assert [(before["tokens"], after["tokens"]) for *_, before, after in world.told] == [(["a"], ["b"]), (["b"], ["c"])]
+
+
+def test_what_keeps_tasks_from_being_started_is_said_at_each_reading_and_refuses_nothing(world: World) -> None:
+    world.catalog = succeed(catalog("one", "bad"))
+    with capturedLogs() as logs:
+        assert world.order() == [None]
+    line = "catalog.cfg: [bad] no; its runs will fail until that is mended"
+    assert [formatEvent(event) for event in logs if event["log_level"].name == "warn"] == [line]
+    assert world.shelf.sound

@@ -5,7 +5,7 @@ from signal import SIGKILL, SIGTERM
 import pytest
 from twisted.internet.task import Clock
 
-from jobsched.runner.deadline import AGAIN, SLICE, Deadline, Stop
+from jobsched.runner.deadline import ABANDONED, AGAIN, HOPELESS, SLICE, Deadline, Doomed, Stop
 
 HOUR = 3600
 ASKED = Stop("cancelled", "by a caller")
@@ -233,3 +233,58 @@ def test_a_usual_grace_shorter_than_that_of_the_stop_is_kept():
     world.go(1)
 
     assert world.sent[1] == (0.5, SIGKILL)
+
+
+def test_what_has_ended_by_itself_is_not_stopped_and_what_it_left_gets_no_more_time(world):
+    """It may have ended while nobody was awake to hear of it."""
+    world.deadline._over = lambda: True
+    world.deadline.stop(FENCED)
+    world.go(1.5)
+
+    assert (world.heard, world.deadline.stopped) == ([], None)
+    assert world.sent[:2] == [(0, SIGTERM), (1, SIGKILL)]
+
+
+def test_what_is_left_is_swept_up_as_a_run_is_stopped_but_it_is_not_stopped(world):
+    world.deadline.sweep()
+    world.go(2)
+    world.deadline.sweep()
+    world.go(3)
+
+    assert world.sent == [(0, SIGTERM), (5, SIGKILL)]
+    assert (world.heard, world.deadline.stopped) == ([], None)
+
+
+def test_a_stop_may_hurry_what_is_swept_up(world):
+    world.deadline._over = lambda: True
+    world.deadline.sweep()
+    world.go(2)
+    world.deadline.stop(FENCED)
+    world.go(1)
+
+    assert world.sent[:2] == [(0, SIGTERM), (3, SIGKILL)]
+    assert world.heard == []
+
+
+def test_after_some_time_a_kill_is_hopeless(world):
+    world.deadline.stop(ASKED)
+    world.go(5 + HOPELESS - 0.5)
+    assert not world.deadline.hopeless
+    world.go(0.5)
+    assert world.deadline.hopeless
+
+
+def test_and_sooner_where_nobody_waits(world):
+    world.deadline.stop(ASKED)
+    world.go(5 + ABANDONED)
+    assert not world.deadline.hopeless
+    world.deadline.stop(Stop("cancelled", "shutdown", abandon=True))
+    assert world.deadline.hopeless
+
+
+def test_stops_for_runs_that_are_not_there_yet_are_remembered_but_not_without_end():
+    doomed = Doomed()
+    for number in range(Doomed.MOST + 1):
+        doomed.add(str(number), ASKED)
+
+    assert [doomed.take(run_id) for run_id in ("0", "1", "1", "1000")] == [None, ASKED, None, ASKED]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from jobsched.model.run import Run
 from jobsched.runner.deadline import Stop
-from jobsched.runner.ending import LONGEST, Ending, outcome, plain
+from jobsched.runner.ending import LONGEST, NAMED, Ending, is_busy, named, outcome, plain
 from jobsched.runner.output import Printed
+from jobsched.runner.proc import Stat
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW = START + timedelta(seconds=7)
@@ -80,6 +81,102 @@ def test_what_could_not_be_started_is_told_from_what_failed(launchers, code, lin
     assert (ended.reason, ended.exit_code) == (reason, code)
 
 
+def process(pid, name="sleep", state="S"):
+    return Stat(pid=pid, name=name, state=state, group=1, session=1, began=pid)
+
+
+ONE, TWO = process(11), process(12, "x\ny\0z")
+ASLEEP = process(13, "dd", "D")
+NOT_OURS = "belong to another user, and this daemon may not end that: left alone"
+STUCK = "process 13 (dd) is in uninterruptible sleep (state D), which KILL does not end: given up"
+
+
+@pytest.mark.parametrize(
+    ("facts", "state", "reason", "left_behind"),
+    [
+        ({"left": ()}, "succeeded", "finished", 0),
+        ({}, "succeeded", "finished", None),
+        ({"left": (ONE,)}, "succeeded", "finished; 1 process that it left behind was ended", 1),
+        ({"left": (ONE, TWO)}, "succeeded", "finished; 2 processes that it left behind were ended", 2),
+        ({"left": (ONE,), "fate": "awaited"}, "succeeded", "finished; 1 process that it left behind was waited for", 1),
+        ({"left": (ONE, TWO), "fate": "kept"}, "succeeded", "finished; 2 processes that it left behind go on", 2),
+        ({"left": (ONE,), "fate": "kept"}, "succeeded", "finished; 1 process that it left behind goes on", 1),
+        ({"left": (ONE,), "exit_code": 3}, "failed", "exit code 3; 1 process that it left behind was ended", 1),
+        ({"left": (ASLEEP,), "given_up": (ASLEEP,)}, "succeeded", f"finished; {STUCK}", 1),
+        (
+            {"left": (ONE, ASLEEP), "given_up": (ASLEEP,)},
+            "succeeded",
+            f"finished; 1 process that it left behind was ended; {STUCK}",
+            2,
+        ),
+        (
+            {"left": (ONE, TWO), "refused": (ONE, TWO)},
+            "succeeded",
+            f"finished; processes 11 (sleep), 12 (x y\ufffdz) {NOT_OURS}",
+            2,
+        ),
+        (
+            {"stopped": TIMED_OUT, "given_up": (ASLEEP,), "exit_code": None},
+            "timed_out",
+            f"ran longer than its 5 s; {STUCK}",
+            None,
+        ),
+        (
+            {"stopped": TIMED_OUT, "given_up": (ONE, ASLEEP), "exit_code": None},
+            "timed_out",
+            "ran longer than its 5 s; processes 11 (sleep), 13 (dd) are still there after KILL (state S, D): given up",
+            None,
+        ),
+        (
+            {"stopped": TIMED_OUT, "left": (ONE,)},
+            "timed_out",
+            "ran longer than its 5 s; its script had ended with exit code 0; 1 process that it left behind was ended",
+            1,
+        ),
+        (
+            {"stopped": TIMED_OUT, "left": (ONE,), "exit_code": None, "signal": "SIGKILL"},
+            "timed_out",
+            "ran longer than its 5 s; its script had ended with SIGKILL; 1 process that it left behind was ended",
+            1,
+        ),
+        ({"exit_code": 127, "hint": "save it"}, "failed", "exit code 127; save it", None),
+    ],
+)
+def test_what_was_left_behind_is_told(facts, state, reason, left_behind):
+    ended = outcome(RUN, Ending(**({"exit_code": 0} | facts)), Printed(), NOW)
+
+    assert (ended.state, ended.reason, ended.left_behind) == (state, reason, left_behind)
+
+
+def test_of_many_processes_some_are_named():
+    assert (
+        named([process(n, "a") for n in range(NAMED + 2)])
+        == ", ".join(f"{n} (a)" for n in range(NAMED)) + " and 2 more"
+    )
+
+
+BUSY = "Text file busy"
+
+
+@pytest.mark.parametrize(
+    ("opening", "busy"),
+    [
+        (f"setpriv: failed to execute /srv/x.sh: {BUSY}\n", True),
+        (f"/usr/bin/env: '/srv/x.sh': {BUSY}\n", True),
+        (f"env: ./x.sh: {BUSY}", True),
+        (f"nice: /srv/x.sh: {BUSY}\n", False),  # it was not in front
+        (f"env: /srv/y.sh: {BUSY}\n", False),
+        (f"one\nenv: /srv/x.sh: {BUSY}\n", False),  # something ran before
+        (f"env: /srv/x.sh: {BUSY}\nmore\n", False),
+        ("env: /srv/x.sh: Permission denied\n", False),
+        (f"/srv/x.sh: {BUSY}\n", False),
+        ("", False),
+    ],
+)
+def test_what_was_not_started_for_it_is_being_written_is_told_from_all_that_was(opening, busy):
+    assert is_busy(opening.encode(), ("setpriv", "env"), "/srv/x.sh") == busy
+
+
 def test_the_end_by_a_limit_is_told():
     ended = outcome(RUN, Ending(signal="SIGXCPU"), Printed(), NOW)
 
@@ -105,7 +202,17 @@ def test_output_is_counted(total, kept, truncated):
 
 
 def test_the_rest_of_the_run_stays_as_it_is():
-    changed = {"state", "reason", "ended", "exit_code", "signal", "output_bytes", "output_kept", "output_truncated"}
+    changed = {
+        "state",
+        "reason",
+        "ended",
+        "exit_code",
+        "signal",
+        "left_behind",
+        "output_bytes",
+        "output_kept",
+        "output_truncated",
+    }
     ended = outcome(RUN, Ending(exit_code=0), Printed(total=1, kept=1), NOW)
 
     before, after = attrs.asdict(RUN), attrs.asdict(ended)
