@@ -69,7 +69,7 @@ def job_out(
 
 def effective_out(timeout: Timeout) -> EffectiveOut:
     """What is in force, for the outside."""
-    return EffectiveOut(timeout=timeout.seconds, source=timeout.source)
+    return EffectiveOut(timeout=None if timeout.seconds is None else float(timeout.seconds), source=timeout.source)
 
 
 def run_out(run: Run) -> RunOut:
