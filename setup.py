@@ -63,13 +63,12 @@ setup(
         "alembic>=1.20,<2",
         "cronsim>=2.8",
         "tzdata",  # a slim host has no zones of its own
-        "psutil>=7.2",
         "prometheus_client>=0.26",
     ],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.1"],
         "mysql": ["PyMySQL>=1.1"],
-        "test": ["pytest>=9.2", "pytest-twisted>=1.14.3", "hypothesis>=6.170", "schemathesis>=4.32"],
+        "test": ["pytest>=9.2", "psutil>=7.2", "pytest-twisted>=1.14.3", "hypothesis>=6.170", "schemathesis>=4.32"],
         "docs": ["sphinx>=9.0"],
     },
 )
