@@ -192,7 +192,7 @@ class ScriptProcess(ProcessProtocol):
             return
         everywhere = self._everywhere or self.deadline.stopped is not None
         self._remains.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
-        if self.deadline.begun:
+        if self.deadline.begun and not self._keeps:
             self._count()
             self._remains.signal(self._group, self.deadline.killed, self._as_a_group)
         self._go_on(bool(self._remains.known))
@@ -207,26 +207,30 @@ class ScriptProcess(ProcessProtocol):
         """What is to be done about what is left, or about nothing that is left."""
         gone = not left and self._status is not None
         patient = monotonic() - self._exited < PATIENCE
-        if self.deadline.begun:
-            if gone:
-                self._finish()
-            elif self.deadline.hopeless and self._is_stuck():
+        if gone and (self.deadline.begun or not self.pipe.connected):
+            self._finish()
+        elif self._keeps and (self.deadline.begun or not patient):
+            self._count()
+            self._finish(keep=True)
+        elif self.deadline.begun:
+            if self.deadline.hopeless and self._is_stuck():
                 self._give_up()
             elif left:
                 self._look_later()
-        elif gone and not self.pipe.connected:
-            self._finish()
         elif patient:
             self._look_in(LOOK)
         elif self._leftovers == "wait":
             self._count()
             self._look_later()
-        elif self._leftovers == "keep" and self._status is not None and self._status.exit_code == 0:
-            self._count()
-            self._finish(keep=True)
         else:
             self._everywhere = self._leftovers == "end" or bool(self.pipe.connected)
             self.deadline.sweep()
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether what it left behind goes on: it has succeeded, and that is what its task is for."""
+        success = self._status is not None and self._status.exit_code == 0
+        return success and self._by_itself and self._leftovers == "keep"
 
     def _count(self) -> None:
         if self._by_itself:

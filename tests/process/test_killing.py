@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from jobsched.runner.census import Census
 from jobsched.runner.deadline import Stop
+from jobsched.runner.proc import stat
 from jobsched.runner.process import LOOK, ScriptProcess
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
@@ -220,6 +221,19 @@ class AfterwardsTests(RunnerCase):
 
         self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(sent, [])
+
+    async def test_one_that_has_ended_while_nobody_was_awake_to_hear_of_it_is_not_stopped(self):
+        for leftovers in ("", "wait"):
+            run = await self.store_run(self.bash("echo done; exit 3", name=f"quick{leftovers}", leftovers=leftovers))
+            self.runner.start([run])
+            pid = self.runner._active[run.id].call.pid
+            while (seen := stat(pid)) is not None and not seen.dead:  # the reactor does not get to turn meanwhile
+                continue
+            self.runner.stop(run.id, Stop("lost", "this node was asleep", abandon=True, grace=1))
+            found = await self.end(run)
+
+            self.assert_outcome(found, "failed", "exit code 3, last line: done")
+            self.assertEqual((found.exit_code, found.left_behind, self.output(run)), (3, 0, b"done\n"))
 
     async def test_one_that_may_not_be_signalled_ends_when_it_ends(self):
         """As with `sudo`: the group is another user's."""

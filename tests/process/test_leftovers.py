@@ -249,6 +249,16 @@ class KeepTests(LeftoverCase):
         self.assertEqual(len(self.runner._calls._kept), 0)
         self.assertEqual(self.kill_what_is_kept(run), 1)
 
+    async def test_a_stop_that_comes_after_a_success_comes_too_late_for_them(self):
+        run = await self.start(self.bash(f"sleep {EVER} & echo ready", leftovers="keep"))
+        call = self.runner._active[run.id].call
+        await self.until(lambda: call._status is not None)
+        self.runner.stop(run.id, ASKED)
+        found = await self.end_of_run(run)
+
+        self.assertEqual(found.reason, "finished; 1 process that it left behind goes on")
+        self.assertEqual(self.kill_what_is_kept(run), 1)
+
     async def test_they_are_ended_after_a_failure(self):
         run = await self.run_of(self.bash(f"sleep {EVER} {QUIET} & exit 3", leftovers="keep"))
 
