@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from jobsched import sections, source
-from jobsched.confinement import FREE, Confinement, confine, hindrance
+from jobsched.confinement import FREE, Confinement, confine, hindrances
 from jobsched.model.allowance import Allowance, allowance
 from jobsched.model.errors import BadCatalog
 from jobsched.task import Info
@@ -86,10 +86,18 @@ def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog
     except BaseException:
         _forget(list(modules.values()))
         raise
-    catalog = Catalog(MappingProxyType(tasks))
+    catalog = Catalog(MappingProxyType(_looked_at(tasks)))
     # Old modules go when the last holder of their catalog is done with it, or each reload would leave a set behind.
     weakref.finalize(catalog, _forget, list(modules.values())).atexit = False
     return catalog
+
+
+def _looked_at(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The same, each with what would keep its program from being started."""
+    commands = [task for task in tasks.values() if task.kind == "command"]
+    problems = hindrances([(task.call, task.confinement) for task in commands])
+    known = {task.name: problem for task, problem in zip(commands, problems, strict=True)}
+    return {name: attrs.evolve(task, problem=known.get(name)) for name, task in tasks.items()}
 
 
 def _forget(modules: list[ModuleType]) -> None:
@@ -155,7 +163,6 @@ class _Section:
             options["parameters"] = ", ".join(parameters)
         call = self._instance(made_from, options, file)
         kind, method = self._kind(call)
-        confined = self._confinement(kind)
         return Task(
             name=self.name,
             kind=kind,
@@ -167,9 +174,8 @@ class _Section:
             class_name=class_name,
             options=MappingProxyType(options),
             tasks_dir=self.tasks_dir.absolute(),
-            confinement=confined,
+            confinement=self._confinement(kind),
             leftovers=self._leftovers(),
-            problem=hindrance(call, confined) if kind == "command" else None,
         )
 
     def _file(self) -> Path:

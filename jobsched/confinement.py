@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,8 +20,9 @@ import attrs
 from . import program as programs
 from .model.allowance import Allowance
 
-PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux"}  # all others are in coreutils
+PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux", "sh": "dash"}  # all others are in coreutils
 PATIENCE = 20  # seconds that a trial may take: who a user is may be asked of another host
+AT_ONCE = 200  # paths in one command line
 LAST_SECONDS = 5  # of CPU, for a program that wants to end in order when it has used up its own
 
 
@@ -68,31 +69,50 @@ def confine(user: str | None, allowance: Allowance) -> Confinement:
     )
 
 
-def hindrance(task: Any, confinement: Confinement) -> str | None:
-    """What would keep the program from being started that a task says it runs, in its attribute `program`; in words.
+def hindrances(asked: Sequence[tuple[Any, Confinement]]) -> list[str | None]:
+    """What would keep the programs from being started that tasks say they run, each in its attribute `program`.
 
-    None where nothing is to be seen, or where it says nothing: what a run's command is made of cannot be looked at
-    before there is a run.
+    In words, for each task in turn. None where nothing is to be seen, or where it says nothing: what a run's command is
+    made of cannot be looked at before there is a run.
     """
+    seen = [_look_at(task) for task, _ in asked]
+    users: dict[str, tuple[Confinement, set[str]]] = {}
+    for (_, confined), (path, why) in zip(asked, seen, strict=True):
+        if confined.user is not None and path and why is None:
+            users.setdefault(confined.user, (confined, set()))[1].add(path)
+    closed = {(user, path) for user, (confined, paths) in users.items() for path in _closed(confined, sorted(paths))}
+    return [
+        f"{path}: user {confined.user} may not start it" if (confined.user, path) in closed else why
+        for (_, confined), (path, why) in zip(asked, seen, strict=True)
+    ]
+
+
+def _look_at(task: Any) -> tuple[str, str | None]:
+    """The path of a task's program, "" for none, and what is wrong with it that anybody can see."""
     path, directory = getattr(task, "program", None), getattr(task, "directory", None)
     if not isinstance(path, str) or "/" not in path:
-        return None
+        return "", None
     if isinstance(directory, str):
         if not os.path.isdir(directory):
-            return f"{directory}: no such directory"
+            return "", f"{directory}: no such directory"
         path = os.path.join(directory, path)
-    why = programs.fault(path) or _forbidden(path, confinement)
-    return None if why is None else f"{path}: {why}"
+    why = programs.fault(path)
+    return path, None if why is None else f"{path}: {why}"
 
 
-def _forbidden(path: str, confinement: Confinement) -> str | None:
-    if confinement.user is None:
-        return None
-    try:
-        _try([*confinement.chain, program("test"), "-x", path])
-    except (OSError, ValueError):
-        return f"user {confinement.user} may not start it"
-    return None
+def _closed(confinement: Confinement, paths: Sequence[str]) -> list[str]:
+    """Those that a user may not start: asked for as that user, for nobody else can tell."""
+    script = 'for path; do if test -x "$path"; then echo yes; else echo no; fi; done'
+    closed = []
+    for begin in range(0, len(paths), AT_ONCE):
+        some = paths[begin : begin + AT_ONCE]
+        try:
+            done = _run([*confinement.chain, program("sh"), "-c", script, "sh", *some])
+        except (OSError, subprocess.TimeoutExpired):  # it is not known then, and the first run will tell
+            continue
+        answers = done.stdout.decode("utf-8", "replace").split()
+        closed += [path for path, answer in zip(some, answers, strict=False) if answer == "no"]
+    return closed
 
 
 def account(name: str) -> pwd.struct_passwd:
@@ -131,13 +151,17 @@ def _environment(who: pwd.struct_passwd) -> dict[str, str]:
 def _try(words: list[str]) -> None:
     """See that a program can be started so: this host may lack a right, or the limits may be too small for any."""
     try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={"PATH": os.defpath, "LC_ALL": "C"}, timeout=PATIENCE, check=False,
-        )  # fmt: skip
+        done = _run(words)
     except subprocess.TimeoutExpired:
         raise ValueError(f"a program that does nothing did not end in {PATIENCE} s") from None
     said = " ".join(done.stdout.decode("utf-8", "replace").split())
     if done.returncode or said:  # `nice` goes on where it is refused, and only says so
         raise ValueError(f"no program can be started so: {said or f'it ended with {done.returncode}'}")
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        words,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={"PATH": os.defpath, "LC_ALL": "C"}, timeout=PATIENCE, check=False,
+    )  # fmt: skip

@@ -109,7 +109,7 @@ def lives_on(ending: Ending) -> str:
             told.append(f"{who} {be} still there after KILL (state {states}): given up")
     if ending.refused:
         who, be = _who(ending.refused, "belongs", "belong")
-        told.append(f"{who} {be} to another user, and this daemon may not end that: left alone")
+        told.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
     return "; ".join(told)
 
 

@@ -3,12 +3,13 @@
 import gc
 import os
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from jobsched import catalog
+from jobsched import catalog, confinement
 from jobsched.confinement import FREE
 from jobsched.model.allowance import Allowance
 from jobsched.model.errors import BadCatalog
@@ -405,6 +406,26 @@ def test_a_program_that_its_user_may_not_start_is_a_problem(tmp_path):
 
     assert found.get("a").problem == f"{tmp_path}/script: user nobody may not start it"
     assert found.get("b").problem is None
+
+
+@ROOT_ONLY
+def test_the_programs_of_many_tasks_are_looked_at_together(monkeypatch):
+    started = []
+    run = confinement._run
+    monkeypatch.setattr(confinement, "_run", lambda words: started.append(words) or run(words))
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folder is open to nobody else
+        folder = Path(name)
+        folder.chmod(0o755)
+        sections = []
+        for number in range(confinement.AT_ONCE + 50):
+            (folder / f"script {number}").write_text("#!/bin/sh\n")
+            (folder / f"script {number}").chmod(0o755 if number % 7 else 0o700)
+            sections.append(f"[{number}]\nfile=t.py\nclass=Says\nprogram={folder}/script {number}\nuser=nobody\n")
+        found = catalog.load(*put(folder, "".join(sections), t=PROGRAMS))
+
+    closed = [name for name in found.names() if int(name) % 7 == 0]
+    assert [name for name, task in found.tasks.items() if task.problem] == closed
+    assert len(started) == 1 + 2  # the user is tried out too
 
 
 def test_the_user_for_all_may_be_gone_when_the_catalog_is_read_again(tmp_path):

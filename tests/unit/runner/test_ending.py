@@ -87,7 +87,7 @@ def process(pid, name="sleep", state="S"):
 
 ONE, TWO = process(11), process(12, "x\ny\0z")
 ASLEEP = process(13, "dd", "D")
-NOT_OURS = "belong to another user, and this daemon may not end that: left alone"
+NOT_OURS = "belong to another user, whose processes this daemon may not signal: left alone"
 STUCK = "process 13 (dd) is in uninterruptible sleep (state D), which KILL does not end: given up"
 
 
