@@ -68,10 +68,7 @@ def is_first(pid: int, recorded: float | None) -> bool:
 
 
 def _seconds(ticks: int) -> float:
-    return ticks / TICKS
-
-
-TICKS = os.sysconf("SC_CLK_TCK")  # in a second
+    return ticks / proc.TICKS
 
 
 @cache  # it stays until the next boot, and is asked for at each run

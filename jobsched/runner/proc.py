@@ -17,6 +17,7 @@ Key = tuple[int, int]
 
 MARK = "JOBSCHED_RUN_ID"
 _MARK = MARK.encode() + b"="
+TICKS = os.sysconf("SC_CLK_TCK")  # in a second
 DEAD = "ZXx"  # states of what has ended, reaped or not
 STUCK = "D"  # uninterruptible sleep: no signal ends it, not even KILL
 LOOKS = 3  # at the environment of a process that is in uninterruptible sleep
@@ -68,6 +69,11 @@ def stat(pid: int) -> Stat | None:
         session=int(fields[3]),
         began=int(fields[19]),
     )
+
+
+def now() -> int:
+    """The tick that it is, as `Stat.began` counts them."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
 
 
 def lives(process: Stat) -> bool:

@@ -76,6 +76,7 @@ class ScriptProcess(ProcessProtocol):
         self._everywhere = leftovers is not None  # also what left the session is looked for when the script has ended
         self._remains = Remains(run_id)
         self._as_a_group = False  # the group was signalled as a whole
+        self._tick = 0  # when it was
         self._asked: float | None = None  # since when an answer of the census is waited for
         self._pause = LOOK
         self._next: IDelayedCall | None = None
@@ -154,6 +155,7 @@ class ScriptProcess(ProcessProtocol):
             return
         self._as_a_group = self._status is None
         if self._as_a_group:
+            self._tick = proc.now()
             self._group.send(number)  # at once; what left the group is looked for
         self._pause = LOOK
         if self._asked is None:
@@ -194,7 +196,7 @@ class ScriptProcess(ProcessProtocol):
         self._remains.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
         if self.deadline.begun and not self._keeps:
             self._count()
-            self._remains.signal(self._group, self.deadline.killed, self._as_a_group)
+            self._remains.signal(self._group, self.deadline.killed, self._as_a_group, self._tick)
         self._go_on(bool(self._remains.known))
 
     def _ask_failed(self, why: Failure) -> None:

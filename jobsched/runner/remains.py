@@ -40,13 +40,16 @@ class Remains:
         """What is known now was left behind."""
         self.met |= {each.key: each for each in self.known if proc.lives(each)}
 
-    def signal(self, group: Group, kill: bool, had_it: bool) -> None:
-        """TERM once, and after the grace KILL; `had_it`: the group was signalled as a whole."""
+    def signal(self, group: Group, kill: bool, had_it: bool, asked: int) -> None:
+        """TERM once, and after the grace KILL; `had_it`: the group was signalled as a whole, in the tick `asked`.
+
+        What began after that may be the work of a trap, and is not told to end.
+        """
         told, self._told = self._told, True
         if told and not kill:
             return
         for process in self.known:
-            if not had_it or process.group != group.pid:
+            if not had_it or (process.group != group.pid and (kill or process.began < asked)):
                 self._signal(process, signal.SIGKILL if kill else signal.SIGTERM)
         if kill and not had_it and any(process.group == group.pid for process in self.known):
             group.sweep_up()  # as one: nobody in it can bring another meanwhile

@@ -218,7 +218,7 @@ class EdgeTests(RunnerCase):
             elapsed[0] += 0.1
             passed += 0.1
             clock.advance(0.1)
-            self.assertLess(passed, process.PATIENCE + 5 + deadline.HOPELESS + 3)
+            self.assertLess(passed, 60)
         ending = await script.ended
 
         self.assertGreater(passed, process.PATIENCE + 5 + deadline.HOPELESS)

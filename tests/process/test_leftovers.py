@@ -146,9 +146,10 @@ class EndTests(LeftoverCase):
     async def test_what_a_script_starts_to_clean_up_is_not_told_to_end(self):
         """TERM goes once, to what is there: a trap has the grace for its work."""
         self.script("trap 'echo told >> told' TERM; sleep 0.3; echo cleaned >> told", name="clean.sh")
-        clean = f"{self.folder}/clean.sh; setsid {self.folder}/clean.sh"
+        clean = f"setsid {self.folder}/clean.sh; {self.folder}/clean.sh"
         task = self.bash(
-            f"trap '{clean}; exit 0' TERM; echo ready; while :; do sleep 0.01; done", directory=str(self.folder)
+            f"setsid sleep {EVER} {QUIET} & trap '{clean}; exit 0' TERM; echo ready; while :; do sleep 0.01; done",
+            directory=str(self.folder),
         )
         run = await self.start(task)
         await self.printed(run, b"ready")

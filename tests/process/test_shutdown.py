@@ -182,7 +182,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_what_a_daemon_of_an_older_version_left_is_known_by_the_seconds_that_it_recorded(self):
         process = self.spawn("env", "-i", "sleep", str(EVER))
-        run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / group.TICKS)
+        run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / proc.TICKS)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
