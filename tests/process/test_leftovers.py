@@ -9,6 +9,7 @@ from time import monotonic
 
 import attrs
 import psutil
+from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from jobsched.runner.deadline import Stop
@@ -144,15 +145,19 @@ class EndTests(LeftoverCase):
         self.assertEqual(self.note("told"), "told")
 
     async def test_what_a_script_starts_to_clean_up_is_not_told_to_end(self):
-        """TERM goes once, to what is there: a trap has the grace for its work."""
-        self.script("trap 'echo told >> told' TERM; sleep 0.3; echo cleaned >> told", name="clean.sh")
+        """TERM goes to what is there: a trap has the grace for its work."""
+        self.script("trap 'echo told >> told' TERM; touch begun; sleep 0.3; echo cleaned >> told", name="clean.sh")
         clean = f"setsid {self.folder}/clean.sh; {self.folder}/clean.sh"
-        task = self.bash(
-            f"setsid sleep {EVER} {QUIET} & trap '{clean}; exit 0' TERM; echo ready; while :; do sleep 0.01; done",
-            directory=str(self.folder),
-        )
+        task = self.bash(f"trap '{clean}; exit 0' TERM; echo ready; while :; do sleep 0.01; done",
+                         directory=str(self.folder))  # fmt: skip
         run = await self.start(task)
         await self.printed(run, b"ready")
+
+        async def late(*asked):
+            await self.until((self.folder / "begun").exists)
+            return await self.runner.in_thread(*asked)
+
+        self.patch(self.runner._calls._census, "_in_thread", lambda *asked: Deferred.fromCoroutine(late(*asked)))
         self.runner.stop(run.id, ASKED)
         await self.end(run)
 
