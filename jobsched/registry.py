@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from .bulkhead import Wanted
 from .catalog import Catalog, Task
 from .clock import now
 from .model.audit import Entry, Signature
@@ -27,10 +28,11 @@ from .model.run import Run
 from .model.whereabouts import Whereabouts, elsewhere
 from .store import audit, deliveries, orders, questions, sight, tails
 from .store import jobs as job_rows
+from .store import nodes as node_rows
 from .store import runs as run_rows
 from .store.orders import Key, Ran
 from .store.questions import JobNews
-from .store.store import Store
+from .store.store import ForCallers
 from .store.tails import Tail
 from .trail import Trail
 
@@ -51,20 +53,20 @@ class Parts:
     replace: Callable[[tuple[Run, ...]], None]
     bell: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
-    in_thread: Callable[[Callable[[], list[Fire]]], Deferred[list[Fire]]]
+    in_thread: Callable[[Callable[[Wanted], Any]], Deferred[Any]]  # work for a caller, off the reactor; raises Busy
     node: Callable[[], Node]  # this daemon
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them
-    nodes: Callable[[], Awaitable[list[Node]]]  # those that are known, newest start first
 
 
 class Registry:
     """Answers questions and takes orders. Every order that returned is on disk.
 
-    Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached.
+    Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached, and Busy when too
+    much waits already.
     """
 
     def __init__(
-        self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, trail: Trail, caller: Caller = ANYBODY
+        self, clock: IReactorTime, store: ForCallers, ids: Ids, parts: Parts, trail: Trail, caller: Caller = ANYBODY
     ) -> None:
         self._clock = clock
         self._store = store
@@ -108,7 +110,19 @@ class Registry:
 
     async def preview(self, draft: Draft, after: datetime, count: int) -> list[Fire]:
         """The first `count` dues after `after` of a job like this; looked for in a thread, for some are far apart."""
-        return await self._parts.in_thread(lambda: list(fires(draft, after, count)))
+
+        def look(wanted: Wanted) -> list[Fire]:
+            found = []
+            for fire in fires(draft, after, count):
+                wanted()
+                found.append(fire)
+            return found
+
+        return await self.in_thread(look)
+
+    def in_thread(self, work: Callable[[Wanted], T]) -> Deferred[T]:
+        """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
+        return self._parts.in_thread(work)
 
     async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first."""
@@ -251,7 +265,9 @@ class Registry:
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""
-        return await self._parts.nodes()
+        if not self.shared:
+            return [self._parts.node()]
+        return await self._store.read(node_rows.every)
 
     async def _order(self, order: Callable[..., T], job_id: str, *args: object) -> T:
         """Give an order on a job that the caller sees."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -25,11 +26,7 @@ def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
     """The first `count` dues after `after` (a `start` in the future counts too); fewer when no more are left."""
     schedule = draft.schedule("", after)
     zone = ZoneInfo(draft.timezone)
-    due = schedule.first(after)
-    for _ in range(count):
-        if due is None:
-            return
-        trigger = schedule.trigger
+    trigger = schedule.trigger
+    for due in islice(schedule.dues(after), count):
         note = explain(trigger, due) if isinstance(trigger, Cron) and not schedule.jitter else None
         yield Fire(at=due.astimezone(zone), utc=due, note=note)
-        due = schedule.next_after(due)

@@ -6,16 +6,19 @@ from typing import Any, Literal
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, ResponseDone
 from twisted.web.http import Request
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
+
+from ..names import NamedEndpoint, Names
 
 CONNECT = 3.0  # seconds to reach another node
 ANSWER = 10.0  # seconds until it begins to answer
@@ -49,7 +52,7 @@ class Relay(Service):
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = KEPT
         self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
-        self._agent = Agent(reactor, connectTimeout=CONNECT, pool=self._pool)
+        self._agent = Agent.usingEndpointFactory(reactor, Nodes(reactor), self._pool)
 
     def stopService(self) -> Deferred[None]:
         """Fires when no idle connection is left."""
@@ -101,6 +104,23 @@ class Relay(Service):
         method = b"HEAD" if request.method == b"HEAD" else b"GET"
         asking: Deferred[IResponse] = self._agent.request(method, url.encode("ascii"), headers)
         return asking.addTimeout(ANSWER, self._reactor)
+
+
+@implementer(IAgentEndpointFactory)
+class Nodes:
+    """The way to other nodes."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._names = Names(reactor)
+        self._policy = BrowserLikePolicyForHTTPS()
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        host = uri.host.decode("ascii").strip("[]")
+        plain = NamedEndpoint(self._reactor, self._names.look_up, host, uri.port, CONNECT)
+        if uri.scheme == b"http":
+            return plain
+        return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
 
 
 @implementer(IPushProducer)

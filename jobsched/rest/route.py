@@ -35,7 +35,8 @@ class Route:
 
     `takes` is the record of the JSON body, `asks` that of the query, `gives` the record, media type or nothing behind
     each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key. `scope` is
-    what a caller needs; "open" lets anybody in.
+    what a caller needs; "open" lets anybody in. A route that only `looks` changes nothing, whatever its verb, and is
+    given up when its client goes.
     """
 
     verb: str
@@ -47,7 +48,12 @@ class Route:
     gives: Mapping[int, type | str | None] = attrs.field(factory=dict)
     refuses: tuple[int, ...] = ()
     keyed: bool = False
+    looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
+
+    @looks.default
+    def _unless_it_writes(self) -> bool:
+        return self.verb in READS
 
     @scope.default
     def _by_verb(self) -> Need:
@@ -63,8 +69,7 @@ def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
     """Let Klein serve the routes, to those callers that `admit` lets in."""
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
-        reads = route.verb in READS
-        answer = _started(route.answer) if reads else _shielded(route.answer, route.takes is not None)
+        answer = _started(route.answer) if route.looks else _shielded(route.answer, route.takes is not None)
         guarded = _guarded(answer, route, admit)
         app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
 

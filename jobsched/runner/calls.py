@@ -10,11 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from ..bulkhead import DaemonThread
 from ..catalog import Task
 from ..model.run import Run
 from ..task import Info
 from . import launch
-from .limits import DaemonThread, Limits
+from .limits import Limits
 from .output import Output
 from .process import ScriptProcess
 from .session import close_on_exec
