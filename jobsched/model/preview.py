@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -30,3 +30,12 @@ def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
     for due in islice(schedule.dues(after), count):
         note = explain(trigger, due) if isinstance(trigger, Cron) and not schedule.jitter else None
         yield Fire(at=due.astimezone(zone), utc=due, note=note)
+
+
+def look_ahead(draft: Draft, after: datetime, count: int, wanted: Callable[[], None]) -> list[Fire]:
+    """These dues at once; `wanted` is called before each, and raises when nobody waits for them any more."""
+    found = []
+    for fire in fires(draft, after, count):
+        wanted()
+        found.append(fire)
+    return found

@@ -19,6 +19,8 @@ from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from ..names import NamedEndpoint, Names
+from .conditions import READS, single_range
+from .problems import break_off
 
 CONNECT = 3.0  # seconds to reach another node
 ANSWER = 10.0  # seconds until it begins to answer
@@ -27,9 +29,11 @@ IDLE = 30.0  # seconds that a connection is kept for the next question; the othe
 KEPT = 4  # such connections for each node
 
 MARK = b"jobsched-relayed"
-ASKED = (b"range", b"if-range")
-TOLD = (b"content-type", b"content-range", b"accept-ranges", b"x-content-type-options", b"jobsched-output")
-GOOD = (200, 206, 416)
+ASKED = (b"if-range", b"if-match", b"if-none-match")
+TOLD = (
+    b"content-type", b"content-range", b"accept-ranges", b"etag", b"cache-control", b"jobsched-output",
+)  # fmt: skip
+GOOD = (200, 206, 304, 412, 416)
 PROBLEM = [b"application/problem+json"]
 
 Fate = Literal["answered", "absent", "refused", "unreachable"]
@@ -93,13 +97,15 @@ class Relay(Service):
             over.addCallback(lambda _: pipe.hurry())
         response.deliverBody(pipe)
         if not await pipe.done:
-            await _break_off(request)
+            await break_off(request)
         return "answered"
 
     def _ask(self, request: Request, url: str) -> Deferred[IResponse]:
         headers = Headers({MARK: [b"1"], **self._own})
-        for name in ASKED:
-            if (value := request.getHeader(name)) is not None:
+        if (text := single_range(request)) is not None:
+            headers.addRawHeader(b"range", text.encode("ascii"))
+        for name in ASKED if request.method in READS else ():
+            for value in request.requestHeaders.getRawHeaders(name, []):
                 headers.addRawHeader(name, value)
         method = b"HEAD" if request.method == b"HEAD" else b"GET"
         asking: Deferred[IResponse] = self._agent.request(method, url.encode("ascii"), headers)
@@ -211,22 +217,8 @@ def _begin(request: Request, response: IResponse) -> None:
     length = response.headers.getRawHeaders(b"content-length")  # of HEAD
     if length is not None:
         request.responseHeaders.setRawHeaders(b"content-length", length)
-    elif request.method != b"HEAD" and isinstance(response.length, int):
+    elif request.method != b"HEAD" and response.code != 304 and isinstance(response.length, int):
         request.setHeader(b"content-length", b"%d" % response.length)
-
-
-async def _break_off(request: Request) -> None:
-    """End the connection without an end of the answer; what was written still goes out, if that cannot be mistaken."""
-    channel: Any = request.channel
-    if channel is None:
-        return
-    closed: Deferred[None] = Deferred()
-    request.notifyFinish().addBoth(lambda _: closed.callback(None))
-    if request.clientproto == b"HTTP/1.1":
-        channel.loseConnection()
-    else:
-        channel.transport.abortConnection()
-    await closed
 
 
 def _words(why: Exception) -> str:

@@ -79,10 +79,11 @@ def _is_foreign(request: Request, host: str) -> bool:
 
 
 def dress(headers: Headers) -> None:
-    """Put on an answer what every one of ours says. What has a version may be kept, and asked about."""
+    """Put on an answer what every one of ours says. What has a tag may be kept, and asked about, unless it says no."""
     for name, value in ALWAYS:
         headers.setRawHeaders(name, [value])
-    headers.setRawHeaders(b"Cache-Control", [b"no-cache" if headers.hasHeader(b"etag") else b"no-store"])
+    if not headers.hasHeader(b"cache-control"):
+        headers.setRawHeaders(b"Cache-Control", [b"no-cache" if headers.hasHeader(b"etag") else b"no-store"])
 
 
 def outright(status: int, detail: str) -> bytes:

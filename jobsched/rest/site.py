@@ -109,6 +109,8 @@ class JobschedSite(Site):
         self.door = Door(connections, reactor.seconds)
         # Hears of each answer: method, route, status, seconds.
         self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
+        # Hears of each write whose client had hung up when it was done or refused: method, route, status.
+        self.unheard: Callable[[str, str, int], object] = lambda method, route, status: None
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
