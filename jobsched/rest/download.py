@@ -231,6 +231,8 @@ class Follower:
 async def follow(request: Request, registry: Registry, over: Deferred[None], run_id: str, lines: int | None) -> bytes:
     """200: what the run has printed, and what it prints, until `over` has fired or the client has gone."""
     plain_text(request)
+    if request.method == b"HEAD":
+        return b""
     follower = Follower(request, registry.output_path(run_id))
     request.notifyFinish().addErrback(lambda _: follower.stopProducing())
     ended: list[object] = []

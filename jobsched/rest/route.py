@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 from klein import Klein
+from klein.interfaces import IKleinRequest
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
+from werkzeug.exceptions import MethodNotAllowed
 
 from ..model.caller import NEEDS, Caller, Need
 from ..model.errors import Forbidden, Invalid
@@ -79,9 +81,12 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
     """Nothing of a request is looked at before it is known who sent it."""
 
     taken = route.verb, route.template
+    methods = [b"GET", b"HEAD"] if route.verb == "GET" else [route.verb.encode("ascii")]
 
     @wraps(answer)
     def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+        if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
+            raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
         request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
         request.setComponent(Caller, admit(request, route.scope))
         return answer(request, *args, **kwargs)

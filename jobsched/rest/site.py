@@ -53,7 +53,7 @@ class LimitedRequest(ServerRequest):
         if self.refused:
             self._channel().loseConnection()
         else:
-            super().requestReceived(command, path, version)
+            super().requestReceived(command, shield.target(path, self.requestHeaders), version)
 
     def process(self) -> None:
         self.begun = elapsed()
