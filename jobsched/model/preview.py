@@ -29,7 +29,15 @@ def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
     trigger = schedule.trigger
     for due in islice(schedule.dues(after), count):
         note = explain(trigger, due) if isinstance(trigger, Cron) and not schedule.jitter else None
-        yield Fire(at=due.astimezone(zone), utc=due, note=note)
+        yield Fire(at=_local(due, zone), utc=due, note=note)
+
+
+def _local(due: datetime, zone: ZoneInfo) -> datetime:
+    """In the zone; a due whose local time lies outside of the calendar stays in UTC."""
+    try:
+        return due.astimezone(zone)
+    except OverflowError:
+        return due
 
 
 def look_ahead(draft: Draft, after: datetime, count: int, wanted: Callable[[], None]) -> list[Fire]:
