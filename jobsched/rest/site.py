@@ -74,6 +74,9 @@ class LimitedRequest(ServerRequest):
     def processingFailed(self, reason: Failure) -> Failure:
         """The last resort: Twisted would answer with a page of HTML."""
         problems.log.failure("{uri} failed", reason, uri=problems.shown(self))
+        if self.startedWriting:
+            self._channel().loseConnection()
+            return reason
         self.write(problems.answer(self, 500, problems.OURS))
         self.finish()
         return reason

@@ -108,6 +108,14 @@ def test_a_name_without_addresses_is_refused() -> None:
     assert str(failed(connect(to))) == "there is no such host"
 
 
+def test_a_connection_that_is_given_up_is_not_tried_at_another_address() -> None:
+    to, reactor = way(Names([PUBLIC, OTHER]))
+    connecting = connect(to)
+    connecting.cancel()
+    failed(connecting)
+    assert connected(reactor) == [(PUBLIC, 80)]
+
+
 def test_a_cancelled_lookup_connects_to_nobody() -> None:
     found: Deferred[list[str]] = Deferred()
     to, reactor = way(lambda _: found)
