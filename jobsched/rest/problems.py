@@ -160,7 +160,10 @@ async def break_off(request: Any) -> bytes:
 
 
 def unheard(request: Any, result: bytes | Failure) -> None:
-    """A write came to this, and its client had hung up: nobody else would ever know that it failed."""
+    """A write came to this, and its client had hung up: nobody else would ever know that it failed. One that went
+    while it followed a run knows that the run was made."""
+    if request.startedWriting and not isinstance(result, Failure):
+        return
     status = status_of(result.value) if isinstance(result, Failure) else request.code
     request.site.unheard(*request.taken, status)
     if not isinstance(result, Failure):

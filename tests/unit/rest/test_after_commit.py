@@ -15,7 +15,7 @@ from jobsched.model.ids import Ids
 from jobsched.registry import Registry
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store import orders
-from tests.unit.rest.conftest import EPOCH, ask
+from tests.unit.rest.conftest import EPOCH, ask, exchange
 
 ORDERS = [
     ("PATCH", "", b'{"name": "other"}', ("name", "other")),
@@ -144,6 +144,15 @@ def test_a_write_whose_client_has_gone_is_counted_and_told_when_it_fails(front, 
     told = [formatEvent(event) for event in log]
     assert told == [] if line is None else [text.startswith(f"POST {job}/pause {line}") for text in told] == [True]
     assert front.get(job).json["paused"] is (why is None)
+
+
+def test_a_client_that_goes_while_it_follows_has_been_answered(front, job):
+    heard = []
+    front.site.unheard = lambda *what: heard.append(what)
+    said, _ = exchange(front.site, f"POST {job}/run?follow=1 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    front.reactor.advance(1)
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert heard == []
 
 
 def test_it_stands_in_the_metrics(front, job, monkeypatch):
