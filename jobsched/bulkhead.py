@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
@@ -22,6 +23,8 @@ T = TypeVar("T")
 Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is under way
 
 WAITING = 32  # orders that wait for the thread
+TURN = 0.001  # seconds of work
+STANDING_BACK = 0.00005  # seconds, and what the kernel adds
 
 
 class Bulkhead:
@@ -168,11 +171,27 @@ class CallerThread(Service):
         return closed.addCallback(lambda _: self._threads.stopService())
 
     def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
-        """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more. Raises Busy."""
-        dropped = Event()
+        """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more, and other threads
+        have their turn then. Raises Busy."""
+        dropped, turns = Event(), Turns()
 
         def wanted() -> None:
             if dropped.is_set() or self._ending:
                 raise Unavailable("nobody waits for this any more, or this daemon is about to end")
+            turns.give_way()
 
         return self._bulkhead.run(lambda: self._threads.run(work, wanted), dropped.set)
+
+
+class Turns:
+    """Lets other threads have Python's lock after each millisecond of work. By itself a thread gives it away only when
+    another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+
+    def give_way(self) -> None:
+        """Stand back for as short as can be, if it is time."""
+        if monotonic() - self._since >= TURN:
+            sleep(STANDING_BACK)
+            self._since = monotonic()

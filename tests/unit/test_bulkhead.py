@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
+from jobsched import bulkhead as module
 from jobsched.bulkhead import Bulkhead, CallerThread, Threads
 from jobsched.model.errors import Busy, NotFound, Unavailable
 from tests.fakes import StillReactor
@@ -208,6 +209,19 @@ def test_the_end_of_the_daemon_waits_for_no_caller(begun: threading.Event) -> No
     reactor.hear()
     assert isinstance(failed(under_way), Unavailable)
     assert ended.called
+
+
+def test_work_lets_other_threads_have_their_turn_and_does_not_stand_back_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stood_back: list[float] = []
+    moments = iter([0.0, 0.0004, 0.0008, 0.0012, 0.0013, 0.0017, 0.0024, 0.0025])
+    monkeypatch.setattr(module, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(module, "sleep", stood_back.append)
+    turns = module.Turns()
+    for _ in range(5):
+        turns.give_way()
+    assert stood_back == [module.STANDING_BACK] * 2
 
 
 def test_a_chore_that_hangs_does_not_hold_up_the_end(begun: threading.Event) -> None:
