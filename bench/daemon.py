@@ -23,7 +23,8 @@ from typing import Any, Self
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 60.0  # seconds that a daemon may take to answer or to end
+PATIENCE = 60.0  # seconds that a daemon may take to end
+ANSWER = 300.0  # seconds that it may take to answer
 ENDED = {"succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed"}
 
 
@@ -34,10 +35,11 @@ class NotMeasured(Exception):
 class Caller:
     """One keep-alive connection. Bare on purpose: on a small machine a heavy client would measure itself."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, port: int, token: str = "") -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._left = b""
+        self._token = f"Authorization: Bearer {token}\r\n" if token else ""
 
     def __enter__(self) -> Self:
         return self
@@ -47,10 +49,19 @@ class Caller:
 
     def ask(self, verb: str, path: str, value: Any = None) -> tuple[int, dict[str, str], bytes]:
         """(status, headers by lower-case name, body)."""
+        self.send(verb, path, value)
+        return self.answer(verb, path)
+
+    def send(self, verb: str, path: str, value: Any = None) -> None:
+        """Ask, and do not wait."""
         body = b"" if value is None else json.dumps(value).encode()
         kind = "" if value is None else "Content-Type: application/json\r\n"
-        head = f"{verb} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {len(body)}\r\n\r\n"
+        more = f"{kind}{self._token}Content-Length: {len(body)}"
+        head = f"{verb} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n\r\n"
         self._socket.sendall(head.encode() + body)
+
+    def answer(self, verb: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        """What comes back: (status, headers by lower-case name, body)."""
         status_line, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
         if "content-length" not in headers:
@@ -148,9 +159,9 @@ class Daemon:
             self._process.kill()
             self._process.wait()
 
-    def caller(self) -> Caller:
+    def caller(self, token: str = "") -> Caller:
         """A new connection."""
-        return Caller(self.port)
+        return Caller(self.port, token)
 
     @property
     def cpu(self) -> float:

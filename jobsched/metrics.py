@@ -89,6 +89,10 @@ class Metrics:
         self._requests = Counter(
             "jobsched_http_requests_total", "Requests that were answered.", ["method", "route", "status"], registry=own
         )
+        self._unheard = Counter(
+            "jobsched_http_unheard_total", "Writes whose client hung up before the answer, by what it would have been.",
+            ["method", "route", "status"], registry=own,
+        )  # fmt: skip
         self._answering = Histogram(
             "jobsched_http_request_duration_seconds", "From a request to the end of its answer.",
             ["method", "route"], registry=own, buckets=HTTP,
@@ -115,6 +119,7 @@ class Metrics:
             for error in ("unavailable", "fault"):
                 self._faults.labels(kind, error)
         self._requests.labels(OTHER, OTHER, "503")
+        self._unheard.labels(OTHER, OTHER, "503")
 
     # What is told.
 
@@ -158,6 +163,10 @@ class Metrics:
         """A request on that route, which stands with its variables unfilled, has its answer."""
         self._child(self._requests, method, route, str(status)).inc()
         self._child(self._answering, method, route).observe(seconds)
+
+    def unheard(self, method: str, route: str, status: int) -> None:
+        """A write is done or refused, and nobody hears of it."""
+        self._child(self._unheard, method, route, str(status)).inc()
 
     def _task(self, name: str) -> str:
         if name in self._tasks:

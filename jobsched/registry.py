@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
+from .bulkhead import Wanted
 from .catalog import Catalog, Task
 from .clock import now
 from .model.audit import Entry, Signature
@@ -22,20 +24,22 @@ from .model.errors import Invalid, NotFound, place
 from .model.ids import Ids
 from .model.job import Job
 from .model.node import Node
-from .model.preview import Fire, fires
+from .model.preview import Fire, look_ahead
 from .model.run import Run
 from .model.timeout import Timeout, timeout_of
 from .model.whereabouts import Whereabouts, elsewhere
 from .store import audit, deliveries, orders, questions, sight, tails
 from .store import jobs as job_rows
+from .store import nodes as node_rows
 from .store import runs as run_rows
 from .store.orders import Key, Ran
 from .store.questions import JobNews
-from .store.store import Store
+from .store.store import ForCallers
 from .store.tails import Tail
 from .trail import Trail
 
 T = TypeVar("T")
+Versions = frozenset[int] | None  # those of a job that a caller has seen; None: any
 
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
@@ -52,21 +56,23 @@ class Parts:
     replace: Callable[[tuple[Run, ...]], None]
     bell: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
-    in_thread: Callable[[Callable[[], list[Fire]]], Deferred[list[Fire]]]
+    in_thread: Callable[[Callable[[Wanted], Any]], Deferred[Any]]  # work for a caller, off the reactor; raises Busy
     node: Callable[[], Node]  # this daemon
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them
-    nodes: Callable[[], Awaitable[list[Node]]]  # those that are known, newest start first
     livetime: float  # JOB_LIVETIME
 
 
 class Registry:
     """Answers questions and takes orders. Every order that returned is on disk.
 
-    Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached.
+    Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached, and Busy when too
+    much waits already.
     """
 
+    log = Logger()
+
     def __init__(
-        self, clock: IReactorTime, store: Store, ids: Ids, parts: Parts, trail: Trail, caller: Caller = ANYBODY
+        self, clock: IReactorTime, store: ForCallers, ids: Ids, parts: Parts, trail: Trail, caller: Caller = ANYBODY
     ) -> None:
         self._clock = clock
         self._store = store
@@ -105,12 +111,16 @@ class Registry:
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
         job_id = await self._trail.write(audit.made, job, self._signed(), key, self._me)
-        self._parts.poke(job.next_due)
+        self._then(self._parts.poke, job.next_due)
         return job_id
 
     async def preview(self, draft: Draft, after: datetime, count: int) -> list[Fire]:
         """The first `count` dues after `after` of a job like this; looked for in a thread, for some are far apart."""
-        return await self._parts.in_thread(lambda: list(fires(draft, after, count)))
+        return await self.in_thread(lambda wanted: look_ahead(draft, after, count, wanted))
+
+    def in_thread(self, work: Callable[[Wanted], T]) -> Deferred[T]:
+        """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
+        return self._parts.in_thread(work)
 
     async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first."""
@@ -124,7 +134,7 @@ class Registry:
             raise sight.no_job(job_id)
         return self._news(news)
 
-    async def change(self, job_id: str, versions: frozenset[int] | None, redraft: Callable[[Job], Draft]) -> JobNews:
+    async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobNews:
         """Make a job what `redraft` says of it. Raises Stale when it is at none of `versions`.
 
         The grid of an interval stays as long as `every` and `start` do; otherwise it counts from now.
@@ -136,41 +146,34 @@ class Registry:
             return draft.remade(job, instant)
 
         instant = now(self._clock)
-        job = await self._order(orders.change, job_id, versions, self._ids, instant, make, self._me)
-        self._parts.poke(None)
-        return await self.job(job.id)
+        return await self._order(orders.change, job_id, versions, self._ids, instant, make, self._me)
 
-    async def pause(self, job_id: str) -> JobNews:
+    async def pause(self, job_id: str, versions: Versions = None) -> JobNews:
         """Let dues pass until the job is resumed; what waits or runs goes on."""
-        await self._order(orders.pause, job_id, now(self._clock))
-        self._parts.poke(None)
-        return await self.job(job_id)
+        return await self._order(orders.pause, job_id, now(self._clock), versions)
 
-    async def resume(self, job_id: str) -> JobNews:
+    async def resume(self, job_id: str, versions: Versions = None) -> JobNews:
         """Go on with the next due."""
-        await self._order(orders.resume, job_id, self._ids, now(self._clock), self._me)
-        self._parts.poke(None)
-        return await self.job(job_id)
+        return await self._order(orders.resume, job_id, self._ids, now(self._clock), self._me, versions)
 
-    async def unschedule(self, job_id: str, cancel: bool) -> None:
+    async def unschedule(self, job_id: str, cancel: bool, versions: Versions = None) -> None:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
-        more = (self._signed(), self._ids, now(self._clock), reason, self._me)
+        more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
         running: list[Run] = await self._trail.write(sight.of_job, job_id, self._caller, audit.removed, *more)
-        if cancel:
-            for run in running:
-                self._end(run, reason)
-        self._parts.poke(None)
+        for run in running if cancel else []:
+            self._then(self._end, run, reason)
+        self._then(self._parts.poke, None)
 
     # runs
 
-    async def run_now(self, job_id: str, key: Key | None = None) -> Run:
+    async def run_now(self, job_id: str, key: Key | None = None, versions: Versions = None) -> Run:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
         company = tuple(self._parts.alive())
-        more = (self._signed(), key, self._ids, now(self._clock), company, self._me)
+        more = (self._signed(), key, self._ids, now(self._clock), company, self._me, versions)
         ran: Ran = await self._trail.write(sight.of_job, job_id, self._caller, audit.started, *more)
-        self._parts.replace(ran.replaced)
-        self._parts.start_waiting()
+        self._then(self._parts.replace, ran.replaced)
+        self._then(self._parts.start_waiting)
         return ran.run
 
     async def cancel(self, run_id: str) -> None:
@@ -179,7 +182,7 @@ class Registry:
         more = (self._signed(), reason, now(self._clock), self._me)
         run: Run = await self._trail.write(sight.of_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
-            self._end(run, reason)
+            self._then(self._end, run, reason)
 
     async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
@@ -259,11 +262,21 @@ class Registry:
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""
-        return await self._parts.nodes()
+        if not self.shared:
+            return [self._parts.node()]
+        return await self._store.read(node_rows.every)
 
-    async def _order(self, order: Callable[..., T], job_id: str, *args: object) -> T:
-        """Give an order on a job that the caller sees."""
-        return await self._trail.write(sight.of_job, job_id, self._caller, audit.of_job, self._signed(), order, *args)
+    async def _order(self, order: Callable[..., Job], job_id: str, *args: object) -> JobNews:
+        """Give an order on a job that the caller sees; what the job is after it, by the same transaction."""
+        given = (job_id, self._caller, audit.of_job, self._signed(), order, *args)
+        news: JobNews = await self._trail.write(sight.of_job, *given)
+        self._then(self._parts.poke, None)
+        return self._news(news)
+
+    def _then(self, hint: Callable[..., object], *args: object) -> None:
+        """Tell others of this node what to look at. The change is on disk: a fault must not make it look undone."""
+        with self.log.failuresHandled("an order was stored, and not told at once; sweeps find it"):
+            hint(*args)
 
     def _signed(self) -> Signature:
         return self._trail.signature(self._caller, now(self._clock))

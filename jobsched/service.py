@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ import attrs
 from twisted.application.service import IService
 
 from . import __version__, logs
+from .bulkhead import CallerThread, Threads
 from .catalog import Catalog
 from .catalog import load as load_catalog
 from .clock import ClockWatch, SharedClock, now
@@ -23,13 +23,13 @@ from .cluster.pokes import Pokes
 from .config import Config
 from .courier.courier import Courier
 from .courier.post import Post
-from .courier.road import look_up
 from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.node import Node
 from .model.policy import Policy
 from .model.secrecy import Secrecy
+from .names import Names
 from .opening import House, Opening, Predecessor
 from .registry import Parts, Registry
 from .rereading import Rereading, Shelf
@@ -81,15 +81,16 @@ def build(
 ) -> tuple[House, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
     ids, metrics = Ids(), Metrics()
-    store = Store(reactor, config.store, everyone=config.receivers.place)
+    store = _store(reactor, config)
+    callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
     clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
     courier = Courier(reactor, clock, store, _post(reactor, clock, config), everyone=config.receivers.place)
     secrecy = Secrecy(config.secret_parameters)
     runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock, secrecy)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
-    shelf = Shelf(catalog, lambda: runner.in_thread(*read))
-    keyring = Keyring(tokens, lambda: runner.in_thread(load_tokens, folders.conf / TOKENS))
+    shelf = Shelf(catalog, lambda: files.run(*read))
+    keyring = Keyring(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
     guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token)
 
     def pulse() -> Pulse:
@@ -103,18 +104,20 @@ def build(
     runner.recorded, store.told = scheduler.slots_free, courier.poke
     trail = Trail(store, ids, lambda: company.node.name, secrecy)
     rereading = Rereading(keyring, shelf, trail, lambda: now(clock))
-    registry = Registry(clock, store, ids, _parts(config, shelf, rereading, scheduler, runner, company, output), trail)
+    parts = _parts(config, shelf, rereading, scheduler, runner, company, output, callers)
+    registry = Registry(clock, store.for_callers, ids, parts, trail)
     previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
-    opening = Opening(config, store, runner, _house(scheduler, lookout), company, held, previous)
-    opening.say_more = shelf.say_problems
     rest: list[Any] = [
         logs.Behind(),
         store,
         courier,
         runner,
-        Retention(clock, store, runner.in_thread, output, config.keep_runs, config.keep_days, config.audit_days),
+        files,
+        pruning,
+        Retention(clock, store, pruning.run, output, config.keep_runs, config.keep_days, config.audit_days),
         relay,
-        opening,
+        callers,
+        _opening(Opening(config, store, runner, _house(scheduler, lookout), company, held, previous), shelf),
         Signals(reactor, rereading.hang_up),
     ]
     stepped = [runner.clock_stepped, scheduler.clock_stepped, lookout.clock_stepped, courier.clock_stepped]
@@ -134,11 +137,21 @@ def build(
     return house, front
 
 
+def _opening(opening: Opening, shelf: Shelf) -> Opening:
+    opening.say_more = shelf.say_problems
+    return opening
+
+
 def _house(*parts: Any) -> House:
     house = House()
     for part in parts:
         IService(part).setServiceParent(house)
     return house
+
+
+def _store(reactor: Any, config: Config) -> Store:
+    """Each connection has one request at a time, which may ask something besides meanwhile: so many may wait."""
+    return Store(reactor, config.store, everyone=config.receivers.place, waiting=2 * config.max_connections)
 
 
 def _company(
@@ -161,7 +174,7 @@ def _company(
 
 def _post(reactor: Any, clock: Any, config: Config) -> Post:
     secrets, receivers = config.notify_secrets, config.receivers
-    return Post(reactor, partial(look_up, reactor), receivers, secrets, config.node_name, clock.seconds)
+    return Post(reactor, Names(reactor).look_up, receivers, secrets, config.node_name, clock.seconds)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
@@ -180,7 +193,7 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
 
 def _parts(
     config: Config, shelf: Shelf, rereading: Rereading, scheduler: Scheduler, runner: Runner,
-    company: Membership | Alone, output: Path,
+    company: Membership | Alone, output: Path, callers: CallerThread,
 ) -> Parts:  # fmt: skip
     return Parts(
         catalog=lambda: shelf.catalog,
@@ -191,10 +204,9 @@ def _parts(
         replace=runner.replace,
         bell=runner.bell.wait,
         output_path=lambda run_id: output_path(output, run_id),
-        in_thread=runner.in_thread,
+        in_thread=callers.run,
         node=lambda: company.node,
         alive=lambda: company.alive,
-        nodes=company.nodes,
         livetime=config.livetime,
     )
 

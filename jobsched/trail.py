@@ -42,14 +42,14 @@ class Trail:
 
     async def write(self, change: Callable[..., Noted[T]], *args: object) -> T:
         """Make a change with its entry, both or none; what the change came to."""
-        noted = await self._store.write(change, *args)
+        noted = await self._store.for_callers.write(change, *args)
         if noted.entry is not None:
             tell(noted.entry)
         return noted.answer
 
     async def page(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
         """The newest `limit` entries older than `before`, without what is secret by now."""
-        found = await self._store.read(audit.page, limit, before, only)
+        found = await self._store.for_callers.read(audit.page, limit, before, only)
         return [entry.shown(self._secrecy) for entry in found]
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:

@@ -94,7 +94,7 @@ class Vitals:
 
     def watched(self, site: JobschedSite) -> JobschedSite:
         """The same, and what is answered there is counted."""
-        site.answered = self._metrics.answered
+        site.answered, site.unheard = self._metrics.answered, self._metrics.unheard
         self._connections = lambda: site.door.inside
         return site
 

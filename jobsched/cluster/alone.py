@@ -37,7 +37,3 @@ class Alone:
     def holds(self) -> bool:
         """Nobody takes it for dead."""
         return True
-
-    def nodes(self) -> Deferred[list[Node]]:
-        """All that are known."""
-        return succeed([self.node])

@@ -120,10 +120,6 @@ class Membership(Service):
             return 0.0
         return max(FENCE - (self._elapsed() - self._renewed), 0.0)
 
-    def nodes(self) -> Deferred[list[Node]]:
-        """All that are known, those that began last first."""
-        return self._store.read(node_rows.every)
-
     async def bury(self, known: Sequence[str], silent: Sequence[str] = ()) -> None:
         """Record what dead nodes left as lost, and these as dead."""
         lost = await self._store.write(node_rows.bury, known, GONE, self._ids, random, now(self._clock), silent=silent)

@@ -21,7 +21,8 @@ from zope.interface import implementer
 from .. import __version__
 from ..model.delivery import Delivery
 from ..model.receiver import Receiver, Receivers
-from .road import LookUp, Refused, Road
+from ..names import LookUp
+from .road import Refused, Road
 from .seal import seal
 
 PATIENCE = 10.0  # seconds for all of it

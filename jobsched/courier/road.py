@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import URI
@@ -19,46 +16,15 @@ from zope.interface import implementer
 from ..head import Head
 from ..model.address import fault
 from ..model.receiver import Receiver
+from ..names import LookUp, endpoint
 
 CONNECT = 4.0  # seconds for one address
 LINGER = 2.0  # seconds for the other side to agree that the connection ends
 TRIED = 3  # addresses of one name
 
-LookUp = Callable[[str], Deferred[list[str]]]
-
 
 class Refused(Exception):
     """Nothing may be sent there."""
-
-
-def look_up(reactor: Any, host: str) -> Deferred[list[str]]:
-    """The addresses of a name. In a thread of its own: a name server that does not answer holds up nobody else, and
-    not the end of the daemon. Fails with OSError or UnicodeError."""
-    if _is_address(host):
-        return succeed([host])
-    found: Deferred[list[str]] = Deferred(lambda _: None)  # what comes after a cancel is not heard any more
-
-    def tell(call: Callable[[Any], None], what: Any) -> None:
-        if not found.called:
-            call(what)
-
-    def work() -> None:
-        try:
-            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except Exception as why:
-            reactor.callFromThread(tell, found.errback, why)
-        else:
-            reactor.callFromThread(tell, found.callback, list(dict.fromkeys(str(answer[4][0]) for answer in answers)))
-
-    threading.Thread(target=work, name="receiver's name", daemon=True).start()
-    return found
-
-
-def _is_address(host: str) -> bool:
-    try:
-        return bool(ip_address(host))
-    except ValueError:
-        return False
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
@@ -97,7 +63,7 @@ class Road:
         for address in allowed[:TRIED]:
             try:
                 protocol: Any = await self._endpoint(address).connect(factory)
-            except CancelledError:
+            except (CancelledError, ConnectingCancelledError):
                 raise
             except Exception as why:
                 failure = why
@@ -107,11 +73,10 @@ class Road:
         raise failure
 
     def _endpoint(self, address: str) -> IStreamClientEndpoint:
-        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        endpoint = kind(self._reactor, address, self._receiver.port, timeout=CONNECT)
+        plain = endpoint(self._reactor, address, self._receiver.port, CONNECT)
         if self._receiver.scheme == "http":
-            return endpoint
-        return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), endpoint)
+            return plain
+        return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), plain)
 
     def answered(self) -> None:
         """What comes now is the body of an answer."""

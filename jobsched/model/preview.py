@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -25,11 +26,24 @@ def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
     """The first `count` dues after `after` (a `start` in the future counts too); fewer when no more are left."""
     schedule = draft.schedule("", after)
     zone = ZoneInfo(draft.timezone)
-    due = schedule.first(after)
-    for _ in range(count):
-        if due is None:
-            return
-        trigger = schedule.trigger
+    trigger = schedule.trigger
+    for due in islice(schedule.dues(after), count):
         note = explain(trigger, due) if isinstance(trigger, Cron) and not schedule.jitter else None
-        yield Fire(at=due.astimezone(zone), utc=due, note=note)
-        due = schedule.next_after(due)
+        yield Fire(at=_local(due, zone), utc=due, note=note)
+
+
+def _local(due: datetime, zone: ZoneInfo) -> datetime:
+    """In the zone; a due whose local time lies outside of the calendar stays in UTC."""
+    try:
+        return due.astimezone(zone)
+    except OverflowError:
+        return due
+
+
+def look_ahead(draft: Draft, after: datetime, count: int, wanted: Callable[[], None]) -> list[Fire]:
+    """These dues at once; `wanted` is called before each, and raises when nobody waits for them any more."""
+    found = []
+    for fire in fires(draft, after, count):
+        wanted()
+        found.append(fire)
+    return found

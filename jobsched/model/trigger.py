@@ -6,6 +6,7 @@ Instants are aware datetimes in UTC, to the microsecond.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from .errors import BadTrigger
 TICK = timedelta(microseconds=1)
 SHORTEST = timedelta(seconds=0.1)
 LONGEST = timedelta(days=36525)  # 100 years
+FIRST = datetime.min.replace(tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -67,21 +69,26 @@ class Schedule:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first due strictly after `instant`, or None when no due is left."""
+        following = self._next_beat(instant)
         if not self.jitter:
-            return self._next_beat(instant)
-        beat = self._beat_before(instant)
-        while beat is not None:
-            following = self._next_beat(beat)
-            due = self._put_off(beat, following)
-            if due > instant:
-                return due
-            beat = following
-        return None
+            return following
+        after = None if following is None else self._next_beat(following)
+        beat = self._last_beat(instant, following, after)
+        if beat is not None and (due := self._put_off(beat, following)) > instant:
+            return due
+        return None if following is None else self._put_off(following, after)
 
     def first(self, now: datetime) -> datetime | None:
         """The first due of a schedule made at `now`: that of the first beat after it, be it `start` itself."""
+        return next(self.dues(now), None)
+
+    def dues(self, now: datetime) -> Iterator[datetime]:
+        """All dues of a schedule made at `now`, in order. To ask for one after the other by `next_after` costs more."""
         beat = self._next_beat(now)
-        return beat if beat is None or not self.jitter else self._put_off(beat, self._next_beat(beat))
+        while beat is not None:
+            following = self._next_beat(beat)
+            yield self._put_off(beat, following) if self.jitter else beat
+            beat = following
 
     def _next_beat(self, instant: datetime) -> datetime | None:
         if self.start is not None and instant < self.start:
@@ -89,15 +96,26 @@ class Schedule:
         beat = self.trigger.next_after(instant)
         return None if beat is None or (self.end is not None and beat > self.end) else beat
 
-    def _beat_before(self, instant: datetime) -> datetime | None:
-        """A beat such that no due after `instant` belongs to an earlier one; close to it, however wide the jitter."""
-        back = SHORTEST
-        while back < self.jitter:
-            beat = self._next_beat(instant - back)
-            if beat is not None and beat <= instant:
-                return beat  # the due of any beat before it comes before it
-            back *= 2
-        return self._next_beat(instant - self.jitter - TICK)
+    def _last_beat(self, instant: datetime, following: datetime | None, after: datetime | None) -> datetime | None:
+        """The last beat up to `instant`; None where none is near enough to be put off past it.
+
+        The next two tell how far back to begin; however uneven the beats are, some dozens of looks find it.
+        """
+        back = SHORTEST if following is None or after is None else after - following
+        clear = instant  # no beat lies between it and `instant`
+        while True:
+            early = _earlier(instant, min(back, self.jitter))
+            beat = self._next_beat(early)
+            if beat is not None and beat <= clear:
+                break
+            if back >= self.jitter:
+                return None
+            clear, back = early, 4 * back
+        while (later := self._next_beat(beat)) is not None and later <= clear:
+            middle = later + (clear - later) / 2
+            probe = self._next_beat(middle)
+            beat, clear = (later, middle) if probe is None or probe > clear else (probe, clear)
+        return beat
 
     def _put_off(self, beat: datetime, following: datetime | None) -> datetime:
         """`beat` plus its share of the jitter: the same at every asking, before `following` and not past `end`."""
@@ -110,3 +128,7 @@ class Schedule:
             return beat
         print_ = hashlib.blake2b(f"{self.salt} {beat.isoformat()}".encode(), digest_size=8).digest()
         return beat + (room // TICK * int.from_bytes(print_, "big") >> 64) * TICK
+
+
+def _earlier(instant: datetime, by: timedelta) -> datetime:
+    return FIRST + max(instant - FIRST - by, timedelta(0))

@@ -33,7 +33,7 @@ class Catalog:
                   refuses=(409,), scope="admin"),
             Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: TaskOut}, refuses=(404,)),
             Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
-                  gives={200: wire.Fires}, refuses=(400, 413), scope="read"),
+                  gives={200: wire.Fires}, refuses=(400, 413), looks=True, scope="read"),
         ]  # fmt: skip
 
     async def names(self, request: Request) -> bytes:

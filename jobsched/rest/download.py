@@ -6,29 +6,33 @@ Nothing is held in memory but the piece under way, and a slow client slows down 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import BinaryIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from zope.interface import implementer
 
-from ..model.run import Run
+from ..bulkhead import Wanted
+from ..model.errors import NotFound, Stale
 from ..registry import Registry
+from . import conditions
 from .problems import answer
 from .route import whole
 
 CHUNK = 256 * 1024
 LOOK = 0.1  # seconds between looks at a file that grows
 TEXT = b"text/plain; charset=utf-8"
-RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
 
 @implementer(IPullProducer)
 class FileSender:
-    """Gives `left` bytes of an open file as fast as the client takes them. `done` fires at the end."""
+    """Gives `left` bytes of an open file as fast as the client takes them.
+
+    `done` fires at the end, and fails when the file does not hold as much as was said: it was cut, or cannot be read.
+    """
 
     def __init__(self, request: Request, file: BinaryIO, left: int) -> None:
         self.done: Deferred[bytes] = Deferred(canceller=lambda _: self.stopProducing())
@@ -42,82 +46,123 @@ class FileSender:
         self._request.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
-        data = self._file.read(min(CHUNK, self._left))
+        try:
+            data = self._file.read(min(CHUNK, self._left))
+            if not data:
+                raise EOFError(f"{self._left} bytes of it are gone")
+        except (OSError, EOFError):
+            self._request.unregisterProducer()
+            self._close(Failure())
+            return
         self._left -= len(data)
-        if data:
-            self._request.write(data)
-        if not data or not self._left:
+        self._request.write(data)
+        if not self._left:
             self._request.unregisterProducer()
             self._close()
 
     def stopProducing(self) -> None:
         self._close()
 
-    def _close(self) -> None:
+    def _close(self, result: bytes | Failure = b"") -> None:
         self._file.close()
         if not self.done.called:
-            self.done.callback(b"")
+            self.done.callback(result)  # be it a failure
 
 
 async def send_file(request: Request, path: Path) -> bytes:
-    """200 or 206: the file's bytes as plain text, or one range of them; nothing, when there is no file."""
-    plain_text(request)
-    try:
-        file = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError):
+    """200, 206 or 304: the file's bytes as plain text, or one range of them; nothing, when there is no file.
+
+    The tag stands for the bytes that are there now. What a run prints later makes it another, so that who resumes with
+    If-Range gets the whole as long as the run goes on.
+    """
+    plain_text(request, b"bytes")
+    file = _open(path)
+    if file is None:
         return whole(request, TEXT, b"")
-    size = os.fstat(file.fileno()).st_size
-    first, last = 0, size - 1
-    asked = RANGE.fullmatch(request.getHeader(b"range") or b"")
-    begin, end = asked.groups() if asked is not None else (b"", b"")
-    backwards = begin and end and int(end) < int(begin)  # is no range (RFC 9110), and ignored as other nonsense is
-    if (begin or end) and not backwards:
-        if begin:
-            first, last = int(begin), min(int(end), size - 1) if end else size - 1
-        else:
-            first = max(size - int(end), 0)
-        if first > last:
+    status = os.fstat(file.fileno())
+    size, tag = status.st_size, b'"%d.%x"' % (status.st_size, status.st_mtime_ns)
+    request.setHeader(b"etag", tag)
+    try:
+        if conditions.unchanged(request, tag):
             file.close()
-            request.setHeader(b"content-range", b"bytes */%d" % size)
-            return answer(request, 416, f"the output has {size} bytes")
-        request.setResponseCode(206)
-        request.setHeader(b"content-range", b"bytes %d-%d/%d" % (first, last, size))
-    file.seek(first)
-    return await _sent(request, file, last - first + 1)
+            return conditions.not_modified(request)
+        asked = conditions.asked_range(request, tag, size)
+    except conditions.Unsatisfiable:
+        file.close()
+        request.setHeader(b"content-range", b"bytes */%d" % size)
+        return answer(request, 416, f"the output has {size} bytes")
+    except Stale:
+        file.close()
+        raise
+    if asked is None:
+        return await _sent(request, file, size)
+    request.setResponseCode(206)
+    request.setHeader(b"content-range", b"bytes %d-%d/%d" % (asked.start, asked.stop - 1, size))
+    file.seek(asked.start)
+    return await _sent(request, file, len(asked))
 
 
-async def send_tail(request: Request, path: Path, lines: int) -> bytes:
+async def send_tail(request: Request, path: Path, lines: int, registry: Registry) -> bytes:
     """200: the last `lines` lines."""
     plain_text(request)
-    try:
-        file = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError):
+    file = _open(path)
+    if file is None:
         return whole(request, TEXT, b"")
     size = os.fstat(file.fileno()).st_size
-    file.seek(start_of_tail(file, lines, size))
+    try:
+        file.seek(await _start_of_tail(path, lines, size, registry))
+    except BaseException:
+        file.close()
+        raise
     return await _sent(request, file, size - file.tell())
 
 
-def start_of_tail(file: BinaryIO, lines: int, size: int) -> int:
-    """Where the last `lines` lines of the first `size` bytes begin; read backwards, a piece at a time."""
-    position, wanted = size, lines
-    if wanted == 0:
+def _start_of_tail(path: Path, lines: int, size: int, registry: Registry) -> Deferred[int]:
+    """Looked for in a thread: the file may be long, and its lines too. The thread has the file open for itself, for
+    meanwhile the client may go, and its file be closed."""
+
+    def look(wanted: Wanted) -> int:
+        file = _open(path)
+        if file is None:
+            raise NotFound("this output is not kept any more")
+        with file:
+            return start_of_tail(file, lines, size, wanted)
+
+    return registry.in_thread(look)
+
+
+def _open(path: Path) -> BinaryIO | None:
+    """The file of an output; None while there is none."""
+    try:
+        return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def start_of_tail(file: BinaryIO, lines: int, size: int, wanted: Wanted) -> int:
+    """Where the last `lines` lines of the first `size` bytes begin; read backwards, a piece at a time.
+
+    `wanted` is called before each piece, and raises when nobody waits for it any more.
+    """
+    position, missing = size, lines
+    if missing == 0:
         return size
     if size:
         file.seek(size - 1)
-        wanted += file.read(1) == b"\n"  # the end of the last line begins no other
+        missing += file.read(1) == b"\n"  # the end of the last line begins no other
     while position > 0:
+        wanted()
         step = min(CHUNK, position)
         position -= step
         file.seek(position)
         piece = file.read(step)
         breaks = piece.count(b"\n")
-        if breaks >= wanted:
+        if breaks >= missing:
             at = len(piece)
-            for _ in range(wanted):
+            for _ in range(missing):
                 at = piece.rindex(b"\n", 0, at)
             return position + at + 1
-        wanted -= breaks
+        missing -= breaks
     return 0
 
 
@@ -125,21 +170,30 @@ def start_of_tail(file: BinaryIO, lines: int, size: int) -> int:
 class Follower:
     """Sends a file as it grows, and stops reading it while the client is slow."""
 
-    def __init__(self, request: Request, path: Path, lines: int | None) -> None:
+    def __init__(self, request: Request, path: Path) -> None:
         self._request = request
         self._path = path
-        self._lines = lines
         self._file: BinaryIO | None = None
         self._room: Deferred[None] | None = None
         self.paused = False
         self.gone = False
         request.registerProducer(self, True)
 
+    async def begin_at(self, lines: int, registry: Registry) -> None:
+        """Leave out what comes before the last `lines` lines that there are now."""
+        self._file = _open(self._path)
+        if self._file is not None:
+            size = os.fstat(self._file.fileno()).st_size
+            self._file.seek(await _start_of_tail(self._path, lines, size, registry))
+
     def send(self) -> bool:
         """Send one piece; false when there was none, or the client takes none now."""
-        if self.paused or not self._open():
+        if self.paused:
             return False
-        assert self._file is not None
+        if self._file is None:
+            self._file = _open(self._path)
+        if self._file is None:
+            return False
         data = self._file.read(CHUNK)
         if data:
             self._request.write(data)
@@ -173,30 +227,28 @@ class Follower:
         if room is not None and not room.called:
             room.callback(None)
 
-    def _open(self) -> bool:
-        if self._file is None and self._path.exists():
-            self._file = self._path.open("rb")
-            if self._lines is not None:
-                size = os.fstat(self._file.fileno()).st_size
-                self._file.seek(start_of_tail(self._file, self._lines, size))
-        return self._file is not None
 
-
-async def follow(request: Request, registry: Registry, over: Deferred[Run], run_id: str, lines: int | None) -> bytes:
+async def follow(request: Request, registry: Registry, over: Deferred[None], run_id: str, lines: int | None) -> bytes:
     """200: what the run has printed, and what it prints, until `over` has fired or the client has gone."""
     plain_text(request)
-    request.write(b"")  # the headers, at once
-    follower = Follower(request, registry.output_path(run_id), lines)
+    if request.method == b"HEAD":
+        return b""
+    follower = Follower(request, registry.output_path(run_id))
     request.notifyFinish().addErrback(lambda _: follower.stopProducing())
-    ended: list[Run] = []
-    over.addCallback(ended.append)
+    ended: list[object] = []
+    over.addBoth(ended.append)  # the end of the run, or why nobody can say when that is
     try:
+        if lines is not None:
+            await follower.begin_at(lines, registry)
+        request.write(b"")  # the headers, at once
         while not follower.gone:
             last = bool(ended)  # asked before sending: what was printed before the end is in the file by now
             sent = follower.send()
             if last and not sent and not follower.paused:
                 break
             await (follower.room() if follower.paused else registry.moment(0 if sent else LOOK))
+        if ended and isinstance(ended[0], Failure) and not follower.gone:
+            ended[0].raiseException()
     finally:
         follower.end()
     return b""
@@ -212,8 +264,8 @@ async def _sent(request: Request, file: BinaryIO, size: int) -> bytes:
     return await sender.done
 
 
-def plain_text(request: Request) -> None:
-    """The headers of an output."""
+def plain_text(request: Request, ranges: bytes = b"none") -> None:
+    """The headers of an output, and whether ranges of it may be asked for."""
     request.setHeader(b"content-type", TEXT)
-    request.setHeader(b"accept-ranges", b"bytes")
-    request.setHeader(b"x-content-type-options", b"nosniff")
+    request.setHeader(b"accept-ranges", ranges)
+    request.setHeader(b"cache-control", b"no-store")  # though it may have a tag: what runs print is for nobody's cache

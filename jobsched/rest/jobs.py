@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 from twisted.web.http import Request
 
-from ..model.errors import Invalid, Unreachable
+from ..model.errors import Invalid
 from ..registry import Registry
 from ..store import jobs as job_rows
 from ..store import runs as run_rows
 from ..store.orders import Key
 from ..store.questions import JobNews
 from . import convert, queries, show, wire
+from .conditions import tag_of, versions
 from .convert import Defaults, given
 from .location import link_next, location
 from .output import Outputs
@@ -34,21 +35,22 @@ class Jobs:
     def routes(self) -> list[Route]:
         """What is served here."""
         one = "/jobs/<job_id>"
-        shown = {200: wire.JobOut}
+        shown: dict[int, type | str | None] = {200: wire.JobOut}
         return [
             Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
                   keyed=True, refuses=(400, 404, 413, 422)),
             Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
                   gives={200: wire.Jobs}, refuses=(400,)),
-            Route("GET", one, self.show, "Show a job", gives=shown, refuses=(404,)),
+            Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
             Route("PATCH", one, self.change, "Change a job", takes=wire.PatchIn, gives=shown,
                   refuses=(400, 404, 412, 413)),
             Route("DELETE", one, self.remove, "Unschedule a job", asks=queries.Deletion, gives={200: None},
-                  refuses=(400, 404)),
-            Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown, refuses=(404,)),
-            Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404,)),
+                  refuses=(400, 404, 412)),
+            Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown,
+                  refuses=(404, 412)),
+            Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
             Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
-                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 422), scope="run"),
+                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
                   gives={200: wire.Runs}, refuses=(400, 404)),
         ]  # fmt: skip
@@ -82,21 +84,22 @@ class Jobs:
         """200: the job as it is now."""
         patch = body(request, wire.PatchIn, MERGE_PATCH)
         news = await self._door(request).change(
-            job_id, _versions(request), lambda job: convert.merged(job, patch, self._defaults)
+            job_id, versions(request), lambda job: convert.merged(job, patch, self._defaults)
         )
         return self._shown(request, news)
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""
-        return self._shown(request, await self._door(request).pause(job_id))
+        return self._shown(request, await self._door(request).pause(job_id, versions(request)))
 
     async def resume(self, request: Request, job_id: str) -> bytes:
         """200: the job, no longer paused."""
-        return self._shown(request, await self._door(request).resume(job_id))
+        return self._shown(request, await self._door(request).resume(job_id, versions(request)))
 
     async def remove(self, request: Request, job_id: str) -> bytes:
         """200 once the job is gone; an active run finishes unless `cancel`."""
-        await self._door(request).unschedule(job_id, query(request, queries.Deletion).cancel)
+        cancel = query(request, queries.Deletion).cancel
+        await self._door(request).unschedule(job_id, cancel, versions(request))
         return _empty(request)
 
     async def run(self, request: Request, job_id: str) -> bytes:
@@ -105,11 +108,11 @@ class Jobs:
         if follow:
             caller(request).must("read")
         with self._outputs.place() if follow else nullcontext():  # taken first: who is refused has made no run
-            run = await self._door(request).run_now(job_id, _key(request, f"/jobs/{job_id}/run"))
+            key = _key(request, f"/jobs/{job_id}/run")
+            run = await self._door(request).run_now(job_id, key, versions(request))
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
-            if follow:
-                with suppress(Unreachable):  # the run is made all the same
-                    return await self._outputs.follow(request, run.id)
+            if follow and await self._outputs.followed(request, run.id):
+                return b""
         request.setResponseCode(202)
         return _empty(request)
 
@@ -121,8 +124,9 @@ class Jobs:
         return self._registry.seen_by(caller(request))
 
     def _shown(self, request: Request, news: JobNews) -> bytes:
-        request.setHeader(b"etag", f'"{news.job.version}"'.encode())
-        return json(request, self._out(news))
+        data = json(request, self._out(news))
+        request.setHeader(b"etag", tag_of(news.job.version, data))
+        return data
 
     def _out(self, news: JobNews) -> wire.JobOut:
         return show.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.secrecy)
@@ -153,15 +157,6 @@ def _key(request: Request, scope: str) -> Key | None:
     if name is not None:  # each has keys of his own; the hash has just the length that there is room for
         scope = hashlib.sha256(f"{name} {scope}".encode()).hexdigest()
     return Key(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
-
-
-def _versions(request: Request) -> frozenset[int] | None:
-    """The versions that If-Match names; None for any. A tag that is none of ours matches nothing."""
-    text = request.getHeader(b"if-match")
-    if text is None or text.strip() == b"*":
-        return None
-    tags = [tag.strip().strip(b'"') for tag in text.split(b",")]
-    return frozenset(int(tag) for tag in tags if tag.isdigit() and len(tag) < 10)
 
 
 def _empty(request: Request) -> bytes:

@@ -26,9 +26,9 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     "Link": {"description": 'The next page, as rel="next", if there is one', "schema": {"type": "string"}},
     "ETag": {
-        "description": "The version of the job, for If-Match",
+        "description": "Of a job its version and what stands for all that is shown; of an output its bytes",
         "required": True,
-        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+        "schema": {"type": "string", "pattern": r'^"[0-9]+\.[0-9a-f]+"$'},
     },
     "Retry-After": {
         "description": "Seconds after which to try again",
@@ -72,7 +72,15 @@ IN_HEADER: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     },
     "If-Match": {
-        "description": "Change the job only if it still has this ETag; * for any",
+        "description": "Only if the job still has the version of one of these ETags; * for any",
+        "schema": {"type": "string"},
+    },
+    "If-None-Match": {
+        "description": "Answer 304 if this is what one has already",
+        "schema": {"type": "string"},
+    },
+    "If-Range": {
+        "description": "The range only if this is still the ETag, else the whole",
         "schema": {"type": "string"},
     },
     "Range": {
@@ -193,7 +201,13 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    known = {"Idempotency-Key": route.keyed, "If-Match": 412 in route.refuses, "Range": 206 in route.gives}
+    known = {
+        "Idempotency-Key": route.keyed,
+        "If-Match": 412 in route.refuses,
+        "If-None-Match": 304 in route.gives,
+        "Range": 206 in route.gives,
+        "If-Range": 206 in route.gives,
+    }
     return [{"name": name, "in": "header"} | IN_HEADER[name] for name, here in known.items() if here]
 
 
@@ -207,6 +221,8 @@ def _success(route: Route, name: str, status: int) -> dict[str, Any]:
     headers = _headers(route, name, status)
     if headers:
         response["headers"] = {header: HEADERS[header] for header in headers}
+    if 206 in route.gives:  # an output that is not in a file has none
+        response["headers"]["ETag"] = HEADERS["ETag"] | {"required": False}
     if status == 202 and name in LINKS:
         source = {"job_id" if name == "POST /jobs" else "run_id": "$response.header.Location#regex:/([^/]+)$"}
         response["links"] = {link: target | {"parameters": source} for link, target in LINKS[name].items()}
@@ -218,6 +234,8 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]
+    if status == 304:
+        return ["ETag"]
     if 206 in route.gives:
         return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges", "Jobsched-Output"]
     return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []

@@ -6,15 +6,16 @@ from contextlib import AbstractContextManager
 from io import BytesIO
 from urllib.parse import quote, urlencode
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.web.http import Request
 
-from ..model.errors import NotFound, Unavailable, Unreachable
+from ..model.errors import Busy, NotFound, Unavailable, Unreachable
 from ..model.run import Run
 from ..model.whereabouts import Whereabouts, no_answer, no_more
 from ..registry import Registry
 from ..store.tails import Tail
-from . import limits
+from . import conditions, limits
 from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
 from .relay import Relay, relayed
 from .route import caller, whole
@@ -27,6 +28,8 @@ LOOK = 1.0  # seconds between later ones
 class Outputs:
     """Answers with the output of runs."""
 
+    log = Logger()
+
     def __init__(self, registry: Registry, relay: Relay, followers: int = limits.FOLLOWERS) -> None:
         self._registry = registry
         self._relay = relay
@@ -37,28 +40,48 @@ class Outputs:
         return self._followers.place()
 
     async def send(self, request: Request, run_id: str, lines: int | None) -> bytes:
-        """200 or 206: what there is now, or its last `lines` lines. Raises NotFound, Unreachable."""
+        """200, 206 or 304: what there is now, or its last `lines` lines. Raises NotFound, Stale, Unreachable, Busy."""
         run = await self._registry.seen_by(caller(request)).run(run_id)
         where = await self._registry.whereabouts(run)
         if not where.here:
             return await self._fetched(request, run, where, lines, None)
         path = self._registry.output_path(run_id)
-        return await (send_file(request, path) if lines is None else send_tail(request, path, lines))
+        if lines is None:
+            return await send_file(request, path)
+        if conditions.unchanged(request, None):
+            return conditions.not_modified(request)
+        return await send_tail(request, path, lines, self._registry)
 
     async def follow(self, request: Request, run_id: str, lines: int | None = None) -> bytes:
-        """200: what there is, and all that comes until the run has ended. Raises NotFound, Unreachable."""
+        """200: what there is, and all that comes until the run has ended. Raises NotFound, Stale, Unreachable, Busy."""
         run = await self._begun(request, run_id)
         if request.channel is None:  # the client has gone
             return b""
         where = await self._registry.whereabouts(run)
+        if conditions.unchanged(request, None):
+            return conditions.not_modified(request)
         over = Deferred.fromCoroutine(self._over(run_id))
-        over.addErrback(lambda _: None)  # forgotten meanwhile
         try:
             if where.here:
                 return await follow(request, self._registry, over, run_id, lines)
             return await self._fetched(request, run, where, lines, over)
         finally:
+            over.addErrback(lambda why: why.trap(CancelledError))
             over.cancel()
+
+    async def followed(self, request: Request, run_id: str) -> bool:
+        """Answer with what a run prints that this request has made. False if that cannot be, whatever the reason: the
+        run is there all the same, and the caller has to hear of it."""
+        try:
+            await self.follow(request, run_id)
+        except CancelledError:
+            raise
+        except Exception as why:
+            if request.startedWriting:
+                raise
+            self.log.warn("run {run} is made, and cannot be followed: {why}", run=run_id, why=str(why))
+            return False
+        return True
 
     async def _begun(self, request: Request, run_id: str) -> Run:
         """The run, once a node has it; it is not known before which one will."""
@@ -70,16 +93,20 @@ class Outputs:
             await self._registry.moment(pause)
             pause = min(2 * pause, LOOK)
 
-    async def _over(self, run_id: str) -> Run:
-        """The run, once it has ended; a store that cannot be asked for a while ends nothing."""
+    async def _over(self, run_id: str) -> None:
+        """Fires once the run has ended, or is no longer in the record; a store that cannot be asked ends nothing."""
         while True:
             try:
-                return await self._registry.ended(run_id, FOREVER)
-            except Unavailable:
+                await self._registry.ended(run_id, FOREVER)
+            except NotFound:
+                return
+            except (Unavailable, Busy):
                 await self._registry.moment(LOOK)
+            else:
+                return
 
     async def _fetched(
-        self, request: Request, run: Run, where: Whereabouts, lines: int | None, over: Deferred[Run] | None
+        self, request: Request, run: Run, where: Whereabouts, lines: int | None, over: Deferred[None] | None
     ) -> bytes:
         """The answer of a node that has the output, or what the store keeps of it."""
         if relayed(request):
@@ -101,6 +128,8 @@ class Outputs:
         """What the store keeps. Raises Unreachable when that is nothing, and there is something elsewhere."""
         run = await self._registry.run(run_id)  # it may have ended by now
         tail = None if run.active else await self._registry.tail(run_id)
+        if conditions.unchanged(request, None):
+            return conditions.not_modified(request)
         if tail is not None:
             return send_kept(request, tail, lines, where.lack)
         if where.gone:
@@ -112,13 +141,12 @@ class Outputs:
 
 def send_kept(request: Request, tail: Tail, lines: int | None, lack: str) -> bytes:
     """200: the stored end of an output; a line before it tells so, unless it is all that was asked for."""
-    begin = 0 if lines is None else start_of_tail(BytesIO(tail.data), lines, len(tail.data))
+    begin = 0 if lines is None else start_of_tail(BytesIO(tail.data), lines, len(tail.data), lambda: None)
     complete = tail.start == 0 or begin > 0
     data = tail.data[begin:]
     if not complete:
         said = f"[the last {len(data)} of {tail.size} bytes: {lack}]\n"
         data = said.encode("utf-8", "replace") + data
     plain_text(request)
-    request.setHeader(b"accept-ranges", b"none")
     request.setHeader(b"jobsched-output", b"whole" if complete else b"tail")
     return whole(request, TEXT, data)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -54,6 +55,7 @@ TITLES = {
 
 RETRY_AFTER = 5  # seconds
 WHO = b'Bearer realm="jobsched", Basic realm="jobsched"'
+OF_SUCCESS = (b"accept-ranges", b"cache-control", b"etag", b"jobsched-output")
 OURS = "Jobsched failed to answer; its log says why"
 
 
@@ -84,8 +86,10 @@ def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
 
 
 def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
-    """Set status and type of a problem, and give its body."""
+    """Set status and type of a problem, and give its body. What was said of another answer is taken back."""
     request.setResponseCode(status, TITLES.get(status, "Error").encode("ascii"))
+    for name in OF_SUCCESS if status == 416 else (*OF_SUCCESS, b"content-range"):
+        request.responseHeaders.removeHeader(name)
     request.setHeader(b"content-type", b"application/problem+json")
     if status == 503:
         request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
@@ -103,9 +107,17 @@ def install(app: Klein) -> None:
     app.handle_errors(Exception)(_unknown)
 
 
-def _known(request: IRequest, failure: Failure) -> bytes:
+def status_of(why: BaseException | None) -> int:
+    """The status that stands for what went wrong."""
+    return next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
+
+
+def _known(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
     why: Any = failure.value
-    status = next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
+    if request.startedWriting:
+        log.error("{uri} was cut off: {why}", uri=shown(request), why=str(why))
+        return Deferred.fromCoroutine(break_off(request))
+    status = status_of(why)
     if status >= 500 and not isinstance(why, errors.Busy):
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     if isinstance(why, errors.Slower):
@@ -114,7 +126,7 @@ def _known(request: IRequest, failure: Failure) -> bytes:
     return answer(request, status, str(why), faults)
 
 
-def _http(request: IRequest, failure: Failure) -> bytes:
+def _http(request: Any, failure: Failure) -> bytes:
     why: Any = failure.value
     for name, value in why.get_headers():
         if name.lower() == "allow":
@@ -123,9 +135,44 @@ def _http(request: IRequest, failure: Failure) -> bytes:
     return answer(request, why.code or 500, words.get(why.code or 0, why.description or "refused"))
 
 
-def _unknown(request: IRequest, failure: Failure) -> bytes:
+def _unknown(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
+    if request.startedWriting:
+        log.failure("{uri} was cut off", failure, uri=shown(request))
+        return Deferred.fromCoroutine(break_off(request))
     log.failure("{uri} failed", failure, uri=shown(request))
     return answer(request, 500, OURS)
+
+
+async def break_off(request: Any) -> bytes:
+    """End the connection without an end of the answer, so that nobody takes it for the whole, and no problem for a part
+    of it; what was written still goes out, if that cannot be mistaken."""
+    channel = request.channel
+    if channel is None:
+        return b""
+    closed: Deferred[None] = Deferred()
+    request.notifyFinish().addBoth(lambda _: closed.callback(None))
+    if request.clientproto == b"HTTP/1.1":
+        channel.loseConnection()
+    else:
+        channel.transport.abortConnection()
+    await closed
+    return b""
+
+
+def unheard(request: Any, result: bytes | Failure) -> None:
+    """A write came to this, and its client had hung up: nobody else would ever know that it failed. One that went
+    while it followed a run knows that the run was made."""
+    if request.startedWriting and not isinstance(result, Failure):
+        return
+    status = status_of(result.value) if isinstance(result, Failure) else request.code
+    request.site.unheard(*request.taken, status)
+    if not isinstance(result, Failure):
+        return
+    what = {"method": request.method.decode("ascii", "backslashreplace"), "uri": shown(request)}
+    if result.check(errors.JobschedError):
+        log.warn("{method} {uri} is refused, and its client has hung up: {why}", why=result.getErrorMessage(), **what)
+    else:
+        log.failure("{method} {uri} failed, and its client has hung up", result, **what)
 
 
 def shown(request: IRequest) -> str:

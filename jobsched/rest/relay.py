@@ -6,16 +6,21 @@ from typing import Any, Literal
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, ResponseDone
 from twisted.web.http import Request
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
+
+from ..names import NamedEndpoint, Names
+from .conditions import READS, single_range
+from .problems import break_off
 
 CONNECT = 3.0  # seconds to reach another node
 ANSWER = 10.0  # seconds until it begins to answer
@@ -24,9 +29,11 @@ IDLE = 30.0  # seconds that a connection is kept for the next question; the othe
 KEPT = 4  # such connections for each node
 
 MARK = b"jobsched-relayed"
-ASKED = (b"range", b"if-range")
-TOLD = (b"content-type", b"content-range", b"accept-ranges", b"x-content-type-options", b"jobsched-output")
-GOOD = (200, 206, 416)
+ASKED = (b"if-range", b"if-match", b"if-none-match")
+TOLD = (
+    b"content-type", b"content-range", b"accept-ranges", b"etag", b"cache-control", b"jobsched-output",
+)  # fmt: skip
+GOOD = (200, 206, 304, 412, 416)
 PROBLEM = [b"application/problem+json"]
 
 Fate = Literal["answered", "absent", "refused", "unreachable"]
@@ -49,7 +56,7 @@ class Relay(Service):
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = KEPT
         self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
-        self._agent = Agent(reactor, connectTimeout=CONNECT, pool=self._pool)
+        self._agent = Agent.usingEndpointFactory(reactor, Nodes(reactor), self._pool)
 
     def stopService(self) -> Deferred[None]:
         """Fires when no idle connection is left."""
@@ -90,17 +97,36 @@ class Relay(Service):
             over.addCallback(lambda _: pipe.hurry())
         response.deliverBody(pipe)
         if not await pipe.done:
-            await _break_off(request)
+            await break_off(request)
         return "answered"
 
     def _ask(self, request: Request, url: str) -> Deferred[IResponse]:
         headers = Headers({MARK: [b"1"], **self._own})
-        for name in ASKED:
-            if (value := request.getHeader(name)) is not None:
+        if (text := single_range(request)) is not None:
+            headers.addRawHeader(b"range", text.encode("ascii"))
+        for name in ASKED if request.method in READS else ():
+            for value in request.requestHeaders.getRawHeaders(name, []):
                 headers.addRawHeader(name, value)
         method = b"HEAD" if request.method == b"HEAD" else b"GET"
         asking: Deferred[IResponse] = self._agent.request(method, url.encode("ascii"), headers)
         return asking.addTimeout(ANSWER, self._reactor)
+
+
+@implementer(IAgentEndpointFactory)
+class Nodes:
+    """The way to other nodes."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._names = Names(reactor)
+        self._policy = BrowserLikePolicyForHTTPS()
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        host = uri.host.decode("ascii").strip("[]")
+        plain = NamedEndpoint(self._reactor, self._names.look_up, host, uri.port, CONNECT)
+        if uri.scheme == b"http":
+            return plain
+        return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
 
 
 @implementer(IPushProducer)
@@ -191,22 +217,8 @@ def _begin(request: Request, response: IResponse) -> None:
     length = response.headers.getRawHeaders(b"content-length")  # of HEAD
     if length is not None:
         request.responseHeaders.setRawHeaders(b"content-length", length)
-    elif request.method != b"HEAD" and isinstance(response.length, int):
+    elif request.method != b"HEAD" and response.code != 304 and isinstance(response.length, int):
         request.setHeader(b"content-length", b"%d" % response.length)
-
-
-async def _break_off(request: Request) -> None:
-    """End the connection without an end of the answer; what was written still goes out, if that cannot be mistaken."""
-    channel: Any = request.channel
-    if channel is None:
-        return
-    closed: Deferred[None] = Deferred()
-    request.notifyFinish().addBoth(lambda _: closed.callback(None))
-    if request.clientproto == b"HTTP/1.1":
-        channel.loseConnection()
-    else:
-        channel.transport.abortConnection()
-    await closed
 
 
 def _words(why: Exception) -> str:

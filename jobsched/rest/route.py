@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from os import SEEK_END
 from typing import Any, TypeVar
 
 import attrs
 import msgspec
 from klein import Klein
+from klein.interfaces import IKleinRequest
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
+from werkzeug.exceptions import MethodNotAllowed
 
 from ..model.caller import NEEDS, Caller, Need
 from ..model.errors import Forbidden, Invalid
-from . import problems
+from . import conditions, problems
 
 T = TypeVar("T")
 Answer = Callable[..., Awaitable[bytes]]
@@ -35,7 +38,8 @@ class Route:
 
     `takes` is the record of the JSON body, `asks` that of the query, `gives` the record, media type or nothing behind
     each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key. `scope` is
-    what a caller needs; "open" lets anybody in.
+    what a caller needs; "open" lets anybody in. A route that only `looks` changes nothing, whatever its verb, and is
+    given up when its client goes.
     """
 
     verb: str
@@ -47,7 +51,12 @@ class Route:
     gives: Mapping[int, type | str | None] = attrs.field(factory=dict)
     refuses: tuple[int, ...] = ()
     keyed: bool = False
+    looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
+
+    @looks.default
+    def _unless_it_writes(self) -> bool:
+        return self.verb in READS
 
     @scope.default
     def _by_verb(self) -> Need:
@@ -63,8 +72,7 @@ def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
     """Let Klein serve the routes, to those callers that `admit` lets in."""
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
-        reads = route.verb in READS
-        answer = _started(route.answer) if reads else _shielded(route.answer, route.takes is not None)
+        answer = _started(route) if route.looks else _shielded(route)
         guarded = _guarded(answer, route, admit)
         app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
 
@@ -73,9 +81,12 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
     """Nothing of a request is looked at before it is known who sent it."""
 
     taken = route.verb, route.template
+    methods = [b"GET", b"HEAD"] if route.verb == "GET" else [route.verb.encode("ascii")]
 
     @wraps(answer)
     def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+        if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
+            raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
         request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
         request.setComponent(Caller, admit(request, route.scope))
         return answer(request, *args, **kwargs)
@@ -90,35 +101,55 @@ def caller(request: Request) -> Caller:
     return found
 
 
-def _started(answer: Answer) -> Callable[..., Deferred[bytes]]:
-    @wraps(answer)
+def _started(route: Route) -> Callable[..., Deferred[bytes]]:
+    """A look: it is given up when its client goes. What the client has already is not sent again."""
+
+    async def look(request: Request, *args: Any, **kwargs: Any) -> bytes:
+        _check(request, route)
+        data = await route.answer(request, *args, **kwargs)
+        tags = request.responseHeaders.getRawHeaders(b"etag", [None])
+        if request.code == 200 and not request.startedWriting and conditions.unchanged(request, tags[0]):
+            return conditions.not_modified(request)
+        return data
+
+    @wraps(route.answer)
     def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
-        return Deferred.fromCoroutine(answer(*args, **kwargs))  # type: ignore[arg-type]
+        return Deferred.fromCoroutine(look(*args, **kwargs))
 
     return start
 
 
-def _shielded(answer: Answer, takes: bool) -> Callable[..., Deferred[bytes]]:
+def _shielded(route: Route) -> Callable[..., Deferred[bytes]]:
     """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
 
-    @wraps(answer)
+    async def write(request: Request, *args: Any, **kwargs: Any) -> bytes:
+        _check(request, route)
+        return await route.answer(request, *args, **kwargs)
+
+    @wraps(route.answer)
     def start(request: Request, *args: Any, **kwargs: Any) -> Deferred[bytes]:
-        if not takes:
-            _no_form(request)
-        outer: Deferred[bytes] = Deferred()  # no canceller: a result after a cancel is no error
-        Deferred.fromCoroutine(answer(request, *args, **kwargs)).chainDeferred(outer)  # type: ignore[arg-type]
+        outer: Deferred[bytes] = Deferred(lambda _: None)
+
+        def heard(result: Any) -> None:
+            if outer.called:  # its client has gone
+                problems.unheard(request, result)
+            else:
+                outer.callback(result)  # be it a failure
+
+        Deferred.fromCoroutine(write(request, *args, **kwargs)).addBoth(heard)
         return outer
 
     return start
 
 
-def _no_form(request: Request) -> None:
-    """Refuse what an HTML form of any web page can send where nothing, or JSON, is due. Raises Forbidden, Invalid."""
-    content_type = _content_type(request)
-    if content_type in FORMS:
-        raise Forbidden("a form may not do this; send no content type, or application/json")
-    if content_type not in JSON and raw(request):
-        raise Invalid("the content type must be application/json")
+def _check(request: Request, route: Route) -> None:
+    """Refuse what the route would not look at, and who sent it would think it did. Raises Forbidden, Invalid."""
+    if request.method not in conditions.READS:
+        if route.takes is None and _content_type(request) in FORMS:
+            raise Forbidden("a form may not do this; send no content type, or application/json")
+        conditions.must_be_none(request, matched=412 in route.refuses)
+    if route.takes is None and has_body(request):
+        raise Invalid("this call takes no body")
 
 
 def json(request: Request, value: Any) -> bytes:
@@ -131,6 +162,12 @@ def whole(request: Request, content_type: bytes, data: bytes) -> bytes:
     request.setHeader(b"content-type", content_type)
     request.setHeader(b"content-length", str(len(data)).encode())
     return data
+
+
+def has_body(request: Request) -> bool:
+    """Whether anything was sent behind the headers."""
+    assert request.content is not None
+    return bool(request.content.seek(0, SEEK_END))
 
 
 def raw(request: Request) -> bytes:

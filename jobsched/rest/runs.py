@@ -29,7 +29,7 @@ class Runs:
             Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
                   gives={200: wire.RunOut}, refuses=(400, 404)),
             Route("GET", one + "/output", self.output, "What a run printed", asks=queries.Reading,
-                  gives={200: "text/plain", 206: "text/plain"}, refuses=(400, 404, 416)),
+                  gives={200: "text/plain", 206: "text/plain", 304: None}, refuses=(400, 404, 416)),
             Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),
                   scope="run"),
         ]  # fmt: skip

@@ -18,7 +18,8 @@ from ..model.hosts import Hosts
 from . import problems
 
 HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 3986: what a host and a port may hold
-TARGET = re.compile(rb"/[!-~]*")  # RFC 9112 calls it the origin form; the others are for proxies
+TARGET = re.compile(rb"/[!-~]*")  # RFC 9112 calls it the origin form
+ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([/?][!-~]*)?", re.IGNORECASE)  # and this the absolute one
 
 READS = (b"GET", b"HEAD", b"OPTIONS")
 OF_OURS = (b"same-origin", b"none")  # what a browser says of where a request comes from, and need not worry us
@@ -32,6 +33,16 @@ ALWAYS = (
 )
 
 
+def target(given: bytes, headers: Headers) -> bytes:
+    """What is asked for as a path, also where a whole address was given; one of another host than Host says stays what
+    it is, to be refused: of two servers each might believe another of the two."""
+    address = ABSOLUTE.fullmatch(given)
+    if address is None or [host.lower() for host in headers.getRawHeaders(b"host", [])] != [address[1].lower()]:
+        return given
+    path = address[2] or b"/"
+    return path if path.startswith(b"/") else b"/" + path
+
+
 def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
     """The status and the words with which a request is refused, whatever it asks for; None: let it come in."""
     given = request.requestHeaders.getRawHeaders(b"host", [])
@@ -40,7 +51,7 @@ def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
     if not given and request.clientproto != b"HTTP/1.0":  # a browser always sends one
         return 400, "the Host header is missing"
     if TARGET.fullmatch(request.uri) is None:
-        return 400, "only a path may be asked for"
+        return 400, "only a path may be asked for, or a whole address of the host that Host names"
     try:
         unquote_to_bytes(request.path).decode()
         request.method.decode("ascii")
@@ -49,6 +60,8 @@ def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
     host = given[0].decode("ascii") if given else ""
     if given and hosts is not None and not _is_ours(request, hosts, host):
         return 421, f"this daemon does not go by the name of {host!r}; see ALLOWED_HOSTS in jobsched.cfg"
+    if request.path.startswith(b"//"):  # werkzeug would see one
+        return 404, "there is nothing at this path"
     if request.method not in READS and _is_foreign(request, host):
         return 403, "a web page of another site made a browser send this"
     return None
@@ -79,10 +92,12 @@ def _is_foreign(request: Request, host: str) -> bool:
 
 
 def dress(headers: Headers) -> None:
-    """Put on an answer what every one of ours says. What has a version may be kept, and asked about."""
+    """Put on an answer what every one of ours says. What has a tag may be kept, and asked about, unless it says no."""
     for name, value in ALWAYS:
         headers.setRawHeaders(name, [value])
-    headers.setRawHeaders(b"Cache-Control", [b"no-cache" if headers.hasHeader(b"etag") else b"no-store"])
+    headers.setRawHeaders(b"Date", [datetimeToString()])
+    if not headers.hasHeader(b"cache-control"):
+        headers.setRawHeaders(b"Cache-Control", [b"no-cache" if headers.hasHeader(b"etag") else b"no-store"])
 
 
 def outright(status: int, detail: str) -> bytes:
@@ -90,7 +105,6 @@ def outright(status: int, detail: str) -> bytes:
     text = problems.body(status, detail)
     headers = Headers()
     dress(headers)
-    headers.setRawHeaders(b"Date", [datetimeToString()])
     headers.setRawHeaders(b"Content-Type", [b"application/problem+json"])
     headers.setRawHeaders(b"Connection", [b"close"])
     headers.setRawHeaders(b"Content-Length", [b"%d" % len(text)])

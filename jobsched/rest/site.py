@@ -53,7 +53,7 @@ class LimitedRequest(ServerRequest):
         if self.refused:
             self._channel().loseConnection()
         else:
-            super().requestReceived(command, path, version)
+            super().requestReceived(command, shield.target(path, self.requestHeaders), version)
 
     def process(self) -> None:
         self.begun = elapsed()
@@ -74,6 +74,9 @@ class LimitedRequest(ServerRequest):
     def processingFailed(self, reason: Failure) -> Failure:
         """The last resort: Twisted would answer with a page of HTML."""
         problems.log.failure("{uri} failed", reason, uri=problems.shown(self))
+        if self.startedWriting:
+            self._channel().loseConnection()
+            return reason
         self.write(problems.answer(self, 500, problems.OURS))
         self.finish()
         return reason
@@ -109,6 +112,8 @@ class JobschedSite(Site):
         self.door = Door(connections, reactor.seconds)
         # Hears of each answer: method, route, status, seconds.
         self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
+        # Hears of each write whose client had hung up when it was done or refused: method, route, status.
+        self.unheard: Callable[[str, str, int], object] = lambda method, route, status: None
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]

@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from ..bulkhead import DaemonThread
 from ..catalog import Task
 from ..model.run import Run
 from ..model.timeout import timeout_of
@@ -22,7 +23,7 @@ from . import launch
 from .census import Census
 from .deadline import Stop
 from .ending import Ending
-from .limits import DaemonThread, Limits
+from .limits import Limits
 from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Thread
-from typing import Any
-
 import attrs
 
 
@@ -17,10 +14,3 @@ class Limits:
     max_running: int
     threads: int
     output: int
-
-
-class DaemonThread(Thread):
-    """Does not keep the interpreter alive: a task that never returns must not make the daemon immortal."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, daemon=True, **kwargs)

@@ -16,11 +16,11 @@ from ..model.audit import Action, Entry, Signature
 from ..model.ids import Ids, least
 from ..model.job import Job
 from ..model.run import Run
-from . import jobs as job_rows
-from . import orders
+from . import orders, questions
 from . import runs as run_rows
 from .instant import now as database_now
 from .orders import Key, Ran
+from .questions import JobNews
 from .tables import audit, runs
 
 P = ParamSpec("P")
@@ -46,21 +46,26 @@ def made(
 
 
 def of_job(
-    connection: Connection, job_id: str, signature: Signature, order: Callable[Concatenate[Connection, str, P], T],
+    connection: Connection, job_id: str, signature: Signature, order: Callable[Concatenate[Connection, str, P], Job],
     *args: P.args, **kwargs: P.kwargs,
-) -> Noted[T]:  # fmt: skip
-    """`order(connection, job_id, ...)`, and how the job differs after it. Raises what the order does."""
+) -> Noted[JobNews]:  # fmt: skip
+    """`order(connection, job_id, ...)`, what the job is after it, and how it differs. Raises what the order does.
+
+    That is looked at here: after the commit somebody else may change or delete it, and the store may be away.
+    """
     before = orders.held(connection, job_id)
-    answer = order(connection, job_id, *args, **kwargs)
-    return _noted(connection, answer, signature.of_job(before, job_rows.get(connection, job_id)))
+    order(connection, job_id, *args, **kwargs)
+    after = questions.job(connection, job_id)
+    return _noted(connection, after, signature.of_job(before, after.job))
 
 
 def removed(
-    connection: Connection, job_id: str, signature: Signature, ids: Ids, now: datetime, cancel: str, asker: str
-) -> Noted[list[Run]]:
+    connection: Connection, job_id: str, signature: Signature, ids: Ids, now: datetime, cancel: str, asker: str,
+    versions: frozenset[int] | None = None,
+) -> Noted[list[Run]]:  # fmt: skip
     """`orders.remove`, and the runs that end with it."""
     before = orders.held(connection, job_id)
-    running = orders.remove(connection, job_id, ids, now, cancel, asker)
+    running = orders.remove(connection, job_id, ids, now, cancel, asker, versions)
     return _noted(connection, running, signature.of_removal(before, running if cancel else []))
 
 

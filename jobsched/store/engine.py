@@ -45,7 +45,7 @@ def connect(url: str, *, patient: bool = False) -> Engine:
     arguments = {name: value for name, value in given(patient).items() if name not in target.query}
     try:
         engine = create_engine(
-            target, pool_size=8, max_overflow=8, pool_use_lifo=True, connect_args=arguments,
+            target, pool_size=12, max_overflow=4, pool_use_lifo=True, connect_args=arguments,
             hide_parameters=True,  # of statements, from errors and so from the log: those of jobs are among them
         )  # fmt: skip
     except ImportError as why:

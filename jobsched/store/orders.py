@@ -63,11 +63,9 @@ def change(
     """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
     after `instant` are new; otherwise its next due, passed or not, stays what it was.
 
-    `versions` are those the caller has seen (None: any). Raises NotFound, Stale, and what `make` raises.
+    `versions`, here as below, are those the caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
     """
-    job = held(connection, job_id)
-    if versions is not None and job.version not in versions:
-        raise Stale(f"job {job_id} is at version {job.version} by now")
+    job = held(connection, job_id, versions)
     latest = select(func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)).where(
         runs.c.job_id == job_id
     )
@@ -80,9 +78,9 @@ def change(
     return changed
 
 
-def pause(connection: Connection, job_id: str, now: datetime) -> Job:
+def pause(connection: Connection, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
     """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once."""
-    job = held(connection, job_id)
+    job = held(connection, job_id, versions)
     if job.paused:
         return job
     paused = attrs.evolve(job.watched_anew(now), paused=True, version=job.version + 1, updated=now)
@@ -90,9 +88,12 @@ def pause(connection: Connection, job_id: str, now: datetime) -> Job:
     return paused
 
 
-def resume(connection: Connection, job_id: str, ids: Ids, now: datetime, asker: str = "") -> Job:
+def resume(
+    connection: Connection, job_id: str, ids: Ids, now: datetime, asker: str = "",
+    versions: frozenset[int] | None = None,
+) -> Job:  # fmt: skip
     """Go on with the next due; those that passed meanwhile become one skipped stretch."""
-    job = held(connection, job_id)
+    job = held(connection, job_id, versions)
     if not job.paused:
         return job
     _settle(connection, job, ids, now, "paused")
@@ -105,10 +106,11 @@ def resume(connection: Connection, job_id: str, ids: Ids, now: datetime, asker: 
 
 
 def remove(
-    connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = ""
-) -> list[Run]:
+    connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
+    versions: frozenset[int] | None = None,
+) -> list[Run]:  # fmt: skip
     """Forget a job. What waits is cancelled; what runs is returned, and goes on unless `cancel` is a reason to end."""
-    job = held(connection, job_id)
+    job = held(connection, job_id, versions)
     _settle(connection, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(connection, [job_id])
     running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
@@ -120,18 +122,19 @@ def remove(
 
 def run_now(
     connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime,
-    company: Sequence[Node] = (), asker: str = "",
+    company: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
 ) -> Ran:  # fmt: skip
     """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
 
-    A job that runs on every node gets one for each living node that can; the first of them is returned.
+    A job that runs on every node gets one for each living node that can; the first of them is returned. What a key made
+    is given back whatever became of the job since.
     """
     if key is not None and (known := _recall(connection, key)) is not None:
         run = run_rows.get(connection, known)
         if run is None:
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
-    job = held(connection, job_id)
+    job = held(connection, job_id, versions)
     where = places(connection, job, company) if company else Places()
     active = run_rows.ripe_of(connection, [job_id], now)
     due = _free_due(connection, job, now)
@@ -189,12 +192,16 @@ def _end_waiting(connection: Connection, active: list[Run], state: State, reason
     return [run for run in active if run.state != "waiting"]
 
 
-def held(connection: Connection, job_id: str) -> Job:
-    """A job that nobody else changes until the transaction ends. Raises NotFound."""
+def held(connection: Connection, job_id: str, versions: frozenset[int] | None = None) -> Job:
+    """A job that nobody else changes until the transaction ends. Raises NotFound, and Stale when it is at none of
+    `versions`."""
     row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     if row is None:
         raise NotFound(f"there is no job {job_id}")
-    return job_rows.from_row(row)
+    job = job_rows.from_row(row)
+    if versions is not None and job.version not in versions:
+        raise Stale(f"job {job_id} is at version {job.version} by now")
+    return job
 
 
 def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> None:

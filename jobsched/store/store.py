@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from ..bulkhead import Bulkhead
 from ..clock import elapsed
 from ..model.errors import Unavailable
 from ..model.run import Run
@@ -24,6 +25,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4
+OWN = 2  # threads more that read, and one that writes: so many are free for what no caller orders
+WAITING = 512  # questions of callers, and as many changes, that wait for a thread
 TRIES = 5  # of a transaction that the database undid, or whose connection broke
 
 
@@ -31,8 +34,8 @@ class Store(Service):
     """Runs questions and changes against one database.
 
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
-    `pool` makes the pools of threads, from the least and the most threads and a name; `threads` is that most.
-    `everyone` is where the receiver of notifications for all jobs is, if there is one.
+    `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
+    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one.
     """
 
     name = "store"
@@ -44,14 +47,17 @@ class Store(Service):
         pool: Callable[[int, int, str], ThreadPool] = ThreadPool,
         threads: int = THREADS,
         everyone: str | None = None,
+        waiting: int = WAITING,
     ) -> None:
         self._reactor = reactor
         self._engine: Engine = outbox.with_everyone(connect(url), everyone)
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
-        writers = 1 if self._engine.dialect.name == "sqlite" else threads
-        self._readers = pool(0, threads, "store-read")
-        self._writers = pool(0, writers, "store-write")
+        one_writer = self._engine.dialect.name == "sqlite"
+        self._readers = pool(0, threads + OWN, "store-read")
+        self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
+        # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
+        self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting))
         # The first two are called in whatever thread it happens.
         self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
@@ -155,3 +161,29 @@ class Store(Service):
 
     def _unavailable(self, why: Exception, more: str = "") -> Unavailable:
         return Unavailable(f"the store cannot be used now: {trouble.words(self._engine.url, why)}{more}")
+
+
+class ForCallers:
+    """The store as callers may use it: they never keep all threads busy, and more that wait than may are refused.
+
+    `read` and `write` are the store's, and may raise Busy besides; a question that is cancelled before its turn is not
+    asked.
+    """
+
+    def __init__(self, store: Store, reading: Bulkhead, writing: Bulkhead) -> None:
+        self._store = store
+        self._reading = reading
+        self._writing = writing
+
+    @property
+    def dialect(self) -> str:
+        """The database's kind."""
+        return self._store.dialect
+
+    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Ask a question."""
+        return self._reading.run(lambda: self._store.read(question, *args, **kwargs))
+
+    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Make a change."""
+        return self._writing.run(lambda: self._store.write(change, *args, **kwargs))

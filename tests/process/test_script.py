@@ -102,8 +102,8 @@ class OutputTests(RunnerCase):
         )
 
     async def test_lines_are_logged_while_the_script_runs(self):
-        run = await self.start(self.bash("echo first; read -r < fifo; echo second", directory=str(self.folder)))
         os.mkfifo(self.folder / "fifo")
+        run = await self.start(self.bash("echo first; read -r < fifo; echo second", directory=str(self.folder)))
         await self.until(lambda: self.log_lines(run) == ["first"])
 
         self.assertEqual((await self.stored(run)).state, "running")

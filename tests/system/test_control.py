@@ -252,7 +252,7 @@ def test_a_key_starts_one_run_and_belongs_to_its_job(ask):
     assert runs[:2] == runs[2:]
     assert runs[0] != runs[1]
     assert [len(ask.runs(job)) for job in jobs] == [1, 1]
-    assert ask.ask("POST", f"{jobs[0]}/run", {"a": 1}, idempotency_key="go").fault == (422, "")
+    assert ask.ask("POST", f"{jobs[0]}/run", {"a": 1}, idempotency_key="go").fault == (400, "")
     followed = ask.ask("POST", f"{jobs[0]}/run?follow=1", idempotency_key="go")
     assert (followed.status, followed.text, followed.headers["location"]) == (200, "foo\n", runs[0])
 

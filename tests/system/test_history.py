@@ -152,8 +152,12 @@ def test_a_range_is_that_part(ask, lines, asked, expected, content_range):
     answer = ask.ask("GET", lines, Range=asked)
     assert (answer.status, answer.text, answer.headers["content-range"]) == (206, expected, content_range)
     assert answer.headers["content-length"] == str(len(expected))
-    head = ask.ask("HEAD", lines, Range=asked)
-    assert (head.status, head.headers["content-length"], head.content) == (206, str(len(expected)), b"")
+    head = ask.ask("HEAD", lines, Range=asked)  # ranges are for GET alone
+    assert (head.status, head.headers["content-length"], head.content) == (200, str(len(WHOLE)), b"")
+    assert head.headers["etag"] == answer.headers["etag"]
+    assert ask.ask("GET", lines, Range=asked, If_Range=answer.headers["etag"]).status == 206
+    assert ask.ask("GET", lines, Range=asked, If_Range='"another"').text == WHOLE
+    assert ask.ask("GET", lines, If_None_Match=answer.headers["etag"]).status == 304
 
 
 @pytest.mark.parametrize("asked", ["bytes=12-", "bytes=100-200", "bytes=-0"])

@@ -58,6 +58,12 @@ def fragile(tmp_path: Path, server: Server) -> Iterator[Pair]:
         ("", {"range": "bytes=100000-"}),
         ("", {"range": "bytes=99999999-"}),
         ("", {"range": "lines=1-2"}),
+        ("", {"range": "bytes=" + "9" * 5000 + "-"}),
+        ("", {"range": "bytes=0-9", "if_range": '"another"'}),
+        ("", {"if_none_match": "*"}),
+        ("", {"if_match": '"another"'}),
+        ("?tail=3", {"range": "bytes=0-9"}),
+        ("?follow=1", {"range": "bytes=0-9"}),
         ("?tail=3", {}),
         ("?tail=0", {}),
         ("?tail=1000000", {}),
@@ -75,6 +81,15 @@ def test_it_answers_as_the_node_that_has_it(pair, lines, method, query, headers)
         del answer.headers["date"]
     assert here.headers == there.headers
     assert "jobsched-output" not in here.headers
+
+
+def test_its_tag_is_the_same_here_and_there(pair, lines):
+    tag = pair.output(lines).headers["etag"]
+    part = pair.output(lines, range="bytes=0-9", if_range=tag)
+    assert (part.status, part.content) == (206, NUMBERS[:10])
+    known = pair.output(lines, if_none_match=tag)
+    assert (known.status, known.content, known.headers["etag"]) == (304, b"", tag)
+    assert pair.output(lines, if_match=tag).content == NUMBERS
 
 
 def test_the_whole_is_what_the_run_printed(pair, lines):

@@ -299,11 +299,22 @@ def test_if_match_guards_a_patch(ask):
     assert ask.ask("PATCH", job, {"name": "four"}, if_match="*").status == 200
 
 
-def test_a_run_does_not_change_the_etag(ask):
+def test_a_run_changes_what_is_shown_and_not_the_version(ask):
     job = ask.make("example", 0.2)
     before = ask.ask("GET", job).headers["etag"]
     ask.run_in(job, "succeeded", at_least=2)
-    assert ask.ask("GET", job).headers["etag"] == before
+    assert ask.ask("GET", job, if_none_match=before).status == 200
+    assert ask.ask("PATCH", job, {"retries": 1}, if_match=before).status == 200
+    assert ask.ask("DELETE", job, if_match=before).status == 412
+    assert ask.ask("DELETE", job, if_match='"2"').status == 200
+
+
+def test_what_is_known_is_not_sent_again(ask):
+    job = ask.make("example", 3600)
+    answer = ask.ask("GET", job)
+    known = ask.ask("GET", job, if_none_match=answer.headers["etag"])
+    assert (known.status, known.content) == (304, b"")
+    assert known.headers["etag"] == answer.headers["etag"]
     ask.ask("DELETE", job)
 
 

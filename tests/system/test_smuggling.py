@@ -102,8 +102,15 @@ REFUSED = {
     "a tab for a blank": get().replace(b" ", b"\t"),
     "two blanks": get(target=b" /jobs"),
     "no path": get(target=b""),
-    "a whole address": get(target=b"http://localhost/jobs"),
     "a whole address of another": get(target=b"http://evil.example/jobs"),
+    "a whole address of another, which Host names too": get(
+        target=b"http://evil.example/jobs", host=b"Host: evil.example\r\n"
+    ),
+    "a whole address without a host": get(target=b"http:///jobs"),
+    "a whole address with a user": get(target=b"http://localhost@evil.example/jobs"),
+    "a whole address with its user": get(target=b"http://evil@localhost/jobs"),
+    "a whole address of another kind": get(target=b"ftp://localhost/jobs"),
+    "two slashes": get(target=b"//jobs"),
     "a host and a port": get(target=b"localhost:80").replace(b"GET", b"CONNECT"),
     "a star": get(target=b"*").replace(b"GET", b"OPTIONS"),
     "no version": b"GET /jobs\r\n\r\n",
@@ -159,8 +166,70 @@ def test_it_is_refused_and_what_hides_behind_it_is_not_done(daemon, job, name):
     assert time.monotonic() - began < 15, "it was cut off by the clock, not understood"
     if heard or not cut:
         [status] = statuses(heard)
-        assert status in {400, 414, 421, 431}, heard
+        assert status in {400, 404, 414, 421, 431}, heard
         assert b"\r\nContent-Type: application/problem+json\r\n" in heard
         assert b"\r\nConnection: close\r\n" in heard
+        assert b"\r\nDate: " in heard
     assert Caller(daemon).get(job)["name"] == "a example"
     assert "Traceback" not in daemon.log
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        (b"http://localhost/catalog", HOST, 200),
+        (b"HTTP://LocalHost/catalog?x=1", HOST, 200),
+        (b"https://localhost/nothing", HOST, 404),  # what is before us may speak TLS
+        (b"http://localhost", HOST, 404),
+        (b"http://localhost?limit=1", HOST, 404),
+        (b"http://localhost:80/catalog", b"Host: localhost:80\r\n", 200),
+    ],
+)
+def test_a_whole_address_is_asked_for_as_its_path(daemon, target, host, status):
+    heard, _ = said(daemon, get(b"Connection: close\r\n", target=target, host=host))
+    assert statuses(heard) == [status]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_what_goes_before_and_beside_a_request_is_taken_as_rfc_9112_has_it(daemon, method):
+    plain = get(b"Connection:\t foo , close \t\r\n", target=b"/catalog").replace(b"GET", method)
+    for before in (b"", b"\r\n"):  # one empty line, as some clients send behind a body
+        heard, _ = said(daemon, before + plain)
+        head, _, body = heard.partition(b"\r\n\r\n")
+        length = int(re.search(rb"\r\nContent-Length: (\d+)\r\n", head)[1])
+        assert statuses(heard) == [200]
+        assert len(body) == (length if method == b"GET" else 0)
+        assert b"\r\nDate: " in head
+
+
+@pytest.mark.parametrize("method", [b"OPTIONS", b"PUT", b"BREW", b"get", b"Post"])
+def test_a_wrong_method_is_told_which_are_right(daemon, method):
+    heard, _ = said(daemon, get(b"Connection: close\r\n", target=b"/jobs").replace(b"GET", method))
+    assert statuses(heard) == [405]
+    allowed = re.search(rb"\r\nAllow: (.*)\r\n", heard)[1]
+    assert sorted(allowed.split(b", ")) == [b"GET", b"HEAD", b"POST"]
+
+
+def test_a_client_that_waits_to_be_told_to_go_on_is_told_so(daemon):
+    body = b'{"cron": "@daily", "count": 1}'
+    head = b"POST /preview HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nExpect: 100-continue\r\n"
+    head += b"Connection: close\r\n" + length(b"%d" % len(body)) + b"\r\n"
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=GENEROUS) as client:
+        client.sendall(head)
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(body)
+        assert b"".join(iter(lambda: client.recv(65536), b"")).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_extensions_and_trailers_of_chunks_are_passed_over(daemon):
+    body = b'1e;a=b;c="d"\r\n{"cron": "@daily", "count": 1}\r\n0;last\r\nX-Trailer: y\r\n\r\n'
+    head = b"POST /preview HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n" + CHUNKED
+    heard, _ = said(daemon, head + b"Connection: close\r\n\r\n" + body)
+    assert statuses(heard) == [200]
+
+
+def test_http_1_0_gets_what_it_understands(daemon):
+    for path in (b"/catalog", b"/health"):
+        heard, _ = said(daemon, b"GET " + path + b" HTTP/1.0\r\n\r\n")
+        assert heard.startswith(b"HTTP/1.0 200 OK\r\n")
+        assert b"Transfer-Encoding" not in heard

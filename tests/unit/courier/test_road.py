@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from typing import Any
 
 import pytest
@@ -14,8 +12,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.web.client import URI
 
+from jobsched import names as addresses
 from jobsched.courier import road
-from jobsched.courier.road import Refused, Road, look_up
+from jobsched.courier.road import Refused, Road
 from jobsched.model.receiver import Receiver
 
 METADATA = "169.254.169.254"
@@ -74,7 +73,7 @@ def test_a_name_that_leads_to_what_is_refused_is_not_connected_to(address: str) 
 
 
 def test_an_address_in_the_url_is_looked_at_too() -> None:
-    to, reactor = way(lambda host: look_up(MemoryReactorClock(), host), f"http://{METADATA}/", private=True)
+    to, reactor = way(addresses.Names(MemoryReactorClock()).look_up, f"http://{METADATA}/", private=True)
     assert isinstance(failed(connect(to)), Refused)
     assert connected(reactor) == []
 
@@ -107,6 +106,14 @@ def test_not_many_of_them() -> None:
 def test_a_name_without_addresses_is_refused() -> None:
     to, _ = way(Names([]))
     assert str(failed(connect(to))) == "there is no such host"
+
+
+def test_a_connection_that_is_given_up_is_not_tried_at_another_address() -> None:
+    to, reactor = way(Names([PUBLIC, OTHER]))
+    connecting = connect(to)
+    connecting.cancel()
+    failed(connecting)
+    assert connected(reactor) == [(PUBLIC, 80)]
 
 
 def test_a_cancelled_lookup_connects_to_nobody() -> None:
@@ -152,68 +159,3 @@ def test_at_once_if_it_is_not_over() -> None:
 
 
 # Looking up.
-
-
-class Threads(MemoryReactorClock):
-    """Tells when a thread has called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.called = threading.Event()
-
-    def callFromThread(self, call: Any, *args: Any, **kwargs: Any) -> None:
-        call(*args, **kwargs)
-        self.called.set()
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "203.0.114.1"])
-def test_an_address_is_not_looked_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("it was"))
-    assert look_up(Threads(), address).result == [address]
-
-
-@pytest.mark.parametrize("host", ["2852039166", "0xa9.0xfe.0xa9.0xfe", "169.254.43518"])
-def test_an_address_in_an_old_spelling_comes_out_plain(host: str) -> None:
-    reactor = Threads()
-    found = look_up(reactor, host)
-    assert reactor.called.wait(30)
-    assert found.result == [METADATA]
-
-
-def test_a_name_is_looked_up_elsewhere_and_each_address_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = []
-
-    def answer(*_: Any, **__: Any) -> Any:
-        threads.append(threading.current_thread())
-        return [(0, 0, 0, "", (address, 0)) for address in (PUBLIC, OTHER, PUBLIC)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
-    reactor = Threads()
-    found = look_up(reactor, "hooks.example")
-    assert reactor.called.wait(30)
-    assert found.result == [PUBLIC, OTHER]
-    assert threads[0] is not threading.current_thread()
-    assert threads[0].daemon, "it does not hold up the end of the daemon"
-
-
-@pytest.mark.parametrize("why", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
-def test_what_goes_wrong_in_the_thread_comes_back(why: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise why
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    reactor = Threads()
-    found = look_up(reactor, "hooks.example")
-    assert reactor.called.wait(30)
-    assert failed(found) is why
-
-
-def test_an_answer_that_nobody_waits_for_any_more_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gate.wait(30) and [])
-    reactor = Threads()
-    found = look_up(reactor, "hooks.example")
-    found.cancel()
-    failed(found)
-    gate.set()
-    assert reactor.called.wait(30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import assume, given, settings
@@ -18,7 +18,9 @@ TICK = timedelta(microseconds=1)
 
 steps = st.timedeltas(SHORTEST, timedelta(days=400))
 shifts = st.timedeltas(timedelta(days=-4000), timedelta(days=4000))
-jitters = st.sampled_from([0.000002, 0.5, 1, 30, 3600, 86400]).map(lambda seconds: timedelta(seconds=seconds))
+jitters = st.sampled_from([0.000002, 0.5, 1, 30, 3600, 86400, 3155760000]).map(
+    lambda seconds: timedelta(seconds=seconds)
+)
 
 
 def at(seconds: float) -> datetime:
@@ -137,16 +139,51 @@ def test_an_instant_with_a_jitter_is_due_once() -> None:
     assert at(10) <= due <= at(40)
 
 
-def test_a_jitter_far_wider_than_the_interval_costs_no_walk() -> None:
-    asked: list[datetime] = []
+class Counting:
+    """A trigger that is asked, and how often."""
 
-    class Counting:
-        def next_after(self, instant: datetime) -> datetime | None:
-            asked.append(instant)
-            return every(0.1).next_after(instant)
+    def __init__(self, trigger: Trigger) -> None:
+        self.trigger = trigger
+        self.asked = 0
 
-    Schedule(trigger=Counting(), jitter=timedelta(days=1), salt="job").next_after(at(1_000_000))
-    assert len(asked) < 50
+    def next_after(self, instant: datetime) -> datetime | None:
+        self.asked += 1
+        return self.trigger.next_after(instant)
+
+
+@pytest.mark.parametrize("jitter", [timedelta(seconds=30), timedelta(days=1), LONGEST])
+@pytest.mark.parametrize(
+    ("trigger", "least"),
+    [
+        (every(0.1), 5),
+        (every(86_400 * 365), 5),
+        (Cron(expression="0 0 0 29 2 *", timezone="Africa/Casablanca"), 5),
+        (Cron(expression="* * * 1 1 *"), 70),  # 86,400 beats in a row, and then none for a year
+        (Cron(expression="0 0 29 2 *"), 5),
+    ],
+)
+def test_a_jitter_costs_no_walk_however_wide_it_is_and_however_uneven_the_beats_are(
+    trigger: Trigger, least: int, jitter: timedelta
+) -> None:
+    counting = Counting(trigger)
+    Schedule(trigger=counting, jitter=jitter, salt="job").next_after(datetime(2025, 7, 1, tzinfo=UTC))
+    assert counting.asked <= least + 3
+
+
+def test_a_row_of_dues_costs_one_look_at_the_trigger_for_each() -> None:
+    counting = Counting(Cron(expression="0 0 0 29 2 *", timezone="Africa/Casablanca"))
+    schedule = Schedule(trigger=counting, jitter=LONGEST)
+    found = list(islice(schedule.dues(T0), 1000))
+    assert counting.asked == 1001
+    assert found == [schedule.next_after(due - TICK) for due in found]
+
+
+@pytest.mark.parametrize("year", [1, 2, 50, 9998, 9999])
+def test_a_jitter_wider_than_the_calendar_is_there_is_followed(year: int) -> None:
+    schedule = Schedule(trigger=Cron(expression="@daily"), jitter=LONGEST)
+    found = list(islice(schedule.dues(datetime(year, 1, 1, tzinfo=UTC)), 3))
+    assert len(found) == (0 if year > 9997 else 3)
+    assert found == [schedule.next_after(due - TICK) for due in found]
 
 
 @st.composite
@@ -154,7 +191,7 @@ def jittered(draw: st.DrawFn) -> Schedule:
     trigger: Trigger = draw(
         st.one_of(
             st.sampled_from([0.1, 1, 45.5, 3600]).map(every),
-            st.sampled_from(["* * * * *", "*/5 3 * * *", "*/15 * * * * *", "0 0 * * 1"]).map(
+            st.sampled_from(["* * * * *", "*/5 3 * * *", "*/15 * * * * *", "0 0 * * 1", "* 0-1 3 * * *"]).map(
                 lambda text: Cron(expression=text, timezone="Europe/Berlin")
             ),
         )
@@ -194,3 +231,20 @@ def test_a_due_is_the_same_from_whichever_instant_one_asks(schedule: Schedule, a
         between = min(before + (due - before) * share, due - TICK)
         assert schedule.next_after(between) == due
         assert schedule.next_after(due - TICK) == due
+
+
+@settings(max_examples=80)
+@given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at))
+def test_the_dues_in_a_row_are_those_that_are_asked_for_one_by_one(schedule: Schedule, asked: datetime) -> None:
+    row = list(islice(schedule.dues(asked), 20))
+    assert row == dues(schedule, row[0] - TICK, 20) if row else schedule.next_after(asked) is None or schedule.jitter
+
+
+@settings(max_examples=80)
+@given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at))
+def test_no_due_is_passed_over(schedule: Schedule, asked: datetime) -> None:
+    back = timedelta(seconds=1)
+    while back < timedelta(days=16) and next(plain(schedule).dues(asked - back), asked) >= asked:
+        back *= 2
+    following = next((due for due in schedule.dues(asked - back) if due > asked), None)
+    assert schedule.next_after(asked) == following

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from http.client import HTTPResponse
+from http.client import HTTPResponse, IncompleteRead
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
@@ -72,14 +73,40 @@ def exchange(site: Any, request: bytes) -> tuple[bytes, StringTransport]:
 
 def ask(site: Any, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
     """Send one request; a header is named as in `content_type`."""
+    said, _ = exchange(site, _request(method, path, body, headers))
+    return _answer(method, said)
+
+
+async def fetch(site: Any, method: str, path: str, **headers: str) -> tuple[Answer, StringTransport]:
+    """The same where the answer takes some turns of the reactor, as a file does; and the wire."""
+    from twisted.internet import reactor
+
+    channel, transport = site.buildProtocol(None), StringTransport()
+    channel.makeConnection(transport)
+    channel.dataReceived(_request(method, path, b"", headers))
+    while channel.requests and not transport.disconnecting and not transport.disconnected:
+        await deferLater(reactor, 0)
+    said = transport.value()
+    channel.connectionLost(Failure(ConnectionResetError()))
+    return _answer(method, said), transport
+
+
+def _request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
     given = {"host": "jobs.example"} | {name.replace("_", "-"): value for name, value in headers.items()}
     if body:
         given = {"content-type": "application/json", "content-length": str(len(body))} | given
     head = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items() if value)]
-    said, _ = exchange(site, "\r\n".join([*head, "", ""]).encode("latin-1") + body)
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + body
+
+
+def _answer(method: str, said: bytes) -> Answer:
     reader = HTTPResponse(Socket(said), method=method)
     reader.begin()
-    answer = Answer(reader.status, {name.lower(): value for name, value in reader.getheaders()}, reader.read())
+    try:
+        body = reader.read()
+    except IncompleteRead as why:
+        body = why.partial
+    answer = Answer(reader.status, {name.lower(): value for name, value in reader.getheaders()}, body)
     assert answer.body == b"" or "html" not in answer.headers["content-type"]
     return answer
 

@@ -61,7 +61,7 @@ class House:
 
         routes = [
             Route(verb="GET", path="/quick", answer=quick, summary=""),
-            Route(verb="POST", path="/quick", answer=quick, summary=""),
+            Route(verb="POST", path="/quick", answer=quick, summary="", takes=dict),
             Route(verb="GET", path="/slow", answer=slow, summary=""),
         ]
         self.site = site(routes, self.reactor, connections=self.connections)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import attrs
 import pytest
-from twisted.internet.defer import Deferred
+from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred, execute, fail
+from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.model.errors import Unavailable
+from jobsched.model.errors import Busy, NotFound, Unavailable
 from jobsched.model.run import Run
 from jobsched.model.whereabouts import Whereabouts
 from jobsched.rest.output import Outputs
@@ -16,7 +20,7 @@ from jobsched.rest.queries import Reading
 from jobsched.rest.route import Route, query
 from jobsched.rest.site import site
 from jobsched.store.tails import Tail
-from tests.unit.rest.conftest import Reactor, ask, exchange
+from tests.unit.rest.conftest import Reactor, ask, exchange, fetch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = Run(id="r/1", job_id="j", job_name="j", task="t", due=T0, created=T0, state="succeeded", node="a", node_id="a-1")
@@ -57,6 +61,9 @@ class Books:
 
     async def tail(self, run_id):
         return self.kept
+
+    def in_thread(self, work):
+        return execute(work, lambda: None)
 
     async def moment(self, seconds):
         self.waited.append(seconds)
@@ -257,7 +264,7 @@ def test_a_store_that_is_away_for_a_while_does_not_end_what_is_followed(desk):
     desk.books.states = [GOING_ON]
     desk.books.where = Whereabouts(here=True)
     desk.books.path.write_bytes(DATA)
-    ends, looks = [Unavailable("away"), Unavailable("away"), RUN], []
+    ends, looks = [Unavailable("away"), Busy("many ask"), RUN], []
 
     async def ended(run_id, seconds):
         looks.append(run_id)
@@ -269,3 +276,215 @@ def test_a_store_that_is_away_for_a_while_does_not_end_what_is_followed(desk):
     desk.books.ended = ended
     assert desk.get("?follow=1").body == DATA
     assert len(looks) == 3
+
+
+def test_a_run_that_is_forgotten_while_it_is_followed_prints_no_more(desk):
+    desk.books.states = [GOING_ON]
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(DATA)
+    desk.books.over = fail(NotFound("there is no run r/1"))
+    assert desk.get("?follow=1").body == DATA
+
+
+def following(desk, version="1.1"):
+    """What a client hears that follows, and its wire."""
+    said, wire = exchange(desk.site, f"GET /output?follow=1 HTTP/{version}\r\nHost: localhost\r\n\r\n".encode())
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/{version} 200 OK\r\n".encode())
+    return body, wire
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, Unavailable])
+def test_a_fault_in_mid_answer_cuts_it_off_and_puts_no_words_of_ours_into_it(desk, kind):
+    desk.books.states = [GOING_ON]
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(DATA)
+
+    async def moment(_seconds):
+        raise kind("a fault")
+
+    desk.books.moment = moment
+    with capturedLogs() as log:
+        body, wire = following(desk)
+    assert body == b"%x\r\n%s\r\n" % (len(DATA), DATA), "no last chunk: the client sees that it is not the whole"
+    assert wire.disconnecting
+    assert [formatEvent(event).startswith("/output?follow=1 was cut off") for event in log] == [True]
+
+
+def test_that_nobody_can_say_when_a_run_ends_cuts_off_what_is_followed(desk):
+    desk.books.states = [GOING_ON]
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(DATA)
+    desk.books.over = fail(RuntimeError("a fault"))
+    with capturedLogs():
+        body, wire = following(desk)
+    assert body.endswith(DATA + b"\r\n")
+    assert wire.disconnecting
+
+
+def test_a_client_that_knows_no_chunks_sees_a_reset(desk):
+    desk.books.states = [GOING_ON]
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(DATA)
+    desk.books.over = fail(RuntimeError("a fault"))
+    with capturedLogs():
+        body, wire = following(desk, "1.0")
+    assert body == DATA
+    assert wire.disconnected
+
+
+@ensureDeferred
+async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, monkeypatch):
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(DATA)
+    told = SimpleNamespace(st_size=2 * len(DATA), st_mtime_ns=1)
+    with capturedLogs() as log, monkeypatch.context() as cut:
+        cut.setattr(os, "fstat", lambda _: told)
+        answer, wire = await fetch(desk.site, "GET", "/output")
+    assert (answer.body, answer.headers["content-length"]) == (DATA, str(2 * len(DATA)))
+    assert wire.disconnecting
+    assert "was cut off" in formatEvent(log[0])
+
+
+@ensureDeferred
+async def test_a_file_that_cannot_be_read_at_all_is_a_problem_and_no_half_of_an_answer(desk, monkeypatch):
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(b"")
+    told = SimpleNamespace(st_size=10, st_mtime_ns=1)
+    with capturedLogs(), monkeypatch.context() as cut:
+        cut.setattr(os, "fstat", lambda _: told)
+        answer, _ = await fetch(desk.site, "GET", "/output", range="bytes=1-2")
+    assert answer.problem[0] == 500
+    assert not {"etag", "content-range", "accept-ranges"} & answer.headers.keys()
+    assert answer.headers["cache-control"] == "no-store"
+
+
+# Ranges
+
+LENGTH = len(DATA)
+
+
+@pytest.fixture
+def here(desk):
+    """A file of DATA; asks for it."""
+    desk.books.where = Whereabouts(here=True)
+    desk.books.path.write_bytes(DATA)
+    desk.books.over.callback(RUN)
+
+    async def get(question="", method="GET", **headers):
+        answer, _ = await fetch(desk.site, method, f"/output{question}", **headers)
+        return answer
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-4", 0, 4),
+        ("bytes=5-", 5, LENGTH - 1),
+        ("bytes=-5", LENGTH - 5, LENGTH - 1),
+        ("bytes=-5000", 0, LENGTH - 1),  # more than there is: all of it
+        ("bytes=0-5000", 0, LENGTH - 1),
+        ("bytes=0-" + "9" * 4200, 0, LENGTH - 1),
+        ("Bytes=0-4", 0, 4),
+        (f"bytes={LENGTH - 1}-{LENGTH - 1}", LENGTH - 1, LENGTH - 1),
+    ],
+)
+@ensureDeferred
+async def test_a_range_is_answered_with_its_bytes(here, asked, first, last):
+    answer = await here(range=asked)
+    assert (answer.status, answer.body) == (206, DATA[first : last + 1])
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{LENGTH}"
+    assert answer.headers["content-length"] == str(last + 1 - first)
+    assert answer.headers["etag"] == (await here()).headers["etag"]
+
+
+@pytest.mark.parametrize("asked", [f"bytes={LENGTH}-", "bytes=5000-6000", "bytes=-0", "bytes=" + "9" * 4200 + "-"])
+@ensureDeferred
+async def test_a_range_behind_the_end_cannot_be_satisfied(here, asked):
+    answer = await here(range=asked)
+    assert answer.problem[:2] == (416, f"the output has {LENGTH} bytes")
+    assert answer.headers["content-range"] == f"bytes */{LENGTH}"
+    assert "etag" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "bytes=" + "9" * 5000 + "-",
+        "bytes=-" + "9" * 5000,
+        "bytes=0-1,3-4",
+        "bytes=4-0",
+        "bytes=",
+        "bytes=a-b",
+        "bytes=0-1,",
+        "bytes=+1-2",
+        "bytes=\u00b2-",
+        "lines=0-1",
+        "0-1",
+    ],
+)
+@ensureDeferred
+async def test_what_is_no_single_range_of_bytes_is_answered_with_the_whole(here, asked):
+    answer = await here(range=asked)
+    assert (answer.status, answer.body) == (200, DATA)
+    assert "content-range" not in answer.headers
+
+
+@ensureDeferred
+async def test_ranges_are_for_get_and_for_the_whole_output_alone(here, desk):
+    whole = await here()
+    head = await here(method="HEAD", range="bytes=0-4")
+    assert (head.status, head.headers["content-length"]) == (200, str(LENGTH))
+    assert head.headers["etag"] == whole.headers["etag"]
+    for question in ("?tail=1", "?follow=1"):
+        answer = await here(question, range="bytes=0-1")
+        assert (answer.status, answer.headers["accept-ranges"]) == (200, "none")
+        assert "etag" not in answer.headers
+    two = await here(range="bytes=0-1\r\nRange: bytes=2-3")
+    assert (two.status, two.body) == (200, DATA)
+
+
+@ensureDeferred
+async def test_if_range_gives_the_rest_only_of_what_is_still_the_same(here, desk):
+    tag = (await here()).headers["etag"]
+    assert (await here(range="bytes=5-", if_range=tag)).status == 206
+    for other in (f"W/{tag}", tag.strip('"'), '"other"', "Sat, 29 Oct 2033 19:43:31 GMT", '""', "*", f"{tag}, {tag}"):
+        answer = await here(range="bytes=5-", if_range=other)
+        assert (answer.status, answer.body) == (200, DATA), other
+    with desk.books.path.open("ab") as file:
+        file.write(b"more\n")
+    grown = await here(range="bytes=5-", if_range=tag)
+    assert (grown.status, grown.body) == (200, DATA + b"more\n")
+    assert grown.headers["etag"] != tag
+    assert (await here(range="bytes=5000-", if_range=tag)).status == 200, "what was asked for is another: not even 416"
+
+
+@ensureDeferred
+async def test_an_output_that_is_known_already_is_not_sent_again(here):
+    tag = (await here()).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        answer = await here(if_none_match=known)
+        assert (answer.status, answer.body) == (304, b"")
+        assert answer.headers["etag"] == tag
+        assert answer.headers["cache-control"] == "no-store"
+        assert not {"content-type", "content-length", "transfer-encoding"} & answer.headers.keys()
+        assert (await here(if_none_match=known, range="bytes=0-1")).status == 304  # comes before Range
+    assert (await here(if_none_match='"x"', range="bytes=0-1")).status == 206
+    assert (await here(if_match=tag, if_none_match=tag)).status == 304
+    assert (await here(if_match='"x"', if_none_match=tag)).problem[0] == 412  # comes first
+    assert (await here(if_match=f"W/{tag}")).problem[0] == 412  # is compared strongly
+    assert (await here("?follow=1", if_match='"x"')).problem[0] == 412  # has no tag
+    assert (await here("?follow=1", if_none_match="*")).status == 304
+    assert (await here("?tail=1", if_match='"x"')).problem[0] == 412
+
+
+def test_what_the_store_keeps_has_no_tag(desk):
+    desk.keep()
+    desk.line.fates = ["unreachable"] * 10
+    assert "etag" not in desk.get().headers
+    assert desk.get(range="bytes=0-1", if_range='"x"').status == 200
+    assert desk.get(if_match='"x"').problem[0] == 412
+    assert desk.get(if_none_match='"x"').body == DATA
+    assert desk.get(if_none_match="*").status == 304

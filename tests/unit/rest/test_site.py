@@ -39,6 +39,8 @@ def test_what_is_not_there_is_404(front, path):
         ("POST", "/catalog", {"GET", "HEAD"}),
         ("POST", "/runs/x", {"GET", "HEAD"}),
         ("BREW", "/catalog", {"GET", "HEAD"}),
+        ("get", "/catalog", {"GET", "HEAD"}),  # methods are told apart by case
+        ("Delete", "/jobs/x", {"GET", "HEAD", "PATCH", "DELETE"}),
     ],
 )
 def test_a_wrong_method_is_405_and_says_which_are_allowed(front, method, path, allowed):

@@ -1,0 +1,197 @@
+"""Threads, each for work of one kind, so that no work waits behind another kind. What callers order goes through a
+bulkhead: so much of it at once, so much that waits, and more is refused.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Event, Thread
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from .model.errors import Busy, JobschedError, Unavailable
+
+T = TypeVar("T")
+Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is under way
+
+WAITING = 32  # orders that wait for the thread
+TURN = 0.001  # seconds of work
+STANDING_BACK = 0.00005  # seconds, and what the kernel adds
+
+
+class Bulkhead:
+    """Lets work in, `most` pieces at once; up to `waiting` more have their turn later, in the order they came."""
+
+    log = Logger()
+
+    def __init__(self, most: int, waiting: int) -> None:
+        self._most = most
+        self._waiting = waiting
+        self._under_way = 0
+        self._queue: deque[_Turn] = deque()
+        self._moving = False
+        self._closed: JobschedError | None = None
+        self._empty: Deferred[None] = Deferred()
+
+    def run(self, begin: Callable[[], Deferred[T]], drop: Callable[[], object] = lambda: None) -> Deferred[T]:
+        """What `begin` comes to, once it has its turn. Raises Busy.
+
+        When it is cancelled before that, it is never begun. One that is under way keeps its place until it is done,
+        though nobody waits for it any more; `drop` is called then, and may bring its end nearer.
+        """
+        if self._closed is not None:
+            raise self._closed
+        if self._under_way >= self._most and len(self._queue) >= self._waiting:
+            raise Busy(f"{self._waiting} requests of this kind wait for their turn already; ask again later")
+        turn = _Turn(begin, drop, self._leave)
+        answer: Deferred[T] = Deferred(lambda _: self._give_up(turn))
+        turn.answer = answer
+        self._queue.append(turn)
+        self._go_on()
+        return answer
+
+    def close(self, why: JobschedError) -> Deferred[None]:
+        """Refuse what waits and what comes; fires when nothing is under way."""
+        self._closed = why
+        waiting, self._queue = self._queue, deque()
+        for turn in waiting:
+            turn.answer.errback(why)
+        self._tell_empty()
+        return self._empty
+
+    def _give_up(self, turn: _Turn) -> None:
+        if turn in self._queue:
+            self._queue.remove(turn)
+        else:
+            turn.drop()
+
+    def _go_on(self) -> None:
+        if self._moving:  # what is done at once would have this call itself, as deep as the queue is long
+            return
+        self._moving = True
+        while self._queue and self._under_way < self._most:
+            self._under_way += 1
+            self._queue.popleft().take()
+        self._moving = False
+
+    def _leave(self, turn: _Turn, result: Any) -> None:
+        self._under_way -= 1
+        if not turn.answer.called:
+            turn.answer.callback(result)  # be it a failure
+        elif isinstance(result, Failure) and not result.check(JobschedError):
+            self.log.failure("what nobody waited for any more failed", result)
+        self._go_on()
+        self._tell_empty()
+
+    def _tell_empty(self) -> None:
+        if self._closed is not None and not self._under_way and not self._empty.called:
+            self._empty.callback(None)
+
+
+class _Turn:
+    """One piece of work."""
+
+    answer: Deferred[Any]
+
+    def __init__(
+        self,
+        begin: Callable[[], Deferred[Any]],
+        drop: Callable[[], object],
+        leave: Callable[[_Turn, Any], None],
+    ) -> None:
+        self._begin = begin
+        self._leave = leave
+        self.drop = drop
+
+    def take(self) -> None:
+        """It is its turn."""
+        maybeDeferred(self._begin).addBoth(lambda result: self._leave(self, result))
+
+
+class DaemonThread(Thread):
+    """Does not keep the interpreter alive: work that never returns must not make the daemon immortal."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, daemon=True, **kwargs)
+
+
+class Threads(Service):
+    """Up to `most` threads for chores of one kind, made when they are needed."""
+
+    def __init__(self, reactor: Any, name: str, most: int = 1) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._pool = ThreadPool(0, most, name)
+        self._pool.threadFactory = DaemonThread
+
+    def startService(self) -> None:
+        super().startService()
+        self._pool.start()
+
+    def stopService(self) -> None:
+        """What hangs is left where it is."""
+        super().stopService()
+        if not self._pool.working:
+            self._pool.stop()
+
+    def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+        """Do a chore off the reactor."""
+        return deferToThreadPool(self._reactor, self._pool, function, *args)
+
+
+class CallerThread(Service):
+    """The thread for what callers order that is work for the processor: one, for Python does one thing at a time, and
+    more of them would be done no sooner.
+    """
+
+    name = "callers"
+
+    def __init__(self, reactor: Any, waiting: int = WAITING) -> None:
+        self._bulkhead = Bulkhead(1, waiting)
+        self._threads = Threads(reactor, "caller")
+        self._ending = False
+
+    def startService(self) -> None:
+        super().startService()
+        self._threads.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """What waits is refused; fires when what is under way has seen that it is not wanted any more."""
+        super().stopService()
+        self._ending = True
+        closed = self._bulkhead.close(Unavailable("this daemon is about to end"))
+        return closed.addCallback(lambda _: self._threads.stopService())
+
+    def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
+        """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more, and other threads
+        have their turn then. Raises Busy."""
+        dropped, turns = Event(), Turns()
+
+        def wanted() -> None:
+            if dropped.is_set() or self._ending:
+                raise Unavailable("nobody waits for this any more, or this daemon is about to end")
+            turns.give_way()
+
+        return self._bulkhead.run(lambda: self._threads.run(work, wanted), dropped.set)
+
+
+class Turns:
+    """Lets other threads have Python's lock after each millisecond of work. By itself a thread gives it away only when
+    another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+
+    def give_way(self) -> None:
+        """Stand back for as short as can be, if it is time."""
+        if monotonic() - self._since >= TURN:
+            sleep(STANDING_BACK)
+            self._since = monotonic()

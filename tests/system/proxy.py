@@ -1,0 +1,134 @@
+"""Stands before a PostgreSQL, and is gone the moment after a commit has been answered."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+
+import attrs
+
+COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
+PIECE = 65536
+
+
+@attrs.define(eq=False)
+class _Wire:
+    """One connection of a client, and that to the server which belongs to it."""
+
+    client: socket.socket
+    server: socket.socket
+    named: bool = False  # the statement that is waited for was sent here
+    tail: bytes = b""  # of what the server has said
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+class Proxy:
+    """Passes on what is said, in a thread. `strike` says when to go, `back` to come again."""
+
+    def __init__(self, server: int) -> None:
+        self.port = 0
+        self.struck = threading.Event()
+        self._server = server
+        self._statement = b""
+        self._refusing = False
+        self._wires: dict[socket.socket, _Wire] = {}
+        self._lock = threading.Lock()
+        self._over = False
+        self._door = self._open()
+        self._thread = threading.Thread(target=self._work, name="proxy", daemon=True)
+
+    def strike(self, statement: str) -> None:
+        """After the commit of the first transaction in which this is sent, cut everybody off and let nobody in."""
+        self.struck.clear()
+        with self._lock:
+            for wire in self._wires.values():
+                wire.named = False
+            self._statement = statement.encode()
+
+    def back(self) -> None:
+        """Let everybody in."""
+        with self._lock:
+            self._statement = b""
+            self._refusing = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over = True
+        self._thread.join(30)
+
+    def _open(self) -> socket.socket:
+        door = socket.create_server(("127.0.0.1", self.port))
+        self.port = door.getsockname()[1]
+        return door
+
+    def _work(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._door, selectors.EVENT_READ)
+            while not self._over:
+                for key, _ in selector.select(0.05):
+                    with self._lock:
+                        self._serve(selector, key.fileobj)
+            self._cut(selector)
+            self._door.close()
+
+    def _serve(self, selector: selectors.BaseSelector, ready: object) -> None:
+        assert isinstance(ready, socket.socket)
+        if ready is self._door:
+            client, _ = self._door.accept()
+            if self._refusing:
+                client.close()
+                return
+            wire = _Wire(client, socket.create_connection(("127.0.0.1", self._server)))
+            for end in (wire.client, wire.server):
+                self._wires[end] = wire
+                selector.register(end, selectors.EVENT_READ)
+        elif ready in self._wires:
+            self._pass_on(selector, self._wires[ready], ready)
+
+    def _pass_on(self, selector: selectors.BaseSelector, wire: _Wire, ready: socket.socket) -> None:
+        other = wire.server if ready is wire.client else wire.client
+        try:
+            data = ready.recv(PIECE)
+            other.sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self._forget(selector, wire)
+            return
+        if ready is wire.client:
+            wire.named = wire.named or bool(self._statement and self._statement in data)
+            return
+        said, wire.tail = wire.tail + data, data[-len(COMMITTED) :]
+        if wire.named and COMMITTED in said:
+            self._refusing = True
+            self._cut(selector)
+            self.struck.set()
+
+    def _cut(self, selector: selectors.BaseSelector) -> None:
+        for wire in set(self._wires.values()):
+            self._forget(selector, wire)
+
+    def _forget(self, selector: selectors.BaseSelector, wire: _Wire) -> None:
+        for end in (wire.client, wire.server):
+            if self._wires.pop(end, None) is not None:
+                selector.unregister(end)
+        wire.close()
+
+
+@contextlib.contextmanager
+def proxy_to(server: int) -> Iterator[Proxy]:
+    """One before that port of this machine; gone afterwards."""
+    proxy = Proxy(server)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.close()
