@@ -7,9 +7,7 @@ from datetime import datetime
 
 from .job import Job
 from .run import Run
-from .trigger import TICK, Interval, Schedule
-
-MOST_WALKED = 100_000  # dues of one stretch that are counted one by one; of a longer one only both ends are looked at
+from .trigger import TICK, Schedule
 
 
 class Coverage:
@@ -102,20 +100,8 @@ def _counted(schedule: Schedule, due: datetime, until: datetime, count: int) -> 
     """Whether a stretch stands for as many dues as there are."""
     if until <= due:
         return
-    found = _count(schedule, due, until)
+    found = schedule.count(due, until) + 1
     if not is_due(schedule, until):
         yield f"the stretch from {due.isoformat()} ends at {until.isoformat()}, which is no due of the job"
-    elif found is not None and found != count:
+    elif found != count:
         yield f"from {due.isoformat()} to {until.isoformat()} there are {found} dues, and {count} have an outcome"
-
-
-def _count(schedule: Schedule, due: datetime, until: datetime) -> int | None:
-    """How many dues there are from `due` to `until`; None: too many to be counted."""
-    if isinstance(schedule.trigger, Interval) and not schedule.jitter:
-        return (until - due) // schedule.trigger.every + 1
-    count, at = 1, schedule.next_after(due)
-    while at is not None and at <= until:
-        count, at = count + 1, schedule.next_after(at)
-        if count > MOST_WALKED:
-            return None
-    return count

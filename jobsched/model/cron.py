@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ import attrs
 
 from . import pattern, zone
 from .pattern import Pattern
-from .zone import DAY, TICK, Gap, Zone
+from .zone import DAY, TICK, Gap, Season, Zone
 
 HORIZON = timedelta(days=18_263)  # 50 years
 EARLIEST = datetime(3, 1, 1, tzinfo=UTC)  # zone arithmetic has room on both sides
@@ -40,6 +41,18 @@ class Cron:
     def next_after(self, instant: datetime) -> datetime | None:
         """The first due strictly after `instant`, in UTC; None when the next 50 years have none."""
         return _next(pattern.read(self.expression), zone.find(self.timezone), instant)
+
+    def count(self, after: datetime, until: datetime) -> int:
+        """How many dues there are in `after < due <= until`, without walking from one to the next."""
+        rule, place = pattern.read(self.expression), zone.find(self.timezone)
+        begin, end = (min(max(instant.astimezone(UTC), EARLIEST), LATEST - TICK) for instant in (after, until))
+        found = 0
+        if begin < end:
+            found = _count_fixed(rule, place, begin, end) if rule.fixed else _count_real(rule, place, begin, end)
+        if until >= LATEST > after:  # of the end of the calendar only the first due is followed
+            last = self.next_after(LATEST - TICK)
+            found += last is not None and last <= until
+        return found
 
 
 def explain(cron: Cron, fire: datetime) -> str | None:
@@ -127,3 +140,44 @@ def _next_real(rule: Pattern, place: Zone, instant: datetime) -> datetime | None
         if opening > wall or season.offset < before.offset:  # the match was skipped, or earlier ones come again
             wall = rule.after(opening - TICK)
     return None
+
+
+def _seasons(place: Zone, begin: datetime, end: datetime) -> Iterator[Season]:
+    """The seasons of `begin <= instant <= end`."""
+    season = place.season(begin)
+    yield season
+    while season.end <= end:
+        season = place.following(season)
+        yield season
+
+
+def _count_real(rule: Pattern, place: Zone, begin: datetime, end: datetime) -> int:
+    """The matches that clocks show in `begin < instant <= end`."""
+    return sum(
+        rule.count(season.wall(max(begin, season.begin - TICK)), season.wall(min(end, season.end - TICK)))
+        for season in _seasons(place, begin, end)
+    )
+
+
+def _count_fixed(rule: Pattern, place: Zone, begin: datetime, end: datetime) -> int:
+    """The instants in `begin < instant <= end` at which clocks reach a match that they had not reached before."""
+    found, reached = 0, place.latest_shown(begin)
+    for season in _seasons(place, begin, end):
+        opening = season.wall(season.begin)
+        if season.begin > begin and opening > reached:
+            found += _comes_at(rule, place.gap_at(season), reached, opening)
+            reached = opening
+        latest = season.wall(min(end, season.end - TICK))
+        found += rule.count(reached, latest)
+        reached = max(reached, latest)
+    return found
+
+
+def _comes_at(rule: Pattern, gap: Gap | None, reached: datetime, opening: datetime) -> bool:
+    """Whether a match in `reached < wall <= opening` is due at once; one of a day that was skipped whole is not."""
+    wall = rule.after(reached)
+    while wall is not None and wall <= opening:
+        if gap is None or wall >= gap.last or not gap.holds_day_of(wall):
+            return True
+        wall = rule.after(wall.replace(hour=23, minute=59, second=59))
+    return False

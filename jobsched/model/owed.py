@@ -5,17 +5,18 @@ The one rule that decides outcomes. Pure: the same facts give the same answer, o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import attrs
 
+from .downtime import Downtime
 from .policy import CATCH_UP_MOST, Policy
-from .trigger import TICK, Interval, Schedule
+from .trigger import TICK, Schedule
 
-MOST_DUES = 10_000  # looked at in one answer; the rest is owed at once afterwards
-
+FIRST = datetime.min.replace(tzinfo=UTC)
+MOST = 2**31 - 1  # dues of one stretch: what the column of every database holds
 Fate = Literal["run", "queue", "replace", "skipped", "missed"]
 STARTS: Final = ("run", "queue", "replace")
 
@@ -58,109 +59,122 @@ class Situation:
     queued: bool = False  # a run of the job waits behind the active one
     paused: bool = False
     starts_left: int | None = None  # None: no max_runs
+    downtimes: Sequence[Downtime] = ()  # in which nothing of this job could be run
 
 
 def owed(schedule: Schedule, policy: Policy, facts: Situation) -> Owed:
-    """Decide every due in `next_due .. now`; rules 1 to 6 of the design's section 4."""
+    """Decide every due in `next_due .. now`; rules 1 to 6 of the design's section 4.
+
+    Dues are counted, not walked, but for those that may start: the answer costs the same however many there are.
+    """
     if facts.starts_left is not None and facts.starts_left <= 0:
         return Owed(stretches=(), next_due=None)
-    waiting, next_due = _passed(schedule, facts)
-    if not waiting:
-        return Owed(stretches=(), next_due=next_due)
-    if facts.paused:
-        return Owed(stretches=tuple(_stretch(waiting, "skipped", "paused")), next_due=next_due)
-    late, chosen = _choose(waiting, policy, facts)
+    if facts.next_due is None or facts.next_due > facts.now:
+        return Owed(stretches=(), next_due=facts.next_due)
+    next_due = schedule.next_after(facts.next_due)
     if next_due is not None and next_due <= facts.now:
-        late, chosen = waiting, []  # so many wait that these are none of the newest
-    stretches = list(_missed(late, policy, facts))
-    stretches += _affordable(_overlap(chosen, policy, facts), facts.starts_left)
-    answer = Owed(stretches=tuple(stretches), next_due=next_due)
+        next_due = schedule.next_after(facts.now)
+        passed = _Passed(schedule, facts.next_due, facts.now)
+    else:  # most often: nothing has to be counted
+        passed = _Passed(schedule, facts.next_due, facts.next_due)
+    if facts.paused:
+        return Owed(stretches=tuple(passed.stretches([], "skipped", lambda _: "paused")), next_due=next_due)
+    chosen = passed.newest(_fresh_from(policy, facts), CATCH_UP_MOST if policy.catch_up == "all" else 1)
+    missed = passed.stretches(
+        _edges(policy, facts), "missed", lambda due: _why_missed(due, policy, facts), chosen[0] if chosen else None
+    )
+    stretches = [*missed, *_affordable(_overlap(chosen, policy, facts), facts.starts_left)]
+    answer = Owed(stretches=tuple(shared(stretches)), next_due=next_due)
     if facts.starts_left is not None and answer.starts >= facts.starts_left:
         return attrs.evolve(answer, next_due=None)
     return answer
 
 
-def _passed(schedule: Schedule, facts: Situation) -> tuple[list[_Due], datetime | None]:
-    """The dues up to now, in order, a long regular stretch folded into one, and the first due after them.
-
-    When they are too many for one answer, the first due left is not after now, and more than catch_up runs are left.
-    """
-    passed: list[_Due] = []
-    due = facts.next_due
-    while due is not None and due <= facts.now and len(passed) < MOST_DUES:
-        folded = _fold(schedule, due, facts.now)
-        passed.append(folded)
-        due = schedule.next_after(folded.until)
-    if due is not None and due <= facts.now:
-        due = passed[-CATCH_UP_MOST].due
-        del passed[-CATCH_UP_MOST:]
-    return passed, due
+def shared(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """The same, but that neighbours that start nothing, with one fate and one reason, are one."""
+    last: Stretch | None = None
+    for stretch in stretches:
+        alike = last is not None and (last.fate, last.reason) == (stretch.fate, stretch.reason)
+        if last is not None and alike and stretch.fate not in STARTS and last.count + stretch.count <= MOST:
+            last = attrs.evolve(last, until=stretch.until, count=last.count + stretch.count)
+            continue
+        if last is not None:
+            yield last
+        last = stretch
+    if last is not None:
+        yield last
 
 
 @attrs.frozen
-class _Due:
-    """One due, or a regular stretch of them."""
+class _Passed:
+    """The dues from `first` up to `now`, both of them included; several, if these differ."""
 
-    due: datetime
-    until: datetime
-    count: int = 1
+    schedule: Schedule
+    first: datetime
+    now: datetime
 
+    def newest(self, since: datetime | None, most: int) -> list[datetime]:
+        """The last of them, up to `most`, that are not before `since`, oldest first."""
+        if since is not None and since > self.first:
+            return self.schedule.newest(since - TICK, self.now, most)
+        found = self.schedule.newest(self.first, self.now, most)
+        return found if len(found) == most else [self.first, *found]
 
-def _fold(schedule: Schedule, due: datetime, now: datetime) -> _Due:
-    """A long stretch of an interval is counted, not walked; its last dues are left to be looked at singly."""
-    trigger = schedule.trigger
-    if isinstance(trigger, Interval):
-        last = now if schedule.end is None else min(now, schedule.end)
-        count = (last - due) // trigger.every - CATCH_UP_MOST
-        if count > 1:
-            beat = trigger.start + ((due - trigger.start) // trigger.every + count - 1) * trigger.every
-            until = schedule.next_after(beat - TICK)  # the due of `beat`: jitter never puts one off past the next
-            assert until is not None
-            return _Due(due, until, count)
-    return _Due(due, due)
-
-
-def _choose(waiting: list[_Due], policy: Policy, facts: Situation) -> tuple[list[_Due], list[_Due]]:
-    """Split into dues that are missed and dues that may run, by grace and catch-up."""
-    late = [due for due in waiting if not _may_run(due, policy, facts)]
-    fresh = [due for due in waiting if _may_run(due, policy, facts)]
-    keep = CATCH_UP_MOST if policy.catch_up == "all" else 1
-    return late + fresh[:-keep], fresh[-keep:]
-
-
-def _may_run(due: _Due, policy: Policy, facts: Situation) -> bool:
-    if due.count > 1 or (policy.catch_up == "none" and due.due < facts.able_since):
-        return False
-    return policy.misfire_grace is None or facts.now - due.due <= policy.misfire_grace
+    def stretches(
+        self, edges: Iterable[datetime], fate: Fate, why: Callable[[datetime], str], before: datetime | None = None
+    ) -> Iterator[Stretch]:
+        """All of them, or those before `before`, as stretches; the reason changes at none but the `edges`."""
+        last = self.now if before is None else before - TICK
+        due: datetime | None = self.first
+        ahead = [last + TICK, *sorted((edge for edge in edges if self.first < edge <= last), reverse=True)]
+        while ahead and due is not None:
+            edge = ahead.pop()
+            if due >= edge:
+                continue
+            count = 1 + self.schedule.count(due, edge - TICK)
+            if count > MOST:
+                ahead += [edge, due + (edge - due) / 2]
+                continue
+            until = due if count == 1 else self.schedule.newest(due, edge - TICK, 1)[0]
+            yield Stretch(due=due, until=until, count=count, fate=fate, reason=why(due))
+            due = self.schedule.next_after(until)
 
 
-def _missed(late: list[_Due], policy: Policy, facts: Situation) -> Iterator[Stretch]:
-    """Neighbours that were missed for one reason become one stretch."""
-    reasons = [_why_missed(due, policy, facts) for due in late]
-    begin = 0
-    for end in range(1, len(late) + 1):
-        if end == len(late) or reasons[end] != reasons[begin]:
-            yield from _stretch(late[begin:end], "missed", reasons[begin])
-            begin = end
+def _fresh_from(policy: Policy, facts: Situation) -> datetime | None:
+    """Dues before that instant are not acted on; None: the grace has no limit."""
+    able = facts.able_since if policy.catch_up == "none" else None
+    if policy.misfire_grace is None:
+        return able
+    grace = _before(facts.now, policy.misfire_grace)
+    return grace if able is None else max(able, grace)
 
 
-def _why_missed(due: _Due, policy: Policy, facts: Situation) -> str:
-    if policy.catch_up == "none" and due.until < facts.able_since:
-        return "nobody could run it at its due, and catch_up is none"
-    if policy.misfire_grace is not None and facts.now - due.until > policy.misfire_grace:
-        return f"found later than misfire_grace ({_seconds(policy.misfire_grace)} s) allows"
+def _edges(policy: Policy, facts: Situation) -> list[datetime]:
+    """Where the reason for which dues are missed may change."""
+    edges = [facts.able_since]
+    if policy.misfire_grace is not None:
+        edges.append(_before(facts.now, policy.misfire_grace))
+    return edges + [edge for gap in facts.downtimes for edge in (gap.begin, gap.end)]
+
+
+def _why_missed(due: datetime, policy: Policy, facts: Situation) -> str:
+    down = next((str(gap) for gap in facts.downtimes if gap.holds(due)), None)
+    if policy.catch_up == "none" and due < facts.able_since:
+        return f"{down or 'nobody could run it at its due'}, and catch_up is none"
+    if policy.misfire_grace is not None and facts.now - due > policy.misfire_grace:
+        return down or f"found later than misfire_grace ({_seconds(policy.misfire_grace)} s) allows"
     if policy.catch_up == "all":
         return f"older than the {CATCH_UP_MOST} dues that catch_up runs at most"
     return f"a later due was waiting too, and catch_up is {policy.catch_up}"
 
 
-def _overlap(chosen: list[_Due], policy: Policy, facts: Situation) -> Iterator[Stretch]:
+def _overlap(chosen: list[datetime], policy: Policy, facts: Situation) -> Iterator[Stretch]:
     """The fate of dues that are in time. Dues caught up on together never make each other overlap."""
     for position, due in enumerate(chosen):
         fate, reason = overlap(policy, active=facts.active, queued=facts.queued)
         if position > 0 and policy.overlap != "allow" and fate != "skipped":
             fate, reason = "queue", "catching up: waits for the run before it"
-        yield from _stretch([due], fate, reason)
+        yield Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
 
 
 def overlap(policy: Policy, *, active: bool, queued: bool) -> tuple[Fate, str]:
@@ -176,12 +190,6 @@ def overlap(policy: Policy, *, active: bool, queued: bool) -> tuple[Fate, str]:
     return "queue", "waits for the active run to end"
 
 
-def _stretch(dues: list[_Due], fate: Fate, reason: str) -> Iterator[Stretch]:
-    if dues:
-        count = sum(due.count for due in dues)
-        yield Stretch(due=dues[0].due, until=dues[-1].until, count=count, fate=fate, reason=reason)
-
-
 def _affordable(stretches: Iterable[Stretch], starts_left: int | None) -> Iterator[Stretch]:
     """`stretches` up to the run with which max_runs is reached: dues after it are not owed."""
     for stretch in stretches:
@@ -194,3 +202,7 @@ def _affordable(stretches: Iterable[Stretch], starts_left: int | None) -> Iterat
 
 def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():g}"
+
+
+def _before(now: datetime, span: timedelta) -> datetime:
+    return now - min(span, now - FIRST)

@@ -7,11 +7,12 @@ of a zone mean as instants is `model/cron`.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import NoReturn
 
 import attrs
@@ -21,6 +22,7 @@ from .errors import BadTrigger
 
 LONGEST = 255  # characters; every list that makes sense is shorter
 LAST_YEAR = 9997  # leaves room for what is added to a wall time before datetimes end
+CYCLE = 400  # years after which the calendar is the same again, weekdays and all
 REACH = 50  # years that a match may be away
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -140,6 +142,41 @@ class Pattern:
             if found is not None:
                 return found
         return None
+
+    def count(self, after: datetime, until: datetime) -> int:
+        """How many matches there are in `after < wall <= until`: days are counted, not walked."""
+        if until <= after:
+            return 0
+        begin, end = after.date(), until.date()
+        days = 0 if begin == end else self._days_before(end) - self._days_before(begin)
+        a_day = len(self._hours) * len(self._minutes) * len(self._seconds)
+        return days * a_day + self._on_day_until(until) - self._on_day_until(after)
+
+    def _on_day_until(self, wall: datetime) -> int:
+        """How many matches there are from the beginning of a day to `wall`."""
+        if wall.month not in self._rule.months or wall.day not in self._days_of(wall.year, wall.month):
+            return 0
+        minutes, seconds = len(self._minutes), len(self._seconds)
+        found = bisect_left(self._hours, wall.hour) * minutes * seconds
+        if wall.hour in self._rule.hours:
+            found += bisect_left(self._minutes, wall.minute) * seconds
+            if wall.minute in self._rule.minutes:
+                found += bisect_right(self._seconds, wall.second)
+        return found
+
+    def _days_before(self, day: date) -> int:
+        """How many days match before `day`, since the beginning of the calendar."""
+        cycles, years = divmod(day.year - 1, CYCLE)
+        found = sum(len(self._days_of(day.year, month)) for month in self._months if month < day.month)
+        if day.month in self._rule.months:
+            found += bisect_left(self._days_of(day.year, day.month), day.day)
+        return cycles * self._years[CYCLE] + self._years[years] + found
+
+    @cached_property
+    def _years(self) -> list[int]:
+        """How many days match in the first so many years of a cycle, after which weekdays are the same again."""
+        of_year = (sum(len(self._days_of(year, month)) for month in self._months) for year in range(1, CYCLE + 1))
+        return [0, *accumulate(of_year)]
 
     def _on_day_from(self, start: datetime) -> datetime | None:
         """The first match from `start` to the end of its day, which is one that matches."""

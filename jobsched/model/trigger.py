@@ -27,6 +27,9 @@ class Trigger(Protocol):
     def next_after(self, instant: datetime) -> datetime | None:
         """The first instant strictly after `instant`."""
 
+    def count(self, after: datetime, until: datetime) -> int:
+        """How many instants there are in `after < instant <= until`, at a cost that does not grow with them."""
+
 
 @attrs.frozen(kw_only=True)
 class Interval:
@@ -46,6 +49,9 @@ class Interval:
         except OverflowError:  # past the year 9999
             return None
 
+    def count(self, after: datetime, until: datetime) -> int:
+        return max((until - self.start) // self.every, -1) - max((after - self.start) // self.every, -1)
+
 
 @attrs.frozen(kw_only=True)
 class At:
@@ -55,6 +61,9 @@ class At:
 
     def next_after(self, instant: datetime) -> datetime | None:
         return self.instant if instant < self.instant else None
+
+    def count(self, after: datetime, until: datetime) -> int:
+        return int(after < self.instant <= until)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +98,42 @@ class Schedule:
             following = self._next_beat(beat)
             yield self._put_off(beat, following) if self.jitter else beat
             beat = following
+
+    def count(self, after: datetime, until: datetime) -> int:
+        """How many dues there are in `after < due <= until`, at a cost that does not grow with them."""
+        if until <= after:
+            return 0
+        begin = after if self.start is None or after >= self.start else self.start - TICK
+        end = until if self.end is None else min(until, self.end)
+        found = self.trigger.count(begin, end) if begin < end else 0
+        if self.jitter:
+            found += self._is_put_past(after) - self._is_put_past(until)
+        return found
+
+    def newest(self, after: datetime, until: datetime, most: int) -> list[datetime]:
+        """The last dues, up to `most` of them, in `after < due <= until`, oldest first."""
+        begin = late = until
+        count, back = 0, SHORTEST
+        while begin > after and count < most:  # those that are wanted lie behind `begin`
+            late, begin = begin, until - min(back, until - after)
+            count, back = self.count(begin, until), back * 2
+        while count > most:  # from `begin` there are too many, from `late` too few
+            middle = begin + (late - begin) / 2
+            fewer = self.count(middle, until)
+            if fewer < most:
+                late = middle
+            else:
+                begin, count = middle, fewer
+        found, due = list[datetime](), self.next_after(begin)
+        while due is not None and due <= until:
+            found.append(due)
+            due = self.next_after(due)
+        return found
+
+    def _is_put_past(self, instant: datetime) -> bool:
+        """Whether the last beat up to `instant` is put off past it."""
+        due, beat = self.next_after(instant), self._next_beat(instant)
+        return due is not None and (beat is None or due < beat)
 
     def _next_beat(self, instant: datetime) -> datetime | None:
         if self.start is not None and instant < self.start:

@@ -206,16 +206,9 @@ def held(connection: Connection, job_id: str, versions: frozenset[int] | None = 
 
 def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> None:
     """Give every due up to `now` its outcome: one skipped stretch."""
-    due, dues = job.next_due, list[Stretch]()
-    while due is not None and due <= now:
-        facts = Situation(next_due=due, now=now, able_since=now, paused=True)
-        answer = owed(job.schedule, job.policy, facts)
-        dues += answer.stretches
-        due = answer.next_due
-    if dues:
-        count = sum(stretch.count for stretch in dues)
-        why = "paused" if job.paused else reason
-        whole = Stretch(due=dues[0].due, until=dues[-1].until, count=count, fate="skipped", reason=why)
+    facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
+    for stretch in owed(job.schedule, job.policy, facts).stretches:
+        whole = attrs.evolve(stretch, reason="paused" if job.paused else reason)
         run_rows.insert_all(connection, [run_rows.passed(job, whole, ids.make(now), now)])
 
 

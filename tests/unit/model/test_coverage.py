@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model import coverage
 from jobsched.model.coverage import Coverage
 from jobsched.model.draft import Draft
 from jobsched.model.job import Job
@@ -90,13 +89,18 @@ def test_of_any_schedule_a_full_record_is_right_and_each_hole_is_found(kind: str
     ]
 
 
-def test_a_stretch_too_long_to_be_counted_is_looked_at_at_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coverage, "MOST_WALKED", 50)
-    job = made(cron="* * * * *")
-    when = dues(job, 101)
-    job = moved(job, when[100])
-    assert complaints(job, [outcome(when[0], when[99], 7)]) == []
-    assert "is no due of the job" in complaints(job, [outcome(when[0], when[99] - MINUTE / 2, 7)])[0]
+@pytest.mark.parametrize("jitter", [0, 30])
+def test_a_stretch_of_any_length_is_counted(jitter: float) -> None:
+    job = made(cron="* * * * * *", timezone="America/New_York", jitter=timedelta(seconds=jitter))
+    first = job.next_due
+    assert first is not None
+    until = job.schedule.newest(first, T0 + timedelta(days=7305), 1)[0]
+    count = 1 + job.schedule.count(first, until)
+    assert count > 600_000_000
+    job = moved(job, job.schedule.next_after(until))
+    assert complaints(job, [outcome(first, until, count)]) == []
+    assert len(complaints(job, [outcome(first, until, count - 1)])) == 1
+    assert "is no due of the job" in complaints(job, [outcome(first, until - MINUTE / 7, count)])[0]
 
 
 def test_the_end_of_a_schedule_is_an_end() -> None:

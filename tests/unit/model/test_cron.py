@@ -109,6 +109,18 @@ def test_a_thousand_dues_and_their_notes_take_less_than_a_tenth_of_a_second() ->
         assert min(takes) < 0.1, expression
 
 
+def test_centuries_are_counted_as_fast_as_a_day() -> None:
+    for zone in ("UTC", NEW_YORK, "Africa/Casablanca"):
+        for expression in ("* * * * * *", "30 2 * * *", "0 0 29 2 *"):
+            cron, begin = Cron(expression=expression, timezone=zone), datetime(2024, 1, 1, tzinfo=UTC)
+            begun = time.process_time()
+            found = cron.count(begin, begin + timedelta(days=36_525))
+            assert time.process_time() - begun < 0.1, expression
+            assert found > 20
+    seconds = Cron(expression="* * * * * *", timezone=NEW_YORK).count(begin, begin + timedelta(days=36_525))
+    assert seconds == 36_525 * 86_400
+
+
 def test_a_naive_instant_is_no_instant() -> None:
     with pytest.raises(ValueError, match="aware"):
         Cron(expression="* * * * *").next_after(datetime(2024, 1, 1))
@@ -122,8 +134,10 @@ def test_the_ends_of_the_calendar_are_no_trouble(zone: str) -> None:
             place = timezone(timedelta(hours=hours))
             assert cron.next_after(datetime.min.replace(tzinfo=place)) is not None
             assert cron.next_after(datetime.max.replace(tzinfo=place)) is None
-        last = list(islice(dues(Cron(expression="0 0 1 1 *", timezone=zone), datetime(9990, 1, 1, tzinfo=UTC)), 20))
+        yearly, late = Cron(expression="0 0 1 1 *", timezone=zone), datetime(9990, 1, 1, tzinfo=UTC)
+        last = list(islice(dues(yearly, late), 20))
         assert 5 <= len(last) < 20
+        assert yearly.count(late, datetime.max.replace(tzinfo=UTC)) == len(last)
 
 
 def test_dues_further_than_fifty_years_are_none() -> None:
@@ -264,6 +278,28 @@ def test_dues_are_those_of_a_slow_scan_of_all_minutes(place: tuple[str, datetime
     compare(expression, zone, near - timedelta(hours=12), near + timedelta(days=2))
 
 
+@steady
+@given(places(), expressions | expressions.map("0 {}".format), st.data())
+def test_dues_that_are_counted_are_those_that_are_walked(
+    place: tuple[str, datetime], expression: str, data: st.DataObject
+) -> None:
+    zone, instant = place
+    cron = Cron(expression=expression, timezone=zone)
+    begin = instant + data.draw(st.sampled_from([0, 1, 30_000_001])) * TICK
+    walked = list(islice(dues(cron, begin), data.draw(st.integers(1, 200))))
+    count_as_walked(cron, begin, walked)
+
+
+def count_as_walked(cron: Cron, begin: datetime, walked: list[datetime]) -> None:
+    """From `begin` to every due and to the ends between; `walked` are all the dues after `begin`."""
+    for place, due in enumerate(walked, 1):
+        assert cron.count(begin, due) == place, (cron, begin, due)
+        assert cron.count(begin, due - TICK) == place - 1
+        assert cron.count(due, walked[-1]) == len(walked) - place
+        assert cron.count(due - TICK, walked[-1] + TICK) == len(walked) - place + 1
+    assert cron.count(begin, begin) == cron.count(walked[-1], begin) == 0
+
+
 def compare(expression: str, zone: str, begin: datetime, end: datetime, beat: timedelta = MINUTE) -> None:
     found = []
     for due in dues(Cron(expression=expression, timezone=zone), begin - TICK):
@@ -303,5 +339,8 @@ def test_odd_changes_are_those_of_a_slow_scan(zone: str, change: str) -> None:
     moment = datetime.fromisoformat(change).replace(tzinfo=UTC)
     for expression in ("0 0 * * *", "5,35 0-3,23 * * *", "*/15 * * * *", "20 */2 * * *", "* 1-3 * * *", "1/7 0 * * *"):
         compare(expression, zone, moment - timedelta(hours=30), moment + timedelta(hours=30))
+    for expression in ("0 0 * * *", "5,35 0-3,23 * * *", "*/15 * * * *", "30 1 * * *", "1 2,3 * * *"):
+        cron, begin = Cron(expression=expression, timezone=zone), moment - timedelta(hours=30)
+        count_as_walked(cron, begin, list(islice(dues(cron, begin), 60)))
     for expression in ("*/20 * * * * *", "0 10 0-3 * * *"):
         compare(expression, zone, moment - timedelta(hours=3), moment + timedelta(hours=3), timedelta(seconds=1))

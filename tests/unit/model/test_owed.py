@@ -1,9 +1,11 @@
-"""What is owed: the design's rules 1 to 6 as tables, and against a slow walk that knows nothing of folding."""
+"""What is owed: the design's rules 1 to 6 as tables, and against a slow walk that knows nothing of counting."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import attrs
@@ -13,13 +15,14 @@ from hypothesis import strategies as st
 
 from jobsched.model import owed as owed_module
 from jobsched.model.cron import Cron
-from jobsched.model.owed import MOST_DUES, Owed, Situation, Stretch, owed
+from jobsched.model.downtime import Downtime
+from jobsched.model.owed import Owed, Situation, Stretch, owed
 from jobsched.model.policy import CATCH_UP_MOST, Overlap, Policy
 from jobsched.model.trigger import At, Interval, Schedule
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 FOREVER = Policy(misfire_grace=None)
 
 Fated = tuple[float, float, int, str]
@@ -48,25 +51,6 @@ def said(answer: Owed) -> list[Fated]:
 
 def reasons(answer: Owed) -> list[str]:
     return [stretch.reason for stretch in answer.stretches]
-
-
-def finished(schedule: Schedule, policy: Policy, start: Situation) -> tuple[list[Stretch], Owed]:
-    """Ask until nothing more is owed at this instant, as the scheduler does; every stretch, and the last answer."""
-    stretches: list[Stretch] = []
-    situation = start
-    for _ in range(1000):
-        answer = owed(schedule, policy, situation)
-        stretches += answer.stretches
-        if answer.next_due is None or answer.next_due > start.now:
-            return stretches, answer
-        assert answer.stretches, "an answer that decides nothing would be asked for for ever"
-        left = start.starts_left
-        situation = attrs.evolve(
-            situation,
-            next_due=answer.next_due,
-            starts_left=None if left is None else left - sum(s.fate in ("run", "queue", "replace") for s in stretches),
-        )
-    raise AssertionError("no end of answers")
 
 
 def walk(schedule: Schedule, due: datetime | None, now: datetime) -> Iterator[datetime]:
@@ -206,8 +190,8 @@ def test_all_catches_up_on_a_thousand_at_most_and_misses_the_older() -> None:
 def test_all_skips_every_due_that_passed_during_a_run_that_is_still_active(active: bool) -> None:
     policy = Policy(misfire_grace=None, catch_up="all", overlap="skip")
     answer = owed(every(60), policy, facts(60, 190, active=active))
-    fates = [stretch.fate for stretch in answer.stretches]
-    assert fates == (["skipped"] * 3 if active else ["run", "queue", "queue"])
+    apart = [(60, 60, 1, "run"), (120, 120, 1, "queue"), (180, 180, 1, "queue")]
+    assert said(answer) == ([(60, 180, 3, "skipped")] if active else apart)
 
 
 # Rule 4: paused
@@ -290,7 +274,7 @@ def test_dues_behind_the_last_run_of_max_runs_are_not_owed() -> None:
 def test_dues_skipped_while_catching_up_leave_max_runs_as_it_was() -> None:
     policy = Policy(misfire_grace=None, catch_up="all", overlap="skip")
     answer = owed(every(60), policy, facts(60, 310, starts_left=2, active=True))
-    assert said(answer) == [(due, due, 1, "skipped") for due in (60, 120, 180, 240, 300)]
+    assert said(answer) == [(60, 300, 5, "skipped")]
     assert answer.next_due == at(360)
 
 
@@ -323,36 +307,82 @@ def test_a_century_of_a_short_interval_is_answered_at_once(jitter: float) -> Non
     answer = owed(schedule, Policy(), attrs.evolve(facts(1, century), next_due=first))
     total = sum(stretch.count for stretch in answer.stretches)
     assert abs(total - century * 10) <= 1
+    assert all(stretch.count < 2**31 for stretch in answer.stretches), "more than a database can hold"
+    for before, after in pairwise(answer.stretches):
+        assert schedule.next_after(before.until) == after.due
     assert answer.stretches[-1].fate == "run"
     assert answer.next_due is not None
     assert answer.next_due > at(century)
 
 
-def test_more_dues_than_one_answer_holds_are_owed_in_further_answers() -> None:
-    cron = Schedule(trigger=Cron(expression="* * * * *"))
-    now = 60 * (MOST_DUES + 5000)
-    first = owed(cron, Policy(), facts(60, now))
-    assert [stretch.fate for stretch in first.stretches] == ["missed"]
-    assert first.next_due is not None
-    assert first.next_due <= at(now)
-    stretches, last = finished(cron, Policy(), facts(60, now))
-    assert sum(stretch.count for stretch in stretches) == MOST_DUES + 5000
-    assert last.next_due == at(now + 60)
+@pytest.mark.parametrize(
+    ("expression", "zone", "span"),
+    [
+        ("* * * * * *", "UTC", timedelta(days=30)),
+        ("* * * * * *", "America/New_York", timedelta(days=3650)),
+        ("* * * * *", "Africa/Casablanca", timedelta(days=18_000)),
+        ("30 2 * * *", "Australia/Lord_Howe", timedelta(days=18_000)),
+    ],
+)
+@pytest.mark.parametrize("jitter", [0, 40, 500_000])
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_long_stretch_of_cron_is_answered_at_once(
+    expression: str, zone: str, span: timedelta, jitter: float, paused: bool
+) -> None:
+    schedule = Schedule(trigger=Cron(expression=expression, timezone=zone), jitter=jitter * SECOND, salt="job")
+    first = schedule.first(T0)
+    begun = time.process_time()
+    answer = owed(schedule, FOREVER, attrs.evolve(facts(0, 0, paused=paused), next_due=first, now=T0 + span))
+    assert time.process_time() - begun < 0.1
+    assert [stretch.fate for stretch in answer.stretches] == (["skipped"] if paused else ["missed", "run"])
+    dues = [stretch.until for stretch in answer.stretches]
+    assert dues[-1] <= T0 + span < schedule.next_after(dues[-1]) == answer.next_due  # type: ignore[operator]
+    assert sum(stretch.count for stretch in answer.stretches) >= span // timedelta(days=1) - 1
 
 
 @pytest.mark.parametrize("catch_up", ["latest", "none", "all"])
-def test_only_the_newest_run_however_many_answers_it_takes(
+def test_only_the_newest_run_however_many_wait(
     catch_up: Literal["latest", "none", "all"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owed_module, "MOST_DUES", 20)
     monkeypatch.setattr(owed_module, "CATCH_UP_MOST", 7)
     cron = Schedule(trigger=Cron(expression="* * * * *"))
     policy = Policy(misfire_grace=None, catch_up=catch_up, overlap="allow")
-    stretches, _ = finished(cron, policy, facts(60, 60 * 100))
-    runs = [stretch.due for stretch in stretches if stretch.fate == "run"]
+    answer = owed(cron, policy, facts(60, 60 * 100))
     newest = 7 if catch_up == "all" else 1
-    assert runs == [at(60 * minute) for minute in range(101 - newest, 101)]
-    assert sum(stretch.count for stretch in stretches) == 100
+    missed, *runs = said(answer)
+    assert missed == (60, 60 * (100 - newest), 100 - newest, "missed")
+    assert runs == [(60 * minute, 60 * minute, 1, "run") for minute in range(101 - newest, 101)]
+
+
+# Downtime
+
+
+def test_what_passed_while_no_daemon_ran_says_so() -> None:
+    down = Downtime(at(90), at(310.5), "no daemon ran")
+    words = "no daemon ran from 2024-01-01T00:01:30Z until 2024-01-01T00:05:10Z (3 min 40 s)"
+    answer = owed(every(60), Policy(misfire_grace=5 * SECOND), facts(60, 311, downtimes=[down], able_since=at(310.5)))
+    assert said(answer) == [(60, 60, 1, "missed"), (120, 300, 4, "missed")]
+    assert reasons(answer) == ["found later than misfire_grace (5 s) allows", words]
+    none = owed(every(60), Policy(catch_up="none"), facts(60, 311, downtimes=[down], able_since=at(310.5)))
+    assert reasons(none) == ["nobody could run it at its due, and catch_up is none", f"{words}, and catch_up is none"]
+
+
+def test_a_due_that_gave_way_to_a_later_one_says_that() -> None:
+    down = Downtime(at(30), at(310), "no daemon ran")
+    answer = owed(every(60), FOREVER, facts(60, 311, downtimes=[down]))
+    assert said(answer) == [(60, 240, 4, "missed"), (300, 300, 1, "run")]
+    assert reasons(answer) == ["a later due was waiting too, and catch_up is latest", ""]
+
+
+def test_of_two_downtimes_each_due_names_its_own() -> None:
+    downs = [Downtime(at(30), at(100), "no daemon ran"), Downtime(at(200), at(310), "nothing could be scheduled")]
+    answer = owed(every(60), Policy(misfire_grace=SECOND), facts(60, 311, downtimes=downs))
+    assert said(answer) == [(60, 60, 1, "missed"), (120, 180, 2, "missed"), (240, 300, 2, "missed")]
+    assert [reason.partition(" from ")[0] for reason in reasons(answer)] == [
+        "no daemon ran",
+        "found later than misfire_grace (1 s) allows",
+        "nothing could be scheduled",
+    ]
 
 
 # Properties
@@ -366,7 +396,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
         step = draw(st.sampled_from([0.1, 1, 7.3, 59.999999, 60, 3600, 86400]))
         return every(step, jitter=jitter, end=end, salt="job")
     text = draw(
-        st.sampled_from(["* * * * *", "*/7 * * * *", "30 2 * * *", "*/20 * * * * *", "0 0 29 2 *", "5 4 * * 1"])
+        st.sampled_from(
+            ["* * * * *", "*/7 * * * *", "30 2 * * *", "1,40 0-3 * * *", "*/20 * * * * *", "0 0 29 2 *", "5 4 * * 1"]
+        )
     )
     zone = draw(st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe"]))
     return Schedule(trigger=Cron(expression=text, timezone=zone), jitter=jitter, end=end, salt="job")
@@ -397,56 +429,83 @@ def situations(draw: st.DrawFn, schedule: Schedule) -> Situation:
         queued=draw(st.booleans()),
         paused=draw(st.sampled_from([False, False, False, True])),
         starts_left=draw(st.none() | st.none() | st.integers(1, 5)),
+        downtimes=draw(st.lists(downtimes(due or asked, now), max_size=2)),
     )
 
 
-@settings(max_examples=100)
+def downtimes(begin: datetime, end: datetime) -> st.SearchStrategy[Downtime]:
+    ends = st.floats(0, 1).map(lambda share: begin + share * (end - begin))
+    return st.tuples(ends, ends).map(lambda both: Downtime(min(both), max(both), "no daemon ran"))
+
+
+@settings(max_examples=150)
 @given(st.data())
 def test_every_due_up_to_now_is_in_exactly_one_stretch_and_in_order(data: st.DataObject) -> None:
     schedule, policy = data.draw(schedules()), data.draw(policies)
     situation = data.draw(situations(schedule))
-    stretches, last = finished(schedule, policy, situation)
+    answer = owed(schedule, policy, situation)
     dues = list(walk(schedule, situation.next_due, situation.now))
     place = 0
-    for stretch in stretches:
+    for stretch in answer.stretches:
         assert dues[place] == stretch.due
         place += stretch.count
         assert dues[place - 1] == stretch.until
         assert stretch.count == 1 or stretch.fate in ("missed", "skipped")
-    starts = sum(stretch.fate in ("run", "queue", "replace") for stretch in stretches)
-    if situation.starts_left is not None and starts >= situation.starts_left:
-        assert starts == situation.starts_left
-        assert stretches[-1].fate in ("run", "queue", "replace")
-        assert last.next_due is None
+    for before, after in pairwise(answer.stretches):
+        alike = (before.fate, before.reason) == (after.fate, after.reason)
+        assert not alike or before.fate in ("run", "queue", "replace"), "they share one record"
+    if situation.starts_left is not None and answer.starts >= situation.starts_left:
+        assert answer.starts == situation.starts_left
+        assert answer.stretches[-1].fate in ("run", "queue", "replace")
+        assert answer.next_due is None
     else:
         assert place == len(dues)
         following = schedule.next_after(dues[-1]) if dues else situation.next_due
-        assert last.next_due == following
+        assert answer.next_due == following
         assert following is None or following > situation.now
 
 
-@settings(max_examples=100)
+def fate_of(due: datetime, answer: Owed) -> Stretch:
+    return next(stretch for stretch in answer.stretches if stretch.due <= due <= stretch.until)
+
+
+@settings(max_examples=150)
 @given(st.data())
 def test_what_starts_is_within_the_grace_and_is_the_newest(data: st.DataObject) -> None:
     schedule, policy = data.draw(schedules()), data.draw(policies)
     situation = data.draw(situations(schedule))
-    stretches, _ = finished(schedule, policy, situation)
-    fates = [stretch.fate for stretch in stretches if stretch.fate != "missed"]
-    acted = [stretch.due for stretch in stretches if stretch.fate != "missed"]
+    answer = owed(schedule, policy, situation)
+    dues = list(walk(schedule, situation.next_due, situation.now))
     if situation.paused:
-        assert fates == (["skipped"] if stretches else [])
+        assert [stretch.fate for stretch in answer.stretches] == (["skipped"] if dues else [])
         return
     grace = policy.misfire_grace
     allowed = [
         due
-        for due in walk(schedule, situation.next_due, situation.now)
+        for due in dues
         if (grace is None or situation.now - due <= grace)
         and (policy.catch_up != "none" or due >= situation.able_since)
     ]
-    newest = allowed[-1000:] if policy.catch_up == "all" else allowed[-1:]
-    assert acted == newest[: len(acted)]
-    assert len(acted) == len(newest) or (situation.starts_left or 0) > 0
-    assert all(stretch.reason for stretch in stretches if stretch.fate != "run")
+    newest = set(allowed[-1000:] if policy.catch_up == "all" else allowed[-1:])
+    for due in dues[: sum(stretch.count for stretch in answer.stretches)]:
+        stretch = fate_of(due, answer)
+        assert (stretch.fate == "missed") == (due not in newest)
+        if stretch.fate == "missed":
+            assert stretch.reason == why_missed(due, policy, situation)
+        assert stretch.reason or stretch.fate == "run"
+
+
+def why_missed(due: datetime, policy: Policy, situation: Situation) -> str:
+    """Of one due, by itself."""
+    down = [str(gap) for gap in situation.downtimes if gap.begin <= due < gap.end]
+    if policy.catch_up == "none" and due < situation.able_since:
+        return f"{[*down, 'nobody could run it at its due'][0]}, and catch_up is none"
+    if policy.misfire_grace is not None and situation.now - due > policy.misfire_grace:
+        seconds = policy.misfire_grace.total_seconds()
+        return [*down, f"found later than misfire_grace ({seconds:g} s) allows"][0]
+    if policy.catch_up == "all":
+        return "older than the 1000 dues that catch_up runs at most"
+    return f"a later due was waiting too, and catch_up is {policy.catch_up}"
 
 
 @settings(max_examples=100)

@@ -150,6 +150,9 @@ class Counting:
         self.asked += 1
         return self.trigger.next_after(instant)
 
+    def count(self, after: datetime, until: datetime) -> int:
+        raise AssertionError("nobody asked how many there are")
+
 
 @pytest.mark.parametrize("jitter", [timedelta(seconds=30), timedelta(days=1), LONGEST])
 @pytest.mark.parametrize(
@@ -248,3 +251,27 @@ def test_no_due_is_passed_over(schedule: Schedule, asked: datetime) -> None:
         back *= 2
     following = next((due for due in schedule.dues(asked - back) if due > asked), None)
     assert schedule.next_after(asked) == following
+
+
+@settings(max_examples=150)
+@given(
+    schedule=jittered() | jittered().map(plain) | st.builds(lambda jitter: Schedule(
+        trigger=At(instant=at(1000)), jitter=jitter, salt="job"), jitters),
+    asked=st.integers(-2000, 250_000).map(at),
+    many=st.integers(1, 60),
+    most=st.integers(1, 70),
+)  # fmt: skip
+def test_dues_that_are_counted_are_those_that_are_walked(
+    schedule: Schedule, asked: datetime, many: int, most: int
+) -> None:
+    walked = dues(schedule, asked, many)
+    for place, due in enumerate(walked, 1):
+        assert schedule.count(asked, due) == place
+        assert schedule.count(asked, due - TICK) == place - 1
+        assert schedule.count(due, walked[-1]) == len(walked) - place
+    if walked:
+        assert schedule.newest(asked, walked[-1], most) == walked[-most:]
+        assert schedule.newest(asked, walked[-1] - TICK, most) == walked[:-1][-most:]
+    assert schedule.newest(asked, asked, most) == []
+    if len(walked) < many:
+        assert schedule.count(asked, datetime.max.replace(tzinfo=UTC)) == len(walked)

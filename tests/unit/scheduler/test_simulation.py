@@ -260,7 +260,6 @@ def test_every_due_has_one_outcome_by_the_second(
 def small_answers() -> Iterator[None]:
     """So that what takes several answers happens soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owed_module, "MOST_DUES", 1000)
         patch.setattr(owed_module, "CATCH_UP_MOST", 12)
         patch.setattr(scheduler_module, "MOST", 2)
         yield
