@@ -9,6 +9,8 @@ from .job import Job
 from .run import Run
 from .trigger import TICK, Schedule
 
+ANYWHERE = ""  # the place of what runs once, on whatever node
+
 
 class Coverage:
     """Takes a job's dues as they are recorded, oldest first, and says which are missing, extra, or there twice.
@@ -19,31 +21,45 @@ class Coverage:
       schedule before it is not known. (If the clock of a single host was set back before the change, so that dues later
       than it had been decided already, they are taken for wrong or missing ones.)
     - Old runs are pruned, unless `whole` says that none was yet. So the record begins at the oldest due that is kept;
-      and as a run that is active is kept while later ones go, dues after it may be missing if it outlived them.
+      and as a run that is active is kept while later ones go, dues after it may be missing if it outlived them. Runs
+      that ran and records that nothing did are counted apart: up to where the job says, either may be missing.
     - Of a deleted job (None) no due is computed.
     """
 
     def __init__(self, job: Job | None, whole: bool) -> None:
         self._job = job
         self._whole = whole
-        self._last: datetime | None = None  # up to here everything was looked at
+        self._ends: dict[str, datetime] = {}  # of each place: up to here everything was looked at
+        self._last: datetime | None = None  # the last of these
         self._end: datetime | None = None  # the first end of a run that was looked at; None: none has ended
 
     def take(self, due: datetime, rows: Sequence[Run]) -> Iterator[str]:
-        """The first attempts at one due, or of one stretch of dues, in all places where it was to run."""
-        until = rows[0].until or due
-        if len({(run.until, run.count) for run in rows}) > 1:
-            yield f"due {due.isoformat()} has outcomes that do not agree on the dues they stand for"
+        """The first attempts at one due, or of stretches that begin with it, in all places where it was to run."""
         places = {run.place for run in rows}
-        if len(places) > 1 and "" in places:
+        if len(places) > 1 and ANYWHERE in places:
             yield f"due {due.isoformat()} has an outcome for the whole job and one for a node"
-        if self._last is not None and due <= self._last:
-            yield f"due {due.isoformat()} has two outcomes: those up to {self._last.isoformat()} had one"
-        elif self._job is not None and (self._job.version == 1 or due > self._job.updated):
-            yield from self._follows(self._job, due)
-            yield from _counted(self._job.schedule, due, until, rows[0].count)
-        self._last = until if self._last is None else max(self._last, until)
+        twice = min((end for place in places if (end := self._covered(place)) is not None and due <= end), default=None)
+        job = self._job if self._job is not None and (self._job.version == 1 or due > self._job.updated) else None
+        if twice is not None:
+            yield f"due {due.isoformat()} has two outcomes: those up to {twice.isoformat()} had one"
+        elif job is not None:
+            if self._last is None or due > self._last:
+                yield from self._follows(job, due)
+            elif not is_due(job.schedule, due):
+                yield f"{due.isoformat()} is no due of the job"
+            for until, count in sorted({(run.until or due, run.count) for run in rows}):
+                yield from _counted(job.schedule, due, until, count)
+        for run in rows:
+            self._ends[run.place] = max(run.until or due, self._ends.get(run.place, due))
+        self._last = max(self._ends.values())
         self._end = min((end for end in (self._end, *(run.ended for run in rows)) if end is not None), default=None)
+
+    def _covered(self, place: str) -> datetime | None:
+        """Up to where dues have an outcome there; one for the whole job is one everywhere."""
+        if place == ANYWHERE:
+            return self._last
+        ends = [end for name in (place, ANYWHERE) if (end := self._ends.get(name)) is not None]
+        return max(ends, default=None)
 
     def end(self) -> Iterator[str]:
         """Whether the job's next due is the one after the last that is recorded."""
@@ -70,7 +86,9 @@ class Coverage:
             return
         if not is_due(job.schedule, due):
             yield f"{due.isoformat()} is no due of the job"
-        elif expected and due > expected[0] and not self._pruned(expected[0]):
+        elif expected and due > expected[0]:
+            if self._pruned(expected[0]) or self._forgotten(job, expected[0], due):
+                return
             yield f"due {expected[0].isoformat()} has no outcome, nor has any later one before {due.isoformat()}"
         elif not expected or due < expected[0]:
             yield f"due {due.isoformat()} comes before the first"
@@ -89,6 +107,12 @@ class Coverage:
     def _pruned(self, due: datetime) -> bool:
         """Whether the outcome of `due` may have been pruned while the older ones that are kept were still active."""
         return not self._whole and (self._end is None or self._end >= due)
+
+    def _forgotten(self, job: Job, first: datetime, due: datetime) -> bool:
+        """Whether all from `first` to before `due` may have been pruned by their number, and older ones were not."""
+        if self._whole or job.forgotten is None or first > job.forgotten:
+            return False
+        return job.schedule.newest(first - TICK, due - TICK, 1)[-1:] <= [job.forgotten]
 
 
 def is_due(schedule: Schedule, instant: datetime) -> bool:

@@ -61,7 +61,8 @@ class Draft:
             asked = attrs.evolve(asked, watched=job.watched, overdue=job.overdue, overdue_reason=job.overdue_reason)
         else:
             asked = asked.watched_anew(now)
-        return attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
+        asked = attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
+        return attrs.evolve(asked, forgotten=job.forgotten)
 
     def _job(self, job_id: str, schedule: Schedule, next_due: datetime | None, created: datetime) -> Job:
         return Job(

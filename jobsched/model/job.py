@@ -37,6 +37,7 @@ class Job:
     watched: datetime | None = None  # since when it is looked for whether it is overdue; None: that is not asked
     overdue: datetime | None = None  # since when it is
     overdue_reason: str | None = None
+    forgotten: datetime | None = None  # dues up to here may have no record any more
 
     @property
     def state(self) -> JobState:

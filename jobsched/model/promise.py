@@ -13,7 +13,7 @@ import attrs
 from .coverage import Coverage
 from .job import Job
 from .node import LEASE, Node
-from .run import ACTIVE, ENDED, RETRIED, STARTED, Run
+from .run import ACTIVE, ENDED, NEVER_RAN, RETRIED, STARTED, Run
 
 SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
 PROMPT = timedelta(
@@ -24,8 +24,7 @@ BURIAL = timedelta(
 )  # after its lease a node is found dead, and its runs are recorded as lost, within so long
 REMEMBERED = timedelta(days=6)  # a node that started a run since then is still known: nodes are kept for 7 days
 
-STRETCHES: Final = ("skipped", "missed")
-NOT_BEGUN: Final = ("waiting", *STRETCHES)
+NOT_BEGUN: Final = ("waiting", *NEVER_RAN)
 BEGUN: Final = ("running", "stopping", "succeeded", "failed", "timed_out", "lost")  # cancelled: begun or not
 
 
@@ -104,7 +103,7 @@ def _shape(run: Run) -> Iterator[str]:
         yield f"{run.state}, and no reason is given"
     if (run.count != 1) != (run.until is not None) or run.count < 1 or (run.until is not None and run.until <= run.due):
         yield f"stands for {run.count} dues from {_at(run.due)} to {_at(run.until)}"
-    if run.until is not None and (run.state not in STRETCHES or run.attempt != 1):
+    if run.until is not None and (run.state not in NEVER_RAN or run.attempt != 1):
         yield f"stands for several dues, and is attempt {run.attempt}, {run.state}"
     if (run.cause == "retry") != (run.attempt > 1) or run.attempt < 1:
         yield f"is attempt {run.attempt}, of cause {run.cause}"

@@ -15,6 +15,7 @@ Cause = Literal["schedule", "manual", "retry"]
 
 ACTIVE: Final = ("waiting", "running", "stopping")
 STARTED: Final = ("running", "stopping")
+NEVER_RAN: Final = ("skipped", "missed")  # the outcomes of a due that started nothing; they may be those of a stretch
 RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
 ENDED: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
 
@@ -23,7 +24,8 @@ ENDED: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skippe
 class Run:
     """A job's run: what was due, what became of it, and why.
 
-    A `missed` or `skipped` run may stand for a stretch: every due from `due` to `until`, `count` of them.
+    A `missed` or `skipped` run may stand for a stretch: every due from `due` to `until`, `count` of them. It may grow:
+    `created` and `ended` are then of its last due.
     `started` and `ended` are instants, `timeout` seconds, output sizes bytes.
     """
 

@@ -30,7 +30,8 @@ FOLDERS = 256
 
 
 class Retention(Service):
-    """Prunes: of runs `keep_runs` of each job and `keep_days` in all are left, of the trail `audit_days`."""
+    """Prunes: of each job `keep_runs` runs and as many records that nothing ran are left, of all `keep_days`, of the
+    trail `audit_days`."""
 
     name = "retention"
     log = Logger()
@@ -81,10 +82,11 @@ class Retention(Service):
         await self._forget_rows(deliveries.forget, edge)
         while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
             pass
-        for job_id in await self._store.read(prune.crowded, self._keep_runs):
-            write = self._store.write
-            while self.running and await self._forgotten(write(prune.beyond, job_id, self._keep_runs, BATCH)):
-                pass
+        write, keep = self._store.write, self._keep_runs
+        for job_id in await self._store.read(prune.crowded, keep):
+            for ran in (True, False):
+                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran)):
+                    pass
         if self.running and not self._swept:
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)

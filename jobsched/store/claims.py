@@ -12,9 +12,9 @@ from sqlalchemy import Connection, update
 from ..model.ids import Ids
 from ..model.job import Job
 from ..model.node import Node
-from ..model.owed import Situation, Stretch, owed
+from ..model.owed import Situation, Stretch, owed, shared
 from ..model.run import Run
-from . import backlog, orders, pokes
+from . import backlog, orders, pokes, stretches
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -65,13 +65,15 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)
     held_up, some_wait = False, run_rows.any_waiting(connection)
+    schedules = {job.id: job.schedule for job in due_jobs}
     if some_wait:  # those that wait go first
-        run_rows.insert_all(connection, [_waits(run) if run.state == "running" else run for run in decided.runs])
+        later = [_waits(run) if run.state == "running" else run for run in decided.runs]
+        stretches.add(connection, later, schedules)
         ready, held_up = _startable(connection, who)
         who = attrs.evolve(who, now=database_now(connection, who.now))  # it may have waited for a lock
         started = _start(connection, who, ready)
     else:
-        run_rows.insert_all(connection, decided.runs)
+        stretches.add(connection, decided.runs, schedules)
         started = [run for run in decided.runs if run.state == "running"]
     job_rows.move_on(connection, decided.moved)
     run_rows.ask_to_end(connection, decided.replaced, orders.REPLACED, who.node_id)
@@ -134,7 +136,7 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
             facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
         answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
         for place, answer in answers.items():
-            fates = (_missed(stretch, where.down.get(place)) for stretch in answer.stretches)
+            fates = shared(_missed(stretch, where.down.get(place)) for stretch in answer.stretches)
             owing += ((job, stretch, place) for stretch in fates)
         starts = max((answers[place].starts for place in where.names), default=0)
         dues = [answers[place].next_due for place in where.names or where.down]
@@ -167,7 +169,7 @@ def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[
         return []
     answer = owed(job.schedule, job.policy, attrs.evolve(_situation(job, who, []), now=instant, starts_left=None))
     decided.moved.append((job, answer.next_due, 0))
-    return [(job, _missed(stretch, why), ANYWHERE) for stretch in answer.stretches]
+    return [(job, stretch, ANYWHERE) for stretch in shared(_missed(each, why) for each in answer.stretches)]
 
 
 def _missed(stretch: Stretch, why: str | None) -> Stretch:

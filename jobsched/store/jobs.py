@@ -181,6 +181,7 @@ def from_row(row: Row[Any]) -> Job:
         watched=row.watched,
         overdue=row.overdue,
         overdue_reason=row.overdue_reason,
+        forgotten=row.forgotten,
     )
 
 

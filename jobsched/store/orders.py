@@ -16,7 +16,7 @@ from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
 from ..model.run import Run, State
 from . import jobs as job_rows
-from . import outcomes, pokes
+from . import outcomes, pokes, stretches
 from . import runs as run_rows
 from .places import ANYWHERE, Places, in_place, places
 from .tables import jobs, keys, runs
@@ -207,9 +207,10 @@ def held(connection: Connection, job_id: str, versions: frozenset[int] | None = 
 def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> None:
     """Give every due up to `now` its outcome: one skipped stretch."""
     facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
-    for stretch in owed(job.schedule, job.policy, facts).stretches:
-        whole = attrs.evolve(stretch, reason="paused" if job.paused else reason)
-        run_rows.insert_all(connection, [run_rows.passed(job, whole, ids.make(now), now)])
+    why = "paused" if job.paused else reason
+    dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
+    settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
+    stretches.add(connection, settled, {job.id: job.schedule})
 
 
 def _free_due(connection: Connection, job: Job, now: datetime) -> datetime:

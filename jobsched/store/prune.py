@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, or_, select, update
 
 from ..model.ids import least
-from ..model.run import ENDED
+from ..model.run import ENDED, NEVER_RAN
 from . import deliveries, overdue, tails
-from .tables import keys, runs
+from .tables import jobs, keys, runs
 
 KEY_LIFE = timedelta(hours=24)
+SHARE = 500  # jobs in one question
+NOTHING_RAN = or_(runs.c.state.in_(NEVER_RAN), and_(runs.c.state == "cancelled", runs.c.started.is_(None)))
 
 
 def crowded(connection: Connection, keep: int) -> list[str]:
-    """The jobs that have more than `keep` runs."""
-    query = select(runs.c.job_id).group_by(runs.c.job_id).having(func.count() > keep)
-    return list(connection.execute(query).scalars())
+    """The jobs that have more than `keep` runs that ran, or more than `keep` records that nothing did."""
+    many = select(runs.c.job_id).group_by(runs.c.job_id).having(func.count() > keep)  # this much an index tells
+    found = list(connection.execute(many).scalars())
+    idle = func.sum(case((NOTHING_RAN, 1), else_=0))
+    of_either = (
+        select(runs.c.job_id)
+        .where(runs.c.job_id.in_(bindparam("ids", expanding=True)))
+        .group_by(runs.c.job_id)
+        .having(or_(idle > keep, func.count() - idle > keep))
+    )
+    begins = range(0, len(found), SHARE)
+    return [job for at in begins for job in connection.execute(of_either, {"ids": found[at : at + SHARE]}).scalars()]
 
 
 def old(connection: Connection, before: datetime, most: int) -> list[str]:
@@ -26,13 +37,15 @@ def old(connection: Connection, before: datetime, most: int) -> list[str]:
     return _forget(connection, runs.c.id < least(before), most)
 
 
-def beyond(connection: Connection, job_id: str, keep: int, most: int) -> list[str]:
-    """Forget up to `most` runs of a job behind its newest `keep`; their ids."""
-    newest = select(runs.c.id).where(runs.c.job_id == job_id).order_by(runs.c.id.desc())
+def beyond(connection: Connection, job_id: str, keep: int, most: int, ran: bool = True) -> list[str]:
+    """Forget up to `most` runs of a job behind its newest `keep` that ran, or behind as many records that nothing did:
+    neither pushes the other out. Their ids."""
+    which = (runs.c.job_id == job_id) & (~NOTHING_RAN if ran else NOTHING_RAN)
+    newest = select(runs.c.id).where(which).order_by(runs.c.id.desc())
     edge = connection.execute(newest.offset(keep).limit(1)).scalar()
     if edge is None:
         return []
-    return _forget(connection, (runs.c.job_id == job_id) & (runs.c.id <= edge), most)
+    return _forget(connection, which & (runs.c.id <= edge), most, job_id)
 
 
 def unknown(connection: Connection, run_ids: Sequence[str]) -> list[str]:
@@ -46,7 +59,8 @@ def old_keys(connection: Connection, now: datetime) -> None:
     connection.execute(delete(keys).where(keys.c.created < now - KEY_LIFE))
 
 
-def _forget(connection: Connection, which: ColumnElement[bool], most: int) -> list[str]:
+def _forget(connection: Connection, which: ColumnElement[bool], most: int, job_id: str | None = None) -> list[str]:
+    """`job_id`: of that job others may stay that are older; so it is noted up to where dues may have no record."""
     query = select(runs.c.id).where(which, runs.c.state.in_(ENDED)).order_by(runs.c.id).limit(most)
     free = query.with_for_update(skip_locked=True)  # other nodes forget at the same time
     ids = list(connection.execute(free).scalars())
@@ -54,5 +68,14 @@ def _forget(connection: Connection, which: ColumnElement[bool], most: int) -> li
         tails.forget(connection, ids)
         deliveries.forget_of(connection, ids)
         overdue.remember(connection, ids)
+        if job_id is not None:
+            _note(connection, job_id, ids)
         connection.execute(delete(runs).where(runs.c.id.in_(ids)))
     return ids
+
+
+def _note(connection: Connection, job_id: str, ids: Sequence[str]) -> None:
+    latest = func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)
+    edge = connection.execute(select(latest).where(runs.c.id.in_(ids))).scalar()
+    earlier = or_(jobs.c.forgotten.is_(None), jobs.c.forgotten < edge)
+    connection.execute(update(jobs).where(jobs.c.id == job_id, earlier).values(forgotten=edge))

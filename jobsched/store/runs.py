@@ -13,7 +13,7 @@ from ..model.ids import EPOCH, Ids
 from ..model.job import Job
 from ..model.owed import Stretch
 from ..model.retry import delay
-from ..model.run import ACTIVE, RETRIED, STARTED, Run
+from ..model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run
 from . import outbox, outcomes, pokes
 from .instant import now as database_now
 from .sight import of_tasks
@@ -194,9 +194,9 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
         until=stretch.until if stretch.count > 1 else None,
         count=stretch.count,
         created=now,
-        state=stretch.fate if stretch.fate in ("skipped", "missed") else "waiting",
+        state=stretch.fate if stretch.fate in NEVER_RAN else "waiting",
         reason=stretch.reason,
-        ended=now if stretch.fate in ("skipped", "missed") else None,
+        ended=now if stretch.fate in NEVER_RAN else None,
         overlaps=job.policy.overlap == "allow",
         parameters=job.parameters,
         timeout=job.timeout,

@@ -66,7 +66,8 @@ def last(table: Any, by: ColumnElement[Any], *which: ColumnElement[bool]) -> Sca
     return query.correlate_except(table).scalar_subquery()
 
 
-def _started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a run of the job was started since then."""
     active, left = runs.alias("active"), runs.alias("ended")
     return or_(
         _there_is(active, active.c.state.in_(STARTED), active.c.started >= instant),
@@ -77,7 +78,7 @@ def _started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
 def is_missed(table: Any) -> ColumnElement[bool]:
     """Of runs in `table`: dues that were missed since the job is watched, and nothing has started after them."""
     since = func.coalesce(table.c.until, table.c.due)
-    return and_(table.c.state == "missed", table.c.ended >= jobs.c.watched, ~_started_since(since))
+    return and_(table.c.state == "missed", table.c.ended >= jobs.c.watched, ~started_since(since))
 
 
 def is_waiting(table: Any) -> ColumnElement[bool]:
@@ -101,7 +102,7 @@ def _missed_long_ago() -> ColumnElement[bool]:
     newest = select(func.max(other.c.ended)).where(other.c.state == "missed", other.c.job_id == jobs.c.id)
     edge = newest.correlate_except(other).scalar_subquery()
     long_ago = _there_is(table, is_missed(table), _passed(table.c.due, jobs.c.max_late))
-    return case((and_(edge >= jobs.c.watched, ~_started_since(edge)), long_ago), else_=false())
+    return case((and_(edge >= jobs.c.watched, ~started_since(edge)), long_ago), else_=false())
 
 
 def _no_success() -> ColumnElement[bool]:

@@ -16,12 +16,15 @@ from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
-from jobsched.store import audit, prune
+from jobsched.store import audit, orders, prune
+from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
 from jobsched.store.orders import Key, _recall, _remember
+from tests.store.samples import job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+TICK = timedelta(microseconds=1)
 
 
 class Kept:
@@ -84,6 +87,35 @@ async def test_of_each_job_the_newest_runs_stay(kept):
     assert await kept.left() == sorted(many[-5:] + few)
     await kept.prune(keep_runs=5)
     assert await kept.left() == sorted(many[-5:] + few)
+
+
+@pytest_twisted.ensureDeferred
+async def test_records_that_nothing_ran_do_not_push_out_runs_that_did(kept):
+    ran = await kept.add("job", 9, 8, 7, 6, 5)
+    idle = await kept.add("job", 4, 3.5, state="skipped") + await kept.add("job", 3, 2, 1, state="missed")
+    idle += await kept.add("job", 0.5, state="cancelled")  # while it waited
+    quiet = await kept.add("quiet", 3, state="skipped") + await kept.add("quiet", 2, 1)
+    await kept.prune(keep_runs=3)
+    assert await kept.left() == sorted(ran[-3:] + idle[-3:] + quiet)
+    assert await kept.store.read(prune.crowded, 3) == []
+    assert set(await kept.store.read(prune.crowded, 2)) == {"job"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_up_to_where_dues_may_have_no_record_is_noted(kept):
+    one = attrs.evolve(job(), id="job", forgotten=None)
+    await kept.store.write(job_rows.add, [one])
+    await kept.add("job", 9, 7, 5, 3)
+    await kept.add("job", 8, 6, 4, 2, state="skipped")
+    await kept.prune(keep_runs=4)
+    assert (await kept.store.read(job_rows.get, "job")).forgotten is None
+    await kept.prune(keep_runs=3)
+    assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 8 * DAY
+    await kept.prune(keep_runs=2)
+    assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
+    await kept.store.write(orders.pause, "job", NOW)
+    await kept.store.write(orders.change, "job", None, Ids(), NOW, lambda job, _: job)
+    assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
 
 
 @pytest_twisted.ensureDeferred

@@ -110,14 +110,17 @@ def test_dues_of_the_schedule_keep_to_the_overlap_rule_too(ask, overlap):
     asked = {"start": start.isoformat(), "end": (start + timedelta(seconds=5)).isoformat(), "overlap": overlap}
     job = ask.make("forever", 1.5, **asked)
     expected = {
-        "skip": ["running", "skipped", "skipped", "skipped"],
-        "queue": ["running", "waiting", "skipped", "skipped"],
+        "skip": ["running", "skipped"],
+        "queue": ["running", "waiting", "skipped"],
         "allow": ["running"] * 4,
         "replace": ["cancelled", "cancelled", "cancelled", "running"],
     }[overlap]
     until(lambda: states(ask, job) == expected and ask.get(job)["state"] == "ended")
     dues = [instant(run["due"]) - start for run in ask.runs(job)]
-    assert dues == [n * timedelta(seconds=1.5) for n in range(4)]
+    assert dues == [n * timedelta(seconds=1.5) for n in range(len(expected))]
+    last = ask.runs(job)[-1]
+    assert instant(last["until"] or last["due"]) - start == timedelta(seconds=4.5)
+    assert last["count"] == {"skip": 3, "queue": 2}.get(overlap, 1)
     assert ask.ask("DELETE", f"{job}?cancel=1").status == 200
     assert all(ask.ended(f"/runs/{run['id']}")["state"] in {"cancelled", "skipped"} for run in ask.runs(job))
 

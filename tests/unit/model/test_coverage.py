@@ -170,6 +170,17 @@ def test_after_a_run_that_would_have_been_pruned_too_no_due_may_be_missing() -> 
     assert len(pruned(moved(job, None), [outcome(at(1))])) == 1
 
 
+def test_of_what_went_by_its_number_older_ones_may_stand_apart() -> None:
+    record = [outcome(at(1)), outcome(at(2)), outcome(at(5)), outcome(at(6)), outcome(at(7))]
+    job = moved(made(), at(8))
+    assert len(pruned(job, record)) == 1
+    assert pruned(attrs.evolve(job, forgotten=at(4)), record) == []
+    assert len(pruned(attrs.evolve(job, forgotten=at(3)), record)) == 1, "the one at 4 was not forgotten"
+    assert len(pruned(attrs.evolve(job, forgotten=at(2)), record)) == 1
+    assert pruned(attrs.evolve(job, forgotten=at(7)), record[:2]) == []
+    assert len(pruned(attrs.evolve(job, forgotten=at(6)), record[:2])) == 1
+
+
 # Changes make stretches
 
 

@@ -124,9 +124,13 @@ PLANTED = {
     "in a place and anywhere": (added(run(480)), "has an outcome for the whole job and one for a node"),
     "in a stretch and alone": (added(run(240)), "00:04:00.* has two outcomes"),
     "in two stretches": (changed("180.1", until=at(360), count=4), "00:06:00.* has two outcomes"),
-    "places disagree": (
+    "in a stretch of a place and anywhere": (
         added(stretch(480, 2, place="x", created=at(541))),
-        "has outcomes that do not agree on the dues they stand for",
+        "00:09:00.* has two outcomes",
+    ),
+    "in a stretch of a place and there": (
+        added(stretch(420, 3, place="n", created=at(541))),
+        "00:08:00.* has two outcomes",
     ),
     # a due without an outcome
     "the first is gone": (without(60), "00:01:00.* has no outcome, nor .* before .*00:02"),

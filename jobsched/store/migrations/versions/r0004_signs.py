@@ -16,5 +16,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add to runs what their scripts left behind."""
+    """Add to runs what their scripts left behind, and to jobs what is known of dues without a record."""
     new_columns("runs", sa.Column("left_behind", sa.Integer))
+    new_columns("jobs", sa.Column("forgotten", sa.BigInteger))
