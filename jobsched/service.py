@@ -97,7 +97,7 @@ def build(
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
         return Pulse(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
 
-    company = _company(reactor, clock, config, ids, _node(config, catalog, now(clock)), pulse, metrics, courier)
+    company = _company(reactor, clock, store, config, ids, _node(config, catalog, now(clock)), pulse, metrics, courier)
     hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
     scheduler = Scheduler(clock, store, hands, ids, company)
     lookout = Lookout(clock, store, company)
@@ -127,9 +127,10 @@ def build(
         company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
-        rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
-        stepped += [company.clock_stepped, pokes.clock_stepped]
+        stepped += [pokes.clock_stepped]
+    rest[2:2] = [company]  # it goes when nothing runs any more
+    stepped += [company.clock_stepped]
     house = _house(*rest, ClockWatch(reactor, _all(stepped)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
@@ -157,6 +158,7 @@ def _store(reactor: Any, config: Config) -> Store:
 def _company(
     reactor: Any,
     clock: Any,
+    store: Store,
     config: Config,
     ids: Ids,
     me: Node,
@@ -166,7 +168,7 @@ def _company(
 ) -> Membership | Alone:
     """This node among those that share the store; an SQLite file is shared with nobody."""
     if not isinstance(clock, SharedClock):
-        return Alone(me, pulse, lambda: now(clock))
+        return Alone(clock, store, me, pulse)
     own = Store(reactor, config.store, threads=1, everyone=config.receivers.place)
     own.ended, own.told = metrics.ended, courier.poke  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)

@@ -1,33 +1,69 @@
-"""A daemon whose store is its own: the one node there is."""
+"""A daemon whose store is its own: the one node there is.
+
+It says in the store that it lives, so that the next one knows since when none ran: with other changes, where there are
+any, at most once a second; an idle daemon writes now and then for this alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from ..clock import elapsed, now
+from ..model.complaint import Complaint
+from ..model.downtime import NO_DAEMON, Downtime
 from ..model.node import Node
+from ..store import signs
 from ..store.nodes import Pulse
+from ..store.store import Store
+
+OFTEN = 1.0  # seconds between signs of life that go with other changes
+IDLE = 30.0  # seconds after which one goes by itself
 
 
-class Alone:
-    """Stands where `Membership` does when there is nobody else."""
+class Alone(Service):
+    """Stands where `Membership` does when there is nobody else. `entered` fires when the last sign of life of the
+    daemon before this one is known, as far as it can be."""
 
+    name = "alone"
     alone = True
+    log = Logger()
 
-    def __init__(self, node: Node, pulse: Callable[[], Pulse], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: Store,
+        node: Node,
+        pulse: Callable[[], Pulse],
+        elapsed: Callable[[], float] = elapsed,
+    ) -> None:
+        self._clock = clock
+        self._store = store
         self._node = node
         self._pulse = pulse
-        self._now = now
+        self._elapsed = elapsed
         self.entered: Deferred[None] = succeed(None)
+        self.last_sign: datetime | None = None  # of the daemons before this one
+        self.downtime: Downtime | None = None  # since then, until this one began
+        self._given = 0.0  # elapsed time of our last sign
+        self._loop: LoopingCall | None = None
+        self._giving: Deferred[None] = succeed(None)
+        self._complaint = Complaint()
 
     @property
     def node(self) -> Node:
         """This node as it is now."""
         pulse = attrs.asdict(self._pulse(), recurse=False, filter=attrs.filters.exclude("id"))
-        return attrs.evolve(self._node, seen=self._now(), **pulse)
+        return attrs.evolve(self._node, seen=now(self._clock), **pulse)
 
     @property
     def alive(self) -> Sequence[Node]:
@@ -37,3 +73,72 @@ class Alone:
     def holds(self) -> bool:
         """Nobody takes it for dead."""
         return True
+
+    def startService(self) -> None:
+        super().startService()
+        self.entered = Deferred.fromCoroutine(self._begin())
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when the store knows that nothing runs from now on, if it can be told."""
+        super().stopService()
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        self._store.sign = lambda _: None
+        return Deferred.fromCoroutine(self._end())
+
+    def clock_stepped(self) -> None:
+        """A loop that waits for a time of the old clock is given up; the sign is to be of the new one."""
+        if self.running and self._loop is not None:
+            self._begin_loop()
+
+    async def _begin(self) -> None:
+        node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
+        try:
+            last = await self._store.write(signs.begin, node)
+        except CancelledError:  # it ends before it could begin
+            raise
+        except Exception:  # what else there is to say of the store, others say
+            self._unwritten(Failure())
+        else:
+            if last is not None:
+                self.last_sign = last
+                if last < node.seen:
+                    self.downtime = Downtime(last, node.seen, NO_DAEMON)
+            self._store.sign = self._add
+        if self.running:
+            self._begin_loop()
+
+    def _begin_loop(self) -> None:
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        self._loop = LoopingCall(self._give)
+        self._loop.clock = self._clock
+        self._loop.start(IDLE, now=False)
+
+    def _add(self, connection: Any) -> None:
+        """Called in the store's thread, at the end of a change."""
+        moment = self._elapsed()
+        if moment - self._given >= OFTEN:
+            self._given = moment
+            signs.give(connection, self._node.id, now(self._clock))
+
+    def _give(self) -> Deferred[None]:
+        """By itself, if there was no other change: any change will do."""
+        if self._elapsed() - self._given >= IDLE / 2 and self._giving.called:
+            self._giving = self._store.write(lambda _: None).addCallbacks(self._written, self._unwritten)
+        return self._giving
+
+    async def _end(self) -> None:
+        await self._giving
+        try:
+            await self._store.write(signs.give, self._node.id, now(self._clock), "stopped")
+        except Exception:
+            self._unwritten(Failure())
+
+    def _written(self, _: None) -> None:
+        self._complaint.settled()
+
+    def _unwritten(self, why: Failure) -> None:
+        if self._complaint.worth_saying(words := why.getErrorMessage(), self._elapsed()):
+            self.log.warn("no sign of life could be stored, so the next daemon will not know how long there was none:"
+                          " {why}", why=words)  # fmt: skip

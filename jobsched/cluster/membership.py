@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
 from ..model.complaint import Complaint
+from ..model.downtime import Downtime
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.node import LEASE, Node, twins
@@ -58,6 +59,7 @@ class Membership(Service):
 
     name = "membership"
     alone = False
+    downtime: Downtime | None = None  # the nodes in the store tell
     log = Logger()
 
     def __init__(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
 
 import attrs
 
+from .node import Node
 from .overdue import spoken
 
-SECOND = timedelta(seconds=1)
+NO_DAEMON: Final = "no daemon ran"
+NO_NODE: Final = "no node that could run it lived"
+HELD_UP: Final = "nothing could be scheduled"
 
 
 @attrs.frozen
@@ -26,3 +31,12 @@ class Downtime:
     def __str__(self) -> str:
         begin, end = (instant.replace(microsecond=0) for instant in (self.begin, self.end))
         return f"{self.what} from {begin:%FT%TZ} until {end:%FT%TZ} ({spoken(end - begin)})"
+
+
+def without_nodes(known: Iterable[Node], living: Iterable[Node]) -> Downtime | None:
+    """From the last sign of life of those `known` until the first of the `living` began; None: one lived all the time,
+    or none did before."""
+    began = {node.id: node.since for node in living}
+    last = max((node.seen for node in known if node.id not in began), default=None)
+    first = min(began.values(), default=None)
+    return None if last is None or first is None or last >= first else Downtime(last, first, NO_NODE)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ..clock import now
+from ..model.downtime import HELD_UP, Downtime
 from .company import Company
 
 GAP = timedelta(seconds=15)  # without a sign of life for so long, this node could not run anything
+MOST = 8  # that are remembered: dues of older ones were found long ago
 
 
 class Ability:
@@ -22,10 +26,13 @@ class Ability:
         self._clock = clock
         self._company = company
         self._since = self._alive = now(clock)
+        self._downtimes: deque[Downtime] = deque(maxlen=MOST)
 
     def begin(self) -> None:
         """From now on."""
         self._since = self._alive = now(self._clock)
+        if self._company.downtime is not None:
+            self._downtimes.append(self._company.downtime)
 
     def look(self) -> datetime:
         """Now; and if it has been long since this was asked last, nobody here could run anything until now."""
@@ -33,6 +40,7 @@ class Ability:
         if instant - self._alive > GAP:
             self.log.warn("nothing could be scheduled here from {since} until {until}",
                           since=self._alive.isoformat(), until=instant.isoformat())  # fmt: skip
+            self._downtimes.append(Downtime(self._alive, instant, HELD_UP))
             self._since = instant
         self._since = min(self._since, instant)  # the clock was set back
         self._alive = instant
@@ -42,3 +50,8 @@ class Ability:
     def since(self) -> datetime:
         """When this node last began to be able."""
         return self._since if self._company.alone else max(self._since, self._company.node.since)
+
+    @property
+    def downtimes(self) -> Sequence[Downtime]:
+        """When nothing could be run here; those of a node among others are the store's to tell."""
+        return tuple(self._downtimes) if self._company.alone else ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from ..model.downtime import Downtime
 from ..model.node import Node, turn
 from ..store.jobs import Due
 
@@ -26,6 +27,10 @@ class Company(Protocol):
     @property
     def alone(self) -> bool:
         """Whether the store is this node's own: nobody else can ever be there."""
+
+    @property
+    def downtime(self) -> Downtime | None:
+        """The time before this node began in which no daemon ran; None where the nodes in the store tell."""
 
     def holds(self) -> bool:
         """Whether this node may act: none of the others can have taken it for dead."""

@@ -20,6 +20,7 @@ from ..store import runs as run_rows
 from ..store.batch import Batch
 from ..store.store import Store
 from .ability import Ability
+from .aftermath import Aftermath
 from .company import Company, patience
 from .doubt import Doubt
 from .hands import Hands
@@ -69,6 +70,7 @@ class Scheduler(Service):
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
         self._ability = Ability(clock, company)
+        self._aftermath = Aftermath(store, company)
 
     def startService(self) -> None:
         """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""
@@ -171,6 +173,8 @@ class Scheduler(Service):
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
                 self._aim(WAITING, ripe, None)
+        if self.running and await self._aftermath.look():
+            self._look_again_in(AGAIN)
 
     async def _settle(self) -> None:
         await self._sweeping
@@ -287,4 +291,5 @@ class Scheduler(Service):
             ids=self._ids,
             company=tuple(self._company.alive),
             alone=self._company.alone,
+            downtimes=self._ability.downtimes,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 from sqlalchemy import Connection, update
 
+from ..model.downtime import Downtime, without_nodes
 from ..model.ids import Ids
 from ..model.job import Job
 from ..model.node import Node
@@ -23,6 +24,7 @@ from .places import ANYWHERE, Places, in_place, places
 from .tables import runs
 
 IS_RUNNING = "is running"
+LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
 NO_SLOT = "no free slot: max_running runs are active"
 
 
@@ -42,6 +44,7 @@ class Claimant:
     ids: Ids
     company: Sequence[Node] = ()
     alone: bool = True
+    downtimes: Sequence[Downtime] = ()  # in which nothing could be run here; of several nodes the store tells
 
 
 @attrs.frozen(kw_only=True)
@@ -124,6 +127,8 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
     owing: list[tuple[Job, Stretch, str]] = []
+    late = not who.alone and any(job.next_due is not None and who.now - job.next_due > LATE for job in due_jobs)
+    known = node_rows.every(connection) if late else []
     for job in due_jobs:
         where = places(connection, job, who.company) if who.company else Places()
         if not _is_for(who, job, where):
@@ -131,7 +136,8 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
         if where.nobody and not where.down and not (who.alone and who.company[0].matches(job.policy.require)):
             owing += _nobody(job, who, where.nobody, decided)
             continue
-        facts = {place: _situation(job, who, in_place(active[job.id], place)) for place in (*where.names, *where.down)}
+        there = (*where.names, *where.down)
+        facts = {place: _situation(job, who, in_place(active[job.id], place), known) for place in there}
         if not where.names:  # nothing starts, so nothing counts
             facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
         answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
@@ -176,7 +182,7 @@ def _missed(stretch: Stretch, why: str | None) -> Stretch:
     return stretch if why is None else attrs.evolve(stretch, fate="missed", reason=why)
 
 
-def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
+def _situation(job: Job, who: Claimant, active: list[Run], known: Sequence[Node] = ()) -> Situation:
     return Situation(
         next_due=job.next_due,
         now=who.now,
@@ -185,7 +191,15 @@ def _situation(job: Job, who: Claimant, active: list[Run]) -> Situation:
         queued=len(active) > 1 and any(run.state == "waiting" for run in active),
         paused=job.paused,
         starts_left=None if job.max_runs is None else job.max_runs - job.starts,
+        downtimes=who.downtimes if who.alone else _downtimes(job, who, known),
     )
+
+
+def _downtimes(job: Job, who: Claimant, known: Sequence[Node]) -> list[Downtime]:
+    """When no node lived that could run the job; `known` are the nodes as they were last."""
+    then, now = ([node for node in some if node.can(job.task, job.policy.require)] for some in (known, who.company))
+    down = without_nodes(then, now)
+    return [] if down is None else [down]
 
 
 def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:

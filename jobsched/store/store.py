@@ -62,6 +62,7 @@ class Store(Service):
         self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
         self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
+        self.sign: Callable[[Connection], object] = lambda connection: None  # adds to each change that it wants to
 
     @property
     def dialect(self) -> str:
@@ -146,6 +147,8 @@ class Store(Service):
         with opened as connection, connection.begin() as transaction:
             ended = outcomes.gather(connection)
             answer = work(connection)
+            if writes:
+                self.sign(connection)
             told = outbox.told(connection)
             try:
                 transaction.commit()

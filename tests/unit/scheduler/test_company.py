@@ -46,6 +46,7 @@ class Beside:
     may_act: bool = True
     tasks: tuple[str, ...] = ("task",)
     alone: bool = False
+    downtime: None = None
 
     @property
     def node(self) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -505,3 +506,38 @@ def test_what_was_left_behind_is_not_left_behind_twice(world: World) -> None:
     world.walk(7)
     world.restart(1, cleanly=False)
     assert world.read(run_rows.left_behind, "anybody") == []
+
+
+# While no daemon ran
+
+
+def test_dues_that_passed_while_no_daemon_ran_say_so_and_the_log_says_it_once(tmp_path: Path, empty: Path) -> None:
+    world = World.new(tmp_path, empty, signs=True)
+    grace = Policy(misfire_grace=timedelta(seconds=1))
+    often, rare = world.add(every(2, policy=grace)), world.add(every(50, policy=grace))
+    calm = world.add(every(7200))
+    world.walk(10.5)
+    with capturedLogs() as logs:
+        world.restart(590, cleanly=False)
+        world.walk(20)
+        said = [formatEvent(event) for event in logs if event["log_level"].name == "warn"]
+    words = "no daemon ran from 2024-01-01T00:00:10Z until 2024-01-01T00:10:00Z (9 min 50 s)"
+    assert said == [f"{words}: 305 dues of 2 jobs were missed"]
+    assert {run.reason for job in (often, rare) for run in world.record(job) if run.state == "missed"} == {words}
+    assert world.record(calm) == []
+    with capturedLogs() as logs:
+        world.restart(1.2, cleanly=True)
+        world.walk(20)
+    assert [formatEvent(event) for event in logs if "missed" in formatEvent(event)] == []
+    world.stop()
+
+
+def test_dues_that_passed_while_the_machine_slept_say_from_when_to_when(world: World) -> None:
+    job = world.add(every(2, policy=Policy(misfire_grace=timedelta(seconds=1))))
+    world.walk(10.5)
+    world.jump(100)
+    world.walk(5)
+    (missed,) = [run for run in world.record(job) if run.state == "missed"]
+    assert re.fullmatch(
+        r"nothing could be scheduled from 2024-01-01T00:00:\d\dZ until 2024-01-01T00:01:50Z \(1 min .*\)", missed.reason
+    )

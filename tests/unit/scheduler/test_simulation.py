@@ -19,6 +19,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
+from jobsched.cluster import alone as alone_module
 from jobsched.model import owed as owed_module
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
@@ -228,7 +229,7 @@ def live(empty: Path, jobs: list[Draft], story: list[tuple[str, Any]], seed: int
     """Let `story` happen to `jobs`; the world as it is when everything has come to its end."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, capturedLogs():
-        world = World.new(Path(folder), empty, most=3, lasts=lambda: chance.random() ** 4 * longest)
+        world = World.new(Path(folder), empty, most=3, signs=True, lasts=lambda: chance.random() ** 4 * longest)
         for draft in jobs:
             if draft.end is None or draft.end > world.now + timedelta(days=1.1) or draft.cron is None:
                 try:
@@ -272,6 +273,7 @@ def slow_sweeps() -> Iterator[None]:
         patch.setattr(scheduler_module, "EVERY", DAY / 2)
         patch.setattr(scheduler_module, "AHEAD", timedelta(days=1))
         patch.setattr(ability_module, "GAP", timedelta(days=1.5))
+        patch.setattr(alone_module, "IDLE", DAY / 2)
         yield
 
 

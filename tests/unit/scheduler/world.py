@@ -65,6 +65,8 @@ class World:
     node_id: str = attrs.field(init=False)
     store: Store = attrs.field(init=False)
     scheduler: Scheduler = attrs.field(init=False)
+    signs: bool = False  # it gives signs of life in the store
+    alone: Alone | None = None
 
     @classmethod
     def new(cls, folder: Path, empty: Path, **fields: Any) -> World:
@@ -79,6 +81,7 @@ class World:
     def begin(self, company: Company | None = None) -> None:
         """A daemon starts: ends what was left behind, then schedules; alone, if nobody is there."""
         self.pools.clear()
+        self.alone = None
         self.ids = Ids()
         self.node_id = self.ids.make(self.now)
         self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool)
@@ -95,6 +98,8 @@ class World:
             company or self._alone(),
         )
         self.store.startService()
+        if self.alone is not None:
+            self.alone.startService()
         for run in self.read(run_rows.left_behind, self.node_id):
             self._record(run, "lost")
         self.scheduler.startService()
@@ -107,6 +112,8 @@ class World:
             self.end(run_id, "cancelled")
         self.clock.advance(0)
         done(stopped)
+        if self.alone is not None:
+            done(self.alone.stopService())
         self.store.stopService()
         assert not self.clock.getDelayedCalls(), "a stopped scheduler leaves no timer"
 
@@ -198,7 +205,10 @@ class World:
     # hands
 
     def _alone(self) -> Company:
-        return Alone(Node(id=self.node_id, name="node", since=self.now, seen=self.now), self._pulse, lambda: self.now)
+        node = Node(id=self.node_id, name="node", since=self.now, seen=self.now)
+        alone = Alone(self.clock, self.store, node, self._pulse, lambda: self.elapsed)
+        self.alone = alone if self.signs else None
+        return alone
 
     def _pulse(self) -> Pulse:
         return Pulse(id="", tasks=("task",), running=len(self.active), slots=self.most, tried=0, won=0)
