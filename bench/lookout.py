@@ -89,7 +89,7 @@ def look(engine: Engine, now: datetime) -> tuple[list[str], float]:
     begun = time.perf_counter()
     with reading(engine).connect() as connection, connection.begin():
         found = suspects.watched(connection, MANY, now)
-        suspects.mended(connection, MANY)
+        suspects.mended(connection, MANY, now)
     return found, time.perf_counter() - begun
 
 

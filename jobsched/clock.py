@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +28,13 @@ def elapsed() -> float:
 def now(clock: IReactorTime) -> datetime:
     """The instant that `clock` shows, in UTC."""
     return datetime.fromtimestamp(clock.seconds(), UTC)
+
+
+def bring_forward(reactor: IReactorTime, seconds: float) -> None:
+    """The wall clock was set back by so many seconds: timers that were set before go off when they would have."""
+    for call in reactor.getDelayedCalls():
+        if call.getTime() - reactor.seconds() > seconds:  # else it was set just now, by the new clock
+            call.delay(-seconds)
 
 
 @implementer(IReactorTime)
@@ -119,24 +128,35 @@ class ClockWatch(Service):
         self._stepped = stepped
         self._wall = wall
         self._elapsed = elapsed
-        self._stop = threading.Event()
+        self._ring, self._stop = -1, -1  # the two ends of a pipe; a byte in it ends the thread
         self._thread = threading.Thread(target=self._watch, name="clock watch", daemon=True)
 
     def startService(self) -> None:
         super().startService()
+        self._stop, self._ring = os.pipe()
         self._thread.start()
 
     def stopService(self) -> None:
         super().stopService()
-        self._stop.set()
+        os.write(self._ring, b".")
         self._thread.join()
+        os.close(self._ring)
+        os.close(self._stop)
 
     def _watch(self) -> None:
-        offset = self._wall() - self._elapsed()
-        while not self._stop.wait(LOOK):
-            before, offset = offset, self._wall() - self._elapsed()
-            if abs(offset - before) >= STEP:
-                self._reactor.callFromThread(self._tell, offset - before)
+        """Each wait is a span: one until a time, by whatever clock, would not end where that clock is set back too."""
+        ring = select.poll()
+        ring.register(self._stop, select.POLLIN)
+        wall = self._wall()
+        offset = wall - self._elapsed()
+        while not ring.poll(LOOK * 1000):
+            (last, wall), before = (wall, self._wall()), offset
+            offset = wall - self._elapsed()
+            step = offset - before
+            if wall - last <= -STEP:  # whatever else went back with it
+                step = min(step, wall - last)
+            if abs(step) >= STEP:
+                self._reactor.callFromThread(self._tell, step)
 
     def _tell(self, seconds: float) -> None:
         self.log.warn("the wall clock was stepped by {seconds:+.3f} s; timers are set anew", seconds=seconds)

@@ -124,12 +124,13 @@ class Registry:
 
     async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first."""
-        found = await self._store.read(questions.jobs, limit, after, attrs.evolve(only, tasks=self._caller.tasks))
+        only = attrs.evolve(only, tasks=self._caller.tasks)
+        found = await self._store.read(questions.jobs, limit, after, only, now(self._clock))
         return [self._news(news) for news in found]
 
     async def job(self, job_id: str) -> JobNews:
         """One job."""
-        news = await self._store.read(questions.job, job_id)
+        news = await self._store.read(questions.job, job_id, now(self._clock))
         if not self._caller.sees(news.job.task):
             raise sight.no_job(job_id)
         return self._news(news)

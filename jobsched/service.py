@@ -16,7 +16,7 @@ from . import __version__, logs
 from .bulkhead import CallerThread, Threads
 from .catalog import Catalog
 from .catalog import load as load_catalog
-from .clock import ClockWatch, SharedClock, now
+from .clock import ClockWatch, SharedClock, bring_forward, now
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.pokes import Pokes
@@ -131,7 +131,7 @@ def build(
         stepped += [pokes.clock_stepped]
     rest[2:2] = [company]  # it goes when nothing runs any more
     stepped += [company.clock_stepped]
-    house = _house(*rest, ClockWatch(reactor, _all(stepped)))
+    house = _house(*rest, ClockWatch(reactor, _all(reactor, stepped)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
     front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
@@ -283,8 +283,10 @@ def _policy(config: Config) -> Policy:
     )
 
 
-def _all(hearers: list[Callable[[], None]]) -> Callable[[float], None]:
-    def tell(_seconds: float) -> None:
+def _all(reactor: Any, hearers: list[Callable[[], None]]) -> Callable[[float], None]:
+    def tell(seconds: float) -> None:
+        if seconds < 0:
+            bring_forward(reactor, -seconds)
         for hear in hearers:
             hear()
 

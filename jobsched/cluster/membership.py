@@ -60,6 +60,7 @@ class Membership(Service):
     name = "membership"
     alone = False
     downtime: Downtime | None = None  # the nodes in the store tell
+    last_sign: datetime | None = None
     log = Logger()
 
     def __init__(

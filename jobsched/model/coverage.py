@@ -23,6 +23,8 @@ class Coverage:
     - Old runs are pruned, unless `whole` says that none was yet. So the record begins at the oldest due that is kept;
       and as a run that is active is kept while later ones go, dues after it may be missing if it outlived them. Runs
       that ran and records that nothing did are counted apart: up to where the job says, either may be missing.
+    - A clock that was wrong leaves dues behind that have an outcome before they came. The job says up to where there
+      may be some: they are not looked at until its next due has come to them. Nor are dues before the job was made.
     - Of a deleted job (None) no due is computed.
     """
 
@@ -35,6 +37,8 @@ class Coverage:
 
     def take(self, due: datetime, rows: Sequence[Run]) -> Iterator[str]:
         """The first attempts at one due, or of stretches that begin with it, in all places where it was to run."""
+        if self._of_another_clock(due):
+            return
         places = {run.place for run in rows}
         if len(places) > 1 and ANYWHERE in places:
             yield f"due {due.isoformat()} has an outcome for the whole job and one for a node"
@@ -53,6 +57,12 @@ class Coverage:
             self._ends[run.place] = max(run.until or due, self._ends.get(run.place, due))
         self._last = max(self._ends.values())
         self._end = min((end for end in (self._end, *(run.ended for run in rows)) if end is not None), default=None)
+
+    def _of_another_clock(self, due: datetime) -> bool:
+        job = self._job
+        if job is None:
+            return False
+        return due < job.created or (job.ahead is not None and job.next_due is not None and due >= job.next_due)
 
     def _covered(self, place: str) -> datetime | None:
         """Up to where dues have an outcome there; one for the whole job is one everywhere."""

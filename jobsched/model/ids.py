@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MICROSECOND = timedelta(microseconds=1)
+BACK = timedelta(hours=3)  # a clock that is set back further was wrong before
+_BACK = BACK // MICROSECOND // 1000 << 12
 
 
 def least(instant: datetime) -> str:
@@ -17,7 +19,8 @@ def least(instant: datetime) -> str:
 
 
 class Ids:
-    """Makes ids that never sort before the ones this instance made earlier, whatever the clock does."""
+    """Makes ids that never sort before the ones this instance made earlier, whatever the clock does; but those that it
+    made by a clock that was set back by hours do not count."""
 
     def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._entropy = entropy
@@ -30,7 +33,8 @@ class Ids:
         """
         micros = (now - EPOCH) // MICROSECOND
         millis, rest = divmod(max(micros, 0), 1000)
-        self._last = max(self._last + 1, millis << 12 | rest * 4096 // 1000)
+        told = millis << 12 | rest * 4096 // 1000
+        self._last = told if told < self._last - _BACK else max(self._last + 1, told)
         chance = int.from_bytes(self._entropy(8), "big") >> 2
         value = (self._last >> 12) << 80 | 0x7 << 76 | (self._last & 0xFFF) << 64 | 0b10 << 62 | chance
         return str(uuid.UUID(int=value))

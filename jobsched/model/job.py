@@ -38,6 +38,7 @@ class Job:
     overdue: datetime | None = None  # since when it is
     overdue_reason: str | None = None
     forgotten: datetime | None = None  # dues up to here may have no record any more
+    ahead: datetime | None = None  # its dues were computed anew; some before this had their outcome by another clock
 
     @property
     def state(self) -> JobState:

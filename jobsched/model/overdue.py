@@ -14,6 +14,7 @@ import attrs
 from .job import Job
 
 UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+SKEW: Final = timedelta(seconds=2)  # by which an instant may lie ahead of now and have come all the same
 UNDECIDED: Final = "no node has taken it up yet"
 
 
@@ -75,6 +76,8 @@ def _late(job: Job, facts: Facts) -> Iterator[Overdue]:
 def _unsuccessful(job: Job, facts: Facts, watched: datetime) -> Iterator[Overdue]:
     """By `must_succeed_every`: since the last success, or since it is watched, or since `start`, which is latest."""
     most, success = job.watch.must_succeed_every, facts.success
+    if success is not None and success.ended > facts.now + SKEW:
+        success = None  # its clock was wrong
     begin = max(watched, job.schedule.start or watched)
     latest = begin if success is None else max(begin, success.ended)
     if most is None or facts.now - latest < most:

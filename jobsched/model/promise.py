@@ -139,8 +139,8 @@ def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
     if run.state in STARTED and (node is None or not facts.lives(node)):
         how = "which is not known" if node is None else f"which is {node.state} and was last seen at {_at(node.seen)}"
         yield f"{run.state} on {name}, {how}"
-    if run.started is None or run.started < max(now - REMEMBERED, facts.first_node):
-        return
+    if run.started is None or not max(now - REMEMBERED, facts.first_node) <= run.started <= now + SKEW:
+        return  # what lies ahead was written by a clock that was wrong
     if node is None:
         yield f"{run.state}, executed by {name}, which never existed"
     elif run.node != node.name:

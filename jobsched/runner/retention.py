@@ -85,7 +85,7 @@ class Retention(Service):
         write, keep = self._store.write, self._keep_runs
         for job_id in await self._store.read(prune.crowded, keep):
             for ran in (True, False):
-                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran)):
+                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran, instant)):
                     pass
         if self.running and not self._swept:
             self._swept = True

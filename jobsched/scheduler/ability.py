@@ -26,6 +26,7 @@ class Ability:
         self._clock = clock
         self._company = company
         self._since = self._alive = now(clock)
+        self._set_back = timedelta(0)
         self._downtimes: deque[Downtime] = deque(maxlen=MOST)
 
     def begin(self) -> None:
@@ -42,6 +43,7 @@ class Ability:
                           since=self._alive.isoformat(), until=instant.isoformat())  # fmt: skip
             self._downtimes.append(Downtime(self._alive, instant, HELD_UP))
             self._since = instant
+        self._set_back = max(self._set_back, self._alive - instant)
         self._since = min(self._since, instant)  # the clock was set back
         self._alive = instant
         return instant
@@ -49,7 +51,15 @@ class Ability:
     @property
     def since(self) -> datetime:
         """When this node last began to be able."""
-        return self._since if self._company.alone else max(self._since, self._company.node.since)
+        began = self._company.node.since
+        if self._company.alone or began > self._alive:  # by a clock that was set back since
+            return self._since
+        return max(self._since, began)
+
+    def set_back(self) -> timedelta:
+        """By how much the clock was set back since this was asked last, at most."""
+        far, self._set_back = self._set_back, timedelta(0)
+        return far
 
     @property
     def downtimes(self) -> Sequence[Downtime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..model.downtime import Downtime
@@ -31,6 +31,10 @@ class Company(Protocol):
     @property
     def downtime(self) -> Downtime | None:
         """The time before this node began in which no daemon ran; None where the nodes in the store tell."""
+
+    @property
+    def last_sign(self) -> datetime | None:
+        """The last sign of life of the daemons before this one, where no node in the store has it."""
 
     def holds(self) -> bool:
         """Whether this node may act: none of the others can have taken it for dead."""

@@ -84,7 +84,7 @@ class Lookout(Service):
         return self._store.read(suspects.watched, PAGE, now(self._clock))
 
     def _mended(self) -> Deferred[list[str]]:
-        return self._store.read(suspects.mended, PAGE)
+        return self._store.read(suspects.mended, PAGE, now(self._clock))
 
     async def _settle(self, found: Sequence[str]) -> bool:
         """Whether anything came of it."""

@@ -70,7 +70,7 @@ class Scheduler(Service):
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
         self._ability = Ability(clock, company)
-        self._aftermath = Aftermath(store, company)
+        self._aftermath = Aftermath(clock, store, company, self._ability)
 
     def startService(self) -> None:
         """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""

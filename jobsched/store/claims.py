@@ -15,7 +15,7 @@ from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, owed, shared
 from ..model.run import Run
-from . import backlog, orders, pokes, stretches
+from . import ahead, backlog, orders, pokes, stretches
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -71,12 +71,12 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
     schedules = {job.id: job.schedule for job in due_jobs}
     if some_wait:  # those that wait go first
         later = [_waits(run) if run.state == "running" else run for run in decided.runs]
-        stretches.add(connection, later, schedules)
+        stretches.add(connection, later, schedules, who.now)
         ready, held_up = _startable(connection, who)
         who = attrs.evolve(who, now=database_now(connection, who.now))  # it may have waited for a lock
         started = _start(connection, who, ready)
     else:
-        stretches.add(connection, decided.runs, schedules)
+        stretches.add(connection, decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
     job_rows.move_on(connection, decided.moved)
     run_rows.ask_to_end(connection, decided.replaced, orders.REPLACED, who.node_id)
@@ -129,7 +129,7 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     owing: list[tuple[Job, Stretch, str]] = []
     late = not who.alone and any(job.next_due is not None and who.now - job.next_due > LATE for job in due_jobs)
     known = node_rows.every(connection) if late else []
-    for job in due_jobs:
+    for job in _still_due(connection, who, due_jobs, decided):
         where = places(connection, job, who.company) if who.company else Places()
         if not _is_for(who, job, where):
             continue
@@ -155,6 +155,16 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
         if stretch.fate == "replace":
             decided.replaced += orders.drop_waiting(connection, in_place(active[job.id], place), who.now)
     return decided
+
+
+def _still_due(connection: Connection, who: Claimant, due_jobs: list[Job], decided: _Decided) -> Iterator[Job]:
+    """But for those that are not: a clock that was set back has come to dues that had their outcome before."""
+    for job in due_jobs:
+        moved = ahead.settled(connection, job, who.now)
+        if moved.next_due is None or moved.next_due > who.now:
+            decided.moved.append((moved, moved.next_due, 0))
+        else:
+            yield moved
 
 
 def _is_for(who: Claimant, job: Job, where: Places) -> bool:
@@ -204,7 +214,7 @@ def _downtimes(job: Job, who: Claimant, known: Sequence[Node]) -> list[Downtime]
 
 def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
     """A due that passed while another node lived passed while somebody could run it."""
-    others = (node for node in who.company if node.id != who.node_id)
+    others = (node for node in who.company if node.id != who.node_id and node.since <= who.now)
     return (node.since for node in others if node.can(job.task, job.policy.require))
 
 

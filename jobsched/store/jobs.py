@@ -182,6 +182,7 @@ def from_row(row: Row[Any]) -> Job:
         overdue=row.overdue,
         overdue_reason=row.overdue_reason,
         forgotten=row.forgotten,
+        ahead=row.ahead,
     )
 
 

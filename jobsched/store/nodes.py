@@ -40,7 +40,7 @@ class Roll:
     now: datetime
     renewed: bool  # false: this node was taken for dead, and its runs with it
     alive: tuple[Node, ...]  # that renewed within the lease
-    late: tuple[Node, ...]  # that did not, and are not buried yet
+    late: tuple[Node, ...]  # that did not, or not by this clock, and are not buried yet
     stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
 
 
@@ -68,7 +68,7 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
         now=instant,
         renewed=renewed,
         alive=tuple(sorted(alive, key=lambda node: node.id)),
-        late=tuple(node for node in living if node.seen < instant - LEASE),
+        late=tuple(node for node in living if not instant - LEASE <= node.seen <= instant + LEASE),
         stops=stops(connection, pulse.id),
     )
 
@@ -108,11 +108,15 @@ def bury(
     """
     instant = database_now(connection, local)
     late = nodes.c.seen < instant - LEASE
-    gone = nodes.c.id.in_(known) | (late if silent is None else late & nodes.c.id.in_(silent))
+    if silent is not None:  # or it died while the clock was ahead, which was set back since
+        late = (late | (nodes.c.seen > instant + LEASE)) & nodes.c.id.in_(silent)
+    gone = nodes.c.id.in_(known) | late
     query = select(nodes.c.id).where(nodes.c.state == "alive", gone)
     buried = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     if buried:
-        connection.execute(update(nodes).where(nodes.c.id.in_(buried)).values(state="dead", running=0, slots=0))
+        over = nodes.c.id.in_(buried)
+        connection.execute(update(nodes).where(over).values(state="dead", running=0, slots=0))
+        connection.execute(update(nodes).where(over, nodes.c.seen > instant).values(seen=instant))
     dead = select(nodes.c.id).where(nodes.c.state != "alive")  # a daemon of schema 0001 is no node, and lives
     orphans = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id.in_(dead))
     lost = [run.lost(reason, instant) for run in _taken(connection, orphans)]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ..model.errors import Conflict, NotFound, Reused, Stale
 from ..model.ids import MICROSECOND, Ids
@@ -15,8 +15,8 @@ from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
 from ..model.run import Run, State
+from . import ahead, outcomes, pokes, stretches
 from . import jobs as job_rows
-from . import outcomes, pokes, stretches
 from . import runs as run_rows
 from .places import ANYWHERE, Places, in_place, places
 from .tables import jobs, keys, runs
@@ -66,11 +66,10 @@ def change(
     `versions`, here as below, are those the caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
     """
     job = held(connection, job_id, versions)
-    latest = select(func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)).where(
-        runs.c.job_id == job_id
-    )
-    decided = connection.execute(latest).scalar()
+    decided, latest = ahead.decided(connection, job_id, now)
     changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
+    if latest is not None and latest != decided:
+        changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
         _settle(connection, job, ids, now, "the job was changed before it could start")
     job_rows.put(connection, changed)
@@ -96,7 +95,7 @@ def resume(
     job = held(connection, job_id, versions)
     if not job.paused:
         return job
-    _settle(connection, job, ids, now, "paused")
+    job = _settle(connection, job, ids, now, "paused")
     following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
     awake = attrs.evolve(job.watched_anew(now), paused=False, next_due=following)
     resumed = attrs.evolve(awake, version=job.version + 1, updated=now)
@@ -204,13 +203,15 @@ def held(connection: Connection, job_id: str, versions: frozenset[int] | None = 
     return job
 
 
-def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> None:
-    """Give every due up to `now` its outcome: one skipped stretch."""
+def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
+    """Give every due up to `now` its outcome: one skipped stretch. The job, behind those that had theirs."""
+    job = ahead.settled(connection, job, now)
     facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
     why = "paused" if job.paused else reason
     dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
     settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
-    stretches.add(connection, settled, {job.id: job.schedule})
+    stretches.add(connection, settled, {job.id: job.schedule}, now)
+    return job
 
 
 def _free_due(connection: Connection, job: Job, now: datetime) -> datetime:

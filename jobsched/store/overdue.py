@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func,
 
 from ..model.delivery import News
 from ..model.job import Job
-from ..model.overdue import Facts, Late, Overdue, Success, overdue
+from ..model.overdue import SKEW, Facts, Late, Overdue, Success, overdue
 from ..model.run import Run
 from ..model.watch import Event
 from . import outbox
 from . import runs as run_rows
 from .instant import now as database_now
 from .jobs import from_row
-from .suspects import is_missed, is_waiting, last, succeeded_since
+from .suspects import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
 
 
@@ -38,7 +38,7 @@ def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> l
     A change is made only where the row is as it was read: so of several nodes one makes it.
     """
     instant = database_now(connection, local)
-    rows = connection.execute(_STANDING, {"ids": list(job_ids)}).all()
+    rows = connection.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
     facts = _facts(connection, [row.id for row in rows], instant)
     found = _runs(connection, (run_id for row in rows for run_id in (row.success, row.mender, row.starter)))
     turns = [_turn(connection, row, facts[row.id], found) for row in rows]
@@ -64,7 +64,7 @@ def remember(connection: Connection, run_ids: Sequence[str]) -> None:
 def _turn(connection: Connection, row: Any, facts: Facts, found: dict[str, Run]) -> Turn | None:
     """What becomes of a job, written; None: nothing that anybody is to know."""
     job, run = from_row(row), found.get(row.success or "")
-    verdict = overdue(job, attrs.evolve(facts, success=_success(row, run)))
+    verdict = overdue(job, attrs.evolve(facts, success=_success(row, run, facts.now)))
     if verdict is not None and job.overdue is None:
         return _became(connection, job, verdict)
     over, mends = job.overdue is not None and verdict is None, row.mender is not None
@@ -89,11 +89,12 @@ def _became(connection: Connection, job: Job, verdict: Overdue) -> Turn | None:
     return Turn(event="overdue", job=job, reason=verdict.reason)
 
 
-def _success(row: Any, run: Run | None) -> Success | None:
+def _success(row: Any, run: Run | None, instant: datetime) -> Success | None:
     """The last one: of the runs that are kept, or of those that were forgotten."""
-    if run is not None and run.ended is not None and (row.succeeded is None or row.succeeded <= run.ended):
+    forgotten = row.succeeded if row.succeeded is not None and row.succeeded <= instant + SKEW else None
+    if run is not None and run.ended is not None and (forgotten is None or forgotten <= run.ended):
         return Success(ended=run.ended, run_id=run.id)
-    return None if row.succeeded is None else Success(ended=row.succeeded)
+    return None if forgotten is None else Success(ended=forgotten)
 
 
 def _cause(row: Any, found: dict[str, Run]) -> tuple[Run | None, str]:
@@ -109,13 +110,14 @@ def _cause(row: Any, found: dict[str, Run]) -> tuple[Run | None, str]:
 
 def _facts(connection: Connection, job_ids: Sequence[str], instant: datetime) -> dict[str, Facts]:
     """Of each job: the oldest due that waits, and the oldest that was missed and nothing was started since."""
-    waiting, missed = _oldest(connection, _WAITING, job_ids), _oldest(connection, _MISSED, job_ids)
+    asked = {"ids": job_ids, "now": instant}
+    waiting, missed = _oldest(connection, _WAITING, asked), _oldest(connection, _MISSED, asked)
     return {each: Facts(now=instant, waiting=waiting.get(each), missed=missed.get(each)) for each in job_ids}
 
 
-def _oldest(connection: Connection, dues: Select[Any], job_ids: Sequence[str]) -> dict[str, Late]:
+def _oldest(connection: Connection, dues: Select[Any], asked: dict[str, Any]) -> dict[str, Late]:
     oldest: dict[str, Late] = {}
-    for row in connection.execute(dues, {"ids": list(job_ids)}):
+    for row in connection.execute(dues, asked):
         oldest.setdefault(row.job_id, Late(due=row.due, why=row.reason))
     return oldest
 
@@ -135,11 +137,11 @@ _last, _mender, _starter = runs.alias("success"), runs.alias("mender"), runs.ali
 _STANDING = (
     select(
         jobs,
-        last(_last, _last.c.ended, _last.c.state == "succeeded").label("success"),
+        last(_last, _last.c.ended, has_succeeded(_last)).label("success"),
         last(_mender, _mender.c.ended, succeeded_since(_mender, jobs.c.failing)).label("mender"),
         case(
             (jobs.c.overdue.is_(None), null()),
-            else_=last(_starter, _starter.c.id, _starter.c.started >= jobs.c.overdue),
+            else_=last(_starter, _starter.c.id, _starter.c.started >= jobs.c.overdue, has_come(_starter.c.started)),
         ).label("starter"),
     )
     .where(_THESE)

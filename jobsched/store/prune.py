@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, or_, select, update
 
-from ..model.ids import least
+from ..model.ids import BACK, least
 from ..model.run import ENDED, NEVER_RAN
 from . import deliveries, overdue, tails
 from .tables import jobs, keys, runs
@@ -37,10 +37,14 @@ def old(connection: Connection, before: datetime, most: int) -> list[str]:
     return _forget(connection, runs.c.id < least(before), most)
 
 
-def beyond(connection: Connection, job_id: str, keep: int, most: int, ran: bool = True) -> list[str]:
+def beyond(
+    connection: Connection, job_id: str, keep: int, most: int, ran: bool = True, now: datetime | None = None
+) -> list[str]:
     """Forget up to `most` runs of a job behind its newest `keep` that ran, or behind as many records that nothing did:
-    neither pushes the other out. Their ids."""
+    neither pushes the other out, nor do those that a clock made which was hours ahead of `now`. Their ids."""
     which = (runs.c.job_id == job_id) & (~NOTHING_RAN if ran else NOTHING_RAN)
+    if now is not None:
+        which &= runs.c.id < least(now + BACK)
     newest = select(runs.c.id).where(which).order_by(runs.c.id.desc())
     edge = connection.execute(newest.offset(keep).limit(1)).scalar()
     if edge is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import attrs
 from sqlalchemy import Connection, literal, select
 
@@ -22,17 +24,19 @@ class JobNews:
     last_run: Run | None
 
 
-def jobs(connection: Connection, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
-    """A page of jobs."""
-    return _with_news(connection, job_rows.page(connection, limit, after, only))
+def jobs(
+    connection: Connection, limit: int, after: str, only: job_rows.Filter, now: datetime | None = None
+) -> list[JobNews]:
+    """A page of jobs, and of each the newest run up to `now`."""
+    return _with_news(connection, job_rows.page(connection, limit, after, only), now)
 
 
-def job(connection: Connection, job_id: str) -> JobNews:
-    """One job. Raises NotFound."""
+def job(connection: Connection, job_id: str, now: datetime | None = None) -> JobNews:
+    """One job, and the newest run up to `now`. Raises NotFound."""
     found = job_rows.get(connection, job_id)
     if found is None:
         raise NotFound(f"there is no job {job_id}")
-    return _with_news(connection, [found])[0]
+    return _with_news(connection, [found], now)[0]
 
 
 def runs(connection: Connection, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
@@ -64,6 +68,6 @@ def answers(connection: Connection) -> None:
     connection.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
-def _with_news(connection: Connection, found: list[Job]) -> list[JobNews]:
-    last = run_rows.last_of(connection, [job.id for job in found])
+def _with_news(connection: Connection, found: list[Job], now: datetime | None) -> list[JobNews]:
+    last = run_rows.last_of(connection, [job.id for job in found], now)
     return [JobNews(job=job, last_run=last.get(job.id)) for job in found]

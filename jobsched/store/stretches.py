@@ -6,10 +6,12 @@ So the record of a job grows by what happens to it, and not by how often it is d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import attrs
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
+from ..model.ids import BACK, least
 from ..model.owed import MOST
 from ..model.run import NEVER_RAN, Run
 from ..model.trigger import Schedule
@@ -21,7 +23,9 @@ from .tables import jobs, runs
 ALIKE = ("job_name", "task", "state", "reason", "overlaps", "parameters", "timeout", "require")
 GROWS = ("until", "count", "created", "ended")  # it was decided when its last due was
 
-_NEWEST = select(func.max(runs.c.id)).where(runs.c.job_id == jobs.c.id, runs.c.place == bindparam("place"))
+_NEWEST = select(func.max(runs.c.id)).where(
+    runs.c.job_id == jobs.c.id, runs.c.place == bindparam("place"), runs.c.id < bindparam("before")
+)
 _LAST = select(_NEWEST.scalar_subquery()).where(jobs.c.id.in_(bindparam("job_ids", expanding=True)))
 _ONE_RECORD = or_(  # what is missed counts for `overdue` until something starts: the two must not be mixed up
     runs.c.state == "skipped",
@@ -44,17 +48,18 @@ _EXTEND = (
 )
 
 
-def add(connection: Connection, new: Sequence[Run], schedules: Mapping[str, Schedule]) -> None:
+def add(connection: Connection, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
     """Store new runs of jobs that nobody else decides meanwhile, by due; `schedules` are those of the jobs.
 
     Where the first of a job, in its place, started nothing, for the same reason as the last record says, and no due
-    lies between, that record is extended.
+    lies between, that record is extended. What was recorded by a clock that was wrong, and lies ahead of `now`, is not
+    looked at.
     """
     first: dict[tuple[str, str], Run] = {}
     for run in new:
         first.setdefault((run.job_id, run.place), run)
     wanted = [run for run in first.values() if run.state in NEVER_RAN and run.cause == "schedule"]
-    grown = list(_grown(wanted, _last(connection, wanted), schedules)) if wanted else []
+    grown = list(_grown(wanted, _last(connection, wanted, now), schedules)) if wanted else []
     if grown:
         connection.execute(_EXTEND, [_extent(last, run) for last, run in grown])
         added = [attrs.evolve(run, id=last.id) for last, run in grown]
@@ -64,15 +69,16 @@ def add(connection: Connection, new: Sequence[Run], schedules: Mapping[str, Sche
     run_rows.insert_all(connection, [run for run in new if run.id not in shared])
 
 
-def _last(connection: Connection, wanted: Iterable[Run]) -> dict[tuple[str, str], Run]:
+def _last(connection: Connection, wanted: Iterable[Run], now: datetime) -> dict[tuple[str, str], Run]:
     """The last record of each job, in each place, if it is one that may be extended."""
     ids: list[str] = []
     of_place: dict[str, list[str]] = {}
     for run in wanted:
         of_place.setdefault(run.place, []).append(run.job_id)
     for place, job_ids in of_place.items():
-        ids += (found for found in connection.execute(_LAST, {"place": place, "job_ids": job_ids}).scalars() if found)
-    found = [run_rows.from_row(row) for row in connection.execute(_OPEN, {"ids": ids})] if ids else []
+        asked = {"place": place, "job_ids": job_ids, "before": least(now + BACK)}
+        ids += (found for found in connection.execute(_LAST, asked).scalars() if found)
+    found = [run_rows.from_row(row) for row in connection.execute(_OPEN, {"ids": ids, "now": now})] if ids else []
     return {(run.job_id, run.place): run for run in found}
 
 

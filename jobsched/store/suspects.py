@@ -23,7 +23,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from ..model.ids import EPOCH
+from ..model.ids import EPOCH, MICROSECOND
+from ..model.overdue import SKEW
 from ..model.run import STARTED
 from .instant import now as database_now
 from .tables import jobs, runs
@@ -38,16 +39,22 @@ def watched(connection: Connection, most: int, local: datetime) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def mended(connection: Connection, most: int) -> list[str]:
+def mended(connection: Connection, most: int, local: datetime) -> list[str]:
     """Up to `most` jobs that fail, as somebody was told, and a run that was started since has succeeded."""
-    return list(connection.execute(_MENDED.limit(most)).scalars())
+    return list(connection.execute(_MENDED.limit(most), {"now": database_now(connection, local)}).scalars())
 
 
 NOW: Final = bindparam("now", type_=jobs.c.watched.type)
+_SOON: Final = int(SKEW / MICROSECOND)
 
 
 def _micros(of: ColumnElement[Any]) -> ColumnElement[int]:
     return type_coerce(of, BigInteger)
+
+
+def has_come(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+    """It does not lie in the future, whose record is that of a clock that was wrong; clocks may differ by a little."""
+    return _micros(instant) - _SOON <= NOW
 
 
 def _passed(begin: ColumnElement[Any], span: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -70,8 +77,10 @@ def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a run of the job was started since then."""
     active, left = runs.alias("active"), runs.alias("ended")
     return or_(
-        _there_is(active, active.c.state.in_(STARTED), active.c.started >= instant),
-        _there_is(left, left.c.state.in_(LEFT), left.c.ended >= instant, left.c.started >= instant),
+        _there_is(active, active.c.state.in_(STARTED), active.c.started >= instant, has_come(active.c.started)),
+        _there_is(
+            left, left.c.state.in_(LEFT), left.c.ended >= instant, left.c.started >= instant, has_come(left.c.started)
+        ),
     )
 
 
@@ -88,7 +97,12 @@ def is_waiting(table: Any) -> ColumnElement[bool]:
 
 def succeeded_since(table: Any, instant: ColumnElement[Any]) -> ColumnElement[bool]:
     """Of runs in `table`: those that were started after that, and have succeeded."""
-    return and_(table.c.state == "succeeded", table.c.ended >= instant, table.c.started >= instant)
+    return and_(has_succeeded(table), table.c.ended >= instant, table.c.started >= instant)
+
+
+def has_succeeded(table: Any) -> ColumnElement[bool]:
+    """Of runs in `table`: those that have succeeded; what did so in the future has not."""
+    return and_(table.c.state == "succeeded", has_come(table.c.ended))
 
 
 def _waits_long() -> ColumnElement[bool]:
@@ -107,10 +121,10 @@ def _missed_long_ago() -> ColumnElement[bool]:
 
 def _no_success() -> ColumnElement[bool]:
     table, most = runs.alias("success"), jobs.c.must_succeed_every
-    lately = _there_is(table, table.c.state == "succeeded", _micros(table.c.ended) > NOW - _micros(most))
+    lately = _there_is(table, has_succeeded(table), _micros(table.c.ended) > NOW - _micros(most))
     return and_(
         _passed(jobs.c.watched, most),
-        or_(jobs.c.succeeded.is_(None), _passed(jobs.c.succeeded, most)),
+        or_(jobs.c.succeeded.is_(None), _passed(jobs.c.succeeded, most), ~has_come(jobs.c.succeeded)),
         or_(jobs.c.start.is_(None), _passed(jobs.c.start, most)),
         ~lately,
     )

@@ -7,16 +7,19 @@ from random import Random
 
 import attrs
 import pytest
+from sqlalchemy import update
 
 from jobsched.model.job import Job
-from jobsched.model.overdue import Facts, Late, Success, overdue
+from jobsched.model.overdue import SKEW, Facts, Late, Success, overdue
 from jobsched.model.run import ENDED, STARTED, Run
 from jobsched.model.watch import Watch
 from jobsched.store import suspects
 from jobsched.store.overdue import settle
+from jobsched.store.tables import jobs
 from tests.store.samples import Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
+FORGOTTEN: dict[str, datetime] = {}  # the last success of a job, of a run that is not kept
 SPANS = [None, *(timedelta(seconds=seconds) for seconds in (60, 300, 900))]
 
 
@@ -34,7 +37,10 @@ def any_job(chance: Random) -> Job:
 
 
 def any_run(chance: Random, one: Job) -> Run:
-    due, state = chance.randrange(0, 1000), chance.choice(["waiting", *STARTED, *ENDED])
+    due, state = (
+        chance.randrange(0, chance.choice([1000, 1000, 1000, 1600])),
+        chance.choice(["waiting", *STARTED, *ENDED]),
+    )
     begun = due + chance.randrange(0, 200)
     never = state in ("waiting", "skipped", "missed") or (state == "cancelled" and chance.random() < 0.5)
     stretch = at(due + chance.randrange(1, 100)) if state == "missed" and chance.random() < 0.5 else None
@@ -52,7 +58,8 @@ def any_run(chance: Random, one: Job) -> Run:
 
 def by_hand(one: Job, record: list[Run], now: datetime) -> Facts:
     """The facts, found by looking at every run there is."""
-    starts = [each.started for each in record if each.started is not None]
+    soon = now + SKEW  # what lies behind it has not come: a clock was wrong
+    starts = [each.started for each in record if each.started is not None and each.started <= soon]
     missed = [
         each
         for each in record
@@ -61,6 +68,9 @@ def by_hand(one: Job, record: list[Run], now: datetime) -> Facts:
     ]  # fmt: skip
     waiting = [each for each in record if each.state == "waiting" and each.cause == "schedule"]
     ends = [each.ended for each in record if each.state == "succeeded" and each.ended is not None]
+    ends = [end for end in ends if end <= soon]
+    if one.id in FORGOTTEN and FORGOTTEN[one.id] <= soon:
+        ends.append(FORGOTTEN[one.id])
     oldest = [min(found, key=lambda each: each.due) if found else None for found in (waiting, missed)]
     lates = [None if each is None else Late(due=each.due, why=each.reason) for each in oldest]
     return Facts(now=now, waiting=lates[0], missed=lates[1], success=Success(ended=max(ends)) if ends else None)
@@ -73,6 +83,12 @@ def test_what_is_suspected_is_what_the_rule_says(desk: Desk, seed: int) -> None:
     record = {one.id: [any_run(chance, one) for _ in range(chance.randrange(0, 7))] for one in made}
     desk.add(*made)
     desk.insert(*(each for some in record.values() for each in some))
+    FORGOTTEN.clear()
+    for one in made[::3]:
+        FORGOTTEN[one.id] = at(chance.randrange(0, 1700))
+        desk.write(lambda connection, one=one: connection.execute(
+            update(jobs).where(jobs.c.id == one.id).values(succeeded=FORGOTTEN[one.id])
+        ))  # fmt: skip
     verdicts = {one.id: overdue(one, by_hand(one, record[one.id], instant)) for one in made}
     expected = {one.id for one in made if (one.overdue is None) != (verdicts[one.id] is None)}
     found = desk.read(suspects.watched, 1000, instant)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsched.model.ids import EPOCH, Ids, least
+from jobsched.model.ids import BACK, EPOCH, Ids, least
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -23,11 +23,20 @@ def test_an_id_is_a_uuid_of_version_7_that_tells_the_millisecond(instant: dateti
     assert made.int >> 80 == max((instant - EPOCH) // timedelta(milliseconds=1), 0)
 
 
-@given(st.lists(instants, min_size=2, max_size=50))
-def test_ids_of_one_maker_only_go_up_whatever_the_clock_does(times: list[datetime]) -> None:
+@given(instants, st.lists(st.timedeltas(timedelta(0), BACK), min_size=2, max_size=50))
+def test_ids_of_one_maker_only_go_up_whatever_the_clock_does(begin: datetime, spans: list[timedelta]) -> None:
     ids = Ids()
-    made = [ids.make(instant) for instant in times]
+    made = [ids.make(begin + span) for span in spans]
     assert made == sorted(set(made))
+
+
+@given(st.lists(instants, min_size=2, max_size=50))
+def test_ids_are_of_their_time_but_for_hours_at_most(times: list[datetime]) -> None:
+    ids = Ids()
+    made = [(instant, ids.make(instant)) for instant in times]
+    assert len({each for _, each in made}) == len(made)
+    for instant, each in made:
+        assert least(instant) <= each <= least(max(instant, EPOCH) + BACK + timedelta(seconds=1))
 
 
 def test_ids_made_in_one_microsecond_are_different_and_in_order() -> None:

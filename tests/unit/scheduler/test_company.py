@@ -47,6 +47,7 @@ class Beside:
     tasks: tuple[str, ...] = ("task",)
     alone: bool = False
     downtime: None = None
+    last_sign: None = None
 
     @property
     def node(self) -> Node:

@@ -30,6 +30,7 @@ class Lease:
     held: bool = True
     alone: bool = True
     downtime: None = None
+    last_sign: None = None
     node: Node = attrs.field(factory=lambda: Node(id="here", name="node", since=T0, seen=T0))
 
     @property

@@ -1,0 +1,39 @@
+"""What lies ahead of the clock although it should not: it was written by a clock that was wrong, and has been set back.
+
+A schedule whose next due lies further ahead than its own next is silent for as long as the clock was wrong by. Which of
+the two clocks was right, nobody can tell; this one is followed, as everything else is. A clock that was set back by
+less than three hours changes nothing: the job goes on when the clock reaches its next due.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from .ids import BACK
+from .job import Job
+from .trigger import Interval, Schedule
+
+
+def anew(job: Job, now: datetime) -> Job | None:
+    """`job` with its dues computed anew, as of `now`; None: it is due no later than its schedule says."""
+    schedule = _on_its_grid(job.schedule, now)
+    following = schedule.next_after(now)
+    first = schedule.first(now)  # under jitter, the due of a beat before `now` may come earlier
+    used_up = job.max_runs is not None and job.starts >= job.max_runs
+    if following is None or first is None or used_up:
+        return None
+    if job.next_due is not None and job.next_due <= max(first, now + BACK):
+        return None
+    return attrs.evolve(job, schedule=schedule, next_due=following)
+
+
+def _on_its_grid(schedule: Schedule, now: datetime) -> Schedule:
+    """An interval that counts from when its job was made, or changed: by a clock that was wrong it begins ahead. The
+    grid stays, and goes back to where the clock is."""
+    trigger = schedule.trigger
+    if not isinstance(trigger, Interval) or schedule.start is not None or trigger.start <= now + BACK:
+        return schedule
+    beats = (trigger.start - now) // trigger.every + 1
+    return attrs.evolve(schedule, trigger=attrs.evolve(trigger, start=trigger.start - beats * trigger.every))
