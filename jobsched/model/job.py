@@ -38,7 +38,8 @@ class Job:
     overdue: datetime | None = None  # since when it is
     overdue_reason: str | None = None
     forgotten: datetime | None = None  # dues up to here may have no record any more
-    ahead: datetime | None = None  # its dues were computed anew; some before this had their outcome by another clock
+    ahead: datetime | None = None  # its dues were computed anew: up to here some had their outcome by another clock,
+    ahead_from: datetime | None = None  # but none before this that is still to come; None: that is not known
 
     @property
     def state(self) -> JobState:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Row,
     and_,
     case,
     delete,
@@ -32,8 +31,9 @@ from ..model.ahead import anew
 from ..model.ids import BACK, MICROSECOND, least
 from ..model.job import Job
 from ..model.overdue import SKEW
+from ..model.owed import Stretch
 from ..model.run import NEVER_RAN, Run
-from ..model.trigger import Interval
+from ..model.trigger import Interval, Schedule
 from . import jobs as job_rows
 from . import outcomes
 from . import runs as run_rows
@@ -41,6 +41,7 @@ from .instant import now as database_now
 from .tables import deliveries, jobs, keys, nodes, runs
 
 SET_BACK = "the clock was set back before it could start"
+LATE = "dues after it had their outcome already, by a clock that was ahead"
 RAN_AHEAD = "the clock ran hours ahead when it was due, and was set back since"
 
 _END = func.coalesce(runs.c.until, runs.c.due, type_=runs.c.due.type)
@@ -97,31 +98,42 @@ def _put_right(connection: Connection, job: Job, instant: datetime) -> bool:
         return False
     edge = connection.execute(select(func.max(_END)).where(_SCHEDULED, runs.c.job_id == job.id)).scalar()
     edges = [job.ahead, job.next_due, edge and edge + MICROSECOND]
-    trigger, edge = fresh.schedule.trigger, max((each for each in edges if each is not None), default=None)
-    values: dict[str, Any] = {"next_due": fresh.next_due, "ahead": edge}
-    if isinstance(trigger, Interval):
-        values["anchor"] = trigger.start
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
-    _cut(connection, fresh, fresh.next_due, instant)
+    due, edge = fresh.next_due, max((each for each in edges if each is not None), default=None)
+    fresh = _cut(connection, attrs.evolve(fresh, ahead=edge), due, instant)
+    trigger = fresh.schedule.trigger
+    anchor = {"anchor": trigger.start} if isinstance(trigger, Interval) else {}
+    _write(connection, fresh, **anchor)
     return True
 
 
-def settled(connection: Connection, job: Job, instant: datetime) -> Job:
-    """`job`, which is held, behind those of its dues up to `instant` that had their outcome by another clock."""
+def settled(connection: Connection, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
+    """`job`, which is held, behind those of its dues up to `instant` that had their outcome by another clock; and the
+    dues before these that have none, and are too late to start."""
     if job.ahead is None or job.next_due is None:
-        return job
-    _cut(connection, job, instant, instant)
+        return job, None
+    moved, left = _cut(connection, job, instant, instant), None
     decided = and_(_SCHEDULED, runs.c.job_id == job.id, runs.c.due <= instant, ~_void(instant))
     latest = connection.execute(select(func.max(_END)).where(decided)).scalar()
-    moved = job
     if latest is not None and latest >= job.next_due:
+        if moved.ahead_from is not None and job.next_due < moved.ahead_from <= latest:
+            left = _between(job.schedule, job.next_due, moved.ahead_from)
         moved = attrs.evolve(moved, next_due=job.schedule.next_after(latest))
-    if moved.next_due is None or moved.next_due >= job.ahead:
-        moved = attrs.evolve(moved, ahead=None)
+    if moved.ahead is not None and (moved.next_due is None or moved.next_due >= moved.ahead):
+        moved = attrs.evolve(moved, ahead=None, ahead_from=None)
     if moved != job:
-        values = {"next_due": moved.next_due, "ahead": moved.ahead}
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
-    return moved
+        _write(connection, moved)
+    return moved, left
+
+
+def _write(connection: Connection, job: Job, **more: Any) -> None:
+    values = {"next_due": job.next_due, "ahead": job.ahead, "ahead_from": job.ahead_from}
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **more))
+
+
+def _between(schedule: Schedule, first: datetime, edge: datetime) -> Stretch:
+    """The dues from `first`, which is one, to before `edge`."""
+    last = (schedule.newest(first, edge - MICROSECOND, 1) or [first])[0]
+    return Stretch(due=first, until=last, count=1 + schedule.count(first, last), fate="missed", reason=LATE)
 
 
 def decided(connection: Connection, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
@@ -186,22 +198,25 @@ def _void(instant: datetime) -> ColumnElement[bool]:
     return and_(runs.c.state.in_(NEVER_RAN), runs.c.created > instant + BACK)
 
 
-def _cut(connection: Connection, job: Job, until: datetime, instant: datetime) -> None:
-    """Records that nothing ran do not reach the dues from the job's next one up to `until`, if they are void."""
+def _cut(connection: Connection, job: Job, until: datetime, instant: datetime) -> Job:
+    """Records that nothing ran do not reach the dues from the job's next one up to `until`, if they are void. `job`, as
+    it knows then from where on dues had an outcome all the same."""
     assert job.next_due is not None
     reach = and_(_SCHEDULED, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
     for row in connection.execute(select(runs).where(reach, job.next_due <= _END).with_for_update()).all():
-        _shorten(connection, job, job.next_due, row, instant)
+        run = run_rows.from_row(row)
+        _shorten(connection, job.schedule, run, job.next_due, instant)
+        behind = (run.until or run.due) + MICROSECOND
+        job = attrs.evolve(job, ahead_from=max(behind, job.ahead_from or behind))
+    return job
 
 
-def _shorten(connection: Connection, job: Job, edge: datetime, row: Row[Any], instant: datetime) -> None:
-    run: Run = run_rows.from_row(row)
+def _shorten(connection: Connection, schedule: Schedule, run: Run, edge: datetime, instant: datetime) -> None:
     if run.due >= edge:
         connection.execute(delete(runs).where(runs.c.id == run.id))
         return
-    last = (job.schedule.newest(run.due, edge - MICROSECOND, 1) or [run.due])[0]
-    count = 1 + job.schedule.count(run.due, last)
-    values: dict[str, Any] = {"until": last if count > 1 else None, "count": count}
+    kept = _between(schedule, run.due, edge)
+    values: dict[str, Any] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
     values |= {"created": instant, "ended": instant}
     if run.state == "missed":
         values["reason"] = RAN_AHEAD

@@ -129,7 +129,7 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     owing: list[tuple[Job, Stretch, str]] = []
     late = not who.alone and any(job.next_due is not None and who.now - job.next_due > LATE for job in due_jobs)
     known = node_rows.every(connection) if late else []
-    for job in _still_due(connection, who, due_jobs, decided):
+    for job in _still_due(connection, who, due_jobs, decided, owing):
         where = places(connection, job, who.company) if who.company else Places()
         if not _is_for(who, job, where):
             continue
@@ -157,10 +157,14 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     return decided
 
 
-def _still_due(connection: Connection, who: Claimant, due_jobs: list[Job], decided: _Decided) -> Iterator[Job]:
+def _still_due(
+    connection: Connection, who: Claimant, due_jobs: list[Job], decided: _Decided, owing: list[tuple[Job, Stretch, str]]
+) -> Iterator[Job]:
     """But for those that are not: a clock that was set back has come to dues that had their outcome before."""
     for job in due_jobs:
-        moved = ahead.settled(connection, job, who.now)
+        moved, left = ahead.settled(connection, job, who.now)
+        if left is not None:
+            owing.append((moved, left, ANYWHERE))
         if moved.next_due is None or moved.next_due > who.now:
             decided.moved.append((moved, moved.next_due, 0))
         else:

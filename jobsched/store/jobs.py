@@ -183,6 +183,7 @@ def from_row(row: Row[Any]) -> Job:
         overdue_reason=row.overdue_reason,
         forgotten=row.forgotten,
         ahead=row.ahead,
+        ahead_from=row.ahead_from,
     )
 
 

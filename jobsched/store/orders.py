@@ -205,10 +205,11 @@ def held(connection: Connection, job_id: str, versions: frozenset[int] | None = 
 
 def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
     """Give every due up to `now` its outcome: one skipped stretch. The job, behind those that had theirs."""
-    job = ahead.settled(connection, job, now)
+    job, left = ahead.settled(connection, job, now)
     facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
     why = "paused" if job.paused else reason
     dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
+    dues = dues if left is None else [attrs.evolve(left, fate="skipped", reason=why), *dues]
     settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
     stretches.add(connection, settled, {job.id: job.schedule}, now)
     return job

@@ -155,6 +155,7 @@ jobs = Table(
     Column("failing", Instant),  # since when it has not succeeded, and somebody was told so
     Column("forgotten", Instant),  # since 0004: dues up to here may have no record any more
     Column("ahead", Instant),  # since 0004: its dues were computed anew, for the clock was set back to before this
+    Column("ahead_from", Instant),  # since 0004
     Index("jobs_next_due", "next_due"),
     Index("jobs_awake", "paused", "next_due"),
     Index("jobs_watched", "watched", "id"),

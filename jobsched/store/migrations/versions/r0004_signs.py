@@ -19,4 +19,9 @@ def upgrade() -> None:
     """Add to runs what their scripts left behind; to jobs up to where dues were forgotten, and up to where a clock that
     was wrong decided them."""
     new_columns("runs", sa.Column("left_behind", sa.Integer))
-    new_columns("jobs", sa.Column("forgotten", sa.BigInteger), sa.Column("ahead", sa.BigInteger))
+    new_columns(
+        "jobs",
+        sa.Column("forgotten", sa.BigInteger),
+        sa.Column("ahead", sa.BigInteger),
+        sa.Column("ahead_from", sa.BigInteger),
+    )
