@@ -16,7 +16,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 LOOK = 0.5  # seconds between looks
+BEAT = 1.0  # seconds between two of the metronome
 DRIFT = 5e-5  # seconds that two clocks may come apart in a second
+LEAP = 3600.0  # seconds that a clock goes on at once, and for which nothing is forgotten then
 STEP = 0.5  # seconds of difference that make a step; slewing stays far below
 
 
@@ -35,6 +37,28 @@ def bring_forward(reactor: IReactorTime, seconds: float) -> None:
     for call in reactor.getDelayedCalls():
         if call.getTime() - reactor.seconds() > seconds:  # else it was set just now, by the new clock
             call.delay(-seconds)
+
+
+class Leaps:
+    """Whether a clock that is asked now and then went on by hours at once, lately: what is old by it need not be. The
+    machine may have slept, or the clock is wrong."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._last: float | None = None
+        self._seen: float | None = None  # what it was after the last leap
+
+    def begin(self, last: datetime) -> None:
+        """The clock was at `last` when somebody looked before."""
+        self._last = last.timestamp()
+
+    def lately(self) -> bool:
+        """Whether there was one within the last hour."""
+        moment = self._clock.seconds()
+        if self._last is not None and moment - self._last > LEAP:
+            self._seen = moment
+        self._last = moment
+        return self._seen is not None and 0 <= moment - self._seen < LEAP
 
 
 @implementer(IReactorTime)
@@ -111,6 +135,31 @@ class _SharedCall:
         return self._call.active()
 
 
+class Metronome:
+    """A timer of the reactor that is set anew each time: it tells when timers were set by a clock that was wrong for
+    less time than it takes to look at it."""
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Go off for the first time after a beat, and then each beat."""
+        self._call = self._reactor.callLater(BEAT, self.start)
+
+    def stop(self) -> None:
+        """Go off no more."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    @property
+    def too_late(self) -> float:
+        """Seconds by which it will go off too late."""
+        if self._call is None or not self._call.active():
+            return 0.0
+        return max(self._call.getTime() - self._reactor.seconds() - BEAT, 0.0)
+
+
 class ClockWatch(Service):
     """Tells of wall clock steps, from a thread: Twisted's own timers stand still while a clock set back catches up."""
 
@@ -123,9 +172,11 @@ class ClockWatch(Service):
         stepped: Callable[[float], None],
         wall: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = time.monotonic,
+        metronome: Metronome | None = None,
     ) -> None:
         self._reactor = reactor
         self._stepped = stepped
+        self._metronome = metronome
         self._wall = wall
         self._elapsed = elapsed
         self._ring, self._stop = -1, -1  # the two ends of a pipe; a byte in it ends the thread
@@ -134,10 +185,14 @@ class ClockWatch(Service):
     def startService(self) -> None:
         super().startService()
         self._stop, self._ring = os.pipe()
+        if self._metronome is not None:
+            self._metronome.start()
         self._thread.start()
 
     def stopService(self) -> None:
         super().stopService()
+        if self._metronome is not None:
+            self._metronome.stop()
         os.write(self._ring, b".")
         self._thread.join()
         os.close(self._ring)
@@ -157,6 +212,12 @@ class ClockWatch(Service):
                 step = min(step, wall - last)
             if abs(step) >= STEP:
                 self._reactor.callFromThread(self._tell, step)
+            elif self._metronome is not None:
+                self._reactor.callFromThread(self._listen, self._metronome)
+
+    def _listen(self, metronome: Metronome) -> None:
+        if self.running and metronome.too_late >= STEP:
+            self._tell(-metronome.too_late)
 
     def _tell(self, seconds: float) -> None:
         self.log.warn("the wall clock was stepped by {seconds:+.3f} s; timers are set anew", seconds=seconds)

@@ -16,7 +16,7 @@ from . import __version__, logs
 from .bulkhead import CallerThread, Threads
 from .catalog import Catalog
 from .catalog import load as load_catalog
-from .clock import ClockWatch, SharedClock, bring_forward, now
+from .clock import ClockWatch, Metronome, SharedClock, bring_forward, now
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.pokes import Pokes
@@ -110,17 +110,18 @@ def build(
     rest: list[Any] = [
         logs.Behind(),
         store,
+        company,  # it goes when nothing runs any more
         courier,
         runner,
         files,
         pruning,
-        Retention(clock, store, pruning.run, output, config.keep_runs, config.keep_days, config.audit_days),
+        _retention(clock, store, pruning, output, config, lambda: company.last_sign),
         relay,
         callers,
         _opening(Opening(config, store, runner, _house(scheduler, lookout), company, held, previous), shelf),
         Signals(reactor, rereading.hang_up),
     ]
-    stepped = [runner.clock_stepped, scheduler.clock_stepped, lookout.clock_stepped, courier.clock_stepped]
+    stepped = [part.clock_stepped for part in (runner, scheduler, lookout, courier, company)]
     if isinstance(company, Membership):
         scheduler.observe = clock.observe
         shelf.changed = company.look_at_tasks
@@ -129,9 +130,7 @@ def build(
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
         rest += [pokes]
         stepped += [pokes.clock_stepped]
-    rest[2:2] = [company]  # it goes when nothing runs any more
-    stepped += [company.clock_stepped]
-    house = _house(*rest, ClockWatch(reactor, _all(reactor, stepped)))
+    house = _house(*rest, ClockWatch(reactor, _all(reactor, stepped), metronome=Metronome(reactor)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
     front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
@@ -172,6 +171,13 @@ def _company(
     own = Store(reactor, config.store, threads=1, everyone=config.receivers.place)
     own.ended, own.told = metrics.ended, courier.poke  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)
+
+
+def _retention(
+    clock: Any, store: Store, pruning: Threads, output: Path, config: Config, last_sign: Callable[[], datetime | None]
+) -> Retention:
+    keep = (config.keep_runs, config.keep_days, config.audit_days)
+    return Retention(clock, store, pruning.run, output, *keep, last_sign)
 
 
 def _post(reactor: Any, clock: Any, config: Config) -> Post:

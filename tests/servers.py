@@ -46,6 +46,7 @@ class Server:
         self.password = secrets.token_hex(8)
         self.folder = Path(tempfile.mkdtemp(prefix=f"jobsched-{self.kind}-"))
         self.port = free_port()
+        self.environment: dict[str, str] = {}  # more than it has
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
         if os.geteuid() == 0:  # both refuse to run as root, or should
@@ -165,7 +166,7 @@ class Server:
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),  # one that starts clears its tables out of where all keep theirs
         }
-        return {**who, "cwd": self.folder, "env": environment}
+        return {**who, "cwd": self.folder, "env": environment | self.environment}
 
 
 class PostgreSQL(Server):

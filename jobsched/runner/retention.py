@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..clock import now
+from ..clock import Leaps, now
 from ..store import audit, deliveries, prune
 from ..store import nodes as node_rows
 from ..store.store import Store
@@ -45,6 +45,7 @@ class Retention(Service):
         keep_runs: int,
         keep_days: float,
         audit_days: float = 365,
+        last_sign: Callable[[], datetime | None] = lambda: None,  # of the daemon before this one
     ) -> None:
         self._clock = clock
         self._store = store
@@ -58,8 +59,13 @@ class Retention(Service):
         self._pruning: Deferred[None] = succeed(None)
         self._swept = False
 
+        self._last_sign = last_sign
+        self._leaps = Leaps(clock)
+        self._begun = self._postponed = False
+
     def startService(self) -> None:
         super().startService()
+        self._leaps.begin(now(self._clock))
         self._loop.start(EVERY, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -76,23 +82,39 @@ class Retention(Service):
     async def prune(self) -> None:
         """One round: batch after batch until nothing is left to forget."""
         instant = now(self._clock)
+        steady = self._is_steady()
+        if steady:
+            await self._forget_what_is_old(instant)
+        write, keep = self._store.write, self._keep_runs
+        for job_id in await self._store.read(prune.crowded, keep):
+            for ran in (True, False):
+                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran, instant)):
+                    pass
+        if steady and self.running and not self._swept:
+            self._swept = True
+            await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
+        if steady and self.running and self._store.dialect != "sqlite":
+            await self._store.write(node_rows.forget, instant)
+            await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
+
+    def _is_steady(self) -> bool:
+        """Whether what is old may go: by a clock that has just leapt ahead, and may be wrong, all would be old."""
+        if not self._begun and (last := self._last_sign()) is not None:
+            self._leaps.begin(last)
+        self._begun = True
+        steady = not self._leaps.lately()
+        if not steady and not self._postponed:
+            self.log.info("the clock leapt ahead by more than an hour: for an hour nothing is forgotten for its age")
+        self._postponed = not steady
+        return steady
+
+    async def _forget_what_is_old(self, instant: datetime) -> None:
         await self._store.write(prune.old_keys, instant)
         edge = instant - timedelta(days=self._keep_days)
         await self._forget_rows(audit.forget, instant - timedelta(days=self._audit_days))
         await self._forget_rows(deliveries.forget, edge)
         while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
             pass
-        write, keep = self._store.write, self._keep_runs
-        for job_id in await self._store.read(prune.crowded, keep):
-            for ran in (True, False):
-                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran, instant)):
-                    pass
-        if self.running and not self._swept:
-            self._swept = True
-            await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
-        if self.running and self._store.dialect != "sqlite":
-            await self._store.write(node_rows.forget, instant)
-            await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
 
     async def look_for_strays(self, number: int) -> None:
         """Delete, from one of the folders, the output of runs that went from the store through other nodes."""

@@ -9,6 +9,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.audit import Entry
 from jobsched.model.ids import Ids
@@ -50,8 +51,8 @@ class Kept:
             path.write_text("printed")
         return [run.id for run in runs]
 
-    def retention(self, keep_runs=1000, keep_days=30.0):
-        made = Retention(self.clock, self.store, maybeDeferred, self.folder, keep_runs, keep_days)
+    def retention(self, keep_runs=1000, keep_days=30.0, **more):
+        made = Retention(self.clock, self.store, maybeDeferred, self.folder, keep_runs, keep_days, **more)
         made.startService()
         return made
 
@@ -87,6 +88,38 @@ async def test_of_each_job_the_newest_runs_stay(kept):
     assert await kept.left() == sorted(many[-5:] + few)
     await kept.prune(keep_runs=5)
     assert await kept.left() == sorted(many[-5:] + few)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_has_just_leapt_ahead_makes_nothing_old(kept):
+    runs = await kept.add("job", 3, 2, 1)
+    made = kept.retention(keep_runs=2)
+
+    async def later(seconds):
+        kept.clock.rightNow += seconds
+        await made.prune()
+        return await kept.left()
+
+    with capturedLogs() as logs:
+        assert await later(60) == runs[1:]
+        assert await later(400 * 86_400) == runs[1:]  # a clock that is wrong for a minute,
+        assert await later(60 - 400 * 86_400) == runs[1:]
+        assert await later(400 * 86_400) == runs[1:]
+        assert await later(3500) == runs[1:]  # or for an hour
+    words = "the clock leapt ahead by more than an hour: for an hour nothing is forgotten for its age"
+    assert [formatEvent(event) for event in logs] == [words] * 2
+    assert await later(120) == [], "it was right"
+    await made.stopService()
+
+
+@pytest.mark.parametrize(("away", "left"), [(0.5, 0), (1.5, 1)])
+@pytest_twisted.ensureDeferred
+async def test_nor_does_one_that_is_far_ahead_at_the_start(kept, away, left):
+    await kept.add("job", 40)
+    made = kept.retention(last_sign=lambda: NOW - timedelta(hours=away))
+    await made.prune()
+    assert len(await kept.left()) == left
+    await made.stopService()
 
 
 @pytest_twisted.ensureDeferred
