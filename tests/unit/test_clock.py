@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, LoopingCall
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched import clock as clock_module
-from jobsched.clock import STEP, ClockWatch, SharedClock, now
+from jobsched.clock import STEP, ClockWatch, Leaps, Metronome, SharedClock, bring_forward, now
 from tests.fakes import StillReactor
 
 HOUR = 3600.0
@@ -138,6 +138,97 @@ def test_a_step_that_was_seen_just_before_the_stop_is_told_to_nobody(
 def test_after_the_stop_no_thread_is_left(watch: ClockWatch) -> None:
     watch.stopService()
     assert "clock watch" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_wall_clock_that_goes_back_is_stepped_though_elapsed_time_went_back_with_it(
+    watch: ClockWatch, post: Post, times: Times, steps: list[float]
+) -> None:
+    times.passed -= HOUR
+    assert post.deliver(30)
+    assert steps == [pytest.approx(-HOUR)]
+
+
+# Timers that a clock set which was wrong
+
+
+def test_timers_come_when_they_would_have_come_had_the_clock_not_been_set_back() -> None:
+    clock, went = StillReactor(BEGIN), list[str]()
+    for name, seconds in (("soon", 5.0), ("later", 500.0)):
+        clock.callLater(seconds, went.append, name)
+    clock.step(-HOUR)
+    clock.callLater(7.0, went.append, "set since")
+    bring_forward(clock, HOUR)
+    clock.advance(5)
+    assert went == ["soon"]
+    clock.advance(2)
+    assert went == ["soon", "set since"]
+    clock.advance(492)
+    assert went == ["soon", "set since"]
+    clock.advance(1)
+    assert went == ["soon", "set since", "later"]
+
+
+def test_a_loop_goes_on_after_a_step_back() -> None:
+    clock, beats = StillReactor(BEGIN), list[float]()
+    loop = LoopingCall(lambda: beats.append(clock.seconds()))
+    loop.clock = clock
+    loop.start(60, now=False)
+    clock.walk(90)
+    clock.step(-400 * 24 * HOUR)
+    bring_forward(clock, 400 * 24 * HOUR)
+    clock.walk(150)
+    assert len(beats) == 4
+    loop.stop()
+
+
+def test_a_metronome_tells_that_timers_were_set_by_a_clock_that_was_ahead_in_between() -> None:
+    clock = StillReactor(BEGIN)
+    metronome = Metronome(clock)
+    assert metronome.too_late == 0
+    metronome.start()
+    for _ in range(10):
+        clock.walk(0.7)
+        assert metronome.too_late == 0
+    clock.step(HOUR)
+    clock.advance(0.01)  # what was due meanwhile goes off, and is set anew
+    clock.step(-HOUR)
+    assert metronome.too_late == pytest.approx(HOUR, abs=0.1)
+    bring_forward(clock, metronome.too_late)
+    assert metronome.too_late == pytest.approx(0, abs=0.1)
+    clock.walk(5)
+    metronome.stop()
+    assert clock.getDelayedCalls() == []
+    assert metronome.too_late == 0
+
+
+def test_the_watch_asks_the_metronome(post: Post, times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_module, "LOOK", 0.001)
+    clock, steps = StillReactor(BEGIN), list[float]()
+    metronome = Metronome(clock)
+    watch = ClockWatch(post, steps.append, wall=times.wall, elapsed=times.elapsed, metronome=metronome)
+    watch.startService()
+    assert post.deliver(30)
+    assert steps == []
+    clock.step(HOUR)
+    clock.advance(0)
+    clock.step(-HOUR)
+    while not steps:
+        assert post.deliver(30)
+    assert steps[0] == pytest.approx(-HOUR, abs=1)
+    watch.stopService()
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_clock_that_goes_on_at_once_by_hours_has_leapt_until_an_hour_is_over() -> None:
+    clock = StillReactor(BEGIN)
+    leaps, fresh = Leaps(clock), Leaps(clock)
+    found = []
+    for seconds in (0, 60, 3599, 3601, 60, 3400, 200, 60):
+        clock.step(seconds)
+        found.append(leaps.lately())
+    assert found == [False, False, False, True, True, True, False, False]
+    fresh.begin(datetime.fromtimestamp(BEGIN - 2 * HOUR, UTC))
+    assert fresh.lately()
 
 
 @given(st.floats(0, 4e9))

@@ -6,6 +6,7 @@ Whatever happens, every due that a grid computed here by itself says a job had i
 from __future__ import annotations
 
 import bisect
+import contextlib
 import random
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from jobsched.cluster import alone as alone_module
 from jobsched.model import owed as owed_module
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
+from jobsched.model.ids import BACK
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
@@ -288,3 +290,56 @@ def test_every_due_has_one_outcome_over_the_years(
     empty: Path, jobs: list[Draft], story: list[tuple[str, Any]], seed: int
 ) -> None:
     live(empty, jobs, story, seed, longest=30 * HOUR)
+
+
+# A clock that is wrong by days
+
+
+wild = st.one_of(
+    st.tuples(st.just("walk"), spans(1, 20)),
+    st.tuples(st.just("walk"), spans(1, 20)),
+    st.tuples(st.just("step"), st.sampled_from([-400 * DAY, 400 * DAY, -2 * DAY, 2 * DAY, -4 * HOUR, 4 * HOUR, -HOUR])),
+    st.tuples(st.just("crash"), spans(2, 5000)),
+    st.tuples(st.just("slots"), st.integers(0, 3)),
+    st.tuples(st.just("pause"), st.integers(0, 3)),
+    st.tuples(st.just("resume"), st.integers(0, 3)),
+)
+
+
+@settings(max_examples=60, phases=QUICK)
+@given(
+    jobs=st.lists(drafts([0.5, 1, 20, 60, 86400]), min_size=1, max_size=3),
+    story=st.lists(wild, max_size=10),
+    seed=st.integers(0, 2**32),
+)
+def test_however_wrong_the_clock_was_nothing_starts_twice_and_no_job_is_silent(
+    empty: Path, jobs: list[Draft], story: list[tuple[str, Any]], seed: int
+) -> None:
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder, capturedLogs() as logs:
+        world = World.new(Path(folder), empty, most=3, lasts=lambda: chance.random() ** 4 * 5, signs=True)
+        for draft in jobs:
+            with contextlib.suppress(ValueError):  # it has no due at all
+                world.add(draft)
+        if world.jobs:
+            for event, value in story:
+                happen(world, event, value)
+            settle(world, set_back=True)
+            nothing_twice(world.starts)
+            for job in world.jobs:
+                goes_on(world, job)
+        world.stop()
+    assert [event for event in logs if "log_failure" in event] == []
+
+
+def goes_on(world: World, job: Job) -> None:
+    """It is due no later than its schedule says, but for the hours that a clock may be set back."""
+    after = world.job(job)
+    assert after is not None
+    first = after.schedule.first(world.now)
+    used_up = job.max_runs is not None and after.starts >= job.max_runs
+    if used_up or first is None:
+        return
+    assert after.next_due is not None
+    decided = max((run.created for run in world.record(job)), default=world.now)
+    assert after.next_due <= max(first, world.now + BACK) or decided <= world.now + BACK
