@@ -299,6 +299,8 @@ wild = st.one_of(
     st.tuples(st.just("walk"), spans(1, 20)),
     st.tuples(st.just("walk"), spans(1, 20)),
     st.tuples(st.just("step"), st.sampled_from([-400 * DAY, 400 * DAY, -2 * DAY, 2 * DAY, -4 * HOUR, 4 * HOUR, -HOUR])),
+    st.tuples(st.just("wrong"), st.tuples(st.sampled_from([400 * DAY, 2 * DAY, 5 * HOUR]), spans(1, 20))),
+    st.tuples(st.just("wrong"), st.tuples(st.sampled_from([400 * DAY, -30 * DAY]), spans(1, 20))),
     st.tuples(st.just("crash"), spans(2, 5000)),
     st.tuples(st.just("slots"), st.integers(0, 3)),
     st.tuples(st.just("pause"), st.integers(0, 3)),
@@ -323,7 +325,12 @@ def test_however_wrong_the_clock_was_nothing_starts_twice_and_no_job_is_silent(
                 world.add(draft)
         if world.jobs:
             for event, value in story:
-                happen(world, event, value)
+                if event == "wrong":  # and set right after a while
+                    for step, seconds in ((value[0], value[1]), (-value[0], 0.1)):
+                        world.step(step, told_after=0.3)
+                        world.walk(seconds)
+                else:
+                    happen(world, event, value)
             settle(world, set_back=True)
             nothing_twice(world.starts)
             for job in world.jobs:
