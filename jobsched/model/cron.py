@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import attrs
 
 from . import pattern, zone
+from .cron_hint import hint
+from .errors import BadTrigger
 from .pattern import Pattern
 from .zone import DAY, TICK, Gap, Season, Zone
 
@@ -94,9 +97,24 @@ def _time(wall: datetime) -> str:
 
 @lru_cache(maxsize=4096)
 def _prove(expression: str, timezone: str) -> None:
-    """Refuse what can never be followed, at once."""
+    """Refuse what can never be followed, at once, and say what can."""
+    zone.find(timezone)
+    try:
+        _try(expression, timezone)
+    except BadTrigger as why:
+        raise BadTrigger(f"{why}; {hint(expression, timezone, _is_followed)}", why.pointer) from None
+
+
+def _try(expression: str, timezone: str) -> None:
     if _next(pattern.read(expression), zone.find(timezone), SAMPLE) is None:
         pattern.refuse(f'"{expression}" never comes in {timezone}: nothing is due within 50 years')
+
+
+def _is_followed(expression: str, timezone: str) -> bool:
+    with suppress(BadTrigger):
+        _try(expression, timezone)
+        return True
+    return False
 
 
 def _next(rule: Pattern, place: Zone, instant: datetime) -> datetime | None:

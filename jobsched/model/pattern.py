@@ -53,6 +53,20 @@ class Field:
     sunday_again: bool = False  # one more than `high` is `low` once more
     allowed: str = ""  # in words
 
+    @property
+    def size(self) -> int:
+        """How many values it has."""
+        return self.high - self.low + 1
+
+    @property
+    def widest(self) -> int:
+        """The widest step. Of the day of week it leads from Sunday to Sunday: `*/7` is the day, and begins with `*`."""
+        return self.high - self.low + self.sunday_again
+
+    def number(self, text: str) -> int:
+        """The value that a number or a name stands for."""
+        return self.names.index(text) + self.low if text in self.names else int(text)
+
     def read(self, text: str) -> str:
         """`text` as cronsim is to have it; refused with a reason unless every term of it is of the dialect."""
         if "?" in text:
@@ -61,7 +75,7 @@ class Field:
 
     def _read_term(self, term: str) -> str:
         body, slash, step = term.partition("/")
-        if self._check_special(body):
+        if self.is_special(body):
             if slash:
                 refuse(f'{self.name}: "{body}" takes no step, so "{term}" has no meaning')
             return term
@@ -72,11 +86,10 @@ class Field:
         first, dash, last = body.partition("-")
         begin, end = self._value(first), self._value(last if dash else first)
         if end < begin:
-            top, bottom = (self.names[-1], self.names[0]) if first in self.names else (self.high, self.low)
-            refuse(f'{self.name}: "{body}" runs backwards; write "{first}-{top},{bottom}-{last}"')
+            refuse(f'{self.name}: "{body}" runs backwards; write "{self.forwards(first, last, int(step or 1))}"')
         return first if dash and begin == end else term  # cronsim 2.8 takes 5-5/10 for 5/10
 
-    def _check_special(self, body: str) -> bool:
+    def is_special(self, body: str) -> bool:
         """True for the last days of a month and the nth weekdays, which are neither number, name nor range."""
         if self.name == "day of month":
             if "W" in body and body != "LW":
@@ -95,9 +108,28 @@ class Field:
         return body.endswith("L")
 
     def _check_step(self, step: str) -> None:
-        widest = self.high - self.low
-        if not re.fullmatch("[0-9]{1,4}", step) or not 1 <= int(step) <= widest:
-            refuse(f'{self.name}: a step of "{step}" is not allowed; 1 to {widest} are')
+        if not re.fullmatch("[0-9]{1,4}", step) or not 1 <= int(step) <= self.widest:
+            refuse(f'{self.name}: a step of "{step}" is not allowed; 1 to {self.widest} are')
+
+    def forwards(self, first: str, last: str, step: int) -> str:
+        """A range, written as the two that it is if it runs over the end of the field."""
+        begin, end = self.number(first), self.number(last)
+        if begin <= end:
+            return self._span(first, last, step)
+        top, bottom = (self.names[-1], self.names[0]) if first in self.names else (str(self.high), str(self.low))
+        if begin > self.high:  # Sunday is the first day too
+            return self._span(bottom, last, step)
+        again = self.low + step - 1 - (self.high - begin) % step
+        parts = [self._span(first, top, step)]
+        if again <= end:
+            parts.append(self._span(bottom if again == self.low else str(again), last, step))
+        return ",".join(parts)
+
+    def _span(self, first: str, last: str, step: int) -> str:
+        width = self.number(last) - self.number(first)
+        if not width or step > width:
+            return first
+        return f"{first}-{last}" + (f"/{step}" if step > 1 else "")
 
     def _value(self, text: str) -> int:
         if text in self.names:
@@ -233,6 +265,8 @@ def _expand(expression: str) -> str:
     parts = expression.split()
     if not all(part.isascii() and part.isprintable() for part in parts):
         refuse("a cron expression has only plain letters, digits and the signs * , - / #")
+    if parts and re.match(r"(CRON_)?TZ=", parts[0], re.IGNORECASE):
+        refuse(f'"{parts[0]}" is no field; the zone is to be given as timezone')
     if parts and parts[0].startswith("@"):
         name = " ".join(parts).lower()
         if name not in ALIASES:
