@@ -7,9 +7,10 @@ from twisted.web.http import Request
 
 from ..registry import Registry
 from ..store.audit import Filter
-from . import convert, queries
+from . import queries
 from .convert import given
 from .entry import Entries, EntryOut
+from .instants import asked_instant
 from .location import link_next
 from .route import Route, caller, json, query
 
@@ -34,8 +35,8 @@ class Audit:
             target=given(asked.target, None),
             action=given(asked.action, None),
             who=given(asked.who, None),
-            begin=convert.asked_instant(asked.from_, "?from"),
-            end=convert.asked_instant(asked.to, "?to"),
+            begin=asked_instant(asked.from_, "?from"),
+            end=asked_instant(asked.to, "?to"),
         )
         door = self._registry.seen_by(caller(request))
         found = await door.entries(asked.limit + 1, given(asked.after, None), only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import attrs
@@ -21,6 +21,7 @@ from ..model.receiver import Receivers
 from ..model.secrecy import Secrecy
 from ..model.trigger import LONGEST, SHORTEST
 from . import watch as watching
+from .instants import instant
 from .problems import invalid
 from .wire import IntervalIn, JobIn, PatchIn, PreviewIn
 
@@ -108,7 +109,7 @@ def every(interval: IntervalIn) -> timedelta:
 
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """What a merge patch makes of a job. Raises Invalid."""
-    wanted = definition(job)
+    wanted = {name: _text(value) for name, value in definition(job).items()}
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:
         moved = changes.get("task", job.task) != job.task
@@ -157,33 +158,14 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
     )
 
 
+def _text(value: Any) -> Any:
+    """As a request has it."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def _span(seconds: float | None) -> timedelta | None:
     """What is above 0 stays so."""
     return None if seconds is None else max(timedelta(seconds=seconds), timedelta.resolution)
-
-
-def instant(moment: datetime | None, pointer: str) -> datetime | None:
-    """To UTC; an instant needs an offset, or it could be any of 38."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise Invalid("needs an offset, as in 2030-01-31T12:00:00+01:00 or ...Z", pointer)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise Invalid("lies outside the years 1 to 9999", pointer) from None
-
-
-def asked_instant(text: str | UnsetType, pointer: str) -> datetime | None:
-    """An instant in a query, to UTC; the plus sign of its offset arrives as a blank when it was typed as it is."""
-    if isinstance(text, UnsetType):
-        return None
-    if text[-6:-5] == " ":
-        text = f"{text[:-6]}+{text[-5:]}"
-    try:
-        return instant(msgspec.convert(text, datetime), pointer)
-    except msgspec.ValidationError as why:
-        raise Invalid(invalid(why).detail, pointer) from None
 
 
 def given(value: T | UnsetType, otherwise: U) -> T | U:

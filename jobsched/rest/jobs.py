@@ -17,6 +17,7 @@ from ..store.questions import JobNews
 from . import convert, queries, show, wire
 from .conditions import tag_of, versions
 from .convert import Defaults, given
+from .instants import asked_instant
 from .location import link_next, location
 from .output import Outputs
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
@@ -138,8 +139,8 @@ async def run_page(request: Request, registry: Registry, job_id: str | None) -> 
     only = run_rows.Filter(
         job_id=job_id,
         state=given(asked.state, None),
-        begin=convert.asked_instant(asked.from_, "?from"),
-        end=convert.asked_instant(asked.to, "?to"),
+        begin=asked_instant(asked.from_, "?from"),
+        end=asked_instant(asked.to, "?to"),
     )
     found = await registry.runs(asked.limit + 1, given(asked.after, None), only)
     link_next(request, found, asked.limit, lambda run: run.id)

@@ -13,6 +13,7 @@ from ..model.node import NodeState
 from ..model.policy import CatchUp, Overlap, Placement
 from ..model.run import Cause, State
 from ..model.trigger import LONGEST
+from .instants import InstantText
 from .task import EffectiveOut, LimitsOut, TaskOut  # noqa: F401  # a part of what is said, kept apart for its size
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
@@ -50,10 +51,10 @@ class JobIn(Struct, forbid_unknown_fields=True):
     name: Name
     interval: IntervalIn | None = None
     cron: CronText | None = None
-    at: Moment | None = None
+    at: InstantText | None = None
     timezone: ZoneName | UnsetType = UNSET
-    start: Moment | None = None
-    end: Moment | None = None
+    start: InstantText | None = None
+    end: InstantText | None = None
     max_runs: MaxRuns | None = None
     jitter: SecondsOrNone = 0
     overlap: Overlap | UnsetType = UNSET
@@ -78,10 +79,10 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     interval: IntervalIn | UnsetType | None = UNSET
     cron: CronText | UnsetType | None = UNSET
-    at: Moment | UnsetType | None = UNSET
+    at: InstantText | UnsetType | None = UNSET
     timezone: ZoneName | UnsetType | None = UNSET
-    start: Moment | UnsetType | None = UNSET
-    end: Moment | UnsetType | None = UNSET
+    start: InstantText | UnsetType | None = UNSET
+    end: InstantText | UnsetType | None = UNSET
     max_runs: MaxRuns | UnsetType | None = UNSET
     jitter: SecondsOrNone | UnsetType | None = UNSET
     overlap: Overlap | UnsetType | None = UNSET
@@ -103,12 +104,12 @@ class PreviewIn(Struct, forbid_unknown_fields=True):
 
     interval: IntervalIn | None = None
     cron: CronText | None = None
-    at: Moment | None = None
+    at: InstantText | None = None
     timezone: ZoneName | UnsetType = UNSET
-    start: Moment | None = None
-    end: Moment | None = None
+    start: InstantText | None = None
+    end: InstantText | None = None
     jitter: SecondsOrNone = 0
-    from_: Moment | None = field(default=None, name="from")
+    from_: InstantText | None = field(default=None, name="from")
     count: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 

@@ -1,0 +1,49 @@
+"""Instants as people write them: ISO 8601 with an offset, short or long."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta, UnsetType
+
+from ..model.errors import Invalid
+
+EXAMPLE = "2030-01-31T12:00:00+01:00 or 2030-01-31T11:00Z"
+LONGEST = 64
+
+InstantText = Annotated[
+    str, Meta(max_length=LONGEST, description="ISO 8601 with an offset", extra_json_schema={"format": "date-time"})
+]
+
+_SHAPE = re.compile(r"[0-9W-]+[T ][0-9:.,]+ ?(Z|[+-][0-9:]+)?", re.ASCII)
+_LOST_PLUS = re.compile(r"([^T ]+[T ][^ ]+) ([0-9]{2}:?(?:[0-9]{2})?)", re.ASCII)
+
+
+def instant(text: str | None, pointer: str) -> datetime | None:
+    """In UTC; an instant needs an offset, or it could be any of 38. Raises Invalid."""
+    if text is None:
+        return None
+    plain = text.strip().upper()
+    found = _SHAPE.fullmatch(plain)
+    try:
+        if found is None:
+            raise ValueError(text)
+        moment = datetime.fromisoformat(plain)
+    except ValueError:
+        raise Invalid(f"is no instant in ISO 8601, as {EXAMPLE} is", pointer) from None
+    if moment.tzinfo is None:
+        raise Invalid(f"needs an offset, as in {EXAMPLE}", pointer)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("lies outside the years 1 to 9999", pointer) from None
+
+
+def asked_instant(text: str | UnsetType, pointer: str) -> datetime | None:
+    """An instant in a query, in UTC; the plus sign of its offset arrives as a blank when it was typed as it is."""
+    if isinstance(text, UnsetType):
+        return None
+    lost = _LOST_PLUS.fullmatch(text.strip())
+    return instant(f"{lost[1]}+{lost[2]}" if lost else text, pointer)
