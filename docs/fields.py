@@ -33,7 +33,7 @@ MEANING = {
     "JOB_LIVETIME": "Seconds after which a run is ended, unless its task or its job has a number of its own.",
     "KILL_GRACE": "Seconds between asking a run to end (TERM) and ending it (KILL).",
     "OUTPUT_LIMIT": "Bytes of output that are kept of one run. What comes after is counted, not kept.",
-    "KEEP_RUNS": "How many runs of each job stay in the record.",
+    "KEEP_RUNS": "How many runs of each job stay in the record, and how many records that nothing ran.",
     "KEEP_DAYS": "How many days a run stays in the record.",
     "AUDIT_DAYS": "For how many days it is kept :ref:`who changed what <audit>`.",
     "JOBSCHED_PORT": "Port on 127.0.0.1; 0 takes any free one. ``--listen`` wins.",
@@ -157,6 +157,8 @@ def shown(route: Route) -> str:
 def words(kind: Any) -> str:
     """What a type lets a field hold."""
     match kind:
+        case inspect.Metadata(extra_json_schema={"format": "date-time"}):
+            return "an instant"
         case inspect.Metadata():
             return words(kind.type)
         case inspect.UnionType():

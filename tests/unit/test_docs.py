@@ -23,8 +23,9 @@ import pytest
 
 from jobsched import config, legacy, rest, service
 from jobsched.model.cron import Cron
+from jobsched.model.downtime import NO_DAEMON, Downtime
 from jobsched.model.draft import Draft
-from jobsched.model.errors import JobschedError
+from jobsched.model.errors import BadTrigger, JobschedError
 from jobsched.model.owed import Situation, owed
 from jobsched.model.policy import Policy
 from jobsched.model.preview import fires
@@ -189,7 +190,9 @@ def caught_up(catch_up: str, grace: str) -> list[tuple[str, ...]]:
     answer = owed(
         Schedule(trigger=Cron(expression="*/10 * * * *")),
         policy,
-        Situation(next_due=at("02:50:00"), now=back, able_since=back),
+        Situation(
+            next_due=at("02:50:00"), now=back, able_since=back, downtimes=[Downtime(at("02:45:00"), back, NO_DAEMON)]
+        ),
     )
     fates = {"run": "runs", "queue": "waits, then runs"}
     return [
@@ -201,6 +204,13 @@ def caught_up(catch_up: str, grace: str) -> list[tuple[str, ...]]:
         )
         for stretch in answer.stretches
     ]
+
+
+@pytest.mark.parametrize(("expression", "hint"), rows("time", "hint-rows"))
+def test_hint_rows(expression: str, hint: str) -> None:
+    with pytest.raises(BadTrigger) as refused:
+        Cron(expression=expression)
+    assert str(refused.value).endswith("; " + hint.strip("`"))
 
 
 @pytest.mark.parametrize(("old", "ours", "warning"), rows("configuration", "legacy-rows"))
