@@ -41,7 +41,7 @@ class Facts:
     now: datetime
     waiting: Late | None = None  # the oldest due whose run waits to be started
     missed: Late | None = None  # the oldest that was missed since it is watched, and after which no run has started
-    success: Success | None = None  # the last one
+    success: Success | None = None  # the last one that has come: one in the future is of a clock that was wrong
 
 
 @attrs.frozen(kw_only=True)
@@ -76,8 +76,6 @@ def _late(job: Job, facts: Facts) -> Iterator[Overdue]:
 def _unsuccessful(job: Job, facts: Facts, watched: datetime) -> Iterator[Overdue]:
     """By `must_succeed_every`: since the last success, or since it is watched, or since `start`, which is latest."""
     most, success = job.watch.must_succeed_every, facts.success
-    if success is not None and success.ended > facts.now + SKEW:
-        success = None  # its clock was wrong
     begin = max(watched, job.schedule.start or watched)
     latest = begin if success is None else max(begin, success.ended)
     if most is None or facts.now - latest < most:

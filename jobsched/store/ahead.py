@@ -217,7 +217,7 @@ def _shorten(connection: Connection, schedule: Schedule, run: Run, edge: datetim
         return
     kept = _between(schedule, run.due, edge)
     values: dict[str, Any] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
-    values |= {"created": instant, "ended": instant}
+    values["ended"] = instant
     if run.state == "missed":
         values["reason"] = RAN_AHEAD
     connection.execute(update(runs).where(runs.c.id == run.id).values(values))

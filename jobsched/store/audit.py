@@ -55,7 +55,7 @@ def of_job(
     """
     before = orders.held(connection, job_id)
     order(connection, job_id, *args, **kwargs)
-    after = questions.job(connection, job_id)
+    after = questions.job(connection, job_id, signature.at)
     return _noted(connection, after, signature.of_job(before, after.job))
 
 

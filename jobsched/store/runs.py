@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
-from ..model.ids import BACK, EPOCH, Ids, least
+from ..model.ids import BACK, EPOCH, Ids
 from ..model.job import Job
 from ..model.owed import Stretch
 from ..model.retry import delay
@@ -167,10 +167,10 @@ def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = 
 
 def last_of(connection: Connection, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, Run]:
     """The newest run of each job that has one; with `now`, but for those that a clock made which was hours ahead."""
-    which = runs.c.job_id == jobs.c.id
+    its = select(runs.c.id).where(runs.c.job_id == jobs.c.id)
     if now is not None:
-        which &= runs.c.id < least(now + BACK)
-    one = select(func.max(runs.c.id)).where(which).scalar_subquery()  # a seek for each job
+        its = its.where(runs.c.created <= now + BACK)
+    one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
     return {run.job_id: run for run in _all(connection, select(runs).where(runs.c.id.in_(newest)))} if newest else {}
 

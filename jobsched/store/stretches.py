@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
-from ..model.ids import BACK, least
+from ..model.ids import BACK
 from ..model.owed import MOST
 from ..model.run import NEVER_RAN, Run
 from ..model.trigger import Schedule
@@ -23,9 +23,9 @@ from .tables import jobs, runs
 ALIKE = ("job_name", "task", "state", "reason", "overlaps", "parameters", "timeout", "require")
 GROWS = ("until", "count", "created", "ended")  # it was decided when its last due was
 
-_NEWEST = select(func.max(runs.c.id)).where(
-    runs.c.job_id == jobs.c.id, runs.c.place == bindparam("place"), runs.c.id < bindparam("before")
-)
+_BEFORE = bindparam("before", type_=runs.c.created.type)
+_ITS = select(runs.c.id).where(runs.c.job_id == jobs.c.id, runs.c.place == bindparam("place"), runs.c.created < _BEFORE)
+_NEWEST = _ITS.order_by(runs.c.id.desc()).limit(1).correlate(jobs)
 _LAST = select(_NEWEST.scalar_subquery()).where(jobs.c.id.in_(bindparam("job_ids", expanding=True)))
 _ONE_RECORD = or_(  # what is missed counts for `overdue` until something starts: the two must not be mixed up
     runs.c.state == "skipped",
@@ -76,7 +76,7 @@ def _last(connection: Connection, wanted: Iterable[Run], now: datetime) -> dict[
     for run in wanted:
         of_place.setdefault(run.place, []).append(run.job_id)
     for place, job_ids in of_place.items():
-        asked = {"place": place, "job_ids": job_ids, "before": least(now + BACK)}
+        asked = {"place": place, "job_ids": job_ids, "before": now + BACK}
         ids += (found for found in connection.execute(_LAST, asked).scalars() if found)
     found = [run_rows.from_row(row) for row in connection.execute(_OPEN, {"ids": ids, "now": now})] if ids else []
     return {(run.job_id, run.place): run for run in found}
