@@ -127,6 +127,7 @@ def build(
         company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
+        store.elsewhere, company.elsewhere = pokes.renew, _renewing(store, pokes)
         rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
         stepped += [company.clock_stepped, pokes.clock_stepped]
@@ -235,6 +236,16 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
         membership.look_for_orders()
 
     return heard
+
+
+def _renewing(store: Store, pokes: Pokes) -> Callable[[], None]:
+    """A heartbeat has found the server read-only: what only reads would never find out."""
+
+    def renew() -> None:
+        store.renew()
+        pokes.renew()
+
+    return renew
 
 
 def _routes(

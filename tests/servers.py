@@ -178,9 +178,13 @@ class PostgreSQL(Server):
 
     @classmethod
     def programs(cls) -> dict[str, str | None]:
+        return cls._where("initdb", "postgres")
+
+    @staticmethod
+    def _where(*names: str) -> dict[str, str | None]:
         places = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
         path = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
-        return {name: shutil.which(name, path=path) for name in ("initdb", "postgres")}
+        return {name: shutil.which(name, path=path) for name in names}
 
     def _create(self) -> None:
         secret = self.folder / "password"
@@ -234,7 +238,8 @@ class MariaDB(Server):
 
     def _create(self) -> None:
         (self.folder / "first.sql").write_text(
-            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{self.password}';\nGRANT ALL ON *.* TO {USER}@'%';\n"
+            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{self.password}';\n"
+            f"GRANT ALL ON *.* TO {USER}@'%' WITH GRANT OPTION;\n"
         )
         self._prepare(
             [

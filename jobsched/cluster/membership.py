@@ -74,9 +74,11 @@ class Membership(Service):
         self.entered: Deferred[None] = Deferred()
         self.life: Life  # set before it starts, by service.build
         self.previous: Sequence[str] = ()  # the nodes that daemons before this one were: they are gone
+        self.elsewhere: Callable[[], object] = lambda: None  # the store was found read-only, and is another by now
         self._reactor = reactor
         self._clock = clock
         self._store = store
+        self._store.elsewhere = self._moved
         self._ids = ids
         self._elapsed = elapsed
         self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
@@ -89,6 +91,9 @@ class Membership(Service):
         self._complaint = Complaint()
         self._loops: list[LoopingCall] = []
         self._beating: Deferred[None] = succeed(None)
+
+    def _moved(self) -> None:
+        self.elsewhere()
 
     def startService(self) -> None:
         super().startService()

@@ -70,6 +70,11 @@ class Pokes(Service):
         self._listener.stop()
         return self._gone
 
+    def renew(self) -> None:
+        """Listen on a new connection: the server of this one takes no changes any more."""
+        if self._listener is not None and self.running:
+            self._listener.renew()
+
     def clock_stepped(self) -> None:
         """Every timer was set by a clock that no longer holds."""
         if self._loop is not None and self._loop.running:

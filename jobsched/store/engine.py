@@ -6,21 +6,25 @@ Nothing here costs a question per transaction, but for MySQL, whose transactions
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ..clock import elapsed
 from ..model.errors import BadStore
+from . import trouble
 
 BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
 STATEMENT_SECONDS = 20  # how long the database may work at one statement
 ANSWER_SECONDS = 25  # how long to wait for the database to say anything: it is lost then
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 10  # how long a node that was frozen in mid-transaction may keep others from its rows
+AGE_SECONDS = 1800  # after which a connection is made anew, less up to a quarter: not all of them at one moment
 
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that broke; so do we
 
@@ -54,6 +58,8 @@ def connect(url: str, *, patient: bool = False) -> Engine:
     except ArgumentError as why:
         raise BadStore(f"store: {make_url_safe(url)} cannot be used: {why}") from why
     tame(engine, patient)
+    if kind != "sqlite":
+        _follow_the_address(engine)
     return engine
 
 
@@ -79,6 +85,33 @@ def make_url_safe(url: str) -> str:
         return "the given URL"
     secret = [name for name in parsed.query if "pass" in name.lower()]
     return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def _follow_the_address(engine: Engine) -> None:
+    """An address may lead to another server by now, after a failover: a connection that finds its server read-only is
+    not used again, nor are those made before it, and none is used for ever."""
+
+    @event.listens_for(engine, "connect")
+    def made(_raw: Any, record: ConnectionPoolEntry) -> None:
+        record.info["until"] = end_of_use()
+
+    @event.listens_for(engine, "checkout")
+    def taken(_raw: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if elapsed() > record.info["until"]:
+            raise DisconnectionError("it is old enough")
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        asked = context.connection
+        if asked is not None and asked.get_execution_options().get("postgresql_readonly"):
+            return  # we have asked for it ourselves
+        if trouble.is_read_only(engine.url, context.original_exception):
+            context.is_disconnect = True
+
+
+def end_of_use() -> float:
+    """Until when, in elapsed seconds, a connection that is made now is used."""
+    return elapsed() + AGE_SECONDS * (1 - random.random() / 4)  # noqa: S311  # nothing to guess
 
 
 def _parsed(url: str) -> URL:
@@ -158,6 +191,13 @@ def _tame_postgresql(engine: Engine, patient: bool) -> None:
     def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
         raw.execute(statements)
         raw.commit()
+
+    @event.listens_for(engine, "checkin")
+    def returned(raw: Any, _record: ConnectionPoolEntry) -> None:
+        """After a transaction that only reads, the next would insist on writing where the server says that it is not
+        to, and a standby would refuse it in words that tell nobody so."""
+        if raw is not None and raw.read_only is False:
+            raw.read_only = None
 
 
 def _for_mysql(patient: bool) -> dict[str, object]:

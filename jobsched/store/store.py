@@ -62,6 +62,7 @@ class Store(Service):
         self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
         self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
+        self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
 
     @property
     def dialect(self) -> str:
@@ -82,6 +83,10 @@ class Store(Service):
     def _close(self) -> None:
         self._readers.stop()
         self._writers.stop()
+        self._engine.dispose()
+
+    def renew(self) -> None:
+        """Use no connection again that there is now: its server is read-only, or no longer the one that counts."""
         self._engine.dispose()
 
     def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -135,6 +140,9 @@ class Store(Service):
                 kind = trouble.kind(self._engine.url, why)
                 if kind == "fault" or (kind == "raced" and not tries):
                     raise
+                if kind == "elsewhere":
+                    self._reactor.callFromThread(self.elsewhere)
+                    tries = min(tries, 1)  # on a new connection; there may be no other server yet
                 if kind == "unavailable" or not tries:
                     raise self._unavailable(why) from why
 
@@ -150,7 +158,7 @@ class Store(Service):
             try:
                 transaction.commit()
             except DBAPIError as why:
-                if writes and why.connection_invalidated and not trouble.undone(self._engine.url, why):
+                if writes and why.connection_invalidated and not trouble.not_made(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
         if ended:

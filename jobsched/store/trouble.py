@@ -8,7 +8,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-Kind = Literal["again", "raced", "unavailable", "fault"]
+Kind = Literal["again", "elsewhere", "raced", "unavailable", "fault"]
 
 # Primary result codes: busy, locked, out of memory, read-only, interrupted, I/O error, corrupt, disk full, cannot be
 # opened, locking protocol, permission, authorisation, not a database.
@@ -32,17 +32,22 @@ MYSQL = {
 }  # fmt: skip
 MYSQL_UNDONE = {1020, 1213}  # changed since it was read, deadlock
 
+READ_ONLY = {"25006", 1290, 1836}  # a standby, or a primary that was one
+
 DUPLICATE = {"23505", 1062}
 
 
 def kind(url: URL, why: DBAPIError | PoolTimeout) -> Kind:
     """Whether a transaction that failed before its commit is worth another try, or found the store out of order.
 
-    `again`: the database undid it, or the connection broke and the transaction with it. `raced`: the same, if another
-    node stored the same thing first, else a fault. `fault`: the error is ours.
+    `again`: the database undid it, or the connection broke and the transaction with it. `elsewhere`: the server takes
+    no changes any more, and the address may lead to another one by now. `raced`: as again, if another node stored the
+    same thing first, else a fault. `fault`: the error is ours.
     """
     if isinstance(why, PoolTimeout):
         return "unavailable"
+    if why.connection_invalidated and is_read_only(url, why.orig):
+        return "elsewhere"
     if undone(url, why) or why.connection_invalidated:
         return "again"
     orig: object = why.orig
@@ -66,6 +71,21 @@ def undone(url: URL, why: DBAPIError) -> bool:
             return getattr(why.orig, "sqlstate", None) in POSTGRESQL_UNDONE
         case "mysql":
             return _number(why.orig) in MYSQL_UNDONE
+    return False
+
+
+def not_made(url: URL, why: DBAPIError) -> bool:
+    """Whether a change whose commit failed was certainly not made."""
+    return undone(url, why) or is_read_only(url, why.orig)
+
+
+def is_read_only(url: URL, said: BaseException | None) -> bool:
+    """Whether the database says that it takes no changes: nothing was stored."""
+    match url.get_backend_name():
+        case "postgresql":
+            return getattr(said, "sqlstate", None) in READ_ONLY
+        case "mysql":
+            return _number(said) in READ_ONLY
     return False
 
 
