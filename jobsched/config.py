@@ -11,6 +11,7 @@ import math
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ import attrs
 
 from jobsched import confinement, legacy, source
 from jobsched.exposure import exposed, passwords
+from jobsched.model import lease as leases
 from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
@@ -114,6 +116,10 @@ SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(
 SECONDS_OR_NONE = _rule(
     "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
 )
+LEASE = _rule(
+    f"a number of seconds, {leases.SHORTEST.total_seconds():g} to {leases.LONGEST.total_seconds():g}",
+    lambda value: _is_number(value) and leases.SHORTEST <= timedelta(seconds=value) <= leases.LONGEST,
+)
 URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url, True)
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
 NAME = _rule("a name: 1 to 200 printable characters", _is_name)
@@ -168,6 +174,7 @@ class Config:
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
     node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
+    lease: float = _option("LEASE", LEASE, leases.USUAL.total_seconds())  # as the nodes of a store agree on it
     cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # by which nodes ask one another
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)

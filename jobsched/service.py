@@ -26,6 +26,7 @@ from .courier.post import Post
 from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
+from .model.lease import answer
 from .model.node import Node
 from .model.policy import Policy
 from .model.secrecy import Secrecy
@@ -168,7 +169,8 @@ def _company(
     """This node among those that share the store; an SQLite file is shared with nobody."""
     if not isinstance(clock, SharedClock):
         return Alone(me, pulse, lambda: now(clock))
-    own = Store(reactor, config.store, threads=1, everyone=config.receivers.place)
+    prompt = answer(timedelta(seconds=config.lease))
+    own = Store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
     own.ended, own.told = metrics.ended, courier.poke  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)
 
@@ -189,6 +191,7 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
         since=instant,
         seen=instant,
         slots=config.max_running,
+        lease_asked=timedelta(seconds=config.lease),
     )
 
 

@@ -1,15 +1,15 @@
 """This node among the others: says that it lives, hears who else does, and ends its own runs when it cannot say so.
 
-The lease is by the database's clock: who did not renew for 10 s is dead, and any living node says so and records its
-runs as lost. By its own clock a node counts from before it asked, and gives up after 7 s: its runs are dead before
-anybody may start them again.
+The lease is by the database's clock: a node that did not renew for so long is dead, and any living node says so and
+records its runs as lost. By its own clock a node counts from before it asked, and gives up earlier: its runs are dead
+before anybody may start them again.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import random
 
 import attrs
@@ -21,21 +21,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
+from ..model import lease as leases
 from ..model.complaint import Complaint
 from ..model.errors import Unavailable
 from ..model.ids import Ids
-from ..model.node import LEASE, Node, twins
+from ..model.node import Node, twins
 from ..store import nodes as node_rows
 from ..store.nodes import Pulse, Roll
 from ..store.store import Store
 
 EVERY = 2.0  # seconds between heartbeats
 WATCH = 0.25  # seconds between looks at how long ago the last one was
-FENCE = 7.0  # seconds without one after which this node ends its own runs
 BURIAL = 5  # heartbeats between looks for runs that no node has
-GONE = "its node did not say that it lives for 10 s"
-OURS = f"its node could not say that it lives for {FENCE:g} s, and ended it or took it for ended"
-OUT_OF_REACH = f"the store could not be reached for {FENCE:g} s, so this node ended its own runs"
+RETURN = 10.0  # seconds that the others have to come back after a trouble that all may have had
+GONE = "its node did not say that it lives for {:g} s"
+OURS = "its node could not say that it lives for {:g} s, and ended it or took it for ended"
+OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended its own runs"
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +83,9 @@ class Membership(Service):
         self._ids = ids
         self._elapsed = elapsed
         self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
+        self._until = 0.0  # elapsed time at which it gives up unless another is heard
+        self._lease = leases.FIXED  # that the next heartbeat counts on
+        self._kept: timedelta | None = None  # what the store was last said to keep
         self._since = 0.0  # elapsed time since which this node lives without a break
         self._beats = 0
         self._tries = 0  # to enter
@@ -121,13 +125,23 @@ class Membership(Service):
     @property
     def remaining(self) -> float:
         """Seconds for which it may still act if no heartbeat is heard; 0: it may not."""
-        if self._outside or self._renewed is None:
-            return 0.0
-        return max(FENCE - (self._elapsed() - self._renewed), 0.0)
+        return 0.0 if self._outside else max(self._until - self._elapsed(), 0.0)
+
+    @property
+    def lease(self) -> timedelta:
+        """The lease that this node goes by."""
+        return self._lease
+
+    @property
+    def _patience(self) -> float:
+        """Seconds from the last heartbeat until it gives up."""
+        return round(self._until - (self._renewed or 0.0), 1)
 
     async def bury(self, known: Sequence[str], silent: Sequence[str] = ()) -> None:
         """Record what dead nodes left as lost, and these as dead."""
-        lost = await self._store.write(node_rows.bury, known, GONE, self._ids, random, now(self._clock), silent=silent)
+        reason = GONE.format(self._lease.total_seconds())
+        instant = now(self._clock)
+        lost = await self._store.write(node_rows.bury, known, reason, self._ids, random, instant, silent=silent)
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -158,9 +172,10 @@ class Membership(Service):
         """A loop never ends by an error."""
         if not self._outside and not self.holds():
             self._outside = True
-            self.log.error("{why}; node {node} starts nothing until it is back", why=OUT_OF_REACH, node=self.node.name)
+            why = OUT_OF_REACH.format(self._patience)
+            self.log.error("{why}; node {node} starts nothing until it is back", why=why, node=self.node.name)
             with self.log.failuresHandled("the runs of this node could not be ended"):
-                self.life.end_all(OUT_OF_REACH)
+                self.life.end_all(why)
 
     def _turn(self) -> Deferred[None]:
         """One heartbeat."""
@@ -187,19 +202,21 @@ class Membership(Service):
         fresh = attrs.evolve(old, id=str(uuid.uuid4())) if self._tries else old
         self._tries += 1  # a try that failed may have been stored
         asked_at = self._clock.seconds()
-        told = await self._store.write(
+        entry = await self._store.write(
             node_rows.join,
             attrs.evolve(fresh, since=now(self._clock)),
             [] if first else [old.id],
-            OURS,
+            OURS.format(self._patience),
             self._ids,
             random,
+            self.previous if first else None,
         )
-        self._clock.observe(told, asked_at)
+        self._clock.observe(entry.now, asked_at)
         self.life.keep_id(fresh.id)
-        self.node = attrs.evolve(fresh, since=told, seen=told)
+        self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
         self.alive = (self.node,)
         self._renewed = self._since = asked
+        self._lease, self._until = entry.lease, asked + leases.gives_up(entry.lease)
         self._outside = False
         self._complaint.settled()
         if first:
@@ -210,7 +227,9 @@ class Membership(Service):
 
     async def _beat(self) -> None:
         asked, asked_at = self._elapsed(), self._clock.seconds()
-        pulse = attrs.evolve(self.life.pulse(), id=self.node.id)
+        until = asked + leases.gives_up(self._lease)
+        self._until = min(self._until, until)  # a shorter lease than before counts even if the answer is lost
+        pulse = attrs.evolve(self.life.pulse(), id=self.node.id, lease=self._lease)
         roll = await self._store.write(node_rows.beat, pulse, now(self._clock))
         self._clock.observe(roll.now, asked_at)
         if not roll.renewed:
@@ -220,12 +239,29 @@ class Membership(Service):
             return
         if self._renewed is not None and asked - self._renewed > 2 * EVERY:
             self._since = asked  # the others may have had the same trouble: give them time to come back
-        self._renewed = asked
+        self._renewed, self._until = asked, until
         self._complaint.settled()
+        self._agree(roll)
         self._hear(roll)
         for run_id, reason in roll.stops:
             self.life.end(run_id, reason)
         await self._look_after_the_dead(roll)
+
+    def _agree(self, roll: Roll) -> None:
+        """Go by the lease that the store keeps, from the next heartbeat on."""
+        asked = self.node.lease_asked
+        if roll.lease != self._lease or self._kept is None:
+            strangers = ", ".join(sorted(node.name for node in roll.strangers))
+            why = f", for {strangers} may live and is of a release that knows no other" if strangers else ""
+            self.log.info("node {node} goes by a lease of {lease:g} s{why}",
+                          node=self.node.name, lease=roll.lease.total_seconds(), why=why)  # fmt: skip
+        if roll.kept not in (asked, self._kept) and asked is not None:
+            self.log.warn(
+                "LEASE is {asked:g} s here, but the nodes of this store have agreed on {kept:g} s, and that counts; "
+                "to change it, give all of them the same LEASE and restart them",
+                asked=asked.total_seconds(), kept=roll.kept.total_seconds(),
+            )  # fmt: skip
+        self._lease, self._kept = roll.lease, roll.kept
 
     def _hear(self, roll: Roll) -> None:
         before = {node.id: node for node in self.alive}
@@ -245,7 +281,7 @@ class Membership(Service):
     async def _look_after_the_dead(self, roll: Roll) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
-        settled = self._elapsed() - self._since > LEASE.total_seconds()
+        settled = self._elapsed() - self._since > RETURN
         silent = self._silent(roll)
         if settled and (silent or self._beats % BURIAL == 0):
             await self.bury([], silent)
@@ -257,7 +293,7 @@ class Membership(Service):
             node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)
             for node in (*roll.alive, *roll.late)
         }
-        return [node.id for node in roll.late if moment - self._last[node.id][1] >= LEASE.total_seconds() - EVERY]
+        return [node.id for node in roll.late if moment - self._last[node.id][1] >= node.lease.total_seconds() - EVERY]
 
     async def _leave(self) -> None:
         await self._beating

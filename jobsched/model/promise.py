@@ -12,7 +12,8 @@ import attrs
 
 from .coverage import Coverage
 from .job import Job
-from .node import LEASE, Node
+from .lease import FIXED
+from .node import Node
 from .run import ACTIVE, ENDED, RETRIED, STARTED, Run
 
 SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
@@ -48,7 +49,7 @@ class Facts:
 
     def lives(self, node: Node) -> bool:
         """Whether a run may be recorded as running there."""
-        return self.now is not None and node.state == "alive" and node.seen >= self.now - LEASE - BURIAL
+        return self.now is not None and node.state == "alive" and node.seen >= self.now - node.lease - BURIAL
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +147,7 @@ def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
         yield f"{run.state}, executed by {name}, which never existed"
     elif run.node != node.name:
         yield f"{run.state}, executed by {name}, whose name is {node.name}"
-    elif not node.since - SKEW <= run.started <= node.seen + LEASE + SKEW:
+    elif not node.since - SKEW <= run.started <= node.seen + node.lease + SKEW:
         yield f"started at {_at(run.started)} on {name}, a node from {_at(node.since)} to {_at(node.seen)} only"
 
 
@@ -184,7 +185,8 @@ def _overdue(job: Job, facts: Facts) -> Iterator[str]:
     settled = [node for node in facts.nodes.values() if facts.lives(node) and node.since <= facts.now - PROMPT]
     if grace is None:
         settled = [node for node in settled if node.can(job.task, job.policy.require)]
-    if settled and job.next_due < facts.now - PROMPT - (grace or timedelta(0)):
+    away = max((node.lease for node in settled), default=FIXED) - FIXED  # so much longer the database may be away
+    if settled and job.next_due < facts.now - PROMPT - away - (grace or timedelta(0)):
         yield f"is due since {_at(job.next_due)}, and nobody decides it"
 
 

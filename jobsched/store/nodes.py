@@ -1,4 +1,9 @@
-"""Nodes in the store: who is alive, by the database's clock. Runs inside its connection's transaction."""
+"""Nodes in the store: who is alive, by the database's clock. Runs inside its connection's transaction.
+
+In its row a node's `seen` is carried ahead by what its lease is longer than 10 s. So "dead is a node whose `seen` is
+older than 10 s" is true for every lease, also where a daemon of a release that knows no other looks at the row.
+`to_row` and `from_row` carry it there and back.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
 
+from ..model import lease as leases
 from ..model.ids import Ids
-from ..model.node import LEASE, Node
+from ..model.node import Node
 from ..model.run import STARTED, Run
-from . import outbox, outcomes
+from . import outbox, outcomes, settings
 from . import runs as run_rows
 from .instant import now as database_now
 from .tables import nodes, runs
@@ -31,6 +37,7 @@ class Pulse:
     slots: int
     tried: int
     won: int
+    lease: timedelta = leases.FIXED  # for which it counts on being taken for alive from now on
 
 
 @attrs.frozen(kw_only=True)
@@ -42,18 +49,45 @@ class Roll:
     alive: tuple[Node, ...]  # that renewed within the lease
     late: tuple[Node, ...]  # that did not, and are not buried yet
     stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
+    kept: timedelta  # the lease that the store keeps
+    lease: timedelta  # the one that this node is to go by: the same, but while a node lives that knows no other
+
+    @property
+    def strangers(self) -> tuple[Node, ...]:
+        """The nodes that may live and know no lease but one."""
+        return tuple(node for node in (*self.alive, *self.late) if node.lease_asked is None)
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """When a node joined, by the database's clock, and the lease that it goes by at first."""
+
+    now: datetime
+    lease: timedelta
 
 
 def join(
-    connection: Connection, node: Node, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float]
-) -> datetime:
-    """Be a node from now on, which is returned; those `known` to be dead are buried with it."""
+    connection: Connection, node: Node, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float],
+    gone: Sequence[str] | None = None,
+) -> Entry:  # fmt: skip
+    """Be a node from now on; those `known` to be dead are buried with it.
+
+    One that starts says which nodes are `gone`, be it none: the daemons that it takes the place of. It may have the
+    store keep the lease that it asks for.
+    """
     instant = database_now(connection, node.since)
-    row = attrs.asdict(attrs.evolve(node, since=instant, seen=instant), recurse=False)
-    connection.execute(insert(nodes).values(row | {"tasks": list(node.tasks)}))
+    kept = settings.lease(connection, hold=True)
+    there = [each for each in _living(connection) if each.id not in (*known, *(gone or ()))]
+    asked = node.lease_asked or leases.FIXED
+    if kept is None or gone is not None:
+        agreed = leases.agreed(kept, asked, [each.lease_asked for each in there if not each.late(instant)])
+        settings.keep_lease(connection, agreed, instead_of=kept)
+        kept = agreed
+    lease = leases.in_force(kept, [each.lease_asked for each in there])
+    connection.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
     if known:
         bury(connection, known, reason, ids, chance, node.since, silent=[])
-    return instant
+    return Entry(now=instant, lease=lease)
 
 
 def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
@@ -61,22 +95,33 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
     instant = database_now(connection, local)
     values = attrs.asdict(pulse, recurse=False, filter=attrs.filters.exclude("id")) | {"tasks": list(pulse.tasks)}
     mine = (nodes.c.id == pulse.id) & (nodes.c.state == "alive")
-    renewed = connection.execute(update(nodes).where(mine).values(seen=instant, **values)).rowcount == 1
-    living = [from_row(row) for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))]
-    alive = [node for node in living if node.seen >= instant - LEASE]
+    seen = _ahead(instant, pulse.lease)
+    renewed = connection.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
+    living = _living(connection)
+    kept = settings.lease(connection) or pulse.lease
     return Roll(
         now=instant,
         renewed=renewed,
-        alive=tuple(sorted(alive, key=lambda node: node.id)),
-        late=tuple(node for node in living if node.seen < instant - LEASE),
+        alive=tuple(sorted((node for node in living if not node.late(instant)), key=lambda node: node.id)),
+        late=tuple(node for node in living if node.late(instant)),
         stops=stops(connection, pulse.id),
+        kept=kept,
+        lease=leases.in_force(kept, [node.lease_asked for node in living if node.id != pulse.id]),
     )
+
+
+def _living(connection: Connection) -> list[Node]:
+    """Those that nobody has declared dead, late ones too."""
+    return [from_row(row) for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))]
+
+
+def _late(instant: datetime) -> ColumnElement[bool]:
+    return nodes.c.seen < instant - leases.FIXED  # whatever its lease: see above
 
 
 def buried(connection: Connection, node_id: str, instant: datetime) -> bool:
     """Whether somebody has declared that node dead, or may at any moment."""
-    late = nodes.c.seen < instant - LEASE
-    dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | late)
+    dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | _late(instant))
     return connection.execute(dead).first() is not None
 
 
@@ -92,7 +137,8 @@ def leave(connection: Connection, node_id: str, local: datetime) -> None:
     """Be no node any more; nothing of it runs."""
     instant = database_now(connection, local)
     mine = (nodes.c.id == node_id) & (nodes.c.state == "alive")
-    connection.execute(update(nodes).where(mine).values(state="stopped", seen=instant, running=0, slots=0))
+    seen = _ahead(instant, node.lease) if (node := get(connection, node_id)) else instant
+    connection.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
 
 
 def bury(
@@ -107,7 +153,7 @@ def bury(
     what another transaction has in hand is left to the next burial.
     """
     instant = database_now(connection, local)
-    late = nodes.c.seen < instant - LEASE
+    late = _late(instant)
     gone = nodes.c.id.in_(known) | (late if silent is None else late & nodes.c.id.in_(silent))
     query = select(nodes.c.id).where(nodes.c.state == "alive", gone)
     buried = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
@@ -128,7 +174,8 @@ def _absent(connection: Connection, instant: datetime) -> list[Run]:
     if not waiting:
         return []
     recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
-    there = [from_row(row) for row in connection.execute(select(nodes).where(recent))]
+    found = [from_row(row) for row in connection.execute(select(nodes).where(recent))]
+    there = [node for node in found if node.state == "alive" or node.seen >= instant - ABSENT]
     missed = [
         attrs.evolve(run, state="missed", reason=f"node {run.place} was gone before it could start", ended=instant)
         for run in waiting
@@ -169,7 +216,20 @@ def get(connection: Connection, node_id: str) -> Node | None:
     return None if row is None else from_row(row)
 
 
+def to_row(node: Node) -> dict[str, Any]:
+    """The columns of `nodes`."""
+    seen = _ahead(node.seen, node.lease)
+    return attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks), "seen": seen}
+
+
 def from_row(row: Row[Any]) -> Node:
     """The record of a row that holds every column of `nodes`."""
     values = dict(row._mapping)
-    return Node(**{**values, "tasks": tuple(values["tasks"])})
+    lease = values["lease"] or leases.FIXED
+    seen = values["seen"] - (lease - leases.FIXED)
+    return Node(**{**values, "tasks": tuple(values["tasks"]), "lease": lease, "seen": seen})
+
+
+def _ahead(instant: datetime, lease: timedelta) -> datetime:
+    """What the column `seen` says of a node that was seen then."""
+    return instant + (lease - leases.FIXED)

@@ -35,7 +35,8 @@ class Store(Service):
 
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
     `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
-    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one.
+    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
+    not answered in `prompt` seconds is given up; None: in the usual time.
     """
 
     name = "store"
@@ -48,9 +49,10 @@ class Store(Service):
         threads: int = THREADS,
         everyone: str | None = None,
         waiting: int = WAITING,
+        prompt: int | None = None,
     ) -> None:
         self._reactor = reactor
-        self._engine: Engine = outbox.with_everyone(connect(url), everyone)
+        self._engine: Engine = outbox.with_everyone(connect(url, prompt=prompt), everyone)
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
         one_writer = self._engine.dialect.name == "sqlite"
