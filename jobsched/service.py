@@ -129,6 +129,7 @@ def build(
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
         store.elsewhere, company.elsewhere = pokes.renew, _renewing(store, pokes)
+        store.tells = pokes.tells = company.tells
         rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
         stepped += [company.clock_stepped, pokes.clock_stepped]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import random
 
 import attrs
@@ -21,19 +21,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
-from ..model import lease as leases
-from ..model.complaint import Complaint
+from ..model.complaint import PAUSE as LATER
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.node import Node, twins
+from ..model.outage import AGAIN, Outage
 from ..store import nodes as node_rows
 from ..store.nodes import Pulse, Roll
 from ..store.store import Store
+from .term import EVERY, Sightings, Term
 
-EVERY = 2.0  # seconds between heartbeats
 WATCH = 0.25  # seconds between looks at how long ago the last one was
 BURIAL = 5  # heartbeats between looks for runs that no node has
-RETURN = 10.0  # seconds that the others have to come back after a trouble that all may have had
 GONE = "its node did not say that it lives for {:g} s"
 OURS = "its node could not say that it lives for {:g} s, and ended it or took it for ended"
 OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended its own runs"
@@ -82,17 +81,13 @@ class Membership(Service):
         self._store.elsewhere = self._moved
         self._ids = ids
         self._elapsed = elapsed
-        self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
-        self._until = 0.0  # elapsed time at which it gives up unless another is heard
-        self._lease = leases.FIXED  # that the next heartbeat counts on
-        self._kept: timedelta | None = None  # what the store was last said to keep
-        self._since = 0.0  # elapsed time since which this node lives without a break
+        self._term = Term()
         self._beats = 0
         self._tries = 0  # to enter
-        self._last: dict[str, tuple[datetime, float]] = {}  # when each node was last seen, and since when we know that
+        self._sightings = Sightings()
         self._outside = True
         self._twin = False
-        self._complaint = Complaint()
+        self._outage = Outage()
         self._loops: list[LoopingCall] = []
         self._beating: Deferred[None] = succeed(None)
 
@@ -125,21 +120,16 @@ class Membership(Service):
     @property
     def remaining(self) -> float:
         """Seconds for which it may still act if no heartbeat is heard; 0: it may not."""
-        return 0.0 if self._outside else max(self._until - self._elapsed(), 0.0)
+        return 0.0 if self._outside else self._term.remaining(self._elapsed())
 
     @property
     def lease(self) -> timedelta:
         """The lease that this node goes by."""
-        return self._lease
-
-    @property
-    def _patience(self) -> float:
-        """Seconds from the last heartbeat until it gives up."""
-        return round(self._until - (self._renewed or 0.0), 1)
+        return self._term.lease
 
     async def bury(self, known: Sequence[str], silent: Sequence[str] = ()) -> None:
         """Record what dead nodes left as lost, and these as dead."""
-        reason = GONE.format(self._lease.total_seconds())
+        reason = GONE.format(self.lease.total_seconds())
         instant = now(self._clock)
         lost = await self._store.write(node_rows.bury, known, reason, self._ids, random, instant, silent=silent)
         for run in lost:
@@ -157,7 +147,11 @@ class Membership(Service):
 
     def look_for_orders(self) -> Deferred[None]:
         """End what runs here and other nodes were told to end. Never fails: the next heartbeat looks again."""
-        return Deferred.fromCoroutine(self._follow_orders()).addErrback(self._unheard)
+        return Deferred.fromCoroutine(self._follow_orders()).addErrback(self._unread)
+
+    def _unread(self, why: Failure) -> None:
+        if why.check(Unavailable) is None:
+            self.log.failure("what other nodes ask of this one could not be read", why)
 
     async def _follow_orders(self) -> None:
         for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
@@ -172,7 +166,7 @@ class Membership(Service):
         """A loop never ends by an error."""
         if not self._outside and not self.holds():
             self._outside = True
-            why = OUT_OF_REACH.format(self._patience)
+            why = OUT_OF_REACH.format(self._term.patience)
             self.log.error("{why}; node {node} starts nothing until it is back", why=why, node=self.node.name)
             with self.log.failuresHandled("the runs of this node could not be ended"):
                 self.life.end_all(why)
@@ -186,15 +180,29 @@ class Membership(Service):
         return self._beating.addErrback(self._unheard)
 
     def _unheard(self, why: Failure) -> None:
-        words = why.getErrorMessage()
+        words, moment = why.getErrorMessage(), self._elapsed()
         if why.check(Unavailable) is None:
             self.log.failure("no heartbeat", why)
-        elif self._complaint.worth_saying(words, self._elapsed()):
-            self.log.error("no heartbeat of node {node}, trying on: {why}", node=self.node.name, why=words)
+        elif not self._outage.failed(words, moment, LATER if self._outside else AGAIN):
+            return
+        elif self._outside:
+            self.log.error("node {node} cannot be one of the nodes yet; nothing runs or starts here, trying on: {why}",
+                           node=self.node.name, why=words)  # fmt: skip
+        else:
+            self.log.error(
+                "no heartbeat of node {node} for {silent:.0f} s; its runs ({runs}) go on, nothing starts, gives up in "
+                "{left:.0f} s: {why}",
+                node=self.node.name, silent=self._term.silent(moment), why=words,
+                runs=self.life.pulse().running, left=self.remaining,
+            )  # fmt: skip
+
+    def tells(self) -> bool:
+        """Whether this node says, or soon will say, that the store cannot be reached: others need not."""
+        return self._outside or self._outage.tells(self._elapsed())
 
     async def _enter(self) -> None:
         """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
-        first = self._renewed is None
+        first = self._term.renewed is None
         if not first:
             await self._store.read(node_rows.get, self.node.id)  # is it there again?
             await self.life.stored()
@@ -206,7 +214,7 @@ class Membership(Service):
             node_rows.join,
             attrs.evolve(fresh, since=now(self._clock)),
             [] if first else [old.id],
-            OURS.format(self._patience),
+            OURS.format(self._term.patience),
             self._ids,
             random,
             self.previous if first else None,
@@ -215,10 +223,9 @@ class Membership(Service):
         self.life.keep_id(fresh.id)
         self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
         self.alive = (self.node,)
-        self._renewed = self._since = asked
-        self._lease, self._until = entry.lease, asked + leases.gives_up(entry.lease)
+        self._term.begin(asked, entry.lease)
         self._outside = False
-        self._complaint.settled()
+        self._outage.over()
         if first:
             self.entered.callback(None)
         else:
@@ -227,9 +234,8 @@ class Membership(Service):
 
     async def _beat(self) -> None:
         asked, asked_at = self._elapsed(), self._clock.seconds()
-        until = asked + leases.gives_up(self._lease)
-        self._until = min(self._until, until)  # a shorter lease than before counts even if the answer is lost
-        pulse = attrs.evolve(self.life.pulse(), id=self.node.id, lease=self._lease)
+        self._term.ask(asked)
+        pulse = attrs.evolve(self.life.pulse(), id=self.node.id, lease=self.lease)
         roll = await self._store.write(node_rows.beat, pulse, now(self._clock))
         self._clock.observe(roll.now, asked_at)
         if not roll.renewed:
@@ -237,31 +243,15 @@ class Membership(Service):
             self._outside = True
             self.life.end_all("this node was taken for dead, so it ended its own runs")
             return
-        if self._renewed is not None and asked - self._renewed > 2 * EVERY:
-            self._since = asked  # the others may have had the same trouble: give them time to come back
-        self._renewed, self._until = asked, until
-        self._complaint.settled()
-        self._agree(roll)
+        silent = self._term.heard(asked)
+        if self._outage.over():
+            self.log.info("node {node} is heard again after {silent:.0f} s; its runs ({runs}) went on",
+                          node=self.node.name, silent=silent, runs=self.life.pulse().running)  # fmt: skip
+        self._term.agree(roll, self.node)
         self._hear(roll)
         for run_id, reason in roll.stops:
             self.life.end(run_id, reason)
         await self._look_after_the_dead(roll)
-
-    def _agree(self, roll: Roll) -> None:
-        """Go by the lease that the store keeps, from the next heartbeat on."""
-        asked = self.node.lease_asked
-        if roll.lease != self._lease or self._kept is None:
-            strangers = ", ".join(sorted(node.name for node in roll.strangers))
-            why = f", for {strangers} may live and is of a release that knows no other" if strangers else ""
-            self.log.info("node {node} goes by a lease of {lease:g} s{why}",
-                          node=self.node.name, lease=roll.lease.total_seconds(), why=why)  # fmt: skip
-        if roll.kept not in (asked, self._kept) and asked is not None:
-            self.log.warn(
-                "LEASE is {asked:g} s here, but the nodes of this store have agreed on {kept:g} s, and that counts; "
-                "to change it, give all of them the same LEASE and restart them",
-                asked=asked.total_seconds(), kept=roll.kept.total_seconds(),
-            )  # fmt: skip
-        self._lease, self._kept = roll.lease, roll.kept
 
     def _hear(self, roll: Roll) -> None:
         before = {node.id: node for node in self.alive}
@@ -281,19 +271,10 @@ class Membership(Service):
     async def _look_after_the_dead(self, roll: Roll) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
-        settled = self._elapsed() - self._since > RETURN
-        silent = self._silent(roll)
+        settled = self._term.settled(self._elapsed())
+        silent = self._sightings.silent(roll, self._elapsed())
         if settled and (silent or self._beats % BURIAL == 0):
             await self.bury([], silent)
-
-    def _silent(self, roll: Roll) -> list[str]:
-        """The nodes that are late, and of which this node itself has heard nothing new for as long."""
-        moment, before = self._elapsed(), self._last
-        self._last = {
-            node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)
-            for node in (*roll.alive, *roll.late)
-        }
-        return [node.id for node in roll.late if moment - self._last[node.id][1] >= node.lease.total_seconds() - EVERY]
 
     async def _leave(self) -> None:
         await self._beating

@@ -43,6 +43,7 @@ class Pokes(Service):
         self._listener: Listener | None = None
         self._loop: LoopingCall | None = None
         self._call: IDelayedCall | None = None
+        self.tells: Callable[[], bool] = lambda: False  # whether it is said that the store cannot be reached
         self._quiet_until = 0.0
         self._deaf = False
         self._gone: Deferred[None] = Deferred()
@@ -98,7 +99,7 @@ class Pokes(Service):
             self._call = self._reactor.callLater(min(max(quiet, 0), GATHER), self._tell)
 
     def _cut(self, why: str) -> None:
-        if self.running and not self._deaf:
+        if self.running and not self._deaf and not self.tells():
             self._deaf = True
             self.log.warn("news from other nodes do not come in: {why}", why=why)
 

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from ..clock import now
 from ..model.complaint import Complaint
 from ..model.delivery import Attempt, Delivery, judged
+from ..model.errors import told
 from ..store import deliveries
 from ..store.batch import Batch
 from ..store.store import Store
@@ -213,7 +214,8 @@ class Courier(Service):
         self._results.add(at_once)
 
     def _blind(self, why: Failure) -> None:
-        if self._complaint.worth_saying(words := why.getErrorMessage(), self._reactor.seconds()):
+        words = why.getErrorMessage()
+        if not told(why.value) and self._complaint.worth_saying(words, self._reactor.seconds()):
             self.log.error("notifications cannot be looked for, trying again in {seconds} s: {why}",
                            seconds=EVERY, why=words)  # fmt: skip
 

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from ..clock import now
 from ..model.complaint import Complaint
+from ..model.errors import told
 from ..store import overdue, suspects
 from ..store.store import Store
 from .company import Company
@@ -112,6 +113,6 @@ class Lookout(Service):
         self._busy = False
 
     def _blind(self, why: Failure) -> None:
-        if self._complaint.worth_saying(words := why.getErrorMessage(), self._clock.seconds()):
+        if not told(why.value) and self._complaint.worth_saying(words := why.getErrorMessage(), self._clock.seconds()):
             self.log.error("it is not known which jobs are overdue, trying again in {seconds} s: {why}",
                            seconds=EVERY, why=words)  # fmt: skip

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from ..clock import elapsed
 from ..model.complaint import Complaint
+from ..model.errors import told
 
 EVERY = 5.0  # seconds between sweeps
 
@@ -36,7 +37,7 @@ class Sweeps:
         try:
             await look
         except Exception as why:
-            if self._complaint.worth_saying(str(why), self._clock.seconds()):
+            if not told(why) and self._complaint.worth_saying(str(why), self._clock.seconds()):
                 self.log.error("the store could not be swept, trying again in {seconds} s: {why}",
                                seconds=EVERY, why=str(why))  # fmt: skip
             return

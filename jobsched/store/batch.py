@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..model.complaint import Complaint
-from ..model.errors import Unavailable
+from ..model.errors import Unavailable, told
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Batch(Generic[T]):
     def _say(self, fate: str, why: Failure, count: int) -> None:
         words = why.getErrorMessage()
         if why.check(Unavailable):
-            if self._complaint.worth_saying(words, self._clock.seconds()):
+            if not told(why.value) and self._complaint.worth_saying(words, self._clock.seconds()):
                 self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=words)
         else:
             self.log.failure("{count} changes {fate}", why, count=count, fate=fate)

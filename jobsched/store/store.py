@@ -12,6 +12,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from ..bulkhead import Bulkhead
@@ -64,6 +65,7 @@ class Store(Service):
         self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
         self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
+        self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
         self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
 
     @property
@@ -115,7 +117,13 @@ class Store(Service):
         def work(connection: Connection) -> T:
             return function(connection, *args, **kwargs)
 
-        return deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
+        asked: Deferred[T] = deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
+        return asked.addErrback(self._failed)
+
+    def _failed(self, why: Failure) -> Failure:
+        if isinstance(why.value, Unavailable) and why.value.unreachable:
+            why.value.told = self.tells()
+        return why
 
     def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
         """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
@@ -152,7 +160,7 @@ class Store(Service):
         try:
             opened = (self._writing if writes else self._reading).connect()
         except DBAPIError as why:  # not to be tried again: it may have taken its time
-            raise self._unavailable(why) from why
+            raise self._unavailable(why, connected=False) from why
         with opened as connection, connection.begin() as transaction:
             ended = outcomes.gather(connection)
             answer = work(connection)
@@ -169,8 +177,9 @@ class Store(Service):
             self._reactor.callFromThread(self.told)
         return answer
 
-    def _unavailable(self, why: Exception, more: str = "") -> Unavailable:
-        return Unavailable(f"the store cannot be used now: {trouble.words(self._engine.url, why)}{more}")
+    def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
+        words = f"the store cannot be used now: {trouble.words(self._engine.url, why)}{more}"
+        return Unavailable(words, unreachable=getattr(why, "connection_invalidated", False) or not connected)
 
 
 class ForCallers:

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.clock import SharedClock, now
-from jobsched.cluster.membership import EVERY, GONE, OURS, Life, Membership
+from jobsched.cluster.membership import GONE, OURS, Life, Membership
+from jobsched.cluster.term import EVERY
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.model.lease import FIXED as LEASE
@@ -142,6 +143,10 @@ def place(tmp_path: Path, empty: bytes) -> Iterator[Place]:
     place.reach(True)
     place.member.stopService()
     assert not place.reactor.getDelayedCalls(), "a node that stopped leaves no timer"
+
+
+def said(logs: list[Any], words: str) -> list[str]:
+    return [text for text in map(formatEvent, logs) if words in text]
 
 
 def test_it_enters_and_says_what_it_has(place: Place) -> None:
@@ -325,9 +330,12 @@ def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None
     place.reach(False)
     with capturedLogs() as logs:
         place.walk(25)
-    told = [formatEvent(event) for event in logs if "no heartbeat" in formatEvent(event)]
-    assert len(told) == 1
-    assert "trying on: the store cannot be used now" in told[0]
+    why = "the store cannot be used now: it is gone"
+    line = "no heartbeat of node here for 2 s; its runs (3) go on, nothing starts, gives up in 5 s"
+    assert said(logs, "no heartbeat") == [f"{line}: {why}"]
+    assert len(said(logs, "the store could not be reached for 7 s, so this node ended its own runs")) == 1
+    assert len(said(logs, f"nothing runs or starts here, trying on: {why}")) <= 1
+    assert len(logs) <= 3
 
 
 def test_one_that_leaves_is_not_dead(place: Place) -> None:
@@ -399,10 +407,6 @@ def patient(tmp_path: Path, empty: bytes) -> Iterator[Place]:
     yield place
     place.reach(True)
     place.member.stopService()
-
-
-def said(logs: list[Any], words: str) -> list[str]:
-    return [text for text in map(formatEvent, logs) if words in text]
 
 
 def test_with_a_longer_lease_it_gives_up_later_and_goes_on_after_what_was_shorter(patient: Place) -> None:
