@@ -128,8 +128,7 @@ def build(
         company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
-        store.elsewhere, company.elsewhere = pokes.renew, _renewing(store, pokes)
-        store.tells = pokes.tells = company.tells
+        _outages(store, company, pokes)
         rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
         stepped += [company.clock_stepped, pokes.clock_stepped]
@@ -242,14 +241,15 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
     return heard
 
 
-def _renewing(store: Store, pokes: Pokes) -> Callable[[], None]:
-    """A heartbeat has found the server read-only: what only reads would never find out."""
+def _outages(store: Store, company: Membership, pokes: Pokes) -> None:
+    """The heartbeat tells of them for all; and what only reads would never find out that its server is another now."""
 
     def renew() -> None:
         store.renew()
         pokes.renew()
 
-    return renew
+    store.tells = pokes.tells = company.tells
+    store.elsewhere, company.elsewhere = pokes.renew, renew
 
 
 def _routes(

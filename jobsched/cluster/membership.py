@@ -74,7 +74,7 @@ class Membership(Service):
         self.entered: Deferred[None] = Deferred()
         self.life: Life  # set before it starts, by service.build
         self.previous: Sequence[str] = ()  # the nodes that daemons before this one were: they are gone
-        self.elsewhere: Callable[[], object] = lambda: None  # the store was found read-only, and is another by now
+        self.elsewhere: Callable[[], object] = lambda: None  # the store may be another server by now
         self._reactor = reactor
         self._clock = clock
         self._store = store
@@ -229,6 +229,7 @@ class Membership(Service):
         if first:
             self.entered.callback(None)
         else:
+            self.elsewhere()
             self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
         await self._beat()
 
@@ -247,6 +248,7 @@ class Membership(Service):
         if self._outage.over():
             self.log.info("node {node} is heard again after {silent:.0f} s; its runs ({runs}) went on",
                           node=self.node.name, silent=silent, runs=self.life.pulse().running)  # fmt: skip
+            self.elsewhere()  # perhaps the address leads to another server now
         self._term.agree(roll, self.node)
         self._hear(roll)
         for run_id, reason in roll.stops:

@@ -222,10 +222,15 @@ def _tame_postgresql(engine: Engine, waits: Waits) -> None:
         raw.commit()
 
     @event.listens_for(engine, "checkin")
-    def returned(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def returned(raw: Any, record: ConnectionPoolEntry) -> None:
         """After a transaction that only reads, the next would insist on writing where the server says that it is not
-        to, and a standby would refuse it in words that tell nobody so."""
-        if raw is not None and raw.read_only is False:
+        to, and a standby would refuse it in words that tell nobody so. What reads from a standby finds nothing wrong:
+        so it looks each time whether the address still leads there (as PostgreSQL 14 and newer tell)."""
+        if raw is None:
+            return
+        if raw.info.parameter_status("in_hot_standby") == "on":
+            record.invalidate()
+        elif raw.read_only is False:
             raw.read_only = None
 
 

@@ -285,6 +285,7 @@ async def test_after_a_failover_what_leads_to_the_standby_is_followed_from_the_d
         assert "recovery" in until(lambda: next((words for words in news if "LISTEN" in words), ""))
         two.way.to = two.standby.port
         two.standby.promote()
+        assert await store.read(recovering) is False, "also where nothing has been refused since"
         await store.write(note, "then")
         until(lambda: news[-1] == "heard")
         assert await store.read(noted) == ["before 0", "before 1", "before 2", "then"]
