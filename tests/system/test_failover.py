@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,9 @@ def test_after_a_failover_each_node_is_on_the_new_primary_with_all_that_it_runs(
         until(lambda: said(front, "read-only transaction"))
         assert pair.ask.get("/jobs")["values"], "it is read from there meanwhile"
         standby.promote()
+        promoted = datetime.now(UTC)
         way.to = standby.port
-        for daemon in (front, worker):
-            until(lambda daemon=daemon: said(daemon, "is heard again after"))
+        until(lambda: all_seen_since(pair, promoted))
         goes_on(pair, run, step, before)
         assert pair.ask.ended(pair.ask.run(pair.job("few")))["state"] == "succeeded"
         assert list(verify(standby.url("jobs"), whole=True)) == []
@@ -151,6 +152,12 @@ def test_after_a_failover_each_node_is_on_the_new_primary_with_all_that_it_runs(
         if standby is not None:
             standby.close()
         primary.close()
+
+
+def all_seen_since(pair: Pair, instant: datetime) -> bool:
+    answer = pair.ask.ask("GET", "/nodes")
+    found = answer.json["values"] if answer.status == 200 else []
+    return len(found) == 2 and all(datetime.fromisoformat(node["seen"]) > instant for node in found)
 
 
 def left_there(connection: Any) -> int:
