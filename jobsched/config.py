@@ -175,6 +175,7 @@ class Config:
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
     node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
     lease: float = _option("LEASE", LEASE, leases.USUAL.total_seconds())  # as the nodes of a store agree on it
+    galera_single_writer: bool = _option("GALERA_SINGLE_WRITER", YES_OR_NO, False)
     cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # by which nodes ask one another
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)

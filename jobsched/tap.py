@@ -87,7 +87,7 @@ def make(reactor: Any, options: Options) -> House:
     tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir, configuration.run_as)
     logs.load(conf_dir / "logging.cfg")
     held = _own(state_dir, configuration.store)
-    migrate(configuration.store)
+    migrate(configuration.store, galera_single_writer=configuration.galera_single_writer)
     house, site = build(
         reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known
     )

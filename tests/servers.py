@@ -265,7 +265,28 @@ class MariaDB(Server):
             cursor.execute(statement)
 
 
-KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB)}
+class Galera(MariaDB):
+    """MariaDB as the one member there is of a Galera cluster: it speaks of itself as all members do."""
+
+    kind = "galera"
+    package = "galera-4"
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        found = [str(path) for path in sorted(Path("/usr/lib").glob("**/galera*/libgalera_smm.so"))]
+        return super().programs() | {"libgalera_smm.so": found[0] if found else None}
+
+    def _command(self) -> list[str]:
+        here = f"base_host=127.0.0.1;gmcast.listen_addr=tcp://127.0.0.1:{free_port()};ist.recv_addr=127.0.0.1:"
+        return [
+            *super()._command(), "--wsrep-on=ON", f"--wsrep-provider={self.programs()['libgalera_smm.so']}",
+            "--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster", "--wsrep-node-address=127.0.0.1",
+            f"--wsrep-provider-options={here}{free_port()};gcache.size=4M", "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+        ]  # fmt: skip
+
+
+KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, Galera)}
 
 
 def started(kind: str) -> Server:

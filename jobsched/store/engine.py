@@ -18,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..clock import elapsed
 from ..model.errors import BadStore
-from . import trouble
+from . import products, trouble
 
 BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
 STATEMENT_SECONDS = 20  # how long the database may work at one statement
@@ -106,7 +106,7 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(writes=True)
 
 
-def make_url_safe(url: str) -> str:
+def make_url_safe(url: str | URL) -> str:
     """`url` without its password, for messages."""
     try:
         parsed = make_url(url)
@@ -216,6 +216,12 @@ def _tame_postgresql(engine: Engine, waits: Waits) -> None:
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
 
+    @event.listens_for(engine, "connect", insert=True)  # SQLAlchemy asks for a version next, and can make nothing of it
+    def recognise(raw: Any, _record: ConnectionPoolEntry) -> None:
+        if raw.info.parameter_status("crdb_version"):
+            raw.close()
+            raise BadStore(f"store: {make_url_safe(engine.url)} {products.COCKROACH}")
+
     @event.listens_for(engine, "connect")
     def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
         raw.execute(statements)
@@ -258,6 +264,8 @@ def _tame_mysql(engine: Engine, waits: Waits) -> None:
         with raw.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+            if cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'") and cursor.fetchone()[1] == "ON":
+                cursor.execute("SET SESSION wsrep_sync_wait=7")  # after a failover: what was committed is seen
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
