@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
+from ..model.errors import told
 from ..store import audit, deliveries, prune
 from ..store import nodes as node_rows
 from ..store.store import Store
@@ -110,8 +111,9 @@ class Retention(Service):
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
-        self.log.error("old runs could not be pruned, trying again in {seconds} s: {why}",
-                       seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
+        if not told(why.value):
+            self.log.error("old runs could not be pruned, trying again in {seconds} s: {why}",
+                           seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
 
 
 def remove(names: Iterable[str]) -> None:
