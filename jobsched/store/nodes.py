@@ -77,7 +77,7 @@ def join(
     """
     instant = database_now(connection, node.since)
     kept = settings.lease(connection, hold=True)
-    there = [each for each in _living(connection) if each.id not in (*known, *(gone or ()))]
+    there = [each for each in living(connection) if each.id not in (*known, *(gone or ()))]
     asked = node.lease_asked or leases.FIXED
     if kept is None or gone is not None:
         agreed = leases.agreed(kept, asked, [each.lease_asked for each in there if not each.late(instant)])
@@ -97,20 +97,20 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
     mine = (nodes.c.id == pulse.id) & (nodes.c.state == "alive")
     seen = _ahead(instant, pulse.lease)
     renewed = connection.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
-    living = _living(connection)
+    there = living(connection)
     kept = settings.lease(connection) or pulse.lease
     return Roll(
         now=instant,
         renewed=renewed,
-        alive=tuple(sorted((node for node in living if not node.late(instant)), key=lambda node: node.id)),
-        late=tuple(node for node in living if node.late(instant)),
+        alive=tuple(sorted((node for node in there if not node.late(instant)), key=lambda node: node.id)),
+        late=tuple(node for node in there if node.late(instant)),
         stops=stops(connection, pulse.id),
         kept=kept,
-        lease=leases.in_force(kept, [node.lease_asked for node in living if node.id != pulse.id]),
+        lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != pulse.id]),
     )
 
 
-def _living(connection: Connection) -> list[Node]:
+def living(connection: Connection) -> list[Node]:
     """Those that nobody has declared dead, late ones too."""
     return [from_row(row) for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))]
 

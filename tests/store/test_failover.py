@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -158,6 +161,43 @@ async def test_a_question_that_tries_to_change_something_is_no_failover(
         await store.read(note, "1")
     assert await store.write(who) == before
     assert told == []
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_a_heartbeat_does_not_wait_as_long_as_others_for_a_server_that_is_gone(
+    store_url: str, server: Server, kind: str
+) -> None:
+    """MariaDB's is waited for on an open connection. Of PostgreSQL's the system notices that it is gone, if it is."""
+    store = Store(reactor, store_url, threads=1, prompt=2)
+    store.startService()
+    try:
+        if kind == "mysql":
+            await store.write(note, "1")
+        os.kill(server.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        await refused(store.write(note, "2"))
+        assert time.monotonic() - began < 20, "others wait for 25 s"
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        await store.stopService()
+
+
+@postgresql_only
+def test_what_is_set_for_a_heartbeat_is_shorter_than_for_others(store_url: str) -> None:
+    asked = "tcp_user_timeout", "statement_timeout", "lock_timeout"
+
+    def settings(prompt: int | None) -> list[str]:
+        made = engine.connect(store_url, prompt=prompt)
+        with made.connect() as connection:
+            info = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+            told = [info["tcp_user_timeout"]]
+            told += [connection.execute(text(f"SHOW {name}")).scalar_one() for name in asked[1:]]
+        made.dispose()
+        return told
+
+    assert settings(None) == ["10000", "20s", "10s"]
+    assert settings(6) == ["6000", "6s", "6s"]
 
 
 # Connections do not grow old.
