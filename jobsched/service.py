@@ -127,8 +127,7 @@ def build(
         shelf.changed = company.look_at_tasks
         company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
-        pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
-        _outages(store, company, pokes)
+        pokes = _pokes(reactor, config, store, scheduler, company)
         rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
         stepped += [company.clock_stepped, pokes.clock_stepped]
@@ -241,8 +240,9 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
     return heard
 
 
-def _outages(store: Store, company: Membership, pokes: Pokes) -> None:
-    """The heartbeat tells of them for all; and what only reads would never find out that its server is another now."""
+def _pokes(reactor: Any, config: Config, store: Store, scheduler: Scheduler, company: Membership) -> Pokes:
+    """And: the heartbeat tells of outages for all, and of another server; what only reads would never find that out."""
+    pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
 
     def renew() -> None:
         store.renew()
@@ -250,6 +250,7 @@ def _outages(store: Store, company: Membership, pokes: Pokes) -> None:
 
     store.tells = pokes.tells = company.tells
     store.elsewhere, company.elsewhere = pokes.renew, renew
+    return pokes
 
 
 def _routes(
