@@ -138,9 +138,9 @@ def _follow_the_address(engine: Engine) -> None:
             context.is_disconnect = True
 
 
-def end_of_use() -> float:
+def end_of_use(chance: Callable[[], float] = random.random) -> float:
     """Until when, in elapsed seconds, a connection that is made now is used."""
-    return elapsed() + AGE_SECONDS * (1 - random.random() / 4)  # noqa: S311  # nothing to guess
+    return elapsed() + AGE_SECONDS * (1 - chance() / 4)
 
 
 def _parsed(url: str) -> URL:
