@@ -38,10 +38,12 @@ class InlinePool:
 
     def __init__(self, *_: Any) -> None:
         self.broken: Exception | None = None  # what every call fails with
+        self.stopped = False
 
     def start(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        self.stopped = True
 
     def callInThreadWithCallback(
         self, onResult: OnResult, function: Callable[..., Any], *args: Any, **kwargs: Any

@@ -10,17 +10,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from random import random
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
+from ..loops import Loop
 from ..model.complaint import PAUSE as LATER
 from ..model.errors import Unavailable
 from ..model.ids import Ids
@@ -29,6 +28,7 @@ from ..model.outage import AGAIN, Outage
 from ..store import nodes as node_rows
 from ..store.nodes import Pulse, Roll
 from ..store.store import Store
+from .burial import Burial
 from .term import EVERY, Sightings, Term
 
 WATCH = 0.25  # seconds between looks at how long ago the last one was
@@ -79,7 +79,7 @@ class Membership(Service):
         self._clock = clock
         self._store = store
         self._store.elsewhere = self._moved
-        self._ids = ids
+        self._burial = Burial(store, ids)
         self._elapsed = elapsed
         self._term = Term()
         self._beats = 0
@@ -88,7 +88,10 @@ class Membership(Service):
         self._outside = True
         self._twin = False
         self._outage = Outage()
-        self._loops: list[LoopingCall] = []
+        self._loops = (
+            Loop(reactor, WATCH, self._watch, "the look at the lease"),
+            Loop(reactor, EVERY, self._turn, "the heartbeat"),
+        )
         self._beating: Deferred[None] = succeed(None)
 
     def _moved(self) -> None:
@@ -102,16 +105,14 @@ class Membership(Service):
     def stopService(self) -> Deferred[None]:
         """Nothing of this node runs any more; fires when the others can know."""
         super().stopService()
-        self._stop_loops()
+        for loop in self._loops:
+            loop.stop()
         return Deferred.fromCoroutine(self._leave())
 
     def clock_stepped(self) -> None:
         """Timers were set by a clock that no longer holds."""
-        self._stop_loops()
-        self._loops = [LoopingCall(self._watch), LoopingCall(self._turn)]
-        for loop, seconds in zip(self._loops, (WATCH, EVERY), strict=True):
-            loop.clock = self._reactor
-            loop.start(seconds)
+        for loop in self._loops:
+            loop.start()
 
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
@@ -127,11 +128,10 @@ class Membership(Service):
         """The lease that this node goes by."""
         return self._term.lease
 
-    async def bury(self, known: Sequence[str], silent: Sequence[str] = ()) -> None:
+    async def bury(self, known: Sequence[str], silent: Sequence[str] = (), reason: str | None = None) -> None:
         """Record what dead nodes left as lost, and these as dead."""
-        reason = GONE.format(self.lease.total_seconds())
-        instant = now(self._clock)
-        lost = await self._store.write(node_rows.bury, known, reason, self._ids, random, instant, silent=silent)
+        reason = reason or GONE.format(self.lease.total_seconds())
+        lost = await self._burial.bury(known, silent, reason, now(self._clock))
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -157,13 +157,8 @@ class Membership(Service):
         for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
             self.life.end(run_id, reason)
 
-    def _stop_loops(self) -> None:
-        for loop in self._loops:
-            loop.stop()
-        self._loops = []
-
     def _watch(self) -> None:
-        """A loop never ends by an error."""
+        """Give up in time."""
         if not self._outside and not self.holds():
             self._outside = True
             why = OUT_OF_REACH.format(self._term.patience)
@@ -209,16 +204,9 @@ class Membership(Service):
         old, asked = self.node, self._elapsed()
         fresh = attrs.evolve(old, id=str(uuid.uuid4())) if self._tries else old
         self._tries += 1  # a try that failed may have been stored
-        asked_at = self._clock.seconds()
-        entry = await self._store.write(
-            node_rows.join,
-            attrs.evolve(fresh, since=now(self._clock)),
-            [] if first else [old.id],
-            OURS.format(self._term.patience),
-            self._ids,
-            random,
-            self.previous if first else None,
-        )
+        asked_at, patience = self._clock.seconds(), self._term.patience
+        known, gone = ([], self.previous) if first else ([old.id], None)
+        entry = await self._store.write(node_rows.join, attrs.evolve(fresh, since=now(self._clock)), known, gone)
         self._clock.observe(entry.now, asked_at)
         self.life.keep_id(fresh.id)
         self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
@@ -231,6 +219,7 @@ class Membership(Service):
         else:
             self.elsewhere()
             self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
+            await self.bury(known, reason=OURS.format(patience))
         await self._beat()
 
     async def _beat(self) -> None:
@@ -280,12 +269,16 @@ class Membership(Service):
 
     async def _leave(self) -> None:
         await self._beating
-        if not self._outside:
-            try:
+        try:
+            if not self._outside:
                 await self._store.write(node_rows.leave, self.node.id, now(self._clock))
-            except Unavailable as why:
-                self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
-        await self._store.stopService()
+        except Unavailable as why:
+            self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
+        except Exception as why:
+            self.log.failure("the others will take node {node} for dead: {why}", Failure(),
+                             node=self.node.name, why=self._store.words(why))  # fmt: skip
+        finally:
+            await self._store.stopService()
 
 
 def _differs(before: Node | None, after: Node) -> bool:

@@ -12,12 +12,11 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
-from ..model.errors import told
+from ..loops import Loop, Trouble
 from ..store import audit, deliveries, prune
 from ..store import nodes as node_rows
 from ..store.store import Store
@@ -53,24 +52,24 @@ class Retention(Service):
         self._keep_runs = keep_runs
         self._keep_days = keep_days
         self._audit_days = audit_days
-        self._loop = LoopingCall(self._prune)
-        self._loop.clock = clock
+        self._loop = Loop(clock, EVERY, self._prune, "retention")
+        self._trouble = Trouble(self.log, clock)
         self._pruning: Deferred[None] = succeed(None)
         self._swept = False
 
     def startService(self) -> None:
         super().startService()
-        self._loop.start(EVERY, now=False)
+        self._loop.start(now=False)
 
     def stopService(self) -> Deferred[None]:
         """Fires when the batch under way is through."""
         super().stopService()
-        if self._loop.running:
-            self._loop.stop()
+        self._loop.stop()
         return self._pruning
 
     def _prune(self) -> Deferred[None]:
-        self._pruning = Deferred.fromCoroutine(self.prune()).addErrback(self._failed)
+        pruning = Deferred.fromCoroutine(self.prune())
+        self._pruning = pruning.addCallbacks(lambda _: self._trouble.settled(), self._failed)
         return self._pruning
 
     async def prune(self) -> None:
@@ -111,9 +110,7 @@ class Retention(Service):
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
-        if not told(why.value):
-            self.log.error("old runs could not be pruned, trying again in {seconds} s: {why}",
-                           seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
+        self._trouble.say("old runs could not be pruned, trying again in {seconds} s: {why}", why, seconds=EVERY)
 
 
 def remove(names: Iterable[str]) -> None:

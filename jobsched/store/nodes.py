@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, true, update
 
 from ..model import lease as leases
 from ..model.ids import Ids
@@ -66,11 +66,8 @@ class Entry:
     lease: timedelta
 
 
-def join(
-    connection: Connection, node: Node, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float],
-    gone: Sequence[str] | None = None,
-) -> Entry:  # fmt: skip
-    """Be a node from now on; those `known` to be dead are buried with it.
+def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Entry:
+    """Be a node from now on; those `known` to be dead are that from now on.
 
     One that starts says which nodes are `gone`, be it none: the daemons that it takes the place of. It may have the
     store keep the lease that it asks for.
@@ -86,7 +83,7 @@ def join(
     lease = leases.in_force(kept, [each.lease_asked for each in there])
     connection.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
     if known:
-        bury(connection, known, reason, ids, chance, node.since, silent=[])
+        _declare_dead(connection, nodes.c.id.in_(known))
     return Entry(now=instant, lease=lease)
 
 
@@ -143,34 +140,51 @@ def leave(connection: Connection, node_id: str, local: datetime) -> None:
 
 def bury(
     connection: Connection, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
-    *, silent: Sequence[str] | None = None,
+    *, silent: Sequence[str] | None = None, only: Sequence[str] | None = None,
 ) -> list[Run]:  # fmt: skip
     """Declare nodes dead of which it is `known`, and those that did not renew within the lease; of these, only the
     ones that the caller has found `silent` itself, if given: the database's clock may have been set.
 
     Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
-    for a node that does not come back become missed. Returns both. Waits for nobody, for a heartbeat may wait for it:
-    what another transaction has in hand is left to the next burial.
+    for a node that does not come back become missed. Returns both; `only` some runs, if given. Waits for nobody, for a
+    heartbeat may wait for it: what another transaction has in hand is left to the next burial.
     """
     instant = database_now(connection, local)
     late = _late(instant)
     gone = nodes.c.id.in_(known) | (late if silent is None else late & nodes.c.id.in_(silent))
+    _declare_dead(connection, gone)
+    some = true() if only is None else runs.c.id.in_(only)
+    lost = [run.lost(reason, instant) for run in _taken(connection, select(runs).where(_orphaned(), some))]
+    if lost:
+        run_rows.record(connection, lost, ids, chance)
+    return lost + _absent(connection, instant, some)
+
+
+def left_alone(connection: Connection, local: datetime) -> list[Run]:
+    """The runs that `bury` looks at: of nodes that are no more, and those that have waited long for one node."""
+    waits = _waits_long(database_now(connection, local))
+    return [run_rows.from_row(row) for row in connection.execute(select(runs).where(_orphaned() | waits))]
+
+
+def _declare_dead(connection: Connection, gone: ColumnElement[bool]) -> None:
     query = select(nodes.c.id).where(nodes.c.state == "alive", gone)
     buried = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     if buried:
         connection.execute(update(nodes).where(nodes.c.id.in_(buried)).values(state="dead", running=0, slots=0))
+
+
+def _orphaned() -> ColumnElement[bool]:
     dead = select(nodes.c.id).where(nodes.c.state != "alive")  # a daemon of schema 0001 is no node, and lives
-    orphans = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id.in_(dead))
-    lost = [run.lost(reason, instant) for run in _taken(connection, orphans)]
-    if lost:
-        run_rows.record(connection, lost, ids, chance)
-    return lost + _absent(connection, instant)
+    return runs.c.state.in_(STARTED) & runs.c.node_id.in_(dead)
 
 
-def _absent(connection: Connection, instant: datetime) -> list[Run]:
+def _waits_long(instant: datetime) -> ColumnElement[bool]:
+    return (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
+
+
+def _absent(connection: Connection, instant: datetime, some: ColumnElement[bool]) -> list[Run]:
     """Runs that wait for one node by its name, and it is not there, or can run them no more."""
-    waits = (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
-    waiting = _taken(connection, select(runs).where(waits))
+    waiting = _taken(connection, select(runs).where(_waits_long(instant), some))
     if not waiting:
         return []
     recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)

@@ -106,6 +106,12 @@ class Store(Service):
         """
         return self._ask(self._writers, True, change, *args, **kwargs)
 
+    def words(self, why: BaseException | None) -> str:
+        """A failure in one line, without a password: what the database said, if it was the database."""
+        if isinstance(why, (DBAPIError, PoolTimeout)):
+            return trouble.words(self._engine.url, why)
+        return " ".join(f"{type(why).__name__}: {why}".split())
+
     def _ask(
         self,
         pool: ThreadPool,

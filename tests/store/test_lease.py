@@ -43,7 +43,7 @@ class Nodes:
     def _join(self, name: str, asked: float | None, when: float, known: list[str], gone: Any, new: str = "") -> float:
         one = node(name, since=at(when), lease_asked=None if asked is None else timedelta(seconds=asked))
         one = attrs.evolve(one, id=new or one.id)
-        entry: Entry = self.desk.write(node_rows.join, one, known, WHY, IDS, lambda: 0.0, gone)
+        entry: Entry = self.desk.write(node_rows.join, one, known, gone)
         return entry.lease.total_seconds()
 
     def stranger(self, name: str, when: float = 0, state: str = "alive") -> None:
@@ -173,7 +173,7 @@ async def test_of_two_that_start_at_once_one_says_it(open_store: Callable[[], St
     for round_ in range(5):
         asked = [30 + 10 * number for number in range(4)]
         joins = [
-            store.write(node_rows.join, starting(f"{round_}.{each}", each), [], WHY, IDS, lambda: 0.0, ())
+            store.write(node_rows.join, starting(f"{round_}.{each}", each), [], ())
             for store, each in zip(stores, asked, strict=True)
         ]
         leases = {entry.lease for entry in await gatherResults(joins)}

@@ -40,7 +40,7 @@ class Register:
 
     def enter(self, new: Node, *, known: Sequence[str] = (), gone: Sequence[str] | None = ()) -> Entry:
         """It starts; or, with `gone` None, comes back."""
-        entry: Entry = self.desk.write(node_rows.join, new, known, WHY, IDS, lambda: 0.0, gone)
+        entry: Entry = self.desk.write(node_rows.join, new, known, gone)
         return entry
 
     def silent(self, name: str, seconds: float) -> None:
@@ -257,6 +257,7 @@ def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Registe
     register.silent("late", 11)
     register.desk.insert(on("before"), on("late"))
     register.join(node("before", id="fresh"), known=["id of before"])
+    assert [each.id for each in register.bury(silent=[])] == ["before"]
     assert register.runs() == {"before": "lost", "late": "running"}
     assert [(each.id, each.state) for each in register.desk.read(node_rows.every) if each.name == "before"] == [
         ("fresh", "alive"),

@@ -216,7 +216,7 @@ def shared(neighbour: OlderNode, empty_url: str) -> Iterator[Desk]:
 def joins(desk: Desk, seconds: float) -> float:
     """A node of this release starts, whose LEASE is 30 s; the lease that it goes by."""
     one = node("new", since=at(seconds), lease_asked=timedelta(seconds=30))
-    entry = desk.write(node_rows.join, one, [], "gone", IDS, lambda: 0.0, [])
+    entry = desk.write(node_rows.join, one, [], [])
     return float(entry.lease.total_seconds())
 
 

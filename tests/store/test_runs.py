@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model.ids import Ids
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED, RETRIED, Run
@@ -228,7 +227,7 @@ def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: D
     older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
     desk.insert(older, other, run(3, node_id="known", node="web1"))
     node = Node(id="known", name="web1", since=at(0), seen=at(0))
-    desk.write(node_rows.join, node, [], "", Ids(), lambda: 0.5)
+    desk.write(node_rows.join, node)
     assert desk.read(run_rows.left_here, [], "web1") == [older]
 
 

@@ -29,6 +29,7 @@ from jobsched.store.schema import migrate
 from jobsched.store.store import Store
 from jobsched.store.tables import nodes, runs
 from tests.fakes import InlinePool, StillReactor
+from tests.unit.scheduler.world import done
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 FENCE = gives_up(LEASE)
@@ -341,6 +342,19 @@ def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None
 def test_one_that_leaves_is_not_dead(place: Place) -> None:
     place.member.stopService()
     assert place.states() == {"me-1": "stopped"}
+    place.member.startService()
+
+
+@pytest.mark.parametrize("why", [NOWHERE, LookupError("a fault of ours")])
+def test_one_that_cannot_say_that_it_leaves_closes_its_store_all_the_same(place: Place, why: Exception) -> None:
+    for pool in place.pools:
+        pool.broken = why
+    with capturedLogs() as logs:
+        done(place.member.stopService())
+    assert [pool.stopped for pool in place.pools] == [True, True]
+    (event,) = logs
+    assert formatEvent(event).startswith("the others will take node here for dead: ")
+    place.reach(True)
     place.member.startService()
 
 

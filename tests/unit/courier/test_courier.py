@@ -68,6 +68,26 @@ def test_a_lease_that_ends_while_the_attempt_is_under_way_makes_no_second(world:
     assert world.sender.open() == ["a", "a"], "there is as much room as before"
 
 
+def test_a_place_where_nothing_is_under_way_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a store with many receivers would fill the memory, and each look would ask with all of them."""
+    busy: list[dict[str, int]] = []
+    take = rows.take
+
+    def watched(connection: Any, local: Any, most: int, of_one: int, there: dict[str, int], *more: Any) -> Any:
+        busy.append(there)
+        return take(connection, local, most, of_one, there, *more)
+
+    monkeypatch.setattr(rows, "take", watched)
+    world.courier.startService()
+    for number in range(20):
+        world.tell(f"place{number}")
+        world.reactor.walk(POKED)
+        world.sender.answer(f"place{number}", NotTold("no") if number % 2 else 200)
+        world.reactor.walk(0)
+    assert len(busy) >= 20
+    assert all(there == {} for there in busy)
+
+
 def test_as_one_ends_the_next_goes_out(world: World) -> None:
     world.tell(*"aaaab")
     world.courier.startService()

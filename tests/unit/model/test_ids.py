@@ -50,7 +50,7 @@ def hasty() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hasty")
 def test_threads_that_share_a_maker_get_no_id_twice_and_none_goes_back() -> None:
-    ids = Ids(lambda size: bytes(size))  # without chance, only what counts up tells them apart
+    ids = Ids(bytes)  # without chance, only what counts up tells them apart
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: [ids.make(T0) for _ in range(3000)], range(8)))
     assert len({each for of_thread in made for each in of_thread}) == 8 * 3000
