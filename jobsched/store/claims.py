@@ -19,7 +19,7 @@ from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
 from .instant import now as database_now
-from .places import ANYWHERE, Places, in_place, places
+from .places import ANYWHERE, Company, Places, in_place, places
 from .tables import runs
 
 IS_RUNNING = "is running"
@@ -30,8 +30,8 @@ NO_SLOT = "no free slot: max_running runs are active"
 class Claimant:
     """Who claims, when, and how much it can take.
 
-    `company` are the living nodes, itself among them; without any, whatever comes is for it. One that is `alone` has a
-    database of its own.
+    `company` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
+    that is `alone` has a database of its own.
     """
 
     node: str
@@ -122,8 +122,9 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
     owing: list[tuple[Job, Stretch, str]] = []
+    company = Company(connection, who.company, who.node_id, who.now)
     for job in due_jobs:
-        where = places(connection, job, who.company) if who.company else Places()
+        where = places(job, company) if who.company else Places()
         if not _is_for(who, job, where):
             continue
         if where.nobody and not where.down and not (who.alone and who.company[0].matches(job.policy.require)):

@@ -18,7 +18,7 @@ from ..model.run import Run, State
 from . import jobs as job_rows
 from . import outcomes, pokes
 from . import runs as run_rows
-from .places import ANYWHERE, Places, in_place, places
+from .places import ANYWHERE, Company, Places, in_place, places
 from .tables import jobs, keys, runs
 
 REPLACED = "replaced by a later due of its job"
@@ -126,8 +126,8 @@ def run_now(
 ) -> Ran:  # fmt: skip
     """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
 
-    A job that runs on every node gets one for each living node that can; the first of them is returned. What a key made
-    is given back whatever became of the job since.
+    A job that runs on every node gets one for each living node that can; the first of them is returned. `company` are
+    those that were known to live when it was ordered. What a key made is given back whatever became of the job since.
     """
     if key is not None and (known := _recall(connection, key)) is not None:
         run = run_rows.get(connection, known)
@@ -135,7 +135,8 @@ def run_now(
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
     job = held(connection, job_id, versions)
-    where = places(connection, job, company) if company else Places()
+    living = Company(connection, company, asker, now)
+    where = places(job, living) if company else Places()
     active = run_rows.ripe_of(connection, [job_id], now)
     due = _free_due(connection, job, now)
     added: list[Run] = []
