@@ -162,7 +162,7 @@ class Registry:
         more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
         running: list[Run] = await self._trail.write(sight.of_job, job_id, self._caller, audit.removed, *more)
         for run in running if cancel else []:
-            self._then(self._end, run, reason)
+            self._then(self._end, run)
         self._then(self._parts.poke, None)
 
     # runs
@@ -182,7 +182,7 @@ class Registry:
         more = (self._signed(), reason, now(self._clock), self._me)
         run: Run = await self._trail.write(sight.of_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
-            self._then(self._end, run, reason)
+            self._then(self._end, run)
 
     async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
@@ -291,10 +291,11 @@ class Registry:
     def _me(self) -> str:
         return self._parts.node().id
 
-    def _end(self, run: Run, reason: str) -> None:
-        """End a run that is executed here; the node that executes another has been asked to."""
-        if run.node_id == self._me:
-            self._parts.stop(run.id, reason)
+    def _end(self, run: Run) -> None:
+        """End a run that is executed here, for the reason that the store has: it may have been asked to end before. The
+        node that executes another has been asked to."""
+        if run.node_id == self._me and run.stop is not None:
+            self._parts.stop(run.id, run.stop)
 
     def _check(self, draft: Draft) -> None:
         task = self.task(draft.task)

@@ -70,7 +70,7 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
 
     Of one due at a time everything is held in memory, of the rest nothing.
     """
-    coverage = Coverage(job, facts.whole)
+    coverage, counted = Coverage(job, facts.whole), 0
     for due, group in groupby(runs, key=attrgetter("due")):
         rows = list(group)
         for run in rows:
@@ -82,10 +82,12 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
                 for run, words in _attempts(job, list(chain), facts.whole)
             )
         scheduled = [run for run in rows if run.attempt == 1 and run.cause == "schedule"]
+        counted += any(run.started is not None or run.state == "waiting" for run in scheduled)
         if scheduled:
             yield from (Fault(words=words, job_id=job_id) for words in coverage.take(due, scheduled))
     yield from (Fault(words=words, job_id=job_id) for words in coverage.end())
     if job is not None:
+        yield from (Fault(words=words, job_id=job_id) for words in _starts(job, counted, facts.whole))
         yield from (Fault(words=words, job_id=job_id) for words in _overdue(job, facts))
 
 
@@ -172,6 +174,12 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
         yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
     if last.state in RETRIED and last.attempt <= job.policy.retries:
         yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
+
+
+def _starts(job: Job, counted: int, whole: bool) -> Iterator[str]:
+    """Each due that has started, or waits to, counts once against max_runs, and no other."""
+    if counted > job.starts or (whole and job.max_runs is not None and counted < job.starts):
+        yield f"counts {job.starts} starts, and {counted} of its dues have started or wait to"
 
 
 def _overdue(job: Job, facts: Facts) -> Iterator[str]:

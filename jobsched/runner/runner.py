@@ -185,9 +185,10 @@ class Runner(Service):
         return True
 
     def replace(self, runs: Iterable[Run]) -> None:
-        """End runs of which a newer due of their job takes the place."""
+        """End runs whose place a newer run of their job takes, each for the reason that the store has."""
         for run in runs:
-            self.stop(run.id, Stop("cancelled", "replaced by a later due of its job"))
+            if run.stop is not None:
+                self.stop(run.id, Stop("cancelled", run.stop))
 
     def clock_stepped(self) -> None:
         """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""

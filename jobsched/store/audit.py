@@ -66,7 +66,8 @@ def removed(
     """`orders.remove`, and the runs that end with it."""
     before = orders.held(connection, job_id)
     running = orders.remove(connection, job_id, ids, now, cancel, asker, versions)
-    return _noted(connection, running, signature.of_removal(before, running if cancel else []))
+    ended = [run for run in running if run.stop == cancel]  # others were ended already, for another reason
+    return _noted(connection, running, signature.of_removal(before, ended))
 
 
 def started(
@@ -74,13 +75,15 @@ def started(
 ) -> Noted[Ran]:  # fmt: skip
     """`orders.run_now`, written down."""
     ran = orders.run_now(connection, job_id, *args, **kwargs)
-    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run, ran.replaced))
+    replaced = [run for run in ran.replaced if run.stop == orders.REPLACED]
+    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run, replaced))
 
 
 def cancelled(
     connection: Connection, run_id: str, signature: Signature, *args: Any, **kwargs: Any
 ) -> Noted[Run]:  # fmt: skip
     """`orders.cancel`, written down."""
+    orders.hold_job_of(connection, run_id)
     connection.execute(select(runs.c.id).where(runs.c.id == run_id).with_for_update())
     before = run_rows.get(connection, run_id)
     answer = orders.cancel(connection, run_id, *args, **kwargs)

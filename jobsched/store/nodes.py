@@ -18,7 +18,7 @@ from ..model import lease as leases
 from ..model.ids import Ids
 from ..model.node import Node
 from ..model.run import STARTED, Run
-from . import outbox, outcomes, settings
+from . import outbox, outcomes, settings, starts
 from . import runs as run_rows
 from .instant import now as database_now
 from .tables import nodes, runs
@@ -184,7 +184,7 @@ def _waits_long(instant: datetime) -> ColumnElement[bool]:
 
 def _absent(connection: Connection, instant: datetime, some: ColumnElement[bool]) -> list[Run]:
     """Runs that wait for one node by its name, and it is not there, or can run them no more."""
-    waiting = _taken(connection, select(runs).where(_waits_long(instant), some))
+    waiting = _taken(connection, select(runs).where(_waits_long(instant), some), every=True)
     if not waiting:
         return []
     recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
@@ -200,13 +200,15 @@ def _absent(connection: Connection, instant: datetime, some: ColumnElement[bool]
             update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
         )
     outcomes.tell(connection, missed)
+    starts.give_back(connection, missed, instant)
     outbox.tell_missed(connection, missed)
     return missed
 
 
-def _taken(connection: Connection, which: Select[Any]) -> list[Run]:
-    """Those of the runs, and of their jobs, that nobody else has in hand, held: the jobs first, as everybody does."""
-    busy = outbox.busy(connection, [run_rows.from_row(row) for row in connection.execute(which)])
+def _taken(connection: Connection, which: Select[Any], *, every: bool = False) -> list[Run]:
+    """Those of the runs, and of their jobs, that nobody else has in hand, held: the jobs first, as everybody does. Jobs
+    are held of which somebody may want to be told, or `every` one."""
+    busy = outbox.busy(connection, [run_rows.from_row(row) for row in connection.execute(which)], every=every)
     if busy:
         which = which.where(runs.c.job_id.not_in(busy))
     return [run_rows.from_row(row) for row in connection.execute(which.with_for_update(skip_locked=True, of=runs))]

@@ -16,7 +16,7 @@ from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
 from ..model.run import Run, State
 from . import jobs as job_rows
-from . import outcomes, pokes
+from . import outcomes, pokes, starts
 from . import runs as run_rows
 from .places import ANYWHERE, Company, Places, in_place, places
 from .tables import jobs, keys, runs
@@ -35,7 +35,7 @@ class Key:
 
 @attrs.frozen(kw_only=True)
 class Ran:
-    """What an order to run came to: the run, and the runs that it replaces."""
+    """What an order to run came to: the run, and the runs that it replaces, to be ended each for its `stop`."""
 
     run: Run
     replaced: tuple[Run, ...] = ()
@@ -109,15 +109,15 @@ def remove(
     connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> list[Run]:  # fmt: skip
-    """Forget a job. What waits is cancelled; what runs is returned, and goes on unless `cancel` is a reason to end."""
+    """Forget a job. What waits is cancelled. What runs is returned, and goes on unless `cancel` is a reason to end it;
+    then it is to be ended for its `stop`.
+    """
     job = held(connection, job_id, versions)
     _settle(connection, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(connection, [job_id])
-    running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
+    _, running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
     connection.execute(delete(jobs).where(jobs.c.id == job_id))
-    if cancel:
-        run_rows.ask_to_end(connection, running, cancel, asker)
-    return running
+    return run_rows.ask_to_end(connection, running, cancel, asker) if cancel else running
 
 
 def run_now(
@@ -141,6 +141,7 @@ def run_now(
     due = _free_due(connection, job, now)
     added: list[Run] = []
     replaced: list[Run] = []
+    dropped: list[Run] = []
     for place in where.names or (ANYWHERE,):
         there = in_place(active, place)
         queued = len(there) > 1 and any(run.state == "waiting" for run in there)
@@ -149,16 +150,23 @@ def run_now(
         why = reason or where.nobody or "waits to be started"
         run = run_rows.passed(job, stretch, ids.make(now), now)
         added.append(attrs.evolve(run, cause="manual", reason=why, place=place))
-        replaced += drop_waiting(connection, there, now) if fate == "replace" else []
+        if fate == "replace":
+            waited, others = drop_waiting(connection, there, now)
+            dropped, replaced = dropped + waited, replaced + others
+    starts.give_back(connection, dropped, now)
     run_rows.insert_all(connection, added)
-    run_rows.ask_to_end(connection, replaced, REPLACED, asker)
+    replaced = run_rows.ask_to_end(connection, replaced, REPLACED, asker)
     _remember(connection, key, added[0].id, now)
     pokes.tell(connection, asker)
     return Ran(run=added[0], replaced=tuple(replaced))
 
 
 def cancel(connection: Connection, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
-    """Cancel a run that waits; give one that runs back as it is, for its node to end. Raises NotFound, Conflict."""
+    """Cancel a run that waits; give one that runs back, to be ended by its node for its `stop`.
+
+    Raises NotFound, Conflict.
+    """
+    hold_job_of(connection, run_id)
     run = run_rows.get(connection, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
@@ -169,28 +177,38 @@ def cancel(connection: Connection, run_id: str, reason: str, now: datetime, aske
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and connection.execute(update(runs).where(waiting).values(values)).rowcount == 1:
         outcomes.tell(connection, [cancelled])
+        starts.give_back(connection, [cancelled], now)
         return cancelled
     if run.state == "waiting":  # it was started meanwhile
         run = run_rows.get(connection, run_id) or run
-    run_rows.ask_to_end(connection, [run], reason, asker)
-    return run
+    return run_rows.ask_to_end(connection, [run], reason, asker)[0]
 
 
-def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> list[Run]:
-    """For a run that replaces `active`: those that only wait are skipped; the others, to be ended, are returned."""
+def hold_job_of(connection: Connection, run_id: str) -> None:
+    """Let nobody else decide about the job of a run until the transaction ends: jobs are held before their runs."""
+    job_id = connection.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
+    connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
+
+
+def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
+    """For a run that replaces `active`: those that only waited and are skipped now, and the others, to be ended."""
     return _end_waiting(connection, active, "skipped", "a later run took its place while it waited", now)
 
 
-def _end_waiting(connection: Connection, active: list[Run], state: State, reason: str, now: datetime) -> list[Run]:
-    """Those that only wait have this outcome; the others are returned."""
+def _end_waiting(
+    connection: Connection, active: list[Run], state: State, reason: str, now: datetime
+) -> tuple[list[Run], list[Run]]:
+    """Those that only waited have this outcome; they, and the others."""
     waiting = [run for run in active if run.state == "waiting"]
+    ended: list[Run] = []
     if waiting:
         values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
         still = set(connection.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         connection.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        outcomes.tell(connection, [attrs.evolve(run, **values) for run in waiting if run.id in still])
-    return [run for run in active if run.state != "waiting"]
+        ended = [attrs.evolve(run, **values) for run in waiting if run.id in still]
+        outcomes.tell(connection, ended)
+    return ended, [run for run in active if run.state != "waiting"]
 
 
 def held(connection: Connection, job_id: str, versions: frozenset[int] | None = None) -> Job:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, false, insert, or_, select, true, update
 
 from ..model.delivery import Delivery, News, body
 from ..model.ids import Ids
@@ -102,10 +102,11 @@ def concerned(connection: Connection, ended: Sequence[Run], also: ColumnElement[
     return found
 
 
-def busy(connection: Connection, ended: Sequence[Run]) -> list[str]:
+def busy(connection: Connection, ended: Sequence[Run], *, every: bool = False) -> list[str]:
     """Those jobs, of which somebody may want to be told, that another transaction has in hand; the others are held. For
-    who must not wait."""
-    wanted = _to_hold(connection, _asking(connection, ended, NONE))
+    who must not wait. With `every`: of all jobs of those runs."""
+    found = _asking(connection, ended, true() if every else NONE)
+    wanted = list(found) if every else _to_hold(connection, found)
     held = set(connection.execute(_hold(wanted).with_for_update(skip_locked=True)).scalars()) if wanted else set()
     return [job_id for job_id in wanted if job_id not in held]
 

@@ -246,14 +246,21 @@ def started_by(connection: Connection, node_id: str) -> list[Run]:
     return _all(connection, select(runs).where(mine).order_by(runs.c.id))
 
 
-def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> None:
-    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows."""
+def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
+    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows.
+
+    The runs come back with the reason for which they end, `stop`: the first that was given stays.
+    """
     asked = list(wanted)
-    if asked:
-        started = runs.c.id.in_([run.id for run in asked]) & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
-        connection.execute(update(runs).where(started).values(stop=reason))
+    if not asked:
+        return []
+    these = runs.c.id.in_([run.id for run in asked])
+    started = these & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
+    connection.execute(update(runs).where(started).values(stop=reason))
     if any(run.node_id != asker for run in asked):
         pokes.tell(connection, asker)
+    stops = {row.id: row.stop for row in connection.execute(select(runs.c.id, runs.c.stop).where(these))}
+    return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
 
 
 def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:

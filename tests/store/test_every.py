@@ -218,7 +218,7 @@ def test_overlap_is_with_the_run_on_the_same_node(desk: Desk, overlap: Any, busy
     (on_b,) = desk.claim(60, one, **asks(B, A)).started
     desk.ended(on_b)
     claimed = desk.claim(120, one, **asks(A, B))
-    assert claimed.replaced == ((on_a,) if overlap == "replace" else ())
+    assert [each.id for each in claimed.replaced] == ([on_a.id] if overlap == "replace" else [])
     assert [each for each in told(desk) if each[0] == 120] == [(120, "a", busy), (120, "b", "waiting")]
     assert [each.due for each in desk.claim(121, one, **asks(B, A)).started] == [at(120)]
     desk.ended(on_a)

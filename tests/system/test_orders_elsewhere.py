@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.servers import Server
-from tests.system.caller import instant
+from tests.system.caller import Caller, instant
 from tests.system.daemon import until
 from tests.system.pair import Pair, pair_in
 
@@ -104,6 +104,24 @@ def test_a_job_on_every_node_runs_on_one_that_has_just_come_back_from_its_first_
 def nodes(pair: Pair) -> list[Any]:
     found: list[Any] = pair.ask.get("/nodes")["values"]
     return found
+
+
+def test_the_first_reason_to_end_a_run_stays_and_the_trail_tells_no_other(pair: Pair) -> None:
+    """The worker hears within half a second that its run is replaced. A cancel through it comes before that."""
+    parameters, step = pair.gate()
+    job = pair.job("steps", overlap="replace", parameters=parameters)
+    first = pair.ask.run(job)
+    until(lambda: pair.ask.get(first)["state"] == "running" and pair.file(first))
+    second = pair.ask.run(job)
+    assert Caller(pair.worker).ask("POST", f"{first}/cancel").status == 202
+    ended = pair.ask.ended(first)
+    assert (ended["state"], ended["reason"]) == ("cancelled", "replaced by a later due of its job")
+    assert [entry["action"] for entry in pair.ask.get(f"/audit?target={ended['id']}")["values"]] == ["run.start"]
+    told = pair.ask.get(f"/audit?target={second.rpartition('/')[2]}")["values"]
+    assert [entry["after"]["replaced"] for entry in told] == [[ended["id"]]]
+    for number in (1, 2, 3):
+        step(number)
+    assert pair.ask.ended(second)["state"] == "succeeded"
 
 
 def test_a_later_due_replaces_a_run_whichever_node_decides_it(pair: Pair) -> None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import psutil
 import pytest
 
+from jobsched.verify import verify
 from tests.system.caller import Caller, instant
 from tests.system.daemon import until
 
@@ -220,6 +221,19 @@ def test_what_the_store_refuses_of_one_job_is_no_trouble_to_the_others(daemon, a
         store.execute("UPDATE jobs SET timezone = 'UTC' WHERE cron IS NOT NULL")
     ask.run_in(strange, "succeeded", at_least=len(ask.runs(strange, "succeeded")) + 1)
     assert daemon.stop() == 0
+
+
+def test_a_job_that_replaces_its_runs_has_as_many_starts_as_it_may_have(daemon, ask):
+    """Dues that are replaced while they wait for the run before them to die have not started, and do not count."""
+    daemon.script("stubborn", "#!/bin/sh\ntrap '' TERM\nsleep 30\n")
+    daemon.start()
+    job = ask.make("stubborn", 0.3, overlap="replace", max_runs=3)
+    until(lambda: ask.get(job)["state"] == "ended" and len(ask.runs(job, "running")) == 1)
+    runs = ask.runs(job)
+    assert len([run for run in runs if run["started"]]) == 3
+    assert len([run for run in runs if run["state"] == "skipped"]) >= 2
+    store = f"sqlite:///{daemon.folder / 'var' / 'jobsched.sqlite'}"
+    assert [str(fault) for fault in verify(store, whole=True)] == []
 
 
 # The output folder.

@@ -26,10 +26,10 @@ def at(seconds: float) -> datetime:
 
 
 def job(next_due: float | None = 600, **fields: Any) -> Job:
-    """Every minute since T0, with one retry."""
+    """Every minute since T0, with one retry; five of its dues have started, as in RECORD."""
     policy = Policy(retries=1, retry_delay=timedelta(seconds=5))
     made = Draft(task="task", name="job", every=timedelta(seconds=60), policy=policy).job("job", T0)
-    return attrs.evolve(made, **{"next_due": None if next_due is None else at(next_due)} | fields)
+    return attrs.evolve(made, **{"next_due": None if next_due is None else at(next_due), "starts": 5} | fields)
 
 
 def run(due: float, state: str = "succeeded", **fields: Any) -> Run:
@@ -221,6 +221,25 @@ def test_a_node_may_be_forgotten_and_a_daemon_of_before_was_none() -> None:
     assert found(job(120), ended, before) == []
     after = Facts(now=at(100), nodes={"n2": attrs.evolve(LATER, since=at(50), seen=at(100))})
     assert len(found(job(120), ended, after)) == 1
+
+
+# Starts
+
+
+@pytest.mark.parametrize(
+    ("fields", "whole", "wrong"),
+    [
+        ({"starts": 5, "max_runs": 9}, True, False),
+        ({"starts": 4, "max_runs": 9}, True, True),
+        ({"starts": 4}, False, True),
+        ({"starts": 6, "max_runs": 9}, True, True),
+        ({"starts": 6, "max_runs": 9}, False, False),  # one may have been pruned
+        ({"starts": 6}, True, False),  # nobody counts
+    ],
+)
+def test_each_due_that_has_started_counts_once(fields: dict[str, Any], whole: bool, wrong: bool) -> None:
+    words = f"job job: counts {fields['starts']} starts, and 5 of its dues have started or wait to"
+    assert found(job(**fields), RECORD, attrs.evolve(NOW, whole=whole)) == ([words] if wrong else [])
 
 
 # Dues that nobody decides
