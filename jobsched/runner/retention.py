@@ -17,16 +17,20 @@ from twisted.python.failure import Failure
 
 from ..clock import now
 from ..loops import Loop, Trouble
-from ..store import audit, deliveries, prune
+from ..model.errors import Unavailable
+from ..store import audit, deliveries, prune, rounds
 from ..store import nodes as node_rows
 from ..store.store import Store
 from .output import output_name
 
 EVERY = 60.0  # seconds
-BATCH = 500  # runs in one transaction
+EARLY = 1.0  # seconds that a round may come earlier than that, for timers are not exact
+BATCH = 500  # runs in one transaction, and jobs in one question
+SLACK = 20  # a job may have so manieth a part more runs than it keeps, so that not each new run is a transaction
 LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run is taken for forgotten
 STRAY = 3600.0  # seconds; a file so old has a run in the store, unless another node made that forget it
 FOLDERS = 256
+REMEMBERED = 200_000  # jobs
 
 
 class Retention(Service):
@@ -55,6 +59,7 @@ class Retention(Service):
         self._loop = Loop(clock, EVERY, self._prune, "retention")
         self._trouble = Trouble(self.log, clock)
         self._pruning: Deferred[None] = succeed(None)
+        self._room: dict[str, int] = {}  # how many more runs a job may get before it is worth counting them
         self._swept = False
 
     def startService(self) -> None:
@@ -73,24 +78,63 @@ class Retention(Service):
         return self._pruning
 
     async def prune(self) -> None:
-        """One round: batch after batch until nothing is left to forget."""
-        instant = now(self._clock)
-        await self._store.write(prune.old_keys, instant)
-        edge = instant - timedelta(days=self._keep_days)
-        await self._forget_rows(audit.forget, instant - timedelta(days=self._audit_days))
-        await self._forget_rows(deliveries.forget, edge)
-        while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
-            pass
-        for job_id in await self._store.read(prune.crowded, self._keep_runs):
-            write = self._store.write
-            while self.running and await self._forgotten(write(prune.beyond, job_id, self._keep_runs, BATCH)):
-                pass
+        """One round: of rows if no other node has had one lately, and of the files of this node."""
+        turn = await self._store.write(
+            rounds.take, now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
+        )  # fmt: skip
+        if turn is not None:
+            await self._prune_rows(turn)
         if self.running and not self._swept:
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
         if self.running and self._store.dialect != "sqlite":
-            await self._store.write(node_rows.forget, instant)
             await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
+
+    async def _prune_rows(self, turn: rounds.Turn) -> None:
+        """Batch after batch until nothing is left to forget."""
+        instant = now(self._clock)
+        edge = instant - timedelta(days=self._keep_days)
+        await self._store.write(prune.old_keys, instant)
+        await self._store.write(node_rows.forget, instant)
+        await self._forget_rows(audit.forget, instant - timedelta(days=self._audit_days))
+        await self._forget_rows(deliveries.forget, edge)
+        while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
+            pass
+        for job_id in await self._crowded(turn):
+            await self._thin_out(job_id)
+        if self.running:
+            await self._store.write(rounds.end, turn, self._keep_runs)
+
+    async def _crowded(self, turn: rounds.Turn) -> list[str]:
+        """The jobs that have more runs than they keep, and a part more. Only those can be that were given runs since
+        the last round, and of these only those are counted that may have come so far."""
+        most = self._keep_runs + self._keep_runs // SLACK
+        if turn.since is None:
+            self._room.clear()
+            return await self._store.read(prune.crowded, most)
+        new = await self._store.read(rounds.new_runs, turn.since)
+        if len(self._room) > REMEMBERED:
+            self._room.clear()
+        self._room |= {job_id: self._room.get(job_id, 0) - count for job_id, count in new.items()}
+        unsure = [job_id for job_id in new if self._room[job_id] < 0]
+        found: list[str] = []
+        for begin in range(0, len(unsure), BATCH):
+            counts = await self._store.read(rounds.counts, unsure[begin : begin + BATCH])
+            self._room |= {job_id: most - count for job_id, count in counts.items()}
+            full = [job_id for job_id, count in counts.items() if count > most]
+            found += await self._store.read(prune.crowded, most, full) if full else []
+        return found
+
+    async def _thin_out(self, job_id: str) -> None:
+        """Forget what a job has too much of. That it cannot be forgotten is told, and keeps no other from it."""
+        write, keep = self._store.write, self._keep_runs
+        try:
+            while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH)):
+                pass
+        except Unavailable:
+            raise
+        except Exception:
+            self.log.failure("old runs of job {job} could not be pruned", Failure(), job=job_id)
 
     async def look_for_strays(self, number: int) -> None:
         """Delete, from one of the folders, the output of runs that went from the store through other nodes."""

@@ -30,6 +30,22 @@ AGE_SECONDS = 1800  # after which a connection is made anew, less up to a quarte
 
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that broke; so do we
 
+
+class _InOneLine(logging.Filter):
+    """What SQLAlchemy's pool says of a connection that broke, by a traceback and at level ERROR: the transaction that
+    was under way fails, and tells of it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        why = record.exc_info[1] if record.exc_info else None
+        if isinstance(why, Exception):
+            record.name, record.levelno, record.levelname = __name__, logging.WARNING, "WARNING"
+            record.msg, record.args = "a connection to the store broke off: %s", (trouble.line(why),)
+            record.exc_info = record.exc_text = None
+        return True
+
+
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_InOneLine())
+
 DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",

@@ -15,9 +15,11 @@ from .tables import keys, runs
 KEY_LIFE = timedelta(hours=24)
 
 
-def crowded(connection: Connection, keep: int) -> list[str]:
-    """The jobs that have more than `keep` runs."""
+def crowded(connection: Connection, keep: int, among: Sequence[str] | None = None) -> list[str]:
+    """The jobs that have more than `keep` runs, `among` some if given."""
     query = select(runs.c.job_id).group_by(runs.c.job_id).having(func.count() > keep)
+    if among is not None:
+        query = query.where(runs.c.job_id.in_(among))
     return list(connection.execute(query).scalars())
 
 

@@ -91,13 +91,17 @@ def is_read_only(url: URL, said: BaseException | None) -> bool:
 
 def words(url: URL, why: Exception) -> str:
     """What the database said, in one line and without the password."""
+    said, password = line(why), url.password
+    return said.replace(password, "***") if password and len(password) > 3 else said
+
+
+def line(why: Exception) -> str:
+    """What the database said, in one line."""
     said: BaseException | None = why.orig if isinstance(why, DBAPIError) else why
     primary = getattr(getattr(said, "diag", None), "message_primary", None)
     arguments: tuple[object, ...] = getattr(said, "args", ())
     text = primary or (arguments[1] if _number(said) and len(arguments) > 1 else str(said))
-    line = "; ".join(" ".join(part.split()) for part in str(text).splitlines() if part.strip())
-    password = url.password
-    return line.replace(password, "***") if password and len(password) > 3 else line
+    return "; ".join(" ".join(part.split()) for part in str(text).splitlines() if part.strip())
 
 
 def _operational(orig: object) -> bool:
