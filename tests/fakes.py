@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -44,6 +45,13 @@ class InlinePool:
 
     def stop(self) -> None:
         self.stopped = True
+
+    def refuse(self) -> None: ...
+
+    def end(self, _reactor: Any, then: Callable[[], object] = lambda: None) -> Deferred[None]:
+        self.stop()
+        then()
+        return succeed(None)
 
     def callInThreadWithCallback(
         self, onResult: OnResult, function: Callable[..., Any], *args: Any, **kwargs: Any

@@ -9,18 +9,18 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from ..catalog import Catalog, Task
 from ..clock import now
 from ..model.ids import Ids
 from ..model.run import Run
 from ..model.secrecy import USUAL, Secrecy
+from ..pool import Pool, waited_for
 from ..store.store import Store
 from ..task import Info
 from . import launch
@@ -88,7 +88,7 @@ class Runner(Service):
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
         self._calls = Calls(reactor, limits, self.in_thread)
-        self._chores = ThreadPool(0, 2, "chore")
+        self._chores = Pool(0, 2, "chore")
         self._records = Records(reactor, store, ids, tail_reader(store, output_folder), secrecy)
         self._records.stored = self._stored
         self._prints = PrintCapture()
@@ -119,8 +119,16 @@ class Runner(Service):
         endings = [active.ended for active in self._active.values()]
         for run_id in list(self._active):
             self.stop(run_id, SHUTDOWN)
-        ended = all_of(endings, self._limits.grace + LATEST, self._reactor)
-        return ended.addCallback(lambda _: self._settled()).addCallback(lambda _: self._close())
+        return Deferred.fromCoroutine(self._end(all_of(endings, self._limits.grace + LATEST, self._reactor)))
+
+    async def _end(self, ended: Deferred[Any]) -> None:
+        try:
+            await ended
+            await self._settled()
+        finally:
+            self._prints.__exit__(None, None, None)
+            await waited_for(self._reactor, self._writer.stop, "end of output")
+            await gatherResults([self._chores.end(self._reactor), self._calls.stop()])
 
     def _settled(self) -> Deferred[None]:
         """Bounded: what does not end, or a store out of reach does not take, is found as `lost` at the next start."""
@@ -277,12 +285,6 @@ class Runner(Service):
         say = self.log.info if run.state == "succeeded" else self.log.warn
         say("run {run} of {job}: {state}, {reason}", run=run.id, job=run.job_name, state=run.state, reason=run.reason)
         active.ended.callback(None)
-
-    def _close(self) -> None:
-        self._prints.__exit__(None, None, None)
-        self._writer.stop()
-        self._chores.stop()
-        self._calls.stop()
 
     def _now(self) -> datetime:
         return now(self._clock)

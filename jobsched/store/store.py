@@ -9,16 +9,16 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from ..bulkhead import Bulkhead
 from ..clock import elapsed
 from ..model.errors import Unavailable
 from ..model.run import Run
+from ..pool import Pool
 from . import outbox, outcomes, trouble
 from .engine import connect, reading, writing
 
@@ -46,7 +46,7 @@ class Store(Service):
         self,
         reactor: IReactorThreads,
         url: str,
-        pool: Callable[[int, int, str], ThreadPool] = ThreadPool,
+        pool: Callable[[int, int, str], Pool] = Pool,
         threads: int = THREADS,
         everyone: str | None = None,
         waiting: int = WAITING,
@@ -81,11 +81,11 @@ class Store(Service):
     def stopService(self) -> Deferred[None]:
         """Fires when every question and change under way has been answered and the files are closed."""
         super().stopService()
-        stopped: Deferred[None] = maybeDeferred(self._close)
-        return stopped
+        self._writers.refuse()
+        return self._readers.end(self._reactor, self._close)
 
     def _close(self) -> None:
-        self._readers.stop()
+        """Not in the reactor: what is under way may take long, and answers by it."""
         self._writers.stop()
         self._engine.dispose()
 
@@ -114,7 +114,7 @@ class Store(Service):
 
     def _ask(
         self,
-        pool: ThreadPool,
+        pool: Pool,
         writes: bool,
         function: Callable[Concatenate[Connection, P], T],
         *args: P.args,
