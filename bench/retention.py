@@ -104,7 +104,7 @@ def job(ids: Ids, number: int, now: datetime) -> Job:
 def record(url: str, jobs: list[Job], each: int, now: datetime) -> int:
     """Store so many runs of each job, made in turn within the last day; how many they are."""
     ids, step, opened = Ids(), timedelta(days=1) / each, connect(url)
-    pattern = attrs.asdict(ran(ids, jobs[0], now), recurse=False)
+    pattern = attrs.asdict(ran(Ids(), jobs[0], now), recurse=False)
     with writing(opened).begin() as connection:
         for beat in range(each):
             due = now - (each - beat) * step
