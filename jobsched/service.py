@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 from twisted.application.service import IService
+from twisted.logger import Logger
 
 from . import __version__, logs
 from .bulkhead import CallerThread, Threads
@@ -66,6 +67,8 @@ from .tokens import OPEN, Keyring, Tokens
 from .tokens import load as load_tokens
 from .trail import Trail
 from .vitals import Files, Vitals
+
+log = Logger()
 
 
 @attrs.frozen(kw_only=True)
@@ -299,7 +302,8 @@ def _policy(config: Config) -> Policy:
 
 def _all(hearers: list[Callable[[], None]]) -> Callable[[float], None]:
     def tell(_seconds: float) -> None:
-        for hear in hearers:
-            hear()
+        for hear in hearers:  # each: timers of the others wait for times of the old clock too
+            with log.failuresHandled("a part could not set its timers anew"):
+                hear()
 
     return tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
@@ -48,6 +49,14 @@ class Ending:
     refused: tuple[Stat, ...] = ()  # what lives on, for we may not signal it
     busy: bool = False  # it was not started, for somebody had its file open to write
     hint: str = ""  # what may be the reason, and what to do
+
+
+def signal_name(number: int) -> str:
+    """As people know it."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def plain(text: str) -> str:
