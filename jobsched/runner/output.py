@@ -62,6 +62,7 @@ class Output:
         self._room.set()
         self._on_room: Callable[[], None] | None = None
         self._closed = False
+        self._turn = threading.Lock()
 
     @property
     def full(self) -> bool:
@@ -70,10 +71,11 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Take bytes as they come; never waits. What comes after the end is dropped: nothing would close its file."""
-        if self._closed:
-            return
-        self._given += len(data)
-        self._writer.put(self, data)
+        with self._turn:  # or the end, which comes in the reactor, could be given to the thread before this
+            if self._closed:
+                return
+            self._given += len(data)
+            self._writer.put(self, data)
 
     def write_patiently(self, data: bytes) -> None:
         """Take bytes, and wait while too much is under way. Not for the reactor's thread."""
@@ -91,7 +93,8 @@ class Output:
 
     def close(self) -> Deferred[Printed]:
         """Fires when all that was written is in the file."""
-        self._closed = True
+        with self._turn:
+            self._closed = True
         return self._writer.finish(self) if self._given else succeed(Printed())
 
     def consumed(self, size: int) -> None:
