@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.courier.courier import EVERY, OF_ONE, POKED, UNPROVEN, Courier
+from jobsched.courier.courier import EVERY, OF_ONE, POKED, UNPROVEN, UNTOLD, Courier
 from jobsched.courier.post import NotTold
 from jobsched.model.errors import Unavailable
 from jobsched.store import deliveries as rows
@@ -228,3 +229,27 @@ def test_a_result_that_could_not_be_stored_is_kept(world: World) -> None:
     world.reactor.walk(2)
     assert world.states() == ["delivered"]
     assert len(world.sender.sent) == 1
+
+
+def test_what_a_receiver_said_and_the_store_refuses_is_settled_without_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = rows.settle
+
+    def picky(connection: Any, attempts: Any) -> None:
+        if any(attempt.error == "odd words" for attempt in attempts):
+            raise ValueError("not those")
+        settle(connection, attempts)
+
+    monkeypatch.setattr(rows, "settle", picky)
+    world.tell("a", "b")
+    world.courier.startService()
+    world.sender.answer("a", NotTold("odd words", final=True))
+    world.sender.answer("b", 204)
+    with capturedLogs() as logs:
+        world.reactor.walk(0)
+        assert world.states() == ["delivered", "waiting"]
+        world.reactor.walk(2)
+    assert world.states() == ["delivered", "failed"]
+    assert [each.error for each in world.found()] == [UNTOLD, None]
+    assert any("was refused by the store" in formatEvent(event) for event in logs)
