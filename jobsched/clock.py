@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from twisted.application.service import Service
@@ -100,6 +100,17 @@ class _SharedCall:
 
     def active(self) -> bool:
         return self._call.active()
+
+
+def told_each(hearers: Sequence[Callable[[], object]]) -> Callable[[float], None]:
+    """Tells all of them of a step, whatever one of them makes of it: their timers wait for times of the old clock."""
+
+    def tell(_seconds: float) -> None:
+        for hear in hearers:
+            with ClockWatch.log.failuresHandled("a part could not set its timers anew"):
+                hear()
+
+    return tell
 
 
 class ClockWatch(Service):

@@ -292,8 +292,7 @@ class Registry:
         return self._parts.node().id
 
     def _end(self, run: Run) -> None:
-        """End a run that is executed here, for the reason that the store has: it may have been asked to end before. The
-        node that executes another has been asked to."""
+        """End a run that is executed here, for the reason that the store has; the node of another has been asked to."""
         if run.node_id == self._me and run.stop is not None:
             self._parts.stop(run.id, run.stop)
 

@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 
 import attrs
 from twisted.application.service import IService
-from twisted.logger import Logger
 
 from . import __version__, logs
 from .bulkhead import CallerThread, Threads
 from .catalog import Catalog
 from .catalog import load as load_catalog
-from .clock import ClockWatch, SharedClock, now
+from .clock import ClockWatch, SharedClock, now, told_each
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.pokes import Pokes
@@ -67,8 +66,6 @@ from .tokens import OPEN, Keyring, Tokens
 from .tokens import load as load_tokens
 from .trail import Trail
 from .vitals import Files, Vitals
-
-log = Logger()
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +131,7 @@ def build(
         rest[2:2] = [company]  # it goes when nothing runs any more
         rest += [pokes]
         stepped += [company.clock_stepped, pokes.clock_stepped]
-    house = _house(*rest, ClockWatch(reactor, _all(stepped)))
+    house = _house(*rest, ClockWatch(reactor, told_each(stepped)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
     front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
@@ -298,12 +295,3 @@ def _policy(config: Config) -> Policy:
         misfire_grace=None if grace is None else timedelta(seconds=grace),
         catch_up=config.catch_up,  # type: ignore[arg-type]
     )
-
-
-def _all(hearers: list[Callable[[], None]]) -> Callable[[float], None]:
-    def tell(_seconds: float) -> None:
-        for hear in hearers:  # each: timers of the others wait for times of the old clock too
-            with log.failuresHandled("a part could not set its timers anew"):
-                hear()
-
-    return tell
