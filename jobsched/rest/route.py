@@ -20,6 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..model.caller import NEEDS, Caller, Need
 from ..model.errors import Forbidden, Invalid
 from . import conditions, problems
+from .duplicates import duplicate
 
 T = TypeVar("T")
 Answer = Callable[..., Awaitable[bytes]]
@@ -181,12 +182,17 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
     """The JSON body as a record of `kind`. Raises Invalid, pointing at what is wrong."""
     if _content_type(request) not in content_types:
         raise Invalid(f"the content type must be {content_types[0].decode('ascii')}")
+    given = raw(request)
     try:
-        return msgspec.json.decode(raw(request), type=kind)
+        decoded = msgspec.json.decode(given, type=kind)
+        doubled = duplicate(given)
     except msgspec.ValidationError as why:
         raise problems.invalid(why) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"the body is not JSON: {why}") from None
+    if doubled is not None:
+        raise Invalid("is given twice", doubled)
+    return decoded
 
 
 def _content_type(request: Request) -> bytes:
