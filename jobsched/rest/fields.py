@@ -89,6 +89,7 @@ FIELDS = {
     "user": "As whom it runs; null for the daemon's own user",
     "limits": "What each process of a run may take",
     "leftovers": "What becomes of what its scripts leave behind: end, wait, keep; null: what left the session may stay",
+    "new_privileges": "Whether a run may gain rights that it was not given, through setuid programs such as sudo",
     "nice": "How much it gives way to others, from -20 to 19, added to what the daemon does; null for nothing",
     "memory": "Bytes of address space; null for as much as the daemon may have",
     "cpu": "Seconds of work, after which it is ended by SIGXCPU; null for as many as the daemon has",

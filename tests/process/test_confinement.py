@@ -168,6 +168,52 @@ class UserTests(UserCase):
         self.assert_outcome(await self.run_of(task), "succeeded")
 
 
+class PrivilegeTests(UserCase):
+    """`id -u` tells as whom it runs; here it is a program that runs as its owner, as sudo does."""
+
+    def setuid(self, owner):
+        """A copy of `id` that runs as its owner, whoever starts it."""
+        if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
+            raise SkipTest(f"setuid programs do not work in {self.folder}: it is mounted with nosuid")
+        copy = self.folder / f"id-{owner}"
+        shutil.copyfile(shutil.which("id"), copy)
+        shutil.chown(copy, owner, owner if owner == "root" else None)
+        copy.chmod(0o4755)
+        return str(copy)
+
+    async def uid(self, owner, **options):
+        """Under which number a program that belongs to `owner` runs."""
+        return int(self.output(await self.run_of(self.words(self.setuid(owner), "-u", **options))))
+
+    async def test_a_run_of_another_user_gains_nothing_by_a_setuid_program(self):
+        nobody = pwd.getpwnam("nobody").pw_uid
+        self.assertEqual(await self.uid("root", name="plain", user="nobody"), nobody)
+        self.assertEqual(await self.uid("root", name="limited", user="nobody", limits="nice=1, files=99"), nobody)
+        self.assertEqual(await self.uid("root", name="there", user="nobody", directory="/"), nobody)
+        self.assertEqual(await self.uid("root", name="not", user="nobody", new_privileges="no"), nobody)
+
+    async def test_its_section_may_say_that_it_does(self):
+        self.assertEqual(await self.uid("root", user="nobody", new_privileges="yes"), 0)
+
+    async def test_nor_does_one_within_limits_but_one_that_is_free_does(self):
+        nobody = pwd.getpwnam("nobody").pw_uid
+        self.assertEqual(await self.uid("nobody", name="free"), nobody)
+        self.assertEqual(await self.uid("nobody", name="limited", limits="nice=1"), 0)
+        self.assertEqual(await self.uid("nobody", name="said", limits="nice=1", new_privileges="yes"), nobody)
+        self.assertEqual(await self.uid("nobody", name="no", new_privileges="no"), 0)
+
+    async def test_nor_does_a_python_task(self):
+        self.patch(self.runner._calls, "_inherited", {"PATH": os.defpath, "PYTHONPATH": str(ROOT)})
+        self.patch(sys, "executable", python_for("nobody"))
+        words = f"subprocess.run([{self.setuid('root')!r}, '-u'], check=True)"
+        source = (
+            "import subprocess\nfrom jobsched.watchdog import watchdog\nclass T:\n    @watchdog()\n"
+            f"    def __call__(self, info):\n        {words}\n"
+        )
+        run = await self.run_of(self.python(source, user="nobody"))
+        self.assertEqual(int(self.output(run)), pwd.getpwnam("nobody").pw_uid)
+
+
 class LimitTests(RunnerCase):
     async def test_each_limit_is_in_force(self):
         task = self.bash("nice; ulimit -v -n -t; ulimit -Ht", limits="nice=3, memory=1G, cpu=60, files=77")
