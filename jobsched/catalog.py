@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from jobsched import sections, source
+from jobsched import files, sections, source
 from jobsched.confinement import FREE, Confinement, confine, hindrances
 from jobsched.model.allowance import Allowance, allowance
 from jobsched.model.errors import BadCatalog
@@ -111,7 +111,7 @@ def _read(path: Path) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[method-assign, assignment]  # option names keep their case
     try:
-        parser.read_string(path.read_bytes().decode("utf-8-sig"), source=str(path))
+        parser.read_string(files.plain(path).decode("utf-8-sig"), source=str(path))
     except OSError as error:
         raise BadCatalog(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

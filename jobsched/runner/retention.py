@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,21 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .. import files
 from ..clock import now
 from ..model.errors import told
 from ..store import audit, deliveries, prune
 from ..store import nodes as node_rows
 from ..store.store import Store
-from .output import output_name
+from .output import output_names
 
 EVERY = 60.0  # seconds
 BATCH = 500  # runs in one transaction
 LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run is taken for forgotten
 STRAY = 3600.0  # seconds; a file so old has a run in the store, unless another node made that forget it
 FOLDERS = 256
+
+log = Logger()
 
 
 class Retention(Service):
@@ -98,7 +100,7 @@ class Retention(Service):
         written = await self._in_thread(old_files, self._folder, number, STRAY)
         for begin in range(0, len(written), BATCH):
             gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
-            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, self._folder, gone)
 
     async def _forget_rows(self, forget: Callable[..., int], edge: datetime) -> None:
         while self.running and await self._store.write(forget, edge, BATCH) == BATCH:
@@ -107,7 +109,7 @@ class Retention(Service):
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
         gone = await ids
         if gone:
-            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, self._folder, gone)
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
@@ -116,28 +118,46 @@ class Retention(Service):
                            seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
 
 
-def remove(names: Iterable[str]) -> None:
-    """Delete files; one that is not there was never written."""
-    for name in names:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+def remove(folder: Path, run_ids: Iterable[str]) -> None:
+    """Delete the output of runs; one that is not there was never written, and one that stays does not keep others."""
+    for run_id in run_ids:
+        _delete(folder, *output_names(run_id))
 
 
 def old_files(folder: Path, number: int, age: float) -> list[str]:
     """The runs whose output is in one of the folders, and was written more than `age` seconds ago."""
     edge = time.time() - age  # noqa: TID251  # as below
+    inner = f"{number:02x}"
     found = []
-    for path in folder.glob(f"{number:02x}/*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge and output_name(folder, path.stem) == str(path):
-                found.append(path.stem)
+    for name, status in _listed(folder, inner):
+        run_id = name.removesuffix(".log")
+        if status.st_mtime < edge and output_names(run_id) == (inner, name):
+            found.append(run_id)
     return found
 
 
 def sweep(folder: Path, age: float) -> None:
     """Delete output files older than `age` seconds: their runs went in a daemon that died before the files did."""
     edge = time.time() - age  # noqa: TID251  # compared with the times of files, which the same clock gave
-    for path in folder.glob("*/*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge:
-                path.unlink()
+    for number in range(FOLDERS):
+        inner = f"{number:02x}"
+        for name, status in _listed(folder, inner):
+            if name.endswith(".log") and status.st_mtime < edge:
+                _delete(folder, inner, name)
+
+
+def _listed(folder: Path, inner: str) -> Iterable[tuple[str, os.stat_result]]:
+    try:
+        return files.listed(folder, inner)
+    except OSError as why:
+        log.warn("{path} is left as it is: {why}", path=why.filename, why=why.strerror)
+        return ()
+
+
+def _delete(folder: Path, *names: str) -> None:
+    try:
+        files.delete(folder, *names)
+    except FileNotFoundError:
+        return
+    except OSError as why:
+        log.warn("{path} could not be deleted: {why}", path="/".join((str(folder), *names)), why=why.strerror)

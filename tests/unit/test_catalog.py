@@ -481,3 +481,11 @@ def test_runscript_refuses_a_relative_path_out_of_the_tasks_folder(tmp_path):
 
     line = refusal(*put(tmp_path, text, runscript=source))
     assert "ValueError: ../foo.bash leaves the tasks folder: write it as an absolute path" in line
+
+
+def test_a_fifo_in_the_place_of_the_file_is_not_waited_for(tmp_path):
+    """It is read again while the daemon runs, and tokens wait behind it."""
+    path, tasks = put(tmp_path, "[a]\nfile=t.py\nclass=Plain", t=KINDS)
+    path.unlink()
+    os.mkfifo(path)
+    assert refusal(path, tasks) == "catalog.cfg: is not a plain file"
