@@ -28,6 +28,7 @@ from .model.preview import Fire, look_ahead
 from .model.run import Run
 from .model.timeout import Timeout, timeout_of
 from .model.whereabouts import Whereabouts, elsewhere
+from .runner import launch
 from .store import audit, deliveries, orders, questions, sight, tails
 from .store import jobs as job_rows
 from .store import nodes as node_rows
@@ -107,7 +108,7 @@ class Registry:
 
     async def schedule(self, draft: Draft, key: Key | None = None) -> str:
         """Make a job; when this returns its id, it is on disk and will be run."""
-        self._check(draft)
+        self._check(draft, None)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
         job_id = await self._trail.write(audit.made, job, self._signed(), key, self._me)
@@ -142,7 +143,7 @@ class Registry:
 
         def make(job: Job, instant: datetime) -> Job:
             draft = redraft(job)
-            self._check(draft)
+            self._check(draft, job)
             return draft.remade(job, instant)
 
         instant = now(self._clock)
@@ -296,10 +297,13 @@ class Registry:
         if run.node_id == self._me:
             self._parts.stop(run.id, reason)
 
-    def _check(self, draft: Draft) -> None:
+    def _check(self, draft: Draft, before: Job | None) -> None:
+        """What is there `before` may be from when nobody looked."""
         task = self.task(draft.task)
         for name in draft.parameters:
             if name not in task.parameters:
                 allowed = ", ".join(task.parameters) or "none"
                 words = f"task {task.name} takes no such parameter; it takes: {allowed}"
                 raise Invalid(words, place("parameters", name))
+        if before is None or (draft.task, draft.parameters) != (before.task, before.parameters):
+            launch.check(task, draft.name, draft.parameters)

@@ -40,6 +40,7 @@ from .rest.convert import Defaults
 from .rest.deliveries import Deliveries
 from .rest.guard import Guard
 from .rest.jobs import Jobs
+from .rest.lines import Lines
 from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
 from .rest.output import Outputs
@@ -92,7 +93,7 @@ def build(
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
     shelf = Shelf(catalog, lambda: files.run(*read))
     keyring = Keyring(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
-    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token)
+    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor))
 
     def pulse() -> Pulse:
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
@@ -134,7 +135,7 @@ def build(
     house = _house(*rest, ClockWatch(reactor, _all(stepped)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
-    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
+    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit, guard.lines))
     return house, front
 
 

@@ -17,6 +17,7 @@ from twisted.python import usage
 from . import catalog, config, files, logs, tokens
 from .listening import TLS, Certificate, Place, Renewing, closed, look, names
 from .model.errors import BadConfig, JobschedError
+from .model.printable import shown
 from .notify import Systemd
 from .opening import House, Opening
 from .rest.site import JobschedSite
@@ -70,7 +71,7 @@ def makeService(options: Options) -> House:
     try:
         return make(reactor, options)
     except JobschedError as why:
-        raise SystemExit(" ".join(f"jobsched: {why}".split())) from None
+        raise SystemExit(shown(" ".join(f"jobsched: {why}".split()))) from None
 
 
 def make(reactor: Any, options: Options) -> House:

@@ -14,6 +14,8 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from ..model import errors
+from ..model.printable import quoted
+from .jsontext import encoded
 
 log = Logger()
 
@@ -78,7 +80,7 @@ class Problem(msgspec.Struct):
 
 def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     """A problem as JSON."""
-    return msgspec.json.encode(
+    return encoded(
         Problem(
             type="about:blank", title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or []
         )
@@ -177,7 +179,7 @@ def unheard(request: Any, result: bytes | Failure) -> None:
 
 def shown(request: IRequest) -> str:
     """What was asked for, as text for a log."""
-    return bytes(request.uri).decode("ascii", "backslashreplace")
+    return quoted(bytes(request.uri).decode("ascii", "backslashreplace"))
 
 
 _AT = re.compile(r" - at `\$(.*)`$")

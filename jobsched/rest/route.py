@@ -20,7 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..model.caller import NEEDS, Caller, Need
 from ..model.errors import Forbidden, Invalid
 from . import conditions, problems
-from .duplicates import duplicate
+from .jsontext import duplicate, encoded
 
 T = TypeVar("T")
 Answer = Callable[..., Awaitable[bytes]]
@@ -89,7 +89,9 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
         if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
             raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
         request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
-        request.setComponent(Caller, admit(request, route.scope))
+        who = admit(request, route.scope)
+        request.known = who.name is not None  # type: ignore[attr-defined]
+        request.setComponent(Caller, who)
         return answer(request, *args, **kwargs)
 
     return start
@@ -155,7 +157,7 @@ def _check(request: Request, route: Route) -> None:
 
 def json(request: Request, value: Any) -> bytes:
     """Answer 200 with JSON."""
-    return whole(request, b"application/json", msgspec.json.encode(value))
+    return whole(request, b"application/json", encoded(value))
 
 
 def whole(request: Request, content_type: bytes, data: bytes) -> bytes:

@@ -1,13 +1,16 @@
-"""A name that is given twice in one object: refused, wherever it is."""
+"""JSON: what goes out can be seen and says the same; a name that comes twice in one object is refused."""
 
 import json
 import time
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobsched.rest.duplicates import duplicate
+from jobsched.model.printable import printable
+from jobsched.rest.jsontext import duplicate, encoded
+from jobsched.store import jobs
 from tests.unit.rest.conftest import EXAMPLE, ask
 
 JOB = '"task": "example", "name": "a job"'
@@ -87,3 +90,22 @@ def test_a_body_as_large_as_may_be_costs_little(front):
     begun = time.process_time()
     assert duplicate(body.encode()) is None
     assert time.process_time() - begun < 1  # some 30 ms
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_what_goes_out_can_be_looked_at_and_says_the_same(value):
+    data = encoded(value)
+    assert json.loads(data) == value
+    assert printable(data.decode().replace("\x7f", ""))
+
+
+def test_an_old_name_is_shown_escaped(front):
+    path = front.job()
+    job = front.store.read(jobs.get, path.rpartition("/")[2]).result
+    front.store.write(jobs.put, attrs.evolve(job, name="a\x9b2J\u202eb"))
+    answer = front.get(path)
+    assert rb'"name":"a\u009b2J\u202eb"' in answer.body
+    assert answer.json["name"] == "a\x9b2J\u202eb"
+    refused = front.get("/runs?%C2%9B=1")
+    assert refused.problem == (400, "is not known here", ["?\x9b"])
+    assert rb"?\u009b" in refused.body

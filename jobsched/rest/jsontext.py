@@ -1,4 +1,4 @@
-"""Names that a JSON object holds twice. RFC 8259 leaves open which value counts, and two programs may choose two."""
+"""JSON as it goes over the wire: what is sent can be looked at on a terminal, what comes holds no name twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from ..model.errors import place
+from ..model.printable import shown
+
+
+def encoded(value: Any) -> bytes:
+    """JSON. What is not to be seen is escaped: it means the same, and a terminal shows it as it is."""
+    data = msgspec.json.encode(value)
+    return data if data.isascii() else shown(data.decode()).encode()
 
 
 class _Doubled(dict[str, Any]):
@@ -18,7 +27,7 @@ class _Doubled(dict[str, Any]):
 
 def duplicate(text: bytes) -> str | None:
     """The pointer (RFC 6901) to a name that an object in `text` holds twice, "a" and "\\u0061" being one; None: there
-    is none.
+    is none. RFC 8259 leaves open which of the two counts, and two programs may choose two.
 
     `text` is JSON in UTF-8, and not nested deeper than Python can follow: it was decoded before.
     """
