@@ -34,6 +34,7 @@ from .store import jobs as job_rows
 from .store import nodes as node_rows
 from .store import runs as run_rows
 from .store.orders import Key, Ran
+from .store.paging import Page
 from .store.questions import JobNews
 from .store.store import ForCallers
 from .store.tails import Tail
@@ -123,10 +124,11 @@ class Registry:
         """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
         return self._parts.in_thread(work)
 
-    async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
-        """Up to `limit` jobs made after the job `after`, oldest first."""
-        found = await self._store.read(questions.jobs, limit, after, attrs.evolve(only, tasks=self._caller.tasks))
-        return [self._news(news) for news in found]
+    async def jobs(self, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobNews]:
+        """Up to `limit` jobs made after the job `after`, oldest first, and no more than have `room` in bytes."""
+        only = attrs.evolve(only, tasks=self._caller.tasks)
+        found = await self._store.read(questions.jobs, limit, after, only, room)
+        return Page([self._news(news) for news in found.values], found.more)
 
     async def job(self, job_id: str) -> JobNews:
         """One job."""
@@ -257,9 +259,9 @@ class Registry:
         """Whether the catalog has that task now."""
         return self._parts.catalog().get(name) is not None
 
-    async def entries(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
-        """Who changed what: the newest `limit` entries older than `before`, of all tasks."""
-        return await self._trail.page(limit, before, only)
+    async def entries(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
+        """Who changed what: the newest `limit` entries older than `before` that have `room`, of all tasks."""
+        return await self._trail.page(limit, before, only, room)
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""

@@ -44,6 +44,7 @@ from .rest.lines import Lines
 from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
 from .rest.output import Outputs
+from .rest.page import Pages
 from .rest.relay import Relay
 from .rest.route import Route
 from .rest.runs import Runs
@@ -260,14 +261,14 @@ def _routes(
 ) -> list[Route]:  # fmt: skip
     secrecy = Secrecy(config.secret_parameters)
     defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy, receivers=config.receivers)
-    outputs = Outputs(registry, relay, config.max_followers)
+    outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
-        *Jobs(registry, outputs, defaults).routes(),
-        *Runs(registry, outputs).routes(),
-        *Deliveries(registry).routes(),
+        *Jobs(registry, outputs, defaults, pages).routes(),
+        *Runs(registry, outputs, pages).routes(),
+        *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
-        *Audit(registry).routes(),
+        *Audit(registry, pages).routes(),
         *VitalCalls(vitals).routes(),
     ]
     return [*routes, *OpenApi(routes, asks).routes()]

@@ -28,7 +28,7 @@ FIELDS = {
     "timeout": "Seconds after which a run is ended; null for the task's own, or JOB_LIVETIME",
     "effective": "What is in force for its runs, and where that stands: of the node that was asked",
     "source": "Where the number stands: in the job, in its task, or JOB_LIVETIME; null: there is none",
-    "parameters": "What the task is told, of the names that the catalog allows",
+    "parameters": "What the task is told, of the names that the catalog allows; 64 KiB of JSON at most",
     "placement": "On how many nodes a due runs: any one, or every one that is alive and has the task",
     "require": "Tags that a node must have: up to 32, names of up to 64 printable characters, values of up to 200",
     "next_run": "The next due in the daemon's local time; null when none is left",

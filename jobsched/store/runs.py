@@ -36,6 +36,8 @@ _RECORD = (
 
 MOST_LEFT = 1000
 
+_SHOWN = [column for column in runs.c if column is not runs.c.parameters]
+
 _ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
 _ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
 
@@ -140,8 +142,9 @@ class Filter:
 
 
 def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
-    """Up to `limit` runs, newest first, those older than the run `before`."""
-    query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+    """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
+    left out: of a thousand runs they may be much."""
+    query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(runs.c.id < before)
     if only.job_id is not None:
@@ -166,10 +169,10 @@ def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = 
 
 
 def last_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Run]:
-    """The newest run of each job that has one."""
+    """The newest run of each job that has one, without its parameters."""
     one = select(func.max(runs.c.id)).where(runs.c.job_id == jobs.c.id).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    return {run.job_id: run for run in _all(connection, select(runs).where(runs.c.id.in_(newest)))} if newest else {}
+    return {run.job_id: run for run in _all(connection, select(*_SHOWN).where(runs.c.id.in_(newest)))} if newest else {}
 
 
 def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
@@ -252,7 +255,7 @@ def any_waiting(connection: Connection) -> bool:
 
 
 def from_row(row: Row[Any]) -> Run:
-    """The record of a row that holds every column of `runs`."""
+    """The record of a row that holds every column of `runs`, or all that are shown."""
     return Run(**row._mapping)
 
 

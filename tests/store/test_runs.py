@@ -239,3 +239,14 @@ def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None
     assert desk.read(run_rows.waiting, at(10)) == (True, at(50))
     assert desk.read(run_rows.waiting, at(50)) == (True, at(70))
     assert desk.read(run_rows.waiting, at(70)) == (True, None)
+
+
+def test_a_page_of_runs_leaves_out_what_nobody_is_shown(desk):
+    its = job()
+    desk.add(its)
+    one = run(job_id=its.id, parameters={"text": "x" * 1000})
+    desk.write(run_rows.insert_all, [one])
+    shown = attrs.evolve(one, parameters={})
+    assert desk.read(run_rows.page, 9, None, run_rows.Filter()) == [shown]
+    assert desk.read(run_rows.last_of, [its.id]) == {its.id: shown}
+    assert desk.read(run_rows.get, one.id) == one
