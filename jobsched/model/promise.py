@@ -165,6 +165,7 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
             yield run, f"attempt {run.attempt} at {_at(run.due)}, though the one before it is {before.state}"
         elif before.ended is not None and run.created < before.ended - SKEW:
             yield run, f"attempt {run.attempt} at {_at(run.due)} is from before the end of the one before it"
+    yield from _carried(runs)
     last = runs[-1]
     if job is None or job.version != 1:
         return  # it is not known what was asked for then
@@ -172,6 +173,15 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
         yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
     if last.state in RETRIED and last.attempt <= job.policy.retries:
         yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
+
+
+def _carried(runs: list[Run]) -> Iterator[tuple[Run, str]]:
+    """Parameters, some of them secret, are for the task that they were given with, in each attempt that began."""
+    for before, run in pairwise(runs):
+        if run.started is not None and run.task != before.task:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} is of task {run.task}, though {before.task} failed"
+        elif run.started is not None and run.parameters != before.parameters:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} has other parameters than the one before it"
 
 
 def _overdue(job: Job, facts: Facts) -> Iterator[str]:

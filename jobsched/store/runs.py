@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, se
 from ..model.ids import EPOCH, Ids
 from ..model.job import Job
 from ..model.owed import Stretch
-from ..model.retry import delay
+from ..model.retry import delay, final, follows
 from ..model.run import ACTIVE, RETRIED, STARTED, Run
 from . import outbox, outcomes, pokes
 from .instant import now as database_now
@@ -60,7 +60,8 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     executed = _in_its_time(connection, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
-    asking = outbox.concerned(connection, failed, also=jobs.c.retries > 0)
+    asking = outbox.concerned(connection, failed, retried=True)
+    failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         written = connection.execute(_RECORD, [_note(run) for run in others]).rowcount
         outcomes.tell(connection, others if written == len(others) else _as_stored(connection, others))
@@ -101,9 +102,9 @@ def _try_again(
     retries, again = [], set()
     for run in failed:
         job = asking.get(run.job_id)
-        pause = None if job is None else delay(job.policy, run.attempt, chance())
-        if job is None or pause is None or run.ended is None:
+        if job is None or not follows(job, run) or run.ended is None:
             continue
+        pause = delay(job.policy, run.attempt, chance())
         stretch = Stretch(
             due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
         )

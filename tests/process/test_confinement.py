@@ -311,7 +311,7 @@ class LeftOutTests(RunnerCase):
 
 class SecretTests(RunnerCase):
     async def test_a_secret_reaches_the_script_and_no_log_and_no_reason(self):
-        task = self.bash('echo "got $JOBSCHED_PARAM_PASSWORD"; echo "bad hunter22" >&2; exit 3')
+        task = self.bash('echo "got $JOBSCHED_PARAM_PASSWORD"; echo "bad hunter22" >&2; exit 3', parameters="password")
         run = await self.run_of(task, parameters={"password": "hunter22"})
 
         self.assertEqual(self.output(run), b"got hunter22\nbad hunter22\n")
@@ -320,13 +320,14 @@ class SecretTests(RunnerCase):
 
     async def test_an_exception_that_tells_it_is_not_repeated(self):
         source = "class T:\n    def command(self, info):\n        raise ValueError(info.parameters['Token'])\n"
-        run = await self.run_of(self.python(source), parameters={"Token": 1234567})
+        run = await self.run_of(self.python(source, parameters="Token"), parameters={"Token": 1234567})
         self.assertEqual(run.reason, "could not start: ValueError: ***")
         self.assertNotIn(b"1234567", self.output(run))
         self.assertNotIn("1234567", "".join(self.log_lines(run)))
 
         source = "class T:\n    def __call__(self, info):\n        raise ValueError(info.parameters['Token'])\n"
-        run = await self.run_of(self.python(source, name="thread"), parameters={"Token": 1234567})
+        task = self.python(source, name="thread", parameters="Token")
+        run = await self.run_of(task, parameters={"Token": 1234567})
         self.assertEqual(run.reason, "ValueError: ***")
         self.assertNotIn("1234567", "".join(self.log_lines(run)))
 
@@ -335,7 +336,7 @@ class SecretTests(RunnerCase):
             "from jobsched.task import Command\nclass T:\n"
             "    def command(self, info):\n        return Command(['echo', info.parameters['secret']])\n"
         )
-        run = await self.run_of(self.python(source), parameters={"secret": 12})
+        run = await self.run_of(self.python(source, parameters="secret"), parameters={"secret": 12})
 
         self.assertEqual(run.reason, "could not start: TypeError: argv: must be text, not int")
 
