@@ -43,6 +43,7 @@ from .trail import Trail
 T = TypeVar("T")
 Versions = frozenset[int] | None  # those of a job that a caller has seen; None: any
 
+UNREAD = "not shown without the scope 'read'"  # in place of a reason
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
 
@@ -285,10 +286,12 @@ class Registry:
         return self._trail.signature(self._caller, now(self._clock))
 
     def _news(self, news: JobNews) -> JobNews:
-        """A job's newest run may be of the task that it had before."""
-        if news.last_run is None or self._caller.sees(news.last_run.task):
+        """A job's newest run may be of the task that it had before; and its reason may quote what it printed."""
+        if news.last_run is None or not self._caller.sees(news.last_run.task):
+            return attrs.evolve(news, last_run=None)
+        if self._caller.may("read"):
             return news
-        return attrs.evolve(news, last_run=None)
+        return attrs.evolve(news, last_run=attrs.evolve(news.last_run, reason=UNREAD))
 
     @property
     def _me(self) -> str:
