@@ -20,7 +20,7 @@ from .model.audit import Entry, Signature
 from .model.caller import ANYBODY, Caller
 from .model.delivery import Delivery
 from .model.draft import Draft
-from .model.errors import Invalid, NotFound, place
+from .model.errors import NotFound
 from .model.ids import Ids
 from .model.job import Job
 from .model.node import Node
@@ -305,10 +305,6 @@ class Registry:
     def _check(self, draft: Draft, before: Job | None) -> None:
         """What is there `before` may be from when nobody looked."""
         task = self.task(draft.task)
-        for name in draft.parameters:
-            if name not in task.parameters:
-                allowed = ", ".join(task.parameters) or "none"
-                words = f"task {task.name} takes no such parameter; it takes: {allowed}"
-                raise Invalid(words, place("parameters", name))
+        launch.check_names(task, draft.parameters)
         if before is None or (draft.task, draft.parameters) != (before.task, before.parameters):
             launch.check(task, draft.name, draft.parameters)

@@ -24,8 +24,7 @@ from ..model.address import neighbourhood
 from ..model.caller import ANYBODY, NOBODY, Caller, Need
 from ..model.errors import Slower, Unauthorized
 from ..tokens import Token, Tokens
-from .limits import shown
-from .lines import Lines
+from .lines import Lines, shown
 
 WRONG = 10  # tokens from one address
 WITHIN = 60.0  # seconds

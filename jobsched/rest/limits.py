@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
 from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from ..model.complaint import Complaint
 from ..model.errors import Busy
+from .lines import shown
 from .shield import outright
 
 IDLE = 60  # seconds without a byte, between two requests
@@ -261,11 +262,6 @@ class Channel(HTTPChannel):
     @property
     def _wire(self) -> Any:
         return self.transport
-
-
-def shown(address: IAddress) -> str:
-    """Where a client is, for the access log."""
-    return getattr(address, "host", "unix")
 
 
 def _cancel(call: IDelayedCall | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IAddress, IDelayedCall
 
 from ..model.address import neighbourhood
 from ..model.printable import quoted
@@ -35,11 +35,16 @@ class Lines:
         self, address: str, method: bytes, uri: bytes, status: int, size: int, known: bool = False
     ) -> None:  # fmt: skip
         """A request was answered; `known` is one with a right token."""
-        if not known and not self.room(address):
-            self._throttle.leave_out(neighbourhood(address), str(status), self._clock.seconds())
-            self._arm()
-            return
-        access.info("%s %s %s %s %s", address, _text(method, LONGEST_METHOD), _text(uri), status, size)
+        if self.line(address, status, known):
+            access.info("%s %s %s %s %s", address, _text(method, LONGEST_METHOD), _text(uri), status, size)
+
+    def line(self, address: str, status: int, known: bool) -> bool:
+        """Whether a request that came to this status gets a line; else it is counted."""
+        if known or self.room(address):
+            return True
+        self._throttle.leave_out(neighbourhood(address), str(status), self._clock.seconds())
+        self._arm()
+        return False
 
     def cut_off(self, address: str, status: int, size: int) -> None:
         """Something was refused before it was known what is asked for."""
@@ -65,6 +70,11 @@ class Lines:
     def _tell_counts(self, seconds: float | None) -> None:
         for each in self._throttle.over(seconds):
             access.info("%s %s", each.address, each)
+
+
+def shown(address: IAddress) -> str:
+    """Where a client is."""
+    return getattr(address, "host", "unix")
 
 
 def _text(given: bytes, *most: int) -> str:

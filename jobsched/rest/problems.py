@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from ..model import errors
 from ..model.printable import quoted
 from .jsontext import encoded
+from .lines import shown as place
 
 log = Logger()
 
@@ -172,7 +173,9 @@ def unheard(request: Any, result: bytes | Failure) -> None:
         return
     what = {"method": request.method.decode("ascii", "backslashreplace"), "uri": shown(request)}
     if result.check(errors.JobschedError):
-        log.warn("{method} {uri} is refused, and its client has hung up: {why}", why=result.getErrorMessage(), **what)
+        if request.site.lines.line(place(request.getClientAddress()), status, request.known):
+            why = quoted(result.getErrorMessage())
+            log.warn("{method} {uri} is refused, and its client has hung up: {why}", why=why, **what)
     else:
         log.failure("{method} {uri} failed, and its client has hung up", result, **what)
 

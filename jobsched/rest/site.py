@@ -17,7 +17,7 @@ from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import limits, problems, shield
 from .limits import OTHER, Channel, Door
-from .lines import Lines
+from .lines import Lines, shown
 from .route import Admit, Route, bind
 
 MOST_BODY = 1024 * 1024  # bytes
@@ -129,7 +129,7 @@ class JobschedSite(Site):
         assert isinstance(request, LimitedRequest)
         self.answered(*request.taken, request.code, elapsed() - request.begun)
         if not request.told:
-            address = limits.shown(request.getClientAddress())
+            address = shown(request.getClientAddress())
             self.lines.request(address, request.method, request.uri, request.code, request.sentLength, request.known)
 
     def stopFactory(self) -> None:

@@ -56,6 +56,15 @@ def command_of(task: Task, info: Info) -> Command:
     return Command(child.argv(), env={child.VARIABLE: child.describe(task, info)})
 
 
+def check_names(task: Task, parameters: Mapping[str, Any]) -> None:
+    """Whether the catalog allows a task these parameters. Raises Invalid."""
+    for name in parameters:
+        if name not in task.parameters:
+            allowed = ", ".join(task.parameters) or "none"
+            words = f"task {task.name} takes no such parameter; it takes: {allowed}"
+            raise Invalid(words, place("parameters", name))
+
+
 def check(task: Task, name: str, parameters: Mapping[str, Any]) -> None:
     """Whether the task's program can be given these parameters, by a job of that name. Raises Invalid: the kernel would
     refuse each run."""

@@ -1,13 +1,18 @@
 """Lines about requests: each of a known caller's, ten a minute of a stranger's, and none without an end."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 
 from jobsched.model.caller import Caller
+from jobsched.model.errors import NotFound
 from jobsched.rest.lines import Lines
+from jobsched.rest.problems import unheard
 from jobsched.rest.route import Route, whole
 from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, exchange
@@ -126,3 +131,21 @@ def test_when_it_ends_all_is_told_and_no_timer_is_left(said):
     assert not reactor.getDelayedCalls()
     lines.stop()
     assert len(said()) == 11
+
+
+@pytest.mark.parametrize(("known", "lines"), [(False, 10), (True, 15)])
+def test_a_stranger_who_hangs_up_while_he_is_refused_has_no_more_lines(said, known, lines):
+    house = House()
+    request = SimpleNamespace(
+        startedWriting=False, taken=("POST", "/jobs"), site=house.site, method=b"POST", uri=b"/" + b"x" * 999,
+        known=known, getClientAddress=lambda: IPv4Address("TCP", "192.0.2.1", 1),
+    )  # fmt: skip
+    with capturedLogs() as events:
+        for _ in range(15):
+            unheard(request, Failure(NotFound(f"there is no task {'y' * 999!r}")))
+    told = [formatEvent(event) for event in events]
+    assert len(told) == lines
+    words = f"POST /{'x' * 199}... is refused, and its client has hung up: there is no task 'y"
+    assert all(line.startswith(words) and len(line) < 500 for line in told)
+    house.site.lines.stop()
+    assert said() == ([] if known else ["192.0.2.1 5 more within 60 s: 404 x 5"])
