@@ -25,6 +25,7 @@ from jobsched.model import lease as leases
 from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
+from jobsched.model.printable import printable
 
 MIB = 1024 * 1024
 LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be written
@@ -61,7 +62,7 @@ def _is_zone(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() and value == value.strip()
+    return isinstance(value, str) and 0 < len(value) <= 200 and printable(value) and value == value.strip()
 
 
 def _is_url(value: object) -> bool:
@@ -103,7 +104,7 @@ def _is_receiver(value: str) -> bool:
 
 
 def _is_secret(value: object) -> bool:
-    return isinstance(value, str) and len(value) >= 16 and value.isprintable()
+    return isinstance(value, str) and len(value) >= 16 and printable(value)
 
 
 def _are_receivers(value: object) -> bool:

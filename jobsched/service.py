@@ -40,9 +40,11 @@ from .rest.convert import Defaults
 from .rest.deliveries import Deliveries
 from .rest.guard import Guard
 from .rest.jobs import Jobs
+from .rest.lines import Lines
 from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
 from .rest.output import Outputs
+from .rest.page import Pages
 from .rest.relay import Relay
 from .rest.route import Route
 from .rest.runs import Runs
@@ -92,7 +94,7 @@ def build(
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
     shelf = Shelf(catalog, lambda: files.run(*read))
     keyring = Keyring(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
-    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token)
+    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor))
 
     def pulse() -> Pulse:
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
@@ -134,7 +136,7 @@ def build(
     house = _house(*rest, ClockWatch(reactor, told_each(stepped)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
-    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
+    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit, guard.lines))
     return house, front
 
 
@@ -259,14 +261,14 @@ def _routes(
 ) -> list[Route]:  # fmt: skip
     secrecy = Secrecy(config.secret_parameters)
     defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy, receivers=config.receivers)
-    outputs = Outputs(registry, relay, config.max_followers)
+    outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
-        *Jobs(registry, outputs, defaults).routes(),
-        *Runs(registry, outputs).routes(),
-        *Deliveries(registry).routes(),
+        *Jobs(registry, outputs, defaults, pages).routes(),
+        *Runs(registry, outputs, pages).routes(),
+        *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
-        *Audit(registry).routes(),
+        *Audit(registry, pages).routes(),
         *VitalCalls(vitals).routes(),
     ]
     return [*routes, *OpenApi(routes, asks).routes()]

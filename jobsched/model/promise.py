@@ -167,6 +167,7 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
             yield run, f"attempt {run.attempt} at {_at(run.due)}, though the one before it is {before.state}"
         elif before.ended is not None and run.created < before.ended - SKEW:
             yield run, f"attempt {run.attempt} at {_at(run.due)} is from before the end of the one before it"
+    yield from _carried(runs)
     last = runs[-1]
     if job is None or job.version != 1:
         return  # it is not known what was asked for then
@@ -180,6 +181,15 @@ def _starts(job: Job, counted: int, whole: bool) -> Iterator[str]:
     """Each due that has started, or waits to, counts once against max_runs, and no other."""
     if counted > job.starts or (whole and job.max_runs is not None and counted < job.starts):
         yield f"counts {job.starts} starts, and {counted} of its dues have started or wait to"
+
+
+def _carried(runs: list[Run]) -> Iterator[tuple[Run, str]]:
+    """Parameters, some of them secret, are for the task that they were given with, in each attempt that began."""
+    for before, run in pairwise(runs):
+        if run.started is not None and run.task != before.task:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} is of task {run.task}, though {before.task} failed"
+        elif run.started is not None and run.parameters != before.parameters:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} has other parameters than the one before it"
 
 
 def _overdue(job: Job, facts: Facts) -> Iterator[str]:

@@ -93,6 +93,11 @@ class Calls:
             return Ending(error=f"could not start: {words(why)}")
 
     def _begin(self, task: Task, info: Info, output: Output) -> Call:
+        """What the task is, as whom it runs and what it may be given are said by one catalog, which may be another than
+        that by which the parameters were set."""
+        for name in info.parameters:
+            if name not in task.parameters:
+                raise OSError(f"task {task.name} takes no parameter {name} any more")
         if task.kind == "thread":
             thread = ThreadCall(self._reactor, output, self._limits.grace)
             thread.start(lambda *call: deferToThreadPool(self._reactor, self._tasks, *call), task.call, info)

@@ -12,6 +12,7 @@ from typing import Literal
 import attrs
 from twisted.logger import Logger
 
+from ..model.printable import shown
 from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
@@ -61,8 +62,8 @@ def signal_name(number: int) -> str:
 
 def plain(text: str) -> str:
     """Words for the record: one line that every database takes, whatever a script printed or an exception says."""
-    shown = (char if char.isprintable() or char.isspace() else "\ufffd" for char in text[:LONGEST])
-    return " ".join("".join(shown).split()) + ("..." if len(text) > LONGEST else "")
+    line = shown(" ".join(text[:LONGEST].split()))
+    return line[:LONGEST] + ("..." if len(text) > LONGEST or len(line) > LONGEST else "")
 
 
 def _not_started(ending: Ending, said: str) -> str | None:

@@ -12,10 +12,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from typing import BinaryIO
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
+
+from .. import files
 
 log = logging.getLogger("jobsched.output")
 
@@ -46,7 +49,17 @@ def output_name(folder: Path, run_id: str) -> str:
 
     They are taken out again, but the table grows by that, and is copied whole when it does.
     """
-    return f"{folder}/{run_id[-2:]}/{run_id}.log"
+    return "/".join((str(folder), *output_names(run_id)))
+
+
+def output_names(run_id: str) -> tuple[str, str]:
+    """The folder in that folder, and the file."""
+    return run_id[-2:], f"{run_id}.log"
+
+
+def open_output(folder: Path, run_id: str) -> BinaryIO:
+    """What was kept of a run's output, to be read. Raises OSError: FileNotFoundError where nothing was printed."""
+    return files.reading(folder, *output_names(run_id))
 
 
 class Output:
@@ -163,20 +176,22 @@ class OutputWriter:
                 logging.getLogger(__name__).exception("output could not be written")
 
 
-def _open(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+def _open(folder: Path, run_id: str) -> int:
+    """Of each run a new file: what lies there already was put there by somebody else."""
+    inner, name = output_names(run_id)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
     try:
-        return os.open(path, flags, 0o600)
+        return files.opened(folder, inner, name, flags=flags)
     except FileNotFoundError:  # the first of its folder
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        return os.open(path, flags, 0o600)
+        os.makedirs(f"{folder}/{inner}", mode=0o700, exist_ok=True)
+        return files.opened(folder, inner, name, flags=flags)
 
 
 class _Sink:
     """The thread's side of one run: the file, the limit, the lines. An error of the disk ends the file, not the run."""
 
     def __init__(self, folder: Path, run_id: str, job_name: str, limit: int, hush: Callable[[str], str] = str) -> None:
-        self._path = output_name(folder, run_id)
+        self._folder, self._run_id = folder, run_id
         self._title = f"{job_name} {run_id}"
         self._limit = limit
         self._hush = hush
@@ -223,7 +238,7 @@ class _Sink:
     def _keep(self, data: bytes) -> None:
         try:
             if self._file is None:
-                self._file = _open(self._path)
+                self._file = _open(self._folder, self._run_id)
             view = memoryview(data)
             while view:
                 written = os.write(self._file, view)
@@ -234,7 +249,8 @@ class _Sink:
 
     def _fail(self, why: OSError) -> None:
         self._cut = f"output was cut: {errno.errorcode.get(why.errno or 0, '')} {why.strerror}"
-        logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, self._path)
+        path = output_name(self._folder, self._run_id)
+        logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, path)
 
     def _log_lines(self, data: bytes) -> None:
         *lines, self._line = (self._line + data).split(b"\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .. import files
 from ..clock import now
 from ..loops import Loop, Trouble
 from ..model.errors import Unavailable
 from ..store import audit, deliveries, prune, rounds
 from ..store import nodes as node_rows
 from ..store.store import Store
-from .output import output_name
+from .output import output_names
 
 EVERY = 60.0  # seconds
 EARLY = 1.0  # seconds that a round may come earlier than that, for timers are not exact
@@ -31,6 +31,8 @@ LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run
 STRAY = 3600.0  # seconds; a file so old has a run in the store, unless another node made that forget it
 FOLDERS = 256
 REMEMBERED = 200_000  # jobs
+
+log = Logger()
 
 
 class Retention(Service):
@@ -141,7 +143,7 @@ class Retention(Service):
         written = await self._in_thread(old_files, self._folder, number, STRAY)
         for begin in range(0, len(written), BATCH):
             gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
-            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, self._folder, gone)
 
     async def _forget_rows(self, forget: Callable[..., int], edge: datetime) -> None:
         while self.running and await self._store.write(forget, edge, BATCH) == BATCH:
@@ -150,35 +152,53 @@ class Retention(Service):
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
         gone = await ids
         if gone:
-            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, self._folder, gone)
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
         self._trouble.say("old runs could not be pruned, trying again in {seconds} s: {why}", why, seconds=EVERY)
 
 
-def remove(names: Iterable[str]) -> None:
-    """Delete files; one that is not there was never written."""
-    for name in names:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+def remove(folder: Path, run_ids: Iterable[str]) -> None:
+    """Delete the output of runs; one that is not there was never written, and one that stays does not keep others."""
+    for run_id in run_ids:
+        _delete(folder, *output_names(run_id))
 
 
 def old_files(folder: Path, number: int, age: float) -> list[str]:
     """The runs whose output is in one of the folders, and was written more than `age` seconds ago."""
     edge = time.time() - age  # noqa: TID251  # as below
+    inner = f"{number:02x}"
     found = []
-    for path in folder.glob(f"{number:02x}/*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge and output_name(folder, path.stem) == str(path):
-                found.append(path.stem)
+    for name, status in _listed(folder, inner):
+        run_id = name.removesuffix(".log")
+        if status.st_mtime < edge and output_names(run_id) == (inner, name):
+            found.append(run_id)
     return found
 
 
 def sweep(folder: Path, age: float) -> None:
     """Delete output files older than `age` seconds: their runs went in a daemon that died before the files did."""
     edge = time.time() - age  # noqa: TID251  # compared with the times of files, which the same clock gave
-    for path in folder.glob("*/*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge:
-                path.unlink()
+    for number in range(FOLDERS):
+        inner = f"{number:02x}"
+        for name, status in _listed(folder, inner):
+            if name.endswith(".log") and status.st_mtime < edge:
+                _delete(folder, inner, name)
+
+
+def _listed(folder: Path, inner: str) -> Iterable[tuple[str, os.stat_result]]:
+    try:
+        return files.listed(folder, inner)
+    except OSError as why:
+        log.warn("{path} is left as it is: {why}", path=why.filename, why=why.strerror)
+        return ()
+
+
+def _delete(folder: Path, *names: str) -> None:
+    try:
+        files.delete(folder, *names)
+    except FileNotFoundError:
+        return
+    except OSError as why:
+        log.warn("{path} could not be deleted: {why}", path="/".join((str(folder), *names)), why=why.strerror)

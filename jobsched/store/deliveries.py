@@ -21,6 +21,7 @@ LEASE = timedelta(seconds=60)  # while an attempt is made; a node that dies mean
 SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
 LOOKED_AT = 64  # that are ripe, at once: those of one place may be more than may go there
 
+_SHOWN = [column for column in deliveries.c if column is not deliveries.c.body]
 _WRITTEN = ("state", "not_before", "ended", "status", "error")
 _WAITS = deliveries.c.state == "waiting"
 _LATEST = deliveries.c.attempts == bindparam("latest")  # a newer attempt is under way, if it is not
@@ -120,12 +121,12 @@ def forget(connection: Connection, before: datetime, most: int) -> int:
 
 
 def _page(connection: Connection, which: ColumnElement[bool], limit: int, before: str | None) -> list[Delivery]:
-    query = select(deliveries).where(which).order_by(deliveries.c.id.desc()).limit(limit)
+    query = select(*_SHOWN).where(which).order_by(deliveries.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(deliveries.c.id < before)
     return [from_row(row) for row in connection.execute(query)]
 
 
 def from_row(row: Row[Any]) -> Delivery:
-    """The record of a row that holds every column of `deliveries`."""
-    return Delivery(**row._mapping)
+    """The record of a row that holds every column of `deliveries`, or all that are shown."""
+    return Delivery(**{"body": {}, **row._mapping})

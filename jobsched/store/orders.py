@@ -14,6 +14,7 @@ from ..model.ids import MICROSECOND, Ids
 from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
+from ..model.retry import OTHER_TASK
 from ..model.run import Run, State
 from . import jobs as job_rows
 from . import outcomes, pokes, starts
@@ -61,7 +62,8 @@ def change(
     make: Callable[[Job, datetime], Job], asker: str = "",
 ) -> Job:  # fmt: skip
     """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
-    after `instant` are new; otherwise its next due, passed or not, stays what it was.
+    after `instant` are new; otherwise its next due, passed or not, stays what it was. With another task, retries that
+    wait are cancelled: each other run is what it was made to be.
 
     `versions`, here as below, are those the caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
     """
@@ -74,6 +76,9 @@ def change(
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
         _settle(connection, job, ids, now, "the job was changed before it could start")
     job_rows.put(connection, changed)
+    if changed.task != job.task:
+        again = [run for run in run_rows.active_of(connection, [job_id]) if run.cause == "retry"]
+        _end_waiting(connection, again, "cancelled", OTHER_TASK, now)
     pokes.tell(connection, asker)
     return changed
 

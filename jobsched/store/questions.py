@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 from sqlalchemy import Connection, literal, select
 
@@ -11,6 +13,7 @@ from ..model.job import Job
 from ..model.run import Run
 from . import jobs as job_rows
 from . import runs as run_rows
+from .paging import Page
 from .tables import jobs as job_table
 
 
@@ -22,9 +25,10 @@ class JobNews:
     last_run: Run | None
 
 
-def jobs(connection: Connection, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
-    """A page of jobs."""
-    return _with_news(connection, job_rows.page(connection, limit, after, only))
+def jobs(connection: Connection, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobNews]:
+    """A page of jobs, no heavier than there is room for."""
+    found = job_rows.fitting(connection, limit, after, only, room)
+    return Page(_with_news(connection, found.values), found.more)
 
 
 def job(connection: Connection, job_id: str) -> JobNews:
@@ -64,6 +68,6 @@ def answers(connection: Connection) -> None:
     connection.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
-def _with_news(connection: Connection, found: list[Job]) -> list[JobNews]:
+def _with_news(connection: Connection, found: Sequence[Job]) -> list[JobNews]:
     last = run_rows.last_of(connection, [job.id for job in found])
     return [JobNews(job=job, last_run=last.get(job.id)) for job in found]

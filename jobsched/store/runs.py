@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, se
 from ..model.ids import EPOCH, Ids
 from ..model.job import Job
 from ..model.owed import Stretch
-from ..model.retry import delay
+from ..model.retry import delay, final, follows
 from ..model.run import ACTIVE, RETRIED, STARTED, Run
 from . import outbox, outcomes, pokes
 from .instant import now as database_now
@@ -36,6 +36,8 @@ _RECORD = (
 
 MOST_LEFT = 1000
 
+_SHOWN = [column for column in runs.c if column is not runs.c.parameters]
+
 _ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
 _ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
 
@@ -58,7 +60,8 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     executed = _in_its_time(connection, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
-    asking = outbox.concerned(connection, failed, also=jobs.c.retries > 0)
+    asking = outbox.concerned(connection, failed, retried=True)
+    failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         written = connection.execute(_RECORD, [_note(run) for run in others]).rowcount
         outcomes.tell(connection, others if written == len(others) else _as_stored(connection, others))
@@ -117,9 +120,9 @@ def _try_again(
     retries, again = [], set()
     for run in failed:
         job = asking.get(run.job_id)
-        pause = None if job is None else delay(job.policy, run.attempt, chance())
-        if job is None or pause is None or run.ended is None:
+        if job is None or not follows(job, run) or run.ended is None:
             continue
+        pause = delay(job.policy, run.attempt, chance())
         stretch = Stretch(
             due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
         )
@@ -158,8 +161,9 @@ class Filter:
 
 
 def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
-    """Up to `limit` runs, newest first, those older than the run `before`."""
-    query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+    """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
+    left out: of a thousand runs they may be much."""
+    query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(runs.c.id < before)
     if only.job_id is not None:
@@ -184,10 +188,10 @@ def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = 
 
 
 def last_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Run]:
-    """The newest run of each job that has one."""
+    """The newest run of each job that has one, without its parameters."""
     one = select(func.max(runs.c.id)).where(runs.c.job_id == jobs.c.id).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    return {run.job_id: run for run in _all(connection, select(runs).where(runs.c.id.in_(newest)))} if newest else {}
+    return {run.job_id: run for run in _all(connection, select(*_SHOWN).where(runs.c.id.in_(newest)))} if newest else {}
 
 
 def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
@@ -277,7 +281,7 @@ def any_waiting(connection: Connection) -> bool:
 
 
 def from_row(row: Row[Any]) -> Run:
-    """The record of a row that holds every column of `runs`."""
+    """The record of a row that holds every column of `runs`, or all that are shown."""
     return Run(**row._mapping)
 
 

@@ -51,6 +51,8 @@ def _keep_to_ourselves(engine: Engine) -> None:
     if engine.dialect.name == "sqlite" and path and not path.startswith((":", "file:")):
         with suppress(OSError):  # it is there; or it cannot be made, which SQLite tells
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        if os.path.exists(path) and not os.path.isfile(path):  # a link to a file is its operator's
+            raise BadStore(f"store: {path} is not a plain file")
 
 
 @contextmanager

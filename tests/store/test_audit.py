@@ -295,3 +295,17 @@ def test_what_is_old_is_forgotten_in_batches(desk):
         desk.write(audit.write, entry(n, ids))
     assert [desk.write(audit.forget, at(5), 2) for _ in "1234"] == [2, 2, 1, 0]
     assert [each.at for each in trail(desk)] == [at(6), at(5)]
+
+
+def test_a_page_of_the_trail_ends_where_there_is_no_more_room(desk):
+    heavy = {"parameters": {"text": "x" * 40_000}}
+    entries = [entry(n, before=heavy if n % 2 else None, after=heavy) for n in range(5)]
+    for each in entries:
+        desk.write(audit.write, each)
+    first = desk.read(audit.fitting, 100, None, audit.Filter(), 100_000)
+    assert (list(first.values), first.more) == ([entries[4]], True)  # the next has twice as much
+    second = desk.read(audit.fitting, 100, entries[4].id, audit.Filter(), 130_000)
+    assert (list(second.values), second.more) == ([entries[3], entries[2]], True)
+    rest = desk.read(audit.fitting, 100, entries[2].id, audit.Filter(), 1_000_000)
+    assert (list(rest.values), rest.more) == ([entries[1], entries[0]], False)
+    assert desk.read(audit.fitting, 1, None, audit.Filter(), 1_000_000).more

@@ -301,6 +301,33 @@ async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old_enough(kept)
     assert not output_path(kept.folder, run).exists()
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_a_link_is_never_followed_and_what_cannot_go_keeps_nothing_else(kept, tmp_path):
+    """Whoever may write a folder of ours could have the daemon delete what only it may."""
+    paths = [output_path(kept.folder, run) for run in await kept.add("job", *range(40, 60))]
+    linked, replaced, odd = list({path.parent: path for path in paths}.values())[:3]  # each in another folder
+    others = linked.parent.rename(tmp_path / "others")
+    linked.parent.symlink_to(others)
+    (others / "precious.log").write_text("x")
+    replaced.unlink()
+    replaced.symlink_to(others / "precious.log")
+    odd.unlink()
+    odd.mkdir()
+    os.mkfifo(odd.parent / "fifo.log")
+    before = sorted(path.name for path in others.iterdir())
+    with capturedLogs() as logs:
+        await kept.prune()
+    assert sorted(path.name for path in others.iterdir()) == before
+    assert [path for path in paths if os.path.lexists(path) and path.parent != linked.parent] == [odd]
+    said = [formatEvent(event) for event in logs]
+    assert f"{linked} could not be deleted: is not a folder" in said
+    assert f"{odd} could not be deleted: Is a directory" in said
+    retention.sweep(kept.folder, -1)
+    assert sorted(path.name for path in others.iterdir()) == before
+    assert not (odd.parent / "fifo.log").exists()
+
+
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_files_of_runs_that_other_nodes_made_the_store_forget_go_folder_by_folder(kept, monkeypatch):

@@ -172,6 +172,8 @@ PLANTED = {
     # nodes
     "on nothing": (changed("540.1", node_id="gone"), r"running on node n \(gone\), which is not known"),
     "on nothing, stopping": (changed("540.1", state="stopping", node_id="gone"), "stopping on node"),
+    "another task's": (changed("120.2", task="other"), "attempt 2 at .* is of task other, though task failed"),
+    "other words": (changed("420.2", parameters={"a": 1}), "attempt 2 at .* has other parameters than the one before"),
     "by nobody": (changed("60.1", node_id="gone"), r"succeeded, executed by node n \(gone\), which never existed"),
     "by another name": (changed("60.1", node="m"), "executed by node m .*, whose name is n"),
     "before its node": (changed("480.1later", started=at(200), due=at(180)), "a node from .*00:05.* only"),
@@ -289,3 +291,9 @@ def test_an_attempt_before_those_that_are_kept_may_have_been_pruned() -> None:
     record = [run for run in RECORD if run.due >= at(360) or run.id == "120.2"]
     assert found(job(), record, kept) == []
     assert found(job(), record)
+
+
+def test_a_retry_of_another_task_that_never_began_harmed_nobody() -> None:
+    stray = retry(60, "cancelled", task="other", parameters={"a": 1}, started=None, node=None, node_id=None)
+    record = [run(60, "failed"), stray]
+    assert found(job(120, version=2, updated=at(90)), record, Facts(whole=True)) == []
