@@ -79,6 +79,7 @@ class Node(Daemon):
         self.name = name
         self.port = free_port()
         own = f'NODE_NAME = "{name}"\nNODE_URL = "http://127.0.0.1:{self.port}"\nSCHED_CONFIG["store"] = "{store}"\n'
+        own += "LEASE = 10\n"  # so that a dead node is soon known as one
         with open(folder / "conf" / "jobsched.cfg", "a") as conf:
             conf.write(f"\n{own}{options}\n")
 

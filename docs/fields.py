@@ -40,6 +40,8 @@ MEANING = {
     "NODE_NAME": "This daemon's name; shown as ``node`` of a run.",
     "NODE_TAGS": "What is special about this daemon. A job that has ``require`` runs on nodes with those tags only.",
     "NODE_URL": "How other nodes reach this one; None: they do not.",
+    "LEASE": "Seconds of silence after which a node is taken for dead; all nodes agree on one. :ref:`lease`.",
+    "GALERA_SINGLE_WRITER": "Whether a Galera may be the store: all nodes write to one member. :ref:`engines`.",
     "CLUSTER_TOKEN": "The token by which nodes ask one another, the same on all of them. :ref:`cluster-token`.",
     "ALLOWED_HOSTS": "Names by which clients may ask for this daemon; None: those it listens on. :ref:`hosts`.",
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",

@@ -14,16 +14,18 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from jobsched import sections, source
+from jobsched import files, sections, source
 from jobsched.confinement import FREE, Confinement, confine, hindrances
 from jobsched.model.allowance import Allowance, allowance
 from jobsched.model.errors import BadCatalog
 from jobsched.task import Info
 from jobsched.watchdog import is_marked, seconds_of
 
+APART = ("user", "limits", "new_privileges", "leftovers")  # for tasks in a process of their own
 # the options that are ours; all others go to the task's `__init__`
-RESERVED = ("file", "class", "parameters", "user", "limits", "leftovers")
+RESERVED = ("file", "class", "parameters", *APART)
 SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
+YES_OR_NO = {"yes": True, "no": False, "": None}
 
 Leftovers = Literal["end", "wait", "keep"]
 
@@ -109,7 +111,7 @@ def _read(path: Path) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[method-assign, assignment]  # option names keep their case
     try:
-        parser.read_string(path.read_bytes().decode("utf-8-sig"), source=str(path))
+        parser.read_string(files.plain(path).decode("utf-8-sig"), source=str(path))
     except OSError as error:
         raise BadCatalog(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -132,13 +134,14 @@ class _Confinements:
     """Those that were asked for so far: each is tried out once, however many tasks are to have it."""
 
     run_as: str | None
-    known: dict[tuple[str | None, Allowance], Confinement] = attrs.field(factory=dict)
+    known: dict[tuple[str | None, Allowance, bool | None], Confinement] = attrs.field(factory=dict)
 
-    def get(self, user: str | None, limits: Allowance) -> Confinement:
+    def get(self, user: str | None, limits: Allowance, new_privileges: bool | None) -> Confinement:
         """Raises ValueError in words."""
-        if (user, limits) not in self.known:
-            self.known[user, limits] = confine(user, limits)
-        return self.known[user, limits]
+        asked = user, limits, new_privileges
+        if asked not in self.known:
+            self.known[asked] = confine(*asked)
+        return self.known[asked]
 
 
 @attrs.frozen
@@ -250,7 +253,7 @@ class _Section:
 
     def _confinement(self, kind: str) -> Confinement:
         """As whom the task runs, and within which limits: neither can be said of a part of the daemon."""
-        for option in ("user", "limits", "leftovers"):
+        for option in APART:
             if self._given(option) and kind not in SPAWNED:
                 where = "a thread of the daemon" if kind == "thread" else "the daemon itself"
                 raise self._bad(option, f"is for tasks in a process of their own; this one runs in {where}")
@@ -258,14 +261,17 @@ class _Section:
             limits = allowance(self._given("limits"))
         except ValueError as error:
             raise self._bad("limits", str(error)) from error
+        new_privileges = self._given("new_privileges")
+        if new_privileges not in YES_OR_NO:
+            raise self._bad("new_privileges", f"must be yes or no, not {new_privileges!r}")
         user = self._given("user") or None
         default = self.confinements.run_as if kind in SPAWNED else None
         try:
-            self.confinements.get(user or default, Allowance())
+            self.confinements.get(user or default, Allowance(), None)
         except ValueError as error:
             raise self._bad("user" if user else "RUN_AS", str(error)) from error
         try:
-            return self.confinements.get(user or default, limits)
+            return self.confinements.get(user or default, limits, YES_OR_NO[new_privileges])
         except ValueError as error:
             raise self._bad("limits", str(error)) from error
 

@@ -7,7 +7,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from twisted.application.service import Service
@@ -158,6 +158,19 @@ class Metronome:
         if self._call is None or not self._call.active():
             return 0.0
         return max(self._call.getTime() - self._reactor.seconds() - BEAT, 0.0)
+
+
+def told_each(reactor: IReactorTime, hearers: Sequence[Callable[[], object]]) -> Callable[[float], None]:
+    """Tells all of them of a step, whatever one of them makes of it: their timers wait for times of the old clock."""
+
+    def tell(seconds: float) -> None:
+        if seconds < 0:
+            bring_forward(reactor, -seconds)
+        for hear in hearers:
+            with ClockWatch.log.failuresHandled("a part could not set its timers anew"):
+                hear()
+
+    return tell
 
 
 class ClockWatch(Service):

@@ -11,6 +11,7 @@ import math
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +21,11 @@ import attrs
 
 from jobsched import confinement, legacy, source
 from jobsched.exposure import exposed, passwords
+from jobsched.model import lease as leases
 from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
+from jobsched.model.printable import printable
 
 MIB = 1024 * 1024
 LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be written
@@ -59,7 +62,7 @@ def _is_zone(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() and value == value.strip()
+    return isinstance(value, str) and 0 < len(value) <= 200 and printable(value) and value == value.strip()
 
 
 def _is_url(value: object) -> bool:
@@ -101,7 +104,7 @@ def _is_receiver(value: str) -> bool:
 
 
 def _is_secret(value: object) -> bool:
-    return isinstance(value, str) and len(value) >= 16 and value.isprintable()
+    return isinstance(value, str) and len(value) >= 16 and printable(value)
 
 
 def _are_receivers(value: object) -> bool:
@@ -113,6 +116,10 @@ DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number
 SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
 SECONDS_OR_NONE = _rule(
     "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
+)
+LEASE = _rule(
+    f"a number of seconds, {leases.SHORTEST.total_seconds():g} to {leases.LONGEST.total_seconds():g}",
+    lambda value: _is_number(value) and leases.SHORTEST <= timedelta(seconds=value) <= leases.LONGEST,
 )
 URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url, True)
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
@@ -168,6 +175,8 @@ class Config:
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
     node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
+    lease: float = _option("LEASE", LEASE, leases.USUAL.total_seconds())  # as the nodes of a store agree on it
+    galera_single_writer: bool = _option("GALERA_SINGLE_WRITER", YES_OR_NO, False)
     cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # by which nodes ask one another
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)

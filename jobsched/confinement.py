@@ -33,6 +33,7 @@ class Confinement:
     user: str | None = None  # None: the daemon's own
     owner: tuple[int, int] | None = None  # the numbers of that user and of its group
     allowance: Allowance = attrs.field(factory=Allowance)
+    new_privileges: bool = True  # whether its processes may gain rights through setuid programs, such as sudo
     chain: tuple[str, ...] = ()
     environment: Mapping[str, str] = MappingProxyType({})
 
@@ -45,19 +46,27 @@ class Confinement:
 FREE = Confinement()
 
 
-def confine(user: str | None, allowance: Allowance) -> Confinement:
-    """The confinement, tried out with a program that does nothing. Raises ValueError in words."""
+def confine(user: str | None, allowance: Allowance, new_privileges: bool | None = None) -> Confinement:
+    """The confinement, tried out with a program that does nothing. Raises ValueError in words.
+
+    `new_privileges` None: no, for what has a user or limits; it could leave them by a setuid program.
+    """
     who = None if user is None else account(user)
+    if new_privileges is None:
+        new_privileges = who is None and allowance == Allowance()
     chain: list[str] = []
     try:
         if limits := list(_resources(allowance)):
             chain += [program("prlimit"), *limits, "--"]
         if allowance.nice is not None:
             chain += [program("nice"), "-n", str(allowance.nice), "--"]
+        kept = [] if new_privileges else ["--no-new-privs"]
         if who is not None:
             ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--inh-caps=-all"]
             # It has root's rights until it starts another program: the first one is ours, and may what the user may.
-            chain += [program("setpriv"), *ids, "--", program("nice"), "-n", "0", "--"]
+            chain += [program("setpriv"), *ids, *kept, "--", program("nice"), "-n", "0", "--"]
+        elif kept:
+            chain += [program("setpriv"), *kept, "--"]
         if chain:
             _try([*chain, program("true")])
     except OSError as why:
@@ -65,7 +74,12 @@ def confine(user: str | None, allowance: Allowance) -> Confinement:
     environment = {} if who is None else _environment(who)
     owner = None if who is None else (who.pw_uid, who.pw_gid)
     return Confinement(
-        user=user, owner=owner, allowance=allowance, chain=tuple(chain), environment=MappingProxyType(environment)
+        user=user,
+        owner=owner,
+        allowance=allowance,
+        new_privileges=new_privileges,
+        chain=tuple(chain),
+        environment=MappingProxyType(environment),
     )
 
 

@@ -56,6 +56,8 @@ def look(endpoint: str) -> Place:
     """What `endpoint` would listen on. Raises BadConfig where it would on nothing."""
     if endpoint.partition(":")[0] not in KINDS:
         raise BadConfig(f"--listen: {endpoint}: not an endpoint served here; it begins with {', '.join(KINDS)}")
+    if odd := next((path for path in _files(endpoint) if path.is_fifo()), None):
+        raise BadConfig(f"--listen: {endpoint}: {odd} is a FIFO: reading it again would hold up everything")
     if hidden := _with_password(endpoint):
         raise BadConfig(f"--listen: {endpoint}: the key in {hidden} has a password, and nobody is here to type it")
     place: Any = Place()
@@ -78,12 +80,17 @@ def look(endpoint: str) -> Place:
 
 def _with_password(endpoint: str) -> str:
     """The file of such a key: OpenSSL would stop everything and ask for the password at the terminal."""
-    for word in re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith(TLS) else []:
-        path = Path(re.sub(r"\\(.)", r"\1", word.partition("=")[2] or word))
+    for path in _files(endpoint):
         with suppress(OSError):  # that is told by who needs the file
             if path.is_file() and b"ENCRYPTED" in path.read_bytes():
                 return str(path)
     return ""
+
+
+def _files(endpoint: str) -> list[Path]:
+    """What may be the files of an endpoint of TLS."""
+    words = re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith(TLS) else []
+    return [Path(re.sub(r"\\(.)", r"\1", word.partition("=")[2] or word)) for word in words]
 
 
 def _words(why: Exception) -> str:

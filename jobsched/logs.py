@@ -8,8 +8,10 @@ import json
 import logging
 import logging.config
 import os
+import re
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler
@@ -24,10 +26,13 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from .model.errors import BadConfig
+from .model.printable import shown
 
 MOST = 20_000  # records that wait for a slow handler
 STUCK = 10.0  # seconds that the end waits for a handler that takes nothing
 STDERR = 2
+INDENT = "\n    "
+HALF = re.compile("[\ud800-\udfff]")
 IDLE_TALK = "twisted.web.client._HTTP11ClientFactory"  # two lines for each request that we send, and no word of it
 
 LEVELS = {
@@ -49,6 +54,8 @@ def load(path: Path) -> None:
             RuntimeError, configparser.Error) as why:  # fmt: skip
         words = " ".join(str(why).split()) or type(why).__name__
         raise BadConfig(f"{path}: {words}{f': {why.__cause__}' if why.__cause__ else ''}") from why
+    for handler in _handlers():
+        _escaping(handler)
     talker = logging.getLogger(IDLE_TALK)
     if talker.level == logging.NOTSET:  # the file may want it
         talker.setLevel(logging.WARNING)
@@ -70,6 +77,38 @@ class ToLogging:
         logger.log(level, "%s", text)
 
 
+def _handlers() -> Iterator[logging.Handler]:
+    """All that a logger has, and what those pass their records on to."""
+    loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    for handler in (each for logger in loggers for each in logger.handlers):
+        behind: logging.Handler | None = handler
+        while behind is not None:
+            yield behind
+            behind = getattr(behind, "target", None)  # of a MemoryHandler
+
+
+def _escaping(handler: logging.Handler) -> None:
+    """Let a handler write nothing that is not to be seen, whatever formatter it was given."""
+    if not isinstance(handler.formatter, (Escaping, JsonFormatter)):
+        handler.setFormatter(Escaping(handler.formatter or logging.Formatter()))
+
+
+class Escaping(logging.Formatter):
+    """What another formatter makes of a record, with all escaped that is not to be seen, whoever said it.
+
+    A record of several lines, with a traceback say, has those after the first indented: no text in it can begin a line
+    as a record does.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = self._inner.format(record)
+        return text if text.isprintable() else INDENT.join(shown(line, tabs=True) for line in text.split("\n"))
+
+
 class JsonFormatter(logging.Formatter):
     """For `logging.cfg`: each record is one line, a JSON object, whatever is in it."""
 
@@ -82,7 +121,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)  # in ASCII: what a script printed may not be text at all
+        # In ASCII; and not every reader takes half of a surrogate pair.
+        return json.dumps({name: HALF.sub(lambda half: ascii(half[0])[1:-1], text) for name, text in line.items()})
 
 
 Room = Queue[logging.LogRecord | None]  # None: no more will come
@@ -148,7 +188,7 @@ class Teller:
 def unsaid(_record: logging.LogRecord) -> None:
     """A handler failed, on a full disk perhaps. That goes to the real stderr: the log would only fail again."""
     with suppress(OSError, ValueError, AttributeError):
-        sys.__stderr__.write(f"jobsched: a log line could not be written: {sys.exc_info()[1]}\n")  # type: ignore[union-attr]
+        sys.__stderr__.write(f"jobsched: a log line could not be written: {shown(str(sys.exc_info()[1]))}\n")  # type: ignore[union-attr]
 
 
 def last_words(text: str) -> None:
@@ -205,7 +245,7 @@ class Behind(Service):
         """Let nobody wait for these any more: neither who logs, nor the interpreter, which flushes all at its end."""
         for moved in self._moved:
             moved.logger.handlers[:] = [each for each in moved.handlers if each not in stuck] or [logging.NullHandler()]
-        last_words(f"jobsched: a log handler is stuck, the last lines are lost: {', '.join(map(repr, stuck))}\n")
+        last_words(f"jobsched: a log handler is stuck, the last lines are lost: {shown(', '.join(map(repr, stuck)))}\n")
         atexit.register(os._exit, 1)  # what is registered last is called first
 
     def _move(self, logger: logging.Logger) -> None:

@@ -50,7 +50,8 @@ class Facts:
     store_up: bool
     counts: Counts | None  # as the store said last
     nodes_alive: int
-    lease_remaining: float | None  # seconds; None where no other node can ever be there
+    lease: float | None  # seconds; None where no other node can ever be there
+    lease_remaining: float | None
     fenced: bool  # it may not act: others may take it for dead
     sweep_age: float | None  # seconds since the last one that was whole
     tried: int  # claims of dues
@@ -239,6 +240,7 @@ def _numbers(facts: Facts) -> dict[str, tuple[str, float | None]]:
         "jobs_overdue": ("Jobs in the store that are overdue.", None if counts is None else counts.overdue),
         "nodes_alive": ("Nodes that live, as this one knows; itself among them.", facts.nodes_alive),
         "fenced": ("1 while this node may start nothing, for others may take it for dead.", facts.fenced),
+        "lease_seconds": ("The lease that this node goes by.", facts.lease),
         "lease_remaining_seconds": ("Until this node has to end its runs, without a heartbeat.", facts.lease_remaining),
         "sweep_age_seconds": ("Since the scheduler looked at what is due soon.", facts.sweep_age),
         "catalog_sound": ("1 if the catalog could be read when it was read last.", facts.catalog_sound),

@@ -13,8 +13,9 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from .loops import Loop
 
 AGAIN = 1.0  # seconds until what systemd had no room for is told again
 ENTERING = "waits until the store knows this node"
@@ -50,14 +51,14 @@ class Systemd(Service):
         self._rereading = 0
         self._again: IDelayedCall | None = None
         self._trouble: str | None = None  # why it could not be told the last time
-        self._loop = LoopingCall(self._live)
-        self._loop.clock = reactor
+        self._loop: Loop | None = None
 
     def startService(self) -> None:
         super().startService()
         every = beat(self._environ, os.getpid())  # not earlier: twistd may have forked since we were made
         if self._address and every is not None:
-            self._loop.start(every)
+            self._loop = Loop(self._reactor, every, self._live, "the sign of life for systemd")
+            self._loop.start()
             # The end may take as long as its runs do: it has to be seen to live until then.
             self._reactor.addSystemEventTrigger("after", "shutdown", self._loop.stop)
         if self._begun:

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from . import __version__
+from . import __version__, files
 from .cluster.alone import Alone
 from .cluster.membership import Membership
 from .config import Config
@@ -40,6 +40,9 @@ class House(MultiService):
                 await maybeDeferred(service.stopService)
 
 
+LONGEST = 64 * 1024  # bytes of a file with ids
+
+
 class Predecessor:
     """The ids under which daemons of this state folder were nodes, and left what was not dealt with; kept in a file.
 
@@ -56,7 +59,8 @@ class Predecessor:
 
     def _read(self) -> list[str]:
         try:
-            host, *ids = self._path.read_text("utf-8").split("\n")
+            with files.reading(self._path.parent, self._path.name) as file:
+                host, *ids = file.read(LONGEST).decode().split("\n")
             return [str(uuid.UUID(line)) for line in ids if line] if host == self._host else []
         except (OSError, ValueError):  # there was none, or it was cut off in the middle
             return []
@@ -74,7 +78,10 @@ class Predecessor:
     def _write(self) -> None:
         try:
             fresh = self._path.with_suffix(".new")
-            fresh.write_text("\n".join([self._host, *self.ids, self._own, ""]), "utf-8")
+            fresh.unlink(missing_ok=True)  # of one that was killed; or a link that somebody put there
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(files.opened(fresh.parent, fresh.name, flags=flags), "w", encoding="utf-8") as file:
+                file.write("\n".join([self._host, *self.ids, self._own, ""]))
             fresh.replace(self._path)
         except OSError as why:
             self.log.error(

@@ -20,7 +20,7 @@ from .model.audit import Entry, Signature
 from .model.caller import ANYBODY, Caller
 from .model.delivery import Delivery
 from .model.draft import Draft
-from .model.errors import Invalid, NotFound, place
+from .model.errors import NotFound
 from .model.ids import Ids
 from .model.job import Job
 from .model.node import Node
@@ -28,11 +28,13 @@ from .model.preview import Fire, look_ahead
 from .model.run import Run
 from .model.timeout import Timeout, timeout_of
 from .model.whereabouts import Whereabouts, elsewhere
+from .runner import launch
 from .store import audit, deliveries, orders, questions, sight, tails
 from .store import jobs as job_rows
 from .store import nodes as node_rows
 from .store import runs as run_rows
 from .store.orders import Key, Ran
+from .store.paging import Page
 from .store.questions import JobNews
 from .store.store import ForCallers
 from .store.tails import Tail
@@ -41,6 +43,7 @@ from .trail import Trail
 T = TypeVar("T")
 Versions = frozenset[int] | None  # those of a job that a caller has seen; None: any
 
+UNREAD = "not shown without the scope 'read'"  # in place of a reason
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
 
@@ -107,7 +110,7 @@ class Registry:
 
     async def schedule(self, draft: Draft, key: Key | None = None) -> str:
         """Make a job; when this returns its id, it is on disk and will be run."""
-        self._check(draft)
+        self._check(draft, None)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
         job_id = await self._trail.write(audit.made, job, self._signed(), key, self._me)
@@ -122,11 +125,11 @@ class Registry:
         """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
         return self._parts.in_thread(work)
 
-    async def jobs(self, limit: int, after: str, only: job_rows.Filter) -> list[JobNews]:
-        """Up to `limit` jobs made after the job `after`, oldest first."""
+    async def jobs(self, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobNews]:
+        """Up to `limit` jobs made after the job `after`, oldest first, and no more than have `room` in bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
-        found = await self._store.read(questions.jobs, limit, after, only, now(self._clock))
-        return [self._news(news) for news in found]
+        found = await self._store.read(questions.jobs, limit, after, only, room, now(self._clock))
+        return Page([self._news(news) for news in found.values], found.more)
 
     async def job(self, job_id: str) -> JobNews:
         """One job."""
@@ -143,7 +146,7 @@ class Registry:
 
         def make(job: Job, instant: datetime) -> Job:
             draft = redraft(job)
-            self._check(draft)
+            self._check(draft, job)
             return draft.remade(job, instant)
 
         instant = now(self._clock)
@@ -163,7 +166,7 @@ class Registry:
         more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
         running: list[Run] = await self._trail.write(sight.of_job, job_id, self._caller, audit.removed, *more)
         for run in running if cancel else []:
-            self._then(self._end, run, reason)
+            self._then(self._end, run)
         self._then(self._parts.poke, None)
 
     # runs
@@ -183,7 +186,7 @@ class Registry:
         more = (self._signed(), reason, now(self._clock), self._me)
         run: Run = await self._trail.write(sight.of_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
-            self._then(self._end, run, reason)
+            self._then(self._end, run)
 
     async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
@@ -257,9 +260,9 @@ class Registry:
         """Whether the catalog has that task now."""
         return self._parts.catalog().get(name) is not None
 
-    async def entries(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
-        """Who changed what: the newest `limit` entries older than `before`, of all tasks."""
-        return await self._trail.page(limit, before, only)
+    async def entries(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
+        """Who changed what: the newest `limit` entries older than `before` that have `room`, of all tasks."""
+        return await self._trail.page(limit, before, only, room)
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""
@@ -283,24 +286,25 @@ class Registry:
         return self._trail.signature(self._caller, now(self._clock))
 
     def _news(self, news: JobNews) -> JobNews:
-        """A job's newest run may be of the task that it had before."""
-        if news.last_run is None or self._caller.sees(news.last_run.task):
+        """A job's newest run may be of the task that it had before; and its reason may quote what it printed."""
+        if news.last_run is None or not self._caller.sees(news.last_run.task):
+            return attrs.evolve(news, last_run=None)
+        if self._caller.may("read"):
             return news
-        return attrs.evolve(news, last_run=None)
+        return attrs.evolve(news, last_run=attrs.evolve(news.last_run, reason=UNREAD))
 
     @property
     def _me(self) -> str:
         return self._parts.node().id
 
-    def _end(self, run: Run, reason: str) -> None:
-        """End a run that is executed here; the node that executes another has been asked to."""
-        if run.node_id == self._me:
-            self._parts.stop(run.id, reason)
+    def _end(self, run: Run) -> None:
+        """End a run that is executed here, for the reason that the store has; the node of another has been asked to."""
+        if run.node_id == self._me and run.stop is not None:
+            self._parts.stop(run.id, run.stop)
 
-    def _check(self, draft: Draft) -> None:
+    def _check(self, draft: Draft, before: Job | None) -> None:
+        """What is there `before` may be from when nobody looked."""
         task = self.task(draft.task)
-        for name in draft.parameters:
-            if name not in task.parameters:
-                allowed = ", ".join(task.parameters) or "none"
-                words = f"task {task.name} takes no such parameter; it takes: {allowed}"
-                raise Invalid(words, place("parameters", name))
+        launch.check_names(task, draft.parameters)
+        if before is None or (draft.task, draft.parameters) != (before.task, before.parameters):
+            launch.check(task, draft.name, draft.parameters)

@@ -16,7 +16,7 @@ from . import __version__, logs
 from .bulkhead import CallerThread, Threads
 from .catalog import Catalog
 from .catalog import load as load_catalog
-from .clock import ClockWatch, Metronome, SharedClock, bring_forward, now
+from .clock import ClockWatch, Metronome, SharedClock, now, told_each
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.pokes import Pokes
@@ -26,6 +26,7 @@ from .courier.post import Post
 from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
+from .model.lease import answer
 from .model.node import Node
 from .model.policy import Policy
 from .model.secrecy import Secrecy
@@ -39,9 +40,11 @@ from .rest.convert import Defaults
 from .rest.deliveries import Deliveries
 from .rest.guard import Guard
 from .rest.jobs import Jobs
+from .rest.lines import Lines
 from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
 from .rest.output import Outputs
+from .rest.page import Pages
 from .rest.relay import Relay
 from .rest.route import Route
 from .rest.runs import Runs
@@ -91,7 +94,7 @@ def build(
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
     shelf = Shelf(catalog, lambda: files.run(*read))
     keyring = Keyring(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
-    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token)
+    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor))
 
     def pulse() -> Pulse:
         tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
@@ -127,13 +130,13 @@ def build(
         shelf.changed = company.look_at_tasks
         company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
-        pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
+        pokes = _pokes(reactor, config, store, scheduler, company)
         rest += [pokes]
         stepped += [pokes.clock_stepped]
-    house = _house(*rest, ClockWatch(reactor, _all(reactor, stepped), metronome=Metronome(reactor)))
+    house = _house(*rest, ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)))
     vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
-    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit))
+    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit, guard.lines))
     return house, front
 
 
@@ -168,7 +171,8 @@ def _company(
     """This node among those that share the store; an SQLite file is shared with nobody."""
     if not isinstance(clock, SharedClock):
         return Alone(clock, store, me, pulse)
-    own = Store(reactor, config.store, threads=1, everyone=config.receivers.place)
+    prompt = answer(timedelta(seconds=config.lease))
+    own = Store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
     own.ended, own.told = metrics.ended, courier.poke  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)
 
@@ -196,6 +200,7 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
         since=instant,
         seen=instant,
         slots=config.max_running,
+        lease_asked=timedelta(seconds=config.lease),
     )
 
 
@@ -245,20 +250,33 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
     return heard
 
 
+def _pokes(reactor: Any, config: Config, store: Store, scheduler: Scheduler, company: Membership) -> Pokes:
+    """And: the heartbeat tells of outages for all, and of another server; what only reads would never find that out."""
+    pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
+
+    def renew() -> None:
+        store.renew()
+        pokes.renew()
+
+    store.tells = pokes.tells = company.tells
+    store.elsewhere, company.elsewhere = pokes.renew, renew
+    return pokes
+
+
 def _routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime],
     asks: Callable[[], bool] = lambda: False, vitals: Any = None,
 ) -> list[Route]:  # fmt: skip
     secrecy = Secrecy(config.secret_parameters)
     defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy, receivers=config.receivers)
-    outputs = Outputs(registry, relay, config.max_followers)
+    outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
-        *Jobs(registry, outputs, defaults).routes(),
-        *Runs(registry, outputs).routes(),
-        *Deliveries(registry).routes(),
+        *Jobs(registry, outputs, defaults, pages).routes(),
+        *Runs(registry, outputs, pages).routes(),
+        *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
-        *Audit(registry).routes(),
+        *Audit(registry, pages).routes(),
         *VitalCalls(vitals).routes(),
     ]
     return [*routes, *OpenApi(routes, asks).routes()]
@@ -287,13 +305,3 @@ def _policy(config: Config) -> Policy:
         misfire_grace=None if grace is None else timedelta(seconds=grace),
         catch_up=config.catch_up,  # type: ignore[arg-type]
     )
-
-
-def _all(reactor: Any, hearers: list[Callable[[], None]]) -> Callable[[float], None]:
-    def tell(seconds: float) -> None:
-        if seconds < 0:
-            bring_forward(reactor, -seconds)
-        for hear in hearers:
-            hear()
-
-    return tell

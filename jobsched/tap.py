@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from twisted.application.strports import service as listening
 from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from . import catalog, config, logs, tokens
+from . import catalog, config, files, logs, tokens
 from .listening import TLS, Certificate, Place, Renewing, closed, look, names
 from .model.errors import BadConfig, JobschedError
+from .model.printable import shown
 from .notify import Systemd
 from .opening import House, Opening
 from .rest.site import JobschedSite
@@ -69,7 +71,7 @@ def makeService(options: Options) -> House:
     try:
         return make(reactor, options)
     except JobschedError as why:
-        raise SystemExit(" ".join(f"jobsched: {why}".split())) from None
+        raise SystemExit(shown(" ".join(f"jobsched: {why}".split()))) from None
 
 
 def make(reactor: Any, options: Options) -> House:
@@ -87,7 +89,11 @@ def make(reactor: Any, options: Options) -> House:
     tasks = catalog.load(conf_dir / "catalog.cfg", tasks_dir, configuration.run_as)
     logs.load(conf_dir / "logging.cfg")
     held = _own(state_dir, configuration.store)
-    migrate(configuration.store)
+    if files.open_to_others(state_dir):
+        logging.getLogger(__name__).warning(
+            "others may write %s, and replace the store and what runs printed: chmod it to 0700", state_dir
+        )
+    migrate(configuration.store, galera_single_writer=configuration.galera_single_writer)
     house, site = build(
         reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known
     )

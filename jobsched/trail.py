@@ -13,6 +13,7 @@ from .model.ids import Ids
 from .model.secrecy import Secrecy
 from .store import audit
 from .store.audit import Noted
+from .store.paging import Page
 from .store.store import Store
 
 T = TypeVar("T")
@@ -47,10 +48,10 @@ class Trail:
             tell(noted.entry)
         return noted.answer
 
-    async def page(self, limit: int, before: str | None, only: audit.Filter) -> list[Entry]:
-        """The newest `limit` entries older than `before`, without what is secret by now."""
-        found = await self._store.for_callers.read(audit.page, limit, before, only)
-        return [entry.shown(self._secrecy) for entry in found]
+    async def page(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
+        """The newest `limit` entries older than `before` that have room, without what is secret by now."""
+        found = await self._store.for_callers.read(audit.fitting, limit, before, only, room)
+        return Page([entry.shown(self._secrecy) for entry in found.values], found.more)
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:
         """Write down what was in force and what is. That is so already: it is told even if it cannot be written."""

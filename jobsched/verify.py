@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from .model.errors import JobschedError
+from .model.printable import shown
 from .model.promise import Facts, Fault, faults
 from .model.run import Run
 from .store import survey
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verdict = Verdict()
     try:
         for fault in verify(asked.store, whole=asked.whole, verdict=verdict):
-            sys.stdout.write(f"{fault}\n")
+            sys.stdout.write(f"{shown(str(fault))}\n")
     except JobschedError as why:
         sys.stderr.write(f"jobsched.verify: {why}\n")
         return UNREADABLE

@@ -145,6 +145,7 @@ class Vitals:
             store_up=self._store.trouble is None,
             counts=self._counts.answer,
             nodes_alive=len(company.alive),
+            lease=company.lease.total_seconds() if isinstance(company, Membership) else None,
             lease_remaining=company.remaining if isinstance(company, Membership) else None,
             fenced=not company.holds(),
             sweep_age=self._scheduler.sweeps.age,

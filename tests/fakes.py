@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -38,10 +39,19 @@ class InlinePool:
 
     def __init__(self, *_: Any) -> None:
         self.broken: Exception | None = None  # what every call fails with
+        self.stopped = False
 
     def start(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        self.stopped = True
+
+    def refuse(self) -> None: ...
+
+    def end(self, _reactor: Any, then: Callable[[], object] = lambda: None) -> Deferred[None]:
+        self.stop()
+        then()
+        return succeed(None)
 
     def callInThreadWithCallback(
         self, onResult: OnResult, function: Callable[..., Any], *args: Any, **kwargs: Any

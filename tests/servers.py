@@ -179,9 +179,13 @@ class PostgreSQL(Server):
 
     @classmethod
     def programs(cls) -> dict[str, str | None]:
+        return cls._where("initdb", "postgres")
+
+    @staticmethod
+    def _where(*names: str) -> dict[str, str | None]:
         places = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
         path = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
-        return {name: shutil.which(name, path=path) for name in ("initdb", "postgres")}
+        return {name: shutil.which(name, path=path) for name in names}
 
     def _create(self) -> None:
         secret = self.folder / "password"
@@ -235,7 +239,8 @@ class MariaDB(Server):
 
     def _create(self) -> None:
         (self.folder / "first.sql").write_text(
-            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{self.password}';\nGRANT ALL ON *.* TO {USER}@'%';\n"
+            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{self.password}';\n"
+            f"GRANT ALL ON *.* TO {USER}@'%' WITH GRANT OPTION;\n"
         )
         self._prepare(
             [
@@ -261,7 +266,28 @@ class MariaDB(Server):
             cursor.execute(statement)
 
 
-KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB)}
+class Galera(MariaDB):
+    """MariaDB as the one member there is of a Galera cluster: it speaks of itself as all members do."""
+
+    kind = "galera"
+    package = "galera-4"
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        found = [str(path) for path in sorted(Path("/usr/lib").glob("**/galera*/libgalera_smm.so"))]
+        return super().programs() | {"libgalera_smm.so": found[0] if found else None}
+
+    def _command(self) -> list[str]:
+        here = f"base_host=127.0.0.1;gmcast.listen_addr=tcp://127.0.0.1:{free_port()};ist.recv_addr=127.0.0.1:"
+        return [
+            *super()._command(), "--wsrep-on=ON", f"--wsrep-provider={self.programs()['libgalera_smm.so']}",
+            "--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster", "--wsrep-node-address=127.0.0.1",
+            f"--wsrep-provider-options={here}{free_port()};gcache.size=4M", "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+        ]  # fmt: skip
+
+
+KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, Galera)}
 
 
 def started(kind: str) -> Server:

@@ -1,42 +1,42 @@
 """This node among the others: says that it lives, hears who else does, and ends its own runs when it cannot say so.
 
-The lease is by the database's clock: who did not renew for 10 s is dead, and any living node says so and records its
-runs as lost. By its own clock a node counts from before it asked, and gives up after 7 s: its runs are dead before
-anybody may start them again.
+The lease is by the database's clock: a node that did not renew for so long is dead, and any living node says so and
+records its runs as lost. By its own clock a node counts from before it asked, and gives up earlier: its runs are dead
+before anybody may start them again.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from random import random
+from datetime import datetime, timedelta
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
-from ..model.complaint import Complaint
+from ..loops import Loop
+from ..model.complaint import PAUSE as LATER
 from ..model.downtime import Downtime
 from ..model.errors import Unavailable
 from ..model.ids import Ids
-from ..model.node import LEASE, Node, twins
+from ..model.node import Node, twins
+from ..model.outage import AGAIN, Outage
 from ..store import nodes as node_rows
 from ..store.nodes import Pulse, Roll
 from ..store.store import Store
+from .burial import Burial
+from .term import EVERY, Sightings, Term
 
-EVERY = 2.0  # seconds between heartbeats
 WATCH = 0.25  # seconds between looks at how long ago the last one was
-FENCE = 7.0  # seconds without one after which this node ends its own runs
 BURIAL = 5  # heartbeats between looks for runs that no node has
-GONE = "its node did not say that it lives for 10 s"
-OURS = f"its node could not say that it lives for {FENCE:g} s, and ended it or took it for ended"
-OUT_OF_REACH = f"the store could not be reached for {FENCE:g} s, so this node ended its own runs"
+GONE = "its node did not say that it lives for {:g} s"
+OURS = "its node could not say that it lives for {:g} s, and ended it or took it for ended"
+OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended its own runs"
 
 
 @attrs.frozen(kw_only=True)
@@ -77,21 +77,28 @@ class Membership(Service):
         self.entered: Deferred[None] = Deferred()
         self.life: Life  # set before it starts, by service.build
         self.previous: Sequence[str] = ()  # the nodes that daemons before this one were: they are gone
+        self.elsewhere: Callable[[], object] = lambda: None  # the store may be another server by now
         self._reactor = reactor
         self._clock = clock
         self._store = store
-        self._ids = ids
+        self._store.elsewhere = self._moved
+        self._burial = Burial(store, ids)
         self._elapsed = elapsed
-        self._renewed: float | None = None  # elapsed time before the last heartbeat that was heard
-        self._since = 0.0  # elapsed time since which this node lives without a break
+        self._term = Term()
         self._beats = 0
         self._tries = 0  # to enter
-        self._last: dict[str, tuple[datetime, float]] = {}  # when each node was last seen, and since when we know that
+        self._sightings = Sightings()
         self._outside = True
         self._twin = False
-        self._complaint = Complaint()
-        self._loops: list[LoopingCall] = []
+        self._outage = Outage()
+        self._loops = (
+            Loop(reactor, WATCH, self._watch, "the look at the lease"),
+            Loop(reactor, EVERY, self._turn, "the heartbeat"),
+        )
         self._beating: Deferred[None] = succeed(None)
+
+    def _moved(self) -> None:
+        self.elsewhere()
 
     def startService(self) -> None:
         super().startService()
@@ -101,16 +108,14 @@ class Membership(Service):
     def stopService(self) -> Deferred[None]:
         """Nothing of this node runs any more; fires when the others can know."""
         super().stopService()
-        self._stop_loops()
+        for loop in self._loops:
+            loop.stop()
         return Deferred.fromCoroutine(self._leave())
 
     def clock_stepped(self) -> None:
         """Timers were set by a clock that no longer holds."""
-        self._stop_loops()
-        self._loops = [LoopingCall(self._watch), LoopingCall(self._turn)]
-        for loop, seconds in zip(self._loops, (WATCH, EVERY), strict=True):
-            loop.clock = self._reactor
-            loop.start(seconds)
+        for loop in self._loops:
+            loop.start()
 
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
@@ -119,13 +124,17 @@ class Membership(Service):
     @property
     def remaining(self) -> float:
         """Seconds for which it may still act if no heartbeat is heard; 0: it may not."""
-        if self._outside or self._renewed is None:
-            return 0.0
-        return max(FENCE - (self._elapsed() - self._renewed), 0.0)
+        return 0.0 if self._outside else self._term.remaining(self._elapsed())
 
-    async def bury(self, known: Sequence[str], silent: Sequence[str] = ()) -> None:
+    @property
+    def lease(self) -> timedelta:
+        """The lease that this node goes by."""
+        return self._term.lease
+
+    async def bury(self, known: Sequence[str], silent: Sequence[str] = (), reason: str | None = None) -> None:
         """Record what dead nodes left as lost, and these as dead."""
-        lost = await self._store.write(node_rows.bury, known, GONE, self._ids, random, now(self._clock), silent=silent)
+        reason = reason or GONE.format(self.lease.total_seconds())
+        lost = await self._burial.bury(known, silent, reason, now(self._clock))
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -141,24 +150,24 @@ class Membership(Service):
 
     def look_for_orders(self) -> Deferred[None]:
         """End what runs here and other nodes were told to end. Never fails: the next heartbeat looks again."""
-        return Deferred.fromCoroutine(self._follow_orders()).addErrback(self._unheard)
+        return Deferred.fromCoroutine(self._follow_orders()).addErrback(self._unread)
+
+    def _unread(self, why: Failure) -> None:
+        if why.check(Unavailable) is None:
+            self.log.failure("what other nodes ask of this one could not be read", why)
 
     async def _follow_orders(self) -> None:
         for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
             self.life.end(run_id, reason)
 
-    def _stop_loops(self) -> None:
-        for loop in self._loops:
-            loop.stop()
-        self._loops = []
-
     def _watch(self) -> None:
-        """A loop never ends by an error."""
+        """Give up in time."""
         if not self._outside and not self.holds():
             self._outside = True
-            self.log.error("{why}; node {node} starts nothing until it is back", why=OUT_OF_REACH, node=self.node.name)
+            why = OUT_OF_REACH.format(self._term.patience)
+            self.log.error("{why}; node {node} starts nothing until it is back", why=why, node=self.node.name)
             with self.log.failuresHandled("the runs of this node could not be ended"):
-                self.life.end_all(OUT_OF_REACH)
+                self.life.end_all(why)
 
     def _turn(self) -> Deferred[None]:
         """One heartbeat."""
@@ -169,46 +178,57 @@ class Membership(Service):
         return self._beating.addErrback(self._unheard)
 
     def _unheard(self, why: Failure) -> None:
-        words = why.getErrorMessage()
+        words, moment = why.getErrorMessage(), self._elapsed()
         if why.check(Unavailable) is None:
             self.log.failure("no heartbeat", why)
-        elif self._complaint.worth_saying(words, self._elapsed()):
-            self.log.error("no heartbeat of node {node}, trying on: {why}", node=self.node.name, why=words)
+        elif not self._outage.failed(words, moment, LATER if self._outside else AGAIN):
+            return
+        elif self._outside:
+            self.log.error("node {node} cannot be one of the nodes yet; nothing runs or starts here, trying on: {why}",
+                           node=self.node.name, why=words)  # fmt: skip
+        else:
+            self.log.error(
+                "no heartbeat of node {node} for {silent:.0f} s; its runs ({runs}) go on, nothing starts, gives up in "
+                "{left:.0f} s: {why}",
+                node=self.node.name, silent=self._term.silent(moment), why=words,
+                runs=self.life.pulse().running, left=self.remaining,
+            )  # fmt: skip
+
+    def tells(self) -> bool:
+        """Whether this node says, or soon will say, that the store cannot be reached: others need not."""
+        return self._outside or self._outage.tells(self._elapsed())
 
     async def _enter(self) -> None:
         """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
-        first = self._renewed is None
+        first = self._term.renewed is None
         if not first:
             await self._store.read(node_rows.get, self.node.id)  # is it there again?
             await self.life.stored()
         old, asked = self.node, self._elapsed()
         fresh = attrs.evolve(old, id=str(uuid.uuid4())) if self._tries else old
         self._tries += 1  # a try that failed may have been stored
-        asked_at = self._clock.seconds()
-        told = await self._store.write(
-            node_rows.join,
-            attrs.evolve(fresh, since=now(self._clock)),
-            [] if first else [old.id],
-            OURS,
-            self._ids,
-            random,
-        )
-        self._clock.observe(told, asked_at)
+        asked_at, patience = self._clock.seconds(), self._term.patience
+        known, gone = ([], self.previous) if first else ([old.id], None)
+        entry = await self._store.write(node_rows.join, attrs.evolve(fresh, since=now(self._clock)), known, gone)
+        self._clock.observe(entry.now, asked_at)
         self.life.keep_id(fresh.id)
-        self.node = attrs.evolve(fresh, since=told, seen=told)
+        self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
         self.alive = (self.node,)
-        self._renewed = self._since = asked
+        self._term.begin(asked, entry.lease)
         self._outside = False
-        self._complaint.settled()
+        self._outage.over()
         if first:
             self.entered.callback(None)
         else:
+            self.elsewhere()
             self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
+            await self.bury(known, reason=OURS.format(patience))
         await self._beat()
 
     async def _beat(self) -> None:
         asked, asked_at = self._elapsed(), self._clock.seconds()
-        pulse = attrs.evolve(self.life.pulse(), id=self.node.id)
+        self._term.ask(asked)
+        pulse = attrs.evolve(self.life.pulse(), id=self.node.id, lease=self.lease)
         roll = await self._store.write(node_rows.beat, pulse, now(self._clock))
         self._clock.observe(roll.now, asked_at)
         if not roll.renewed:
@@ -216,10 +236,12 @@ class Membership(Service):
             self._outside = True
             self.life.end_all("this node was taken for dead, so it ended its own runs")
             return
-        if self._renewed is not None and asked - self._renewed > 2 * EVERY:
-            self._since = asked  # the others may have had the same trouble: give them time to come back
-        self._renewed = asked
-        self._complaint.settled()
+        silent = self._term.heard(asked)
+        if self._outage.over():
+            self.log.info("node {node} is heard again after {silent:.0f} s; its runs ({runs}) went on",
+                          node=self.node.name, silent=silent, runs=self.life.pulse().running)  # fmt: skip
+            self.elsewhere()  # perhaps the address leads to another server now
+        self._term.agree(roll, self.node)
         self._hear(roll)
         for run_id, reason in roll.stops:
             self.life.end(run_id, reason)
@@ -243,28 +265,23 @@ class Membership(Service):
     async def _look_after_the_dead(self, roll: Roll) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
-        settled = self._elapsed() - self._since > LEASE.total_seconds()
-        silent = self._silent(roll)
+        settled = self._term.settled(self._elapsed())
+        silent = self._sightings.silent(roll, self._elapsed())
         if settled and (silent or self._beats % BURIAL == 0):
             await self.bury([], silent)
 
-    def _silent(self, roll: Roll) -> list[str]:
-        """The nodes that are late, and of which this node itself has heard nothing new for as long."""
-        moment, before = self._elapsed(), self._last
-        self._last = {
-            node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)
-            for node in (*roll.alive, *roll.late)
-        }
-        return [node.id for node in roll.late if moment - self._last[node.id][1] >= LEASE.total_seconds() - EVERY]
-
     async def _leave(self) -> None:
         await self._beating
-        if not self._outside:
-            try:
+        try:
+            if not self._outside:
                 await self._store.write(node_rows.leave, self.node.id, now(self._clock))
-            except Unavailable as why:
-                self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
-        await self._store.stopService()
+        except Unavailable as why:
+            self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
+        except Exception as why:
+            self.log.failure("the others will take node {node} for dead: {why}", Failure(),
+                             node=self.node.name, why=self._store.words(why))  # fmt: skip
+        finally:
+            await self._store.stopService()
 
 
 def _differs(before: Node | None, after: Node) -> bool:

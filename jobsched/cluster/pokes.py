@@ -8,10 +8,9 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from ..loops import Alarm, Loop
 from ..store.pokes import Listener
 from ..store.store import Store
 
@@ -41,8 +40,9 @@ class Pokes(Service):
         self._heard = heard
         self._make = listener
         self._listener: Listener | None = None
-        self._loop: LoopingCall | None = None
-        self._call: IDelayedCall | None = None
+        self._loop = Loop(reactor, EVERY, self._tell, "the look for news")
+        self._soon = Alarm(reactor, self._tell)
+        self.tells: Callable[[], bool] = lambda: False  # whether it is said that the store cannot be reached
         self._quiet_until = 0.0
         self._deaf = False
         self._gone: Deferred[None] = Deferred()
@@ -56,44 +56,40 @@ class Pokes(Service):
             self._listener = self._make(self._url, self._node_id, told, cut, left)
             self._listener.start()
         elif self._store.dialect == "mysql":
-            self._look_often()
+            self._loop.start(now=False)
 
     def stopService(self) -> Deferred[None] | None:
         """Nothing is heard any more; fires when the listener's thread has ended."""
         super().stopService()
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-        if self._loop is not None:
-            self._loop.stop()
+        self._soon.cancel()
+        self._loop.stop()
         if self._listener is None:
             return None
         self._listener.stop()
         return self._gone
 
+    def renew(self) -> None:
+        """Listen on a new connection: the server of this one takes no changes any more."""
+        if self._listener is not None and self.running:
+            self._listener.renew()
+
     def clock_stepped(self) -> None:
         """Every timer was set by a clock that no longer holds."""
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-            self._look_often()
-        if self._call is not None and self._call.active():
-            self._call.reset(0)
-
-    def _look_often(self) -> None:
-        self._loop = LoopingCall(self._tell)
-        self._loop.clock = self._reactor
-        self._loop.start(EVERY, now=False)
+        if self._loop.running:
+            self._loop.start(now=False)
+        if self._soon.is_set:
+            self._soon.within(0)
 
     def _told(self) -> None:
         """There are news: the first are passed on at once, those close behind them together."""
         if self._deaf:
             self._deaf = False
             self.log.info("news from other nodes come in again")
-        if self.running and (self._call is None or not self._call.active()):
-            quiet = self._quiet_until - self._reactor.seconds()
-            self._call = self._reactor.callLater(min(max(quiet, 0), GATHER), self._tell)
+        if self.running:
+            self._soon.within(min(max(self._quiet_until - self._reactor.seconds(), 0), GATHER))
 
     def _cut(self, why: str) -> None:
-        if self.running and not self._deaf:
+        if self.running and not self._deaf and not self.tells():
             self._deaf = True
             self.log.warn("news from other nodes do not come in: {why}", why=why)
 

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
-from ..model.complaint import Complaint
+from ..loops import Alarm, Loop, Trouble
 from ..model.delivery import Attempt, Delivery, judged
 from ..store import deliveries
 from ..store.batch import Batch
@@ -29,6 +29,7 @@ MOST = 8  # attempts at once
 OF_ONE = 2  # of them, to one place
 UNPROVEN = 6  # of them, to places that did not answer last time, or are new: those that answer always have room
 REMEMBERED = 1000  # places that answered
+UNTOLD = "the store refused what came of it; the log says more"
 UNSTORED = 5.0  # seconds that a stop waits for the store to take the last results
 
 
@@ -63,16 +64,18 @@ class Courier(Service):
         self._busy: Counter[str] = Counter()  # attempts under way, by place
         self._everyone = everyone
         self._answering: dict[str, None] = {} if everyone is None else {everyone: None}  # places, in order
-        self._results: Batch[Attempt] = Batch(reactor, lambda done: store.write(deliveries.settle, done), keep=True)
-        self._complaint = Complaint()
-        self._loop: LoopingCall | None = None
-        self._wake: IDelayedCall | None = None
+        self._results: Batch[Attempt] = Batch(
+            reactor, lambda done: store.write(deliveries.settle, done), self._refused, keep=True
+        )
+        self._trouble = Trouble(self.log, reactor)
+        self._loop = Loop(reactor, EVERY, self._look, "the look for notifications")
+        self._wake = Alarm(reactor, self._look)
         self._looking = DeferredLock()
         self._last_look: Deferred[None] = succeed(None)
 
     def startService(self) -> None:
         super().startService()
-        self._begin()
+        self._loop.start()
 
     def stopService(self) -> Deferred[None]:
         """Breaks attempts off and leaves them to the next daemon; fires when the store knows."""
@@ -90,18 +93,11 @@ class Courier(Service):
         if self.running:
             self._stop_timers()
             self._break_off()
-            self._begin()
-
-    def _begin(self) -> None:
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = self._reactor
-        self._loop.start(EVERY)
+            self._loop.start()
 
     def _stop_timers(self) -> None:
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        if self._wake is not None and self._wake.active():
-            self._wake.cancel()
+        self._loop.stop()
+        self._wake.cancel()
 
     def _break_off(self) -> None:
         for sending in list(self._under_way.values()):
@@ -114,13 +110,8 @@ class Courier(Service):
         await settled.addErrback(lambda _: None)  # their leases will end
 
     def _look_in(self, seconds: float) -> None:
-        """Look then, or earlier if that was meant already."""
-        if not self.running:
-            return
-        if self._wake is None or not self._wake.active():
-            self._wake = self._reactor.callLater(seconds, self._look)
-        elif self._wake.getTime() > self._reactor.seconds() + seconds:
-            self._wake.reset(seconds)
+        if self.running:
+            self._wake.within(seconds)
 
     def _look(self) -> Deferred[None]:
         """One look at a time; one that waits for its turn will see whatever this one would."""
@@ -151,7 +142,7 @@ class Courier(Service):
             if not taken:
                 self._look_in(AGAIN)
                 break
-        self._complaint.settled()
+        self._trouble.settled()
 
     def _room(self) -> tuple[int, list[str] | None]:
         """For how many more attempts there is room now, and to which places alone; None: to any."""
@@ -186,6 +177,7 @@ class Courier(Service):
         finally:
             del self._under_way[delivery.id]
             self._busy[delivery.place] -= 1
+            self._busy += Counter()  # forgets the places where nothing is under way
             self._look_in(0)
 
     def _judge(self, delivery: Delivery, status: int | None, error: str | None, final: bool = False) -> None:
@@ -212,10 +204,14 @@ class Courier(Service):
         )
         self._results.add(at_once)
 
+    def _refused(self, attempt: Attempt, why: Failure) -> Deferred[None]:
+        """The store cannot be told what a receiver said: without those words it can be told the rest."""
+        self.log.failure("what came of attempt {number} at notification {id} was refused by the store", why,
+                         number=attempt.number, id=attempt.id)  # fmt: skip
+        return self._store.write(deliveries.settle, [attrs.evolve(attempt, status=None, error=UNTOLD)])
+
     def _blind(self, why: Failure) -> None:
-        if self._complaint.worth_saying(words := why.getErrorMessage(), self._reactor.seconds()):
-            self.log.error("notifications cannot be looked for, trying again in {seconds} s: {why}",
-                           seconds=EVERY, why=words)  # fmt: skip
+        self._trouble.say("notifications cannot be looked for, trying again in {seconds} s: {why}", why, seconds=EVERY)
 
 
 def _words(delivery: Delivery) -> dict[str, str]:

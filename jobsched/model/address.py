@@ -1,4 +1,4 @@
-"""Which addresses of the network notifications may be sent to. What is not known to be harmless is refused."""
+"""Addresses of the network: whose they may be, and which notifications may be sent to."""
 
 from __future__ import annotations
 
@@ -25,8 +25,23 @@ NAT64 = IPv6Network("64:ff9b::/96")
 LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # where in it an IPv4 address stands, only its network knows
 
 
+def neighbourhood(address: str) -> str:
+    """What stands for whoever has an address: one customer has 2**64 of IPv6. Text that is none stays as it is."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        mapped = found.ipv4_mapped
+        return str(IPv6Network((int(found) >> 64 << 64, 64))) if mapped is None else str(mapped)
+    return str(found)
+
+
 def fault(address: str, private: bool) -> str:
-    """Why nothing may be sent to `address`, in words; "" if something may. `private`: to networks of our own too."""
+    """Why nothing may be sent to `address`, in words; "" if something may. `private`: to networks of our own too.
+
+    What is not known to be harmless is refused.
+    """
     try:
         found = ip_address(address.partition("%")[0])  # behind % stands the network card
     except ValueError:

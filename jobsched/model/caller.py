@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import attrs
 
 from .errors import Forbidden
+from .printable import printable
 
 Scope = Literal["read", "run", "write", "admin"]
 Need = Literal["open", Scope]  # what a call asks for; open: nothing, of nobody
@@ -20,7 +21,7 @@ PATTERN = re.compile(r"[^\[\]]{1,255}")  # with * and ? for any text and any cha
 
 def is_pattern(text: str) -> bool:
     """Whether `text` can name tasks."""
-    return PATTERN.fullmatch(text) is not None and text.isprintable()
+    return PATTERN.fullmatch(text) is not None and printable(text)
 
 
 def is_among(task: str, patterns: tuple[str, ...] | None) -> bool:

@@ -42,7 +42,12 @@ class Reused(JobschedError):
 
 
 class Unavailable(JobschedError):
-    """The store cannot take or give anything now; trying again later may help."""
+    """The store cannot take or give anything now; trying again later may help. `told`: the log says so once for all."""
+
+    def __init__(self, detail: str, *, unreachable: bool = False) -> None:
+        super().__init__(detail)
+        self.unreachable = unreachable
+        self.told = False
 
 
 class Busy(JobschedError):
@@ -83,3 +88,8 @@ class BadConfig(JobschedError):
 
 class BadStore(JobschedError):
     """The database or its folder cannot be used: locked, or of another version."""
+
+
+def told(why: BaseException | None) -> bool:
+    """Whether the log says already that this is so."""
+    return isinstance(why, Unavailable) and why.told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,12 +20,14 @@ def least(instant: datetime) -> str:
 
 
 class Ids:
-    """Makes ids that never sort before the ones this instance made earlier, whatever the clock does; but those that it
-    made by a clock that was set back by hours do not count."""
+    """Makes ids that never sort before the ones this instance made earlier, whatever the clock does and in whatever
+    thread it is asked: the reactor and all threads of the store share one. But those that it made by a clock that was
+    set back by hours do not count."""
 
     def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._entropy = entropy
         self._last = 0
+        self._lock = threading.Lock()
 
     def make(self, now: datetime) -> str:
         """A fresh id, in the usual text form of 36 characters.
@@ -34,7 +37,8 @@ class Ids:
         micros = (now - EPOCH) // MICROSECOND
         millis, rest = divmod(max(micros, 0), 1000)
         told = millis << 12 | rest * 4096 // 1000
-        self._last = told if told < self._last - _BACK else max(self._last + 1, told)
+        with self._lock:
+            count = self._last = told if told < self._last - _BACK else max(self._last + 1, told)
         chance = int.from_bytes(self._entropy(8), "big") >> 2
-        value = (self._last >> 12) << 80 | 0x7 << 76 | (self._last & 0xFFF) << 64 | 0b10 << 62 | chance
+        value = (count >> 12) << 80 | 0x7 << 76 | (count & 0xFFF) << 64 | 0b10 << 62 | chance
         return str(uuid.UUID(int=value))

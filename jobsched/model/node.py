@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-LEASE = timedelta(seconds=10)  # without a heartbeat for so long a node is dead
+from . import lease as leases
 
 NodeState = Literal["alive", "stopped", "dead"]
 
@@ -20,7 +20,8 @@ class Node:
     """A daemon. `id` is fresh at each start; `name` is configured, `url` is how other nodes reach it.
 
     `running` and `slots` are the runs it executes and could still start, `tried` and `won` the dues it asked for and
-    those it got, since it began.
+    those it got, since it began. Without a heartbeat for its `lease` it is dead; `lease_asked` is what its
+    configuration says, None in a release that knows of no such option.
     """
 
     id: str
@@ -36,6 +37,12 @@ class Node:
     slots: int = 0
     tried: int = 0
     won: int = 0
+    lease: timedelta = leases.FIXED
+    lease_asked: timedelta | None = None
+
+    def late(self, instant: datetime) -> bool:
+        """Whether it may be taken for dead then: it was not seen within its lease, or not by this clock."""
+        return not instant - self.lease <= self.seen <= instant + self.lease
 
     def can(self, task: str, require: Mapping[str, str]) -> bool:
         """Whether it has the task, and every tag that is asked for."""

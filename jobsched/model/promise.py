@@ -12,7 +12,8 @@ import attrs
 
 from .coverage import Coverage
 from .job import Job
-from .node import LEASE, Node
+from .lease import FIXED
+from .node import Node
 from .run import ACTIVE, ENDED, NEVER_RAN, RETRIED, STARTED, Run
 
 SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
@@ -47,7 +48,7 @@ class Facts:
 
     def lives(self, node: Node) -> bool:
         """Whether a run may be recorded as running there."""
-        return self.now is not None and node.state == "alive" and node.seen >= self.now - LEASE - BURIAL
+        return self.now is not None and node.state == "alive" and node.seen >= self.now - node.lease - BURIAL
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +69,7 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
 
     Of one due at a time everything is held in memory, of the rest nothing.
     """
-    coverage = Coverage(job, facts.whole)
+    coverage, counted = Coverage(job, facts.whole), 0
     for due, group in groupby(runs, key=attrgetter("due")):
         rows = list(group)
         for run in rows:
@@ -80,10 +81,12 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
                 for run, words in _attempts(job, list(chain), facts.whole)
             )
         scheduled = [run for run in rows if run.attempt == 1 and run.cause == "schedule"]
+        counted += any(run.started is not None or run.state == "waiting" for run in scheduled)
         if scheduled:
             yield from (Fault(words=words, job_id=job_id) for words in coverage.take(due, scheduled))
     yield from (Fault(words=words, job_id=job_id) for words in coverage.end())
     if job is not None:
+        yield from (Fault(words=words, job_id=job_id) for words in _starts(job, counted, facts.whole))
         yield from (Fault(words=words, job_id=job_id) for words in _overdue(job, facts))
 
 
@@ -145,7 +148,7 @@ def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
         yield f"{run.state}, executed by {name}, which never existed"
     elif run.node != node.name:
         yield f"{run.state}, executed by {name}, whose name is {node.name}"
-    elif not node.since - SKEW <= run.started <= node.seen + LEASE + SKEW:
+    elif not node.since - SKEW <= run.started <= node.seen + node.lease + SKEW:
         yield f"started at {_at(run.started)} on {name}, a node from {_at(node.since)} to {_at(node.seen)} only"
 
 
@@ -163,6 +166,7 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
             yield run, f"attempt {run.attempt} at {_at(run.due)}, though the one before it is {before.state}"
         elif before.ended is not None and run.created < before.ended - SKEW:
             yield run, f"attempt {run.attempt} at {_at(run.due)} is from before the end of the one before it"
+    yield from _carried(runs)
     last = runs[-1]
     if job is None or job.version != 1:
         return  # it is not known what was asked for then
@@ -170,6 +174,21 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
         yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
     if last.state in RETRIED and last.attempt <= job.policy.retries:
         yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
+
+
+def _starts(job: Job, counted: int, whole: bool) -> Iterator[str]:
+    """Each due that has started, or waits to, counts once against max_runs, and no other."""
+    if counted > job.starts or (whole and job.max_runs is not None and counted < job.starts):
+        yield f"counts {job.starts} starts, and {counted} of its dues have started or wait to"
+
+
+def _carried(runs: list[Run]) -> Iterator[tuple[Run, str]]:
+    """Parameters, some of them secret, are for the task that they were given with, in each attempt that began."""
+    for before, run in pairwise(runs):
+        if run.started is not None and run.task != before.task:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} is of task {run.task}, though {before.task} failed"
+        elif run.started is not None and run.parameters != before.parameters:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} has other parameters than the one before it"
 
 
 def _overdue(job: Job, facts: Facts) -> Iterator[str]:
@@ -183,7 +202,8 @@ def _overdue(job: Job, facts: Facts) -> Iterator[str]:
     settled = [node for node in facts.nodes.values() if facts.lives(node) and node.since <= facts.now - PROMPT]
     if grace is None:
         settled = [node for node in settled if node.can(job.task, job.policy.require)]
-    if settled and job.next_due < facts.now - PROMPT - (grace or timedelta(0)):
+    away = max((node.lease for node in settled), default=FIXED) - FIXED  # so much longer the database may be away
+    if settled and job.next_due < facts.now - PROMPT - away - (grace or timedelta(0)):
         yield f"is due since {_at(job.next_due)}, and nobody decides it"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .printable import printable
+
 MOST = 32  # of one node, or asked for by one job
 LONGEST_NAME = 64  # characters
 LONGEST_VALUE = 200
@@ -29,4 +31,4 @@ def are_tags(found: object) -> bool:
 
 
 def _is_text(text: object, longest: int) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= longest and text.isprintable()
+    return isinstance(text, str) and 0 < len(text) <= longest and printable(text)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 from twisted.web.http import Request
 
+from ..model.audit import Entry
 from ..registry import Registry
 from ..store.audit import Filter
 from . import queries
 from .convert import given
 from .entry import Entries, EntryOut
 from .instants import asked_instant
-from .location import link_next
-from .route import Route, caller, json, query
+from .page import Pages
+from .route import Route, caller, query
 
 
 class Audit:
     """The call on the trail. It tells of all tasks: for `admin`, which no token for some tasks can have."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, pages: Pages) -> None:
         self._registry = registry
+        self._pages = pages
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -39,7 +43,9 @@ class Audit:
             end=asked_instant(asked.to, "?to"),
         )
         door = self._registry.seen_by(caller(request))
-        found = await door.entries(asked.limit + 1, given(asked.after, None), only)
-        link_next(request, found, asked.limit, lambda entry: entry.id)
-        shown = [EntryOut(**attrs.asdict(entry, recurse=False)) for entry in found[: asked.limit]]
-        return json(request, Entries(values=shown))
+        entries = partial(door.entries, asked.limit, given(asked.after, None), only)
+        return await self._pages.answer(request, asked.limit, entries, _out, lambda entry: entry.id)
+
+
+def _out(entry: Entry) -> EntryOut:
+    return EntryOut(**attrs.asdict(entry, recurse=False))

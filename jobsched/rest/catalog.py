@@ -56,6 +56,7 @@ class Catalog:
             effective=effective_out(self._registry.timeout(name, None)),
             user=task.confinement.user,
             limits=LimitsOut(**attrs.asdict(task.confinement.allowance)),
+            new_privileges=task.confinement.new_privileges,
             leftovers=task.leftovers,
             problem=task.problem,
         )

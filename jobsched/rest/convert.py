@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -11,12 +10,13 @@ import attrs
 import msgspec
 from msgspec import UnsetType
 
-from ..model import tags
+from ..model import parameters, tags
 from ..model.definition import definition
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
 from ..model.job import Job
 from ..model.policy import Policy
+from ..model.printable import unprintable
 from ..model.receiver import Receivers
 from ..model.secrecy import Secrecy
 from ..model.trigger import LONGEST, SHORTEST
@@ -28,7 +28,6 @@ from .wire import IntervalIn, JobIn, PatchIn, PreviewIn
 T = TypeVar("T")
 U = TypeVar("U")
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 TRIGGERS = ("interval", "cron", "at")
 MERGED = ("parameters", "require")  # a patch changes each name in them by itself
 
@@ -51,14 +50,16 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
     return asked
 
 
-def _draft(request: JobIn, defaults: Defaults) -> Draft:
-    for pointer, text in (("/task", request.task), ("/name", request.name)):
-        if CONTROL.search(text):
-            raise Invalid("holds a control character", pointer)
-    for name, value in request.parameters.items():
-        if isinstance(value, str) and "\0" in value:
-            raise Invalid("holds a NUL character", place("parameters", name))
-    _check_tags(request.require)
+def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
+    """What `job` says already, if there is one, is not looked at: it may be from before there was a limit."""
+    if job is None or request.task != job.task:
+        _check_name(request.task, "/task")
+    if job is None or request.name != job.name:
+        _check_name(request.name, "/name")
+    if job is None or request.parameters != job.parameters:
+        parameters.check(request.parameters)
+    if job is None or request.require != job.policy.require:
+        _check_tags(request.require)
     return Draft(
         task=request.task,
         name=request.name,
@@ -69,6 +70,11 @@ def _draft(request: JobIn, defaults: Defaults) -> Draft:
         parameters=request.parameters,
         watch=watching.watch(request.max_late, request.must_succeed_every, request.notify),
     )
+
+
+def _check_name(text: str, pointer: str) -> None:
+    if char := unprintable(text):
+        raise Invalid(f"holds {char}, which is not printable", pointer)
 
 
 def _check_tags(require: Mapping[str, str]) -> None:
@@ -127,7 +133,7 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     null_means_none = ("misfire_grace",)
     kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
     try:
-        changed = _draft(msgspec.convert(kept, JobIn), defaults)
+        changed = _draft(msgspec.convert(kept, JobIn), defaults, job)
     except msgspec.ValidationError as why:
         raise invalid(why) from None
     if changed.watch.notify != job.watch.notify:  # what is allowed now need not have been then

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from twisted.web.http import Request
 
 from ..model.delivery import Delivery
 from ..registry import Registry
+from ..store.paging import Page
 from .convert import given
 from .delivery import Deliveries as DeliveriesOut
 from .delivery import DeliveryPage, delivery_out
-from .location import link_next
-from .route import Route, caller, json, query
+from .page import Pages
+from .route import Route, caller, query
 
 
 class Deliveries:
     """The calls on notifications."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, pages: Pages) -> None:
         self._registry = registry
+        self._pages = pages
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -31,16 +35,17 @@ class Deliveries:
     async def of_job(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` notifications older than `after`."""
         asked = query(request, DeliveryPage)
-        door = self._registry.seen_by(caller(request))
-        return _page(request, asked, await door.job_deliveries(job_id, asked.limit + 1, given(asked.after, None)))
+        return await self._page(request, asked, self._registry.seen_by(caller(request)).job_deliveries, job_id)
 
     async def of_run(self, request: Request, run_id: str) -> bytes:
         """200: the same of one run."""
         asked = query(request, DeliveryPage)
-        door = self._registry.seen_by(caller(request))
-        return _page(request, asked, await door.run_deliveries(run_id, asked.limit + 1, given(asked.after, None)))
+        return await self._page(request, asked, self._registry.seen_by(caller(request)).run_deliveries, run_id)
 
+    async def _page(
+        self, request: Request, asked: DeliveryPage, of: Callable[..., Awaitable[list[Delivery]]], target: str
+    ) -> bytes:  # fmt: skip
+        async def deliveries(_room: int) -> Page[Delivery]:
+            return Page.of(await of(target, asked.limit + 1, given(asked.after, None)), asked.limit)
 
-def _page(request: Request, asked: DeliveryPage, found: list[Delivery]) -> bytes:
-    link_next(request, found, asked.limit, lambda delivery: delivery.id)
-    return json(request, DeliveriesOut(values=[delivery_out(delivery) for delivery in found[: asked.limit]]))
+        return await self._pages.answer(request, asked.limit, deliveries, delivery_out, lambda delivery: delivery.id)

@@ -11,12 +11,14 @@ from typing import BinaryIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from zope.interface import implementer
 
+from .. import files
 from ..bulkhead import Wanted
-from ..model.errors import NotFound, Stale
+from ..model.errors import NotFound, Stale, Unreachable
 from ..registry import Registry
 from . import conditions
 from .problems import answer
@@ -25,6 +27,8 @@ from .route import whole
 CHUNK = 256 * 1024
 LOOK = 0.1  # seconds between looks at a file that grows
 TEXT = b"text/plain; charset=utf-8"
+
+log = Logger()
 
 
 @implementer(IPullProducer)
@@ -75,8 +79,8 @@ async def send_file(request: Request, path: Path) -> bytes:
     The tag stands for the bytes that are there now. What a run prints later makes it another, so that who resumes with
     If-Range gets the whole as long as the run goes on.
     """
-    plain_text(request, b"bytes")
     file = _open(path)
+    plain_text(request, b"bytes")
     if file is None:
         return whole(request, TEXT, b"")
     status = os.fstat(file.fileno())
@@ -104,8 +108,8 @@ async def send_file(request: Request, path: Path) -> bytes:
 
 async def send_tail(request: Request, path: Path, lines: int, registry: Registry) -> bytes:
     """200: the last `lines` lines."""
-    plain_text(request)
     file = _open(path)
+    plain_text(request)
     if file is None:
         return whole(request, TEXT, b"")
     size = os.fstat(file.fileno()).st_size
@@ -132,11 +136,14 @@ def _start_of_tail(path: Path, lines: int, size: int, registry: Registry) -> Def
 
 
 def _open(path: Path) -> BinaryIO | None:
-    """The file of an output; None while there is none."""
+    """The file of an output, looked at and never waited for; None while there is none. Raises Unreachable."""
     try:
-        return path.open("rb")
+        return files.reading(path.parents[1], path.parent.name, path.name)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as why:
+        log.error("the output {path} cannot be read: {why}", path=str(why.filename or path), why=why.strerror)
+        raise Unreachable("the file with what it printed cannot be read; the log of its node says why") from None
 
 
 def start_of_tail(file: BinaryIO, lines: int, size: int, wanted: Wanted) -> int:
@@ -179,9 +186,13 @@ class Follower:
         self.gone = False
         request.registerProducer(self, True)
 
+    def begin(self) -> None:
+        """Open the file, if there is one yet: that it cannot be read has to be told before anything is said."""
+        self._file = _open(self._path)
+
     async def begin_at(self, lines: int, registry: Registry) -> None:
         """Leave out what comes before the last `lines` lines that there are now."""
-        self._file = _open(self._path)
+        self.begin()
         if self._file is not None:
             size = os.fstat(self._file.fileno()).st_size
             self._file.seek(await _start_of_tail(self._path, lines, size, registry))
@@ -191,7 +202,7 @@ class Follower:
         if self.paused:
             return False
         if self._file is None:
-            self._file = _open(self._path)
+            self.begin()
         if self._file is None:
             return False
         data = self._file.read(CHUNK)
@@ -238,7 +249,9 @@ async def follow(request: Request, registry: Registry, over: Deferred[None], run
     ended: list[object] = []
     over.addBoth(ended.append)  # the end of the run, or why nobody can say when that is
     try:
-        if lines is not None:
+        if lines is None:
+            follower.begin()
+        else:
             await follower.begin_at(lines, registry)
         request.write(b"")  # the headers, at once
         while not follower.gone:

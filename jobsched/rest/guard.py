@@ -14,17 +14,17 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from ipaddress import ip_address
 from typing import NoReturn
 
 import attrs
 from twisted.logger import Logger
 from twisted.web.http import Request
 
+from ..model.address import neighbourhood
 from ..model.caller import ANYBODY, NOBODY, Caller, Need
 from ..model.errors import Slower, Unauthorized
 from ..tokens import Token, Tokens
-from .limits import shown
+from .lines import Lines, shown
 
 WRONG = 10  # tokens from one address
 WITHIN = 60.0  # seconds
@@ -41,8 +41,9 @@ class Guard:
 
     def __init__(
         self, tokens: Callable[[], Tokens], now: Callable[[], datetime], seconds: Callable[[], float],
-        cluster: str | None = None,
+        cluster: str | None = None, lines: Lines | None = None,
     ) -> None:  # fmt: skip
+        self.lines = lines
         self._tokens = tokens
         self._now = now
         self._cluster = cluster.encode() if cluster else None
@@ -76,24 +77,26 @@ class Guard:
             raise Unauthorized(NEEDED)
         secret = _secret(given)
         if secret is None:
-            self._refuse(address, "no token in the Authorization header", NEEDED)
+            self._refuse(request, address, "no token in the Authorization header", NEEDED)
         if self._cluster is not None and hmac.compare_digest(secret, self._cluster):
             return Caller(name=NODE, scopes=frozenset({"read"}), address=address)
         token = self._tokens().find(secret)
         if token is None:
-            self._refuse(address, "an unknown token", "this token is not known here")
+            self._refuse(request, address, "an unknown token", "this token is not known here")
         if self._is_over(token):
-            self._refuse(address, f"the token {token.name!r}, which has expired", _expired(token))
+            self._refuse(request, address, f"the token {token.name!r}, which has expired", _expired(token))
         return _of(token, address)
 
     def _is_over(self, token: Token) -> bool:
         return token.expires is not None and token.expires <= self._now()
 
-    def _refuse(self, address: str, what: str, detail: str) -> NoReturn:
+    def _refuse(self, request: Request, address: str, what: str, detail: str) -> NoReturn:
         wait = self._failures.wait(address)
         if wait:
             raise Slower(f"too many wrong tokens came from {address}; try again in {wait} seconds", wait)
-        self.log.warn("{address} sent {what}", address=address, what=what)
+        if self.lines is None or self.lines.room(address):
+            self.log.warn("{address} sent {what}", address=address, what=what)
+            request.told = True  # type: ignore[attr-defined]  # of LimitedRequest
         self._failures.add(address)
         raise Unauthorized(detail)
 
@@ -110,7 +113,7 @@ class Failures:
 
     def add(self, address: str) -> None:
         """One more came from there."""
-        key = _neighbourhood(address)
+        key = neighbourhood(address)
         times = self._times.setdefault(key, deque(maxlen=WRONG))
         times.append(self._seconds())
         self._times.move_to_end(key)
@@ -119,20 +122,11 @@ class Failures:
 
     def wait(self, address: str) -> int:
         """Whole seconds until one more may come from there; 0 for now."""
-        times = self._times.get(_neighbourhood(address))
+        times = self._times.get(neighbourhood(address))
         if times is None or len(times) < WRONG:
             return 0
         passed = self._seconds() - times[0]
         return math.ceil(WITHIN - passed) if 0 <= passed < WITHIN else 0  # a clock set back forgives
-
-
-def _neighbourhood(address: str) -> str:
-    """One customer has 2**64 addresses of IPv6."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(found) if found.version == 4 else found.packed[:8].hex()
 
 
 def _of(token: Token, address: str) -> Caller:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import nullcontext
+from functools import partial
 
 from twisted.web.http import Request
 
 from ..model.errors import Invalid
+from ..model.run import Run
 from ..registry import Registry
 from ..store import jobs as job_rows
 from ..store import runs as run_rows
 from ..store.orders import Key
+from ..store.paging import Page
 from ..store.questions import JobNews
 from . import convert, queries, show, wire
 from .conditions import tag_of, versions
 from .convert import Defaults, given
 from .instants import asked_instant
-from .location import link_next, location
+from .location import location
 from .output import Outputs
+from .page import Pages
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
 
 KEY = re.compile(rb"[!-~]{1,255}")
@@ -28,9 +32,10 @@ KEY = re.compile(rb"[!-~]{1,255}")
 class Jobs:
     """The calls on jobs."""
 
-    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults, pages: Pages) -> None:
         self._registry = registry
         self._outputs = outputs
+        self._pages = pages
         self._defaults = defaults
 
     def routes(self) -> list[Route]:
@@ -73,9 +78,8 @@ class Jobs:
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
         )
-        found = await self._door(request).jobs(asked.limit + 1, asked.after, only)
-        link_next(request, found, asked.limit, lambda news: news.job.id)
-        return json(request, wire.Jobs(values=[self._out(news) for news in found[: asked.limit]]))
+        jobs = partial(self._door(request).jobs, asked.limit, asked.after, only)
+        return await self._pages.answer(request, asked.limit, jobs, self._out, lambda news: news.job.id)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -119,7 +123,7 @@ class Jobs:
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._door(request), job_id)
+        return await run_page(request, self._door(request), job_id, self._pages)
 
     def _door(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))
@@ -133,7 +137,7 @@ class Jobs:
         return show.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.secrecy)
 
 
-async def run_page(request: Request, registry: Registry, job_id: str | None) -> bytes:
+async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
     """200: a page of runs, of one job or of all."""
     asked = query(request, queries.RunPage)
     only = run_rows.Filter(
@@ -142,9 +146,11 @@ async def run_page(request: Request, registry: Registry, job_id: str | None) -> 
         begin=asked_instant(asked.from_, "?from"),
         end=asked_instant(asked.to, "?to"),
     )
-    found = await registry.runs(asked.limit + 1, given(asked.after, None), only)
-    link_next(request, found, asked.limit, lambda run: run.id)
-    return json(request, wire.Runs(values=[show.run_out(run) for run in found[: asked.limit]]))
+
+    async def runs(_room: int) -> Page[Run]:
+        return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
+
+    return await pages.answer(request, asked.limit, runs, show.run_out, lambda run: run.id)
 
 
 def _key(request: Request, scope: str) -> Key | None:

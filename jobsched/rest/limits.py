@@ -4,18 +4,18 @@ broken or evil must not keep the scheduler from its work.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, ISSLTransport, ITCPTransport
-from twisted.logger import Logger
+from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from ..model.complaint import Complaint
 from ..model.errors import Busy
+from .lines import shown
 from .shield import outright
 
 IDLE = 60  # seconds without a byte, between two requests
@@ -30,8 +30,6 @@ CONNECTIONS = 256
 FOLLOWERS = 64
 
 OTHER = "other"  # stands for the method and the route of what has none
-
-access = logging.getLogger("jobsched.access")
 
 
 class Crowd:
@@ -104,6 +102,7 @@ class Channel(HTTPChannel):
     _deadline: IDelayedCall | None = None  # of a request that has begun to come
     _stall: IDelayedCall | None = None  # of a client that does not take what is written
     _turn: IDelayedCall | None = None  # of the next request, when it has come already
+    _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own would tell of each client that says nothing
     _inside = False
     _deaf = False  # nothing more is heard: the last answer is written
 
@@ -221,7 +220,11 @@ class Channel(HTTPChannel):
     def _say(self, status: int, detail: str) -> None:
         answer = outright(status, detail)
         self._wire.write(answer)
-        access.info("%s - - %s %s", shown(self._wire.getPeer()), status, len(answer))
+        self.told(status, len(answer))
+
+    def told(self, status: int, size: int) -> None:
+        """Something was answered that never became a request which anybody knows."""
+        self.site.lines.cut_off(shown(self._wire.getPeer()), status, size)
         self.site.answered(OTHER, OTHER, status, 0.0)
 
     # What goes out.
@@ -259,11 +262,6 @@ class Channel(HTTPChannel):
     @property
     def _wire(self) -> Any:
         return self.transport
-
-
-def shown(address: IAddress) -> str:
-    """Where a client is, for the access log."""
-    return getattr(address, "host", "unix")
 
 
 def _cancel(call: IDelayedCall | None) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from twisted.web.http import Request
-
-T = TypeVar("T")
 
 
 def location(request: Request, path: str) -> bytes:
@@ -21,11 +17,9 @@ def location(request: Request, path: str) -> bytes:
     return (b"https://" if request.isSecure() else b"http://") + host + path.encode("ascii")
 
 
-def link_next(request: Request, found: Sequence[T], limit: int, key: Callable[[T], str]) -> None:
-    """Say where the next page is, when `found` holds more than `limit`."""
-    if len(found) <= limit:
-        return
+def link_next(request: Request, limit: int, last: str) -> None:
+    """Say where the page behind `last` is."""
     url = urlsplit(request.uri.decode("ascii", "replace"))
-    asked = dict(parse_qsl(url.query)) | {"limit": str(limit), "after": key(found[limit - 1])}
+    asked = dict(parse_qsl(url.query)) | {"limit": str(limit), "after": last}
     target = location(request, f"{url.path}?{urlencode(asked)}")
     request.setHeader(b"link", b"<" + target + b'>; rel="next"')

@@ -14,6 +14,9 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from ..model import errors
+from ..model.printable import quoted
+from .jsontext import encoded
+from .lines import shown as place
 
 log = Logger()
 
@@ -78,7 +81,7 @@ class Problem(msgspec.Struct):
 
 def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     """A problem as JSON."""
-    return msgspec.json.encode(
+    return encoded(
         Problem(
             type="about:blank", title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or []
         )
@@ -118,7 +121,7 @@ def _known(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
         log.error("{uri} was cut off: {why}", uri=shown(request), why=str(why))
         return Deferred.fromCoroutine(break_off(request))
     status = status_of(why)
-    if status >= 500 and not isinstance(why, errors.Busy):
+    if status >= 500 and not isinstance(why, errors.Busy) and not errors.told(why):
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     if isinstance(why, errors.Slower):
         request.setHeader(b"retry-after", str(why.seconds).encode())
@@ -170,14 +173,16 @@ def unheard(request: Any, result: bytes | Failure) -> None:
         return
     what = {"method": request.method.decode("ascii", "backslashreplace"), "uri": shown(request)}
     if result.check(errors.JobschedError):
-        log.warn("{method} {uri} is refused, and its client has hung up: {why}", why=result.getErrorMessage(), **what)
+        if request.site.lines.line(place(request.getClientAddress()), status, request.known):
+            why = quoted(result.getErrorMessage())
+            log.warn("{method} {uri} is refused, and its client has hung up: {why}", why=why, **what)
     else:
         log.failure("{method} {uri} failed, and its client has hung up", result, **what)
 
 
 def shown(request: IRequest) -> str:
     """What was asked for, as text for a log."""
-    return bytes(request.uri).decode("ascii", "backslashreplace")
+    return quoted(bytes(request.uri).decode("ascii", "backslashreplace"))
 
 
 _AT = re.compile(r" - at `\$(.*)`$")

@@ -20,6 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..model.caller import NEEDS, Caller, Need
 from ..model.errors import Forbidden, Invalid
 from . import conditions, problems
+from .jsontext import duplicate, encoded
 
 T = TypeVar("T")
 Answer = Callable[..., Awaitable[bytes]]
@@ -88,7 +89,9 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
         if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
             raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
         request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
-        request.setComponent(Caller, admit(request, route.scope))
+        who = admit(request, route.scope)
+        request.known = who.name is not None  # type: ignore[attr-defined]
+        request.setComponent(Caller, who)
         return answer(request, *args, **kwargs)
 
     return start
@@ -154,7 +157,7 @@ def _check(request: Request, route: Route) -> None:
 
 def json(request: Request, value: Any) -> bytes:
     """Answer 200 with JSON."""
-    return whole(request, b"application/json", msgspec.json.encode(value))
+    return whole(request, b"application/json", encoded(value))
 
 
 def whole(request: Request, content_type: bytes, data: bytes) -> bytes:
@@ -181,12 +184,17 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
     """The JSON body as a record of `kind`. Raises Invalid, pointing at what is wrong."""
     if _content_type(request) not in content_types:
         raise Invalid(f"the content type must be {content_types[0].decode('ascii')}")
+    given = raw(request)
     try:
-        return msgspec.json.decode(raw(request), type=kind)
+        decoded = msgspec.json.decode(given, type=kind)
+        doubled = duplicate(given)
     except msgspec.ValidationError as why:
         raise problems.invalid(why) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"the body is not JSON: {why}") from None
+    if doubled is not None:
+        raise Invalid("is given twice", doubled)
+    return decoded
 
 
 def _content_type(request: Request) -> bytes:

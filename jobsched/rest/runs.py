@@ -10,15 +10,17 @@ from ..registry import Registry
 from . import convert, queries, show, wire
 from .jobs import run_page
 from .output import Outputs
+from .page import Pages
 from .route import Route, caller, json, query, whole
 
 
 class Runs:
     """The calls on runs."""
 
-    def __init__(self, registry: Registry, outputs: Outputs) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, pages: Pages) -> None:
         self._registry = registry
         self._outputs = outputs
+        self._pages = pages
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -36,7 +38,7 @@ class Runs:
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._door(request), None)
+        return await run_page(request, self._door(request), None, self._pages)
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""

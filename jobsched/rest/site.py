@@ -16,7 +16,8 @@ from ..clock import elapsed
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import limits, problems, shield
-from .limits import OTHER, Channel, Door, access
+from .limits import OTHER, Channel, Door
+from .lines import Lines, shown
 from .route import Admit, Route, bind
 
 MOST_BODY = 1024 * 1024  # bytes
@@ -32,6 +33,8 @@ class LimitedRequest(ServerRequest):
 
     _received = 0
     refused = False
+    told = False  # a line of the log tells of it already
+    known = False  # whoever sent it has a token
     begun = 0.0  # elapsed time when it was whole
     taken = (OTHER, OTHER)  # method and route
 
@@ -86,8 +89,9 @@ class LimitedRequest(ServerRequest):
         reset and no answer."""
         self.refused = True
         channel = self._channel()
-        channel.transport.write(shield.outright(413, f"a request body may hold {MOST_BODY} bytes"))
-        channel.site.answered(OTHER, OTHER, 413, 0.0)
+        answer = shield.outright(413, f"a request body may hold {MOST_BODY} bytes")
+        channel.transport.write(answer)
+        channel.told(413, len(answer))
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
             self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
             channel.loseConnection()
@@ -98,17 +102,20 @@ class LimitedRequest(ServerRequest):
 
 
 class JobschedSite(Site):
-    """Serves one Klein app; one line for each answer goes to the logger `jobsched.access`."""
+    """Serves one Klein app; lines about its answers go to the logger `jobsched.access`."""
 
     displayTracebacks = False
     requestFactory = LimitedRequest
     protocol = Channel  # type: ignore[assignment]  # Twisted's own chooses between this and HTTP/2, which has no limits
 
-    def __init__(self, resource: KleinResource, reactor: Any, hosts: Hosts | None, connections: int) -> None:
+    def __init__(
+        self, resource: KleinResource, reactor: Any, hosts: Hosts | None, connections: int, lines: Lines
+    ) -> None:  # fmt: skip
         super().__init__(
             resource, requestFactory=LimitedRequest, timeout=limits.IDLE, reactor=reactor, parsePOSTFormSubmission=False
         )
         self.hosts = hosts
+        self.lines = lines
         self.door = Door(connections, reactor.seconds)
         # Hears of each answer: method, route, status, seconds.
         self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
@@ -121,23 +128,22 @@ class JobschedSite(Site):
     def log(self, request: Request) -> None:
         assert isinstance(request, LimitedRequest)
         self.answered(*request.taken, request.code, elapsed() - request.begun)
-        access.info(
-            "%s %s %s %s %s",
-            limits.shown(request.getClientAddress()),
-            request.method.decode("ascii", "backslashreplace"),
-            request.uri.decode("ascii", "backslashreplace"),
-            request.code,
-            request.sentLength,
-        )
+        if not request.told:
+            address = shown(request.getClientAddress())
+            self.lines.request(address, request.method, request.uri, request.code, request.sentLength, request.known)
+
+    def stopFactory(self) -> None:
+        self.lines.stop()
+        super().stopFactory()
 
 
 def site(
     routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = limits.CONNECTIONS,
-    admit: Admit = lambda _request, _need: ANYBODY,
+    admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None,
 ) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""
     app = Klein()
     app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
     problems.install(app)
     bind(app, routes, admit)
-    return JobschedSite(app.resource(), reactor, hosts, connections)
+    return JobschedSite(app.resource(), reactor, hosts, connections, lines or Lines(reactor))

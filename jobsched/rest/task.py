@@ -35,5 +35,6 @@ class TaskOut(Struct):
     effective: EffectiveOut
     user: str | None
     limits: LimitsOut
+    new_privileges: bool
     leftovers: Leftovers | None
     problem: str | None

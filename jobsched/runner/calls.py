@@ -7,17 +7,17 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from ..bulkhead import DaemonThread
 from ..catalog import Task
 from ..model.run import Run
 from ..model.timeout import timeout_of
+from ..pool import Pool
 from ..task import Info
 from . import launch
 from .census import Census
@@ -57,7 +57,7 @@ class Calls:
         self._limits = limits
         self._census = Census(in_thread)
         self._kept: set[OutputPipe] = set()  # whose runs are over, and what prints there lives on
-        self._tasks = ThreadPool(0, limits.threads, "task")
+        self._tasks = Pool(0, limits.threads, "task")
         self._tasks.threadFactory = DaemonThread
         self._inherited = launch.inherited(os.environ)
 
@@ -67,13 +67,15 @@ class Calls:
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._tasks.start()
 
-    def stop(self) -> None:
-        """Nothing runs any more, but threads that do not end."""
-        if not self._tasks.working:
-            self._tasks.stop()
+    def stop(self) -> Deferred[None]:
+        """Nothing runs any more, but threads that do not end; those are not waited for."""
         for pipe in list(self._kept):
             pipe.finish()
         os.close(self._stdin)
+        if self._tasks.working:
+            self._tasks.refuse()
+            return succeed(None)
+        return self._tasks.end(self._reactor)
 
     def timeout(self, run: Run, task: Task) -> float | None:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
@@ -91,6 +93,11 @@ class Calls:
             return Ending(error=f"could not start: {words(why)}")
 
     def _begin(self, task: Task, info: Info, output: Output) -> Call:
+        """What the task is, as whom it runs and what it may be given are said by one catalog, which may be another than
+        that by which the parameters were set."""
+        for name in info.parameters:
+            if name not in task.parameters:
+                raise OSError(f"task {task.name} takes no parameter {name} any more")
         if task.kind == "thread":
             thread = ThreadCall(self._reactor, output, self._limits.grace)
             thread.start(lambda *call: deferToThreadPool(self._reactor, self._tasks, *call), task.call, info)

@@ -35,7 +35,10 @@ def describe(task: Task, info: Info) -> str:
             "class": task.class_name,
             "options": dict(task.options),
             "info": {**vars(info), "due": info.due.isoformat()},
-        }
+        },
+        # A variable has a limit, and in ASCII some texts are three times as long.
+        ensure_ascii=sys.getfilesystemencoding() != "utf-8",
+        separators=(",", ":"),
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..model.run import State
 
@@ -55,6 +57,8 @@ class Deadline:
     no more time. Time is elapsed time as `monotonic` tells it. The clock only wakes us, at least once in a slice.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -97,7 +101,8 @@ class Deadline:
         self.abandoned = self.abandoned or why.abandon
         if self.stopped is None and not self._over():
             self.stopped = why
-            self.on_stop(why)  # first: what is sent may end the run at once
+            with self.log.failuresHandled("that a run is ended, {why}, could not be noted", why=why.reason):
+                self.on_stop(why)  # first: what is sent may end the run at once
         self.sweep(why.grace)
 
     def sweep(self, grace: float | None = None) -> None:
@@ -145,4 +150,9 @@ class Deadline:
             self._sleep()
             return
         self._then = None
-        then()
+        try:
+            then()
+        except Exception:
+            self.log.failure("a run could not be ended, trying again in {seconds} s", Failure(), seconds=AGAIN)
+            if self._then is None:
+                self._in(AGAIN, then)

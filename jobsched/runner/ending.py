@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 import attrs
 from twisted.logger import Logger
 
+from ..model.printable import shown
 from ..model.run import Run
 from .deadline import Stop
 from .output import Printed
@@ -50,10 +52,18 @@ class Ending:
     hint: str = ""  # what may be the reason, and what to do
 
 
+def signal_name(number: int) -> str:
+    """As people know it."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
 def plain(text: str) -> str:
     """Words for the record: one line that every database takes, whatever a script printed or an exception says."""
-    shown = (char if char.isprintable() or char.isspace() else "\ufffd" for char in text[:LONGEST])
-    return " ".join("".join(shown).split()) + ("..." if len(text) > LONGEST else "")
+    line = shown(" ".join(text[:LONGEST].split()))
+    return line[:LONGEST] + ("..." if len(text) > LONGEST or len(line) > LONGEST else "")
 
 
 def _not_started(ending: Ending, said: str) -> str | None:

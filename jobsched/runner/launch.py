@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ..catalog import Task
+from ..catalog import SPAWNED, Task
 from ..confinement import FREE, Confinement, program
+from ..model.errors import Invalid, place
 from ..model.run import Run
 from ..task import Command, Info
 from . import child
 
 PREFIX = "JOBSCHED_"
 IN_FRONT = ("env", "nice")  # the programs that may stand in front of one with a directory of its own
+
+MOST_STRING = 32 * os.sysconf("SC_PAGE_SIZE")  # bytes of one word or variable, its NUL with it: the kernel's own limit
+POINTER = 8  # bytes that each costs beside its own
+WORDS = 16 * 1024  # bytes that are left for the words of a command line
+# Nothing that a run is told of itself is longer than what this one is told.
+ANYBODY = Info("-" * 36, 1e11 / 3, "-" * 36, "", datetime.max.replace(tzinfo=UTC), 2**31)
 # How systemd speaks to the daemon itself: its sockets, its door for news, its secrets. A script that was told of them
 # would take those sockets for its own, or say in the daemon's name that it is ready.
 SYSTEMD = (
@@ -45,6 +56,51 @@ def command_of(task: Task, info: Info) -> Command:
     return Command(child.argv(), env={child.VARIABLE: child.describe(task, info)})
 
 
+def check_names(task: Task, parameters: Mapping[str, Any]) -> None:
+    """Whether the catalog allows a task these parameters. Raises Invalid."""
+    for name in parameters:
+        if name not in task.parameters:
+            allowed = ", ".join(task.parameters) or "none"
+            words = f"task {task.name} takes no such parameter; it takes: {allowed}"
+            raise Invalid(words, place("parameters", name))
+
+
+def check(task: Task, name: str, parameters: Mapping[str, Any]) -> None:
+    """Whether the task's program can be given these parameters, by a job of that name. Raises Invalid: the kernel would
+    refuse each run."""
+    if task.kind not in SPAWNED:
+        return
+    anybody = Info(**vars(ANYBODY) | {"name": name, "parameters": parameters})
+    command = Command(child.argv())
+    if task.kind == "process":
+        command = Command(child.argv(), env={child.VARIABLE: child.describe(task, anybody)})
+    whole = 0
+    for variable, value in environment(anybody, command, inherited(os.environ), task.confinement).items():
+        pointer = _pointer(variable, parameters)
+        try:
+            length = len(os.fsencode(f"{variable}={value}")) + 1
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            raise Invalid(f"cannot be written in {encoding}, the encoding of this daemon", pointer) from None
+        if length > MOST_STRING:
+            raise Invalid(f"is too long: a program takes {MOST_STRING} bytes of one variable, not {length}", pointer)
+        whole += length + POINTER
+    if whole > os.sysconf("SC_ARG_MAX") - WORDS:
+        raise Invalid(f"are too much: with all else, a program would be given {whole} bytes", "/parameters")
+
+
+def _pointer(variable: str, parameters: Mapping[str, Any]) -> str:
+    """What of a job stands in a variable of the environment."""
+    for name in parameters:
+        if variable == _variable(name):
+            return place("parameters", name)
+    return "/name" if variable == "JOBSCHED_JOB_NAME" else "/parameters"
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}PARAM_{name.upper()}"
+
+
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """What runs get of the daemon's environment: all but what is Jobsched's own."""
     return {name: value for name, value in environ.items() if not name.startswith(PREFIX) and name not in SYSTEMD}
@@ -65,7 +121,7 @@ def environment(
         "JOBSCHED_TIMEOUT": f"{info.timeout:.12g}",  # a script may compute with it: no exponent
     }
     for name, value in info.parameters.items():
-        env[f"{PREFIX}PARAM_{name.upper()}"] = _text(value)
+        env[_variable(name)] = _text(value)
     return env | dict(command.env or {})
 
 

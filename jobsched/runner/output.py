@@ -12,10 +12,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from typing import BinaryIO
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
+
+from .. import files
 
 log = logging.getLogger("jobsched.output")
 
@@ -46,7 +49,17 @@ def output_name(folder: Path, run_id: str) -> str:
 
     They are taken out again, but the table grows by that, and is copied whole when it does.
     """
-    return f"{folder}/{run_id[-2:]}/{run_id}.log"
+    return "/".join((str(folder), *output_names(run_id)))
+
+
+def output_names(run_id: str) -> tuple[str, str]:
+    """The folder in that folder, and the file."""
+    return run_id[-2:], f"{run_id}.log"
+
+
+def open_output(folder: Path, run_id: str) -> BinaryIO:
+    """What was kept of a run's output, to be read. Raises OSError: FileNotFoundError where nothing was printed."""
+    return files.reading(folder, *output_names(run_id))
 
 
 class Output:
@@ -62,6 +75,7 @@ class Output:
         self._room.set()
         self._on_room: Callable[[], None] | None = None
         self._closed = False
+        self._turn = threading.Lock()
 
     @property
     def full(self) -> bool:
@@ -70,10 +84,11 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Take bytes as they come; never waits. What comes after the end is dropped: nothing would close its file."""
-        if self._closed:
-            return
-        self._given += len(data)
-        self._writer.put(self, data)
+        with self._turn:  # or the end, which comes in the reactor, could be given to the thread before this
+            if self._closed:
+                return
+            self._given += len(data)
+            self._writer.put(self, data)
 
     def write_patiently(self, data: bytes) -> None:
         """Take bytes, and wait while too much is under way. Not for the reactor's thread."""
@@ -91,7 +106,8 @@ class Output:
 
     def close(self) -> Deferred[Printed]:
         """Fires when all that was written is in the file."""
-        self._closed = True
+        with self._turn:
+            self._closed = True
         return self._writer.finish(self) if self._given else succeed(Printed())
 
     def consumed(self, size: int) -> None:
@@ -160,20 +176,22 @@ class OutputWriter:
                 logging.getLogger(__name__).exception("output could not be written")
 
 
-def _open(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+def _open(folder: Path, run_id: str) -> int:
+    """Of each run a new file: what lies there already was put there by somebody else."""
+    inner, name = output_names(run_id)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
     try:
-        return os.open(path, flags, 0o600)
+        return files.opened(folder, inner, name, flags=flags)
     except FileNotFoundError:  # the first of its folder
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        return os.open(path, flags, 0o600)
+        os.makedirs(f"{folder}/{inner}", mode=0o700, exist_ok=True)
+        return files.opened(folder, inner, name, flags=flags)
 
 
 class _Sink:
     """The thread's side of one run: the file, the limit, the lines. An error of the disk ends the file, not the run."""
 
     def __init__(self, folder: Path, run_id: str, job_name: str, limit: int, hush: Callable[[str], str] = str) -> None:
-        self._path = output_name(folder, run_id)
+        self._folder, self._run_id = folder, run_id
         self._title = f"{job_name} {run_id}"
         self._limit = limit
         self._hush = hush
@@ -220,7 +238,7 @@ class _Sink:
     def _keep(self, data: bytes) -> None:
         try:
             if self._file is None:
-                self._file = _open(self._path)
+                self._file = _open(self._folder, self._run_id)
             view = memoryview(data)
             while view:
                 written = os.write(self._file, view)
@@ -231,7 +249,8 @@ class _Sink:
 
     def _fail(self, why: OSError) -> None:
         self._cut = f"output was cut: {errno.errorcode.get(why.errno or 0, '')} {why.strerror}"
-        logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, self._path)
+        path = output_name(self._folder, self._run_id)
+        logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, path)
 
     def _log_lines(self, data: bytes) -> None:
         *lines, self._line = (self._line + data).split(b"\n")

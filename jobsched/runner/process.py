@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import signal
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
@@ -21,7 +20,7 @@ from ..confinement import FREE, Confinement
 from . import proc
 from .census import Census
 from .deadline import AGAIN, Deadline
-from .ending import BUSY, MISREAD, Ending, Fate, is_busy
+from .ending import BUSY, MISREAD, Ending, Fate, is_busy, signal_name
 from .group import Group, began
 from .output import Output
 from .pipe import OutputPipe
@@ -120,7 +119,7 @@ class ScriptProcess(ProcessProtocol):
         value = reason.value
         ended_by = value.signal if isinstance(value, ProcessTerminated) else None
         code = value.exitCode if isinstance(value, ProcessTerminated) else 0
-        name = _name(ended_by) if ended_by else None
+        name = signal_name(ended_by) if ended_by else None
         self._status = Ending(exit_code=None if name else code, signal=name, launchers=self._launchers)
         self._exited = monotonic()
         self._by_itself = not self.deadline.begun
@@ -166,6 +165,21 @@ class ScriptProcess(ProcessProtocol):
     # What is left, once the first process has ended or is being ended.
 
     def _look(self) -> None:
+        """A fault of ours is told, and is neither the last look nor keeps the run from its end."""
+        try:
+            self._look_once()
+        except Exception:
+            self._stumbled(Failure())
+
+    def _stumbled(self, why: Failure) -> None:
+        self._asked = None
+        self.log.failure("what is left of {run} could not be looked at", why, run=self._run_id)
+        if not self._finished:
+            self._look_in(AGAIN)
+        elif not self.ended.called:
+            self.ended.errback(why)
+
+    def _look_once(self) -> None:
         """Is anything left, and is it time to do something about that?"""
         if self._finished or self._asked is not None or (self._status is None and not self.deadline.begun):
             return
@@ -186,7 +200,8 @@ class ScriptProcess(ProcessProtocol):
 
     def _ask(self) -> None:
         self._asked = monotonic()
-        self._census.of(self._run_id, self._group.leader).addCallbacks(self._answer, self._ask_failed)
+        answer = self._census.of(self._run_id, self._group.leader)
+        answer.addCallbacks(self._answer, self._ask_failed).addErrback(self._stumbled)
 
     def _answer(self, found: list[Found]) -> None:
         self._asked = None
@@ -282,10 +297,3 @@ class ScriptProcess(ProcessProtocol):
             busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self.starters, self.program),
             hint=program.carriage_return(self.program) if odd else "",
         )
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"

@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .. import files
 from ..clock import Leaps, now
-from ..store import audit, deliveries, prune
+from ..loops import Loop, Trouble
+from ..model.errors import Unavailable
+from ..store import audit, deliveries, prune, rounds
 from ..store import nodes as node_rows
 from ..store.store import Store
-from .output import output_name
+from .output import output_names
 
 EVERY = 60.0  # seconds
-BATCH = 500  # runs in one transaction
+EARLY = 1.0  # seconds that a round may come earlier than that, for timers are not exact
+BATCH = 500  # runs in one transaction, and jobs in one question
+SLACK = 20  # a job may have so manieth a part more runs than it keeps, so that not each new run is a transaction
 LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run is taken for forgotten
 STRAY = 3600.0  # seconds; a file so old has a run in the store, unless another node made that forget it
 FOLDERS = 256
+REMEMBERED = 200_000  # jobs
+
+log = Logger()
 
 
 class Retention(Service):
@@ -54,9 +60,10 @@ class Retention(Service):
         self._keep_runs = keep_runs
         self._keep_days = keep_days
         self._audit_days = audit_days
-        self._loop = LoopingCall(self._prune)
-        self._loop.clock = clock
+        self._loop = Loop(clock, EVERY, self._prune, "retention")
+        self._trouble = Trouble(self.log, clock)
         self._pruning: Deferred[None] = succeed(None)
+        self._room: dict[str, int] = {}  # how many more runs a job may get before it is worth counting them
         self._swept = False
 
         self._last_sign = last_sign
@@ -66,35 +73,31 @@ class Retention(Service):
     def startService(self) -> None:
         super().startService()
         self._leaps.begin(now(self._clock))
-        self._loop.start(EVERY, now=False)
+        self._loop.start(now=False)
 
     def stopService(self) -> Deferred[None]:
         """Fires when the batch under way is through."""
         super().stopService()
-        if self._loop.running:
-            self._loop.stop()
+        self._loop.stop()
         return self._pruning
 
     def _prune(self) -> Deferred[None]:
-        self._pruning = Deferred.fromCoroutine(self.prune()).addErrback(self._failed)
+        pruning = Deferred.fromCoroutine(self.prune())
+        self._pruning = pruning.addCallbacks(lambda _: self._trouble.settled(), self._failed)
         return self._pruning
 
     async def prune(self) -> None:
-        """One round: batch after batch until nothing is left to forget."""
-        instant = now(self._clock)
+        """One round: of rows if no other node has had one lately, and of the files of this node."""
         steady = self._is_steady()
-        if steady:
-            await self._forget_what_is_old(instant)
-        write, keep = self._store.write, self._keep_runs
-        for job_id in await self._store.read(prune.crowded, keep):
-            for ran in (True, False):
-                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran, instant)):
-                    pass
+        turn = await self._store.write(
+            rounds.take, now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
+        )  # fmt: skip
+        if turn is not None:
+            await self._prune_rows(turn, steady)
         if steady and self.running and not self._swept:
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
         if steady and self.running and self._store.dialect != "sqlite":
-            await self._store.write(node_rows.forget, instant)
             await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
 
     def _is_steady(self) -> bool:
@@ -108,20 +111,64 @@ class Retention(Service):
         self._postponed = not steady
         return steady
 
+    async def _prune_rows(self, turn: rounds.Turn, steady: bool) -> None:
+        """Batch after batch until nothing is left to forget."""
+        instant = now(self._clock)
+        if steady:
+            await self._forget_what_is_old(instant)
+        for job_id in await self._crowded(turn):
+            await self._thin_out(job_id, instant)
+        if self.running:
+            await self._store.write(rounds.end, turn, self._keep_runs)
+
     async def _forget_what_is_old(self, instant: datetime) -> None:
-        await self._store.write(prune.old_keys, instant)
         edge = instant - timedelta(days=self._keep_days)
+        await self._store.write(prune.old_keys, instant)
+        await self._store.write(node_rows.forget, instant)
         await self._forget_rows(audit.forget, instant - timedelta(days=self._audit_days))
         await self._forget_rows(deliveries.forget, edge)
         while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
             pass
+
+    async def _crowded(self, turn: rounds.Turn) -> list[str]:
+        """The jobs that have more runs than they keep, and a part more, or as many records that nothing ran. Only those
+        can be that were given some since the last round; of these only those are counted that may have come so far."""
+        most = self._keep_runs + self._keep_runs // SLACK
+        if turn.since is None:
+            self._room.clear()
+            return await self._store.read(prune.crowded, most)
+        new = await self._store.read(rounds.new_runs, turn.since)
+        if len(self._room) > REMEMBERED:
+            self._room.clear()
+        self._room |= {job_id: self._room.get(job_id, 0) - count for job_id, count in new.items()}
+        unsure = [job_id for job_id in new if self._room[job_id] < 0]
+        found: list[str] = []
+        for begin in range(0, len(unsure), BATCH):
+            counts = await self._store.read(rounds.counts, unsure[begin : begin + BATCH])
+            if full := [job_id for job_id, count in counts.items() if count > most]:
+                counts |= await self._store.read(prune.larger, full)
+            self._room |= {job_id: most - count for job_id, count in counts.items()}
+            found += [job_id for job_id, count in counts.items() if count > most]
+        return found
+
+    async def _thin_out(self, job_id: str, instant: datetime) -> None:
+        """Forget what a job has too much of. That it cannot be forgotten is told, and keeps no other from it."""
+        write, keep = self._store.write, self._keep_runs
+        try:
+            for ran in (True, False):
+                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran, instant)):
+                    pass
+        except Unavailable:
+            raise
+        except Exception:
+            self.log.failure("old runs of job {job} could not be pruned", Failure(), job=job_id)
 
     async def look_for_strays(self, number: int) -> None:
         """Delete, from one of the folders, the output of runs that went from the store through other nodes."""
         written = await self._in_thread(old_files, self._folder, number, STRAY)
         for begin in range(0, len(written), BATCH):
             gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
-            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, self._folder, gone)
 
     async def _forget_rows(self, forget: Callable[..., int], edge: datetime) -> None:
         while self.running and await self._store.write(forget, edge, BATCH) == BATCH:
@@ -130,36 +177,53 @@ class Retention(Service):
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:
         gone = await ids
         if gone:
-            await self._in_thread(remove, [output_name(self._folder, run_id) for run_id in gone])
+            await self._in_thread(remove, self._folder, gone)
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
-        self.log.error("old runs could not be pruned, trying again in {seconds} s: {why}",
-                       seconds=EVERY, why=why.getErrorMessage())  # fmt: skip
+        self._trouble.say("old runs could not be pruned, trying again in {seconds} s: {why}", why, seconds=EVERY)
 
 
-def remove(names: Iterable[str]) -> None:
-    """Delete files; one that is not there was never written."""
-    for name in names:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+def remove(folder: Path, run_ids: Iterable[str]) -> None:
+    """Delete the output of runs; one that is not there was never written, and one that stays does not keep others."""
+    for run_id in run_ids:
+        _delete(folder, *output_names(run_id))
 
 
 def old_files(folder: Path, number: int, age: float) -> list[str]:
     """The runs whose output is in one of the folders, and was written more than `age` seconds ago."""
     edge = time.time() - age  # noqa: TID251  # as below
+    inner = f"{number:02x}"
     found = []
-    for path in folder.glob(f"{number:02x}/*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge and output_name(folder, path.stem) == str(path):
-                found.append(path.stem)
+    for name, status in _listed(folder, inner):
+        run_id = name.removesuffix(".log")
+        if status.st_mtime < edge and output_names(run_id) == (inner, name):
+            found.append(run_id)
     return found
 
 
 def sweep(folder: Path, age: float) -> None:
     """Delete output files older than `age` seconds: their runs went in a daemon that died before the files did."""
     edge = time.time() - age  # noqa: TID251  # compared with the times of files, which the same clock gave
-    for path in folder.glob("*/*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < edge:
-                path.unlink()
+    for number in range(FOLDERS):
+        inner = f"{number:02x}"
+        for name, status in _listed(folder, inner):
+            if name.endswith(".log") and status.st_mtime < edge:
+                _delete(folder, inner, name)
+
+
+def _listed(folder: Path, inner: str) -> Iterable[tuple[str, os.stat_result]]:
+    try:
+        return files.listed(folder, inner)
+    except OSError as why:
+        log.warn("{path} is left as it is: {why}", path=why.filename, why=why.strerror)
+        return ()
+
+
+def _delete(folder: Path, *names: str) -> None:
+    try:
+        files.delete(folder, *names)
+    except FileNotFoundError:
+        return
+    except OSError as why:
+        log.warn("{path} could not be deleted: {why}", path="/".join((str(folder), *names)), why=why.strerror)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -10,20 +9,18 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from ..catalog import Catalog, Task
 from ..clock import now
 from ..model.ids import Ids
 from ..model.run import Run
 from ..model.secrecy import USUAL, Secrecy
-from ..store import tails
-from ..store.batch import Batch
+from ..pool import Pool, waited_for
 from ..store.store import Store
 from ..task import Info
 from . import launch
@@ -33,6 +30,7 @@ from .deadline import Doomed, Stop
 from .ending import Ending, outcome, plain, tell_of_what_was_left
 from .limits import Limits
 from .output import Output, OutputWriter
+from .records import Records
 from .recovery import end_orphans, tell_lost
 from .tail import tail_reader
 from .threads import STOPPED_THREAD, PrintCapture
@@ -80,8 +78,6 @@ class Runner(Service):
         self._reactor = reactor
         self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
         self._catalog = catalog
-        self._store = store
-        self._ids = ids
         self._limits = limits
         self._secrecy = secrecy
         self.recorded: Callable[[bool], None] = lambda again: None
@@ -89,13 +85,12 @@ class Runner(Service):
         self.bell = Bell()
         self._doomed = Doomed()
         self._quiet: list[Deferred[None]] = []
-        self._unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
-        self._tail = tail_reader(store, output_folder)
         self._calls = Calls(reactor, limits, self.in_thread)
-        self._chores = ThreadPool(0, 2, "chore")
-        self._records: Batch[Run] = Batch(reactor, self._record, keep=True)
+        self._chores = Pool(0, 2, "chore")
+        self._records = Records(reactor, store, ids, tail_reader(store, output_folder), secrecy)
+        self._records.stored = self._stored
         self._prints = PrintCapture()
 
     @property
@@ -124,8 +119,16 @@ class Runner(Service):
         endings = [active.ended for active in self._active.values()]
         for run_id in list(self._active):
             self.stop(run_id, SHUTDOWN)
-        ended = all_of(endings, self._limits.grace + LATEST, self._reactor)
-        return ended.addCallback(lambda _: self._settled()).addCallback(lambda _: self._close())
+        return Deferred.fromCoroutine(self._end(all_of(endings, self._limits.grace + LATEST, self._reactor)))
+
+    async def _end(self, ended: Deferred[Any]) -> None:
+        try:
+            await ended
+            await self._settled()
+        finally:
+            self._prints.__exit__(None, None, None)
+            await waited_for(self._reactor, self._writer.stop, "end of output")
+            await gatherResults([self._chores.end(self._reactor), self._calls.stop()])
 
     def _settled(self) -> Deferred[None]:
         """Bounded: what does not end, or a store out of reach does not take, is found as `lost` at the next start."""
@@ -151,11 +154,11 @@ class Runner(Service):
 
     def known(self) -> set[str]:
         """The runs that were given to this node, and whose outcome is not stored yet."""
-        return self._active.keys() | self._unstored
+        return self._active.keys() | self._records.unstored
 
     def stored(self) -> Deferred[None]:
         """Fires when every run has ended and its outcome is stored, or after some seconds."""
-        waiter: Deferred[None] = Deferred()
+        waiter: Deferred[None] = Deferred(self._quiet.remove)
         self._quiet.append(waiter)
         self._tell_quiet()
         return waiter.addTimeout(UNSTORED, self._reactor, lambda _given_up, _seconds: None)
@@ -190,9 +193,10 @@ class Runner(Service):
         return True
 
     def replace(self, runs: Iterable[Run]) -> None:
-        """End runs of which a newer due of their job takes the place."""
+        """End runs whose place a newer run of their job takes, each for the reason that the store has."""
         for run in runs:
-            self.stop(run.id, Stop("cancelled", "replaced by a later due of its job"))
+            if run.stop is not None:
+                self.stop(run.id, Stop("cancelled", run.stop))
 
     def clock_stepped(self) -> None:
         """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""
@@ -256,21 +260,13 @@ class Runner(Service):
         self._note(active, attrs.evolve(active.run, state="stopping", reason=reason))
 
     def _note(self, active: _Active, run: Run) -> None:
-        """Record a change; a later one of the same run replaces it if it was not stored yet."""
+        """Record a change."""
         active.run = run
         if active.noting is not None and active.noting.active():
             active.noting.cancel()
-        if not run.active:
-            self._unstored.add(run.id)
         self._records.add(run)
 
-    def _record(self, runs: list[Run]) -> Deferred[None]:
-        latest = {run.id: run for run in runs}
-        stored = self._store.write(tails.record, list(latest.values()), self._ids, random.random, self._tail)
-        return stored.addCallback(self._tell, [run.id for run in latest.values() if not run.active])
-
-    def _tell(self, again: bool, ended: list[str]) -> None:
-        self._unstored.difference_update(ended)
+    def _stored(self, ended: list[str], again: bool) -> None:
         self._tell_quiet()
         self.bell.ring(ended)
         if ended:
@@ -289,12 +285,6 @@ class Runner(Service):
         say = self.log.info if run.state == "succeeded" else self.log.warn
         say("run {run} of {job}: {state}, {reason}", run=run.id, job=run.job_name, state=run.state, reason=run.reason)
         active.ended.callback(None)
-
-    def _close(self) -> None:
-        self._prints.__exit__(None, None, None)
-        self._writer.stop()
-        self._chores.stop()
-        self._calls.stop()
 
     def _now(self) -> datetime:
         return now(self._clock)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..store.store import Store
 from ..store.tails import Tail
-from .output import output_name
+from .output import open_output
 
 KEPT = 64 * 1024  # bytes
 
@@ -22,7 +22,7 @@ def tail_reader(store: Store, folder: Path) -> Callable[[str], Tail | None]:
 def read_tail(folder: Path, run_id: str) -> Tail | None:
     """The last `KEPT` bytes of what a run printed; None when it printed nothing, or its file cannot be read."""
     try:
-        with open(output_name(folder, run_id), "rb") as file:
+        with open_output(folder, run_id) as file:
             start = max(os.fstat(file.fileno()).st_size - KEPT, 0)
             file.seek(start)
             data = file.read(KEPT)

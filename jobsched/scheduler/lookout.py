@@ -7,15 +7,16 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import now
-from ..model.complaint import Complaint
+from ..loops import Loop, Trouble
 from ..store import overdue, suspects
+from ..store.batch import apart
 from ..store.store import Store
 from .company import Company
+from .refused import RefusedJobs
 
 EVERY = 5.0  # seconds between looks
 PAGE = 2_000  # jobs in one answer
@@ -36,33 +37,26 @@ class Lookout(Service):
         self._clock = clock
         self._store = store
         self._company = company
-        self._complaint = Complaint()
-        self._loop: LoopingCall | None = None
+        self._trouble = Trouble(self.log, clock)
+        self._refused = RefusedJobs(clock)
+        self._loop = Loop(clock, EVERY, self._look, "the look for what is overdue")
         self._looking: Deferred[None] = succeed(None)
         self._busy = False
 
     def startService(self) -> None:
         super().startService()
-        self._begin()
+        self._loop.start(now=False)
 
     def stopService(self) -> Deferred[None]:
         """Fires when the look under way is over."""
         super().stopService()
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
+        self._loop.stop()
         return self._looking
 
     def clock_stepped(self) -> None:
         """A loop that waits for a time of the old clock is given up."""
         if self.running:
-            self._begin()
-
-    def _begin(self) -> None:
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = self._clock
-        self._loop.start(EVERY, now=False)
+            self._loop.start(now=False)
 
     def _look(self) -> Deferred[None]:
         if not self._busy:  # by the loop before this one
@@ -78,7 +72,7 @@ class Lookout(Service):
                 found = await question()
                 if not await self._settle(found):
                     break  # what it found, other nodes have stored; the rest is for the next look
-        self._complaint.settled()
+        self._trouble.settled()
 
     def _watched(self) -> Deferred[list[str]]:
         return self._store.read(suspects.watched, PAGE, now(self._clock))
@@ -88,15 +82,26 @@ class Lookout(Service):
 
     async def _settle(self, found: Sequence[str]) -> bool:
         """Whether anything came of it."""
-        came = False
-        for begin in range(0, len(found), MOST):
+        turns: list[overdue.Turn] = []
+
+        async def settle(job_ids: list[str]) -> None:
+            some = await self._store.write(overdue.settle, job_ids, now(self._clock))
+            turns.extend(some)
+            for turn in some:
+                self._say(turn)
+
+        self._refused.forget_old()
+        sound = [job_id for job_id in found if job_id not in self._refused]
+        for begin in range(0, len(sound), MOST):
             if not self._may_look():
                 break
-            turns = await self._store.write(overdue.settle, found[begin : begin + MOST], now(self._clock))
-            came = came or bool(turns)
-            for turn in turns:
-                self._say(turn)
-        return came
+            await apart(sound[begin : begin + MOST], settle, self._cannot)
+        return bool(turns)
+
+    def _cannot(self, job_id: str, why: Failure) -> None:
+        pause = self._refused.add(job_id)
+        self.log.failure("whether job {job} is overdue cannot be found out, trying again in {seconds:g} s", why,
+                         job=job_id, seconds=pause)  # fmt: skip
 
     def _may_look(self) -> bool:
         return bool(self.running) and self._company.holds()
@@ -112,6 +117,5 @@ class Lookout(Service):
         self._busy = False
 
     def _blind(self, why: Failure) -> None:
-        if self._complaint.worth_saying(words := why.getErrorMessage(), self._clock.seconds()):
-            self.log.error("it is not known which jobs are overdue, trying again in {seconds} s: {why}",
-                           seconds=EVERY, why=words)  # fmt: skip
+        self._trouble.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,
+                          seconds=EVERY)  # fmt: skip

@@ -9,10 +9,12 @@ from typing import Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..clock import now
+from ..loops import Alarm, Loop
+from ..model.errors import Unavailable
 from ..model.ids import EPOCH, Ids
 from ..store import claims
 from ..store import jobs as job_rows
@@ -24,6 +26,7 @@ from .aftermath import Aftermath
 from .company import Company, patience
 from .doubt import Doubt
 from .hands import Hands
+from .refused import RefusedJobs
 from .sweeps import EVERY, Sweeps
 from .ticker import Ticker
 
@@ -48,6 +51,7 @@ class Scheduler(Service):
     """Claims what is due and hands it over. Its memory is the jobs that are due soon, not all jobs."""
 
     name = "scheduler"
+    log = Logger()
 
     def __init__(self, clock: Any, store: Store, hands: Hands, ids: Ids, company: Company) -> None:
         self._clock = clock
@@ -63,31 +67,27 @@ class Scheduler(Service):
         self._doubt = Doubt(store, hands, company)
         self.sweeps = Sweeps(clock)
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
-        self._due: Batch[str] = Batch(clock, self._claim, keep=False, order=self._aimed_at)
-        self._loop: LoopingCall | None = None
-        self._poke: IDelayedCall | None = None
+        self._due: Batch[str] = Batch(clock, self._claim, self._cannot, keep=False, order=self._aimed_at)
+        self._loop = Loop(clock, EVERY, self._sweep_and_make_sure, "the sweep")
+        self._poke = Alarm(clock, self._sweep)
         self._looking = DeferredLock()
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
         self._ability = Ability(clock, company)
         self._aftermath = Aftermath(clock, store, company, self._ability)
+        self._refused = RefusedJobs(clock)
 
     def startService(self) -> None:
         """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""
         super().startService()
         self._ability.begin()
-        self._begin()
+        self._loop.start()
 
     def stopService(self) -> Deferred[None]:
         """No new runs; fires when the last claim is through and its runs are handed over."""
         super().stopService()
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        if self._poke is not None and self._poke.active():
-            self._poke.cancel()
-        for ticker in self._tickers.values():
-            ticker.stop()
-        self._tickers.clear()
+        self._loop.stop()
+        self._forget_timers()
         return Deferred.fromCoroutine(self._settle())
 
     def poke(self, due: datetime | None = None) -> None:
@@ -97,8 +97,8 @@ class Scheduler(Service):
         self._look_again_in(POKED)
 
     def _look_again_in(self, seconds: float) -> None:
-        if self.running and (self._poke is None or not self._poke.active()):
-            self._poke = self._clock.callLater(seconds, self._sweep)
+        if self.running:
+            self._poke.within(seconds)
 
     def slots_free(self, again: bool = False) -> None:
         """Runs have ended: one that waits may start. `again`: some of them will be tried again."""
@@ -114,22 +114,14 @@ class Scheduler(Service):
 
     def clock_stepped(self) -> None:
         """Every timer was set by a clock that no longer holds: forget them and look again."""
-        if not self.running:
-            return
-        if self._poke is not None and self._poke.active():
-            self._poke.cancel()
-        for ticker in self._tickers.values():
-            ticker.stop()
-        self._tickers.clear()
-        self._begin()
+        if self.running:
+            self._forget_timers()
+            self._loop.start()
 
-    def _begin(self) -> None:
-        """Sweep now and from now on; a loop that waits for a time of the old clock is given up."""
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        self._loop = LoopingCall(self._sweep_and_make_sure)
-        self._loop.clock = self._clock
-        self._loop.start(EVERY)
+    def _forget_timers(self) -> None:
+        self._poke.cancel()
+        for job_id in list(self._tickers):
+            self._disarm(job_id)
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
         """The answer to a claim may have been lost, and its commit come later than one looked for it."""
@@ -162,6 +154,7 @@ class Scheduler(Service):
             last = due[-1]
         for job_id in self._tickers.keys() - soon:
             self._disarm(job_id)
+        self._refused.forget_old()
         await self._look_at_waiting(horizon)
 
     async def _look_at_waiting(self, horizon: datetime) -> None:
@@ -183,7 +176,7 @@ class Scheduler(Service):
     def _arm(self, due: job_rows.Due) -> None:
         """Wake up when it is this node's turn to claim that due."""
         wait = patience(self._company, due)
-        if wait is None:
+        if wait is None or due.id in self._refused:
             self._disarm(due.id)
             return
         self._aims[due.id] = _Aim(due, wait)
@@ -225,12 +218,24 @@ class Scheduler(Service):
             still_due = await self._still_due(job_ids)
             if (still_due or waiting) and self._company.holds():
                 await self._decide(still_due)
-        except Exception:
+        except Exception as why:
             self._doubt.there_is = True
-            self._no_claim_before = self._clock.seconds() + AGAIN
-            self._look_again_in(AGAIN)
+            if isinstance(why, Unavailable):
+                self._no_claim_before = self._clock.seconds() + AGAIN
+                self._look_again_in(AGAIN)
             raise
         return True
+
+    def _cannot(self, job_id: str, why: Failure) -> None:
+        """A claim failed by that alone. Other nodes may have better luck."""
+        if job_id in (WAITING, DOUBT):
+            self.log.failure("what waits cannot be started, trying again in {seconds} s", why, seconds=EVERY)
+            return
+        self._disarm(job_id)
+        pause = self._refused.add(job_id)
+        self.log.failure("what is due of job {job} cannot be decided, trying again in {seconds:g} s", why,
+                         job=job_id, seconds=pause)  # fmt: skip
+        self._look_again_in(pause)
 
     async def _still_due(self, job_ids: list[str]) -> list[str]:
         """Those that no node before this one has decided; the others are aimed at anew."""

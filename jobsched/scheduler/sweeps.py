@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..clock import elapsed
-from ..model.complaint import Complaint
+from ..loops import Trouble
 
 EVERY = 5.0  # seconds between sweeps
 
@@ -21,7 +22,7 @@ class Sweeps:
     def __init__(self, clock: IReactorTime, elapsed: Callable[[], float] = elapsed) -> None:
         self._clock = clock
         self._elapsed = elapsed
-        self._complaint = Complaint()
+        self._trouble = Trouble(self.log, clock)
         self._last: float | None = None  # elapsed time when one was whole
         self.swept: Callable[[float], object] = lambda seconds: None  # hears how long each took
 
@@ -35,11 +36,10 @@ class Sweeps:
         begun = self._elapsed()
         try:
             await look
-        except Exception as why:
-            if self._complaint.worth_saying(str(why), self._clock.seconds()):
-                self.log.error("the store could not be swept, trying again in {seconds} s: {why}",
-                               seconds=EVERY, why=str(why))  # fmt: skip
-            return
-        self._complaint.settled()
-        self._last = self._elapsed()
-        self.swept(self._last - begun)
+            self._last = self._elapsed()
+            self.swept(self._last - begun)
+        except Exception:
+            self._trouble.say("the store could not be swept, trying again in {seconds} s: {why}", Failure(),
+                              seconds=EVERY)  # fmt: skip
+        else:
+            self._trouble.settled()

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import attrs
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, Select, delete, insert, or_, select
 
 from ..model.audit import Action, Entry, Signature
 from ..model.ids import Ids, least
@@ -20,12 +20,14 @@ from . import orders, questions
 from . import runs as run_rows
 from .instant import now as database_now
 from .orders import Key, Ran
+from .paging import Page, cut, weight
 from .questions import JobNews
 from .tables import audit, runs
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_WEIGHT = weight(audit.c.before, audit.c.after)
 _WRITE = insert(audit)  # built once: building costs more than asking
 
 
@@ -66,7 +68,8 @@ def removed(
     """`orders.remove`, and the runs that end with it."""
     before = orders.held(connection, job_id)
     running = orders.remove(connection, job_id, ids, now, cancel, asker, versions)
-    return _noted(connection, running, signature.of_removal(before, running if cancel else []))
+    ended = [run for run in running if run.stop == cancel]  # others were ended already, for another reason
+    return _noted(connection, running, signature.of_removal(before, ended))
 
 
 def started(
@@ -74,13 +77,15 @@ def started(
 ) -> Noted[Ran]:  # fmt: skip
     """`orders.run_now`, written down."""
     ran = orders.run_now(connection, job_id, *args, **kwargs)
-    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run, ran.replaced))
+    replaced = [run for run in ran.replaced if run.stop == orders.REPLACED]
+    return _noted(connection, ran, None if ran.again else signature.of_start(ran.run, replaced))
 
 
 def cancelled(
     connection: Connection, run_id: str, signature: Signature, *args: Any, **kwargs: Any
 ) -> Noted[Run]:  # fmt: skip
     """`orders.cancel`, written down."""
+    orders.hold_job_of(connection, run_id)
     connection.execute(select(runs.c.id).where(runs.c.id == run_id).with_for_update())
     before = run_rows.get(connection, run_id)
     answer = orders.cancel(connection, run_id, *args, **kwargs)
@@ -115,7 +120,20 @@ class Filter:
 
 def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Entry]:
     """Up to `limit` entries, newest first, those older than the entry `before`."""
-    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    query = _asked(select(audit), before, only).limit(limit)
+    return [Entry(**row._mapping) for row in connection.execute(query)]
+
+
+def fitting(connection: Connection, limit: int, before: str | None, only: Filter, room: int) -> Page[Entry]:
+    """The same, but no more than have `room` together, in bytes."""
+    query = _asked(select(audit.c.id, _WEIGHT), before, only).limit(limit + 1)
+    ids, more = cut(connection.execute(query), limit, room)
+    found = select(audit).where(audit.c.id.in_(ids)).order_by(audit.c.id.desc())
+    return Page([Entry(**row._mapping) for row in connection.execute(found)], more)
+
+
+def _asked(query: Select[Any], before: str | None, only: Filter) -> Select[Any]:
+    query = query.order_by(audit.c.id.desc())
     if before is not None:
         query = query.where(audit.c.id < before)
     if only.target is not None:
@@ -128,7 +146,7 @@ def page(connection: Connection, limit: int, before: str | None, only: Filter) -
         query = query.where(audit.c.at >= only.begin, audit.c.id >= least(only.begin))
     if only.end is not None:
         query = query.where(audit.c.at < only.end)
-    return [Entry(**row._mapping) for row in connection.execute(query)]
+    return query
 
 
 def forget(connection: Connection, before: datetime, most: int) -> int:

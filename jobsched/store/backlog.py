@@ -10,6 +10,7 @@ import attrs
 from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
 
 from ..model.node import Node
+from ..model.retry import OTHER_TASK
 from ..model.run import STARTED, Run
 from . import outcomes
 from . import runs as run_rows
@@ -36,9 +37,10 @@ def startable(
         asked |= {"places": [ANYWHERE, node.name], "matched": matched, "tasks": list(node.tasks), "any_task": any_task}
         question = _STARTABLE_HERE
     found = [run_rows.from_row(row) for row in connection.execute(question, asked)]
-    if not found or connection.dialect.name == "sqlite":
-        return found, False
-    return _alone(connection, found, now)
+    held_up = False
+    if found and connection.dialect.name != "sqlite":
+        found, held_up = _alone(connection, found, now)
+    return _of_their_jobs(connection, found, now), held_up
 
 
 def _alone(connection: Connection, found: Sequence[Run], now: datetime) -> tuple[list[Run], bool]:
@@ -50,14 +52,39 @@ def _alone(connection: Connection, found: Sequence[Run], now: datetime) -> tuple
     job_ids = list({run.job_id for run in found})
     held = set(connection.execute(_HOLD, {"ids": job_ids}).scalars())
     there = held | set(connection.execute(_THERE, {"ids": job_ids}).scalars())
-    stray = [run for run in found if run.job_id not in there]
-    if stray:
-        cancelled: dict[str, Any] = {"state": "cancelled", "reason": "its job was deleted", "ended": now}
-        connection.execute(update(runs).where(runs.c.id.in_([run.id for run in stray])).values(cancelled))
-        outcomes.tell(connection, [attrs.evolve(run, **cancelled) for run in stray])
+    _cancel(connection, [run for run in found if run.job_id not in there], "its job was deleted", now)
     mine = [run.id for run in found if run.job_id in held]
     still = set(connection.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
     return [run for run in found if run.id in still], bool(there - held)
+
+
+def _of_their_jobs(connection: Connection, found: Sequence[Run], now: datetime) -> list[Run]:
+    """Those but for retries whose job has another task by now, or whose task is not that of the attempt before them.
+    Such are cancelled: a daemon of an older release added them, or one that did not see the change of the job yet."""
+    retries = [run.id for run in found if run.attempt > 1]
+    strange = set(connection.execute(_STRANGE, {"ids": retries}).scalars()) if retries else set()
+    _cancel(connection, [run for run in found if run.id in strange], OTHER_TASK, now)
+    return [run for run in found if run.id not in strange]
+
+
+def _cancel(connection: Connection, waiting: Sequence[Run], reason: str, now: datetime) -> None:
+    if waiting:
+        cancelled: dict[str, Any] = {"state": "cancelled", "reason": reason, "ended": now}
+        connection.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
+        outcomes.tell(connection, [attrs.evolve(run, **cancelled) for run in waiting])
+
+
+def _strange() -> Select[Any]:
+    before = runs.alias("before")
+    moved = exists().where(jobs.c.id == runs.c.job_id, jobs.c.task != runs.c.task)
+    other = exists().where(
+        before.c.job_id == runs.c.job_id,
+        before.c.due == runs.c.due,
+        before.c.place == runs.c.place,
+        before.c.attempt == runs.c.attempt - 1,
+        before.c.task != runs.c.task,
+    )
+    return select(runs.c.id).where(runs.c.id.in_(bindparam("ids", expanding=True)), or_(moved, other))
 
 
 def _may_start() -> ColumnElement[bool]:
@@ -97,4 +124,5 @@ _STARTABLE = _ask_startable()
 _STARTABLE_HERE = _ask_startable(*_HERE)
 _THERE = select(jobs.c.id).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 _HOLD = _THERE.order_by(jobs.c.id).with_for_update(skip_locked=True)
+_STRANGE = _strange()
 _STILL = select(runs.c.id).where(_may_start(), runs.c.id.in_(bindparam("ids", expanding=True)))

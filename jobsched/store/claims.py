@@ -15,12 +15,12 @@ from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, owed, shared
 from ..model.run import Run
-from . import ahead, backlog, orders, pokes, stretches
+from . import ahead, backlog, orders, pokes, starts, stretches
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
 from .instant import now as database_now
-from .places import ANYWHERE, Places, in_place, places
+from .places import ANYWHERE, Company, Places, in_place, places
 from .tables import runs
 
 IS_RUNNING = "is running"
@@ -32,8 +32,8 @@ NO_SLOT = "no free slot: max_running runs are active"
 class Claimant:
     """Who claims, when, and how much it can take.
 
-    `company` are the living nodes, itself among them; without any, whatever comes is for it. One that is `alone` has a
-    database of its own.
+    `company` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
+    that is `alone` has a database of its own.
     """
 
     node: str
@@ -52,7 +52,7 @@ class Claimed:
     """What a claim came to."""
 
     started: tuple[Run, ...] = ()  # recorded as running here; their processes are to be started now
-    replaced: tuple[Run, ...] = ()  # active runs that a newer one shall replace
+    replaced: tuple[Run, ...] = ()  # active runs that are to end, each for its `stop`: a newer one takes their place
     dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
     waiting: bool = False  # some run waits, for a slot or for another
     held_up: bool = False  # more might have been decided or started, but for a transaction under way
@@ -79,14 +79,14 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
         stretches.add(connection, decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
     job_rows.move_on(connection, decided.moved)
-    run_rows.ask_to_end(connection, decided.replaced, orders.REPLACED, who.node_id)
+    replaced = run_rows.ask_to_end(connection, decided.replaced, orders.REPLACED, who.node_id)
     begun = {run.id for run in started}
     if any(run.active and run.id not in begun for run in decided.runs):
         pokes.tell(connection, who.node_id)
     dues, left_out = _dues(connection, who, job_ids, due_jobs, decided)
     return Claimed(
         started=tuple(started),
-        replaced=tuple(decided.replaced),
+        replaced=tuple(replaced),
         dues=dues,
         waiting=run_rows.any_waiting(connection) if some_wait else any(run.state == "waiting" for run in decided.runs),
         held_up=held_up or left_out,
@@ -127,33 +127,23 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
     owing: list[tuple[Job, Stretch, str]] = []
-    late = not who.alone and any(job.next_due is not None and who.now - job.next_due > LATE for job in due_jobs)
-    known = node_rows.every(connection) if late else []
+    company = Company(connection, who.company, who.node_id, who.now)
     for job in _still_due(connection, who, due_jobs, decided, owing):
-        where = places(connection, job, who.company) if who.company else Places()
+        where = places(job, company) if who.company else Places()
         if not _is_for(who, job, where):
             continue
         if where.nobody and not where.down and not (who.alone and who.company[0].matches(job.policy.require)):
             owing += _nobody(job, who, where.nobody, decided)
             continue
-        there = (*where.names, *where.down)
-        facts = {place: _situation(job, who, in_place(active[job.id], place), known) for place in there}
-        if not where.names:  # nothing starts, so nothing counts
-            facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
-        answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
-        for place, answer in answers.items():
-            fates = shared(_missed(stretch, where.down.get(place)) for stretch in answer.stretches)
-            owing += ((job, stretch, place) for stretch in fates)
-        starts = max((answers[place].starts for place in where.names), default=0)
-        dues = [answers[place].next_due for place in where.names or where.down]
-        decided.moved.append((job, None if None in dues else dues[0], starts))
+        late = not who.alone and job.next_due is not None and who.now - job.next_due > LATE
+        owing += _owing(connection, job, who, where, active[job.id], decided, company.known if late else ())
     slots = who.slots
     for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
         run = _run(job, stretch, who, slots > 0, place)
         slots -= run.state == "running"
         decided.runs.append(run)
         if stretch.fate == "replace":
-            decided.replaced += orders.drop_waiting(connection, in_place(active[job.id], place), who.now)
+            decided.replaced += orders.drop_waiting(connection, in_place(active[job.id], place), who.now)[1]
     return decided
 
 
@@ -169,6 +159,42 @@ def _still_due(
             decided.moved.append((moved, moved.next_due, 0))
         else:
             yield moved
+
+
+def _owing(
+    connection: Connection,
+    job: Job,
+    who: Claimant,
+    where: Places,
+    active: list[Run],
+    decided: _Decided,
+    known: Sequence[Node],
+) -> list[tuple[Job, Stretch, str]]:
+    """What is owed in each place. A due counts once against max_runs, wherever it starts; one that waits and is
+    replaced does not count any more."""
+    back = _replaceable(connection, job, where, active)
+    facts = {place: _situation(job, who, in_place(active, place), back, known) for place in (*where.names, *where.down)}
+    if not where.names:  # nothing starts, so nothing counts
+        facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
+    answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
+    made = max((answers[place].starts for place in where.names), default=0)
+    if any(stretch.fate == "replace" for place in where.names for stretch in answers[place].stretches):
+        made -= back
+    dues = [answers[place].next_due for place in where.names or where.down]
+    decided.moved.append((job, None if None in dues else dues[0], made))
+    return [
+        (job, stretch, place)
+        for place, answer in answers.items()
+        for stretch in shared(_missed(each, where.down.get(place)) for each in answer.stretches)
+    ]
+
+
+def _replaceable(connection: Connection, job: Job, where: Places, active: list[Run]) -> int:
+    """How many of its dues count against max_runs, and do not any more when runs that wait are replaced."""
+    if job.policy.overlap != "replace":
+        return 0
+    there = {run.id: run for place in where.names for run in in_place(active, place) if run.state == "waiting"}
+    return starts.not_started(connection, list(there.values()))[job.id] if there else 0
 
 
 def _is_for(who: Claimant, job: Job, where: Places) -> bool:
@@ -196,7 +222,7 @@ def _missed(stretch: Stretch, why: str | None) -> Stretch:
     return stretch if why is None else attrs.evolve(stretch, fate="missed", reason=why)
 
 
-def _situation(job: Job, who: Claimant, active: list[Run], known: Sequence[Node] = ()) -> Situation:
+def _situation(job: Job, who: Claimant, active: list[Run], back: int = 0, known: Sequence[Node] = ()) -> Situation:
     return Situation(
         next_due=job.next_due,
         now=who.now,
@@ -204,7 +230,7 @@ def _situation(job: Job, who: Claimant, active: list[Run], known: Sequence[Node]
         active=bool(active),
         queued=len(active) > 1 and any(run.state == "waiting" for run in active),
         paused=job.paused,
-        starts_left=None if job.max_runs is None else job.max_runs - job.starts,
+        starts_left=None if job.max_runs is None else job.max_runs - job.starts + back,
         downtimes=who.downtimes if who.alone else _downtimes(job, who, known),
     )
 

@@ -12,14 +12,16 @@ from sqlalchemy import Boolean, ColumnElement, Connection, Row, bindparam, delet
 
 from ..model.delivery import Attempt, Delivery
 from ..model.ids import least
-from . import questions
+from . import questions, settings
 from .instant import now as database_now
 from .sight import of_tasks
 from .tables import deliveries
 
 LEASE = timedelta(seconds=60)  # while an attempt is made; a node that dies meanwhile is no longer waited for then
+SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
 LOOKED_AT = 64  # that are ripe, at once: those of one place may be more than may go there
 
+_SHOWN = [column for column in deliveries.c if column is not deliveries.c.body]
 _WRITTEN = ("state", "not_before", "ended", "status", "error")
 _WAITS = deliveries.c.state == "waiting"
 _LATEST = deliveries.c.attempts == bindparam("latest")  # a newer attempt is under way, if it is not
@@ -58,9 +60,14 @@ def take(
             taken.append(attrs.evolve(from_row(row), attempts=row.attempts + 1))
     if taken:
         mine = deliveries.c.id.in_([delivery.id for delivery in taken])
-        leased = {"not_before": instant + LEASE, "attempts": deliveries.c.attempts + 1}
+        leased = {"not_before": instant + lease(connection), "attempts": deliveries.c.attempts + 1}
         connection.execute(update(deliveries).where(mine).values(leased))
     return taken
+
+
+def lease(connection: Connection) -> timedelta:
+    """How long what was taken is a node's: while the database is away, a node that made an attempt cannot say so."""
+    return max(LEASE, SETTLES + (settings.lease(connection) or timedelta(0)))
 
 
 def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:
@@ -114,12 +121,12 @@ def forget(connection: Connection, before: datetime, most: int) -> int:
 
 
 def _page(connection: Connection, which: ColumnElement[bool], limit: int, before: str | None) -> list[Delivery]:
-    query = select(deliveries).where(which).order_by(deliveries.c.id.desc()).limit(limit)
+    query = select(*_SHOWN).where(which).order_by(deliveries.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(deliveries.c.id < before)
     return [from_row(row) for row in connection.execute(query)]
 
 
 def from_row(row: Row[Any]) -> Delivery:
-    """The record of a row that holds every column of `deliveries`."""
-    return Delivery(**row._mapping)
+    """The record of a row that holds every column of `deliveries`, or all that are shown."""
+    return Delivery(**{"body": {}, **row._mapping})

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, false, insert, or_, select, update
 
 from ..model.cron import Cron
 from ..model.job import Job, JobState
 from ..model.policy import Policy
 from ..model.trigger import At, Interval, Schedule, Trigger
 from ..model.watch import Notify, Watch
+from .paging import Page, cut, weight
 from .sight import of_tasks
 from .tables import jobs
 
@@ -42,6 +43,7 @@ _STATE = {
 }
 
 
+_WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
@@ -80,7 +82,20 @@ class Filter:
 
 def page(connection: Connection, limit: int, after: str = "", only: Filter | None = None) -> list[Job]:
     """Up to `limit` jobs made after the job `after`, oldest first."""
-    query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
+    query = _asked(connection, select(jobs), after, only).limit(limit)
+    return [from_row(row) for row in connection.execute(query)]
+
+
+def fitting(connection: Connection, limit: int, after: str, only: Filter, room: int) -> Page[Job]:
+    """The same, but no more than have `room` together, in bytes."""
+    query = _asked(connection, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
+    ids, more = cut(connection.execute(query), limit, room)
+    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
+    return Page([from_row(row) for row in connection.execute(found)], more)
+
+
+def _asked(connection: Connection, query: Select[Any], after: str, only: Filter | None) -> Select[Any]:
+    query = query.where(jobs.c.id > after).order_by(jobs.c.id)
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)
     if only is not None and only.task is not None:
@@ -91,7 +106,7 @@ def page(connection: Connection, limit: int, after: str = "", only: Filter | Non
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
     if only is not None and only.tasks is not None:
         query = query.where(of_tasks(connection, jobs.c.task, only.tasks))
-    return [from_row(row) for row in connection.execute(query)]
+    return query
 
 
 def put(connection: Connection, job: Job) -> None:

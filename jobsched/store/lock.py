@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from .. import files
 from ..model.errors import BadStore
 
 
@@ -15,7 +16,7 @@ class FolderLock:
     """Holds `folder`, or one file `name` in it, for this process and for the child it becomes as a daemon."""
 
     def __init__(self, folder: Path, name: str = "") -> None:
-        self._descriptor = os.open(folder / f"{name or 'jobsched'}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = files.opened(folder, f"{name or 'jobsched'}.lock", flags=os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -14,11 +14,12 @@ from ..model.ids import MICROSECOND, Ids
 from ..model.job import Job
 from ..model.node import Node
 from ..model.owed import Situation, Stretch, overlap, owed
+from ..model.retry import OTHER_TASK
 from ..model.run import Run, State
-from . import ahead, outcomes, pokes, stretches
+from . import ahead, outcomes, pokes, starts, stretches
 from . import jobs as job_rows
 from . import runs as run_rows
-from .places import ANYWHERE, Places, in_place, places
+from .places import ANYWHERE, Company, Places, in_place, places
 from .tables import jobs, keys, runs
 
 REPLACED = "replaced by a later due of its job"
@@ -35,7 +36,7 @@ class Key:
 
 @attrs.frozen(kw_only=True)
 class Ran:
-    """What an order to run came to: the run, and the runs that it replaces."""
+    """What an order to run came to: the run, and the runs that it replaces, to be ended each for its `stop`."""
 
     run: Run
     replaced: tuple[Run, ...] = ()
@@ -61,7 +62,8 @@ def change(
     make: Callable[[Job, datetime], Job], asker: str = "",
 ) -> Job:  # fmt: skip
     """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
-    after `instant` are new; otherwise its next due, passed or not, stays what it was.
+    after `instant` are new; otherwise its next due, passed or not, stays what it was. With another task, retries that
+    wait are cancelled: each other run is what it was made to be.
 
     `versions`, here as below, are those the caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
     """
@@ -73,6 +75,9 @@ def change(
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
         _settle(connection, job, ids, now, "the job was changed before it could start")
     job_rows.put(connection, changed)
+    if changed.task != job.task:
+        again = [run for run in run_rows.active_of(connection, [job_id]) if run.cause == "retry"]
+        _end_waiting(connection, again, "cancelled", OTHER_TASK, now)
     pokes.tell(connection, asker)
     return changed
 
@@ -108,15 +113,15 @@ def remove(
     connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> list[Run]:  # fmt: skip
-    """Forget a job. What waits is cancelled; what runs is returned, and goes on unless `cancel` is a reason to end."""
+    """Forget a job. What waits is cancelled. What runs is returned, and goes on unless `cancel` is a reason to end it;
+    then it is to be ended for its `stop`.
+    """
     job = held(connection, job_id, versions)
     _settle(connection, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(connection, [job_id])
-    running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
+    _, running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
     connection.execute(delete(jobs).where(jobs.c.id == job_id))
-    if cancel:
-        run_rows.ask_to_end(connection, running, cancel, asker)
-    return running
+    return run_rows.ask_to_end(connection, running, cancel, asker) if cancel else running
 
 
 def run_now(
@@ -125,8 +130,8 @@ def run_now(
 ) -> Ran:  # fmt: skip
     """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
 
-    A job that runs on every node gets one for each living node that can; the first of them is returned. What a key made
-    is given back whatever became of the job since.
+    A job that runs on every node gets one for each living node that can; the first of them is returned. `company` are
+    those that were known to live when it was ordered. What a key made is given back whatever became of the job since.
     """
     if key is not None and (known := _recall(connection, key)) is not None:
         run = run_rows.get(connection, known)
@@ -134,11 +139,13 @@ def run_now(
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
     job = held(connection, job_id, versions)
-    where = places(connection, job, company) if company else Places()
+    living = Company(connection, company, asker, now)
+    where = places(job, living) if company else Places()
     active = run_rows.ripe_of(connection, [job_id], now)
     due = _free_due(connection, job, now)
     added: list[Run] = []
     replaced: list[Run] = []
+    dropped: list[Run] = []
     for place in where.names or (ANYWHERE,):
         there = in_place(active, place)
         queued = len(there) > 1 and any(run.state == "waiting" for run in there)
@@ -147,16 +154,23 @@ def run_now(
         why = reason or where.nobody or "waits to be started"
         run = run_rows.passed(job, stretch, ids.make(now), now)
         added.append(attrs.evolve(run, cause="manual", reason=why, place=place))
-        replaced += drop_waiting(connection, there, now) if fate == "replace" else []
+        if fate == "replace":
+            waited, others = drop_waiting(connection, there, now)
+            dropped, replaced = dropped + waited, replaced + others
+    starts.give_back(connection, dropped, now)
     run_rows.insert_all(connection, added)
-    run_rows.ask_to_end(connection, replaced, REPLACED, asker)
+    replaced = run_rows.ask_to_end(connection, replaced, REPLACED, asker)
     _remember(connection, key, added[0].id, now)
     pokes.tell(connection, asker)
     return Ran(run=added[0], replaced=tuple(replaced))
 
 
 def cancel(connection: Connection, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
-    """Cancel a run that waits; give one that runs back as it is, for its node to end. Raises NotFound, Conflict."""
+    """Cancel a run that waits; give one that runs back, to be ended by its node for its `stop`.
+
+    Raises NotFound, Conflict.
+    """
+    hold_job_of(connection, run_id)
     run = run_rows.get(connection, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
@@ -167,28 +181,38 @@ def cancel(connection: Connection, run_id: str, reason: str, now: datetime, aske
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and connection.execute(update(runs).where(waiting).values(values)).rowcount == 1:
         outcomes.tell(connection, [cancelled])
+        starts.give_back(connection, [cancelled], now)
         return cancelled
     if run.state == "waiting":  # it was started meanwhile
         run = run_rows.get(connection, run_id) or run
-    run_rows.ask_to_end(connection, [run], reason, asker)
-    return run
+    return run_rows.ask_to_end(connection, [run], reason, asker)[0]
 
 
-def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> list[Run]:
-    """For a run that replaces `active`: those that only wait are skipped; the others, to be ended, are returned."""
+def hold_job_of(connection: Connection, run_id: str) -> None:
+    """Let nobody else decide about the job of a run until the transaction ends: jobs are held before their runs."""
+    job_id = connection.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
+    connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
+
+
+def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
+    """For a run that replaces `active`: those that only waited and are skipped now, and the others, to be ended."""
     return _end_waiting(connection, active, "skipped", "a later run took its place while it waited", now)
 
 
-def _end_waiting(connection: Connection, active: list[Run], state: State, reason: str, now: datetime) -> list[Run]:
-    """Those that only wait have this outcome; the others are returned."""
+def _end_waiting(
+    connection: Connection, active: list[Run], state: State, reason: str, now: datetime
+) -> tuple[list[Run], list[Run]]:
+    """Those that only waited have this outcome; they, and the others."""
     waiting = [run for run in active if run.state == "waiting"]
+    ended: list[Run] = []
     if waiting:
         values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
         still = set(connection.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         connection.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        outcomes.tell(connection, [attrs.evolve(run, **values) for run in waiting if run.id in still])
-    return [run for run in active if run.state != "waiting"]
+        ended = [attrs.evolve(run, **values) for run in waiting if run.id in still]
+        outcomes.tell(connection, ended)
+    return ended, [run for run in active if run.state != "waiting"]
 
 
 def held(connection: Connection, job_id: str, versions: frozenset[int] | None = None) -> Job:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, false, insert, or_, select, true, update
 
 from ..model.delivery import Delivery, News, body
 from ..model.ids import Ids
@@ -21,7 +20,7 @@ from .tables import deliveries, jobs
 EVERYONE = "everyone"  # an engine's option: where the receiver for all jobs is, if there is one
 TOLD = "told"  # in what a connection carries with it
 ALL = Notify()
-NONE = false()
+RETRIES = jobs.c.retries > 0
 
 _INSTANT = bindparam("instant", type_=jobs.c.failing.type)
 _FAILS = (
@@ -90,23 +89,28 @@ def tell_failed(connection: Connection, failed: Sequence[Run], asking: Mapping[s
     tell_all(connection, news)
 
 
-def concerned(connection: Connection, ended: Sequence[Run], also: ColumnElement[bool] = NONE) -> dict[str, Job]:
-    """The jobs of those runs of which somebody may want to be told, and those that are asked for `also`.
+def concerned(connection: Connection, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
+    """The jobs of those runs of which somebody may want to be told and, where runs may be `retried`, that ask for it.
+    Nobody else changes them until the transaction ends.
 
-    Nobody else changes such a job until the transaction ends: who holds a job's row may want its runs next, so it is
-    taken before them.
+    Who holds a job's row may want its runs next, so it is taken before them.
     """
-    found = _asking(connection, ended, also)
-    if held := _to_hold(connection, found):
-        connection.execute(_hold(held).with_for_update()).all()
+    found = _asking(connection, ended, RETRIES if retried else false())
+    if held := _to_hold(connection, found, retried):
+        for job_id in held:
+            del found[job_id]  # what is known of it may be out of date, and it may be gone
+        query = select(jobs).where(jobs.c.id.in_(held)).order_by(jobs.c.id).with_for_update()
+        found |= {row.id: from_row(row) for row in connection.execute(query)}
     return found
 
 
-def busy(connection: Connection, ended: Sequence[Run]) -> list[str]:
-    """Those jobs, of which somebody may want to be told, that another transaction has in hand; the others are held. For
-    who must not wait."""
-    wanted = _to_hold(connection, _asking(connection, ended, NONE))
-    held = set(connection.execute(_hold(wanted).with_for_update(skip_locked=True)).scalars()) if wanted else set()
+def busy(connection: Connection, ended: Sequence[Run], *, every: bool = False) -> list[str]:
+    """Those jobs that `concerned` would hold and another transaction has in hand; the others are held.
+    For who must not wait. With `every`: of all jobs of those runs."""
+    found = _asking(connection, ended, true() if every else RETRIES)
+    wanted = list(found) if every else _to_hold(connection, found, retried=True)
+    query = select(jobs.c.id).where(jobs.c.id.in_(wanted)).order_by(jobs.c.id).with_for_update(skip_locked=True)
+    held = set(connection.execute(query).scalars()) if wanted else set()
     return [job_id for job_id in wanted if job_id not in held]
 
 
@@ -119,13 +123,13 @@ def _asking(connection: Connection, ended: Sequence[Run], also: ColumnElement[bo
     return {row.id: from_row(row) for row in connection.execute(query)}
 
 
-def _to_hold(connection: Connection, asking: Mapping[str, Job]) -> list[str]:
+def _to_hold(connection: Connection, asking: Mapping[str, Job], retried: bool) -> list[str]:
     everyone = _everyone(connection)
-    return [job.id for job in asking.values() if any(wants(job, event, everyone) for event in ALL.on)]
-
-
-def _hold(job_ids: Sequence[str]) -> Select[Any]:
-    return select(jobs.c.id).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id)
+    return [
+        job.id
+        for job in asking.values()
+        if (retried and job.policy.retries) or any(wants(job, event, everyone) for event in ALL.on)
+    ]
 
 
 def _everyone(connection: Connection) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, null, or_, select, update
 
 from ..model.delivery import News
 from ..model.job import Job
@@ -49,16 +49,16 @@ def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> l
 
 def remember(connection: Connection, run_ids: Sequence[str]) -> None:
     """These runs are about to be forgotten: keep when the last of them succeeded, for jobs of which it is asked."""
-    latest = (
-        select(runs.c.job_id, func.max(runs.c.ended).label("ended"))
-        .join(jobs, jobs.c.id == runs.c.job_id)
-        .where(runs.c.id.in_(run_ids), runs.c.state == "succeeded", jobs.c.must_succeed_every.is_not(None))
-        .group_by(runs.c.job_id)
-        .order_by(runs.c.job_id)
-    )
-    for row in connection.execute(latest).all():
-        older = or_(jobs.c.succeeded.is_(None), jobs.c.succeeded < row.ended)
-        connection.execute(update(jobs).where(jobs.c.id == row.job_id, older).values(succeeded=row.ended))
+    # By their ids alone: SQLite would rather look through all runs that have succeeded.
+    these = select(runs.c.job_id, runs.c.state, runs.c.ended).where(runs.c.id.in_(run_ids))
+    latest: dict[str, datetime] = {}
+    for row in connection.execute(these):
+        if row.state == "succeeded" and row.ended is not None:
+            latest[row.job_id] = max(row.ended, latest.get(row.job_id, row.ended))
+    asked = select(jobs.c.id).where(jobs.c.id.in_(latest), jobs.c.must_succeed_every.is_not(None)).order_by(jobs.c.id)
+    for job_id in connection.execute(asked).scalars().all() if latest else ():
+        older = or_(jobs.c.succeeded.is_(None), jobs.c.succeeded < latest[job_id])
+        connection.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
 
 
 def _turn(connection: Connection, row: Any, facts: Facts, found: dict[str, Run]) -> Turn | None:

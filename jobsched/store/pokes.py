@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ..clock import elapsed
 from . import trouble
-from .engine import connect
+from .engine import connect, end_of_use
 
 CHANNEL = "jobsched"
 WATCH = 5.0  # seconds without a word until we ask whether the server is there; so long it has to answer
@@ -71,6 +72,10 @@ class Listener:
         """Ask it to end, which it does at once, or within the time that a connection under way may take."""
         self._rope.close()
 
+    def renew(self) -> None:
+        """Listen on a new connection: the server of this one is no longer the one that counts."""
+        self._rope.send(b"!")
+
     def join(self, seconds: float) -> bool:
         """Wait until nothing of it is left; false if something still is."""
         self._thread.join(seconds)
@@ -80,7 +85,8 @@ class Listener:
         with contextlib.suppress(_Over):
             while True:
                 self._try()
-                self._wait(self._pause * (1 + self._chance() / 4))
+                with contextlib.suppress(_Anew):
+                    self._wait(self._pause * (1 + self._chance() / 4))
                 self._pause = min(self._pause * 2, LONGEST)
         self._engine.dispose()
         self._bell.close()
@@ -91,6 +97,8 @@ class Listener:
             self._listen()
         except _Over:
             raise
+        except _Anew:
+            self._pause = FIRST
         except Exception as why:  # whatever it is, nobody else would try again
             self._cut(trouble.words(self._engine.url, why))
 
@@ -104,9 +112,10 @@ class Listener:
                 connection.invalidate()  # close it as it is: nothing is to be rolled back, or can be
 
     def _hear(self, server: Any) -> None:
-        """Pass news on until there can be none. `server` is libpq's connection: psycopg's cannot be told to give up."""
-        asked, since = False, time.monotonic()
-        while True:
+        """Pass news on until there can be none, or the connection is old. `server` is libpq's connection: psycopg's
+        cannot be told to give up."""
+        asked, since, until = False, time.monotonic(), end_of_use()
+        while elapsed() < until:
             if self._wait(WATCH, server.socket):
                 server.consume_input()
                 asked = asked and not _answered(server)
@@ -122,19 +131,24 @@ class Listener:
                 self._pause = FIRST  # it held: what cuts it next is something else
 
     def _wait(self, seconds: float, other: int | None = None) -> bool:
-        """Wait until something can be read from `other`; false if nothing came. Raises _Over when it is to end."""
+        """Wait until something can be read from `other`; false if nothing came. Raises _Over when it is to end, _Anew
+        when it is to begin anew."""
         poll = select.poll()
         for each in (self._bell.fileno(), other):
             if each is not None:
                 poll.register(each, select.POLLIN)
         ready = [number for number, _ in poll.poll(seconds * 1000)]
         if self._bell.fileno() in ready:
-            raise _Over
+            raise _Anew if self._bell.recv(1000) else _Over
         return bool(ready)
 
 
 class _Over(Exception):
     """The listener is to end."""
+
+
+class _Anew(Exception):
+    """The listener is to have another connection."""
 
 
 def _answered(server: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
@@ -13,6 +14,7 @@ from ..model.job import Job
 from ..model.run import Run
 from . import jobs as job_rows
 from . import runs as run_rows
+from .paging import Page
 from .tables import jobs as job_table
 
 
@@ -25,10 +27,11 @@ class JobNews:
 
 
 def jobs(
-    connection: Connection, limit: int, after: str, only: job_rows.Filter, now: datetime | None = None
-) -> list[JobNews]:
-    """A page of jobs, and of each the newest run up to `now`."""
-    return _with_news(connection, job_rows.page(connection, limit, after, only), now)
+    connection: Connection, limit: int, after: str, only: job_rows.Filter, room: int, now: datetime | None = None
+) -> Page[JobNews]:
+    """A page of jobs, no heavier than there is room for, and of each the newest run up to `now`."""
+    found = job_rows.fitting(connection, limit, after, only, room)
+    return Page(_with_news(connection, found.values, now), found.more)
 
 
 def job(connection: Connection, job_id: str, now: datetime | None = None) -> JobNews:
@@ -68,6 +71,6 @@ def answers(connection: Connection) -> None:
     connection.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
-def _with_news(connection: Connection, found: list[Job], now: datetime | None) -> list[JobNews]:
+def _with_news(connection: Connection, found: Sequence[Job], now: datetime | None) -> list[JobNews]:
     last = run_rows.last_of(connection, [job.id for job in found], now)
     return [JobNews(job=job, last_run=last.get(job.id)) for job in found]

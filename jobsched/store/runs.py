@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, se
 from ..model.ids import BACK, EPOCH, Ids
 from ..model.job import Job
 from ..model.owed import Stretch
-from ..model.retry import delay
+from ..model.retry import delay, final, follows
 from ..model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run
 from . import outbox, outcomes, pokes
 from .instant import now as database_now
@@ -36,6 +36,8 @@ _RECORD = (
 
 MOST_LEFT = 1000
 
+_SHOWN = [column for column in runs.c if column is not runs.c.parameters]
+
 _ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
 _ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
 
@@ -58,7 +60,8 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     executed = _in_its_time(connection, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
-    asking = outbox.concerned(connection, failed, also=jobs.c.retries > 0)
+    asking = outbox.concerned(connection, failed, retried=True)
+    failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         written = connection.execute(_RECORD, [_note(run) for run in others]).rowcount
         outcomes.tell(connection, others if written == len(others) else _as_stored(connection, others))
@@ -67,6 +70,24 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     again = _try_again(connection, lost, asking, ids, chance)
     outbox.tell_failed(connection, lost, asking, again)
     return bool(again)
+
+
+def give_up(connection: Connection, run: Run, *, told: bool = True) -> bool:
+    """Write that a run has ended whose outcome the database refuses: with as little as there can be, and only where it
+    has none yet. It is not tried again, and its output is not kept here; `told`: who wants to know that it failed is
+    told. Whether there was anything to write.
+    """
+    (run,) = _in_its_time(connection, [run])
+    asking = outbox.concerned(connection, [run]) if told else {}
+    its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
+    its &= runs.c.node_id.is_(None) if run.node_id is None else runs.c.node_id == run.node_id
+    ended = {name: getattr(run, name) for name in _NOTES}
+    if connection.execute(update(runs).where(its).values(ended)).rowcount != 1:
+        return False
+    outcomes.tell(connection, [run])
+    if told and run.state in RETRIED:
+        outbox.tell_failed(connection, [run], asking, set())
+    return True
 
 
 def _as_stored(connection: Connection, noted: Sequence[Run]) -> list[Run]:
@@ -99,9 +120,9 @@ def _try_again(
     retries, again = [], set()
     for run in failed:
         job = asking.get(run.job_id)
-        pause = None if job is None else delay(job.policy, run.attempt, chance())
-        if job is None or pause is None or run.ended is None:
+        if job is None or not follows(job, run) or run.ended is None:
             continue
+        pause = delay(job.policy, run.attempt, chance())
         stretch = Stretch(
             due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
         )
@@ -140,8 +161,9 @@ class Filter:
 
 
 def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
-    """Up to `limit` runs, newest first, those older than the run `before`."""
-    query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+    """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
+    left out: of a thousand runs they may be much."""
+    query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(runs.c.id < before)
     if only.job_id is not None:
@@ -166,13 +188,14 @@ def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = 
 
 
 def last_of(connection: Connection, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, Run]:
-    """The newest run of each job that has one; with `now`, but for those that a clock made which was hours ahead."""
+    """The newest run of each job that has one, without its parameters; with `now`, but for those that a clock
+    made which was hours ahead."""
     its = select(runs.c.id).where(runs.c.job_id == jobs.c.id)
     if now is not None:
         its = its.where(runs.c.created <= now + BACK)
     one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    return {run.job_id: run for run in _all(connection, select(runs).where(runs.c.id.in_(newest)))} if newest else {}
+    return {run.job_id: run for run in _all(connection, select(*_SHOWN).where(runs.c.id.in_(newest)))} if newest else {}
 
 
 def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
@@ -231,14 +254,21 @@ def started_by(connection: Connection, node_id: str) -> list[Run]:
     return _all(connection, select(runs).where(mine).order_by(runs.c.id))
 
 
-def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> None:
-    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows."""
+def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
+    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows.
+
+    The runs come back with the reason for which they end, `stop`: the first that was given stays.
+    """
     asked = list(wanted)
-    if asked:
-        started = runs.c.id.in_([run.id for run in asked]) & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
-        connection.execute(update(runs).where(started).values(stop=reason))
+    if not asked:
+        return []
+    these = runs.c.id.in_([run.id for run in asked])
+    started = these & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
+    connection.execute(update(runs).where(started).values(stop=reason))
     if any(run.node_id != asker for run in asked):
         pokes.tell(connection, asker)
+    stops = {row.id: row.stop for row in connection.execute(select(runs.c.id, runs.c.stop).where(these))}
+    return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
 
 
 def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:
@@ -255,7 +285,7 @@ def any_waiting(connection: Connection) -> bool:
 
 
 def from_row(row: Row[Any]) -> Run:
-    """The record of a row that holds every column of `runs`."""
+    """The record of a row that holds every column of `runs`, or all that are shown."""
     return Run(**row._mapping)
 
 

@@ -16,28 +16,27 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..model.errors import BadStore
-from . import trouble
+from . import products, trouble
 from .engine import connect, make_url_safe, writing
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the database
 
 HERE = Path(__file__).parent / "migrations"
-OLDEST = {"PostgreSQL": (12,), "MariaDB": (10, 6), "MySQL": (8, 0, 17)}  # SKIP LOCKED, and collations by bytes
 TURN_SECONDS = 600  # how long to wait while another node migrates
 TURN = 0x6A6F62736368  # "jobsch": what we call our turn on PostgreSQL, where it needs a number
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, galera_single_writer: bool = False) -> None:
     """Create or upgrade the tables at `url`.
 
-    Raises BadStore when it cannot be opened, or was made by a newer Jobsched. The engine is gone afterwards:
-    twistd may fork between this and the first question.
+    Raises BadStore when it cannot be opened, cannot keep the promise, or was made by a newer Jobsched. The engine is
+    gone afterwards: twistd may fork between this and the first question.
     """
     engine = connect(url, patient=True)
     name = make_url_safe(url)
     _keep_to_ourselves(engine)
     try:
-        with _turn(engine, name), writing(engine).connect() as connection, connection.begin():
+        with _turn(engine, name, galera_single_writer), writing(engine).connect() as connection, connection.begin():
             _upgrade(connection, name)
     except SQLAlchemyError as why:
         raise BadStore(f"store: {name} cannot be opened: {trouble.words(engine.url, why)}") from why
@@ -52,20 +51,12 @@ def _keep_to_ourselves(engine: Engine) -> None:
     if engine.dialect.name == "sqlite" and path and not path.startswith((":", "file:")):
         with suppress(OSError):  # it is there; or it cannot be made, which SQLite tells
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-
-
-def _refuse_old(connection: Connection, name: str) -> None:
-    dialect = connection.dialect
-    product = {"postgresql": "PostgreSQL", "mysql": "MariaDB" if getattr(dialect, "is_mariadb", False) else "MySQL"}
-    kind = product.get(dialect.name, "")
-    found = dialect.server_version_info or ()
-    if kind and tuple(found) < OLDEST[kind]:
-        wanted, has = (".".join(map(str, version)) for version in (OLDEST[kind], found))
-        raise BadStore(f"store: {name} is {kind} {has}; {wanted} or newer is needed")
+        if os.path.exists(path) and not os.path.isfile(path):  # a link to a file is its operator's
+            raise BadStore(f"store: {path} is not a plain file")
 
 
 @contextmanager
-def _turn(engine: Engine, name: str) -> Iterator[None]:
+def _turn(engine: Engine, name: str, galera_single_writer: bool) -> Iterator[None]:
     """Hold the one turn to migrate this database: nodes may be started at the same moment.
 
     It has a connection of its own, and ends with it: on MySQL each CREATE ends a transaction. A turn's number belongs
@@ -75,7 +66,9 @@ def _turn(engine: Engine, name: str) -> Iterator[None]:
         yield
         return
     with engine.connect() as connection:
-        _refuse_old(connection, name)
+        why = products.why_not(products.look(connection), galera_single_writer=galera_single_writer)
+        if why:
+            raise BadStore(f"store: {name} {why}")
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SET lock_timeout = '{TURN_SECONDS}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({TURN})"))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import attrs
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from ..model.node import Node
+from . import nodes as node_rows
 from .tables import nodes
 
 _GIVE = (
@@ -24,7 +24,7 @@ def begin(connection: Connection, node: Node) -> datetime | None:
     """The last sign of life of those before this one, None if there is none; from now on there are its own."""
     last = connection.execute(select(func.max(nodes.c.seen, type_=nodes.c.seen.type))).scalar()
     connection.execute(delete(nodes))
-    connection.execute(insert(nodes).values(attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks)}))
+    connection.execute(insert(nodes).values(node_rows.to_row(node)))
     return last
 
 

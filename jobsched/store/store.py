@@ -9,15 +9,16 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 
 from ..bulkhead import Bulkhead
 from ..clock import elapsed
 from ..model.errors import Unavailable
 from ..model.run import Run
+from ..pool import Pool
 from . import outbox, outcomes, trouble
 from .engine import connect, reading, writing
 
@@ -35,7 +36,8 @@ class Store(Service):
 
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
     `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
-    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one.
+    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
+    not answered in `prompt` seconds is given up; None: in the usual time.
     """
 
     name = "store"
@@ -44,13 +46,14 @@ class Store(Service):
         self,
         reactor: IReactorThreads,
         url: str,
-        pool: Callable[[int, int, str], ThreadPool] = ThreadPool,
+        pool: Callable[[int, int, str], Pool] = Pool,
         threads: int = THREADS,
         everyone: str | None = None,
         waiting: int = WAITING,
+        prompt: int | None = None,
     ) -> None:
         self._reactor = reactor
-        self._engine: Engine = outbox.with_everyone(connect(url), everyone)
+        self._engine: Engine = outbox.with_everyone(connect(url, prompt=prompt), everyone)
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
         one_writer = self._engine.dialect.name == "sqlite"
@@ -63,6 +66,8 @@ class Store(Service):
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
         self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
         self.sign: Callable[[Connection], object] = lambda connection: None  # adds to each change that it wants to
+        self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
+        self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
 
     @property
     def dialect(self) -> str:
@@ -77,12 +82,16 @@ class Store(Service):
     def stopService(self) -> Deferred[None]:
         """Fires when every question and change under way has been answered and the files are closed."""
         super().stopService()
-        stopped: Deferred[None] = maybeDeferred(self._close)
-        return stopped
+        self._writers.refuse()
+        return self._readers.end(self._reactor, self._close)
 
     def _close(self) -> None:
-        self._readers.stop()
+        """Not in the reactor: what is under way may take long, and answers by it."""
         self._writers.stop()
+        self._engine.dispose()
+
+    def renew(self) -> None:
+        """Use no connection again that there is now: its server is read-only, or no longer the one that counts."""
         self._engine.dispose()
 
     def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -98,9 +107,15 @@ class Store(Service):
         """
         return self._ask(self._writers, True, change, *args, **kwargs)
 
+    def words(self, why: BaseException | None) -> str:
+        """A failure in one line, without a password: what the database said, if it was the database."""
+        if isinstance(why, (DBAPIError, PoolTimeout)):
+            return trouble.words(self._engine.url, why)
+        return " ".join(f"{type(why).__name__}: {why}".split())
+
     def _ask(
         self,
-        pool: ThreadPool,
+        pool: Pool,
         writes: bool,
         function: Callable[Concatenate[Connection, P], T],
         *args: P.args,
@@ -109,7 +124,13 @@ class Store(Service):
         def work(connection: Connection) -> T:
             return function(connection, *args, **kwargs)
 
-        return deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
+        asked: Deferred[T] = deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
+        return asked.addErrback(self._failed)
+
+    def _failed(self, why: Failure) -> Failure:
+        if isinstance(why.value, Unavailable) and why.value.unreachable:
+            why.value.told = self.tells()
+        return why
 
     def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
         """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
@@ -136,6 +157,9 @@ class Store(Service):
                 kind = trouble.kind(self._engine.url, why)
                 if kind == "fault" or (kind == "raced" and not tries):
                     raise
+                if kind == "elsewhere":
+                    self._reactor.callFromThread(self.elsewhere)
+                    tries = min(tries, 1)  # on a new connection; there may be no other server yet
                 if kind == "unavailable" or not tries:
                     raise self._unavailable(why) from why
 
@@ -143,7 +167,7 @@ class Store(Service):
         try:
             opened = (self._writing if writes else self._reading).connect()
         except DBAPIError as why:  # not to be tried again: it may have taken its time
-            raise self._unavailable(why) from why
+            raise self._unavailable(why, connected=False) from why
         with opened as connection, connection.begin() as transaction:
             ended = outcomes.gather(connection)
             answer = work(connection)
@@ -153,7 +177,7 @@ class Store(Service):
             try:
                 transaction.commit()
             except DBAPIError as why:
-                if writes and why.connection_invalidated and not trouble.undone(self._engine.url, why):
+                if writes and why.connection_invalidated and not trouble.not_made(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
         if ended:
@@ -162,8 +186,9 @@ class Store(Service):
             self._reactor.callFromThread(self.told)
         return answer
 
-    def _unavailable(self, why: Exception, more: str = "") -> Unavailable:
-        return Unavailable(f"the store cannot be used now: {trouble.words(self._engine.url, why)}{more}")
+    def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
+        words = f"the store cannot be used now: {trouble.words(self._engine.url, why)}{more}"
+        return Unavailable(words, unreachable=getattr(why, "connection_invalidated", False) or not connected)
 
 
 class ForCallers:

@@ -235,12 +235,21 @@ nodes = Table(
     Column("tasks", Json, nullable=False),
     Column("version", Words(64), nullable=False),
     Column("since", Instant, nullable=False),
-    Column("seen", Instant, nullable=False),
+    Column("seen", Instant, nullable=False),  # carried ahead by what the lease is longer than 10 s: see store/nodes
     Column("state", Words(8), nullable=False),
     Column("running", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
     Column("tried", BigInteger, nullable=False),
     Column("won", BigInteger, nullable=False),
+    Column("lease", Span),  # since 0004: in force for it; a node before that leaves it NULL: 10 s
+    Column("lease_asked", Span),  # as its configuration says
+)
+
+settings = Table(  # since 0004: what all nodes go by
+    "settings",
+    metadata,
+    Column("name", Words(64), primary_key=True),
+    Column("value", Json, nullable=False),
 )
 
 audit = Table(  # who changed what; no foreign key: it outlives what it tells of

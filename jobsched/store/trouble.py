@@ -8,7 +8,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-Kind = Literal["again", "raced", "unavailable", "fault"]
+Kind = Literal["again", "elsewhere", "raced", "unavailable", "fault"]
 
 # Primary result codes: busy, locked, out of memory, read-only, interrupted, I/O error, corrupt, disk full, cannot be
 # opened, locking protocol, permission, authorisation, not a database.
@@ -32,17 +32,22 @@ MYSQL = {
 }  # fmt: skip
 MYSQL_UNDONE = {1020, 1213}  # changed since it was read, deadlock
 
+READ_ONLY = {"25006", 1290, 1836}  # a standby, or a primary that was one
+
 DUPLICATE = {"23505", 1062}
 
 
 def kind(url: URL, why: DBAPIError | PoolTimeout) -> Kind:
     """Whether a transaction that failed before its commit is worth another try, or found the store out of order.
 
-    `again`: the database undid it, or the connection broke and the transaction with it. `raced`: the same, if another
-    node stored the same thing first, else a fault. `fault`: the error is ours.
+    `again`: the database undid it, or the connection broke and the transaction with it. `elsewhere`: the server takes
+    no changes any more, and the address may lead to another one by now. `raced`: as again, if another node stored the
+    same thing first, else a fault. `fault`: the error is ours.
     """
     if isinstance(why, PoolTimeout):
         return "unavailable"
+    if why.connection_invalidated and is_read_only(url, why.orig):
+        return "elsewhere"
     if undone(url, why) or why.connection_invalidated:
         return "again"
     orig: object = why.orig
@@ -69,15 +74,34 @@ def undone(url: URL, why: DBAPIError) -> bool:
     return False
 
 
+def not_made(url: URL, why: DBAPIError) -> bool:
+    """Whether a change whose commit failed was certainly not made."""
+    return undone(url, why) or is_read_only(url, why.orig)
+
+
+def is_read_only(url: URL, said: BaseException | None) -> bool:
+    """Whether the database says that it takes no changes: nothing was stored."""
+    match url.get_backend_name():
+        case "postgresql":
+            return getattr(said, "sqlstate", None) in READ_ONLY
+        case "mysql":
+            return _number(said) in READ_ONLY
+    return False
+
+
 def words(url: URL, why: Exception) -> str:
     """What the database said, in one line and without the password."""
+    said, password = line(why), url.password
+    return said.replace(password, "***") if password and len(password) > 3 else said
+
+
+def line(why: Exception) -> str:
+    """What the database said, in one line."""
     said: BaseException | None = why.orig if isinstance(why, DBAPIError) else why
     primary = getattr(getattr(said, "diag", None), "message_primary", None)
     arguments: tuple[object, ...] = getattr(said, "args", ())
     text = primary or (arguments[1] if _number(said) and len(arguments) > 1 else str(said))
-    line = "; ".join(" ".join(part.split()) for part in str(text).splitlines() if part.strip())
-    password = url.password
-    return line.replace(password, "***") if password and len(password) > 3 else line
+    return "; ".join(" ".join(part.split()) for part in str(text).splitlines() if part.strip())
 
 
 def _operational(orig: object) -> bool:

@@ -168,6 +168,52 @@ class UserTests(UserCase):
         self.assert_outcome(await self.run_of(task), "succeeded")
 
 
+class PrivilegeTests(UserCase):
+    """`id -u` tells as whom it runs; here it is a program that runs as its owner, as sudo does."""
+
+    def setuid(self, owner):
+        """A copy of `id` that runs as its owner, whoever starts it."""
+        if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
+            raise SkipTest(f"setuid programs do not work in {self.folder}: it is mounted with nosuid")
+        copy = self.folder / f"id-{owner}"
+        shutil.copyfile(shutil.which("id"), copy)
+        shutil.chown(copy, owner, owner if owner == "root" else None)
+        copy.chmod(0o4755)
+        return str(copy)
+
+    async def uid(self, owner, **options):
+        """Under which number a program that belongs to `owner` runs."""
+        return int(self.output(await self.run_of(self.words(self.setuid(owner), "-u", **options))))
+
+    async def test_a_run_of_another_user_gains_nothing_by_a_setuid_program(self):
+        nobody = pwd.getpwnam("nobody").pw_uid
+        self.assertEqual(await self.uid("root", name="plain", user="nobody"), nobody)
+        self.assertEqual(await self.uid("root", name="limited", user="nobody", limits="nice=1, files=99"), nobody)
+        self.assertEqual(await self.uid("root", name="there", user="nobody", directory="/"), nobody)
+        self.assertEqual(await self.uid("root", name="not", user="nobody", new_privileges="no"), nobody)
+
+    async def test_its_section_may_say_that_it_does(self):
+        self.assertEqual(await self.uid("root", user="nobody", new_privileges="yes"), 0)
+
+    async def test_nor_does_one_within_limits_but_one_that_is_free_does(self):
+        nobody = pwd.getpwnam("nobody").pw_uid
+        self.assertEqual(await self.uid("nobody", name="free"), nobody)
+        self.assertEqual(await self.uid("nobody", name="limited", limits="nice=1"), 0)
+        self.assertEqual(await self.uid("nobody", name="said", limits="nice=1", new_privileges="yes"), nobody)
+        self.assertEqual(await self.uid("nobody", name="no", new_privileges="no"), 0)
+
+    async def test_nor_does_a_python_task(self):
+        self.patch(self.runner._calls, "_inherited", {"PATH": os.defpath, "PYTHONPATH": str(ROOT)})
+        self.patch(sys, "executable", python_for("nobody"))
+        words = f"subprocess.run([{self.setuid('root')!r}, '-u'], check=True)"
+        source = (
+            "import subprocess\nfrom jobsched.watchdog import watchdog\nclass T:\n    @watchdog()\n"
+            f"    def __call__(self, info):\n        {words}\n"
+        )
+        run = await self.run_of(self.python(source, user="nobody"))
+        self.assertEqual(int(self.output(run)), pwd.getpwnam("nobody").pw_uid)
+
+
 class LimitTests(RunnerCase):
     async def test_each_limit_is_in_force(self):
         task = self.bash("nice; ulimit -v -n -t; ulimit -Ht", limits="nice=3, memory=1G, cpu=60, files=77")
@@ -265,7 +311,7 @@ class LeftOutTests(RunnerCase):
 
 class SecretTests(RunnerCase):
     async def test_a_secret_reaches_the_script_and_no_log_and_no_reason(self):
-        task = self.bash('echo "got $JOBSCHED_PARAM_PASSWORD"; echo "bad hunter22" >&2; exit 3')
+        task = self.bash('echo "got $JOBSCHED_PARAM_PASSWORD"; echo "bad hunter22" >&2; exit 3', parameters="password")
         run = await self.run_of(task, parameters={"password": "hunter22"})
 
         self.assertEqual(self.output(run), b"got hunter22\nbad hunter22\n")
@@ -274,13 +320,14 @@ class SecretTests(RunnerCase):
 
     async def test_an_exception_that_tells_it_is_not_repeated(self):
         source = "class T:\n    def command(self, info):\n        raise ValueError(info.parameters['Token'])\n"
-        run = await self.run_of(self.python(source), parameters={"Token": 1234567})
+        run = await self.run_of(self.python(source, parameters="Token"), parameters={"Token": 1234567})
         self.assertEqual(run.reason, "could not start: ValueError: ***")
         self.assertNotIn(b"1234567", self.output(run))
         self.assertNotIn("1234567", "".join(self.log_lines(run)))
 
         source = "class T:\n    def __call__(self, info):\n        raise ValueError(info.parameters['Token'])\n"
-        run = await self.run_of(self.python(source, name="thread"), parameters={"Token": 1234567})
+        task = self.python(source, name="thread", parameters="Token")
+        run = await self.run_of(task, parameters={"Token": 1234567})
         self.assertEqual(run.reason, "ValueError: ***")
         self.assertNotIn("1234567", "".join(self.log_lines(run)))
 
@@ -289,7 +336,7 @@ class SecretTests(RunnerCase):
             "from jobsched.task import Command\nclass T:\n"
             "    def command(self, info):\n        return Command(['echo', info.parameters['secret']])\n"
         )
-        run = await self.run_of(self.python(source), parameters={"secret": 12})
+        run = await self.run_of(self.python(source, parameters="secret"), parameters={"secret": 12})
 
         self.assertEqual(run.reason, "could not start: TypeError: argv: must be text, not int")
 

@@ -272,3 +272,39 @@ class AfterwardsTests(RunnerCase):
 
         self.assertEqual((await script.ended).exit_code, 0)
         self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class FaultTests(RunnerCase):
+    """A fault of ours is told, and no run stays `running` for it."""
+
+    def once(self, name):
+        """That method of a process fails the first time that it is called."""
+        real, calls = getattr(ScriptProcess, name), []
+
+        def broken(process, *given):
+            calls.append(process)
+            if len(calls) == 1:
+                raise LookupError("a fault of ours")
+            return real(process, *given)
+
+        self.patch(ScriptProcess, name, broken)
+        self.addCleanup(self.assertNotEqual, calls, [])
+
+    def told(self):
+        return [str(failure.value) for failure in self.flushLoggedErrors(LookupError)]
+
+    async def test_a_look_that_fails_is_made_again(self):
+        self.once("_look_once")
+        self.assert_outcome(await self.run_of(self.bash("echo fine")), "succeeded")
+        self.assertEqual(self.told(), ["a fault of ours"])
+
+    async def test_an_answer_that_cannot_be_dealt_with_is_asked_for_again(self):
+        self.once("_answer")
+        run = await self.run_of(self.bash(f"sleep {EVER} & echo begun"))
+        self.assert_outcome(run, "succeeded", "was ended")
+        self.assertEqual(self.told(), ["a fault of ours"])
+
+    async def test_an_end_that_cannot_be_put_into_words_is_a_failure(self):
+        self.once("_ending")
+        self.assert_outcome(await self.run_of(self.bash("echo fine")), "failed", "Jobsched failed: a fault of ours")
+        self.assertEqual(self.told(), ["a fault of ours"] * 2)

@@ -82,11 +82,38 @@ class BadDiskTests(RunnerCase):
         self.assertEqual(run.output_kept, 0)
 
     async def test_a_folder_that_takes_no_files(self):
-        def refuse(*_, **more):
-            raise PermissionError(13, "Permission denied")
+        make = os.open
+
+        def refuse(path, flags, *more, **where):
+            if flags & os.O_CREAT:
+                raise PermissionError(13, "Permission denied")
+            return make(path, flags, *more, **where)
 
         self.patch(os, "open", refuse)
         await self.goes_on("EACCES Permission denied")
+
+    async def test_what_lies_there_already_is_somebody_elses(self):
+        """A script knows its run, and may put something there before it prints: nothing is written to that."""
+        other = self.folder / "other"
+        other.write_text("as it was\n")
+        inner = f"{self.output_folder}/$(echo $JOBSCHED_RUN_ID | tail -c 3)"
+        for name, put in (("link", f"ln -s {other}"), ("name", f"ln {other}"), ("fifo", "mkfifo")):
+            there = f"{put} {inner}/$JOBSCHED_RUN_ID.log"
+            task = self.bash(f"mkdir -p {inner}; {there}; echo printed", name=name)
+            run = await self.run_of(task)
+
+            self.assert_outcome(run, "succeeded", "finished; output was cut: EEXIST File exists")
+            self.assertEqual((run.output_bytes, run.output_kept), (8, 0))
+        self.assertEqual(other.read_text(), "as it was\n")
+
+    async def test_a_folder_that_leads_elsewhere_is_not_entered(self):
+        other = self.folder / "other"
+        other.mkdir()
+        inner = f"{self.output_folder}/$(echo $JOBSCHED_RUN_ID | tail -c 3)"
+        run = await self.run_of(self.bash(f"mkdir -p {self.output_folder}; ln -s {other} {inner}; echo printed"))
+
+        self.assert_outcome(run, "succeeded", "finished; output was cut: EPERM is not a folder")
+        self.assertEqual(list(other.iterdir()), [])
 
     async def test_a_disk_that_fills_up_in_the_middle(self):
         write, left = os.write, [100]

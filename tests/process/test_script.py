@@ -12,6 +12,16 @@ from jobsched.runner.output import output_path
 
 from .ground import RunnerCase
 
+APART = """
+from jobsched.task import Command
+from jobsched.watchdog import watchdog
+
+class T:
+    @watchdog()
+    def __call__(self, info):
+        print(info.parameters)
+"""
+
 
 class StartTests(RunnerCase):
     async def test_it_leads_a_session_and_a_group_of_its_own(self):
@@ -51,7 +61,7 @@ class StartTests(RunnerCase):
     async def test_it_is_told_of_its_run_by_the_environment(self):
         given = {**os.environ, "JOBSCHED_LEFTOVER": "1", "INHERITED": "yes"}
         self.patch(self.runner._calls, "_inherited", launch.inherited(given))
-        task = self.words("env", env='{"OWN": "mine"}')
+        task = self.words("env", env='{"OWN": "mine"}', parameters="day, dry")
         run = await self.run_of(task, timeout=1_234_567.5, attempt=2, parameters={"day": "mon", "dry": True})
         told = dict(line.split("=", 1) for line in self.output(run).decode().splitlines())
 
@@ -299,9 +309,34 @@ class CouldNotStartTests(RunnerCase):
         await self.fails(self.words("echo", "x" * 3_000_000), "could not start")
 
     async def test_an_environment_that_no_process_can_have(self):
-        task = self.words("env")
+        task = self.words("env", parameters="x")
         run = await self.run_of(task, parameters={"x": "a\0b"})
-        self.assert_outcome(run, "failed", "could not start")
+        self.assert_outcome(run, "failed", "could not start: ", "null")
+
+    async def test_parameters_that_the_task_took_once_and_takes_no_more(self):
+        """The catalog of now says what its task may be given, as it says its user and its limits."""
+        for kind, source in (
+            ("process", APART),
+            ("thread", APART.replace("@watchdog()", "")),
+            ("async", APART.replace("@watchdog()\n    def", "async def")),
+            (
+                "command",
+                APART.replace("__call__", "command").replace("print(info.parameters)", "return Command(['env'])"),
+            ),
+        ):
+            task = self.python(source, name=kind, parameters="day, token")
+            self.assertEqual(self.shelf.get(task).kind, kind)
+            given = {"day": "mon", "token": "hunter22"}
+            self.assert_outcome(await self.run_of(task, parameters=given), "succeeded")
+
+            waits = await self.store_run(task, parameters=given)
+            self.sections = [text.replace("day, token", "day") for text in self.sections]
+            self.words("true", name=f"{kind}-reload")
+            self.runner.start([waits])
+            ended = await self.end(waits)
+            self.assert_outcome(ended, "failed")
+            self.assertEqual(ended.reason, f"could not start: task {task} takes no parameter token any more")
+            self.assertNotIn(b"hunter22", self.output(ended))
 
     async def test_no_descriptor_left(self):
         def pipe2(flags):

@@ -6,10 +6,12 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from time import monotonic
 from unittest import mock
 
 import psutil
+from twisted.internet import reactor
 
 from jobsched.runner import group, proc
 from jobsched.runner.group import began
@@ -94,6 +96,13 @@ class StopTests(RunnerCase):
 
         self.assertTrue(self.output(run).endswith(b"\n99999\n100000\n"))
         self.assertEqual((await self.stored(run)).output_kept, len(self.output(run)))
+
+    async def test_the_reactor_goes_on_while_the_last_chore_is_done(self):
+        let_go = threading.Event()
+        chore = self.runner.in_thread(let_go.wait, 10)
+        reactor.callLater(0.05, let_go.set)
+        await self.runner.stopService()
+        self.assertIs(await chore, True, "nobody let it go: the reactor stood still")
 
     async def test_no_new_runs_are_welcome(self):
         self.assertEqual(self.runner.slots, self.limits.max_running)

@@ -19,14 +19,14 @@ SECOND = 1_000_000  # microseconds: these tables know no other time
 BEGIN = int(T0.timestamp()) * SECOND
 
 
-def make_older(url: str) -> None:
-    """Give an empty database the schema of the last release."""
+def make_older(url: str, schema_: str = RELEASED) -> None:
+    """Give an empty database the schema of the last release, or a given one."""
     engine = connect(url, patient=True)
     config = Config()
     config.set_main_option("script_location", str(schema.HERE).replace("%", "%%"))
     with writing(engine).begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, RELEASED)
+        command.upgrade(config, schema_)
     engine.dispose()
 
 
@@ -124,3 +124,48 @@ class Older:
             one = self.jobs.c.id == job_id
             row = dict(connection.execute(select(self.jobs).where(one).with_for_update()).one()._mapping)
             connection.execute(update(self.jobs).where(one).values(row | fields))
+
+
+@attrs.frozen
+class OlderNode:
+    """A daemon of schema 0003 among nodes, which knows a lease of 10 s and no other. Make it before an upgrade."""
+
+    engine: Engine
+    nodes: Table
+
+    @classmethod
+    def at(cls, url: str) -> OlderNode:
+        engine = connect(url)
+        found = MetaData()
+        found.reflect(engine, only=["nodes"])
+        return cls(writing(engine), found.tables["nodes"])
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def join(self, node_id: str, now: int) -> None:
+        row = {"id": node_id, "name": "older", "url": None, "tags": None, "tasks": "[]", "version": "0.1.0"}
+        row |= {"since": now, "seen": now, "state": "alive", "running": 0, "slots": 9, "tried": 0, "won": 0}
+        with self.engine.begin() as connection:
+            connection.execute(insert(self.nodes).values(row))
+
+    def beat(self, node_id: str, now: int) -> dict[str, bool]:
+        """Say that it lives; of each node that is not dead, whether it takes it for alive."""
+        nodes = self.nodes.c
+        mine = (nodes.id == node_id) & (nodes.state == "alive")
+        with self.engine.begin() as connection:
+            assert connection.execute(update(self.nodes).where(mine).values(seen=now, running=1)).rowcount == 1
+            living = connection.execute(select(self.nodes).where(nodes.state == "alive")).all()
+        return {row.id: row.seen >= now - 10 * SECOND for row in living}
+
+    def bury(self, now: int) -> None:
+        """Declare dead whatever is late for it."""
+        nodes = self.nodes.c
+        late = (nodes.state == "alive") & (nodes.seen < now - 10 * SECOND)
+        with self.engine.begin() as connection:
+            connection.execute(update(self.nodes).where(late).values(state="dead", running=0, slots=0))
+
+    def leave(self, node_id: str, now: int) -> None:
+        with self.engine.begin() as connection:
+            mine = self.nodes.c.id == node_id
+            connection.execute(update(self.nodes).where(mine).values(state="stopped", seen=now, running=0, slots=0))

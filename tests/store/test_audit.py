@@ -15,8 +15,9 @@ from jobsched.model.policy import Policy
 from jobsched.model.secrecy import Secrecy
 from jobsched.store import audit, orders, sight
 from jobsched.store import jobs as job_rows
+from jobsched.store import nodes as node_rows
 from jobsched.store import runs as run_rows
-from jobsched.store.orders import Key
+from jobsched.store.orders import REPLACED, Key
 from jobsched.store.runs import Filter as RunFilter
 from tests.store.samples import IDS, T0, at, job, run
 
@@ -184,8 +185,36 @@ def test_runs_that_end_with_their_job_or_are_replaced_are_named(desk):
     replaced = desk.write(audit.started, one.id, signed(), None, IDS, at(6)).entry
     assert replaced.after["replaced"] == ["a run"]
 
-    assert desk.write(audit.removed, one.id, signed(), IDS, at(7), "why", "").entry.after == {"cancelled": ["a run"]}
-    assert trail(desk)[0].after == {"cancelled": ["a run"]}
+    other = job(name="other")
+    desk.add(other)
+    desk.insert(run(5, id="another", job_id=other.id))
+    assert desk.write(audit.removed, other.id, signed(), IDS, at(7), "why", "").entry.after == {
+        "cancelled": ["another"]
+    }
+    assert trail(desk)[0].after == {"cancelled": ["another"]}
+
+
+def test_what_ends_already_for_another_reason_is_not_said_to_end_for_this_one(desk):
+    """The first reason stays in the record, so the trail must not name another."""
+    one = job(policy=Policy(overlap="replace"))
+    desk.add(one)
+    desk.insert(run(5, id="a run", job_id=one.id))
+    desk.write(audit.cancelled, "a run", signed(), "why", at(6), "")
+    started = desk.write(audit.started, one.id, signed(), None, IDS, at(6))
+    assert [(each.id, each.stop) for each in started.answer.replaced] == [("a run", "why")]
+    assert "replaced" not in started.entry.after
+    assert desk.write(audit.removed, one.id, signed(), IDS, at(7), "gone", "").entry.after is None
+    assert desk.read(node_rows.stops, "here") == (("a run", "why"),)
+
+
+def test_a_run_whose_place_is_taken_already_is_not_said_to_be_cancelled(desk):
+    one = job(policy=Policy(overlap="replace"))
+    desk.add(one)
+    desk.insert(run(5, id="a run", job_id=one.id))
+    desk.write(audit.started, one.id, signed(), None, IDS, at(6))
+    noted = desk.write(audit.cancelled, "a run", signed(), "cancelled by a caller", at(7), "")
+    assert noted.entry is None
+    assert (noted.answer.state, noted.answer.stop) == ("running", REPLACED), "this is what its node ends it for"
 
 
 def test_what_runs_is_asked_to_end_once(desk):
@@ -266,3 +295,17 @@ def test_what_is_old_is_forgotten_in_batches(desk):
         desk.write(audit.write, entry(n, ids))
     assert [desk.write(audit.forget, at(5), 2) for _ in "1234"] == [2, 2, 1, 0]
     assert [each.at for each in trail(desk)] == [at(6), at(5)]
+
+
+def test_a_page_of_the_trail_ends_where_there_is_no_more_room(desk):
+    heavy = {"parameters": {"text": "x" * 40_000}}
+    entries = [entry(n, before=heavy if n % 2 else None, after=heavy) for n in range(5)]
+    for each in entries:
+        desk.write(audit.write, each)
+    first = desk.read(audit.fitting, 100, None, audit.Filter(), 100_000)
+    assert (list(first.values), first.more) == ([entries[4]], True)  # the next has twice as much
+    second = desk.read(audit.fitting, 100, entries[4].id, audit.Filter(), 130_000)
+    assert (list(second.values), second.more) == ([entries[3], entries[2]], True)
+    rest = desk.read(audit.fitting, 100, entries[2].id, audit.Filter(), 1_000_000)
+    assert (list(rest.values), rest.more) == ([entries[1], entries[0]], False)
+    assert desk.read(audit.fitting, 1, None, audit.Filter(), 1_000_000).more

@@ -18,6 +18,7 @@ from jobsched.model.run import Run
 from jobsched.store import claims
 from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
+from jobsched.store.orders import REPLACED
 from jobsched.store.store import Store
 from tests.store.samples import Desk, at, claimant, every_run, job, run
 
@@ -215,7 +216,8 @@ def test_replace_names_the_active_run_and_starts_when_it_has_ended(desk: Desk) -
     one = active(desk, "replace")
     (old,) = desk.runs()
     claimed = desk.claim(120, one)
-    assert (claimed.started, claimed.replaced, claimed.waiting) == ((), (old,), True)
+    replaced = attrs.evolve(old, stop=REPLACED)
+    assert (claimed.started, claimed.replaced, claimed.waiting) == ((), (replaced,), True)
     desk.ended(old, state="stopping")
     assert desk.claim(121).started == ()
     desk.ended(old, state="cancelled")

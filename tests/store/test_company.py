@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from jobsched.model.job import Job
-from jobsched.model.node import LEASE, Node
+from jobsched.model.lease import FIXED
+from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store import claims
@@ -83,7 +84,7 @@ def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk
 def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
-    desk.know(node("a", tags=A.tags, seen=at(60) - LEASE))
+    desk.know(node("a", tags=A.tags, seen=at(60) - FIXED))
     assert desk.claim(60.000001, one, **asks(A, B)) == claims.Claimed(now=at(60.000001))
     assert len(desk.claim(60, one, **asks(A, B)).started) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from jobsched.model.errors import Conflict
@@ -107,7 +108,8 @@ def test_one_key_makes_the_runs_of_all_nodes_once(desk: Desk) -> None:
 def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    assert desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of b") == one, "its node has to end it"
+    asked = desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of b")
+    assert asked == attrs.evolve(one, stop=BY_CALLER), "its node has to end it"
     assert stops(desk, "a") == {one.id: BY_CALLER}
     assert stops(desk, "b") == {}
     assert desk.states() == ["running"]
@@ -116,7 +118,7 @@ def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> N
 def test_a_run_that_is_executed_here_is_to_be_ended_even_if_this_node_dies_over_it(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    assert desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of a") == one
+    assert desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of a") == attrs.evolve(one, stop=BY_CALLER)
     assert stops(desk, "a") == {one.id: BY_CALLER}
 
 
@@ -124,7 +126,7 @@ def test_the_first_reason_to_end_stands(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a", state="stopping")
     desk.insert(one)
     for reason in ("first", "second"):
-        desk.write(orders.cancel, one.id, reason, at(2), "id of b")
+        assert desk.write(orders.cancel, one.id, reason, at(2), "id of b").stop == "first"
     assert stops(desk, "a") == {one.id: "first"}
 
 

@@ -125,13 +125,52 @@ def test_a_node_is_as_it_was_when_it_began_last(desk: Desk) -> None:
     assert told(desk) == [(60, "a", "running"), (60, "b", "missed")]
 
 
-def test_a_node_that_joined_since_the_last_heartbeat_is_not_said_to_be_down(desk: Desk) -> None:
+def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     here = attrs.evolve(A, seen=at(58))
     desk.know(here, attrs.evolve(B, since=at(59), seen=at(59)))
+    desk.know(node("c", id="before", state="dead"), node("c", id="back", since=at(59.5), seen=at(59.5)))
     desk.claim(60, one, **asks(here))
-    assert told(desk) in ([(60, "a", "running")], [(60, "a", "running"), (60, "b", "waiting")])
+    assert told(desk) == [(60, "a", "running"), (60, "b", "waiting"), (60, "c", "waiting")]
+    ran = desk.write(orders.run_now, one.id, None, IDS, at(61), (here,), here.id)
+    assert [each.place for each in desk.runs() if each.due == ran.run.due] == ["a", "b", "c"]
+
+
+def test_a_node_that_left_since_the_last_heartbeat_is_said_to_have(desk: Desk) -> None:
+    one = everywhere()
+    desk.add(one)
+    desk.know(attrs.evolve(A, seen=at(58)), node("b", state="stopped", seen=at(59)), node("late", seen=at(49.9)))
+    desk.claim(60, one, **asks(A, B, node("late")))
+    assert told(desk) == [(60, "a", "running"), (60, "b", "missed"), (60, "late", "missed")]
+
+
+def test_a_node_knows_of_itself_what_it_was_not_heard_to_say_yet(desk: Desk) -> None:
+    one = everywhere()
+    desk.add(one)
+    desk.know(node("a", tasks=(), seen=at(59)), node("b", seen=at(59)))
+    desk.claim(60, one, **asks(A, B))
+    assert told(desk) == [(60, "a", "running"), (60, "b", "waiting")], "its catalog was read again"
+
+
+def test_the_nodes_are_read_once_however_many_jobs_are_due(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [everywhere(require={"gpu": "yes"} if number % 2 else {}) for number in range(20)]
+    desk.add(*jobs)
+    desk.know(node("a", seen=at(59), tags={"gpu": "yes"}), node("b", state="dead"))
+    reads: list[object] = []
+    read = node_rows.every
+
+    def counted(connection: Any, most: int = 1000) -> Any:
+        reads.append(connection)
+        return read(connection, most)
+
+    monkeypatch.setattr(node_rows, "every", counted)
+    assert len(desk.claim(60, *jobs, **asks(node("a", tags={"gpu": "yes"}), slots=20)).started) == 20
+    assert len(reads) == 1
+    other = job()
+    desk.add(other)
+    assert len(desk.claim(61, other, **asks(A, B)).started) == 1
+    assert len(reads) == 1, "a due that runs on any node needs no such question"
 
 
 def test_when_all_that_can_are_down_each_misses_it(desk: Desk) -> None:
@@ -179,7 +218,7 @@ def test_overlap_is_with_the_run_on_the_same_node(desk: Desk, overlap: Any, busy
     (on_b,) = desk.claim(60, one, **asks(B, A)).started
     desk.ended(on_b)
     claimed = desk.claim(120, one, **asks(A, B))
-    assert claimed.replaced == ((on_a,) if overlap == "replace" else ())
+    assert [each.id for each in claimed.replaced] == ([on_a.id] if overlap == "replace" else [])
     assert [each for each in told(desk) if each[0] == 120] == [(120, "a", busy), (120, "b", "waiting")]
     assert [each.due for each in desk.claim(121, one, **asks(B, A)).started] == [at(120)]
     desk.ended(on_a)

@@ -15,6 +15,7 @@ from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.store import jobs as job_rows
 from jobsched.store import orders
+from jobsched.store.paging import Page
 from tests.store.samples import IDS, T0, Desk, at, job, job_count
 
 few = settings(max_examples=25)
@@ -166,3 +167,24 @@ def test_a_job_that_moved_on_keeps_its_definition(desk: Desk) -> None:
     desk.write(job_rows.move_on, [(one, at(120), 2), (other, None, 0)])
     assert desk.read(job_rows.get, one.id) == attrs.evolve(one, next_due=at(120), starts=2)
     assert desk.read(job_rows.get, other.id) == attrs.evolve(other, next_due=None)
+
+
+def test_a_page_ends_where_there_is_no_more_room_and_the_next_one_goes_on(desk: Desk) -> None:
+    """Weighed by the database: what is in no page is not read."""
+    sizes = [10, 5000, 10, 90_000, 10, 10, 3000]
+    jobs = [job(made=number, parameters={"text": "ä" * size}) for number, size in enumerate(sizes)]
+    desk.add(*jobs)
+    room = 60_000
+    seen: list[Job] = []
+    lengths = []
+    while True:
+        page = desk.read(job_rows.fitting, 4, seen[-1].id if seen else "", job_rows.Filter(), room)
+        seen += page.values
+        lengths.append(len(page.values))
+        if not page.more:
+            break
+    assert seen == jobs
+    assert lengths == [3, 1, 3]  # the fourth is too heavy for any page, and has one of its own
+    assert desk.read(job_rows.fitting, 4, seen[-1].id, job_rows.Filter(), room) == Page([], False)
+    assert desk.read(job_rows.fitting, 2, "", job_rows.Filter(name="job"), room) == Page(jobs[:2], True)
+    assert desk.read(job_rows.fitting, 2, "", job_rows.Filter(task="none"), room) == Page([], False)

@@ -88,3 +88,17 @@ def test_a_script_that_the_daemon_started_does_not_hold_the_lock(tmp_path: Path)
 def test_the_lock_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     FolderLock(tmp_path)
     assert (tmp_path / "jobsched.lock").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", ["link", "name", "fifo", "folder"])
+def test_what_lies_in_the_place_of_the_lock_is_not_written_to(tmp_path: Path, kind: str) -> None:
+    other, lock = tmp_path / "other", tmp_path / "state" / "jobsched.lock"
+    other.write_text("as it was")
+    lock.parent.mkdir(mode=0o700)
+    lock.parent.chmod(0o777)  # whoever may write here put it there
+    {"link": lambda: lock.symlink_to(other), "name": lambda: os.link(other, lock), "fifo": lambda: os.mkfifo(lock),
+     "folder": lock.mkdir}[kind]()  # fmt: skip
+    with pytest.raises(OSError) as refused:  # noqa: PT011  # the start tells it in words
+        FolderLock(lock.parent)
+    assert refused.value.filename == str(lock)
+    assert other.read_text() == "as it was"

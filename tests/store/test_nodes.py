@@ -11,11 +11,12 @@ import attrs
 import pytest
 from sqlalchemy import update
 
-from jobsched.model.node import LEASE, Node
+from jobsched.model.lease import FIXED
+from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store import nodes as node_rows
 from jobsched.store.instant import now as database_now
-from jobsched.store.nodes import FORGOTTEN, Pulse, Roll
+from jobsched.store.nodes import FORGOTTEN, Entry, Pulse, Roll
 from jobsched.store.tables import nodes
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
@@ -34,8 +35,13 @@ class Register:
 
     def join(self, *new: Node, known: Sequence[str] = ()) -> datetime:
         """They join one after the other; when the last did."""
-        told = [self.desk.write(node_rows.join, each, known, WHY, IDS, lambda: 0.0) for each in new]
+        told = [self.enter(each, known=known).now for each in new]
         return max(told)
+
+    def enter(self, new: Node, *, known: Sequence[str] = (), gone: Sequence[str] | None = ()) -> Entry:
+        """It starts; or, with `gone` None, comes back."""
+        entry: Entry = self.desk.write(node_rows.join, new, known, gone)
+        return entry
 
     def silent(self, name: str, seconds: float) -> None:
         """Let it be so long ago that this node was heard."""
@@ -130,7 +136,7 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     assert before <= roll.now <= register.now()
     values = attrs.asdict(said)
     renewed = attrs.evolve(node("a"), **values, since=since, seen=roll.now)
-    assert roll == Roll(now=roll.now, renewed=True, alive=(renewed,), late=(), stops=())
+    assert roll == Roll(now=roll.now, renewed=True, alive=(renewed,), late=(), stops=(), kept=FIXED, lease=FIXED)
     assert register.get("a") == renewed
 
 
@@ -174,7 +180,7 @@ def test_one_that_comes_late_but_before_its_burial_lives_on(register: Register) 
 @pytest.mark.usefixtures("told_time")
 def test_to_the_microsecond_a_node_is_alive_or_to_be_buried(register: Register) -> None:
     register.join(node("a"), node("b"))
-    end = T0 + LEASE
+    end = T0 + FIXED
     assert [each.name for each in register.beat("b", end).alive] == ["a", "b"]
     register.bury(local=end)
     assert register.states() == {"a": "alive", "b": "alive"}
@@ -251,6 +257,7 @@ def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Registe
     register.silent("late", 11)
     register.desk.insert(on("before"), on("late"))
     register.join(node("before", id="fresh"), known=["id of before"])
+    assert [each.id for each in register.bury(silent=[])] == ["before"]
     assert register.runs() == {"before": "lost", "late": "running"}
     assert [(each.id, each.state) for each in register.desk.read(node_rows.every) if each.name == "before"] == [
         ("fresh", "alive"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -67,6 +68,25 @@ async def test_a_restart_between_two_questions_is_not_noticed(store: Store, serv
     server.start()
     await gatherResults([store.write(note, f"then {i}") for i in range(4)])
     assert len(await store.read(noted)) == 8
+
+
+@servers_only
+def test_a_connection_that_breaks_on_its_way_back_is_told_of_in_one_line(
+    store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the server shuts down at that moment, or is cut off, SQLAlchemy finds out when it gives it back."""
+    made = engine.connect(store_url)
+    raw = made.raw_connection()
+    with raw.cursor() as cursor:
+        cursor.execute(WHO_AM_I[made.dialect.name])
+        cut(store_url, cursor.fetchone()[0])
+    raw.close()
+    made.dispose()
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("jobsched.store.engine", "WARNING")
+    assert record.getMessage().startswith("a connection to the store broke off: ")
+    assert record.exc_info is None
+    assert "\n" not in logging.Formatter().format(record)
 
 
 @servers_only

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 import pytest_twisted
+from sqlalchemy import event
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -17,9 +18,10 @@ from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
-from jobsched.store import audit, orders, prune
+from jobsched.store import audit, orders, prune, rounds
 from jobsched.store import jobs as job_rows
 from jobsched.store import runs as run_rows
+from jobsched.store.engine import connect, writing
 from jobsched.store.orders import Key, _recall, _remember
 from tests.store.samples import job
 
@@ -58,8 +60,10 @@ class Kept:
 
     async def prune(self, **keep):
         made = self.retention(**keep)
-        await made.prune()
-        await made.stopService()
+        try:
+            await made.prune()
+        finally:
+            await made.stopService()
 
     async def left(self):
         """The ids of the runs that are left; each, and no other, has its file."""
@@ -193,6 +197,149 @@ async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
     assert await kept.left() == runs[-1:]
 
 
+# What a round costs
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The jobs whose runs were counted, and those that were thinned out."""
+    counted, thinned = [], []
+    counts, beyond = rounds.counts, prune.beyond
+
+    def watch_counts(connection, job_ids):
+        counted.append(sorted(job_ids))
+        return counts(connection, job_ids)
+
+    def watch_beyond(connection, job_id, *more):
+        thinned.append(job_id)
+        return beyond(connection, job_id, *more)
+
+    monkeypatch.setattr(rounds, "counts", watch_counts)
+    monkeypatch.setattr(prune, "beyond", watch_beyond)
+    return counted, thinned
+
+
+def minutes(*count):
+    """Ages of runs that are made so many minutes after NOW."""
+    return [-minute / 1440 for minute in count]
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_only_jobs_with_new_runs_are_looked_at_and_of_these_only_those_that_may_have_too_many(kept, asked):
+    counted, thinned = asked
+    await kept.add("full", *[n / 100 for n in range(40, 0, -1)])
+    await kept.add("half", *[n / 100 for n in range(20, 0, -1)])
+    await kept.add("still", *[n / 100 for n in range(40, 0, -1)])
+    made = kept.retention(keep_runs=40)  # and a twentieth, which are two more
+    await made.prune()
+    assert (counted, thinned) == ([], [])
+    for minute in range(1, 8):
+        await kept.add("full", *minutes(minute))
+        await kept.add("half", *minutes(minute))
+        kept.clock.rightNow += EVERY
+        await made.prune()
+    await made.stopService()
+    assert counted[0] == ["full", "half"], "it is not known yet how many they have"
+    assert {job for jobs in counted[1:] for job in jobs} == {"full"}
+    assert thinned == ["full", "full"], "each time that it has three more than it keeps"
+    runs = await kept.store.read(run_rows.page, 10_000, None, run_rows.Filter(job_id="full"))
+    assert len(runs) == 41
+    await kept.left()
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_one_node_does_it_for_all_and_another_when_it_does_not(kept):
+    made, other = kept.retention(keep_runs=1), kept.retention(keep_runs=1)
+    await made.prune()
+    kept.clock.rightNow += EVERY / 2
+    runs = await kept.add("job", *minutes(0.1, 0.2))
+    await other.prune()
+    assert await kept.left() == runs
+    kept.clock.rightNow += EVERY / 2
+    await other.prune()
+    assert await kept.left() == runs[1:]
+    await made.stopService()
+    await other.stopService()
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_all_jobs_are_looked_at_when_fewer_runs_are_kept_than_before(kept):
+    runs = await kept.add("job", *[n / 100 for n in range(9, 0, -1)])
+    await kept.prune(keep_runs=9)
+    kept.clock.rightNow += EVERY
+    await kept.prune(keep_runs=5)
+    assert await kept.left() == runs[-5:]
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_all_jobs_are_looked_at_when_the_clock_was_set_back(kept):
+    await kept.prune(keep_runs=2)
+    kept.clock.rightNow -= 86_400
+    runs = await kept.add("job", 1.3, 1.2, 1.1)
+    await kept.prune(keep_runs=2)
+    assert await kept.left() == runs[-2:]
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_all_jobs_are_looked_at_again_after_a_round_that_failed(kept, monkeypatch):
+    runs = await kept.add("job", 3, 2, 1)
+    crowded = prune.crowded
+    monkeypatch.setattr(prune, "crowded", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await kept.prune(keep_runs=2)
+    monkeypatch.setattr(prune, "crowded", crowded)
+    await kept.prune(keep_runs=2)
+    assert await kept.left() == runs, "the turn was taken"
+    kept.clock.rightNow += EVERY
+    await kept.prune(keep_runs=2)
+    assert await kept.left() == runs[-2:]
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_a_job_whose_runs_cannot_be_forgotten_keeps_no_other_from_it(kept, monkeypatch):
+    beyond = prune.beyond
+
+    def picky(connection, job_id, *more):
+        if job_id == "bad":
+            raise ValueError("not that one")
+        return beyond(connection, job_id, *more)
+
+    monkeypatch.setattr(prune, "beyond", picky)
+    jobs = {name: await kept.add(name, 3, 2, 1) for name in ("a", "bad", "c")}
+    with capturedLogs() as logs:
+        await kept.prune(keep_runs=1)
+    assert await kept.left() == sorted([jobs["a"][-1], *jobs["bad"], jobs["c"][-1]])
+    assert "old runs of job bad could not be pruned" in [formatEvent(event) for event in logs]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_to_forget_a_run_no_other_is_looked_at(kept, store_url):
+    """SQLite has no notion of how many runs are in a state, and would look through all that have succeeded."""
+    await kept.add("job", 3, 2, 1)
+    said = []
+    engine = connect(store_url)
+    event.listen(engine, "before_cursor_execute", lambda _c, _r, statement, given, *_: said.append((statement, given)))
+    with writing(engine).begin() as connection:
+        assert len(prune.beyond(connection, "job", 1, 500)) == 2
+    with writing(engine).begin() as connection:
+        plans = [
+            (statement, str(row))
+            for statement, given in list(said)
+            if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+        ]
+    engine.dispose()
+    assert len(plans) > 5
+    assert [each for each in plans if "SCAN runs" in each[1] or "runs_of_state" in each[1]] == []
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_key_is_forgotten_after_its_day_and_not_before(kept):
     key = Key(scope="/jobs", key="k", digest="d")
@@ -216,6 +363,33 @@ async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old_enough(kept)
     retention.sweep(kept.folder, -1)
     assert not stray.exists()
     assert not output_path(kept.folder, run).exists()
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_a_link_is_never_followed_and_what_cannot_go_keeps_nothing_else(kept, tmp_path):
+    """Whoever may write a folder of ours could have the daemon delete what only it may."""
+    paths = [output_path(kept.folder, run) for run in await kept.add("job", *range(40, 60))]
+    linked, replaced, odd = list({path.parent: path for path in paths}.values())[:3]  # each in another folder
+    others = linked.parent.rename(tmp_path / "others")
+    linked.parent.symlink_to(others)
+    (others / "precious.log").write_text("x")
+    replaced.unlink()
+    replaced.symlink_to(others / "precious.log")
+    odd.unlink()
+    odd.mkdir()
+    os.mkfifo(odd.parent / "fifo.log")
+    before = sorted(path.name for path in others.iterdir())
+    with capturedLogs() as logs:
+        await kept.prune()
+    assert sorted(path.name for path in others.iterdir()) == before
+    assert [path for path in paths if os.path.lexists(path) and path.parent != linked.parent] == [odd]
+    said = [formatEvent(event) for event in logs]
+    assert f"{linked} could not be deleted: is not a folder" in said
+    assert f"{odd} could not be deleted: Is a directory" in said
+    retention.sweep(kept.folder, -1)
+    assert sorted(path.name for path in others.iterdir()) == before
+    assert not (odd.parent / "fifo.log").exists()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
@@ -268,6 +442,7 @@ async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeyp
     left = await kept.store.read(audit.page, 100, None, audit.Filter())
     assert [(NOW - entry.at).days for entry in left] == [0, 39, 363]
 
+    kept.clock.rightNow += EVERY
     made = Retention(kept.clock, kept.store, maybeDeferred, kept.folder, 1000, 30, audit_days=10)
     made.startService()
     await made.prune()

@@ -10,8 +10,9 @@ from threading import Event
 import attrs
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 from twisted.internet.defer import gatherResults
+from twisted.internet.threads import deferToThread
 
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
@@ -21,6 +22,7 @@ from jobsched.model.run import Run
 from jobsched.model.trigger import Interval, Schedule
 from jobsched.store import claims, jobs, orders, runs
 from jobsched.store.claims import Claimant, Claimed
+from jobsched.store.engine import connect
 from jobsched.store.store import Store
 from jobsched.store.tables import runs as runs_table
 from tests.store.samples import job_count
@@ -237,3 +239,48 @@ async def test_a_change_sees_what_was_committed_while_it_waited_for_its_job(open
     job = await second.write(orders.pause, "job000", START)
     await slowly
     assert (job.paused, job.version) == (True, 2)
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_a_failure_that_meets_a_change_of_the_task_is_final(
+    open_store: Callable[[], Store],
+) -> None:
+    """The change is under way when the outcome is written: it waits, and sees the job as it is then."""
+    mine, theirs = open_store(), open_store()
+    one = attrs.evolve(a_job(), policy=Policy(retries=1, retry_delay=timedelta(0)))
+    await mine.write(jobs.add, [one])
+    (run,) = (await mine.write(claims.claim, node(0, START), [one.id])).started
+    held, go = Event(), Event()
+
+    def change(connection: Connection) -> None:
+        orders.change(connection, one.id, None, Ids(), START, lambda job, _: attrs.evolve(job, task="other"))
+        held.set()
+        assert go.wait(30)
+
+    changing = theirs.write(change)
+    assert await deferToThread(held.wait, 30)
+    failed = attrs.evolve(run, state="failed", reason="exit code 1", ended=START + SECOND)
+    recording = mine.write(runs.record, [failed], Ids(), lambda: 0.0)
+    await deferToThread(until_waiting, mine)
+    go.set()
+    await changing
+    assert await recording is False
+    (found,) = await mine.read(every_run)
+    assert found.reason == "exit code 1; not tried again: its job was given another task"
+
+
+def until_waiting(store: Store) -> None:
+    """Until somebody in the database waits for a lock that another has."""
+    question = {
+        "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+        "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    }[store.dialect]
+    engine = connect(store._engine.url.render_as_string(hide_password=False))
+    end = time.monotonic() + 30
+    with engine.connect() as connection:
+        while not connection.execute(text(question)).scalar():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+            connection.rollback()
+    engine.dispose()

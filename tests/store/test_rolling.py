@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Barrier, Thread
 
 import attrs
@@ -18,9 +18,10 @@ from jobsched.store import nodes as node_rows
 from jobsched.store import orders
 from jobsched.store import runs as run_rows
 from jobsched.store.claims import Claimed, claim
+from jobsched.store.nodes import Pulse
 from jobsched.store.schema import migrate
-from tests.store.older import BEGIN, SECOND, Older, job_row, key_row, make_older, run_row
-from tests.store.samples import IDS, T0, Desk, at, claimant, job, run
+from tests.store.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
+from tests.store.samples import IDS, T0, Desk, at, claimant, job, node, run
 
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 HOUR = 3600
@@ -190,3 +191,89 @@ def test_what_the_last_release_executes_is_not_taken_for_lost(older: Older, desk
     older.insert(older.runs, run_row("theirs", state="running", node="older", node_id="older", started=now()))
     assert desk.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, T0) == []
     assert desk.states() == ["running"]
+
+
+# The lease, beside a release whose lease is 10 s.
+
+
+@pytest.fixture
+def neighbour(empty_url: str) -> Iterator[OlderNode]:
+    """A node of the schema before this, in whose database this one is in force by now."""
+    make_older(empty_url, "0003")
+    one = OlderNode.at(empty_url)
+    migrate(empty_url)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def shared(neighbour: OlderNode, empty_url: str) -> Iterator[Desk]:
+    desk = Desk.at(empty_url)
+    yield desk
+    desk.close()
+
+
+def joins(desk: Desk, seconds: float) -> float:
+    """A node of this release starts, whose LEASE is 30 s; the lease that it goes by."""
+    one = node("new", since=at(seconds), lease_asked=timedelta(seconds=30))
+    entry = desk.write(node_rows.join, one, [], [])
+    return float(entry.lease.total_seconds())
+
+
+def beats(desk: Desk, lease: float, seconds: float) -> float:
+    """It says that it lives, and counts on that lease; the one that it is told."""
+    pulse = Pulse(
+        id="id of new", tasks=[], running=0, slots=9, tried=0, won=0, lease=timedelta(seconds=lease)
+    )  # fmt: skip
+    return float(desk.write(node_rows.beat, pulse, at(seconds)).lease.total_seconds())
+
+
+def later(seconds: float) -> int:
+    return BEGIN + int(seconds * SECOND)
+
+
+@pytest.mark.usefixtures("told_time")
+def test_while_a_daemon_of_the_last_release_lives_the_lease_is_what_it_knows(
+    neighbour: OlderNode, shared: Desk
+) -> None:
+    neighbour.join("old", later(0))
+    assert joins(shared, 1) == 10
+    assert beats(shared, 10, 3) == 10
+    assert neighbour.beat("old", later(13)) == {"old": True, "id of new": True}
+    assert neighbour.beat("old", later(13.1)) == {"old": True, "id of new": False}, (
+        "it is buried 10 s after it was seen"
+    )
+    assert beats(shared, 10, 14) == 10
+    neighbour.leave("old", later(15))
+    assert beats(shared, 10, 16) == 30
+    assert beats(shared, 30, 18) == 30
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest.mark.parametrize("silent", [20.9, 30.0])
+def test_one_of_the_last_release_that_comes_back_buries_nobody_that_counts_on_more(
+    neighbour: OlderNode, shared: Desk, silent: float
+) -> None:
+    """It was frozen and taken for dead; at that moment the other one loses the database and cannot hear of it."""
+    assert joins(shared, 0) == 30
+    assert beats(shared, 30, 100) == 30
+    neighbour.join("back", later(100))
+    neighbour.beat("back", later(100 + silent))
+    neighbour.bury(later(100 + silent))
+    assert {each.name: each.state for each in shared.read(node_rows.every)} == {"new": "alive", "older": "alive"}
+    assert beats(shared, 30, 100 + silent) == 10
+    neighbour.beat("back", later(100 + silent + 30.1))
+    neighbour.bury(later(100 + silent + 30.1))
+    assert {each.name: each.state for each in shared.read(node_rows.every)} == {"new": "dead", "older": "alive"}
+
+
+@pytest.mark.usefixtures("told_time")
+def test_one_of_the_last_release_that_is_silent_is_taken_for_dead_when_it_expects_it(
+    neighbour: OlderNode, shared: Desk
+) -> None:
+    neighbour.join("old", later(0))
+    joins(shared, 0)
+    for seconds, state in ((10, "alive"), (10.1, "dead")):
+        shared.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, at(seconds))
+        found = shared.read(node_rows.get, "old")
+        assert (found.state, found.lease, found.lease_asked) == (state, timedelta(seconds=10), None)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 import pytest
 
-from jobsched.model.ids import Ids
+from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED, RETRIED, Run
 from jobsched.store import nodes as node_rows
+from jobsched.store import orders
 from jobsched.store import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
@@ -228,7 +229,7 @@ def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: D
     older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
     desk.insert(older, other, run(3, node_id="known", node="web1"))
     node = Node(id="known", name="web1", since=at(0), seen=at(0))
-    desk.write(node_rows.join, node, [], "", Ids(), lambda: 0.5)
+    desk.write(node_rows.join, node)
     assert desk.read(run_rows.left_here, [], "web1") == [older]
 
 
@@ -239,3 +240,115 @@ def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None
     assert desk.read(run_rows.waiting, at(10)) == (True, at(50))
     assert desk.read(run_rows.waiting, at(50)) == (True, at(70))
     assert desk.read(run_rows.waiting, at(70)) == (True, None)
+
+
+def test_a_page_of_runs_leaves_out_what_nobody_is_shown(desk):
+    its = job()
+    desk.add(its)
+    one = run(job_id=its.id, parameters={"text": "x" * 1000})
+    desk.write(run_rows.insert_all, [one])
+    shown = attrs.evolve(one, parameters={})
+    assert desk.read(run_rows.page, 9, None, run_rows.Filter()) == [shown]
+    assert desk.read(run_rows.last_of, [its.id]) == {its.id: shown}
+    assert desk.read(run_rows.get, one.id) == one
+
+
+# What is carried from one run to the next: a task and the parameters that were given for it, or neither.
+
+
+def moved(before: Job, _instant: datetime) -> Job:
+    return attrs.evolve(before, task="other", parameters={"text": "x"})
+
+
+def change(desk: Desk, one: Run, seconds: float = 90, **fields: Any) -> Job:
+    """Give the job of a run another task, or something else."""
+
+    def make(before: Job, instant: datetime) -> Job:
+        return attrs.evolve(before, **fields) if fields else moved(before, instant)
+
+    found: Job = desk.write(orders.change, one.job_id, None, IDS, at(seconds), make)
+    return found
+
+
+NO_MORE = "failed; not tried again: its job was given another task"
+
+
+@pytest.mark.parametrize("state", RETRIED)
+def test_a_failure_is_final_where_its_job_has_another_task_by_now(desk: Desk, state: str) -> None:
+    one = failing(desk, retries=2, retry_delay=timedelta(0))
+    change(desk, one)
+    assert not desk.ended(one, state=state, seconds=100)
+    (found,) = desk.runs()
+    assert (found.state, found.task, found.reason) == (state, "task", NO_MORE.replace("failed", state, 1))
+
+
+@pytest.mark.parametrize("fields", [{"name": "new"}, {"parameters": {"token": "other"}}, {"timeout": 5.0}])
+def test_a_retry_has_the_parameters_of_the_run_that_failed_and_the_rest_of_its_job(desk: Desk, fields: Any) -> None:
+    one = job(policy=Policy(retries=1, retry_delay=timedelta(0)), parameters={"token": "s3cret"})
+    desk.add(one)
+    desk.claim(60, one)
+    (first,) = desk.runs()
+    changed = change(desk, first, **fields)
+    assert desk.ended(first, state="failed", seconds=100)
+    retry = desk.runs()[-1]
+    assert (retry.task, retry.parameters) == ("task", {"token": "s3cret"})
+    assert (retry.job_name, retry.timeout) == (changed.name, changed.timeout)
+
+
+def test_a_job_that_is_given_its_task_back_is_tried_again(desk: Desk) -> None:
+    one = failing(desk, retries=1, retry_delay=timedelta(0))
+    change(desk, one)
+    change(desk, one, task="task")
+    assert desk.ended(one, state="failed", seconds=100)
+    assert desk.runs()[-1].task == "task"
+
+
+def test_without_another_attempt_the_reason_is_not_burdened(desk: Desk) -> None:
+    one = failing(desk, retries=0)
+    change(desk, one)
+    desk.ended(one, state="failed", seconds=100)
+    assert desk.runs()[0].reason == "failed"
+
+
+def test_a_retry_that_waits_ends_with_the_task_and_what_else_waits_does_not(desk: Desk) -> None:
+    one = failing(desk, retries=1, retry_delay=timedelta(hours=1), overlap="queue")
+    assert desk.ended(one, state="failed", seconds=100)
+    ran = desk.write(orders.run_now, one.job_id, None, IDS, at(101)).run
+    retry = next(run for run in desk.runs() if run.cause == "retry")
+    change(desk, one, seconds=102, name="new")
+    assert desk.read(run_rows.get, retry.id).state == "waiting"
+    change(desk, one, seconds=103)
+    found = desk.read(run_rows.get, retry.id)
+    assert (found.state, found.ended) == ("cancelled", at(103))
+    assert found.reason == "not tried again: its job was given another task"
+    assert desk.read(run_rows.get, ran.id) == ran
+    (started,) = desk.claim(104).started
+    assert (started.id, started.task, started.parameters) == (ran.id, "task", {})
+
+
+@pytest.mark.parametrize("how", ["the job has another task", "an older release added it", "both"])
+def test_a_retry_of_a_strange_task_is_never_started(desk: Desk, how: str) -> None:
+    """A node may not have seen the change yet; one of an older release does not care."""
+    task = {"the job has another task": "task", "an older release added it": "new", "both": "third"}[how]
+    one = job(policy=Policy(retries=1), task="new", next_due=None)
+    desk.add(one)
+    before = run(job_id=one.id, state="failed", task="task", ended=at(100))
+    again = {"attempt": 2, "cause": "retry", "state": "waiting", "node": None, "node_id": None}
+    retry = attrs.evolve(before, id=IDS.make(at(101)), task=task, parameters={"token": "x"}, ended=None, **again)
+    well = run(90, job_id=one.id, id=IDS.make(at(102)), state="waiting", task="new", node=None, node_id=None)
+    desk.insert(before, retry, well)
+    started = [each.id for claimed in (desk.claim(110), desk.claim(111)) for each in claimed.started]
+    assert started == [well.id]
+    found = desk.read(run_rows.get, retry.id)
+    assert (found.state, found.reason) == ("cancelled", "not tried again: its job was given another task")
+
+
+def test_a_retry_of_the_tasks_own_is_started_whatever_other_attempts_there_are(desk: Desk) -> None:
+    one = job(policy=Policy(retries=2), next_due=None)
+    desk.add(one)
+    first = run(job_id=one.id, state="failed", ended=at(100), place="n1")
+    there = attrs.evolve(first, id=IDS.make(at(100)), place="n2", task="old")
+    again = {"attempt": 2, "cause": "retry", "state": "waiting", "node": None, "node_id": None, "ended": None}
+    retry = attrs.evolve(first, id=IDS.make(at(101)), **again)
+    desk.insert(first, there, retry)
+    assert [each.id for each in desk.claim(110).started] == [retry.id]

@@ -8,7 +8,7 @@ import pytest
 from tests import servers
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "galera"])
 def test_programs_that_are_missing_are_a_skip_that_says_which(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers.KINDS[kind], "programs", classmethod(lambda cls: {"theserver": None}))
     monkeypatch.delenv(servers.NEED, raising=False)
@@ -16,7 +16,7 @@ def test_programs_that_are_missing_are_a_skip_that_says_which(kind: str, monkeyp
         servers.started(kind)
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "galera"])
 def test_programs_that_are_missing_are_a_failure_where_they_are_asked_for(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,7 +88,7 @@ def pair_in(folder: Path, server: Server, address: bool = True) -> Iterator[Pair
         for daemon, role in ((front, "front"), (worker, "worker")):
             here = f"http://127.0.0.1:{daemon.port}" if address or role == "front" else None
             daemon.options(f"NODE_NAME = {role!r}\nNODE_TAGS = {{'role': {role!r}}}\nNODE_URL = {here!r}")
-            daemon.options(f"SCHED_CONFIG = {{'store': {url!r}}}\nJOB_LIVETIME = 600")
+            daemon.options(f"SCHED_CONFIG = {{'store': {url!r}}}\nJOB_LIVETIME = 600\nLEASE = 10")
             for task, text in {"lines": LINES, "few": FEW, "much": MUCH, "steps": STEPS}.items():
                 daemon.script(task, text)
             daemon.section("parameters = gate\n")  # of the last

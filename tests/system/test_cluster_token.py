@@ -9,7 +9,7 @@ import pytest
 
 from jobsched.tokens import FILE, hashed, make
 from tests.servers import Server
-from tests.system.daemon import Daemon
+from tests.system.daemon import Daemon, until
 from tests.system.pair import Pair, pair_in
 
 CLUSTER = make()
@@ -69,4 +69,4 @@ def test_without_the_cluster_token_the_end_in_the_store_is_all_there_is(pair: Pa
 
     answer = pair.output(run)
     assert (answer.status, answer.headers["jobsched-output"]) == (200, "tail")
-    assert "does not answer: status 401" in pair.front.log
+    until(lambda: "does not answer: status 401" in pair.front.log)

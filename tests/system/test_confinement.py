@@ -144,10 +144,11 @@ def test_the_catalog_says_as_whom_a_task_runs_and_what_it_may_take(ask):
     daemon.start()
 
     none = dict.fromkeys(("nice", "memory", "cpu", "files"))
-    assert [ask.get("/catalog/plain")[name] for name in ("user", "limits")] == ["nobody", none]
-    assert [ask.get("/catalog/example")[name] for name in ("user", "limits")] == [None, none]
+    shown = ("user", "limits", "new_privileges")
+    assert [ask.get("/catalog/plain")[name] for name in shown] == ["nobody", none, False]
+    assert [ask.get("/catalog/example")[name] for name in shown] == [None, none, True]
     limits = {"nice": 2, "memory": 2**30, "cpu": 60, "files": 99}
-    assert [ask.get("/catalog/root")[name] for name in ("user", "limits")] == ["root", limits]
+    assert [ask.get("/catalog/root")[name] for name in shown] == ["root", limits, False]
 
     home = {name: pwd.getpwnam(name).pw_dir for name in ("nobody", "root")}
     said = printed(ask, "plain").splitlines()

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from jobsched import config
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
 
@@ -27,8 +26,7 @@ def frozen(tmp_path, running):
     url = server.create_database("frozen")
     with daemon_in(tmp_path / "daemon") as daemon:
         daemon.options(f"SCHED_CONFIG['store'] = {url!r}")
-        if "LEASE" in config.FIELDS:  # else it is as long anyway
-            daemon.options(f"LEASE = {LEASE}")
+        daemon.options(f"LEASE = {LEASE}")
         daemon.script("gated", SCRIPT)
         daemon.section("parameters = name, code\n")
         daemon.start()

@@ -29,7 +29,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def ask(tmp_path: Path, server: Server) -> Iterator[Caller]:
     with daemon_in(tmp_path / "daemon") as daemon:
-        daemon.options(f"NODE_NAME = 'secretname'\nSCHED_CONFIG = {{'store': {server.create_database('health')!r}}}")
+        daemon.options(f"SCHED_CONFIG = {{'store': {server.create_database('health')!r}}}")
+        daemon.options("NODE_NAME = 'secretname'\nLEASE = 10")
         yield Caller(daemon.start())
     server.drop_database("health")
 
@@ -51,6 +52,7 @@ def test_while_the_database_is_away_it_lives_is_not_ready_and_says_why(ask: Call
     until(lambda: not reasons(ask))
     before = until(lambda: (found := samples(ask.text("/metrics")))["jobsched_ready",] == 1 and found)
     assert 0 < before["jobsched_lease_remaining_seconds",] <= 7
+    assert before["jobsched_lease_seconds",] == 10
     server.stop()
     try:
         found = until(lambda: len(why := reasons(ask)) >= 2 and why, PATIENCE)
@@ -98,7 +100,8 @@ def test_a_store_that_is_frozen_makes_nobody_wait_for_long(ask: Caller, server: 
 
 def test_a_stranger_is_told_no_names(tmp_path: Path, server: Server) -> None:
     with daemon_in(tmp_path / "daemon") as daemon:
-        daemon.options(f"NODE_NAME = 'secretname'\nSCHED_CONFIG = {{'store': {server.create_database('strange')!r}}}")
+        daemon.options(f"SCHED_CONFIG = {{'store': {server.create_database('strange')!r}}}")
+        daemon.options("NODE_NAME = 'secretname'\nLEASE = 10")
         token(daemon, "somebody", "--scope", "read")
         ask = Caller(daemon.start())
         until(lambda: not reasons(ask))

@@ -21,7 +21,8 @@ DASHBOARD = ROOT / "docs" / "grafana.json"
 ALERTS = ROOT / "docs" / "alerts.yml"
 RULE_TESTS = ROOT / "tests" / "prometheus" / "alerts_test.yml"
 NAME = re.compile(r"\b(?:jobsched|process)_[a-z_]+\b")
-SHARED = {"jobsched_lease_remaining_seconds"}  # only where several daemons share a database: test_health.py
+# Where several daemons share a database: test_health.py
+SHARED = {"jobsched_lease_seconds", "jobsched_lease_remaining_seconds"}
 LABELS = {"task", "state", "outcome", "kind", "error", "method", "route", "status", "le", "version", "python"}
 
 

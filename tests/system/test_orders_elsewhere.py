@@ -3,13 +3,15 @@ second on MariaDB, which they ask."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.servers import Server
-from tests.system.caller import instant
+from tests.system.caller import Caller, instant
 from tests.system.daemon import until
 from tests.system.pair import Pair, pair_in
 
@@ -80,6 +82,46 @@ def test_a_job_paused_through_one_node_does_not_start_on_the_other(pair: Pair) -
     until(lambda: instant(pair.ask.get("/nodes")["values"][0]["seen"]) > instant(paused.json["next_due"]))
     assert [run["id"] for run in pair.ask.get(f"{job}/runs")["values"]] == begun
     pair.ask.ask("DELETE", job)
+
+
+def test_a_job_on_every_node_runs_on_one_that_has_just_come_back_from_its_first_due_on(pair: Pair) -> None:
+    """No due after it has joined is without a run of its own, though other nodes hear of it at their next heartbeat."""
+    job = pair.ask.make("few", interval={"seconds": 0.25}, placement="every", overlap="allow")
+    assert pair.worker.stop() == 0
+    until(lambda: any("worker was stopped" in run["reason"] for run in pair.ask.runs(job, "missed")))
+    pair.worker.start()
+    back = until(lambda: next((n for n in nodes(pair) if n["name"] == "worker" and n["state"] == "alive"), None))
+    since = instant(back["since"]) + timedelta(seconds=0.1)  # when it joined, and when that was committed
+    until(lambda: any(instant(run["due"]) > since + timedelta(seconds=3) for run in pair.ask.runs(job)))
+    assert pair.ask.ask("DELETE", job).status == 200
+    found = [run for run in pair.ask.runs(job) if since < instant(run["due"]) < since + timedelta(seconds=2.5)]
+    dues = Counter(run["due"] for run in found)
+    assert len(dues) >= 9
+    assert set(dues.values()) == {2}, dues
+    assert {run["state"] for run in found} <= {"waiting", "running", "succeeded", "cancelled"}
+
+
+def nodes(pair: Pair) -> list[Any]:
+    found: list[Any] = pair.ask.get("/nodes")["values"]
+    return found
+
+
+def test_the_first_reason_to_end_a_run_stays_and_the_trail_tells_no_other(pair: Pair) -> None:
+    """The worker hears within half a second that its run is replaced. A cancel through it comes before that."""
+    parameters, step = pair.gate()
+    job = pair.job("steps", overlap="replace", parameters=parameters)
+    first = pair.ask.run(job)
+    until(lambda: pair.ask.get(first)["state"] == "running" and pair.file(first))
+    second = pair.ask.run(job)
+    assert Caller(pair.worker).ask("POST", f"{first}/cancel").status == 202
+    ended = pair.ask.ended(first)
+    assert (ended["state"], ended["reason"]) == ("cancelled", "replaced by a later due of its job")
+    assert [entry["action"] for entry in pair.ask.get(f"/audit?target={ended['id']}")["values"]] == ["run.start"]
+    told = pair.ask.get(f"/audit?target={second.rpartition('/')[2]}")["values"]
+    assert [entry["after"]["replaced"] for entry in told] == [[ended["id"]]]
+    for number in (1, 2, 3):
+        step(number)
+    assert pair.ask.ended(second)["state"] == "succeeded"
 
 
 def test_a_later_due_replaces_a_run_whichever_node_decides_it(pair: Pair) -> None:

@@ -210,7 +210,7 @@ def test_a_store_that_lets_us_in_no_longer_is_told_without_the_password(daemon, 
 
     refused = until(lambda: (answer := ask.ask("GET", "/jobs")).status == 503 and answer)
     assert "the store cannot be used now" in refused.json["detail"]
-    until(lambda: "the store could not be swept" in daemon.log)
+    until(lambda: "no heartbeat of node" in daemon.log)
     assert daemon.stop() == 0
     logged(daemon, server.password)
     assert [answer for answer in ask.answers if server.password in answer] == []

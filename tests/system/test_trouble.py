@@ -4,12 +4,14 @@ import contextlib
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 from datetime import timedelta
 
 import psutil
 import pytest
 
+from jobsched.verify import verify
 from tests.system.caller import Caller, instant
 from tests.system.daemon import until
 
@@ -188,6 +190,50 @@ def test_a_store_that_may_not_grow_refuses_for_now_and_goes_on_when_it_may(daemo
     ask.run_in(job, "succeeded", at_least=len(ask.runs(job, "succeeded")) + 2)
     assert outcomes(ask, job, timedelta(seconds=0.5)) > count
     assert daemon.stop() == 0
+
+
+REFUSE = """
+CREATE TRIGGER refuse BEFORE UPDATE ON runs WHEN NEW.state = 'succeeded' AND NEW.job_id = '{job}'
+BEGIN SELECT RAISE(ABORT, 'not that one'); END
+"""
+
+
+def test_what_the_store_refuses_of_one_job_is_no_trouble_to_the_others(daemon, ask):
+    """Neither an outcome that it does not take, nor a row that no daemon understands."""
+    daemon.start()
+    job = ask.make("example", 0.5)
+    poor = ask.make("example")
+    strange = ask.make("example", None, cron="* * * * * *")
+    ask.run_in(strange, "succeeded")
+    with contextlib.closing(sqlite3.connect(daemon.folder / "var" / "jobsched.sqlite", timeout=30)) as store, store:
+        store.execute(REFUSE.format(job=poor.rpartition("/")[2]))
+        store.execute("UPDATE jobs SET timezone = 'Nowhere/Land' WHERE cron IS NOT NULL")
+    run = ask.run(poor)
+    ended = ask.ended(run)
+    assert ended["state"] == "failed"
+    assert ended["reason"] == "its outcome (succeeded) was refused by the store: not that one"
+    assert f"run {ended['id']} of {ended['job_name']}: failed, its outcome" in daemon.log
+    until(lambda: re.search(r"what is due of job \S+ cannot be decided, trying again in 2 s", daemon.log))
+    ask.run_in(job, "succeeded", at_least=len(ask.runs(job, "succeeded")) + 2)
+    outcomes(ask, job, timedelta(seconds=0.5))
+    assert {found["state"] for found in ask.runs(job)} <= {"succeeded", "running"}
+    with contextlib.closing(sqlite3.connect(daemon.folder / "var" / "jobsched.sqlite", timeout=30)) as store, store:
+        store.execute("UPDATE jobs SET timezone = 'UTC' WHERE cron IS NOT NULL")
+    ask.run_in(strange, "succeeded", at_least=len(ask.runs(strange, "succeeded")) + 1)
+    assert daemon.stop() == 0
+
+
+def test_a_job_that_replaces_its_runs_has_as_many_starts_as_it_may_have(daemon, ask):
+    """Dues that are replaced while they wait for the run before them to die have not started, and do not count."""
+    daemon.script("stubborn", "#!/bin/sh\ntrap '' TERM\nsleep 30\n")
+    daemon.start()
+    job = ask.make("stubborn", 0.3, overlap="replace", max_runs=3)
+    until(lambda: ask.get(job)["state"] == "ended" and not ask.runs(job, "waiting"))
+    runs = ask.runs(job)
+    assert len([run for run in runs if run["started"]]) == 3
+    assert len([run for run in runs if run["state"] == "skipped"]) >= 2
+    store = f"sqlite:///{daemon.folder / 'var' / 'jobsched.sqlite'}"
+    assert [str(fault) for fault in verify(store, whole=True)] == []
 
 
 # The output folder.

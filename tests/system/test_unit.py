@@ -22,8 +22,8 @@ umask
 echo "env: $NOTIFY_SOCKET$WATCHDOG_USEC"
 """
 LEAVE = """#!/bin/sh
-env -i setsid sleep 1000 >/dev/null 2>&1 &
-echo left
+env -i setsid sh -c 'touch away; exec sleep 1000' >/dev/null 2>&1 &
+until [ -e away ]; do sleep 0.1; done
 """
 TWISTD = f"#!{PYTHON}/bin/{Path(sys.executable).name}\nfrom twisted.scripts.twistd import run\nrun()\n"
 LEFT = ["sleep", "1000"]
@@ -120,7 +120,7 @@ def test_a_whole_life_under_systemd(unit):
 
     # What hides from the daemon is ended by systemd, for it cannot leave the control group.
     unit.run_of("leave", "succeeded")
-    assert LEFT in unit.machine.lives()
+    until(lambda: LEFT in unit.machine.lives())
     unit.control("stop", "jobsched")
     assert (unit.show("ActiveState"), unit.show("Result")) == ("inactive", "success")
     assert "received SIGTERM, stopping" in unit.log

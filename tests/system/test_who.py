@@ -31,6 +31,7 @@ def section(name: str, secret: str, more: str) -> str:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with daemon_in(tmp_path_factory.mktemp("who") / "daemon") as daemon:
         daemon.section(f"[{HIDDEN}]\nfile = runscript.py\nclass = RunScript\nscript = foo.bash\n")
+        daemon.script("tells", "#!/bin/sh\necho hunter22\nexit 1\n")
         tokens = {scope: token(daemon, scope, "--scope", scope) for scope in SCOPES}
         three = ("--scope", "read", "--scope", "run", "--scope", "write")
         tokens["all three"] = token(daemon, "three", *three)
@@ -211,3 +212,30 @@ def test_no_token_is_in_the_log_or_in_the_files(house: House) -> None:
         for path in house.daemon.folder.rglob("*"):
             assert not path.is_file() or secret.encode() not in path.read_bytes()
     assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", house.daemon.log)
+
+
+def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(house: House) -> None:
+    """Every call that needs another scope, with all that such a caller may send."""
+    job = house.make("tells")
+    run = urlsplit(house.ask("POST", f"{job}/run", "run").headers["location"]).path
+    ended = house.ask("GET", f"{run}?wait=30", "read").json
+    assert ended["reason"] == "exit code 1, last line: hunter22"
+    assert house.ask("GET", job, "read").json["last_run"]["reason"] == ended["reason"]
+    assert house.ask("PATCH", job, "all three", {"retries": 1}).json["last_run"]["reason"] == ended["reason"]
+    ids = {"job_id": job.rpartition("/")[2], "run_id": run.rpartition("/")[2], "name": "tells"}
+    bodies = {"POST /jobs": {"task": "tells", "name": "a", "cron": "@daily"}, "PATCH /jobs/<job_id>": {"retries": 2}}
+    last = sorted(ROUTES, key=lambda route: route.verb == "DELETE")
+    asked = [route for route in last if route.scope in {"run", "write"}]
+    shown = 0
+    for route in asked:
+        for more in ("", "?follow=1") if route.path.endswith("/run") else ("",):
+            answer = house.ask(route.verb, path_of(route, ids) + more, route.scope, bodies.get(name_of(route)))
+            assert answer.status in {200, 202, 403, 409}, (name_of(route), answer)
+            assert "hunter22" not in answer.text + str(answer.headers)
+            if '"last_run":{' in answer.text:
+                shown += 1
+                said = answer.json["last_run"]
+                assert said["reason"] == "not shown without the scope 'read'"
+                assert said["state"] in {"failed", "skipped", "running", "waiting"}
+    assert shown >= 3
+    assert len(asked) == 7

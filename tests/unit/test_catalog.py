@@ -275,7 +275,7 @@ def test_a_task_in_a_process_may_have_limits(tmp_path, class_name):
     found = catalog.load(*put(tmp_path, text, t=KINDS))
 
     assert found.get("a").confinement.allowance == Allowance(nice=1, memory=1024**3)
-    assert found.get("a").confinement.launchers == ("prlimit", "nice")
+    assert found.get("a").confinement.launchers == ("prlimit", "nice", "setpriv")
     assert dict(found.get("a").options) == {}
     assert found.get("b").confinement == FREE
 
@@ -301,7 +301,16 @@ def test_what_many_tasks_have_is_tried_out_once(tmp_path, monkeypatch):
     text = "".join(f"[{n}]\nfile=t.py\nclass=Script\nuser=nobody\nlimits=cpu=9\n" for n in range(9))
     catalog.load(*put(tmp_path, text, t=KINDS))
 
-    assert tried == [("nobody", Allowance()), ("nobody", Allowance(cpu=9))]
+    assert tried == [("nobody", Allowance(), None), ("nobody", Allowance(cpu=9), None)]
+
+
+def test_a_section_says_whether_a_run_may_gain_rights(tmp_path):
+    options = ("", "new_privileges = no", "limits = cpu=9", "limits = cpu=9\nnew_privileges = yes")
+    text = "".join(f"[{n}]\nfile=t.py\nclass=Script\n{option}\n" for n, option in enumerate(options))
+    found = catalog.load(*put(tmp_path, text, t=KINDS)).tasks.values()
+
+    assert [task.confinement.new_privileges for task in found] == [True, False, False, True]
+    assert [dict(task.options) for task in found] == [{}] * 4
 
 
 @pytest.mark.parametrize(
@@ -315,6 +324,8 @@ def test_what_many_tasks_have_is_tried_out_once(tmp_path, monkeypatch):
         ("class=Watched\nlimits=files=0", "[a] limits: files must be a whole number above 0, not '0'"),
         ("class=Script\nlimits=files=3", "[a] limits: no program can be started so: "),
         ("class=Script\nlimits=\n cpu=1,\n cpu=2", "[a] limits: cpu is there twice"),
+        ("class=Script\nnew_privileges=maybe", "[a] new_privileges: must be yes or no, not 'maybe'"),
+        ("class=Plain\nnew_privileges=no", "[a] new_privileges: is for tasks in a process of their own; this one runs"),
     ],
 )
 def test_a_wrong_user_or_limit_is_one_line_that_says_where(tmp_path, text, line):
@@ -470,3 +481,11 @@ def test_runscript_refuses_a_relative_path_out_of_the_tasks_folder(tmp_path):
 
     line = refusal(*put(tmp_path, text, runscript=source))
     assert "ValueError: ../foo.bash leaves the tasks folder: write it as an absolute path" in line
+
+
+def test_a_fifo_in_the_place_of_the_file_is_not_waited_for(tmp_path):
+    """It is read again while the daemon runs, and tokens wait behind it."""
+    path, tasks = put(tmp_path, "[a]\nfile=t.py\nclass=Plain", t=KINDS)
+    path.unlink()
+    os.mkfifo(path)
+    assert refusal(path, tasks) == "catalog.cfg: is not a plain file"

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock, LoopingCall
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched import clock as clock_module
-from jobsched.clock import STEP, ClockWatch, Leaps, Metronome, SharedClock, bring_forward, now
+from jobsched.clock import STEP, ClockWatch, Leaps, Metronome, SharedClock, bring_forward, now, told_each
 from tests.fakes import StillReactor
 
 HOUR = 3600.0
@@ -334,3 +334,20 @@ def test_timers_of_the_shared_clock_tell_its_time() -> None:
     other.cancel()
     host.wait(2)
     assert fired == ["fired"]
+
+
+def test_a_part_that_fails_at_a_step_keeps_no_other_from_hearing_of_it() -> None:
+    """The timers of each wait for times of the old clock."""
+    heard: list[str] = []
+
+    def broken() -> None:
+        raise LookupError("a fault of ours")
+
+    reactor = Clock()
+    timer = reactor.callLater(100.0, heard.append, "late")
+    tell = told_each(reactor, [lambda: heard.append("one"), broken, lambda: heard.append("another")])
+    with capturedLogs() as logs:
+        tell(-60.0)
+    assert heard == ["one", "another"]
+    assert timer.getTime() == 40.0  # it was set by the clock that was ahead
+    assert [formatEvent(event) for event in logs] == ["a part could not set its timers anew"]

@@ -14,23 +14,25 @@ from jobsched.model.allowance import Allowance
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
 NONE = Allowance()
 NICE, PRLIMIT, SETPRIV = (shutil.which(name, path=os.defpath) for name in ("nice", "prlimit", "setpriv"))
+NO_MORE = (SETPRIV, "--no-new-privs", "--")
 
 
 def test_without_a_wish_nothing_is_put_in_front():
     assert confine(None, NONE) == FREE
     assert (FREE.chain, FREE.launchers, dict(FREE.environment), FREE.user) == ((), (), {}, None)
+    assert FREE.new_privileges is True
 
 
 @pytest.mark.parametrize(
     ("allowance", "chain"),
     [
-        (Allowance(nice=3), (NICE, "-n", "3", "--")),
-        (Allowance(nice=0), (NICE, "-n", "0", "--")),
-        (Allowance(memory=2**28), (PRLIMIT, f"--as={2**28}", "--")),
-        (Allowance(cpu=60), (PRLIMIT, "--cpu=60:65", "--")),
+        (Allowance(nice=3), (NICE, "-n", "3", "--", *NO_MORE)),
+        (Allowance(nice=0), (NICE, "-n", "0", "--", *NO_MORE)),
+        (Allowance(memory=2**28), (PRLIMIT, f"--as={2**28}", "--", *NO_MORE)),
+        (Allowance(cpu=60), (PRLIMIT, "--cpu=60:65", "--", *NO_MORE)),
         (
             Allowance(nice=1, memory=2**28, cpu=1, files=32),
-            (PRLIMIT, f"--as={2**28}", "--cpu=1:6", "--nofile=32", "--", NICE, "-n", "1", "--"),
+            (PRLIMIT, f"--as={2**28}", "--cpu=1:6", "--nofile=32", "--", NICE, "-n", "1", "--", *NO_MORE),
         ),
     ],
 )
@@ -47,12 +49,38 @@ def test_a_user_is_taken_on_last_when_what_only_root_may_do_is_done():
     found = confine("nobody", Allowance(files=32))
 
     ids = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--init-groups", "--inh-caps=-all")
-    assert found.chain == (PRLIMIT, "--nofile=32", "--", SETPRIV, *ids, "--", NICE, "-n", "0", "--")
+    words = (SETPRIV, *ids, "--no-new-privs", "--", NICE, "-n", "0", "--")
+    assert found.chain == (PRLIMIT, "--nofile=32", "--", *words)
     assert found.launchers == ("prlimit", "setpriv", "nice")
     assert found.user == "nobody"
     assert found.environment == {
         "HOME": nobody.pw_dir, "USER": "nobody", "LOGNAME": "nobody", "SHELL": nobody.pw_shell or "/bin/sh"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("allowance", "asked", "found", "chain"),
+    [
+        (NONE, None, True, ()),
+        (NONE, True, True, ()),
+        (NONE, False, False, NO_MORE),
+        (Allowance(nice=1), None, False, (NICE, "-n", "1", "--", *NO_MORE)),
+        (Allowance(nice=1), True, True, (NICE, "-n", "1", "--")),
+        (Allowance(nice=1), False, False, (NICE, "-n", "1", "--", *NO_MORE)),
+    ],
+)
+def test_what_is_confined_gains_no_rights_unless_it_is_said(allowance, asked, found, chain):
+    confined = confine(None, allowance, asked)
+
+    assert (confined.new_privileges, confined.chain) == (found, chain)
+
+
+@ROOT
+def test_a_user_may_gain_rights_where_it_is_said():
+    assert "--no-new-privs" in confine("nobody", NONE).chain
+    assert confine("nobody", NONE).new_privileges is False
+    assert "--no-new-privs" not in confine("nobody", NONE, True).chain
+    assert confine("root", NONE).new_privileges is False
 
 
 def refusal(user, allowance=NONE):
@@ -79,6 +107,7 @@ def test_only_root_can_start_processes_of_another_user(monkeypatch):
     [
         ("prlimit", None, Allowance(cpu=1), "util-linux"),
         ("setpriv", "root", NONE, "util-linux"),
+        ("setpriv", None, Allowance(cpu=1), "util-linux"),
         ("nice", None, Allowance(nice=1), "coreutils"),
     ],
 )

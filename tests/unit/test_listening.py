@@ -1,9 +1,10 @@
 """What --listen names: by which names it can be asked for, and the certificate that it shows."""
 
+import os
 import socket
 
 import pytest
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.listening import Certificate, Renewing, closed, look, names
 from jobsched.model.errors import BadConfig
@@ -155,3 +156,16 @@ def test_the_reactor_is_given_the_certificate_that_can_be_renewed(tmp_path, firs
 )
 def test_twisted_is_told_in_its_own_words_and_a_unix_socket_is_for_everybody_only_where_that_is_said(endpoint, kept):
     assert closed(endpoint) == kept
+
+
+def test_a_fifo_in_the_place_of_a_certificate_is_not_waited_for(tmp_path, first):
+    rest = first.put(tmp_path)
+    endpoint = f"ssl:0:interface=127.0.0.1:{rest}"
+    shown = Certificate(endpoint)
+    key = tmp_path / "key.pem"
+    key.unlink()
+    os.mkfifo(key)
+    assert refusal(endpoint) == f"{key} is a FIFO: reading it again would hold up everything"
+    with capturedLogs() as logs:
+        shown.renew()
+    assert f"{key} is a FIFO" in formatEvent(logs[-1])

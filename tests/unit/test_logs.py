@@ -13,6 +13,7 @@ from queue import Empty, Queue
 
 import pytest
 from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
 
 from jobsched import logs
 from jobsched.model.errors import BadConfig
@@ -373,7 +374,98 @@ def test_json_is_one_object_a_line_whatever_was_logged(tmp_path, logger):
     first, second = map(json.loads, out.read_text("ascii").splitlines())
     assert first.keys() == {"time", "level", "logger", "message"}
     assert (first["level"], first["logger"]) == ("INFO", "jobsched.test_logs")
-    assert first["message"] == 'two\nlines, "quoted", \udcff ä'
+    assert first["message"] == 'two\nlines, "quoted", \\udcff ä'  # half of a pair is not JSON to every reader
     assert datetime.fromisoformat(first["time"]).utcoffset() == timedelta(0)
     assert second["message"] == "it failed"
     assert second["exception"].endswith("ValueError: bad")
+
+
+FORGED = "2026-01-01 00:00:00,000 INFO    jobsched.audit: admin 127.0.0.1 catalog.reload -"
+UNSEEN = "\0\x07\x08\r\x1b[2J\x7f\x85\x9b\u2028\u2029\u202e\u2066\ufeff\ud800"
+
+
+@pytest.fixture
+def lines(tmp_path, logger):
+    """What the shipped configuration writes into a file, line by line; `change` puts another text into it."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    out = tmp_path / "log"
+
+    def load(change=lambda text: text):
+        text = SHIPPED.replace("class = StreamHandler", "class = FileHandler")
+        (tmp_path / "logging.cfg").write_text(change(text.replace("(sys.stdout,)", f"({str(out)!r}, 'w', 'utf-8')")))
+        logs.load(tmp_path / "logging.cfg")
+
+        def read():
+            for handler in root.handlers:
+                handler.flush()
+            return out.read_bytes().decode().split("\n")[:-1]
+
+        return read
+
+    yield load
+    for handler in root.handlers:
+        (getattr(handler, "target", None) or handler).close()
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def test_the_text_log_holds_nothing_that_is_not_seen_whoever_says_it(lines, logger):
+    read = lines()
+    logger.info("%s | %s", f"a job {UNSEEN}", f"printed\tthis {UNSEEN}")
+    logger.info("harmless\r%s", FORGED)
+    Logger("jobsched.test_logs").info("of {who}", who=UNSEEN)
+    said = read()
+    escaped = r"\u0000\u0007\b\r\u001b[2J\u007f\u0085\u009b\u2028\u2029\u202e\u2066\ufeff\ud800"
+    assert [line.partition("jobsched.test_logs: ")[2] for line in said[:2]] == [
+        f"a job {escaped} | printed\tthis {escaped}",
+        rf"harmless\r{FORGED}",
+    ]
+    assert all(line.replace("\t", "").isprintable() for line in said)
+
+
+def test_no_text_begins_a_line_of_the_log(lines, logger):
+    read = lines()
+    logger.info("one\n%s", FORGED)
+    try:
+        raise ValueError(f"no\n{FORGED}\rand {UNSEEN}")
+    except ValueError:
+        logger.exception("it failed")
+        event = {"log_namespace": "jobsched.test_logs", "log_level": LogLevel.error, "log_format": "that failed"}
+        logs.ToLogging()({**event, "log_failure": Failure(), "log_time": 0.0})
+    said = read()
+    begins = [line for line in said if not line.startswith("    ")]
+    assert [line.partition("jobsched.test_logs: ")[2] for line in begins] == ["one", "it failed", "that failed"]
+    assert said[1] == f"    {FORGED}"
+    assert sum(line.startswith(f"    {FORGED}\\rand ") for line in said) == 2
+    assert all(line.isprintable() for line in said)
+
+
+def test_a_handler_behind_another_and_one_without_a_format_escape_too(lines, logger):
+    def change(text):
+        text = text.replace("keys = stdout", "keys = stdout, held").replace("handlers = stdout", "handlers = held")
+        held = "[handler_held]\nclass = logging.handlers.MemoryHandler\nargs = (1, 10)\ntarget = stdout\n"
+        return text.replace("formatter = line\n", "") + "\n" + held
+
+    read = lines(change)
+    logger.info("a%s", UNSEEN)
+    assert read()[0].startswith(r"a\u0000\u0007")
+
+
+def test_a_format_of_somebody_elses_that_is_json_stays_json(lines, logger):
+    def change(text):
+        shape = '{"message": "%(message)s"}'
+        return text.replace("format = %(asctime)s %(levelname)-7s %(name)s: %(message)s", f"format = {shape}")
+
+    read = lines(change)
+    logger.info("a\x85\x9b\u2028\u202e\ufeff\U000e0041b")
+    assert json.loads(read()[0]) == {"message": "a\x85\x9b\u2028\u202e\ufeff\U000e0041b"}
+
+
+def test_what_cannot_be_written_is_told_without_what_is_not_seen(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    try:
+        raise ValueError(UNSEEN)
+    except ValueError:
+        logs.unsaid(None)
+    assert capsys.readouterr().err.rstrip("\n").isprintable()

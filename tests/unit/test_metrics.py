@@ -20,7 +20,7 @@ COUNTS = Counts(
 )
 FACTS = Facts(
     version="1.2.3", uptime=60, threads=9, running=2, slots=64, ready=True, store_up=True, counts=COUNTS,
-    nodes_alive=3, lease_remaining=5.5, fenced=False, sweep_age=1.5, tried=10, won=8, catalog_sound=True,
+    nodes_alive=3, lease=30, lease_remaining=5.5, fenced=False, sweep_age=1.5, tried=10, won=8, catalog_sound=True,
     tokens_sound=False, connections=1,
 )  # fmt: skip
 
@@ -153,17 +153,18 @@ def test_how_things_stand() -> None:
     assert (found["jobsched_runs_running",], found["jobsched_slots",]) == (2, 64)
     assert (found["jobsched_claims_tried_total",], found["jobsched_claims_won_total",]) == (10, 8)
     assert (found["jobsched_nodes_alive",], found["jobsched_lease_remaining_seconds",]) == (3, 5.5)
+    assert found["jobsched_lease_seconds",] == 30
     assert (found["jobsched_catalog_sound",], found["jobsched_tokens_sound",]) == (1, 0)
     assert next(key[2] for key in found if key[0] == "jobsched_build_info") == "1.2.3"
     assert found["process_resident_memory_bytes",] > 1e6
 
 
 def test_what_is_not_known_is_not_told() -> None:
-    facts = attrs.evolve(FACTS, counts=None, lease_remaining=None, sweep_age=None, store_up=False)
+    facts = attrs.evolve(FACTS, counts=None, lease=None, lease_remaining=None, sweep_age=None, store_up=False)
     names = {name for name, *_ in told(Metrics(), facts)}
     assert not names & {
         "jobsched_jobs", "jobsched_jobs_overdue", "jobsched_runs_waiting", "jobsched_deliveries",
-        "jobsched_lease_remaining_seconds", "jobsched_sweep_age_seconds",
+        "jobsched_lease_seconds", "jobsched_lease_remaining_seconds", "jobsched_sweep_age_seconds",
     }  # fmt: skip
     assert told(Metrics(), facts)["jobsched_store_up",] == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -58,3 +59,26 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with capturedLogs() as logs:
         Predecessor(tmp_path).keep(THREE)
     assert "will not know which runs this one left" in formatEvent(logs[0])
+
+
+@pytest.mark.parametrize("name", ["node", "node.new"])
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_what_lies_in_the_place_of_the_file_is_not_followed_and_not_waited_for(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    other, state = tmp_path / "other", tmp_path / "state"
+    other.write_text(f"{socket.gethostname()}\n{ONE}\n")
+    before = other.read_text()
+    state.mkdir()
+    (state / name).symlink_to(other) if kind == "link" else os.mkfifo(state / name)
+    first = Predecessor(state)
+    assert first.ids == []
+    first.keep(TWO)
+    assert Predecessor(state).ids == [TWO]
+    assert (other.read_text(), (state / "node").stat().st_mode & 0o777) == (before, 0o600)
+
+
+def test_a_file_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    with (tmp_path / "node").open("wb") as file:
+        file.truncate(1 << 40)
+    assert Predecessor(tmp_path).ids == []

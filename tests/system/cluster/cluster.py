@@ -73,7 +73,7 @@ class Cluster:
         """A node, not started yet; `called` as another is, perhaps, or with a wall clock `wrong_by` so many seconds."""
         node = self.nodes[name] = Daemon(self._folder / name)
         node.options(f"NODE_NAME = {called or name!r}\nNODE_URL = 'http://127.0.0.1:{node.port}'")
-        node.options(f"SCHED_CONFIG['store'] = {self.url!r}\nSCHED_CONFIG['max_running'] = {SLOTS}")
+        node.options(f"SCHED_CONFIG['store'] = {self.url!r}\nSCHED_CONFIG['max_running'] = {SLOTS}\nLEASE = 10")
         node.script("note", witness.SCRIPT)
         node.section("parameters = seconds, failures\n")
         node.environment = {"WITNESS_FILE": str(self.notes), "WITNESS_NODE": called or name}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.clock import SharedClock, now
-from jobsched.cluster.membership import EVERY, FENCE, GONE, OURS, Life, Membership
+from jobsched.cluster.membership import GONE, OURS, Life, Membership
+from jobsched.cluster.term import EVERY
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
-from jobsched.model.node import LEASE, Node
+from jobsched.model.lease import FIXED as LEASE
+from jobsched.model.lease import gives_up
+from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store import nodes as node_rows
 from jobsched.store import runs as run_rows
@@ -26,8 +29,10 @@ from jobsched.store.schema import migrate
 from jobsched.store.store import Store
 from jobsched.store.tables import nodes, runs
 from tests.fakes import InlinePool, StillReactor
+from tests.unit.scheduler.world import done
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
+FENCE = gives_up(LEASE)
 NOWHERE = Unavailable("the store cannot be used now: it is gone")
 
 
@@ -51,13 +56,15 @@ class Place:
     tasks: tuple[str, ...] = ("task",)
     elapsed_is: float = 0.0  # seconds ahead of the clock
     ends_late: bool = False
+    asked: float | None = None  # its LEASE; None: 10 s, as in releases without the option
     member: Membership = attrs.field(init=False)
     storing: list[Deferred[None]] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         clock = SharedClock(self.reactor, self.reactor.seconds)  # on SQLite all take the time from it
         store = Store(self.reactor, self.url, self._pool)
-        me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0)
+        asked = None if self.asked is None else timedelta(seconds=self.asked)
+        me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0, lease_asked=asked)
         self.member = Membership(self.reactor, clock, store, Ids(), me, self.elapsed)
         self.member.life = Life(
             pulse=lambda: Pulse(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
@@ -103,11 +110,14 @@ class Place:
         node = Node(
             **({"id": f"{name}-1", "name": name, "tasks": ("task",), "since": self.now, "seen": self.now} | fields)
         )
-        self.write(lambda connection: connection.execute(insert(nodes).values(attrs.asdict(node, recurse=False))))
+        self.write(lambda connection: connection.execute(insert(nodes).values(node_rows.to_row(node))))
         return node
 
     def seen(self, node_id: str) -> None:
         self.write(lambda c: c.execute(update(nodes).where(nodes.c.id == node_id).values(seen=self.now)))
+
+    def becomes(self, node_id: str, state: str) -> None:
+        self.write(lambda c: c.execute(update(nodes).where(nodes.c.id == node_id).values(state=state)))
 
     def states(self) -> dict[str, str]:
         return {node.id: node.state for node in self.write(node_rows.every)}
@@ -134,6 +144,10 @@ def place(tmp_path: Path, empty: bytes) -> Iterator[Place]:
     place.reach(True)
     place.member.stopService()
     assert not place.reactor.getDelayedCalls(), "a node that stopped leaves no timer"
+
+
+def said(logs: list[Any], words: str) -> list[str]:
+    return [text for text in map(formatEvent, logs) if words in text]
 
 
 def test_it_enters_and_says_what_it_has(place: Place) -> None:
@@ -200,7 +214,7 @@ def test_it_comes_back_by_itself_under_another_id(place: Place) -> None:
     assert place.member.node.id != "me-1"
     assert place.states() == {"me-1": "dead", place.member.node.id: "alive"}
     run = place.found("kept")
-    assert (run.state, run.reason) == ("lost", OURS)
+    assert (run.state, run.reason) == ("lost", OURS.format(7))
     assert place.kept == ["me-1", place.member.node.id]
     assert len(place.ended) == 1, "its runs are ended once"
 
@@ -231,7 +245,7 @@ def test_it_buries_a_node_that_is_silent(place: Place) -> None:
     assert place.found("orphan").state == "running"
     place.walk(2 * EVERY + 2)
     assert place.states()["there-1"] == "dead"
-    assert (place.found("orphan").state, place.found("orphan").reason) == ("lost", GONE)
+    assert (place.found("orphan").state, place.found("orphan").reason) == ("lost", GONE.format(10))
 
 
 def test_that_the_databases_clock_was_set_forward_buries_nobody_who_lives(place: Place) -> None:
@@ -317,14 +331,30 @@ def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None
     place.reach(False)
     with capturedLogs() as logs:
         place.walk(25)
-    told = [formatEvent(event) for event in logs if "no heartbeat" in formatEvent(event)]
-    assert len(told) == 1
-    assert "trying on: the store cannot be used now" in told[0]
+    why = "the store cannot be used now: it is gone"
+    line = "no heartbeat of node here for 2 s; its runs (3) go on, nothing starts, gives up in 5 s"
+    assert said(logs, "no heartbeat") == [f"{line}: {why}"]
+    assert len(said(logs, "the store could not be reached for 7 s, so this node ended its own runs")) == 1
+    assert len(said(logs, f"nothing runs or starts here, trying on: {why}")) <= 1
+    assert len(logs) <= 3
 
 
 def test_one_that_leaves_is_not_dead(place: Place) -> None:
     place.member.stopService()
     assert place.states() == {"me-1": "stopped"}
+    place.member.startService()
+
+
+@pytest.mark.parametrize("why", [NOWHERE, LookupError("a fault of ours")])
+def test_one_that_cannot_say_that_it_leaves_closes_its_store_all_the_same(place: Place, why: Exception) -> None:
+    for pool in place.pools:
+        pool.broken = why
+    with capturedLogs() as logs:
+        done(place.member.stopService())
+    assert [pool.stopped for pool in place.pools] == [True, True]
+    (event,) = logs
+    assert formatEvent(event).startswith("the others will take node here for dead: ")
+    place.reach(True)
     place.member.startService()
 
 
@@ -372,3 +402,139 @@ def test_one_that_cannot_enter_at_first_tries_on(tmp_path: Path, empty: bytes) -
     assert place.member.entered.called
     assert place.states() == {place.member.node.id: "alive"}
     place.member.stopService()
+
+
+# The lease
+
+
+def agreed(seconds: float) -> dict[str, timedelta]:
+    """What another node goes by, and asks for."""
+    return {"lease": timedelta(seconds=seconds), "lease_asked": timedelta(seconds=seconds)}
+
+
+@pytest.fixture
+def patient(tmp_path: Path, empty: bytes) -> Iterator[Place]:
+    """A node whose LEASE is 30 s, the first of its store."""
+    (tmp_path / "store.sqlite").write_bytes(empty)
+    place = Place(f"sqlite:///{tmp_path}/store.sqlite", asked=30)
+    place.member.startService()
+    yield place
+    place.reach(True)
+    place.member.stopService()
+
+
+def test_with_a_longer_lease_it_gives_up_later_and_goes_on_after_what_was_shorter(patient: Place) -> None:
+    patient.walk(4)
+    assert 19 <= patient.member.remaining <= 21
+    patient.reach(False)
+    patient.walk(18)
+    patient.reach(True)
+    patient.walk(EVERY)
+    assert patient.ended == []
+    assert patient.member.node.id == "me-1"
+    patient.reach(False)
+    with capturedLogs() as logs:
+        patient.walk(20.5)
+        assert patient.ended == []
+        patient.walk(1)
+    assert [run for run, _ in patient.ended] == ["all"]
+    assert said(logs, "could not be reached for 21 s, so this node ended its own runs")
+
+
+def test_with_a_longer_lease_another_is_taken_for_dead_later(patient: Place) -> None:
+    patient.other(**agreed(30))
+    patient.run("orphan", "there-1")
+    patient.walk(29)
+    assert {node.name for node in patient.member.alive} == {"here", "there"}
+    patient.walk(6)
+    found = patient.found("orphan")
+    assert (found.state, found.reason) == ("lost", GONE.format(30))
+
+
+def test_after_a_trouble_that_all_had_it_waits_ten_seconds_and_not_the_whole_lease_again(patient: Place) -> None:
+    patient.other(**agreed(30))
+    patient.run("theirs", "there-1")
+    patient.walk(4)
+    patient.reach(False)
+    patient.walk(18)
+    patient.reach(True)
+    patient.walk(7)
+    assert patient.found("theirs").state == "running", "it is silent for 29 s"
+    patient.walk(10)
+    assert patient.found("theirs").state == "lost"
+
+
+def test_beside_a_release_that_knows_no_other_it_gives_up_as_that_expects(patient: Place) -> None:
+    patient.walk(4)
+    with capturedLogs() as logs:
+        patient.other("old", id="old-1")
+        patient.walk(2 * EVERY)
+    assert said(logs, "node here goes by a lease of 10 s, for old may live and is of a release that knows no other")
+    assert 5 <= patient.member.remaining <= 7
+    patient.becomes("old-1", "dead")
+    with capturedLogs() as logs:
+        patient.walk(2 * EVERY)
+    assert said(logs, "node here goes by a lease of 30 s")
+    assert 19 <= patient.member.remaining <= 21
+
+
+def test_a_shorter_lease_counts_from_when_it_was_asked_for_though_the_answer_is_lost(patient: Place) -> None:
+    patient.walk(4)
+    patient.other("old", id="old-1")
+    patient.walk(EVERY)  # it has heard, and will ask
+    assert patient.member.remaining > 18
+    patient.reach(False)
+    patient.walk(EVERY)
+    assert patient.member.remaining <= 7
+    patient.walk(7)
+    assert [run for run, _ in patient.ended] == ["all"]
+
+
+def test_a_longer_lease_counts_only_when_the_answer_has_come(tmp_path: Path, empty: bytes) -> None:
+    (tmp_path / "store.sqlite").write_bytes(empty)
+    place = Place(f"sqlite:///{tmp_path}/store.sqlite", asked=30)
+    place.other("old", id="old-1")
+    place.member.startService()
+    place.walk(4)
+    assert place.member.remaining <= 7
+    place.becomes("old-1", "stopped")
+    place.walk(EVERY)  # it has heard that it may
+    assert place.member.remaining <= 7
+    place.reach(False)
+    place.walk(8)
+    assert [run for run, _ in place.ended] == ["all"]
+    place.reach(True)
+    place.walk(EVERY)
+    assert 19 <= place.member.remaining <= 21
+    place.member.stopService()
+
+
+def test_one_whose_own_is_another_says_so_once_and_follows(patient: Place) -> None:
+    other = Place(patient.url, reactor=patient.reactor, asked=60)
+    other.member.node = attrs.evolve(other.member.node, id="other-1", name="other")
+    with capturedLogs() as logs:
+        other.member.startService()
+        patient.walk(20)
+    told = said(
+        logs, "LEASE is 60 s here, but the nodes of this store have agreed on 30 s, and that counts; to change it"
+    )
+    assert len(told) == 1
+    assert 19 <= other.member.remaining <= 21
+    assert said(logs, "goes by a lease of") == ["node other goes by a lease of 30 s"]
+    other.member.stopService()
+
+
+def test_the_last_of_all_that_is_restarted_with_another_changes_it_for_all(patient: Place) -> None:
+    other = Place(patient.url, reactor=patient.reactor, asked=60)
+    other.member.node = attrs.evolve(other.member.node, id="other-1", name="other")
+    other.member.startService()
+    patient.member.stopService()
+    again = Place(patient.url, reactor=patient.reactor, asked=60)
+    again.member.node = attrs.evolve(again.member.node, id="again-1")
+    again.member.startService()
+    patient.walk(2 * EVERY)
+    assert 40 <= other.member.remaining <= 42
+    assert 40 <= again.member.remaining <= 42
+    again.member.stopService()
+    other.member.stopService()
+    patient.member.startService()

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.courier.courier import EVERY, OF_ONE, POKED, UNPROVEN, Courier
+from jobsched.courier.courier import EVERY, OF_ONE, POKED, UNPROVEN, UNTOLD, Courier
 from jobsched.courier.post import NotTold
 from jobsched.model.errors import Unavailable
 from jobsched.store import deliveries as rows
@@ -66,6 +67,26 @@ def test_a_lease_that_ends_while_the_attempt_is_under_way_makes_no_second(world:
     world.tell(*"aa")
     world.reactor.walk(POKED)
     assert world.sender.open() == ["a", "a"], "there is as much room as before"
+
+
+def test_a_place_where_nothing_is_under_way_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a store with many receivers would fill the memory, and each look would ask with all of them."""
+    busy: list[dict[str, int]] = []
+    take = rows.take
+
+    def watched(connection: Any, local: Any, most: int, of_one: int, there: dict[str, int], *more: Any) -> Any:
+        busy.append(there)
+        return take(connection, local, most, of_one, there, *more)
+
+    monkeypatch.setattr(rows, "take", watched)
+    world.courier.startService()
+    for number in range(20):
+        world.tell(f"place{number}")
+        world.reactor.walk(POKED)
+        world.sender.answer(f"place{number}", NotTold("no") if number % 2 else 200)
+        world.reactor.walk(0)
+    assert len(busy) >= 20
+    assert all(there == {} for there in busy)
 
 
 def test_as_one_ends_the_next_goes_out(world: World) -> None:
@@ -208,3 +229,27 @@ def test_a_result_that_could_not_be_stored_is_kept(world: World) -> None:
     world.reactor.walk(2)
     assert world.states() == ["delivered"]
     assert len(world.sender.sent) == 1
+
+
+def test_what_a_receiver_said_and_the_store_refuses_is_settled_without_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = rows.settle
+
+    def picky(connection: Any, attempts: Any) -> None:
+        if any(attempt.error == "odd words" for attempt in attempts):
+            raise ValueError("not those")
+        settle(connection, attempts)
+
+    monkeypatch.setattr(rows, "settle", picky)
+    world.tell("a", "b")
+    world.courier.startService()
+    world.sender.answer("a", NotTold("odd words", final=True))
+    world.sender.answer("b", 204)
+    with capturedLogs() as logs:
+        world.reactor.walk(0)
+        assert world.states() == ["delivered", "waiting"]
+        world.reactor.walk(2)
+    assert world.states() == ["delivered", "failed"]
+    assert [each.error for each in world.found()] == [UNTOLD, None]
+    assert any("was refused by the store" in formatEvent(event) for event in logs)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +46,24 @@ def test_ids_made_in_one_microsecond_are_different_and_in_order() -> None:
     ids = Ids()
     made = [ids.make(T0) for _ in range(10_000)]
     assert made == sorted(set(made))
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns as often as Python lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads_that_share_a_maker_get_no_id_twice_and_none_goes_back() -> None:
+    ids = Ids(bytes)  # without chance, only what counts up tells them apart
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: [ids.make(T0) for _ in range(3000)], range(8)))
+    assert len({each for of_thread in made for each in of_thread}) == 8 * 3000
+    assert all(of_thread == sorted(of_thread) for of_thread in made)
 
 
 @given(instants, st.timedeltas(timedelta(microseconds=1), timedelta(days=9)))

@@ -26,10 +26,10 @@ def at(seconds: float) -> datetime:
 
 
 def job(next_due: float | None = 600, **fields: Any) -> Job:
-    """Every minute since T0, with one retry."""
+    """Every minute since T0, with one retry; five of its dues have started, as in RECORD."""
     policy = Policy(retries=1, retry_delay=timedelta(seconds=5))
     made = Draft(task="task", name="job", every=timedelta(seconds=60), policy=policy).job("job", T0)
-    return attrs.evolve(made, **{"next_due": None if next_due is None else at(next_due)} | fields)
+    return attrs.evolve(made, **{"next_due": None if next_due is None else at(next_due), "starts": 5} | fields)
 
 
 def run(due: float, state: str = "succeeded", **fields: Any) -> Run:
@@ -176,6 +176,8 @@ PLANTED = {
     # nodes
     "on nothing": (changed("540.1", node_id="gone"), r"running on node n \(gone\), which is not known"),
     "on nothing, stopping": (changed("540.1", state="stopping", node_id="gone"), "stopping on node"),
+    "another task's": (changed("120.2", task="other"), "attempt 2 at .* is of task other, though task failed"),
+    "other words": (changed("420.2", parameters={"a": 1}), "attempt 2 at .* has other parameters than the one before"),
     "by nobody": (changed("60.1", node_id="gone"), r"succeeded, executed by node n \(gone\), which never existed"),
     "by another name": (changed("60.1", node="m"), "executed by node m .*, whose name is n"),
     "before its node": (changed("480.1later", started=at(200), due=at(180)), "a node from .*00:05.* only"),
@@ -227,6 +229,25 @@ def test_a_node_may_be_forgotten_and_a_daemon_of_before_was_none() -> None:
     assert len(found(job(120), ended, after)) == 1
 
 
+# Starts
+
+
+@pytest.mark.parametrize(
+    ("fields", "whole", "wrong"),
+    [
+        ({"starts": 5, "max_runs": 9}, True, False),
+        ({"starts": 4, "max_runs": 9}, True, True),
+        ({"starts": 4}, False, True),
+        ({"starts": 6, "max_runs": 9}, True, True),
+        ({"starts": 6, "max_runs": 9}, False, False),  # one may have been pruned
+        ({"starts": 6}, True, False),  # nobody counts
+    ],
+)
+def test_each_due_that_has_started_counts_once(fields: dict[str, Any], whole: bool, wrong: bool) -> None:
+    words = f"job job: counts {fields['starts']} starts, and 5 of its dues have started or wait to"
+    assert found(job(**fields), RECORD, attrs.evolve(NOW, whole=whole)) == ([words] if wrong else [])
+
+
 # Dues that nobody decides
 
 
@@ -274,3 +295,9 @@ def test_an_attempt_before_those_that_are_kept_may_have_been_pruned() -> None:
     record = [run for run in RECORD if run.due >= at(360) or run.id == "120.2"]
     assert found(job(), record, kept) == []
     assert found(job(), record)
+
+
+def test_a_retry_of_another_task_that_never_began_harmed_nobody() -> None:
+    stray = retry(60, "cancelled", task="other", parameters={"a": 1}, started=None, node=None, node_id=None)
+    record = [run(60, "failed"), stray]
+    assert found(job(120, version=2, updated=at(90)), record, Facts(whole=True)) == []

@@ -18,7 +18,7 @@ def entries(front, query=""):
 
 def test_every_order_is_there_newest_first(front, caplog):
     caplog.set_level(logging.INFO, "jobsched.audit")
-    job = front.job(name="n\u2028x", parameters={})
+    job = front.job(name="n\u00a0x", parameters={})
     job_id = job.removeprefix("/jobs/")
     ask(front.site, "PATCH", job, b'{"name": "other"}')
     front.post(b"", f"{job}/pause")
@@ -37,7 +37,7 @@ def test_every_order_is_there_newest_first(front, caplog):
     assert {entry["at"] for entry in found} == {"2012-08-13T02:00:00Z"}
     assert found[0]["after"].items() >= {"task": "example", "interval": {"seconds": 1.0}, "paused": False}.items()
     lines = [record.getMessage() for record in caplog.records if record.name == "jobsched.audit"]
-    assert lines[:2] == [f"- 192.168.1.1 job.create {job_id} 'n\\u2028x'", f"- 192.168.1.1 job.change {job_id} 'other'"]
+    assert lines[:2] == [f"- 192.168.1.1 job.create {job_id} 'n\\xa0x'", f"- 192.168.1.1 job.change {job_id} 'other'"]
     assert len(lines) == len(found)
 
 

@@ -333,11 +333,18 @@ def test_a_client_that_knows_no_chunks_sees_a_reset(desk):
     assert wire.disconnected
 
 
+def of_size(path, size):
+    """What the system says of a file, but for its size."""
+    real = path.stat()
+    kept = {name: getattr(real, name) for name in ("st_mode", "st_uid", "st_nlink")}
+    return SimpleNamespace(**kept, st_size=size, st_mtime_ns=1)
+
+
 @ensureDeferred
 async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, monkeypatch):
     desk.books.where = Whereabouts(here=True)
     desk.books.path.write_bytes(DATA)
-    told = SimpleNamespace(st_size=2 * len(DATA), st_mtime_ns=1)
+    told = of_size(desk.books.path, 2 * len(DATA))
     with capturedLogs() as log, monkeypatch.context() as cut:
         cut.setattr(os, "fstat", lambda _: told)
         answer, wire = await fetch(desk.site, "GET", "/output")
@@ -350,7 +357,7 @@ async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, mo
 async def test_a_file_that_cannot_be_read_at_all_is_a_problem_and_no_half_of_an_answer(desk, monkeypatch):
     desk.books.where = Whereabouts(here=True)
     desk.books.path.write_bytes(b"")
-    told = SimpleNamespace(st_size=10, st_mtime_ns=1)
+    told = of_size(desk.books.path, 10)
     with capturedLogs(), monkeypatch.context() as cut:
         cut.setattr(os, "fstat", lambda _: told)
         answer, _ = await fetch(desk.site, "GET", "/output", range="bytes=1-2")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.rest.conftest import EXAMPLE, ask
 
-CONTROL = "holds a control character"
+CONTROL = "which is not printable"
 TAG_NAME = "a tag's name is 1 to 64 printable characters"
 TAG_VALUE = "a tag's value is 1 to 200 printable characters"
 SPAN = "an interval is at least 0.1 seconds and at most 100 years"
@@ -54,7 +54,16 @@ def every(**parts):
         (EXAMPLE | {"name": "a\nb"}, ["/name"], CONTROL),
         (EXAMPLE | {"name": "a\x1b[31m"}, ["/name"], CONTROL),
         (EXAMPLE | {"name": "a\x7f"}, ["/name"], CONTROL),
+        (EXAMPLE | {"name": "a\u2028b"}, ["/name"], "holds U+2028, which is not printable"),
+        (EXAMPLE | {"name": "a\u202eb"}, ["/name"], "holds U+202E, which is not printable"),
+        (EXAMPLE | {"name": "\ufeffa"}, ["/name"], "holds U+FEFF, which is not printable"),
+        (EXAMPLE | {"name": "a\x9bb"}, ["/name"], "holds U+009B, which is not printable"),
+        (EXAMPLE | {"task": "exa\u200bmple"}, ["/task"], "holds U+200B, which is not printable"),
         (EXAMPLE | {"task": "exa\rmple"}, ["/task"], CONTROL),
+        (EXAMPLE | {"parameters": {"a": "x" * 65_529}}, ["/parameters"], "hold 65537 bytes of JSON together, and may"),
+        (EXAMPLE | {"parameters": {"a": "\u00e9" * 32_765}}, ["/parameters"], "hold 65538 bytes of JSON together"),
+        (EXAMPLE | {"parameters": {f"a{n}": n for n in range(9000)}}, ["/parameters"], "bytes of JSON together"),
+        (EXAMPLE | {"parameters": {"a": "x" * 65_528}}, ["/parameters/a"], "takes no such parameter"),  # just fits
         (b'{"task": "example", "name": "\\ud800", "interval": {"seconds": 1}}', [""], "not JSON"),
         (b'{"task": "example", "name": "\\udc00\\ud800", "interval": {"seconds": 1}}', [""], "not JSON"),
         (b'{"task": "example", "name": "\xff", "interval": {"seconds": 1}}', [""], "not JSON"),
@@ -168,7 +177,7 @@ def test_json_is_json_however_it_is_spelt(front, content_type):
     assert front.post(EXAMPLE, content_type=content_type).status == 202
 
 
-@pytest.mark.parametrize("task", ["no-such-task", "EXAMPLE", "example ", "a'b", "{}", "%s", "ta\u2028sk", "x" * 200])
+@pytest.mark.parametrize("task", ["no-such-task", "EXAMPLE", "example ", "a'b", "{}", "%s", "ta\u00a0sk", "x" * 200])
 def test_an_unknown_task_is_404(front, task):
     status, detail, _ = front.post(EXAMPLE | {"task": task}).problem
 

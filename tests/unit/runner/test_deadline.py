@@ -4,6 +4,7 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.runner.deadline import ABANDONED, AGAIN, HOPELESS, SLICE, Deadline, Doomed, Stop
 
@@ -288,3 +289,58 @@ def test_stops_for_runs_that_are_not_there_yet_are_remembered_but_not_without_en
         doomed.add(str(number), ASKED)
 
     assert [doomed.take(run_id) for run_id in ("0", "1", "1", "1000")] == [None, ASKED, None, ASKED]
+
+
+# Faults of ours
+
+
+def test_a_run_is_ended_though_that_it_is_cannot_be_noted(world):
+    def broken(_):
+        raise LookupError("a fault of ours")
+
+    world.deadline.on_stop = broken
+    world.deadline.arm(10)
+    with capturedLogs() as logs:
+        world.go(15)
+    assert world.signals() == [SIGTERM, SIGKILL]
+    (event,) = logs
+    assert formatEvent(event) == "that a run is ended, ran longer than its 10 s, could not be noted"
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3])
+def test_a_signal_that_cannot_be_sent_is_not_the_last(world, fails):
+    """The run would outlive its deadline for good."""
+    calls = []
+
+    def send(number):
+        calls.append(number)
+        if len(calls) == fails:
+            raise OSError("a fault of ours")
+
+    deadline = Deadline(world.clock, send, 5, lambda: world.elapsed)
+    deadline.arm(10)
+    with capturedLogs() as logs:
+        world.go(10 + 5 + 3 * AGAIN)
+    assert calls[:2] == [SIGTERM, SIGKILL] if fails > 1 else calls[0] == SIGTERM
+    assert calls.count(SIGKILL) >= 2
+    assert len(logs) == 1
+    deadline.disarm()
+    assert not world.clock.getDelayedCalls()
+
+
+def test_a_look_whether_it_has_ended_that_fails_is_made_again(world):
+    answers = [LookupError("a fault of ours"), False]
+
+    def over():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    deadline = Deadline(world.clock, world.send, 5, lambda: world.elapsed, over)
+    deadline.arm(10)
+    with capturedLogs():
+        world.go(10 + AGAIN)
+    assert world.signals() == [SIGTERM]
+    assert deadline.stopped is not None
+    deadline.disarm()

@@ -33,7 +33,7 @@ KILLED = "; did not end by itself and was killed"
         (Ending(signal="SIGSEGV"), Printed(), "failed", "ended by SIGSEGV, which nobody here sent"),
         (Ending(signal="SIGKILL"), Printed(), "failed", "ended by SIGKILL, which nobody here sent"),
         (Ending(error="ValueError: no"), Printed(last_line="x"), "failed", "ValueError: no"),
-        (Ending(error="a\n  b\0c\udcff"), Printed(), "failed", "a b\ufffdc\ufffd"),
+        (Ending(error="a\n  b\0c\udcff"), Printed(), "failed", r"a b\u0000c\udcff"),
         (Ending(signal="SIGTERM", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),
         (Ending(signal="SIGKILL", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s" + KILLED),
         (Ending(exit_code=0, stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),
@@ -112,7 +112,7 @@ STUCK = "process 13 (dd) is in uninterruptible sleep (state D), which KILL does 
         (
             {"left": (ONE, TWO), "refused": (ONE, TWO)},
             "succeeded",
-            f"finished; processes 11 (sleep), 12 (x y\ufffdz) {NOT_OURS}",
+            f"finished; processes 11 (sleep), 12 (x y\\u0000z) {NOT_OURS}",
             2,
         ),
         (

@@ -1,15 +1,22 @@
 """What a run becomes outside: its words and its environment."""
 
+import errno
 import os
 import shutil
+import sys
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
+import attrs
 import pytest
 
 from jobsched.catalog import Task
 from jobsched.confinement import Confinement
+from jobsched.model import parameters
+from jobsched.model.errors import Invalid
+from jobsched.model.parameters import MOST
 from jobsched.model.run import Run
 from jobsched.runner import child, launch
 from jobsched.task import Command, Info
@@ -206,3 +213,80 @@ def test_a_host_without_the_tools_is_told_so(folder, monkeypatch):
 
     with pytest.raises(OSError, match=r"env: not found \(coreutils"):
         launch.command_line(Command([str(folder / "script")], directory=str(folder)), {})
+
+
+# What can never be given to a program is known before there is a job.
+
+
+def refusal(task, name="a job", **parameters):
+    with pytest.raises(Invalid) as refused:
+        launch.check(task, name, parameters)
+    return refused.value.pointer, refused.value.detail
+
+
+def starts(variable, value):
+    """Whether the kernel starts a program with that variable."""
+    try:
+        pid = os.posix_spawn("/bin/true", ["true"], {variable: value})
+    except OSError as why:
+        if why.errno != errno.E2BIG:
+            raise
+        return False
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize("kind", ["command", "process"])
+def test_as_long_as_may_be_is_just_what_the_kernel_takes(kind):
+    name = "JOBSCHED_PARAM_DAY"
+    longest = "x" * (launch.MOST_STRING - len(f"{name}=") - 1)
+    assert (starts(name, longest), starts(name, longest + "x")) == (True, False)
+    words = f"is too long: a program takes {launch.MOST_STRING} bytes of one variable, not {launch.MOST_STRING + 1}"
+    assert refusal(of_kind(kind), day=longest + "x") == ("/parameters/day", words)
+    if kind == "command":
+        launch.check(of_kind(kind), "a job", {"day": longest, "dry": True, "count": 10**300})
+
+
+@pytest.mark.parametrize("text", ["é", "x", "日", "\U0001f600", '"', "\\", "\n"])
+@pytest.mark.parametrize("kind", ["command", "process", "thread", "async"])
+def test_what_a_job_may_hold_at_most_any_program_takes(kind, text):
+    most = {"text": text * ((MOST - len('{"text":""}')) // size_of(text))}
+    parameters.check(most)
+    launch.check(of_kind(kind), "ä" * 200, most)
+
+
+def size_of(text):
+    return parameters.size({"text": text}) - parameters.size({"text": ""})
+
+
+def test_options_that_leave_no_room_are_told_when_the_job_is_made():
+    task = attrs.evolve(of_kind("process"), options={"text": "x" * launch.MOST_STRING})
+    pointer, words = refusal(task)
+    assert (pointer, words.startswith("is too long: ")) == ("/parameters", True)
+    launch.check(attrs.evolve(task, kind="thread"), "a job", {})
+
+
+def test_a_daemon_whose_environment_is_full_says_so(monkeypatch):
+    for number in range(launch.os.sysconf("SC_ARG_MAX") // 100_000 + 1):
+        monkeypatch.setenv(f"LARGE_{number}", "x" * 100_000)
+    pointer, words = refusal(of_kind("command"), day="mon")
+    assert (pointer, words.startswith("are too much: ")) == ("/parameters", True)
+
+
+def test_what_the_daemons_own_encoding_cannot_write_is_refused(monkeypatch):
+    monkeypatch.setattr(os, "fsencode", lambda text: text.encode("latin-1"))
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "latin-1")
+    words = "cannot be written in latin-1, the encoding of this daemon"
+    assert refusal(of_kind("command"), day="日") == ("/parameters/day", words)
+    assert refusal(of_kind("command"), name="日", day="é") == ("/name", words)
+    launch.check(of_kind("process"), "ä", {"day": "é"})
+    launch.check(of_kind("thread"), "日", {"day": "日"})
+
+
+def test_no_text_of_the_check_is_shorter_than_that_of_a_run():
+    """Or a run could be refused what its job was not."""
+    found = launch.environment(launch.ANYBODY, Command(["x"]), {})
+    run = attrs.evolve(RUN, id=str(uuid.uuid4()), job_id=str(uuid.uuid4()), attempt=101)
+    info = launch.information(run, 3_155_759_999.123456)
+    for variable, value in launch.environment(info, Command(["x"]), {}).items():
+        if not variable.startswith("JOBSCHED_PARAM_") and variable != "JOBSCHED_JOB_NAME":
+            assert len(value) <= len(found[variable]), variable

@@ -1,6 +1,7 @@
 """The lines, the limit, and the pause: the same whatever pieces the output comes in."""
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,27 @@ def test_what_comes_after_the_end_is_dropped(writer, run_output, tmp_path):
 
     assert writer._queue.empty()
     assert output_path(tmp_path, "run").read_bytes() == b"one\n"
+
+
+def test_an_end_in_one_thread_waits_for_what_another_is_writing(tmp_path):
+    """Else the file would be opened again by what comes behind its end, and nothing would close it."""
+    given, ends = [], []
+
+    class Writer:
+        folder, limit = tmp_path, PLENTY
+
+        def put(self, output, data):
+            ends.append(threading.Thread(target=output.close))
+            ends[0].start()
+            ends[0].join(0.2)  # as long as it takes, if it does not wait
+            given.append(data)
+
+        def finish(self, output):
+            given.append("the end")
+
+    Output(Writer(), "0" * 36, "job").write(b"from a task's thread")
+    ends[0].join()
+    assert given == [b"from a task's thread", "the end"]
 
 
 def test_a_log_that_raises_neither_pauses_the_run_for_ever_nor_keeps_its_end(writer, run_output, tmp_path):

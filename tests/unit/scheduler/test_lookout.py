@@ -9,14 +9,17 @@ from typing import Any
 
 import attrs
 import pytest
+from sqlalchemy import update
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.watch import Watch
 from jobsched.scheduler import lookout as module
 from jobsched.scheduler.lookout import EVERY, Lookout
+from jobsched.store.tables import jobs as rows
 from tests.unit.scheduler.world import T0, World, done, every
 
 LATE = Watch(max_late=timedelta(seconds=20))
@@ -153,6 +156,22 @@ def test_a_store_that_fails_is_told_once_and_asked_again(post: Post) -> None:
     post.world.writers.broken = None
     post.world.walk(EVERY)
     assert post.overdue(job) == 20
+
+
+def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: Post) -> None:
+    jobs = [post.add() for _ in range(5)]
+    broken = post.world.add(Draft(task="task", name="job", cron="@hourly", watch=UNLUCKY))
+    post.world.write(lambda c: c.execute(update(rows).where(rows.c.id == broken.id).values(timezone="Nowhere/Land")))
+    post.world.walk(20 + EVERY)
+    assert [post.overdue(job) for job in jobs] == [20] * 5
+    told = [words for words in post.said() if "cannot be found out" in words]
+    assert told[0] == f"whether job {broken.id} is overdue cannot be found out, trying again in 2 s"
+    before = len(post.said())
+    post.world.walk(600)
+    assert 8 <= len(post.said()) - before <= 12, "more and more rarely"
+    post.world.write(lambda c: c.execute(update(rows).where(rows.c.id == broken.id).values(timezone="UTC")))
+    post.world.walk(60 + EVERY)
+    assert post.overdue(broken) == 20
 
 
 @pytest.mark.parametrize("seconds", [-86_400, 86_400])

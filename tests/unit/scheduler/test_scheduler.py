@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from sqlalchemy import update
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.draft import Draft
@@ -17,8 +18,9 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.scheduler import scheduler as scheduler_module
-from jobsched.store import orders
+from jobsched.store import claims, orders
 from jobsched.store import runs as run_rows
+from jobsched.store.tables import jobs
 from tests.unit.scheduler.world import T0, World, every
 
 MINUTE = timedelta(minutes=1)
@@ -93,6 +95,41 @@ def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_poke(world: Wor
     world.add(every(0.5))
     world.walk(1.2)
     assert punctual(world, [0.6, 1.1])
+
+
+def test_a_job_that_cannot_be_understood_keeps_no_other_from_its_dues(world: World) -> None:
+    broken, sound = world.add(cron("*/2 * * * * *")), [world.add(every(2)) for _ in range(5)]
+
+    def set_zone(name: str) -> None:
+        world.write(lambda each: each.execute(update(jobs).where(jobs.c.id == broken.id).values(timezone=name)))
+
+    set_zone("Nowhere/Land")
+    with capturedLogs() as logs:
+        world.walk(61)
+    for job in sound:
+        assert [(run.due - T0).total_seconds() for run in world.starts if run.job_id == job.id] == [*range(2, 62, 2)]
+    assert all(moment - due <= SOON for due, moment in started(world))
+    told = [formatEvent(event) for event in logs if "cannot be decided" in formatEvent(event)]
+    assert [words.rpartition(" in ")[2] for words in told] == ["2 s", "4 s", "8 s", "16 s", "32 s"]
+    assert broken.id in told[0]
+    set_zone("UTC")
+    world.walk(60)
+    assert any(run.job_id == broken.id for run in world.starts)
+
+
+def test_a_poke_brings_forward_a_look_that_was_planned_for_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = claims.claim
+
+    def held_up(*given: Any) -> claims.Claimed:
+        return attrs.evolve(decide(*given), held_up=True)  # as if another node had a job in hand
+
+    monkeypatch.setattr(claims, "claim", held_up)
+    world.add(once(1))
+    world.walk(1.01)
+    monkeypatch.undo()
+    world.add(once(1.05))
+    world.walk(1)
+    assert [moment for _, moment in started(world)] == [1.001, 1.051]
 
 
 def test_a_job_that_is_due_behind_the_horizon_causes_no_look_at_the_store(world: World) -> None:

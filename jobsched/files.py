@@ -1,0 +1,125 @@
+"""Opening files in folders that others may write: no link is followed there, nothing is waited for, and what was opened
+is looked at.
+
+Whoever may write such a folder can put something else in the place of a file: a FIFO, at which an `open` waits for
+ever, or a link to a file that only the daemon may read or write. Runs without a `user` may do that, for they are the
+daemon's own user; so may others, where the folder was there before the daemon and its mode lets them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+_NEVER = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Replaced(OSError):
+    """Something else lies in the place of a file of ours, or in that of a folder on the way to it."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(errno.EPERM, what, path)
+
+
+def opened(folder: str | Path, *names: str, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of the plain file to which `names` lead from `folder`; made with mode 0600, if `flags` make it.
+
+    The folder itself may be a link, of whoever set up this machine. Raises OSError, Replaced among them.
+    """
+    path = os.path.join(folder, *names)
+    with _entered(folder, *names[:-1]) as at:
+        try:
+            found = os.open(names[-1], flags | _NEVER, 0o600, dir_fd=at)
+        except OSError as why:
+            if why.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a FIFO or a socket
+                raise Replaced(path, "is not a plain file") from None
+            raise OSError(why.errno, why.strerror, path) from None
+        try:
+            _check(path, os.fstat(found), os.fstat(at), os.stat(folder).st_uid)
+        except BaseException:
+            os.close(found)
+            raise
+        return found
+
+
+def reading(folder: str | Path, *names: str) -> BinaryIO:
+    """The same, to be read."""
+    return os.fdopen(opened(folder, *names), "rb")
+
+
+def plain(path: Path) -> bytes:
+    """What is in a file that an operator named: a link to it is followed, a FIFO is not waited for. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is not a plain file", str(path))
+        return file.read()
+
+
+def delete(folder: str | Path, *names: str) -> None:
+    """Take away what lies there, be it a link or a file. Raises OSError."""
+    *inner, last = names
+    with _entered(folder, *inner) as at:
+        os.unlink(last, dir_fd=at)
+
+
+def listed(folder: str | Path, name: str) -> list[tuple[str, os.stat_result]]:
+    """What lies in a folder inside of `folder`, links as what they are; nothing, where it is not there or is a link."""
+    try:
+        with _entered(folder, name, how=_LISTED) as at:
+            return list(_entries(at))
+    except FileNotFoundError:
+        return []
+
+
+def open_to_others(folder: Path) -> bool:
+    """Whether somebody beside its owner may put something into a folder."""
+    return bool(folder.stat().st_mode & OTHERS)
+
+
+@contextmanager
+def _entered(folder: str | Path, *names: str, how: int = _FOLDER) -> Iterator[int]:
+    """A descriptor of a folder below `folder`, to which no link leads from there."""
+    at = os.open(folder, how)
+    try:
+        for number, name in enumerate(names, 1):
+            try:
+                inner = os.open(name, how | os.O_NOFOLLOW, dir_fd=at)
+            except OSError as why:
+                path = os.path.join(folder, *names[:number])
+                if why.errno in {errno.ELOOP, errno.ENOTDIR}:
+                    raise Replaced(path, "is not a folder") from None
+                raise OSError(why.errno, why.strerror, path) from None
+            os.close(at)
+            at = inner
+        yield at
+    finally:
+        os.close(at)
+
+
+def _check(path: str, found: os.stat_result, folder: os.stat_result, keeper: int) -> None:
+    """Raises Replaced for what is no file of ours, nor of the `keeper`, to whom the outermost folder belongs."""
+    ours = (os.geteuid(), 0)
+    if not stat.S_ISREG(found.st_mode):
+        raise Replaced(path, "is not a plain file")
+    if found.st_uid not in (*ours, keeper):
+        raise Replaced(path, "belongs to another user")
+    if found.st_nlink > 1 and (folder.st_mode & OTHERS or folder.st_uid not in ours):  # else it may be a backup's
+        raise Replaced(path, "is a file that lies elsewhere too")
+
+
+def _entries(at: int) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(at) as found:
+        for entry in found:
+            try:
+                yield entry.name, entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # it went meanwhile
+                continue

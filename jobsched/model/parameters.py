@@ -1,0 +1,35 @@
+"""What the parameters of a job may hold: little enough to be kept with each run, shown in lists, given to programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .errors import Invalid, place
+
+MOST: Final = 64 * 1024  # bytes of all of them, as JSON in UTF-8
+
+
+def size(parameters: Mapping[str, Any]) -> int:
+    """Bytes of JSON in UTF-8."""
+    return len(json.dumps(dict(parameters), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+
+
+def check(parameters: Mapping[str, Any]) -> None:
+    """Raises Invalid for what no program can be given, and for too much."""
+    for name, value in parameters.items():
+        if isinstance(value, str):
+            _check_text(value, place("parameters", name))
+    found = size(parameters)
+    if found > MOST:
+        raise Invalid(f"hold {found} bytes of JSON together, and may hold {MOST}", "/parameters")
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if "\0" in text:
+        raise Invalid("holds a NUL character", pointer)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Invalid("holds half of a surrogate pair", pointer) from None

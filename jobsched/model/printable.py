@@ -1,0 +1,56 @@
+"""What a text may hold that a person is to see: in a name, in a line of the log, in an answer.
+
+Whatever else it holds could be taken for something that it is not: a carriage return and an escape sequence forge a
+line on a terminal, a separator ends one for some readers, a bidi control turns one around, a NUL makes `grep` take a
+log for binary.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+from unicodedata import category
+
+JOINERS: Final = "\u200c\u200d"  # words of Persian and of Hindi, and many emoji, are written with them
+BLANKS: Final = "Zs"  # the category of the blank, of the one that does not break, of that of Chinese and Japanese
+QUOTED: Final = 200  # characters of what somebody else wrote that a line repeats
+
+
+def printable(text: str) -> bool:
+    """Whether all of a text is to be seen: no controls, no separators of lines, no marks without a shape, no halves of
+    surrogate pairs, nothing that Unicode has not given a meaning."""
+    return text.isprintable() or all(map(_is_seen, text))
+
+
+def unprintable(text: str) -> str:
+    """The first character that is not to be seen, as U+001B; "" if there is none."""
+    return "" if printable(text) else next(f"U+{ord(char):04X}" for char in text if not _is_seen(char))
+
+
+def shown(text: str, tabs: bool = False) -> str:
+    """The text with all that is not to be seen escaped, as JSON escapes it; `tabs` may stay."""
+    return text if text.isprintable() else text.translate(_TABBED if tabs else _PLAIN)
+
+
+def quoted(text: str, most: int = QUOTED) -> str:
+    """What somebody else wrote, for a line: escaped, and cut after `most` characters."""
+    found = shown(text[: most + 1])
+    return found if len(found) <= most else f"{found[:most]}..."
+
+
+def _is_seen(char: str) -> bool:
+    return char.isprintable() or char in JOINERS or category(char) == BLANKS
+
+
+class _Escapes(dict[int, int | str]):
+    """For `str.translate`. What is seen often is kept, of the rest nothing: it could be a million characters."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__({code: ord(char) if (char := chr(code)) in kept else self[code] for code in range(256)})
+
+    def __missing__(self, code: int) -> int | str:
+        return code if _is_seen(chr(code)) else json.dumps(chr(code))[1:-1]
+
+
+_PLAIN = _Escapes("")
+_TABBED = _Escapes("\t")

@@ -1,0 +1,77 @@
+"""How many lines of the log one address may cause: some in full, of the rest a count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import attrs
+
+MOST: Final = 10  # lines that an address gets
+WITHIN: Final = 60.0  # seconds from the first of them
+ADDRESSES: Final = 1000  # that are told apart; all others share the lines of one
+OTHERS: Final = "other addresses"
+
+
+@attrs.frozen(kw_only=True)
+class LeftOut:
+    """What had no line of its own within the minute of an address: how often, by kind."""
+
+    address: str
+    kinds: dict[str, int]
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{kind} x {count}" for kind, count in sorted(self.kinds.items()))
+        return f"{sum(self.kinds.values())} more within {WITHIN:g} s: {told}"
+
+
+@attrs.define
+class _Minute:
+    begun: float
+    lines: int = 0
+    left_out: Counter[str] = attrs.field(factory=Counter)
+
+    def over(self, seconds: float) -> bool:
+        return not 0 <= seconds - self.begun < WITHIN  # a clock set back ends it too
+
+
+class Throttle:
+    """Counts lines. Times are seconds of some clock."""
+
+    def __init__(self) -> None:
+        self._minutes: dict[str, _Minute] = {}  # in the order in which they began
+
+    def __len__(self) -> int:
+        return len(self._minutes)
+
+    def line(self, address: str, seconds: float) -> bool:
+        """Whether one more line is given to that address. What is `over` must have been asked for."""
+        minute = self._minute(address, seconds)
+        if minute.lines >= MOST:
+            return False
+        minute.lines += 1
+        return True
+
+    def leave_out(self, address: str, kind: str, seconds: float) -> None:
+        """Something of this kind gets no line."""
+        self._minute(address, seconds).left_out[kind] += 1
+
+    def over(self, seconds: float | None = None) -> list[LeftOut]:
+        """What was left out in minutes that are over by then, or in all of them; they are forgotten with it."""
+        ended: dict[str, _Minute] = {}
+        for key, each in self._minutes.items():
+            if seconds is not None and not each.over(seconds):
+                break  # what comes after it began later
+            ended[key] = each
+        for key in ended:
+            del self._minutes[key]
+        return [LeftOut(address=key, kinds=dict(each.left_out)) for key, each in ended.items() if each.left_out]
+
+    def next_end(self) -> float | None:
+        """When the first minute ends in which something was left out; None: there is none."""
+        return min((each.begun + WITHIN for each in self._minutes.values() if each.left_out), default=None)
+
+    def _minute(self, address: str, seconds: float) -> _Minute:
+        if address not in self._minutes and len(self._minutes) >= ADDRESSES:
+            address = OTHERS
+        return self._minutes.setdefault(address, _Minute(seconds))

@@ -1,0 +1,58 @@
+"""JSON as it goes over the wire: what is sent can be looked at on a terminal, what comes holds no name twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ..model.errors import place
+from ..model.printable import shown
+
+
+def encoded(value: Any) -> bytes:
+    """JSON. What is not to be seen is escaped: it means the same, and a terminal shows it as it is."""
+    data = msgspec.json.encode(value)
+    return data if data.isascii() else shown(data.decode()).encode()
+
+
+class _Doubled(dict[str, Any]):
+    """An object that holds a name twice."""
+
+    name: str
+
+
+def duplicate(text: bytes) -> str | None:
+    """The pointer (RFC 6901) to a name that an object in `text` holds twice, "a" and "\\u0061" being one; None: there
+    is none. RFC 8259 leaves open which of the two counts, and two programs may choose two.
+
+    `text` is JSON in UTF-8, and not nested deeper than Python can follow: it was decoded before.
+    """
+    some_doubled = False
+
+    def take(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal some_doubled
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        some_doubled = True
+        doubled = _Doubled(found)
+        doubled.name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        return doubled
+
+    # Numbers are left as they are written: their value is not asked for here, and a long one costs time.
+    whole = json.loads(text.decode(), object_pairs_hook=take, parse_int=str, parse_float=str)
+    return next(_places(whole, "")) if some_doubled else None
+
+
+def _places(value: Any, pointer: str) -> Iterator[str]:
+    """The pointers to what is doubled, the outermost first. What lies in a value that a later one of the same name
+    replaced is not found, but that name is."""
+    if isinstance(value, _Doubled):
+        yield pointer + place(value.name)
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        yield from _places(each, pointer + place(str(name)))

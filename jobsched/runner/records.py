@@ -1,0 +1,79 @@
+"""What becomes of runs, on its way to the store."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..model.errors import Unavailable
+from ..model.ids import Ids
+from ..model.run import Run
+from ..model.secrecy import Secrecy
+from ..store import runs as run_rows
+from ..store import tails
+from ..store.batch import Batch
+from ..store.store import Store
+from .ending import plain
+
+
+class Records:
+    """Writes outcomes and notes, those that come together in one transaction. One that the store refuses keeps none of
+    the others from it: its run is recorded as failed.
+
+    `read_tail` finds the end of a run's output; `stored(ended, again)` hears which runs have their outcome on disk, and
+    whether some of them will be tried again.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, store: Store, ids: Ids, read_tail: Callable[[str], tails.Tail | None], secrecy: Secrecy
+    ) -> None:
+        self._store = store
+        self._ids = ids
+        self._read_tail = read_tail
+        self._secrecy = secrecy
+        self.stored: Callable[[list[str], bool], object] = lambda ended, again: None
+        self.unstored: set[str] = set()  # runs that have ended, and the store does not know yet
+        self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True)
+        self.settled = self._batch.settled
+        self.nudge = self._batch.nudge
+
+    def add(self, run: Run) -> None:
+        """Record a change; a later one of the same run replaces it if it was not stored yet."""
+        if not run.active:
+            self.unstored.add(run.id)
+        self._batch.add(run)
+
+    def _record(self, runs: list[Run]) -> Deferred[None]:
+        latest = {run.id: run for run in runs}
+        stored = self._store.write(tails.record, list(latest.values()), self._ids, random.random, self._read_tail)
+        return stored.addCallback(self._tell, [run.id for run in latest.values() if not run.active])
+
+    def _tell(self, again: bool, ended: list[str]) -> None:
+        self.unstored.difference_update(ended)
+        self.stored(ended, again)
+
+    async def _refused(self, run: Run, why: Failure) -> None:
+        """Of the run that the store cannot be told of: at least it must not look as if it were running still."""
+        if run.active:
+            self.log.failure("run {run} of {job}: the store refused to note that it is {state}", why,
+                             run=run.id, job=run.job_name, state=run.state)  # fmt: skip
+            return
+        hush = self._secrecy.hush(run.parameters)
+        reason = plain(hush(f"its outcome ({run.state}) was refused by the store: {self._store.words(why.value)}"))
+        failed = attrs.evolve(run, state="failed", reason=reason)
+        try:
+            await self._store.write(run_rows.give_up, failed)
+        except Unavailable:
+            raise
+        except Exception:  # it may be the notification that is refused
+            await self._store.write(run_rows.give_up, failed, told=False)
+        self.log.failure("run {run} of {job}: failed, {reason}", why, run=run.id, job=run.job_name, reason=reason)
+        self._tell(False, [run.id])

@@ -1,0 +1,46 @@
+"""Pages of lists: as long as asked for, and no heavier than there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+from sqlalchemy import ColumnElement, func
+
+T = TypeVar("T")
+
+REST: Final = 512  # bytes of a row beside what is weighed
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    """Some of a list, and whether there is more behind it."""
+
+    values: Sequence[T]
+    more: bool
+
+    @classmethod
+    def of(cls, found: Sequence[T], limit: int) -> Page[T]:
+        """Of what was found when one more than `limit` was asked for."""
+        return cls(found[:limit], len(found) > limit)
+
+
+def weight(*columns: ColumnElement[Any]) -> ColumnElement[int]:
+    """How long the texts of a row are together; the database tells it without sending them."""
+    return reduce(add, (func.coalesce(func.length(column), 0) for column in columns))
+
+
+def cut(found: Iterable[Sequence[Any]], limit: int, room: int) -> tuple[list[str], bool]:
+    """Of rows of (id, weight): the ids of the first, up to `limit` and as many as have `room` together, but one at
+    least. And whether there are more."""
+    ids: list[str] = []
+    left = room
+    for row_id, heavy in found:
+        left -= heavy + REST
+        if len(ids) == limit or (ids and left < 0):
+            return ids, True
+        ids.append(row_id)
+    return ids, False
