@@ -24,9 +24,9 @@ from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.scheduler.scheduler import AHEAD, MOST
-from jobsched.store import engine
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import engine
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
 
 CATALOG = f"""\
 {DATE}

@@ -16,8 +16,8 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
-from jobsched.store import claims, instant, tables
-from jobsched.store.engine import connect, writing
+from jobsched.store.sql import claims, clock, tables
+from jobsched.store.sql.engine import connect, writing
 from tests.servers import started
 
 MINUTE = timedelta(minutes=1)
@@ -66,7 +66,7 @@ def nodes(living: int, gone: int, now: datetime) -> list[Node]:
 
 def measure(engine: Engine, jobs: list[Job], known: list[Node], count: int, now: datetime) -> list[float]:
     """Seconds that each claim took, its commit included; what it added is taken away after it."""
-    instant._ASK.clear()  # it is as late as we say
+    clock._ASK.clear()  # it is as late as we say
     with writing(engine).begin() as connection:
         rows = [attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks)} for node in known]
         connection.execute(insert(tables.nodes), rows)

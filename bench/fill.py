@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT))  # a checkout need not be installed; who imports t
 
 from jobsched.model.job import Job
 from jobsched.model.run import Run
-from jobsched.store import engine, schema
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import engine, schema
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
 
 T = TypeVar("T")
 SHARE = 5_000  # rows in one statement

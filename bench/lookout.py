@@ -17,9 +17,9 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.run import Run
 from jobsched.model.watch import Notify, Watch
-from jobsched.scheduler.lookout import MOST
-from jobsched.store import instant, overdue, suspects, tables
-from jobsched.store.engine import connect, reading, writing
+from jobsched.scheduler.overdue import MOST
+from jobsched.store.sql import clock, overdue, overdue_queries, tables
+from jobsched.store.sql.engine import connect, reading, writing
 
 HOUR = timedelta(hours=1)
 WATCH = Watch(max_late=HOUR, must_succeed_every=2 * HOUR, notify=Notify(url="http://localhost/"))
@@ -67,7 +67,7 @@ def _run(ids: Ids, job: Job, due: datetime, state: str) -> Run:
 
 def measure(url: str, looks: int, now: datetime) -> None:
     """Time the looks: nothing to find; everything, and what it takes to store it; the same, found already."""
-    instant._ASK.clear()  # it is as late as we say, on every database
+    clock._ASK.clear()  # it is as late as we say, on every database
     engine = connect(url)
     with writing(engine).connect() as connection, connection.begin():
         connection.execute(update(tables.jobs).values(failing=None))  # it is not that which is measured
@@ -88,8 +88,8 @@ def look(engine: Engine, now: datetime) -> tuple[list[str], float]:
     """What one look finds, and how many seconds it takes."""
     begun = time.perf_counter()
     with reading(engine).connect() as connection, connection.begin():
-        found = suspects.watched(connection, MANY, now)
-        suspects.mended(connection, MANY, now)
+        found = overdue_queries.watched(connection, MANY, now)
+        overdue_queries.mended(connection, MANY, now)
     return found, time.perf_counter() - begun
 
 

@@ -20,13 +20,13 @@ from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
 from jobsched.model.watch import Notify, Watch
-from jobsched.store import deliveries as rows
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.engine import connect, writing
-from jobsched.store.outbox import with_everyone
-from jobsched.store.schema import migrate
-from jobsched.store.tables import deliveries
+from jobsched.store.sql import deliveries as rows
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.outbox import with_everyone
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.tables import deliveries
 
 RUNS, TOGETHER, WAITING = 2000, 50, 10_000
 IDS = Ids()

@@ -24,10 +24,11 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.run import Run
 from jobsched.runner.retention import EVERY, Retention
-from jobsched.store import instant, tables
-from jobsched.store import runs as run_rows
-from jobsched.store.engine import connect, writing
-from jobsched.store.store import Store
+from jobsched.store.sql import clock as instant
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql import tables
+from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.store import Store
 from tests.servers import started
 
 MINUTE = timedelta(minutes=1)

@@ -22,7 +22,8 @@ from msgspec import NODEFAULT, UNSET, inspect, structs
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from jobsched import config, rest, service
+from jobsched import rest, service
+from jobsched.config import options
 from jobsched.rest.fields import meaning
 from jobsched.rest.route import Route
 from jobsched.tap import Options
@@ -130,7 +131,7 @@ class ConfigOptions(Table):
         in_file = {"file": True, "sched": False}[self.arguments[0]]
         rows = [
             (f"``{name}``", prose(rule(field)), preset(name, field.default), MEANING[name])
-            for name, field in config.FIELDS.items()
+            for name, field in options.FIELDS.items()
             if name.isupper() == in_file
         ]
         return table(("option", "must be", "default", "means"), rows)
@@ -148,7 +149,7 @@ class CommandLine(Table):
 def routes() -> list[Route]:
     """The calls that the daemon serves; none of them can be made, for nothing stands behind them."""
     nothing: Any = None
-    return service._routes(nothing, nothing, config.Config(), nothing)
+    return service._routes(nothing, nothing, options.Config(), nothing)
 
 
 def shown(route: Route) -> str:
@@ -201,7 +202,7 @@ def bounds(least: float | None, above: float | None, most: float | None, unit: s
 def default(field: structs.FieldInfo, unset: str | None) -> str:
     """What counts when a field is left out."""
     if field.default is UNSET:
-        known = config.FIELDS.get(field.encode_name)
+        known = options.FIELDS.get(field.encode_name)
         if unset is not None or known is None:
             return unset or "none"
         return f"{json(known.default)}, or what ``SCHED_CONFIG`` says"

@@ -13,8 +13,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .model.complaint import Complaint
 from .model.errors import Unavailable, told
+from .model.log_throttle import Complaint
 
 
 class Loop:

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from .bulkhead import Wanted
-from .catalog import Catalog, Task
+from .audit import Trail
 from .clock import now
+from .config.catalog import Catalog, Task
 from .model.audit import Entry, Signature
 from .model.caller import ANYBODY, Caller
 from .model.delivery import Delivery
@@ -24,21 +24,21 @@ from .model.errors import NotFound
 from .model.ids import Ids
 from .model.job import Job
 from .model.node import Node
+from .model.output_location import Whereabouts, elsewhere
 from .model.preview import Fire, look_ahead
 from .model.run import Run
 from .model.timeout import Timeout, timeout_of
-from .model.whereabouts import Whereabouts, elsewhere
 from .runner import launch
-from .store import audit, deliveries, orders, questions, sight, tails
-from .store import jobs as job_rows
-from .store import nodes as node_rows
-from .store import runs as run_rows
-from .store.orders import Key, Ran
-from .store.paging import Page
-from .store.questions import JobNews
-from .store.store import ForCallers
-from .store.tails import Tail
-from .trail import Trail
+from .store.sql import audit, commands, deliveries, queries, tails, visibility
+from .store.sql import jobs as job_rows
+from .store.sql import nodes as node_rows
+from .store.sql import runs as run_rows
+from .store.sql.commands import Key, Ran
+from .store.sql.paging import Page
+from .store.sql.queries import JobNews
+from .store.sql.store import ForCallers
+from .store.sql.tails import Tail
+from .threads import Wanted
 
 T = TypeVar("T")
 Versions = frozenset[int] | None  # those of a job that a caller has seen; None: any
@@ -128,14 +128,14 @@ class Registry:
     async def jobs(self, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobNews]:
         """Up to `limit` jobs made after the job `after`, oldest first, and no more than have `room` in bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
-        found = await self._store.read(questions.jobs, limit, after, only, room, now(self._clock))
+        found = await self._store.read(queries.jobs, limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
 
     async def job(self, job_id: str) -> JobNews:
         """One job."""
-        news = await self._store.read(questions.job, job_id, now(self._clock))
+        news = await self._store.read(queries.job, job_id, now(self._clock))
         if not self._caller.sees(news.job.task):
-            raise sight.no_job(job_id)
+            raise visibility.no_job(job_id)
         return self._news(news)
 
     async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobNews:
@@ -150,21 +150,21 @@ class Registry:
             return draft.remade(job, instant)
 
         instant = now(self._clock)
-        return await self._order(orders.change, job_id, versions, self._ids, instant, make, self._me)
+        return await self._order(commands.change, job_id, versions, self._ids, instant, make, self._me)
 
     async def pause(self, job_id: str, versions: Versions = None) -> JobNews:
         """Let dues pass until the job is resumed; what waits or runs goes on."""
-        return await self._order(orders.pause, job_id, now(self._clock), versions)
+        return await self._order(commands.pause, job_id, now(self._clock), versions)
 
     async def resume(self, job_id: str, versions: Versions = None) -> JobNews:
         """Go on with the next due."""
-        return await self._order(orders.resume, job_id, self._ids, now(self._clock), self._me, versions)
+        return await self._order(commands.resume, job_id, self._ids, now(self._clock), self._me, versions)
 
     async def unschedule(self, job_id: str, cancel: bool, versions: Versions = None) -> None:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
         more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
-        running: list[Run] = await self._trail.write(sight.of_job, job_id, self._caller, audit.removed, *more)
+        running: list[Run] = await self._trail.write(visibility.of_job, job_id, self._caller, audit.removed, *more)
         for run in running if cancel else []:
             self._then(self._end, run)
         self._then(self._parts.poke, None)
@@ -175,7 +175,7 @@ class Registry:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
         company = tuple(self._parts.alive())
         more = (self._signed(), key, self._ids, now(self._clock), company, self._me, versions)
-        ran: Ran = await self._trail.write(sight.of_job, job_id, self._caller, audit.started, *more)
+        ran: Ran = await self._trail.write(visibility.of_job, job_id, self._caller, audit.started, *more)
         self._then(self._parts.replace, ran.replaced)
         self._then(self._parts.start_waiting)
         return ran.run
@@ -184,26 +184,26 @@ class Registry:
         """End a run that has not ended. Raises Conflict when it has."""
         reason = "cancelled by a caller"
         more = (self._signed(), reason, now(self._clock), self._me)
-        run: Run = await self._trail.write(sight.of_run, run_id, self._caller, audit.cancelled, *more)
+        run: Run = await self._trail.write(visibility.of_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
             self._then(self._end, run)
 
     async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
-        return await self._store.read(questions.runs, limit, before, attrs.evolve(only, tasks=self._caller.tasks))
+        return await self._store.read(queries.runs, limit, before, attrs.evolve(only, tasks=self._caller.tasks))
 
     async def run(self, run_id: str) -> Run:
         """One run."""
-        run = await self._store.read(questions.run, run_id)
+        run = await self._store.read(queries.run, run_id)
         if not self._caller.sees(run.task):
-            raise sight.no_run(run_id)
+            raise visibility.no_run(run_id)
         return run
 
     async def run_deliveries(self, run_id: str, limit: int, before: str | None) -> list[Delivery]:
         """What was told of a run, newest first."""
         task, found = await self._store.read(deliveries.of_run, run_id, limit, before)
         if not self._caller.sees(task):
-            raise sight.no_run(run_id)
+            raise visibility.no_run(run_id)
         return found
 
     async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:
@@ -273,7 +273,7 @@ class Registry:
     async def _order(self, order: Callable[..., Job], job_id: str, *args: object) -> JobNews:
         """Give an order on a job that the caller sees; what the job is after it, by the same transaction."""
         given = (job_id, self._caller, audit.of_job, self._signed(), order, *args)
-        news: JobNews = await self._trail.write(sight.of_job, *given)
+        news: JobNews = await self._trail.write(visibility.of_job, *given)
         self._then(self._parts.poke, None)
         return self._news(news)
 

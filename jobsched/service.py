@@ -12,62 +12,63 @@ from urllib.parse import urlsplit
 import attrs
 from twisted.application.service import IService
 
-from . import __version__, logs
-from .bulkhead import CallerThread, Threads
-from .catalog import Catalog
-from .catalog import load as load_catalog
+from . import __version__
+from .audit import Trail
 from .clock import ClockWatch, Metronome, SharedClock, now, told_each
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
-from .cluster.pokes import Pokes
-from .config import Config
-from .courier.courier import Courier
-from .courier.post import Post
+from .cluster.wakeup import Pokes
+from .config.catalog import Catalog
+from .config.catalog import load as load_catalog
+from .config.options import Config
+from .config.tokens import FILE as TOKENS
+from .config.tokens import OPEN, Keyring, Tokens
+from .config.tokens import load as load_tokens
+from .daemon import logs
+from .daemon.folder_lock import FolderLock
+from .daemon.health import Files, Vitals
+from .daemon.reload import Rereading, Shelf
+from .daemon.signals import Signals
+from .daemon.startup import House, Opening, Predecessor
 from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.lease import answer
 from .model.node import Node
 from .model.policy import Policy
-from .model.secrecy import Secrecy
-from .names import Names
-from .opening import House, Opening, Predecessor
+from .model.redaction import Secrecy
+from .notifications.dispatcher import Courier
+from .notifications.sender import Post
 from .registry import Parts, Registry
-from .rereading import Rereading, Shelf
+from .resolver import Names
 from .rest.audit import Audit
+from .rest.auth import Guard
 from .rest.catalog import Catalog as CatalogCalls
-from .rest.convert import Defaults
 from .rest.deliveries import Deliveries
-from .rest.guard import Guard
+from .rest.from_json import Defaults
+from .rest.health import Vitals as VitalCalls
 from .rest.jobs import Jobs
-from .rest.lines import Lines
+from .rest.log_limit import Lines
 from .rest.nodes import Nodes
 from .rest.openapi import OpenApi
 from .rest.output import Outputs
-from .rest.page import Pages
+from .rest.pages import Pages
 from .rest.relay import Relay
 from .rest.route import Route
 from .rest.runs import Runs
 from .rest.site import JobschedSite as Site
 from .rest.site import site
-from .rest.vitals import Vitals as VitalCalls
 from .runner.deadline import Stop
 from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
-from .scheduler.hands import Hands
-from .scheduler.lookout import Lookout
+from .scheduler.overdue import Lookout
+from .scheduler.runner_port import Hands
 from .scheduler.scheduler import Scheduler
-from .signals import Signals
-from .store.lock import FolderLock
-from .store.nodes import Pulse
-from .store.store import Store
-from .tokens import FILE as TOKENS
-from .tokens import OPEN, Keyring, Tokens
-from .tokens import load as load_tokens
-from .trail import Trail
-from .vitals import Files, Vitals
+from .store.sql.nodes import Pulse
+from .store.sql.store import Store
+from .threads import CallerThread, Threads
 
 
 @attrs.frozen(kw_only=True)

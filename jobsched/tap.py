@@ -14,17 +14,20 @@ from twisted.application.strports import service as listening
 from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from . import catalog, config, files, logs, tokens
-from .listening import TLS, Certificate, Place, Renewing, closed, look, names
+from . import files
+from .config import catalog, tokens
+from .config import options as config
+from .daemon import logs
+from .daemon.folder_lock import FolderLock, locks
+from .daemon.listening import TLS, Certificate, Place, Renewing, closed, look, names
+from .daemon.signals import Signals
+from .daemon.startup import House, Opening
+from .daemon.systemd import Systemd
 from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
-from .notify import Systemd
-from .opening import House, Opening
 from .rest.site import JobschedSite
 from .service import Folders, build
-from .signals import Signals
-from .store.lock import FolderLock, locks
-from .store.schema import migrate
+from .store.sql.schema import migrate
 
 
 class Options(usage.Options):
@@ -61,7 +64,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         parent = getattr(self, "parent", None)
         if parent is not None and "logger" in parent and not parent["logger"]:
-            parent["logger"] = "jobsched.logs.ToLogging"  # twistd's own log goes where logging.cfg says
+            parent["logger"] = "jobsched.daemon.logs.ToLogging"  # twistd's own log goes where logging.cfg says
 
 
 def makeService(options: Options) -> House:

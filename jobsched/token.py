@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import tokens
+from .config import tokens
 from .model.caller import SCOPES
 from .model.errors import BadTokens, JobschedError
 

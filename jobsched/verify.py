@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from .model.errors import JobschedError
+from .model.invariants import Facts, Fault, faults
 from .model.printable import shown
-from .model.promise import Facts, Fault, faults
 from .model.run import Run
-from .store import survey
+from .store.sql import verify as survey
 
 CLEAN, VIOLATED, UNREADABLE = 0, 1, 2
 

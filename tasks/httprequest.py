@@ -20,8 +20,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
-from jobsched import filling
-from jobsched.head import Head
+from jobsched.config import template
+from jobsched.notifications.head import Head
 from jobsched.task import Info
 
 MOST = 1024 * 1024  # bytes of an answer that are read
@@ -71,7 +71,7 @@ class HttpRequest:
         from twisted.internet import reactor
 
         try:
-            url = self._host + filling.path(self._path, info.parameters) + filling.query(self._query, info.parameters)
+            url = self._host + template.path(self._path, info.parameters) + template.query(self._query, info.parameters)
             body = None if self._body is None else self._body(info.parameters).encode()
         except ValueError as why:
             raise SystemExit(str(why)) from None  # its reason, and no traceback
@@ -161,22 +161,22 @@ def _url(text: str, names: list[str]) -> tuple[str, str, str]:
         _ = urlsplit(host).port
     except ValueError as why:
         raise ValueError(f"url: {why}") from None
-    for name in filling.PLACE.findall(path + query):
+    for name in template.PLACE.findall(path + query):
         if name not in names:
             raise ValueError(f"url: {{{name}}} is not among the parameters that the catalog names")
-    if not URL_SIGNS.fullmatch(filling.PLACE.sub("", host + path + query)):
+    if not URL_SIGNS.fullmatch(template.PLACE.sub("", host + path + query)):
         raise ValueError("url: has a character that must be percent-encoded, or a fragment")
     if {".", ".."} & {*path.split("/")}:
         raise ValueError("url: . and .. cannot be a part of the path")
     return host, path, query
 
 
-def _body(text: str, headers: Headers, names: list[str]) -> filling.Filled:
+def _body(text: str, headers: Headers, names: list[str]) -> template.Filled:
     kind = (headers.getRawHeaders("content-type") or [""])[0].partition(";")[0].strip().lower()
     if not kind:
         raise ValueError("body: needs a Content-Type among the headers, such as application/json")
     try:
-        return filling.body(text, kind, names)
+        return template.body(text, kind, names)
     except ValueError as why:
         raise ValueError(f"body: {why}") from None
 

@@ -19,12 +19,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import elapsed, now
-from ..model.complaint import Complaint
 from ..model.downtime import NO_DAEMON, Downtime
+from ..model.log_throttle import Complaint
 from ..model.node import Node
-from ..store import signs
-from ..store.nodes import Pulse
-from ..store.store import Store
+from ..store.sql import last_seen
+from ..store.sql.nodes import Pulse
+from ..store.sql.store import Store
 
 OFTEN = 1.0  # seconds between signs of life that go with other changes
 IDLE = 30.0  # seconds after which one goes by itself
@@ -94,7 +94,7 @@ class Alone(Service):
     async def _begin(self) -> None:
         node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
         try:
-            last = await self._store.write(signs.begin, node)
+            last = await self._store.write(last_seen.begin, node)
         except CancelledError:  # it ends before it could begin
             raise
         except Exception:  # what else there is to say of the store, others say
@@ -120,7 +120,7 @@ class Alone(Service):
         moment = self._elapsed()
         if moment - self._given >= OFTEN:
             self._given = moment
-            signs.give(connection, self._node.id, now(self._clock))
+            last_seen.give(connection, self._node.id, now(self._clock))
 
     def _give(self) -> Deferred[None]:
         """By itself, if there was no other change: any change will do."""
@@ -131,7 +131,7 @@ class Alone(Service):
     async def _end(self) -> None:
         await self._giving
         try:
-            await self._store.write(signs.give, self._node.id, now(self._clock), "stopped")
+            await self._store.write(last_seen.give, self._node.id, now(self._clock), "stopped")
         except Exception:
             self._unwritten(Failure())
 

@@ -20,17 +20,17 @@ from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
 from ..loops import Loop
-from ..model.complaint import PAUSE as LATER
 from ..model.downtime import Downtime
 from ..model.errors import Unavailable
 from ..model.ids import Ids
+from ..model.log_throttle import PAUSE as LATER
 from ..model.node import Node, twins
 from ..model.outage import AGAIN, Outage
-from ..store import nodes as node_rows
-from ..store.nodes import Pulse, Roll
-from ..store.store import Store
-from .burial import Burial
-from .term import EVERY, Sightings, Term
+from ..store.sql import nodes as node_rows
+from ..store.sql.nodes import Pulse, Roll
+from ..store.sql.store import Store
+from .declare_dead import Burial
+from .lease_term import EVERY, Sightings, Term
 
 WATCH = 0.25  # seconds between looks at how long ago the last one was
 BURIAL = 5  # heartbeats between looks for runs that no node has

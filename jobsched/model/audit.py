@@ -10,8 +10,8 @@ import attrs
 
 from .definition import definition
 from .job import Job
+from .redaction import Secrecy
 from .run import Run
-from .secrecy import Secrecy
 
 Action = Literal[
     "job.create", "job.change", "job.pause", "job.resume", "job.delete", "run.start", "run.cancel", "catalog.reload"

@@ -25,7 +25,7 @@ def is_pattern(text: str) -> bool:
 
 
 def is_among(task: str, patterns: tuple[str, ...] | None) -> bool:
-    """Whether one of the patterns is of this task; None is of all. `store/sight.py` says the same in SQL."""
+    """Whether one of the patterns is of this task; None is of all. `store/sql/visibility.py` says the same in SQL."""
     return patterns is None or any(fnmatchcase(task, pattern) for pattern in patterns)
 
 

@@ -9,13 +9,13 @@ from twisted.web.http import Request
 
 from ..model.audit import Entry
 from ..registry import Registry
-from ..store.audit import Filter
-from . import queries
-from .convert import given
-from .entry import Entries, EntryOut
+from ..store.sql.audit import Filter
+from .from_json import given
 from .instants import asked_instant
-from .page import Pages
+from .pages import Pages
 from .route import Route, caller, query
+from .schemas import queries
+from .schemas.audit import Entries, EntryOut
 
 
 class Audit:

@@ -9,11 +9,12 @@ import attrs
 from twisted.web.http import Request
 
 from ..registry import Registry
-from . import convert, wire
-from .convert import Defaults
+from . import from_json
+from .from_json import Defaults
 from .route import Route, body, caller, json
-from .show import effective_out
-from .task import LimitsOut, TaskOut
+from .schemas import jobs
+from .schemas.tasks import LimitsOut, TaskOut
+from .to_json import effective_out
 
 
 class Catalog:
@@ -26,23 +27,23 @@ class Catalog:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        names = {200: wire.Names}
+        names = {200: jobs.Names}
         return [
             Route("GET", "/catalog", self.names, "The tasks that may be scheduled", gives=names),
             Route("POST", "/catalog/reload", self.reload, "Read tokens.cfg and catalog.cfg again", gives=names,
                   refuses=(409,), scope="admin"),
             Route("GET", "/catalog/<name>", self.show, "Describe a task", gives={200: TaskOut}, refuses=(404,)),
-            Route("POST", "/preview", self.preview, "What a trigger would do", takes=wire.PreviewIn,
-                  gives={200: wire.Fires}, refuses=(400, 413), looks=True, scope="read"),
+            Route("POST", "/preview", self.preview, "What a trigger would do", takes=jobs.PreviewIn,
+                  gives={200: jobs.Fires}, refuses=(400, 413), looks=True, scope="read"),
         ]  # fmt: skip
 
     async def names(self, request: Request) -> bytes:
         """200: names in the catalog's order."""
-        return json(request, wire.Names(tasks=self._door(request).task_names()))
+        return json(request, jobs.Names(tasks=self._door(request).task_names()))
 
     async def reload(self, request: Request) -> bytes:
         """200: the names there are now; 409 when a file is bad, and what was read of it before stays."""
-        return json(request, wire.Names(tasks=await self._door(request).reload()))
+        return json(request, jobs.Names(tasks=await self._door(request).reload()))
 
     async def show(self, request: Request, name: str) -> bytes:
         """200: one task."""
@@ -64,11 +65,11 @@ class Catalog:
 
     async def preview(self, request: Request) -> bytes:
         """200: the next dues of a trigger, and what a change of clocks does to them."""
-        asked = body(request, wire.PreviewIn)
-        draft, after = convert.preview(asked, self._defaults, self._now())
+        asked = body(request, jobs.PreviewIn)
+        draft, after = from_json.preview(asked, self._defaults, self._now())
         found = await self._registry.preview(draft, after, asked.count)
-        shown = [wire.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found]
-        return json(request, wire.Fires(fires=shown))
+        shown = [jobs.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found]
+        return json(request, jobs.Fires(fires=shown))
 
     def _door(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))

@@ -8,12 +8,12 @@ from twisted.web.http import Request
 
 from ..model.delivery import Delivery
 from ..registry import Registry
-from ..store.paging import Page
-from .convert import given
-from .delivery import Deliveries as DeliveriesOut
-from .delivery import DeliveryPage, delivery_out
-from .page import Pages
+from ..store.sql.paging import Page
+from .from_json import given
+from .pages import Pages
 from .route import Route, caller, query
+from .schemas.deliveries import Deliveries as DeliveriesOut
+from .schemas.deliveries import DeliveryPage, delivery_out
 
 
 class Deliveries:

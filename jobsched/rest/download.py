@@ -17,9 +17,9 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from .. import files
-from ..bulkhead import Wanted
 from ..model.errors import NotFound, Stale, Unreachable
 from ..registry import Registry
+from ..threads import Wanted
 from . import conditions
 from .problems import answer
 from .route import whole

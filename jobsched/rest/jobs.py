@@ -12,19 +12,21 @@ from twisted.web.http import Request
 from ..model.errors import Invalid
 from ..model.run import Run
 from ..registry import Registry
-from ..store import jobs as job_rows
-from ..store import runs as run_rows
-from ..store.orders import Key
-from ..store.paging import Page
-from ..store.questions import JobNews
-from . import convert, queries, show, wire
+from ..store.sql import jobs as job_rows
+from ..store.sql import runs as run_rows
+from ..store.sql.commands import Key
+from ..store.sql.paging import Page
+from ..store.sql.queries import JobNews
+from . import from_json, to_json
 from .conditions import tag_of, versions
-from .convert import Defaults, given
+from .from_json import Defaults, given
 from .instants import asked_instant
 from .location import location
 from .output import Outputs
-from .page import Pages
+from .pages import Pages
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
+from .schemas import jobs as wire
+from .schemas import queries
 
 KEY = re.compile(rb"[!-~]{1,255}")
 
@@ -63,7 +65,7 @@ class Jobs:
 
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
-        asked = convert.draft(body(request, wire.JobIn), self._defaults)
+        asked = from_json.draft(body(request, wire.JobIn), self._defaults)
         job_id = await self._door(request).schedule(asked, _key(request, "/jobs"))
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
@@ -89,7 +91,7 @@ class Jobs:
         """200: the job as it is now."""
         patch = body(request, wire.PatchIn, MERGE_PATCH)
         news = await self._door(request).change(
-            job_id, versions(request), lambda job: convert.merged(job, patch, self._defaults)
+            job_id, versions(request), lambda job: from_json.merged(job, patch, self._defaults)
         )
         return self._shown(request, news)
 
@@ -134,7 +136,7 @@ class Jobs:
         return data
 
     def _out(self, news: JobNews) -> wire.JobOut:
-        return show.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.secrecy)
+        return to_json.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.secrecy)
 
 
 async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
@@ -150,7 +152,7 @@ async def run_page(request: Request, registry: Registry, job_id: str | None, pag
     async def runs(_room: int) -> Page[Run]:
         return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
 
-    return await pages.answer(request, asked.limit, runs, show.run_out, lambda run: run.id)
+    return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
 
 
 def _key(request: Request, scope: str) -> Key | None:

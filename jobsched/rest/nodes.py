@@ -6,8 +6,8 @@ from twisted.web.http import Request
 
 from ..model.node import Node, twins
 from ..registry import Registry
-from . import wire
 from .route import Route, json
+from .schemas import jobs
 
 TWIN = "another living node has this name too"
 
@@ -20,18 +20,18 @@ class Nodes:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        shown = {200: wire.Nodes}
+        shown = {200: jobs.Nodes}
         return [Route("GET", "/nodes", self.list, "The daemons that share the store", gives=shown, scope="admin")]
 
     async def list(self, request: Request) -> bytes:
         """200: every node that is known, those that began last first."""
         found = await self._registry.nodes()
         doubled = twins(found)
-        return json(request, wire.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
+        return json(request, jobs.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
 
 
-def _shown(node: Node, doubled: bool) -> wire.NodeOut:
-    return wire.NodeOut(
+def _shown(node: Node, doubled: bool) -> jobs.NodeOut:
+    return jobs.NodeOut(
         id=node.id,
         name=node.name,
         url=node.url,
@@ -43,6 +43,6 @@ def _shown(node: Node, doubled: bool) -> wire.NodeOut:
         state=node.state,
         running=node.running,
         slots=node.slots,
-        claims=wire.ClaimsOut(tried=node.tried, won=node.won),
+        claims=jobs.ClaimsOut(tried=node.tried, won=node.won),
         problem=TWIN if doubled and node.state == "alive" else None,
     )

@@ -12,8 +12,8 @@ import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
-from .convert import TRIGGERS
 from .fields import meaning
+from .from_json import TRIGGERS
 from .problems import TITLES, Problem
 from .route import Route, json
 

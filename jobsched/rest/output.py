@@ -11,11 +11,11 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 
 from ..model.errors import Busy, NotFound, Unavailable, Unreachable
+from ..model.output_location import Whereabouts, no_answer, no_more
 from ..model.run import Run
-from ..model.whereabouts import Whereabouts, no_answer, no_more
 from ..registry import Registry
-from ..store.tails import Tail
-from . import conditions, limits
+from ..store.sql.tails import Tail
+from . import conditions, connection
 from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
 from .relay import Relay, relayed
 from .route import caller, whole
@@ -30,10 +30,10 @@ class Outputs:
 
     log = Logger()
 
-    def __init__(self, registry: Registry, relay: Relay, followers: int = limits.FOLLOWERS) -> None:
+    def __init__(self, registry: Registry, relay: Relay, followers: int = connection.FOLLOWERS) -> None:
         self._registry = registry
         self._relay = relay
-        self._followers = limits.Crowd(followers)
+        self._followers = connection.Crowd(followers)
 
     def place(self) -> AbstractContextManager[None]:
         """A place among those who wait for what a run prints, or for its end. Raises Busy when all are taken."""

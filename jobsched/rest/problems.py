@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from ..model import errors
 from ..model.printable import quoted
 from .jsontext import encoded
-from .lines import shown as place
+from .log_limit import shown as place
 
 log = Logger()
 

@@ -18,7 +18,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from ..names import NamedEndpoint, Names
+from ..resolver import NamedEndpoint, Names
 from .conditions import READS, single_range
 from .problems import break_off
 

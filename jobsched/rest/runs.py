@@ -7,11 +7,12 @@ from contextlib import nullcontext
 from twisted.web.http import Request
 
 from ..registry import Registry
-from . import convert, queries, show, wire
+from . import from_json, to_json
 from .jobs import run_page
 from .output import Outputs
-from .page import Pages
+from .pages import Pages
 from .route import Route, caller, json, query, whole
+from .schemas import jobs, queries
 
 
 class Runs:
@@ -27,9 +28,9 @@ class Runs:
         one = "/runs/<run_id>"
         return [
             Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.RunPage,
-                  gives={200: wire.Runs}, refuses=(400,)),
+                  gives={200: jobs.Runs}, refuses=(400,)),
             Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
-                  gives={200: wire.RunOut}, refuses=(400, 404)),
+                  gives={200: jobs.RunOut}, refuses=(400, 404)),
             Route("GET", one + "/output", self.output, "What a run printed", asks=queries.Reading,
                   gives={200: "text/plain", 206: "text/plain", 304: None}, refuses=(400, 404, 416)),
             Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),
@@ -45,12 +46,12 @@ class Runs:
         seconds = query(request, queries.Waiting).wait
         with self._outputs.place() if seconds else nullcontext():
             run = await self._door(request).ended(run_id, seconds)
-        return json(request, show.run_out(run))
+        return json(request, to_json.run_out(run))
 
     async def output(self, request: Request, run_id: str) -> bytes:
         """200 or 206: what was printed, as text."""
         asked = query(request, queries.Reading)
-        tail = convert.given(asked.tail, None)
+        tail = from_json.given(asked.tail, None)
         if not asked.follow:
             return await self._outputs.send(request, run_id, tail)
         with self._outputs.place():

@@ -15,9 +15,9 @@ from twisted.web.server import Site
 from ..clock import elapsed
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
-from . import limits, problems, shield
-from .limits import OTHER, Channel, Door
-from .lines import Lines, shown
+from . import connection, host_check, problems
+from .connection import OTHER, Channel, Door
+from .log_limit import Lines, shown
 from .route import Admit, Route, bind
 
 MOST_BODY = 1024 * 1024  # bytes
@@ -56,11 +56,11 @@ class LimitedRequest(ServerRequest):
         if self.refused:
             self._channel().loseConnection()
         else:
-            super().requestReceived(command, shield.target(path, self.requestHeaders), version)
+            super().requestReceived(command, host_check.target(path, self.requestHeaders), version)
 
     def process(self) -> None:
         self.begun = elapsed()
-        fault = shield.fault(self, self._channel().site.hosts)
+        fault = host_check.fault(self, self._channel().site.hosts)
         if fault is None:
             super().process()
             return
@@ -71,7 +71,7 @@ class LimitedRequest(ServerRequest):
 
     def write(self, data: bytes) -> None:
         if not self.startedWriting:
-            shield.dress(self.responseHeaders)
+            host_check.dress(self.responseHeaders)
         super().write(data)
 
     def processingFailed(self, reason: Failure) -> Failure:
@@ -89,7 +89,7 @@ class LimitedRequest(ServerRequest):
         reset and no answer."""
         self.refused = True
         channel = self._channel()
-        answer = shield.outright(413, f"a request body may hold {MOST_BODY} bytes")
+        answer = host_check.outright(413, f"a request body may hold {MOST_BODY} bytes")
         channel.transport.write(answer)
         channel.told(413, len(answer))
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
@@ -112,7 +112,11 @@ class JobschedSite(Site):
         self, resource: KleinResource, reactor: Any, hosts: Hosts | None, connections: int, lines: Lines
     ) -> None:  # fmt: skip
         super().__init__(
-            resource, requestFactory=LimitedRequest, timeout=limits.IDLE, reactor=reactor, parsePOSTFormSubmission=False
+            resource,
+            requestFactory=LimitedRequest,
+            timeout=connection.IDLE,
+            reactor=reactor,
+            parsePOSTFormSubmission=False,
         )
         self.hosts = hosts
         self.lines = lines
@@ -138,7 +142,7 @@ class JobschedSite(Site):
 
 
 def site(
-    routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = limits.CONNECTIONS,
+    routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
     admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None,
 ) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""

@@ -13,22 +13,22 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from ..bulkhead import DaemonThread
-from ..catalog import Task
+from ..config.catalog import Task
 from ..model.run import Run
 from ..model.timeout import timeout_of
 from ..pool import Pool
 from ..task import Info
+from ..threads import DaemonThread
 from . import launch
-from .census import Census
 from .deadline import Stop
-from .ending import Ending
+from .inprocess import CoroutineCall, ThreadCall, words
 from .limits import Limits
+from .outcome import Ending
 from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess
+from .process_survey import Census
 from .session import close_on_exec
-from .threads import CoroutineCall, ThreadCall, words
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start what somebody is just writing
 

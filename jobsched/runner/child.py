@@ -10,14 +10,14 @@ import os
 import sys
 from datetime import datetime
 
-from jobsched import source
+from jobsched.config import source
 from jobsched.task import Info
 
 TYPE_CHECKING = False  # as `typing` has it, without its import
 if TYPE_CHECKING:
     from typing import Any
 
-    from jobsched.catalog import Task
+    from jobsched.config.catalog import Task
 
 VARIABLE = "JOBSCHED_CHILD"
 

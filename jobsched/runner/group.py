@@ -9,7 +9,7 @@ from functools import cache
 
 import attrs
 
-from . import proc
+from . import procfs
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 LONGEST_UP = 2.0**32  # seconds: no machine is up for so long
@@ -50,7 +50,7 @@ class Group:
     @property
     def leader(self) -> int:
         """Whose session and group are this run's; 0: that pid was given to another process by now."""
-        now = proc.stat(self.pid)
+        now = procfs.stat(self.pid)
         return 0 if now is not None and now.began != self.began else self.pid
 
 
@@ -63,12 +63,12 @@ def began(ticks: int) -> float:
 
 def is_first(pid: int, recorded: float | None) -> bool:
     """Whether a process is the one that began when the record says: of older daemons, by seconds alone."""
-    now = None if recorded is None else proc.stat(pid)
+    now = None if recorded is None else procfs.stat(pid)
     return now is not None and recorded in (began(now.began), _seconds(now.began))
 
 
 def _seconds(ticks: int) -> float:
-    return ticks / proc.TICKS
+    return ticks / procfs.TICKS
 
 
 @cache  # it stays until the next boot, and is asked for at each run

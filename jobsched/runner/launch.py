@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..catalog import SPAWNED, Task
-from ..confinement import FREE, Confinement, program
+from ..config.catalog import SPAWNED, Task
+from ..config.confinement import FREE, Confinement, program
 from ..model.errors import Invalid, place
 from ..model.run import Run
 from ..task import Command, Info

@@ -14,18 +14,18 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .. import program
-from ..catalog import Leftovers
-from ..confinement import FREE, Confinement
-from . import proc
-from .census import Census
+from ..config import program
+from ..config.catalog import Leftovers
+from ..config.confinement import FREE, Confinement
+from . import procfs
 from .deadline import AGAIN, Deadline
-from .ending import BUSY, MISREAD, Ending, Fate, is_busy, signal_name
 from .group import Group, began
+from .leftovers import Remains
+from .outcome import BUSY, MISREAD, Ending, Fate, is_busy, signal_name
 from .output import Output
 from .pipe import OutputPipe
-from .proc import Found
-from .remains import Remains
+from .process_survey import Census
+from .procfs import Found
 from .session import Sessions
 
 PATIENCE = 1.0  # seconds that what a finished script left behind may go on by itself
@@ -111,7 +111,7 @@ class ScriptProcess(ProcessProtocol):
         assert self.transport is not None
         self.pid = self.transport.pid
         assert self.pid is not None
-        if (seen := proc.stat(self.pid)) is not None:
+        if (seen := procfs.stat(self.pid)) is not None:
             self.pid_started = began(seen.began)
         self._group = Group(self.pid, None if seen is None else seen.began)
 
@@ -154,7 +154,7 @@ class ScriptProcess(ProcessProtocol):
             return
         self._as_a_group = self._status is None
         if self._as_a_group:
-            self._tick = proc.now()
+            self._tick = procfs.now()
             self._group.send(number)  # at once; what left the group is looked for
         self._pause = LOOK
         if self._asked is None:
@@ -256,12 +256,12 @@ class ScriptProcess(ProcessProtocol):
     def _is_stuck(self) -> bool:
         """Whether nobody waits for what is left, or it sleeps such that nothing ends it."""
         pids = [each.pid for each in self._remains.known] + ([self.pid or 0] if self._status is None else [])
-        return self.deadline.abandoned or all(proc.state(pid) == proc.STUCK for pid in pids)
+        return self.deadline.abandoned or all(procfs.state(pid) == procfs.STUCK for pid in pids)
 
     def _give_up(self) -> None:
-        first = proc.stat(self.pid or 0) if self._status is None else None
+        first = procfs.stat(self.pid or 0) if self._status is None else None
         given_up = [*self._remains.known, *([] if first is None else [first])]
-        self._finish(given_up=tuple(attrs.evolve(each, state=proc.state(each.pid)) for each in given_up))
+        self._finish(given_up=tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in given_up))
 
     def _look_later(self) -> None:
         self._look_in(self._pause)
@@ -272,7 +272,7 @@ class ScriptProcess(ProcessProtocol):
             self._next.cancel()
         self._next = self._clock.callLater(seconds, self._look)
 
-    def _finish(self, keep: bool = False, given_up: tuple[proc.Stat, ...] = ()) -> None:
+    def _finish(self, keep: bool = False, given_up: tuple[procfs.Stat, ...] = ()) -> None:
         self._finished = True
         self.deadline.disarm()
         if self._next is not None and self._next.active():
@@ -283,7 +283,7 @@ class ScriptProcess(ProcessProtocol):
             self.pipe.finish()
         self.ended.callback(self._ending("kept" if keep else "ended" if self.deadline.begun else "awaited", given_up))
 
-    def _ending(self, fate: Fate, given_up: tuple[proc.Stat, ...]) -> Ending:
+    def _ending(self, fate: Fate, given_up: tuple[procfs.Stat, ...]) -> Ending:
         status = self._status or Ending()
         odd = status.exit_code in MISREAD and self.deadline.stopped is None
         return attrs.evolve(

@@ -11,15 +11,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..batching import Batch
 from ..model.errors import Unavailable
 from ..model.ids import Ids
+from ..model.redaction import Secrecy
 from ..model.run import Run
-from ..model.secrecy import Secrecy
-from ..store import runs as run_rows
-from ..store import tails
-from ..store.batch import Batch
-from ..store.store import Store
-from .ending import plain
+from ..store.sql import runs as run_rows
+from ..store.sql import tails
+from ..store.sql.store import Store
+from .outcome import plain
 
 
 class Records:

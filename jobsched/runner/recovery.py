@@ -12,11 +12,11 @@ import attrs
 from twisted.logger import Logger
 
 from ..model.run import Run
-from . import proc
+from . import procfs
 from .deadline import AGAIN, HOPELESS
-from .ending import Ending, lives_on
 from .group import is_first
-from .proc import Found, Key
+from .outcome import Ending, lives_on
+from .procfs import Found, Key
 
 LOOK = 0.02  # seconds between looks at what was told to end
 
@@ -40,7 +40,7 @@ class Orphans:
         nobody is given a pid that is a group's or a session's.
         """
         pid = self.run.pid or 0
-        known = any(each.inside and proc.lives(each) for each in self.left)
+        known = any(each.inside and procfs.lives(each) for each in self.left)
         return pid if known or is_first(pid, self.run.pid_started) else 0
 
     def words(self) -> str:
@@ -49,7 +49,7 @@ class Orphans:
             return "its process had ended, how is not known"
         pids = ", ".join(str(process.pid) for process in self.first)
         found = f"its processes ({pids}) were still there and were {'killed' if self.killed else 'ended'}"
-        stuck = tuple(attrs.evolve(each, state=proc.state(each.pid)) for each in self.left)
+        stuck = tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in self.left)
         more = lives_on(Ending(given_up=stuck, refused=tuple(self.refused.values())))
         return f"{found}; {more}" if more else found
 
@@ -92,7 +92,7 @@ def lost(run: Run, found: str, now: datetime) -> Run:
 
 def _look(orphans: Mapping[str, Orphans]) -> dict[str, list[Found]]:
     """Look for all of them; those of whom anything was found."""
-    found = proc.survey({run_id: each.leader() for run_id, each in orphans.items()})
+    found = procfs.survey({run_id: each.leader() for run_id, each in orphans.items()})
     for run_id, each in orphans.items():
         each.left = [process for process in found[run_id] if process.key not in each.refused]
     return {run_id: each.left for run_id, each in orphans.items() if each.left}
@@ -102,7 +102,7 @@ def _signal(orphans: Mapping[str, Orphans], number: int) -> None:
     for each in orphans.values():
         for process in each.left:
             try:
-                if proc.lives(process):
+                if procfs.lives(process):
                     os.kill(process.pid, number)
             except ProcessLookupError:
                 continue
@@ -115,5 +115,5 @@ def _wait(orphans: Mapping[str, Orphans], seconds: float) -> None:
     """Until nothing of what was found, and may be signalled, lives any longer, or the time is over."""
     end = time.monotonic() + seconds
     told = [process for each in orphans.values() for process in each.left if process.key not in each.refused]
-    while any(map(proc.lives, told)) and time.monotonic() < end:
+    while any(map(procfs.lives, told)) and time.monotonic() < end:
         time.sleep(LOOK)

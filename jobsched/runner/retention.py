@@ -18,9 +18,9 @@ from .. import files
 from ..clock import Leaps, now
 from ..loops import Loop, Trouble
 from ..model.errors import Unavailable
-from ..store import audit, deliveries, prune, rounds
-from ..store import nodes as node_rows
-from ..store.store import Store
+from ..store.sql import audit, deliveries, prune, retention_turns
+from ..store.sql import nodes as node_rows
+from ..store.sql.store import Store
 from .output import output_names
 
 EVERY = 60.0  # seconds
@@ -90,7 +90,7 @@ class Retention(Service):
         """One round: of rows if no other node has had one lately, and of the files of this node."""
         steady = self._is_steady()
         turn = await self._store.write(
-            rounds.take, now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
+            retention_turns.take, now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
         )  # fmt: skip
         if turn is not None:
             await self._prune_rows(turn, steady)
@@ -111,7 +111,7 @@ class Retention(Service):
         self._postponed = not steady
         return steady
 
-    async def _prune_rows(self, turn: rounds.Turn, steady: bool) -> None:
+    async def _prune_rows(self, turn: retention_turns.Turn, steady: bool) -> None:
         """Batch after batch until nothing is left to forget."""
         instant = now(self._clock)
         if steady:
@@ -119,7 +119,7 @@ class Retention(Service):
         for job_id in await self._crowded(turn):
             await self._thin_out(job_id, instant)
         if self.running:
-            await self._store.write(rounds.end, turn, self._keep_runs)
+            await self._store.write(retention_turns.end, turn, self._keep_runs)
 
     async def _forget_what_is_old(self, instant: datetime) -> None:
         edge = instant - timedelta(days=self._keep_days)
@@ -130,21 +130,21 @@ class Retention(Service):
         while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
             pass
 
-    async def _crowded(self, turn: rounds.Turn) -> list[str]:
+    async def _crowded(self, turn: retention_turns.Turn) -> list[str]:
         """The jobs that have more runs than they keep, and a part more, or as many records that nothing ran. Only those
         can be that were given some since the last round; of these only those are counted that may have come so far."""
         most = self._keep_runs + self._keep_runs // SLACK
         if turn.since is None:
             self._room.clear()
             return await self._store.read(prune.crowded, most)
-        new = await self._store.read(rounds.new_runs, turn.since)
+        new = await self._store.read(retention_turns.new_runs, turn.since)
         if len(self._room) > REMEMBERED:
             self._room.clear()
         self._room |= {job_id: self._room.get(job_id, 0) - count for job_id, count in new.items()}
         unsure = [job_id for job_id in new if self._room[job_id] < 0]
         found: list[str] = []
         for begin in range(0, len(unsure), BATCH):
-            counts = await self._store.read(rounds.counts, unsure[begin : begin + BATCH])
+            counts = await self._store.read(retention_turns.counts, unsure[begin : begin + BATCH])
             if full := [job_id for job_id, count in counts.items() if count > most]:
                 counts |= await self._store.read(prune.larger, full)
             self._room |= {job_id: most - count for job_id, count in counts.items()}

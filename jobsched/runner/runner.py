@@ -15,25 +15,25 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..catalog import Catalog, Task
 from ..clock import now
+from ..config.catalog import Catalog, Task
 from ..model.ids import Ids
+from ..model.redaction import USUAL, Secrecy
 from ..model.run import Run
-from ..model.secrecy import USUAL, Secrecy
 from ..pool import Pool, waited_for
-from ..store.store import Store
+from ..store.sql.store import Store
 from ..task import Info
 from . import launch
-from .bell import Bell, all_of
 from .calls import Call, Calls, patiently
 from .deadline import Doomed, Stop
-from .ending import Ending, outcome, plain, tell_of_what_was_left
+from .inprocess import STOPPED_THREAD, PrintCapture
 from .limits import Limits
+from .outcome import Ending, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
 from .records import Records
 from .recovery import end_orphans, tell_lost
 from .tail import tail_reader
-from .threads import STOPPED_THREAD, PrintCapture
+from .waiters import Bell, all_of
 
 BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..store.store import Store
-from ..store.tails import Tail
+from ..store.sql.store import Store
+from ..store.sql.tails import Tail
 from .output import open_output
 
 KEPT = 64 * 1024  # bytes

@@ -12,21 +12,21 @@ from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..batching import Batch
 from ..clock import now
 from ..loops import Alarm, Loop
 from ..model.errors import Unavailable
 from ..model.ids import EPOCH, Ids
-from ..store import claims
-from ..store import jobs as job_rows
-from ..store import runs as run_rows
-from ..store.batch import Batch
-from ..store.store import Store
-from .ability import Ability
-from .aftermath import Aftermath
-from .company import Company, patience
-from .doubt import Doubt
-from .hands import Hands
-from .refused import RefusedJobs
+from ..store.sql import claims
+from ..store.sql import jobs as job_rows
+from ..store.sql import runs as run_rows
+from ..store.sql.store import Store
+from .after_downtime import Aftermath
+from .availability import Ability
+from .peers import Company, patience
+from .quarantine import RefusedJobs
+from .reconcile import Doubt
+from .runner_port import Hands
 from .sweeps import EVERY, Sweeps
 from .ticker import Ticker
 

@@ -16,15 +16,15 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from jobsched import catalog
+from jobsched.config import catalog
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
 from jobsched.runner.limits import Limits
 from jobsched.runner.output import output_path
 from jobsched.runner.runner import Runner
-from jobsched.store import runs as run_rows
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
 
 NODE = "this-start-of-this-node"
 EVER = 1000  # seconds that nothing here lasts: what sleeps so long was killed, or the test fails

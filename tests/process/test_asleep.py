@@ -16,9 +16,9 @@ from twisted.internet.task import Clock, deferLater
 from jobsched.runner import deadline, process, recovery
 from jobsched.runner.deadline import Stop
 from jobsched.runner.group import began
-from jobsched.runner.proc import Found, stat, state
 from jobsched.runner.process import ScriptProcess
-from jobsched.store import runs as run_rows
+from jobsched.runner.procfs import Found, stat, state
+from jobsched.store.sql import runs as run_rows
 
 from .ground import EVER, RunnerCase, own_environment
 from .test_shutdown import set_pid

@@ -9,10 +9,10 @@ from time import monotonic
 from twisted.internet import reactor
 from twisted.internet.task import Clock
 
-from jobsched.runner.census import Census
 from jobsched.runner.deadline import Stop
-from jobsched.runner.proc import stat
 from jobsched.runner.process import LOOK, ScriptProcess
+from jobsched.runner.process_survey import Census
+from jobsched.runner.procfs import stat
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
 

@@ -13,13 +13,13 @@ from unittest import mock
 import psutil
 from twisted.internet import reactor
 
-from jobsched.runner import group, proc
+from jobsched.runner import group, procfs
 from jobsched.runner.group import began
 from jobsched.runner.output import output_path
-from jobsched.runner.proc import stat
+from jobsched.runner.procfs import stat
 from jobsched.runner.recovery import end_orphans
-from jobsched.store import runs as run_rows
-from jobsched.store.tables import runs
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.tables import runs
 
 from .ground import EVER, RunnerCase, alive, lives, own_environment
 
@@ -191,7 +191,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_what_a_daemon_of_an_older_version_left_is_known_by_the_seconds_that_it_recorded(self):
         process = self.spawn("env", "-i", "sleep", str(EVER))
-        run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / proc.TICKS)
+        run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / procfs.TICKS)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
@@ -244,8 +244,8 @@ class RecoveryTests(RunnerCase):
         for number in range(64):  # an old daemon's pid, a stranger's, and none
             await self.left(pid=[2**22 - 1, first.pid, None][number % 3], pid_started=1.0)
         runs = await self.store.read(run_rows.left_behind, "this-start-of-this-node")
-        looks, survey = [], proc.survey
-        self.patch(proc, "survey", lambda wanted: looks.append(len(wanted)) or survey(wanted))
+        looks, survey = [], procfs.survey
+        self.patch(procfs, "survey", lambda wanted: looks.append(len(wanted)) or survey(wanted))
         begun = monotonic()
         found = end_orphans(runs, self.limits.grace)
 

@@ -11,11 +11,11 @@ import pytest_twisted
 from sqlalchemy import delete
 from twisted.internet import reactor
 
-from jobsched.store import instant
-from jobsched.store.engine import connect, writing
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
-from jobsched.store.tables import metadata
+from jobsched.store.sql import clock
+from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import metadata
 from tests.servers import Server
 from tests.store.samples import Desk
 
@@ -82,7 +82,7 @@ def store_url(kind: str, tmp_path: Path, running: Callable[[str], Server], kept:
 @pytest.fixture
 def told_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is, in every database, the time that the caller says: for tests that make up their own."""
-    monkeypatch.setattr(instant, "_ASK", {})
+    monkeypatch.setattr(clock, "_ASK", {})
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, Table, insert, select, update
 
-from jobsched.store import schema
-from jobsched.store.engine import connect, writing
+from jobsched.store.sql import schema
+from jobsched.store.sql.engine import connect, writing
 from tests.store.samples import T0
 
 RELEASED = "0001"

@@ -15,10 +15,10 @@ from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
-from jobsched.store.instant import now as database_now
-from jobsched.store.tables import jobs as job_table
-from jobsched.store.tables import nodes as node_table
-from jobsched.store.tables import runs as run_table
+from jobsched.store.sql.clock import now as database_now
+from jobsched.store.sql.tables import jobs as job_table
+from jobsched.store.sql.tables import nodes as node_table
+from jobsched.store.sql.tables import runs as run_table
 from tests.store.samples import IDS, T0, Desk, job
 
 MINUTE = timedelta(minutes=1)

@@ -15,11 +15,11 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.store import claims
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.store import Store
-from jobsched.store.tables import jobs, nodes, runs
+from jobsched.store.sql import claims
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import jobs, nodes, runs
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 

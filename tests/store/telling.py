@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from jobsched.model.delivery import Delivery
 from jobsched.model.watch import Event, Notify, Watch
-from jobsched.store import deliveries as rows
-from jobsched.store.tables import deliveries
+from jobsched.store.sql import deliveries as rows
+from jobsched.store.sql.tables import deliveries
 from tests.store.samples import Desk, job, run
 
 URL = "https://hooks.example/mine?key=1"

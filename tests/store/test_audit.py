@@ -12,13 +12,13 @@ from jobsched.model.caller import Caller
 from jobsched.model.errors import Conflict, NotFound, Reused, Stale
 from jobsched.model.ids import Ids
 from jobsched.model.policy import Policy
-from jobsched.model.secrecy import Secrecy
-from jobsched.store import audit, orders, sight
-from jobsched.store import jobs as job_rows
-from jobsched.store import nodes as node_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.orders import REPLACED, Key
-from jobsched.store.runs import Filter as RunFilter
+from jobsched.model.redaction import Secrecy
+from jobsched.store.sql import audit, commands, visibility
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.commands import REPLACED, Key
+from jobsched.store.sql.runs import Filter as RunFilter
 from tests.store.samples import IDS, T0, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -68,9 +68,9 @@ def test_what_is_written_is_what_is_read(desk):
 def test_each_order_that_changes_a_job_leaves_one_entry(desk):
     one = job(every=60)
     desk.write(audit.made, one, signed(), None)
-    order(desk, orders.change, one.id, None, IDS, at(1), renamed)
-    order(desk, orders.pause, one.id, at(2))
-    order(desk, orders.resume, one.id, IDS, at(3))
+    order(desk, commands.change, one.id, None, IDS, at(1), renamed)
+    order(desk, commands.pause, one.id, at(2))
+    order(desk, commands.resume, one.id, IDS, at(3))
     desk.write(audit.removed, one.id, signed(), IDS, at(4), "", "")
 
     assert [action for action, _, _ in told(desk)] == [
@@ -90,10 +90,10 @@ def test_each_order_that_changes_a_job_leaves_one_entry(desk):
 def test_an_order_that_changes_nothing_leaves_none(desk):
     one = job()
     desk.add(one)
-    order(desk, orders.resume, one.id, IDS, at(1))
-    order(desk, orders.pause, one.id, at(2))
-    order(desk, orders.pause, one.id, at(3))
-    order(desk, orders.change, one.id, None, IDS, at(4), lambda same, _instant: same)
+    order(desk, commands.resume, one.id, IDS, at(1))
+    order(desk, commands.pause, one.id, at(2))
+    order(desk, commands.pause, one.id, at(3))
+    order(desk, commands.change, one.id, None, IDS, at(4), lambda same, _instant: same)
 
     assert [action for action, _, _ in told(desk)] == ["job.pause"]
     assert desk.read(job_rows.get, one.id).version == 3  # the empty patch gave it a version all the same
@@ -107,15 +107,15 @@ def test_an_order_that_is_refused_leaves_none_and_changes_nothing(desk):
         raise Conflict("no")
 
     refused = [
-        (NotFound, (orders.pause, "nothing", at(1))),
-        (Stale, (orders.change, one.id, frozenset({7}), IDS, at(1), renamed)),
-        (Conflict, (orders.change, one.id, None, IDS, at(1), refuse)),
+        (NotFound, (commands.pause, "nothing", at(1))),
+        (Stale, (commands.change, one.id, frozenset({7}), IDS, at(1), renamed)),
+        (Conflict, (commands.change, one.id, None, IDS, at(1), refuse)),
     ]
     for error, (what, job_id, *args) in refused:
         with pytest.raises(error):
             order(desk, what, job_id, *args)
     with pytest.raises(NotFound):
-        desk.write(sight.of_job, one.id, Caller(tasks=("x",)), audit.of_job, signed(), orders.pause, at(1))
+        desk.write(visibility.of_job, one.id, Caller(tasks=("x",)), audit.of_job, signed(), commands.pause, at(1))
     assert trail(desk) == []
     assert desk.read(job_rows.get, one.id) == one
 
@@ -125,7 +125,7 @@ def test_neither_is_there_without_the_other(desk):
     desk.add(one)
 
     def fails_late(connection, job_id, now):
-        orders.pause(connection, job_id, now)
+        commands.pause(connection, job_id, now)
         raise Conflict("after all")
 
     with pytest.raises(Conflict):
@@ -135,7 +135,7 @@ def test_neither_is_there_without_the_other(desk):
     taken = signed(1)
     desk.write(audit.write, taken.under("catalog.reload"))
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):  # an entry that cannot be written undoes its change
-        desk.write(audit.of_job, one.id, taken, orders.pause, at(1))
+        desk.write(audit.of_job, one.id, taken, commands.pause, at(1))
     assert desk.read(job_rows.get, one.id) == one
 
 
@@ -232,7 +232,7 @@ async def test_of_two_who_do_the_same_at_once_one_is_told(open_store):
     runs = [run(n, id=f"run {n}") for n in range(10)]
     await stores[0].write(job_rows.add, jobs)
     await stores[0].write(run_rows.insert_all, runs)
-    pauses = [(audit.of_job, each.id, orders.pause, at(1)) for each in jobs]
+    pauses = [(audit.of_job, each.id, commands.pause, at(1)) for each in jobs]
     ends = [(audit.cancelled, each.id, "why", at(1)) for each in runs]
     given = [
         store.write(change, target, signed(), *args) for store in stores for change, target, *args in (*pauses, *ends)

@@ -14,11 +14,11 @@ from twisted.internet.defer import gatherResults
 
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.store import jobs as job_rows
-from jobsched.store import nodes as node_rows
-from jobsched.store import orders
-from jobsched.store.nodes import ABSENT, Pulse
-from jobsched.store.store import Store
+from jobsched.store.sql import commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql.nodes import ABSENT, Pulse
+from jobsched.store.sql.store import Store
 from tests.store.samples import IDS, Desk, at, every_run, job, node, run
 from tests.store.telling import telling
 
@@ -218,10 +218,10 @@ async def test_what_a_job_has_left_that_is_in_hand_is_buried_later_and_nobody_wa
     taken, done = Event(), Event()
 
     def hold(connection: Connection) -> None:
-        orders.held(connection, one.id)
+        commands.held(connection, one.id)
         taken.set()
         done.wait(8)
-        orders.remove(connection, one.id, IDS, at(100), "cancelled")
+        commands.remove(connection, one.id, IDS, at(100), "cancelled")
 
     held = holder.write(hold)
     try:

@@ -15,11 +15,11 @@ from twisted.internet.defer import gatherResults
 from jobsched.model.job import Job
 from jobsched.model.policy import Overlap, Policy
 from jobsched.model.run import Run
-from jobsched.store import claims
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.orders import REPLACED
-from jobsched.store.store import Store
+from jobsched.store.sql import claims
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.commands import REPLACED
+from jobsched.store.sql.store import Store
 from tests.store.samples import Desk, at, claimant, every_run, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")

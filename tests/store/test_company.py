@@ -12,10 +12,10 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.store import claims
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.places import lacking
+from jobsched.store.sql import claims
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.placement import lacking
 from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 GPU = {"gpu": "yes"}

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, insert, update
 
 from jobsched.model.counts import Counts
 from jobsched.model.delivery import Delivery
-from jobsched.store import orders
-from jobsched.store.counts import counts
-from jobsched.store.tables import deliveries, jobs
+from jobsched.store.sql import commands
+from jobsched.store.sql.counts import counts
+from jobsched.store.sql.tables import deliveries, jobs
 from tests.store.samples import IDS, T0, Desk, at, job, run
 
 
@@ -38,7 +38,7 @@ def test_each_is_counted_where_it_belongs(desk: Desk) -> None:
     many[4] = attrs.evolve(many[4], next_due=None)
     many[5] = attrs.evolve(many[5], next_due=None, paused=True)
     desk.add(*many)
-    desk.write(orders.pause, many[6].id, at(1))
+    desk.write(commands.pause, many[6].id, at(1))
     desk.write(lambda connection: connection.execute(
         update(jobs).where(jobs.c.id.in_([many[0].id, many[6].id])).values(overdue=T0 + timedelta(days=1))
     ))  # fmt: skip

@@ -8,11 +8,11 @@ from sqlalchemy import update
 
 from jobsched.model.delivery import Attempt, Delivery, News
 from jobsched.model.errors import NotFound
-from jobsched.store import deliveries as rows
-from jobsched.store import outbox, prune
-from jobsched.store.deliveries import LEASE
-from jobsched.store.engine import connect, writing
-from jobsched.store.tables import deliveries
+from jobsched.store.sql import deliveries as rows
+from jobsched.store.sql import outbox, prune
+from jobsched.store.sql.deliveries import LEASE
+from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.tables import deliveries
 from tests.store.samples import Desk, at
 from tests.store.telling import fail, telling, told
 

@@ -12,7 +12,7 @@ from jobsched.model.downtime import NO_DAEMON, Downtime
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
-from jobsched.store import downtimes
+from jobsched.store.sql import downtimes
 from tests.store.samples import Desk, asks, at, job, node
 
 pytestmark = pytest.mark.usefixtures("told_time")

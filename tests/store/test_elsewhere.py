@@ -12,10 +12,10 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED
-from jobsched.store import nodes as node_rows
-from jobsched.store import orders
-from jobsched.store import runs as run_rows
-from jobsched.store.orders import REPLACED, Key, Ran
+from jobsched.store.sql import commands
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.commands import REPLACED, Key, Ran
 from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
@@ -34,7 +34,7 @@ def a_job(desk: Desk, **policy: Any) -> Job:
 def run_now(desk: Desk, one: Job, seconds: float, *company: Node, key: Key | None = None) -> Ran:
     """Asked of the first of the company."""
     asker = company[0].id if company else ""
-    ran: Ran = desk.write(orders.run_now, one.id, key, IDS, at(seconds), company, asker)
+    ran: Ran = desk.write(commands.run_now, one.id, key, IDS, at(seconds), company, asker)
     return ran
 
 
@@ -108,7 +108,7 @@ def test_one_key_makes_the_runs_of_all_nodes_once(desk: Desk) -> None:
 def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    asked = desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of b")
+    asked = desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b")
     assert asked == attrs.evolve(one, stop=BY_CALLER), "its node has to end it"
     assert stops(desk, "a") == {one.id: BY_CALLER}
     assert stops(desk, "b") == {}
@@ -118,7 +118,7 @@ def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> N
 def test_a_run_that_is_executed_here_is_to_be_ended_even_if_this_node_dies_over_it(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    assert desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of a") == attrs.evolve(one, stop=BY_CALLER)
+    assert desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of a") == attrs.evolve(one, stop=BY_CALLER)
     assert stops(desk, "a") == {one.id: BY_CALLER}
 
 
@@ -126,18 +126,18 @@ def test_the_first_reason_to_end_stands(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a", state="stopping")
     desk.insert(one)
     for reason in ("first", "second"):
-        assert desk.write(orders.cancel, one.id, reason, at(2), "id of b").stop == "first"
+        assert desk.write(commands.cancel, one.id, reason, at(2), "id of b").stop == "first"
     assert stops(desk, "a") == {one.id: "first"}
 
 
 def test_a_run_that_has_ended_is_ended_no_more(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of b")
+    desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b")
     desk.ended(one, state="cancelled")
     assert stops(desk, "a") == {}
     with pytest.raises(Conflict):
-        desk.write(orders.cancel, one.id, BY_CALLER, at(3), "id of b")
+        desk.write(commands.cancel, one.id, BY_CALLER, at(3), "id of b")
 
 
 @pytest.mark.parametrize("state", ["waiting", *sorted(ENDED)])
@@ -151,7 +151,7 @@ def test_only_a_run_that_is_being_executed_can_be_asked_to_end(desk: Desk, state
 def test_a_run_that_waits_for_another_node_is_cancelled_at_once(desk: Desk) -> None:
     one = run(1, state="waiting", place="a", node=None, node_id=None)
     desk.insert(one)
-    assert desk.write(orders.cancel, one.id, BY_CALLER, at(2), "id of b").state == "cancelled"
+    assert desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b").state == "cancelled"
     (cancelled,) = desk.runs()
     assert (cancelled.state, cancelled.reason, cancelled.ended, cancelled.stop) == ("cancelled", BY_CALLER, at(2), None)
     assert desk.claim(3, **asks(A)).started == ()
@@ -165,7 +165,7 @@ def test_with_its_job_goes_a_run_on_another_node_where_that_is_asked(desk: Desk,
         run(1, job_id=one.id, place="b", node_id="id of b"),
     )
     desk.insert(there, here)
-    running = desk.write(orders.remove, one.id, IDS, at(2), reason, "id of b")
+    running = desk.write(commands.remove, one.id, IDS, at(2), reason, "id of b")
     assert sorted(each.id for each in running) == sorted([there.id, here.id])
     assert stops(desk, "a") == ({there.id: reason} if reason else {})
     assert stops(desk, "b") == ({here.id: reason} if reason else {})

@@ -13,8 +13,8 @@ from twisted.internet.task import deferLater
 
 from jobsched.model.errors import Unavailable
 from jobsched.pool import OVER, waited_for
-from jobsched.store import questions
-from jobsched.store.store import Store
+from jobsched.store.sql import queries
+from jobsched.store.sql.store import Store
 
 LONG = 10.0  # seconds; only a failure takes them
 
@@ -43,11 +43,11 @@ async def test_the_reactor_goes_on_while_what_is_under_way_comes_to_its_end(
 async def test_what_is_asked_when_it_ends_is_refused_and_not_forgotten(store_url: str) -> None:
     store = Store(reactor, store_url)
     store.startService()
-    await store.read(questions.answers)
+    await store.read(queries.answers)
     ended = store.stopService()
     for way in (store.read, store.write):
         with pytest.raises(Unavailable, match=OVER):
-            await way(questions.answers).addTimeout(LONG, reactor)
+            await way(queries.answers).addTimeout(LONG, reactor)
     await ended
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
-from jobsched.store import claims, orders
-from jobsched.store import jobs as job_rows
-from jobsched.store import nodes as node_rows
+from jobsched.store.sql import claims, commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import nodes as node_rows
 from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
@@ -133,7 +133,7 @@ def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: Desk) ->
     desk.know(node("c", id="before", state="dead"), node("c", id="back", since=at(59.5), seen=at(59.5)))
     desk.claim(60, one, **asks(here))
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting"), (60, "c", "waiting")]
-    ran = desk.write(orders.run_now, one.id, None, IDS, at(61), (here,), here.id)
+    ran = desk.write(commands.run_now, one.id, None, IDS, at(61), (here,), here.id)
     assert [each.place for each in desk.runs() if each.due == ran.run.due] == ["a", "b", "c"]
 
 
@@ -316,7 +316,7 @@ def test_runs_that_wait_on_other_nodes_go_with_their_job(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.claim(60, one, **asks(A, B, C))
-    (running,) = desk.write(orders.remove, one.id, IDS, at(61), "why", "id of b")
+    (running,) = desk.write(commands.remove, one.id, IDS, at(61), "why", "id of b")
     assert running.place == "a"
     assert told(desk) == [(60, "a", "running"), (60, "b", "cancelled"), (60, "c", "cancelled")]
     assert desk.read(node_rows.stops, "id of a") == ((running.id, "why"),)

@@ -18,11 +18,11 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import EPOCH
-from jobsched.store import engine
-from jobsched.store.pokes import Listener
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
-from jobsched.store.tables import keys
+from jobsched.store.sql import engine
+from jobsched.store.sql.listen_notify import Listener
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import keys
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote
 from tests.servers import PostgreSQL, Server, started
@@ -246,7 +246,9 @@ async def test_one_that_listens_does_so_on_another_connection_when_it_is_told_to
         first = await eventually(ears)
         listener.renew()
         second = await eventually(lambda: changed(ears, first))
-        monkeypatch.setattr("jobsched.store.pokes.elapsed", lambda now=engine.elapsed: now() + engine.AGE_SECONDS)
+        monkeypatch.setattr(
+            "jobsched.store.sql.listen_notify.elapsed", lambda now=engine.elapsed: now() + engine.AGE_SECONDS
+        )
         await store.write(lambda connection: connection.execute(text("SELECT pg_notify('jobsched', 'there')")))
         await eventually(lambda: gone(store, second))
         assert cuts == [], "that is no trouble"

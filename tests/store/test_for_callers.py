@@ -13,8 +13,8 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from jobsched.model.errors import Busy
 from jobsched.model.ids import EPOCH
-from jobsched.store.store import Store
-from jobsched.store.tables import keys
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import keys
 
 BUSY, WAITING = 2, 3
 

@@ -6,8 +6,8 @@ import attrs
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from jobsched.store import jobs as job_rows
-from jobsched.store.engine import make_url_safe
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql.engine import make_url_safe
 from tests.store.samples import Desk, job
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 from jobsched.model.audit import Entry
 from jobsched.model.ids import Ids
 from jobsched.model.policy import Policy
-from jobsched.store import audit, claims, instant
-from jobsched.store.store import Store
+from jobsched.store.sql import audit, claims, clock
+from jobsched.store.sql.store import Store
 from tests.store.samples import Desk, claimant, job
 
 LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 7, UTC)
@@ -24,7 +24,7 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 7, UTC)
 @pytest_twisted.ensureDeferred
 async def test_a_server_tells_its_own_time_in_utc_whatever_its_zone(store: Store) -> None:
     before = datetime.fromtimestamp(time.time(), UTC)
-    told = await store.read(instant.now, LONG_AGO)
+    told = await store.read(clock.now, LONG_AGO)
     assert told.tzinfo is UTC
     assert abs(told - before) < timedelta(seconds=5)
 
@@ -33,9 +33,9 @@ async def test_a_server_tells_its_own_time_in_utc_whatever_its_zone(store: Store
 @pytest_twisted.ensureDeferred
 async def test_time_goes_on_within_a_transaction_and_is_told_in_microseconds(store: Store, kind: str) -> None:
     def twice(connection: Connection) -> list[datetime]:
-        first = instant.now(connection, LONG_AGO)
+        first = clock.now(connection, LONG_AGO)
         connection.execute(text("SELECT pg_sleep(0.01)" if kind == "postgresql" else "SELECT SLEEP(0.01)"))
-        return [first, instant.now(connection, LONG_AGO)]
+        return [first, clock.now(connection, LONG_AGO)]
 
     told = []
     for _ in range(5):
@@ -50,7 +50,7 @@ def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node
     store_url: str, wrong: timedelta
 ) -> None:
     desk = Desk.at(store_url)
-    now = desk.read(instant.now, LONG_AGO)
+    now = desk.read(clock.now, LONG_AGO)
     passed, coming = (job(next_due=now + each) for each in (timedelta(seconds=-1), timedelta(hours=1)))
     passed, coming = (
         attrs.evolve(each, policy=Policy(misfire_grace=timedelta(minutes=5))) for each in (passed, coming)
@@ -60,7 +60,7 @@ def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node
     claimed = desk.write(claims.claim, who, [passed.id, coming.id])
     (started,) = claimed.started
     assert started.job_id == passed.id
-    assert now <= started.started <= desk.read(instant.now, LONG_AGO)
+    assert now <= started.started <= desk.read(clock.now, LONG_AGO)
     assert claimed.now == started.started
     assert (coming.id, coming.next_due) in claimed.dues
     desk.close()
@@ -69,7 +69,7 @@ def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_on_one_host_the_nodes_clock_is_the_time(store: Store) -> None:
-    assert await store.read(instant.now, LONG_AGO) == LONG_AGO
+    assert await store.read(clock.now, LONG_AGO) == LONG_AGO
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)

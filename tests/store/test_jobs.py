@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from jobsched.model.draft import Draft
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
-from jobsched.store import jobs as job_rows
-from jobsched.store import orders
-from jobsched.store.paging import Page
+from jobsched.store.sql import commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql.paging import Page
 from tests.store.samples import IDS, T0, Desk, at, job, job_count
 
 few = settings(max_examples=25)
@@ -129,7 +129,7 @@ def test_a_page_shows_only_what_was_asked_for(desk: Desk) -> None:
 def test_a_removed_job_is_gone_and_its_neighbour_is_not(desk: Desk) -> None:
     one, other = job(), job()
     desk.add(one, other)
-    desk.write(orders.remove, one.id, IDS, at(1))
+    desk.write(commands.remove, one.id, IDS, at(1))
     assert desk.read(job_rows.get, one.id) is None
     assert desk.read(job_rows.page, 9) == [other]
 

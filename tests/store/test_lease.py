@@ -14,12 +14,12 @@ from twisted.internet.defer import gatherResults
 
 from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
-from jobsched.store import deliveries, settings
-from jobsched.store import nodes as node_rows
-from jobsched.store.nodes import Entry, Pulse, Roll
-from jobsched.store.store import Store
-from jobsched.store.tables import nodes
-from jobsched.store.tables import settings as rows
+from jobsched.store.sql import deliveries, settings
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql.nodes import Entry, Pulse, Roll
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import nodes
+from jobsched.store.sql.tables import settings as rows
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
 pytestmark = pytest.mark.usefixtures("told_time")

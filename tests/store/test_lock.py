@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from jobsched.daemon.folder_lock import FolderLock
 from jobsched.model.errors import BadStore
-from jobsched.store.lock import FolderLock
 
 HOLD = """
 import sys, time

@@ -13,10 +13,10 @@ from jobsched.model.audit import Signature
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.store import audit, orders
-from jobsched.store import jobs as job_rows
-from jobsched.store import nodes as node_rows
-from jobsched.store.starts import SPENT
+from jobsched.store.sql import audit, commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql.start_counts import SPENT
 from tests.store.samples import IDS, Desk, asks, at, job, node
 
 A, B = node("a", seen=at(10_000)), node("b", seen=at(10_000))
@@ -86,9 +86,9 @@ def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(d
     desk.claim(120, one)
     assert stands(desk, one) == (2, None)
     if way == "cancel":
-        desk.write(orders.cancel, waiting(desk).id, "cancelled by a caller", at(270), "")
+        desk.write(commands.cancel, waiting(desk).id, "cancelled by a caller", at(270), "")
     else:
-        desk.write(orders.run_now, one.id, None, IDS, at(270))
+        desk.write(commands.run_now, one.id, None, IDS, at(270))
     assert stands(desk, one) == (1, 300)
     skipped = next(each for each in desk.runs() if each.due == at(180))
     assert (skipped.state, skipped.until, skipped.count, skipped.reason) == ("skipped", at(240), 2, SPENT)
@@ -100,7 +100,7 @@ def test_what_is_cancelled_before_the_next_due_leaves_no_record_of_others(desk: 
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
-    desk.write(orders.cancel, waiting(desk).id, "why", at(125), "")
+    desk.write(commands.cancel, waiting(desk).id, "why", at(125), "")
     assert stands(desk, one) == (1, 180)
     assert told(desk) == [(60, "running"), (120, "cancelled")]
 
@@ -113,7 +113,7 @@ def test_a_job_with_starts_left_or_without_a_limit_only_counts(desk: Desk) -> No
         desk.claim(60, each)
         desk.claim(120, each)
         run = next(each for each in desk.runs() if each.state == "waiting")
-        desk.write(orders.cancel, run.id, "why", at(500), "")
+        desk.write(commands.cancel, run.id, "why", at(500), "")
         assert stands(desk, each) == (1, 180)
 
 
@@ -121,11 +121,11 @@ def test_a_paused_job_is_due_again_but_nothing_of_it_is_decided_before_it_is_res
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
-    desk.write(orders.pause, one.id, at(130))
-    desk.write(orders.cancel, waiting(desk).id, "why", at(500), "")
+    desk.write(commands.pause, one.id, at(130))
+    desk.write(commands.cancel, waiting(desk).id, "why", at(500), "")
     assert stands(desk, one) == (1, 180)
     assert len(desk.runs()) == 2
-    desk.write(orders.resume, one.id, IDS, at(500))
+    desk.write(commands.resume, one.id, IDS, at(500))
     assert stands(desk, one) == (1, 540)
 
 
@@ -134,19 +134,19 @@ def test_a_job_whose_schedule_is_over_stays_at_its_end(desk: Desk) -> None:
     desk.write(job_rows.put, ended := attrs.evolve(one, schedule=attrs.evolve(one.schedule, end=at(150))))
     desk.claim(60, ended)
     desk.claim(120, ended)
-    desk.write(orders.cancel, waiting(desk).id, "why", at(125), "")
+    desk.write(commands.cancel, waiting(desk).id, "why", at(125), "")
     assert stands(desk, ended) == (1, None)
 
 
 def test_what_a_caller_asked_for_and_what_is_tried_again_never_counted(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     (first,) = desk.claim(60, one).started
-    asked = desk.write(orders.run_now, one.id, None, IDS, at(70)).run
-    desk.write(orders.cancel, asked.id, "why", at(71), "")
+    asked = desk.write(commands.run_now, one.id, None, IDS, at(70)).run
+    desk.write(commands.cancel, asked.id, "why", at(71), "")
     assert stands(desk, one) == (1, 120)
     retry = attrs.evolve(first, id="retry", attempt=2, cause="retry", state="waiting", node=None, node_id=None)
     desk.insert(attrs.evolve(retry, started=None, not_before=at(90)))
-    desk.write(orders.cancel, "retry", "why", at(72), "")
+    desk.write(commands.cancel, "retry", "why", at(72), "")
     assert stands(desk, one) == (1, 120)
 
 
@@ -189,7 +189,7 @@ def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: Des
     first = next(each for each in desk.runs() if each.state == "running")
     desk.ended(first, state="cancelled")
     on_a = next(each for each in desk.runs() if each.place == "a" and each.state == "waiting")
-    desk.write(orders.cancel, on_a.id, "why", at(130), "")
+    desk.write(commands.cancel, on_a.id, "why", at(130), "")
     assert stands(desk, one) == (2, None), "that of b waits still"
     desk.write(node_rows.leave, "id of b", at(131))
     desk.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, at(1000))

@@ -14,10 +14,10 @@ from sqlalchemy import update
 from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.run import Run
-from jobsched.store import nodes as node_rows
-from jobsched.store.instant import now as database_now
-from jobsched.store.nodes import FORGOTTEN, Entry, Pulse, Roll
-from jobsched.store.tables import nodes
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql.clock import now as database_now
+from jobsched.store.sql.nodes import FORGOTTEN, Entry, Pulse, Roll
+from jobsched.store.sql.tables import nodes
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
 WHY = "its node is gone"

@@ -8,9 +8,9 @@ import pytest_twisted
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.store import claims, orders
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import claims, commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
 
 MADE = datetime(2026, 3, 1, tzinfo=UTC)
 EVERY = timedelta(seconds=10)
@@ -43,7 +43,7 @@ async def test_a_run_now_never_takes_the_due_of_the_schedule(store, when):
     job = await add(store, policy=attrs.evolve(Draft(task="t", name="n").policy, overlap="allow"))
     now = MADE + when * EVERY
     for _ in range(2):
-        ran = await store.write(orders.run_now, job.id, None, IDS, now)
+        ran = await store.write(commands.run_now, job.id, None, IDS, now)
         assert timedelta(0) <= ran.run.due - now <= 2 * TICK
     await claim(store, job, MADE + 2 * EVERY)
     found = await told(store, job)
@@ -62,7 +62,7 @@ def slower(job, instant):
 @pytest_twisted.ensureDeferred
 async def test_a_change_of_other_things_leaves_a_due_that_has_come_to_be_run(store):
     job = await add(store)
-    changed = await store.write(orders.change, job.id, None, IDS, MADE + 1.5 * EVERY, renamed)
+    changed = await store.write(commands.change, job.id, None, IDS, MADE + 1.5 * EVERY, renamed)
     assert changed.next_due == MADE + EVERY
     await claim(store, job, MADE + 1.6 * EVERY)
     assert await told(store, job) == [(1, 1, "running", "schedule")]
@@ -71,7 +71,7 @@ async def test_a_change_of_other_things_leaves_a_due_that_has_come_to_be_run(sto
 @pytest_twisted.ensureDeferred
 async def test_a_change_of_the_schedule_settles_dues_that_have_come(store):
     job = await add(store)
-    changed = await store.write(orders.change, job.id, None, IDS, MADE + 2.5 * EVERY, slower)
+    changed = await store.write(commands.change, job.id, None, IDS, MADE + 2.5 * EVERY, slower)
     assert changed.next_due == MADE + 4.5 * EVERY
     assert await told(store, job) == [(1, 2, "skipped", "schedule")]
     await claim(store, job, MADE + 4.5 * EVERY)
@@ -82,10 +82,10 @@ async def test_a_change_of_the_schedule_settles_dues_that_have_come(store):
 @pytest_twisted.ensureDeferred
 async def test_a_paused_job_can_be_changed_again_and_again_and_resumed(store, change):
     job = await add(store)
-    await store.write(orders.pause, job.id, MADE + 0.5 * EVERY)
+    await store.write(commands.pause, job.id, MADE + 0.5 * EVERY)
     for when in (1.5, 2.5, 3.5):
-        await store.write(orders.change, job.id, None, IDS, MADE + when * EVERY, change)
-    resumed = await store.write(orders.resume, job.id, IDS, MADE + 4.5 * EVERY)
+        await store.write(commands.change, job.id, None, IDS, MADE + when * EVERY, change)
+    resumed = await store.write(commands.resume, job.id, IDS, MADE + 4.5 * EVERY)
     found = await told(store, job)
     assert {state for _, _, state, _ in found} == {"skipped"}
     assert found == (

@@ -19,10 +19,10 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from jobsched.model.errors import BadStore, Unavailable
 from jobsched.model.ids import EPOCH
-from jobsched.store import engine, trouble
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
-from jobsched.store.tables import keys
+from jobsched.store.sql import db_errors, engine
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import keys
 from tests.servers import Mode, Server
 
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
@@ -83,7 +83,7 @@ def test_a_connection_that_breaks_on_its_way_back_is_told_of_in_one_line(
     raw.close()
     made.dispose()
     (record,) = caplog.records
-    assert (record.name, record.levelname) == ("jobsched.store.engine", "WARNING")
+    assert (record.name, record.levelname) == ("jobsched.store.sql.engine", "WARNING")
     assert record.getMessage().startswith("a connection to the store broke off: ")
     assert record.exc_info is None
     assert "\n" not in logging.Formatter().format(record)
@@ -386,7 +386,7 @@ def test_a_url_is_never_shown_with_its_password(url: str) -> None:
 
 def test_the_servers_words_are_told_without_the_password() -> None:
     url = make_url("postgresql+psycopg://me:s3cret@host/db")
-    assert trouble.words(url, Exception("invalid:\n\ts3cret is\nno good")) == "invalid:; *** is; no good"
+    assert db_errors.words(url, Exception("invalid:\n\ts3cret is\nno good")) == "invalid:; *** is; no good"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])

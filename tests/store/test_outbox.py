@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import event, select
 
 from jobsched.model.policy import Policy
-from jobsched.store import nodes as node_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.store import Store
-from jobsched.store.tables import jobs
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import jobs
 from tests.fakes import InlinePool, StillReactor
 from tests.store.samples import IDS, Desk, at, job, node, run
 from tests.store.telling import URL, fail, telling, told

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from jobsched.model.errors import NotFound
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.store import nodes as node_rows
-from jobsched.store import orders, starts
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import commands, start_counts
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
 from tests.store.samples import IDS, T0, Desk, asks, at, job, node, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -60,15 +60,15 @@ def dues_are_missed_and_skipped(desk: Desk) -> None:
 def dues_pass_a_paused_job(desk: Desk) -> None:
     one = job()
     desk.add(one)
-    desk.write(orders.pause, one.id, at(1))
-    desk.write(orders.resume, one.id, IDS, at(200))
+    desk.write(commands.pause, one.id, at(1))
+    desk.write(commands.resume, one.id, IDS, at(200))
 
 
 def a_caller_runs_what_is_active(desk: Desk) -> None:
     one = job()
     desk.add(one)
     desk.claim(60, one)
-    desk.write(orders.run_now, one.id, None, IDS, at(61))
+    desk.write(commands.run_now, one.id, None, IDS, at(61))
 
 
 def a_later_run_takes_the_place_of_one_that_waits(desk: Desk) -> None:
@@ -82,15 +82,15 @@ def a_later_run_takes_the_place_of_one_that_waits(desk: Desk) -> None:
 def a_caller_cancels_what_waits(desk: Desk) -> None:
     waits, runs = run(1, state="waiting", node_id=None), run(2)
     desk.insert(waits, runs)
-    desk.write(orders.cancel, waits.id, "why", at(3))
-    desk.write(orders.cancel, runs.id, "why", at(3))
+    desk.write(commands.cancel, waits.id, "why", at(3))
+    desk.write(commands.cancel, runs.id, "why", at(3))
 
 
 def a_job_goes_and_takes_what_waits_along(desk: Desk) -> None:
     one = job()
     desk.add(one)
     desk.insert(run(1, job_id=one.id, state="waiting", node_id=None), run(2, job_id=one.id))
-    desk.write(orders.remove, one.id, IDS, at(130))
+    desk.write(commands.remove, one.id, IDS, at(130))
 
 
 def a_node_dies(desk: Desk) -> None:
@@ -157,16 +157,16 @@ def test_of_two_that_end_what_waits_one_tells_it(
     there = Desk.at(store_url)
     active_of = run_rows.active_of
 
-    monkeypatch.setattr(orders, "hold_job_of", lambda *_: None)  # the other is a node of the release before: it holds
-    monkeypatch.setattr(starts, "give_back", lambda *_: None)  # no job for that, and gives nothing back
+    monkeypatch.setattr(commands, "hold_job_of", lambda *_: None)  # the other is a node of the release before: it holds
+    monkeypatch.setattr(start_counts, "give_back", lambda *_: None)  # no job for that, and gives nothing back
 
     def read_and_then_it_is_cancelled(connection: Connection, job_ids: list[str]) -> list[Run]:
         found = active_of(connection, job_ids)
-        there.write(orders.cancel, waits.id, "a caller", at(2))
+        there.write(commands.cancel, waits.id, "a caller", at(2))
         return found
 
     monkeypatch.setattr(run_rows, "active_of", read_and_then_it_is_cancelled)
-    desk.write(orders.remove, one.id, IDS, at(3))
+    desk.write(commands.remove, one.id, IDS, at(3))
     there.close()
     assert [each.reason for each in desk.runs()] == ["a caller"]
     assert told == [], "the other has told it"
@@ -193,10 +193,10 @@ def test_what_is_done_again_after_it_was_undone_is_told_once(
     """As after a deadlock."""
     from sqlalchemy.exc import OperationalError
 
-    from jobsched.store import trouble
+    from jobsched.store.sql import db_errors
 
     tries: list[Run] = []
-    monkeypatch.setattr(trouble, "kind", lambda url, why: "again")
+    monkeypatch.setattr(db_errors, "kind", lambda url, why: "again")
 
     def twice(connection: Connection) -> None:
         tries.append(run(len(tries) + 1, state="skipped", ended=T0))

@@ -14,10 +14,10 @@ from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.watch import Notify, Watch
-from jobsched.store import jobs as job_rows
-from jobsched.store import orders, prune, suspects
-from jobsched.store.overdue import Turn, settle
-from jobsched.store.tables import deliveries, jobs
+from jobsched.store.sql import commands, overdue_queries, prune
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql.overdue import Turn, settle
+from jobsched.store.sql.tables import deliveries, jobs
 from tests.store.samples import IDS, T0, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -34,8 +34,8 @@ def watched(late: float | None = None, success: float | None = None, **fields: A
 
 def look(desk: Desk, seconds: float, most: int = 100) -> list[Turn]:
     """What a node does; what became of jobs by it."""
-    found = desk.read(suspects.watched, most, at(seconds))
-    turns: list[Turn] = desk.write(settle, found + desk.read(suspects.mended, most, at(seconds)), at(seconds))
+    found = desk.read(overdue_queries.watched, most, at(seconds))
+    turns: list[Turn] = desk.write(settle, found + desk.read(overdue_queries.mended, most, at(seconds)), at(seconds))
     return turns
 
 
@@ -191,7 +191,7 @@ def test_a_due_of_a_job_that_was_changed_is_no_longer_late(desk: Desk) -> None:
     def later(job: Job, now: datetime) -> Job:
         return Draft(task="task", name="new", every=timedelta(days=1), watch=job.watch).remade(job, now)
 
-    changed = desk.write(orders.change, one.id, None, IDS, at(3701), later)
+    changed = desk.write(commands.change, one.id, None, IDS, at(3701), later)
     assert (changed.overdue, changed.watched) == (at(3660), T0), "what is asked of it has not changed"
     (turn,) = look(desk, 3702)
     assert (turn.event, turn.run, turn.reason) == ("recovered", None, "none of its dues is late any more")
@@ -206,7 +206,7 @@ def test_a_job_of_which_something_else_is_asked_starts_anew(desk: Desk, watch: W
     def another(job: Job, now: datetime) -> Job:
         return Draft(task="task", name="job", every=timedelta(hours=1), watch=watch).remade(job, now)
 
-    changed = desk.write(orders.change, one.id, None, IDS, at(3701), another)
+    changed = desk.write(commands.change, one.id, None, IDS, at(3701), another)
     assert (changed.overdue, changed.overdue_reason) == (None, None)
     assert changed.watched == (at(3701) if watch.asked else None)
     assert look(desk, 3702) == []
@@ -217,10 +217,10 @@ def test_pause_ends_it_without_a_word_and_resume_counts_anew(desk: Desk) -> None
     one = watched(late=60, success=600)
     desk.add(one)
     look(desk, 3700)
-    paused = desk.write(orders.pause, one.id, at(3701))
+    paused = desk.write(commands.pause, one.id, at(3701))
     assert (paused.overdue, paused.overdue_reason) == (None, None)
     assert look(desk, 8000) == []
-    resumed = desk.write(orders.resume, one.id, IDS, at(8000))
+    resumed = desk.write(commands.resume, one.id, IDS, at(8000))
     assert (resumed.watched, resumed.next_due) == (at(8000), at(10_800))
     assert look(desk, 8599) == []
     (turn,) = look(desk, 8600)
@@ -320,11 +320,11 @@ def test_of_two_nodes_that_see_the_same_one_stores_and_tells_it(desk: Desk, stor
     one = watched(late=60)
     desk.add(one)
     there = Desk.at(store_url)
-    seen = desk.read(suspects.watched, 9, at(3700))
-    assert seen == there.read(suspects.watched, 9, at(3700)) == [one.id]
+    seen = desk.read(overdue_queries.watched, 9, at(3700))
+    assert seen == there.read(overdue_queries.watched, 9, at(3700)) == [one.id]
     assert [len(each.write(settle, seen, at(3700))) for each in (desk, there)] == [1, 0]
     desk.claim(3701, one)
-    seen = there.read(suspects.watched, 9, at(3702))
+    seen = there.read(overdue_queries.watched, 9, at(3702))
     assert [len(each.write(settle, seen, at(3702))) for each in (there, desk)] == [1, 0]
     assert [event for event, *_ in told(desk)] == ["overdue", "recovered"]
     there.close()

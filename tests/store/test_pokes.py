@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import Connection, event, insert, text
 
 from jobsched.model.ids import EPOCH
-from jobsched.store import engine, pokes
-from jobsched.store.pokes import Listener, tell
-from jobsched.store.tables import keys
+from jobsched.store.sql import engine, listen_notify
+from jobsched.store.sql.listen_notify import Listener, tell
+from jobsched.store.sql.tables import keys
 from tests.servers import Mode, Server
 from tests.store.samples import Desk
 
@@ -181,7 +181,7 @@ def test_a_connection_that_an_administrator_ends_is_made_again(ear: Ear, desk: D
 def test_a_server_that_is_silent_and_there_is_asked_and_kept(
     ear: Ear, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pokes, "WATCH", 0.5)
+    monkeypatch.setattr(listen_notify, "WATCH", 0.5)
     [process] = desk.read(listening)
     asked = text("SELECT max(query_start) FROM pg_stat_activity WHERE pid = :pid AND query = 'SELECT 1'")
     starts = set()
@@ -200,7 +200,7 @@ def test_a_server_that_is_silent_and_there_is_asked_and_kept(
 def test_a_server_that_does_not_answer_is_left_for_another_connection(
     ear: Ear, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pokes, "WATCH", 0.5)
+    monkeypatch.setattr(listen_notify, "WATCH", 0.5)
     [frozen] = desk.read(listening)
     desk.write(tell, "there")
     ear.hears(2)
@@ -227,8 +227,8 @@ def test_it_tries_again_after_pauses_that_grow(server: Server, store_url: str, m
     ear.hears(1)
     ear.stop()
     server.stop()
-    monkeypatch.setattr(pokes, "FIRST", 0.001)
-    monkeypatch.setattr(pokes, "LONGEST", 0.01)
+    monkeypatch.setattr(listen_notify, "FIRST", 0.001)
+    monkeypatch.setattr(listen_notify, "LONGEST", 0.01)
     ear = Ear(store_url)
     until(lambda: len(ear.cuts) > 30)  # with a pause that grows for ever it would be weeks
     ear.stop()

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import text
 
 from jobsched.model.errors import BadStore
-from jobsched.store import products
-from jobsched.store.claims import claim
-from jobsched.store.engine import connect, writing
-from jobsched.store.products import Server, why_not
-from jobsched.store.schema import migrate
+from jobsched.store.sql import server_support
+from jobsched.store.sql.claims import claim
+from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.server_support import Server, why_not
 from jobsched.verify import verify
 from tests.servers import Galera, started
 from tests.store.samples import Desk, claimant, job
@@ -92,7 +92,7 @@ def refused(url: str, **how: Any) -> str:
 
 def test_cockroachdb_is_refused_before_anything_is_asked_of_it() -> None:
     with Recorded(STATUS | {"server_version": "13.0.0", "crdb_version": COCKROACH}, {"version()": COCKROACH}) as fake:
-        assert refused(fake.url).endswith(f"/jobs {products.COCKROACH}")
+        assert refused(fake.url).endswith(f"/jobs {server_support.COCKROACH}")
         with pytest.raises(BadStore, match="is CockroachDB"):
             list(verify(fake.url))
         assert fake.asked == []
@@ -177,7 +177,7 @@ class Says:
     ],
 )
 def test_mysql_is_asked_for_its_neighbours(version: str, variables: dict[str, str], words: str) -> None:
-    why = why_not(products.look(Says(version, variables)))  # type: ignore[arg-type]
+    why = why_not(server_support.look(Says(version, variables)))  # type: ignore[arg-type]
     assert (words in why) if words else (why == "")
 
 

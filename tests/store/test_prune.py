@@ -18,11 +18,11 @@ from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
-from jobsched.store import audit, orders, prune, rounds
-from jobsched.store import jobs as job_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.engine import connect, writing
-from jobsched.store.orders import Key, _recall, _remember
+from jobsched.store.sql import audit, commands, prune, retention_turns
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.commands import Key, _recall, _remember
+from jobsched.store.sql.engine import connect, writing
 from tests.store.samples import job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -150,8 +150,8 @@ async def test_up_to_where_dues_may_have_no_record_is_noted(kept):
     assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 8 * DAY
     await kept.prune(keep_runs=2)
     assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
-    await kept.store.write(orders.pause, "job", NOW)
-    await kept.store.write(orders.change, "job", None, Ids(), NOW, lambda job, _: job)
+    await kept.store.write(commands.pause, "job", NOW)
+    await kept.store.write(commands.change, "job", None, Ids(), NOW, lambda job, _: job)
     assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
 
 
@@ -204,7 +204,7 @@ async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
 def asked(monkeypatch):
     """The jobs whose runs were counted, and those that were thinned out."""
     counted, thinned = [], []
-    counts, beyond = rounds.counts, prune.beyond
+    counts, beyond = retention_turns.counts, prune.beyond
 
     def watch_counts(connection, job_ids):
         counted.append(sorted(job_ids))
@@ -214,7 +214,7 @@ def asked(monkeypatch):
         thinned.append(job_id)
         return beyond(connection, job_id, *more)
 
-    monkeypatch.setattr(rounds, "counts", watch_counts)
+    monkeypatch.setattr(retention_turns, "counts", watch_counts)
     monkeypatch.setattr(prune, "beyond", watch_beyond)
     return counted, thinned
 

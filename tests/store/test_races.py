@@ -20,11 +20,11 @@ from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval, Schedule
-from jobsched.store import claims, jobs, orders, runs
-from jobsched.store.claims import Claimant, Claimed
-from jobsched.store.engine import connect
-from jobsched.store.store import Store
-from jobsched.store.tables import runs as runs_table
+from jobsched.store.sql import claims, commands, jobs, runs
+from jobsched.store.sql.claims import Claimant, Claimed
+from jobsched.store.sql.engine import connect
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import runs as runs_table
 from tests.store.samples import job_count
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -131,7 +131,7 @@ async def test_runs_that_wait_are_started_once_and_not_waited_for(open_store: Ca
     quiet = [attrs.evolve(a_job(number), next_due=None) for number in range(20)]
     await stores[0].write(jobs.add, quiet)
     for job in quiet:
-        await stores[0].write(orders.run_now, job.id, None, ids, START)
+        await stores[0].write(commands.run_now, job.id, None, ids, START)
     asked = [store.write(claims.claim, node(one, START), []) for one, store in enumerate(stores)]
     said: list[Claimed] = await gatherResults(asked)
     started = [run for claimed in said for run in claimed.started]
@@ -171,7 +171,7 @@ async def test_of_nodes_that_start_from_one_backlog_at_once_each_run_starts_once
     placed = [attrs.evolve(job, policy=Policy(placement="every")) for job in backlog[40:]]
     await stores[0].write(jobs.add, [*backlog[:40], *placed])
     for job in backlog:
-        await stores[0].write(orders.run_now, job.id, None, ids, START, company, "node0")
+        await stores[0].write(commands.run_now, job.id, None, ids, START, company, "node0")
     wanted = {run.id for run in await stores[0].read(every_run)}
     assert len(wanted) == 40 + 20 * 3
     started: list[Run] = []
@@ -191,9 +191,9 @@ async def test_of_nodes_that_start_from_one_backlog_at_once_each_run_starts_once
 async def test_one_key_sent_to_several_nodes_at_once_makes_one_job(open_store: Callable[[], Store], kind: str) -> None:
     stores = [open_store() for _ in range(1 if kind == "sqlite" else 4)]
     for number in range(20):
-        key = orders.Key(scope="/jobs", key=f"key{number}", digest="same")
+        key = commands.Key(scope="/jobs", key=f"key{number}", digest="same")
         asked = [
-            stores[one % len(stores)].write(orders.add, a_job(number * 4 + one), key) for one in range(4)
+            stores[one % len(stores)].write(commands.add, a_job(number * 4 + one), key) for one in range(4)
         ]  # fmt: skip
         assert len(set(await gatherResults(asked))) == 1
     assert await stores[0].read(job_count) == 20
@@ -231,12 +231,12 @@ async def test_a_change_sees_what_was_committed_while_it_waited_for_its_job(open
     await first.write(jobs.add, [a_job()])
 
     def slow(connection: Connection) -> None:
-        orders.pause(connection, "job000", START)
+        commands.pause(connection, "job000", START)
         time.sleep(0.3)
 
     slowly = first.write(slow)
     time.sleep(0.1)
-    job = await second.write(orders.pause, "job000", START)
+    job = await second.write(commands.pause, "job000", START)
     await slowly
     assert (job.paused, job.version) == (True, 2)
 
@@ -254,7 +254,7 @@ async def test_a_failure_that_meets_a_change_of_the_task_is_final(
     held, go = Event(), Event()
 
     def change(connection: Connection) -> None:
-        orders.change(connection, one.id, None, Ids(), START, lambda job, _: attrs.evolve(job, task="other"))
+        commands.change(connection, one.id, None, Ids(), START, lambda job, _: attrs.evolve(job, task="other"))
         held.set()
         assert go.wait(30)
 

@@ -9,14 +9,14 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.cluster.burial import Burial
+from jobsched.cluster.declare_dead import Burial
 from jobsched.model.policy import Policy
+from jobsched.model.redaction import USUAL
 from jobsched.model.run import Run
-from jobsched.model.secrecy import USUAL
 from jobsched.model.watch import Notify, Watch
 from jobsched.runner.records import Records
-from jobsched.store import deliveries, outbox
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import deliveries, outbox
+from jobsched.store.sql import runs as run_rows
 from tests.fakes import StillReactor
 from tests.store.samples import IDS, T0, Desk, at, job, node, run
 from tests.unit.scheduler.world import done

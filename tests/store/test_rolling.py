@@ -13,13 +13,13 @@ from sqlalchemy.exc import IntegrityError
 
 from jobsched.model.ids import EPOCH, MICROSECOND
 from jobsched.model.policy import Policy
-from jobsched.store import jobs as job_rows
-from jobsched.store import nodes as node_rows
-from jobsched.store import orders
-from jobsched.store import runs as run_rows
-from jobsched.store.claims import Claimed, claim
-from jobsched.store.nodes import Pulse
-from jobsched.store.schema import migrate
+from jobsched.store.sql import commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.claims import Claimed, claim
+from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.schema import migrate
 from tests.store.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
 from tests.store.samples import IDS, T0, Desk, at, claimant, job, node, run
 
@@ -77,9 +77,9 @@ def test_a_key_that_one_took_is_taken_for_the_other(older: Older, desk: Desk) ->
     older.insert(older.jobs, job_row("job"))
     older.insert(older.keys, key_row("theirs"))
     one = job()
-    theirs, ours = (orders.Key(scope="/jobs", key=key, digest="same") for key in ("theirs", "ours"))
-    assert desk.write(orders.add, one, theirs) == "job"
-    assert desk.write(orders.add, one, ours) == one.id
+    theirs, ours = (commands.Key(scope="/jobs", key=key, digest="same") for key in ("theirs", "ours"))
+    assert desk.write(commands.add, one, theirs) == "job"
+    assert desk.write(commands.add, one, ours) == one.id
     assert [row["target"] for row in older.rows(older.keys)] == [one.id, "job"]
     with pytest.raises(IntegrityError):
         older.insert(older.keys, key_row("ours"))

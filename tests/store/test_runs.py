@@ -12,9 +12,9 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED, RETRIED, Run
-from jobsched.store import nodes as node_rows
-from jobsched.store import orders
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import commands
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -266,7 +266,7 @@ def change(desk: Desk, one: Run, seconds: float = 90, **fields: Any) -> Job:
     def make(before: Job, instant: datetime) -> Job:
         return attrs.evolve(before, **fields) if fields else moved(before, instant)
 
-    found: Job = desk.write(orders.change, one.job_id, None, IDS, at(seconds), make)
+    found: Job = desk.write(commands.change, one.job_id, None, IDS, at(seconds), make)
     return found
 
 
@@ -313,7 +313,7 @@ def test_without_another_attempt_the_reason_is_not_burdened(desk: Desk) -> None:
 def test_a_retry_that_waits_ends_with_the_task_and_what_else_waits_does_not(desk: Desk) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(hours=1), overlap="queue")
     assert desk.ended(one, state="failed", seconds=100)
-    ran = desk.write(orders.run_now, one.job_id, None, IDS, at(101)).run
+    ran = desk.write(commands.run_now, one.job_id, None, IDS, at(101)).run
     retry = next(run for run in desk.runs() if run.cause == "retry")
     change(desk, one, seconds=102, name="new")
     assert desk.read(run_rows.get, retry.id).state == "waiting"

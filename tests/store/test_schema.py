@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobsched.model.errors import BadStore, Unavailable
-from jobsched.store import jobs as job_rows
-from jobsched.store import questions
-from jobsched.store.engine import connect, reading, writing
-from jobsched.store.schema import migrate
-from jobsched.store.tables import metadata
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import queries
+from jobsched.store.sql.engine import connect, reading, writing
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.tables import metadata
 from tests.store.samples import Desk, job, job_count
 
 sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -39,10 +39,10 @@ def pragma(connection: Connection, name: str) -> object:
 def test_a_database_answers_once_it_has_our_tables(empty_url: str) -> None:
     engine = connect(empty_url)
     with pytest.raises(SQLAlchemyError), reading(engine).begin() as connection:
-        questions.answers(connection)
+        queries.answers(connection)
     migrate(empty_url)
     with reading(engine).begin() as connection:
-        questions.answers(connection)
+        queries.answers(connection)
     engine.dispose()
 
 

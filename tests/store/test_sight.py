@@ -5,9 +5,9 @@ import pytest
 
 from jobsched.model.caller import Caller, is_among
 from jobsched.model.errors import NotFound
-from jobsched.store import jobs as job_rows
-from jobsched.store import orders, questions, sight
-from jobsched.store import runs as run_rows
+from jobsched.store.sql import commands, queries, visibility
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
 TASKS = ["backup", "backup-db", "Backup", "BACKUP-X", "report", "a%b", "a_b", "axb", "a|b", "ä", "a\\b", "a'b"]
@@ -57,22 +57,22 @@ def test_an_order_on_what_is_not_seen_is_refused_in_the_words_for_what_is_not_th
     other = Caller(name="other", tasks=("report",))
 
     with pytest.raises(NotFound) as refused:
-        desk.write(sight.of_job, theirs.id, other, orders.pause, at(1))
+        desk.write(visibility.of_job, theirs.id, other, commands.pause, at(1))
     with pytest.raises(NotFound) as missing:
-        desk.write(sight.of_job, "nothing", other, orders.pause, at(1))
+        desk.write(visibility.of_job, "nothing", other, commands.pause, at(1))
     assert str(refused.value).replace(theirs.id, "nothing") == str(missing.value)
     assert not desk.read(job_rows.get, theirs.id).paused
 
     with pytest.raises(NotFound) as refused:
-        desk.write(sight.of_run, waits.id, other, orders.cancel, "cancelled", at(1))
+        desk.write(visibility.of_run, waits.id, other, commands.cancel, "cancelled", at(1))
     with pytest.raises(NotFound) as missing:
-        desk.write(sight.of_run, "nothing", other, orders.cancel, "cancelled", at(1))
+        desk.write(visibility.of_run, "nothing", other, commands.cancel, "cancelled", at(1))
     assert str(refused.value).replace(waits.id, "nothing") == str(missing.value)
     assert desk.read(run_rows.get, waits.id).state == "waiting"
 
     for caller in (Caller(tasks=("back*",)), Caller()):
-        assert desk.write(sight.of_job, theirs.id, caller, orders.pause, at(1)).paused
-    cancelled = desk.write(sight.of_run, waits.id, Caller(tasks=("back*",)), orders.cancel, "cancelled", at(1))
+        assert desk.write(visibility.of_job, theirs.id, caller, commands.pause, at(1)).paused
+    cancelled = desk.write(visibility.of_run, waits.id, Caller(tasks=("back*",)), commands.cancel, "cancelled", at(1))
     assert cancelled.state == "cancelled"
 
 
@@ -82,7 +82,7 @@ def test_runs_of_a_job_are_there_for_whom_the_job_or_a_run_of_it_is(desk):
     desk.write(run_rows.insert_all, [run(task="old", job_id=one.id, id=IDS.make(at(1)))])
 
     def runs(*tasks):
-        return [found.task for found in desk.read(questions.runs, 9, None, run_rows.Filter(job_id=one.id, tasks=tasks))]
+        return [found.task for found in desk.read(queries.runs, 9, None, run_rows.Filter(job_id=one.id, tasks=tasks))]
 
     assert (runs("old"), runs("new"), runs("old", "new")) == (["old"], [], ["old"])
     with pytest.raises(NotFound):

@@ -16,12 +16,12 @@ from jobsched.model.job import Job
 from jobsched.model.policy import Overlap, Policy
 from jobsched.model.run import Run
 from jobsched.model.watch import Watch
-from jobsched.store import claims, orders, prune
-from jobsched.store import jobs as job_rows
-from jobsched.store import overdue as overdue_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.store import Store
-from jobsched.store.tables import jobs, runs
+from jobsched.store.sql import claims, commands, prune
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import overdue as overdue_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import jobs, runs
 from jobsched.verify import verify
 from tests.store.samples import IDS, Desk, asks, at, claimant, every_run, job, node
 from tests.store.telling import telling, told
@@ -90,7 +90,7 @@ def test_a_due_that_ran_parts_them(desk: Desk) -> None:
 def test_a_run_that_a_caller_asked_for_parts_them_so_that_pages_stay_newest_first(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(orders.run_now, one.id, None, IDS, at(130))
+    desk.write(commands.run_now, one.id, None, IDS, at(130))
     desk.claim(180, one)
     page = desk.read(run_rows.page, 10, None, run_rows.Filter(job_id=one.id))
     assert [run.due for run in page] == [at(180), at(130), at(120), at(60)]
@@ -110,8 +110,8 @@ def test_what_was_asked_of_the_job_is_the_same_in_one_record(desk: Desk, change:
 def test_another_reason_or_fate_is_another_record(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(orders.pause, one.id, at(130))
-    desk.write(orders.resume, one.id, IDS, at(190))
+    desk.write(commands.pause, one.id, at(130))
+    desk.write(commands.resume, one.id, IDS, at(190))
     assert [(run.count, run.reason) for run in desk.runs()[1:]] == [
         (1, "the run before it was still active"), (1, "paused"),
     ]  # fmt: skip
@@ -129,8 +129,8 @@ def test_pauses_without_a_due_between_are_one(desk: Desk) -> None:
     one = job()
     desk.add(one)
     for begin, end in ((10, 130), (140, 250)):
-        desk.write(orders.pause, one.id, at(begin))
-        desk.write(orders.resume, one.id, IDS, at(end))
+        desk.write(commands.pause, one.id, at(begin))
+        desk.write(commands.resume, one.id, IDS, at(end))
     assert said(desk.runs()) == [(60, 240, 4, "skipped")]
 
 
@@ -194,7 +194,7 @@ def test_a_receiver_is_told_of_the_dues_that_are_new(desk: Desk) -> None:
 
 def test_what_was_missed_before_and_after_a_start_stays_apart(desk: Desk) -> None:
     one = unable(desk, 61)
-    desk.write(orders.run_now, one.id, None, IDS, at(50))  # made before, and waits
+    desk.write(commands.run_now, one.id, None, IDS, at(50))  # made before, and waits
     manual = next(run for run in desk.runs() if run.cause == "manual")
     desk.write(lambda connection: connection.execute(
         update(runs).where(runs.c.id == manual.id).values(id="0", state="running", node_id="n", started=at(70))

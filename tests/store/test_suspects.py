@@ -13,9 +13,9 @@ from jobsched.model.job import Job
 from jobsched.model.overdue import SKEW, Facts, Late, Success, overdue
 from jobsched.model.run import ENDED, STARTED, Run
 from jobsched.model.watch import Watch
-from jobsched.store import suspects
-from jobsched.store.overdue import settle
-from jobsched.store.tables import jobs
+from jobsched.store.sql import overdue_queries
+from jobsched.store.sql.overdue import settle
+from jobsched.store.sql.tables import jobs
 from tests.store.samples import Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -91,11 +91,11 @@ def test_what_is_suspected_is_what_the_rule_says(desk: Desk, seed: int) -> None:
         ))  # fmt: skip
     verdicts = {one.id: overdue(one, by_hand(one, record[one.id], instant)) for one in made}
     expected = {one.id for one in made if (one.overdue is None) != (verdicts[one.id] is None)}
-    found = desk.read(suspects.watched, 1000, instant)
+    found = desk.read(overdue_queries.watched, 1000, instant)
     assert set(found) == expected
     assert 20 < len(expected) < 180, "of every kind"
     turns = desk.write(settle, found, instant)
-    assert desk.read(suspects.watched, 1000, instant) == [], "and what is decided agrees with that"
+    assert desk.read(overdue_queries.watched, 1000, instant) == [], "and what is decided agrees with that"
     for turn in turns:
         verdict = verdicts[turn.job.id]
         assert (turn.event == "overdue") == (verdict is not None)

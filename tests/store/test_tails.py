@@ -8,8 +8,8 @@ import pytest
 from jobsched.model.ids import Ids
 from jobsched.runner.output import output_path
 from jobsched.runner.tail import KEPT, read_tail
-from jobsched.store import prune, tails
-from jobsched.store.tails import Tail
+from jobsched.store.sql import prune, tails
+from jobsched.store.sql.tails import Tail
 from tests.store.samples import IDS, T0, Desk, at, run
 
 EVERY_BYTE = bytes(range(256)) * 256

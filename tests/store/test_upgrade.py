@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Connection, Engine, MetaData, event, inspect
 from sqlalchemy.exc import IntegrityError
 
-from jobsched.store import schema
-from jobsched.store.engine import connect
-from jobsched.store.schema import migrate
-from jobsched.store.tables import metadata
+from jobsched.store.sql import schema
+from jobsched.store.sql.engine import connect
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.tables import metadata
 from tests.store.older import BEGIN, Older, job_row, key_row, make_older, run_row
 from tests.store.samples import Desk, run
 

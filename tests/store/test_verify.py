@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from jobsched import verify
-from jobsched.store import orders, survey
-from jobsched.store.tables import nodes as node_table
-from jobsched.store.tables import runs as run_table
+from jobsched.store.sql import commands
+from jobsched.store.sql import verify as survey
+from jobsched.store.sql.tables import nodes as node_table
+from jobsched.store.sql.tables import runs as run_table
 from tests.servers import Server, free_port
 from tests.store.record import MINUTE, SECOND, Record, a_job, a_run
 from tests.store.samples import IDS
@@ -39,11 +40,11 @@ def test_a_sound_store_is_clean(record: Record) -> None:
 
 def test_so_is_one_whose_jobs_were_changed_and_deleted(record: Record) -> None:
     desk, now = record.desk, record.now
-    desk.write(orders.pause, record.jobs[0].id, now)
-    desk.write(orders.pause, record.jobs[1].id, now)
-    desk.write(orders.resume, record.jobs[1].id, IDS, now + 3 * MINUTE)
-    desk.write(orders.remove, record.jobs[2].id, IDS, now)
-    desk.write(orders.run_now, record.jobs[3].id, None, IDS, now)
+    desk.write(commands.pause, record.jobs[0].id, now)
+    desk.write(commands.pause, record.jobs[1].id, now)
+    desk.write(commands.resume, record.jobs[1].id, IDS, now + 3 * MINUTE)
+    desk.write(commands.remove, record.jobs[2].id, IDS, now)
+    desk.write(commands.run_now, record.jobs[3].id, None, IDS, now)
     record.edit(update(run_table).where(run_table.c.state == "running").values(state="waiting"))
     assert record.found() == []
     assert record.found(whole=False) == []

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jobsched.tokens import FILE
+from jobsched.config.tokens import FILE
 from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, until

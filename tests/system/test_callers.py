@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from jobsched.tokens import FILE, hashed
+from jobsched.config.tokens import FILE, hashed
 from tests.system.caller import Caller, instant
 from tests.system.daemon import GENEROUS
 

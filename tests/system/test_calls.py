@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 
 import pytest_twisted
 
-from jobsched.rest.shield import ALWAYS
+from jobsched.rest.host_check import ALWAYS
 from tests.system.daemon import eventually
 
 ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobsched.tokens import FILE, hashed, make
+from jobsched.config.tokens import FILE, hashed, make
 from tests.servers import Server
 from tests.system.daemon import Daemon, until
 from tests.system.pair import Pair, pair_in

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from jobsched.model.ids import EPOCH
-from jobsched.store.engine import connect, writing
-from jobsched.store.instant import now as database_now
-from jobsched.store.tables import nodes
+from jobsched.store.sql.clock import now as database_now
+from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.tables import nodes
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote
 from tests.servers import PATIENCE, PostgreSQL, Server, started

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from jobsched import tokens
+from jobsched.config import tokens
 from tests.system.caller import Caller
 from tests.system.daemon import until
 

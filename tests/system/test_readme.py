@@ -10,7 +10,8 @@ import docutils.core
 import pytest
 import pytest_twisted
 
-from jobsched import catalog, config
+from jobsched.config import catalog
+from jobsched.config import options as config
 from tests.system.daemon import ROOT
 
 TEXT = (ROOT / "README.rst").read_text()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobsched import tokens
+from jobsched.config import tokens
 from tests.system.caller import Caller
 
 HERE = Path(__file__).parent

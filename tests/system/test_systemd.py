@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from jobsched.config import Config
-from jobsched.logs import STUCK
+from jobsched.config.options import Config
+from jobsched.daemon.logs import STUCK
 from tests.system.daemon import GENEROUS, ROOT, TWISTD, until
 
 UNIT = ROOT / "packaging" / "jobsched.service"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from jobsched.tokens import FILE
+from jobsched.config.tokens import FILE
 from tests.system.daemon import Daemon, until
 from tests.system.house import House, token
 

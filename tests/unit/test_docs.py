@@ -21,7 +21,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from jobsched import config, legacy, rest, service
+from jobsched import rest, service
+from jobsched.config import legacy
+from jobsched.config import options as config
 from jobsched.model.cron import Cron
 from jobsched.model.downtime import NO_DAEMON, Downtime
 from jobsched.model.draft import Draft
@@ -31,9 +33,10 @@ from jobsched.model.policy import Policy
 from jobsched.model.preview import fires
 from jobsched.model.receiver import Receivers
 from jobsched.model.trigger import TICK, Schedule
-from jobsched.rest import convert, delivery, entry, problems, wire
-from jobsched.rest.convert import Defaults
+from jobsched.rest import from_json, problems
+from jobsched.rest.from_json import Defaults
 from jobsched.rest.route import Route
+from jobsched.rest.schemas import audit, deliveries, jobs
 from jobsched.tap import Options
 
 ROOT = Path(__file__).parents[2]
@@ -52,8 +55,8 @@ RECORDS = {
 }
 # Told in the text of a page, not by a table.
 IN_TEXT = {
-    problems.Problem, problems.Fault, wire.Jobs, wire.Runs, wire.Nodes, wire.Names, wire.TaskOut, wire.Fires,
-    wire.Health, entry.Entries, delivery.Deliveries,
+    problems.Problem, problems.Fault, jobs.Jobs, jobs.Runs, jobs.Nodes, jobs.Names, jobs.TaskOut, jobs.Fires,
+    jobs.Health, audit.Entries, deliveries.Deliveries,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
@@ -274,13 +277,13 @@ def test_examples_are_understood(page: str, verb: str, address: str, body: str |
 def understood(request: object) -> None:
     """A body that is shown makes a job, changes one, or can be looked ahead with."""
     match request:
-        case wire.JobIn():
-            convert.draft(request, DEFAULTS).job("an id", NOW)
-        case wire.PatchIn():
+        case jobs.JobIn():
+            from_json.draft(request, DEFAULTS).job("an id", NOW)
+        case jobs.PatchIn():
             before = Draft(task="runfoo", name="foo1", every=timedelta(minutes=5)).job("an id", NOW)
-            convert.merged(before, request, DEFAULTS).job("an id", NOW)
-        case wire.PreviewIn():
-            assert list(fires(*convert.preview(request, DEFAULTS, NOW), request.count))
+            from_json.merged(before, request, DEFAULTS).job("an id", NOW)
+        case jobs.PreviewIn():
+            assert list(fires(*from_json.preview(request, DEFAULTS, NOW), request.count))
 
 
 def test_every_call_has_an_example() -> None:
@@ -298,16 +301,16 @@ def test_answers_have_the_fields_of_today(kind: str, text: str) -> None:
 
 def test_preview_answers_as_shown() -> None:
     [body] = [body for page, verb, address, body in EXAMPLES if page == "http" and address.endswith("/preview")]
-    asked = msgspec.json.decode(body, type=wire.PreviewIn)
+    asked = msgspec.json.decode(body, type=jobs.PreviewIn)
     [shown] = [text for kind, text in blocks("http", "json") if kind == "Fires"]
-    found = list(fires(*convert.preview(asked, DEFAULTS, NOW), asked.count))
-    answer = wire.Fires(fires=[wire.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found])
+    found = list(fires(*from_json.preview(asked, DEFAULTS, NOW), asked.count))
+    answer = jobs.Fires(fires=[jobs.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found])
     assert msgspec.json.decode(msgspec.json.encode(answer)) == msgspec.json.decode(shown)
 
 
 @pytest.mark.parametrize("text", [text for _, text in blocks("tasks", "python")])
 def test_tasks_that_are_shown_can_be_loaded(text: str, tmp_path: Path) -> None:
-    from jobsched import catalog
+    from jobsched.config import catalog
 
     (tmp_path / "shown.py").write_text(text)
     name = re.search(r"class (\w+)", text)[1]

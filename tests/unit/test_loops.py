@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent, Logger, capturedLogs, formatEvent
 
 from jobsched.loops import Alarm, Loop, Trouble
-from jobsched.model.complaint import PAUSE
 from jobsched.model.errors import Unavailable
+from jobsched.model.log_throttle import PAUSE
 from tests.fakes import StillReactor
 
 BEGIN = 1_700_000_000.0

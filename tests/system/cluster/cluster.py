@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Engine, select, text
 from jobsched.model.ids import EPOCH
 from jobsched.model.node import Node
 from jobsched.model.run import STARTED, Run
-from jobsched.store import nodes as node_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.engine import connect, reading
-from jobsched.store.instant import now as database_now
-from jobsched.store.tables import jobs, nodes, runs
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.clock import now as database_now
+from jobsched.store.sql.engine import connect, reading
+from jobsched.store.sql.tables import jobs, nodes, runs
 from jobsched.verify import verify
 from tests.servers import Server
 from tests.system.caller import Caller

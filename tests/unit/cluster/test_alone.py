@@ -15,11 +15,11 @@ from jobsched.clock import now
 from jobsched.cluster.alone import IDLE, OFTEN, Alone
 from jobsched.model.errors import Unavailable
 from jobsched.model.node import Node
-from jobsched.store import jobs as job_rows
-from jobsched.store.nodes import Pulse
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
-from jobsched.store.tables import nodes
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import nodes
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import T0, done
 

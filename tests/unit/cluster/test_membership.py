@@ -14,20 +14,20 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.clock import SharedClock, now
+from jobsched.cluster.lease_term import EVERY
 from jobsched.cluster.membership import GONE, OURS, Life, Membership
-from jobsched.cluster.term import EVERY
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.model.lease import FIXED as LEASE
 from jobsched.model.lease import gives_up
 from jobsched.model.node import Node
 from jobsched.model.run import Run
-from jobsched.store import nodes as node_rows
-from jobsched.store import runs as run_rows
-from jobsched.store.nodes import Pulse
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
-from jobsched.store.tables import nodes, runs
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import nodes, runs
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 

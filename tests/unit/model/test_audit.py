@@ -14,8 +14,8 @@ from jobsched.model.definition import definition
 from jobsched.model.draft import Draft
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
+from jobsched.model.redaction import Secrecy
 from jobsched.model.run import Run
-from jobsched.model.secrecy import Secrecy
 from jobsched.model.watch import Notify, Watch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

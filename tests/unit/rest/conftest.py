@@ -147,7 +147,7 @@ class Front:
     def run(self, job: str, number: int = 0, **fields: Any) -> str:
         """Put a run of a job into the store; its id."""
         from jobsched.clock import now
-        from jobsched.store import runs
+        from jobsched.store.sql import runs
 
         instant = now(self.reactor)
         run_id = f"01a20000-0000-7000-8000-{number:012}"
@@ -170,13 +170,14 @@ class Front:
 @pytest.fixture
 def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """A daemon that is built and never started; its store is a real one, asked without threads."""
-    from jobsched import catalog, config, service
-    from jobsched.store import schema, store
+    from jobsched import service
+    from jobsched.config import catalog, options
+    from jobsched.store.sql import schema, store
 
     monkeypatch.setattr(service, "Store", lambda reactor, url, **more: store.Store(reactor, url, InlinePool, **more))
     root = Path(__file__).parents[3]
     reactor = Reactor()
-    configuration = config.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
+    configuration = options.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
     schema.migrate(configuration.store)
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
     folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)

@@ -14,7 +14,7 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.registry import Registry
 from jobsched.scheduler.scheduler import Scheduler
-from jobsched.store import orders
+from jobsched.store.sql import commands
 from tests.unit.rest.conftest import EPOCH, ask, exchange
 
 ORDERS = [
@@ -40,7 +40,7 @@ def test_somebody_who_deletes_the_job_at_that_moment_does_not_undo_the_answer(
 
     def and_delete(*order):
         answer = write(*order)
-        write(orders.remove, job.rpartition("/")[2], Ids(), NOW)
+        write(commands.remove, job.rpartition("/")[2], Ids(), NOW)
         return answer
 
     monkeypatch.setattr(front.store, "write", and_delete)

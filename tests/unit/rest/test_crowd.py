@@ -5,9 +5,9 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import capturedLogs
 
 from jobsched import service
-from jobsched.model.complaint import PAUSE
 from jobsched.model.errors import Busy
-from jobsched.rest.limits import Crowd
+from jobsched.model.log_throttle import PAUSE
+from jobsched.rest.connection import Crowd
 from jobsched.rest.output import Outputs
 from tests.unit.rest.conftest import exchange
 from tests.unit.rest.door import HEAD, House

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from jobsched.model.ailment import Ailment
 from jobsched.model.caller import ANYBODY, NOBODY, Caller
+from jobsched.model.health import Ailment
+from jobsched.rest.health import Vitals
 from jobsched.rest.site import site
-from jobsched.rest.vitals import Vitals
 from tests.unit.rest.conftest import Reactor, ask
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobsched.model.printable import printable
 from jobsched.rest.jsontext import duplicate, encoded
-from jobsched.store import jobs
+from jobsched.store.sql import jobs
 from tests.unit.rest.conftest import EXAMPLE, ask
 
 JOB = '"task": "example", "name": "a job"'

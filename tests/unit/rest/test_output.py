@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Busy, NotFound, Unavailable
+from jobsched.model.output_location import Whereabouts
 from jobsched.model.run import Run
-from jobsched.model.whereabouts import Whereabouts
 from jobsched.rest.output import Outputs
-from jobsched.rest.queries import Reading
 from jobsched.rest.route import Route, query
+from jobsched.rest.schemas.queries import Reading
 from jobsched.rest.site import site
-from jobsched.store.tails import Tail
+from jobsched.store.sql.tails import Tail
 from tests.unit.rest.conftest import Reactor, ask, exchange, fetch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.client import URI
 
-from jobsched import names
+from jobsched import resolver
 from jobsched.rest.relay import Nodes
 
 
@@ -37,7 +37,7 @@ def test_https_is_tls(monkeypatch):
 
 def test_a_name_is_looked_up_outside_of_the_reactors_threads(monkeypatch):
     asked = []
-    monkeypatch.setattr(names.Names, "look_up", lambda _, host: asked.append(host) or names.succeed(["10.0.0.7"]))
+    monkeypatch.setattr(resolver.Names, "look_up", lambda _, host: asked.append(host) or resolver.succeed(["10.0.0.7"]))
     reactor = MemoryReactorClock()
     Nodes(reactor).endpointForURI(URI.fromBytes(b"http://alpha.example:1/x")).connect(Factory.forProtocol(Protocol))
     assert (asked, reactor.tcpClients[0][:2]) == (["alpha.example"], ("10.0.0.7", 1))

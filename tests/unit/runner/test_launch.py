@@ -12,8 +12,8 @@ from types import MappingProxyType
 import attrs
 import pytest
 
-from jobsched.catalog import Task
-from jobsched.confinement import Confinement
+from jobsched.config.catalog import Task
+from jobsched.config.confinement import Confinement
 from jobsched.model import parameters
 from jobsched.model.errors import Invalid
 from jobsched.model.parameters import MOST

@@ -18,9 +18,9 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.scheduler import scheduler as scheduler_module
-from jobsched.store import claims, orders
-from jobsched.store import runs as run_rows
-from jobsched.store.tables import jobs
+from jobsched.store.sql import claims, commands
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.tables import jobs
 from tests.unit.scheduler.world import T0, World, every
 
 MINUTE = timedelta(minutes=1)
@@ -190,9 +190,9 @@ def test_a_job_that_is_gone_or_paused_starts_nothing_and_keeps_no_timer(world: W
     job = world.add(every(1))
     world.walk(1.5)
     if how == "removed":
-        world.write(orders.remove, job.id, world.ids, world.now)
+        world.write(commands.remove, job.id, world.ids, world.now)
     else:
-        world.write(orders.pause, job.id, world.now)
+        world.write(commands.pause, job.id, world.now)
     world.walk(2 * SWEEP)  # without a poke: as if another node had done it
     assert len(world.starts) == 1
     assert len(world.clock.getDelayedCalls()) == 1

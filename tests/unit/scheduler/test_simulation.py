@@ -28,7 +28,7 @@ from jobsched.model.ids import BACK
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.scheduler import ability as ability_module
+from jobsched.scheduler import availability as ability_module
 from jobsched.scheduler import scheduler as scheduler_module
 from jobsched.verify import verify
 from tests.unit.scheduler.world import T0, World

@@ -19,16 +19,16 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.run import Run
-from jobsched.scheduler.company import Company
-from jobsched.scheduler.hands import Hands
+from jobsched.scheduler.peers import Company
+from jobsched.scheduler.runner_port import Hands
 from jobsched.scheduler.scheduler import Scheduler
-from jobsched.store import jobs as job_rows
-from jobsched.store import orders
-from jobsched.store import runs as run_rows
-from jobsched.store.nodes import Pulse
-from jobsched.store.schema import migrate
-from jobsched.store.store import Store
-from jobsched.store.tables import runs
+from jobsched.store.sql import commands
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.schema import migrate
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import runs
 from tests.fakes import HeldPool, StillReactor
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -169,17 +169,17 @@ class World:
 
     def add(self, draft: Draft) -> Job:
         job = draft.job(self.ids.make(self.now), self.now)
-        self.write(orders.add, job, None)
+        self.write(commands.add, job, None)
         self.scheduler.poke(job.next_due)
         self.jobs.append(job)
         return job
 
     def pause(self, job: Job) -> None:
-        self.write(orders.pause, job.id, self.now)
+        self.write(commands.pause, job.id, self.now)
         self.scheduler.poke(None)
 
     def resume(self, job: Job) -> None:
-        self.write(orders.resume, job.id, self.ids, self.now)
+        self.write(commands.resume, job.id, self.ids, self.now)
         self.scheduler.poke(None)
 
     def job(self, job: Job) -> Job | None:

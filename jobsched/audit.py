@@ -1,0 +1,66 @@
+"""The way of every change: signed before it goes to the store, and told to the logger `jobsched.audit` once on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from .model.audit import Entry, Facts, Signature
+from .model.caller import Caller
+from .model.ids import Ids
+from .model.redaction import Secrecy
+from .store.sql import audit
+from .store.sql.audit import Noted
+from .store.sql.paging import Page
+from .store.sql.store import Store
+
+T = TypeVar("T")
+
+told = logging.getLogger("jobsched.audit")
+
+
+class Trail:
+    """Knows who changed what. `node` gives the name of this daemon."""
+
+    def __init__(self, store: Store, ids: Ids, node: Callable[[], str], secrecy: Secrecy) -> None:
+        self._store = store
+        self._ids = ids
+        self._node = node
+        self._secrecy = secrecy
+
+    def signature(self, caller: Caller, instant: datetime) -> Signature:
+        """What goes with an order of this caller, given now."""
+        return Signature(
+            id=self._ids.make(instant),
+            at=instant,
+            who=caller.name,
+            address=caller.address,
+            node=self._node(),
+            secrecy=self._secrecy,
+        )
+
+    async def write(self, change: Callable[..., Noted[T]], *args: object) -> T:
+        """Make a change with its entry, both or none; what the change came to."""
+        noted = await self._store.for_callers.write(change, *args)
+        if noted.entry is not None:
+            tell(noted.entry)
+        return noted.answer
+
+    async def page(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
+        """The newest `limit` entries older than `before` that have room, without what is secret by now."""
+        found = await self._store.for_callers.read(audit.fitting, limit, before, only, room)
+        return Page([entry.shown(self._secrecy) for entry in found.values], found.more)
+
+    async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:
+        """Write down what was in force and what is. That is so already: it is told even if it cannot be written."""
+        entry = self.signature(caller, instant).under("catalog.reload", before=before, after=after)
+        tell(entry)
+        await self._store.write(audit.write, entry)
+
+
+def tell(entry: Entry) -> None:
+    """One line. A name is quoted, with nothing in it that is no text."""
+    name = None if entry.name is None else ascii(entry.name)
+    told.info("%s %s %s %s %s", entry.who or "-", entry.address or "-", entry.action, entry.target or "-", name or "-")

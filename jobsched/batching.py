@@ -1,0 +1,224 @@
+"""Gathering what happens close together, so that it shares one transaction."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .model.errors import Unavailable, told
+from .model.log_throttle import Complaint
+
+T = TypeVar("T")
+
+LONGEST = 60.0  # seconds between two tries of what the store refuses
+
+
+async def apart(items: Sequence[T], give: Callable[[list[T]], Any], refused: Callable[[T, Failure], Any]) -> None:
+    """Hand all of `items` to `give`, together; where they are refused together, in halves, until those are found which
+    are refused alone: these go to `refused(item, why)`. All is given in order.
+
+    A store that cannot be used at all (Unavailable) says nothing of the items: that is raised, and the rest is not
+    given. So is what `refused` raises.
+    """
+    groups = deque([list(items)])
+    while groups:
+        group = groups.popleft()
+        try:
+            await maybeDeferred(give, group)
+        except Unavailable:
+            raise
+        except Exception:
+            if len(group) == 1:
+                await maybeDeferred(refused, group[0], Failure())
+            else:
+                middle = len(group) // 2
+                groups.extendleft((group[middle:], group[:middle]))
+
+
+@attrs.define
+class _Suspect(Generic[T]):
+    """An item that was refused alone, and is tried again `pause` seconds later."""
+
+    item: T
+    pause: float
+
+
+class Batch(Generic[T]):
+    """Hands all items of one reactor turn, and all that come while a hand-over is under way, to `give` together.
+
+    There is never more than one hand-over at a time: under load batches grow by themselves. They go out in `order`, if
+    given, `most` at once. `give` tells False where it did not try, which says nothing of the store.
+
+    When `give` fails with Unavailable and `keep` is set, the items go in again, with what came since, after a pause;
+    else they are dropped. When it fails in another way, some item is refused: `apart` finds it, and the others are
+    given without it. That one is given to `refused(item, why)`, which does what can be done instead. With `keep` not
+    at once, for the fault may be the store's own after all: it is tried once more, alone, after a pause. Should
+    `refused` fail too, the item stays, and is tried again after longer and longer pauses.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        give: Callable[[list[T]], Deferred[Any]],
+        refused: Callable[[T, Failure], Any],
+        *,
+        keep: bool,
+        order: Callable[[T], Any] | None = None,
+        most: int = 500,
+        pause: float = 1.0,
+    ) -> None:
+        self._clock = clock
+        self._give = give
+        self._refused = refused
+        self._keep = keep
+        self._order = order
+        self._most = most
+        self._pause = pause
+        self._items: list[T] = []
+        self._under_way: list[T] = []  # what of a hand-over was not given yet
+        self._said = False  # that something of it was refused
+        self._suspects: list[_Suspect[T]] = []  # whose turn has come again
+        self._resting: list[IDelayedCall] = []  # each brings a suspect back
+        self._call: IDelayedCall | None = None
+        self._busy = False
+        self._idle: list[Deferred[None]] = []
+        self._complaint = Complaint()
+
+    def add(self, item: T) -> None:
+        """Hand `item` over soon."""
+        self._items.append(item)
+        self._soon(0)
+
+    def nudge(self) -> None:
+        """The wall clock was stepped: pauses that end by the old one are over."""
+        for call in self._resting:
+            call.reset(0)
+        self._soon(0)
+
+    def settled(self) -> Deferred[None]:
+        """Fires when nothing is gathered and nothing is under way."""
+        waiter: Deferred[None] = Deferred(self._idle.remove)
+        self._idle.append(waiter)
+        self._tell_idle()
+        return waiter
+
+    def _soon(self, delay: float) -> None:
+        if not (self._items or self._suspects) or self._busy:
+            return
+        if self._call is None:
+            self._call = self._clock.callLater(delay, self._flush)
+        elif self._call.getTime() > self._clock.seconds() + self._pause:  # the wall clock was set back
+            self._call.reset(delay)
+
+    def _flush(self) -> None:
+        self._call = None
+        self._busy = True
+        handed_over = Deferred.fromCoroutine(self._hand_over())
+        handed_over.addErrback(self._broken).addCallback(self._done)
+
+    async def _hand_over(self) -> float:
+        """Give what is gathered; how long to wait before the next time, in seconds."""
+        if self._order is not None:
+            self._items.sort(key=self._order)
+        self._under_way, self._items = self._items[: self._most], self._items[self._most :]
+        self._said = False
+        try:
+            await self._try_suspects()
+            if self._under_way:
+                await apart(self._under_way, self._give_some, self._found)
+        except Unavailable:
+            return self._unavailable(Failure())
+        return 0.0
+
+    async def _give_some(self, items: list[T]) -> None:
+        try:
+            tried = await self._give(items)
+        except Unavailable:
+            raise
+        except Exception:
+            if not self._said:
+                self._say("were refused by the store; they are tried one by one", Failure(), len(items))
+                self._said = True
+            raise
+        del self._under_way[: len(items)]
+        if tried is not False:
+            self._complaint.settled()
+
+    async def _found(self, item: T, why: Failure) -> None:
+        """This one is refused, also alone."""
+        del self._under_way[0]
+        if self._keep:
+            self._rest(_Suspect(item, self._pause))
+        else:
+            with self.log.failuresHandled("what was refused could not be dealt with"):
+                await maybeDeferred(self._refused, item, why)
+
+    def _broken(self, why: Failure) -> float:
+        """A fault of ours must not be the last hand-over."""
+        self.log.failure("changes could not be handed over, trying again in {seconds} s", why, seconds=self._pause)
+        self._items = self._under_way + self._items
+        return self._pause
+
+    def _unavailable(self, why: Failure) -> float:
+        left, self._under_way = self._under_way, []
+        if not self._keep:
+            self._say("were not stored; the sweep will find them again", why, len(left))
+            return 0.0
+        self._say("were not stored; trying again", why, len(left) + len(self._suspects))
+        self._items = left + self._items
+        return self._pause
+
+    async def _try_suspects(self) -> None:
+        """Each alone: what the store took meanwhile is stored, what it refuses still is dealt with."""
+        while self._suspects:
+            suspect = self._suspects[0]
+            await apart([suspect.item], self._give, partial(self._set_aside, suspect))
+            self._suspects.remove(suspect)
+
+    async def _set_aside(self, suspect: _Suspect[T], _item: T, why: Failure) -> None:
+        try:
+            await maybeDeferred(self._refused, suspect.item, why)
+        except Unavailable:
+            raise
+        except Exception:
+            self._say("are refused, and nothing can be stored in their place; trying again", Failure(), 1)
+            self._rest(_Suspect(suspect.item, min(suspect.pause * 2, LONGEST)))
+
+    def _rest(self, suspect: _Suspect[T]) -> None:
+        def again() -> None:
+            self._resting.remove(call)
+            self._suspects.append(suspect)
+            self._soon(0)
+
+        call = self._clock.callLater(suspect.pause, again)
+        self._resting.append(call)
+
+    def _say(self, fate: str, why: Failure, count: int) -> None:
+        words = why.getErrorMessage()
+        if told(why.value) or not self._complaint.worth_saying(words or str(why.type), self._clock.seconds()):
+            return
+        if why.check(Unavailable):
+            self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=words)
+        else:
+            self.log.failure("{count} changes {fate}", why, count=count, fate=fate)
+
+    def _done(self, delay: float) -> None:
+        self._busy = False
+        self._soon(delay)
+        self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        if not (self._items or self._suspects or self._resting or self._busy):
+            idle, self._idle = self._idle, []
+            for waiter in idle:
+                waiter.callback(None)

@@ -1,0 +1,69 @@
+"""Recording what dead nodes left behind, each run for itself where the store refuses one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from random import random
+
+import attrs
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..batching import apart
+from ..model.errors import Unavailable
+from ..model.ids import Ids
+from ..model.run import Run
+from ..store.sql import nodes as node_rows
+from ..store.sql import runs as run_rows
+from ..store.sql.store import Store
+
+
+class Burial:
+    """Buries for one node, through its store."""
+
+    log = Logger()
+
+    def __init__(self, store: Store, ids: Ids) -> None:
+        self._store = store
+        self._ids = ids
+
+    async def bury(self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime) -> list[Run]:
+        """Record what dead nodes left as lost, and these nodes as dead; the runs that have their outcome now."""
+        try:
+            return await self._bury(known, silent, reason, local, None)
+        except Unavailable:
+            raise
+        except Exception:
+            self.log.failure("the runs of dead nodes were refused by the store; they are tried one by one", Failure())
+        ended: list[Run] = []
+
+        async def give(runs: list[Run]) -> None:
+            ended.extend(await self._bury([], [], reason, local, [run.id for run in runs]))
+
+        async def refused(run: Run, why: Failure) -> None:
+            try:
+                ended.append(await self._give_up(run, reason, local, why))
+            except Unavailable:
+                raise
+            except Exception:
+                self.log.failure("run {run} of {job} stays {state}: the store refuses whatever its end could be", why,
+                                 run=run.id, job=run.job_name, state=run.state)  # fmt: skip
+
+        await self._bury(known, silent, reason, local, [])
+        await apart(await self._store.read(node_rows.left_alone, local), give, refused)
+        return ended
+
+    async def _bury(
+        self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime, only: Sequence[str] | None
+    ) -> list[Run]:
+        more = (known, reason, self._ids, random, local)
+        return await self._store.write(node_rows.bury, *more, silent=silent, only=only)
+
+    async def _give_up(self, run: Run, reason: str, local: datetime, why: Failure) -> Run:
+        words = f"{reason}; more was refused by the store: {self._store.words(why.value)}"
+        ended = run.lost(words, local)
+        if run.state == "waiting":
+            ended = attrs.evolve(run, state="missed", reason=words, ended=local)
+        await self._store.write(run_rows.give_up, ended, told=False)
+        return ended

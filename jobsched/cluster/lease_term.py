@@ -1,0 +1,97 @@
+"""For how long this node may act without being heard: counted by its own elapsed time, by the lease that counts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from twisted.logger import Logger
+
+from ..model import lease as leases
+from ..model.node import Node
+from ..store.sql.nodes import Roll
+
+EVERY = 2.0  # seconds between heartbeats
+RETURN = 10.0  # seconds that the others have to come back after a trouble that all may have had
+
+
+class Term:
+    """Runs from before a heartbeat that is heard was asked for; all times are seconds of elapsed time.
+
+    Others take this node for dead when the lease is over that its last heartbeat counted on, of those that the database
+    has seen. Where it is not known whether it has seen one, the shorter lease counts.
+    """
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self.lease = leases.FIXED  # that the next heartbeat counts on
+        self.renewed: float | None = None  # when the last one was asked for that was heard
+        self._until = 0.0  # when it is over
+        self._since = 0.0  # since when it was renewed without a break
+        self._kept: timedelta | None = None  # what the store was last said to keep
+
+    def begin(self, asked: float, lease: timedelta) -> None:
+        """This node has joined."""
+        self.lease = lease
+        self.renewed = self._since = asked
+        self._until = asked + leases.gives_up(lease)
+
+    def ask(self, moment: float) -> None:
+        """A heartbeat is asked for, and its answer may be lost."""
+        self._until = min(self._until, moment + leases.gives_up(self.lease))
+
+    def heard(self, asked: float) -> float:
+        """One that was asked for then was heard; how long after the last."""
+        silent = asked - (asked if self.renewed is None else self.renewed)
+        if silent > 2 * EVERY:
+            self._since = asked
+        self.renewed, self._until = asked, asked + leases.gives_up(self.lease)
+        return silent
+
+    def remaining(self, moment: float) -> float:
+        """Seconds until it is over; 0: it is."""
+        return max(self._until - moment, 0.0)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it has from the last heartbeat that was heard."""
+        return round(self._until - (self.renewed or 0.0), 1)
+
+    def silent(self, moment: float) -> float:
+        """Seconds since that heartbeat."""
+        return moment - (self.renewed or 0.0)
+
+    def settled(self, moment: float) -> bool:
+        """Whether the others had time to come back after a trouble that all may have had."""
+        return moment - self._since > RETURN
+
+    def agree(self, roll: Roll, me: Node) -> None:
+        """Go by the lease that the store keeps, from the next heartbeat on."""
+        if roll.lease != self.lease or self._kept is None:
+            strangers = ", ".join(sorted(node.name for node in roll.strangers))
+            why = f", for {strangers} may live and is of a release that knows no other" if strangers else ""
+            self.log.info("node {node} goes by a lease of {lease:g} s{why}",
+                          node=me.name, lease=roll.lease.total_seconds(), why=why)  # fmt: skip
+        if me.lease_asked is not None and roll.kept not in (me.lease_asked, self._kept):
+            self.log.warn(
+                "LEASE is {asked:g} s here, but the nodes of this store have agreed on {kept:g} s, and that counts; "
+                "to change it, give all of them the same LEASE and restart them",
+                asked=me.lease_asked.total_seconds(), kept=roll.kept.total_seconds(),
+            )  # fmt: skip
+        self.lease, self._kept = roll.lease, roll.kept
+
+
+class Sightings:
+    """When each node was seen last, and since when this one knows that: the database's clock may have been set."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[datetime, float]] = {}
+
+    def silent(self, roll: Roll, moment: float) -> list[str]:
+        """The nodes that are late, and of which this one itself has heard nothing new for as long."""
+        before = self._last
+        self._last = {
+            node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)
+            for node in (*roll.alive, *roll.late)
+        }
+        return [node.id for node in roll.late if moment - self._last[node.id][1] >= node.lease.total_seconds() - EVERY]

@@ -1,0 +1,299 @@
+"""`catalog.cfg` -> tasks: read, loaded and checked, so that a mistake shows at the start and not at the first run."""
+
+from __future__ import annotations
+
+import configparser
+import inspect
+import re
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Literal, get_args
+
+import attrs
+
+from jobsched import files
+from jobsched.config import sections, source
+from jobsched.config.confinement import FREE, Confinement, confine, hindrances
+from jobsched.model.errors import BadCatalog
+from jobsched.model.rlimits import Allowance, allowance
+from jobsched.task import Info
+from jobsched.watchdog import is_marked, seconds_of
+
+APART = ("user", "limits", "new_privileges", "leftovers")  # for tasks in a process of their own
+# the options that are ours; all others go to the task's `__init__`
+RESERVED = ("file", "class", "parameters", *APART)
+SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
+YES_OR_NO = {"yes": True, "no": False, "": None}
+
+Leftovers = Literal["end", "wait", "keep"]
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    """What may be run: a section of the catalog."""
+
+    name: str
+    kind: str  # "command", "process", "async" or "thread": where it runs
+    description: str
+    parameters: tuple[str, ...]  # names that a job may set
+    timeout: float | None  # seconds, its own; None: JOB_LIVETIME
+    call: Any  # the instance; a "command" task has `command(info)`, any other is called with its `Info`
+    file: Path
+    class_name: str
+    options: Mapping[str, str]
+    tasks_dir: Path
+    confinement: Confinement = FREE
+    leftovers: Leftovers | None = None  # what becomes of what its scripts leave behind; None: see docs/runs.rst
+    problem: str | None = None  # what would keep it from being started, as of when the catalog was read
+
+
+@attrs.frozen
+class Catalog:
+    """All tasks, in the order of the file."""
+
+    tasks: Mapping[str, Task]
+
+    def names(self) -> list[str]:
+        """The tasks' names, in the order of the file."""
+        return list(self.tasks)
+
+    def get(self, name: str) -> Task | None:
+        """The task of that name."""
+        return self.tasks.get(name)
+
+    def problems(self) -> list[str]:
+        """What would keep tasks from being started, in words; to be told, for none of it keeps others from running."""
+        return [f"[{task.name}] {task.problem}" for task in self.tasks.values() if task.problem is not None]
+
+
+def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog:
+    """Read the catalog file and load every task in it, afresh; a catalog without sections has no tasks.
+
+    `run_as` is the user of those tasks that run outside of the daemon and name none.
+
+    Raises BadCatalog, in one line; then nothing of what was loaded stays behind.
+    """
+    parser = _read(conf_path)
+    if not tasks_dir.is_dir():
+        raise BadCatalog(f"{tasks_dir}: no such folder of tasks")
+    modules: dict[Path, ModuleType] = {}
+    tried = _Confinements(run_as)
+    try:
+        tasks = {
+            name: _Section(conf_path, tasks_dir, name, parser[name], modules, tried).task()
+            for name in parser.sections()
+        }
+    except BaseException:
+        _forget(list(modules.values()))
+        raise
+    catalog = Catalog(MappingProxyType(_looked_at(tasks)))
+    # Old modules go when the last holder of their catalog is done with it, or each reload would leave a set behind.
+    weakref.finalize(catalog, _forget, list(modules.values())).atexit = False
+    return catalog
+
+
+def _looked_at(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The same, each with what would keep its program from being started."""
+    commands = [task for task in tasks.values() if task.kind == "command"]
+    problems = hindrances([(task.call, task.confinement) for task in commands])
+    known = {task.name: problem for task, problem in zip(commands, problems, strict=True)}
+    return {name: attrs.evolve(task, problem=known.get(name)) for name, task in tasks.items()}
+
+
+def _forget(modules: list[ModuleType]) -> None:
+    for module in modules:
+        sys.modules.pop(module.__name__, None)
+
+
+def _read(path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]  # option names keep their case
+    try:
+        parser.read_string(files.plain(path).decode("utf-8-sig"), source=str(path))
+    except OSError as error:
+        raise BadCatalog(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadCatalog(f"{path}: not UTF-8 at byte {error.start}") from error
+    except configparser.Error as error:
+        raise BadCatalog(f"{path}:{sections.mistake(error)}") from error
+    return parser
+
+
+def _asks_for_parameters(made_from: type) -> bool:
+    """Whether a class wants to be told which parameters a job may set: by an argument of that name."""
+    try:
+        return "parameters" in inspect.signature(made_from).parameters
+    except ValueError:  # written in C, and mute about its arguments
+        return False
+
+
+@attrs.frozen
+class _Confinements:
+    """Those that were asked for so far: each is tried out once, however many tasks are to have it."""
+
+    run_as: str | None
+    known: dict[tuple[str | None, Allowance, bool | None], Confinement] = attrs.field(factory=dict)
+
+    def get(self, user: str | None, limits: Allowance, new_privileges: bool | None) -> Confinement:
+        """Raises ValueError in words."""
+        asked = user, limits, new_privileges
+        if asked not in self.known:
+            self.known[asked] = confine(*asked)
+        return self.known[asked]
+
+
+@attrs.frozen
+class _Section:
+    """One section on its way to a task."""
+
+    conf_path: Path
+    tasks_dir: Path
+    name: str
+    options: Mapping[str, str]
+    modules: dict[Path, ModuleType]  # a file is loaded once, however many sections name it
+    confinements: _Confinements
+
+    def task(self) -> Task:
+        if self.name != self.name.strip():
+            raise self._bad("", "the name begins or ends with a blank")
+        file, class_name = self._file(), self._required("class")
+        made_from = self._class(file, class_name)
+        parameters = tuple(self._parameters())
+        options = {name: text for name, text in self.options.items() if name not in RESERVED}
+        if parameters and _asks_for_parameters(made_from):
+            options["parameters"] = ", ".join(parameters)
+        call = self._instance(made_from, options, file)
+        kind, method = self._kind(call)
+        return Task(
+            name=self.name,
+            kind=kind,
+            description=inspect.cleandoc(made_from.__doc__ or ""),
+            parameters=parameters,
+            timeout=seconds_of(method),
+            call=call,
+            file=file,
+            class_name=class_name,
+            options=MappingProxyType(options),
+            tasks_dir=self.tasks_dir.absolute(),
+            confinement=self._confinement(kind),
+            leftovers=self._leftovers(),
+        )
+
+    def _file(self) -> Path:
+        name = self._required("file")
+        if "/" in name or "\0" in name or name in {".", ".."}:
+            raise self._bad("file", f"must be the name of a file in {self.tasks_dir}, without a folder, not {name!r}")
+        path = self.tasks_dir / name
+        if not path.is_file():
+            raise self._bad("file", f"no such file: {path}")
+        return path.absolute()
+
+    def _class(self, file: Path, name: str) -> type:
+        if file not in self.modules:
+            try:
+                self.modules[file] = source.load(str(file))
+            except (Exception, SystemExit) as error:
+                raise self._raised("file", error, file) from error
+        found = getattr(self.modules[file], name, None)
+        if not isinstance(found, type):
+            wrong = "not there" if found is None else f"a {type(found).__name__}"
+            raise self._bad("class", f"must be a class of {self.tasks_dir / file.name}: {name} is {wrong}")
+        return found
+
+    def _instance(self, made_from: type, options: dict[str, str], file: Path) -> Any:
+        try:
+            return made_from(**options)
+        except (Exception, SystemExit) as error:
+            raise self._raised("class", error, file, f"{made_from.__name__} refuses its options: ") from error
+
+    def _kind(self, call: Any) -> tuple[str, Callable[..., object]]:
+        """How the task runs, and the method that does it."""
+        if callable(getattr(type(call), "command", None)):
+            kind, method = "command", call.command
+        elif callable(call):
+            method = call.__call__
+            kind = "process" if is_marked(method) else "async" if inspect.iscoroutinefunction(method) else "thread"
+        else:
+            raise self._bad("class", f"{type(call).__name__} has neither a __call__ nor a command method")
+        if getattr(type(call), "kind", None) == "async":  # for a plain __call__ that returns a Deferred
+            if kind in {"command", "process"}:
+                raise self._bad("class", f'{type(call).__name__} says kind = "async", yet it is a {kind} task')
+            kind = "async"
+        self._refuse_uncallable(kind, method)
+        return kind, method
+
+    def _refuse_uncallable(self, kind: str, method: Callable[..., object]) -> None:
+        """What would go wrong at the first run, and can be seen now."""
+        name = getattr(method, "__qualname__", type(method).__name__)
+        if kind in {"command", "process"} and inspect.iscoroutinefunction(method):
+            why = "nothing awaits it" if kind == "command" else "its process has no reactor; leave @watchdog() out"
+            raise self._bad("class", f"{name} must not be async: {why}")
+        if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
+            raise self._bad("class", f"{name} must not yield: calling it would run nothing")
+        try:
+            inspect.signature(method).bind(Info)
+        except TypeError as error:
+            raise self._bad("class", f"{name} must take (self, info)") from error
+        except ValueError:  # written in C, and mute about its arguments
+            return
+
+    def _parameters(self) -> Iterator[str]:
+        seen: dict[str, str] = {}
+        text = self._given("parameters")
+        for name in (part.strip() for part in text.split(",")) if text else ():
+            if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+                raise self._bad("parameters", f"must be names with commas between them: {name!r} is none")
+            if name.upper() in seen:
+                other = seen[name.upper()]
+                raise self._bad("parameters", f"{other} and {name} would both be JOBSCHED_PARAM_{name.upper()}")
+            seen[name.upper()] = name
+            yield name
+
+    def _confinement(self, kind: str) -> Confinement:
+        """As whom the task runs, and within which limits: neither can be said of a part of the daemon."""
+        for option in APART:
+            if self._given(option) and kind not in SPAWNED:
+                where = "a thread of the daemon" if kind == "thread" else "the daemon itself"
+                raise self._bad(option, f"is for tasks in a process of their own; this one runs in {where}")
+        try:
+            limits = allowance(self._given("limits"))
+        except ValueError as error:
+            raise self._bad("limits", str(error)) from error
+        new_privileges = self._given("new_privileges")
+        if new_privileges not in YES_OR_NO:
+            raise self._bad("new_privileges", f"must be yes or no, not {new_privileges!r}")
+        user = self._given("user") or None
+        default = self.confinements.run_as if kind in SPAWNED else None
+        try:
+            self.confinements.get(user or default, Allowance(), None)
+        except ValueError as error:
+            raise self._bad("user" if user else "RUN_AS", str(error)) from error
+        try:
+            return self.confinements.get(user or default, limits, YES_OR_NO[new_privileges])
+        except ValueError as error:
+            raise self._bad("limits", str(error)) from error
+
+    def _leftovers(self) -> Leftovers | None:
+        text: Any = self._given("leftovers") or None
+        if text is not None and text not in get_args(Leftovers):
+            raise self._bad("leftovers", f"must be one of {', '.join(get_args(Leftovers))}, not {text!r}")
+        return text  # type: ignore[no-any-return]
+
+    def _given(self, option: str) -> str:
+        return self.options.get(option, "").strip()
+
+    def _required(self, option: str) -> str:
+        text = self._given(option)
+        if not text:
+            raise self._bad(option, "is missing")
+        return text
+
+    def _bad(self, option: str, wrong: str) -> BadCatalog:
+        return BadCatalog(f"{self.conf_path}: [{self.name}] {option}{': ' if option else ''}{wrong}")
+
+    def _raised(self, option: str, error: BaseException, file: Path, what: str = "") -> BadCatalog:
+        line, words = source.mishap(error, str(file))
+        return self._bad(option, f"{what}{self.tasks_dir / file.name}{f':{line}' if line else ''}: {words}")

@@ -1,0 +1,181 @@
+"""As whom a run is started and what it may take, made true by small programs that are put in front of its own.
+
+They run one after the other in the same process (`prlimit`, `nice`, `setpriv`, then the run's own), so nothing
+stands between the daemon and the run, and the daemon is not forked.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from ..model.rlimits import Allowance
+from . import program as programs
+
+PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux", "sh": "dash"}  # all others are in coreutils
+PATIENCE = 20  # seconds that a trial may take: who a user is may be asked of another host
+AT_ONCE = 200  # paths in one command line
+LAST_SECONDS = 5  # of CPU, for a program that wants to end in order when it has used up its own
+
+
+@attrs.frozen(kw_only=True)
+class Confinement:
+    """What goes before the words of a run's program, and what its environment says of its user."""
+
+    user: str | None = None  # None: the daemon's own
+    owner: tuple[int, int] | None = None  # the numbers of that user and of its group
+    allowance: Allowance = attrs.field(factory=Allowance)
+    new_privileges: bool = True  # whether its processes may gain rights through setuid programs, such as sudo
+    chain: tuple[str, ...] = ()
+    environment: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def launchers(self) -> tuple[str, ...]:
+        """The names of the programs in front."""
+        return tuple(Path(word).name for word in self.chain if word.startswith("/"))
+
+
+FREE = Confinement()
+
+
+def confine(user: str | None, allowance: Allowance, new_privileges: bool | None = None) -> Confinement:
+    """The confinement, tried out with a program that does nothing. Raises ValueError in words.
+
+    `new_privileges` None: no, for what has a user or limits; it could leave them by a setuid program.
+    """
+    who = None if user is None else account(user)
+    if new_privileges is None:
+        new_privileges = who is None and allowance == Allowance()
+    chain: list[str] = []
+    try:
+        if limits := list(_resources(allowance)):
+            chain += [program("prlimit"), *limits, "--"]
+        if allowance.nice is not None:
+            chain += [program("nice"), "-n", str(allowance.nice), "--"]
+        kept = [] if new_privileges else ["--no-new-privs"]
+        if who is not None:
+            ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--inh-caps=-all"]
+            # It has root's rights until it starts another program: the first one is ours, and may what the user may.
+            chain += [program("setpriv"), *ids, *kept, "--", program("nice"), "-n", "0", "--"]
+        elif kept:
+            chain += [program("setpriv"), *kept, "--"]
+        if chain:
+            _try([*chain, program("true")])
+    except OSError as why:
+        raise ValueError(str(why)) from why
+    environment = {} if who is None else _environment(who)
+    owner = None if who is None else (who.pw_uid, who.pw_gid)
+    return Confinement(
+        user=user,
+        owner=owner,
+        allowance=allowance,
+        new_privileges=new_privileges,
+        chain=tuple(chain),
+        environment=MappingProxyType(environment),
+    )
+
+
+def hindrances(asked: Sequence[tuple[Any, Confinement]]) -> list[str | None]:
+    """What would keep the programs from being started that tasks say they run, each in its attribute `program`.
+
+    In words, for each task in turn. None where nothing is to be seen, or where it says nothing: what a run's command is
+    made of cannot be looked at before there is a run.
+    """
+    seen = [_look_at(task) for task, _ in asked]
+    users: dict[str, tuple[Confinement, set[str]]] = {}
+    for (_, confined), (path, why) in zip(asked, seen, strict=True):
+        if confined.user is not None and path and why is None:
+            users.setdefault(confined.user, (confined, set()))[1].add(path)
+    closed = {(user, path) for user, (confined, paths) in users.items() for path in _closed(confined, sorted(paths))}
+    return [
+        f"{path}: user {confined.user} may not start it" if (confined.user, path) in closed else why
+        for (_, confined), (path, why) in zip(asked, seen, strict=True)
+    ]
+
+
+def _look_at(task: Any) -> tuple[str, str | None]:
+    """The path of a task's program, "" for none, and what is wrong with it that anybody can see."""
+    path, directory = getattr(task, "program", None), getattr(task, "directory", None)
+    if not isinstance(path, str) or "/" not in path:
+        return "", None
+    if isinstance(directory, str):
+        if not os.path.isdir(directory):
+            return "", f"{directory}: no such directory"
+        path = os.path.join(directory, path)
+    why = programs.fault(path)
+    return path, None if why is None else f"{path}: {why}"
+
+
+def _closed(confinement: Confinement, paths: Sequence[str]) -> list[str]:
+    """Those that a user may not start: asked for as that user, for nobody else can tell."""
+    script = 'for path; do if test -x "$path"; then echo yes; else echo no; fi; done'
+    closed = []
+    for begin in range(0, len(paths), AT_ONCE):
+        some = paths[begin : begin + AT_ONCE]
+        try:
+            done = _run([*confinement.chain, program("sh"), "-c", script, "sh", *some])
+        except (OSError, subprocess.TimeoutExpired):  # it is not known then, and the first run will tell
+            continue
+        answers = done.stdout.decode("utf-8", "replace").split()
+        closed += [path for path, answer in zip(some, answers, strict=False) if answer == "no"]
+    return closed
+
+
+def account(name: str) -> pwd.struct_passwd:
+    """What the machine knows of a user. Raises ValueError where none may be run as."""
+    try:
+        found = pwd.getpwnam(name)
+    except (KeyError, ValueError):  # none of that name; a NUL in it
+        raise ValueError(f"there is no user {name!r} on this machine") from None
+    if os.geteuid() != 0:
+        raise ValueError("only a daemon that root has started can run a task as a user")
+    return found
+
+
+def program(name: str) -> str:
+    """Where one of the small programs is. Raises OSError."""
+    found = shutil.which(name, path=os.defpath + ":/usr/local/bin")
+    if found is None:
+        raise OSError(f"{name}: not found ({PACKAGES.get(name, 'coreutils')} is needed)")
+    return found
+
+
+def _resources(allowance: Allowance) -> list[str]:
+    limits = {
+        "as": None if allowance.memory is None else f"{allowance.memory}",
+        "cpu": None if allowance.cpu is None else f"{allowance.cpu}:{allowance.cpu + LAST_SECONDS}",
+        "nofile": None if allowance.files is None else f"{allowance.files}",
+    }
+    return [f"--{name}={value}" for name, value in limits.items() if value is not None]
+
+
+def _environment(who: pwd.struct_passwd) -> dict[str, str]:
+    """As a login has it."""
+    return {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, "SHELL": who.pw_shell or "/bin/sh"}
+
+
+def _try(words: list[str]) -> None:
+    """See that a program can be started so: this host may lack a right, or the limits may be too small for any."""
+    try:
+        done = _run(words)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"a program that does nothing did not end in {PATIENCE} s") from None
+    said = " ".join(done.stdout.decode("utf-8", "replace").split())
+    if done.returncode or said:  # `nice` goes on where it is refused, and only says so
+        raise ValueError(f"no program can be started so: {said or f'it ended with {done.returncode}'}")
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        words,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={"PATH": os.defpath, "LC_ALL": "C"}, timeout=PATIENCE, check=False,
+    )  # fmt: skip

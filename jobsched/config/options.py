@@ -1,0 +1,290 @@
+"""`jobsched.cfg` -> options, each checked: Python source, its capital names are the options.
+
+A new option is one line in `Config`. Names in lower case are the writer's own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import math
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from jobsched.config import confinement, legacy, source
+from jobsched.config.exposure import exposed, passwords
+from jobsched.model import lease as leases
+from jobsched.model import receiver, tags
+from jobsched.model.errors import BadConfig
+from jobsched.model.hosts import plain
+from jobsched.model.printable import printable
+
+MIB = 1024 * 1024
+LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be written
+
+
+def _rule(words: str, holds: Callable[[Any], bool], secret: bool = False) -> Callable[[object], None]:
+    """A check that says, in words, what a value must be; one that may hold a password is not repeated."""
+
+    def check(value: object) -> None:
+        if not holds(value):
+            raise ValueError(f"must be {words}" + ("" if secret else f", not {value!r}"))
+
+    return check
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LONGEST
+
+
+def _whole(least: int, most: float = math.inf, words: str = "") -> Callable[[object], None]:
+    told = words or (f"a whole number of {least} or more" if most == math.inf else f"a whole number, {least} to {most}")
+    return _rule(told, lambda value: type(value) is int and least <= value <= most)
+
+
+def _one_of(*words: str) -> Callable[[object], None]:
+    return _rule("one of " + ", ".join(map(repr, words)), lambda value: isinstance(value, str) and value in words)
+
+
+def _is_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(ZoneInfo(value))
+    except (KeyError, ValueError, OSError):  # unknown; no name at all; a folder of the zone files
+        return False
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and printable(value) and value == value.strip()
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and bool(value.partition("://")[0]) and "://" in value and not legacy.in_memory(value)
+
+
+def _is_user(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(confinement.account(value))
+    except ValueError:  # no such user; or none may be run as, for we are an ordinary user ourselves
+        return False
+
+
+def _are_hosts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and plain(name) for name in value)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[!-~]{32,200}", value) is not None
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or not re.fullmatch("https?://[!-~]{1,1000}", value, re.IGNORECASE):
+        return False
+    try:
+        parts = urlsplit(value)
+        # a password would be shown by GET /nodes
+        return bool(parts.hostname) and parts.port != 0 and not any(sign in value for sign in "?#@")
+    except ValueError:  # no port, no IPv6 address
+        return False
+
+
+def _is_receiver(value: str) -> bool:
+    return receiver.place_of(value) != ""
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= 16 and printable(value)
+
+
+def _are_receivers(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) and receiver.is_pattern(text) for text in value)
+
+
+SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number(value) and 0 < value <= 36_525)
+SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
+SECONDS_OR_NONE = _rule(
+    "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
+)
+LEASE = _rule(
+    f"a number of seconds, {leases.SHORTEST.total_seconds():g} to {leases.LONGEST.total_seconds():g}",
+    lambda value: _is_number(value) and leases.SHORTEST <= timedelta(seconds=value) <= leases.LONGEST,
+)
+URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url, True)
+ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
+NAME = _rule("a name: 1 to 200 printable characters", _is_name)
+TAGS = _rule(f"a dict of text to text: {tags.RULE}", tags.are_tags)
+USER_OR_NONE = _rule(
+    "the name of a user of this machine, where root starts the daemon, or None",
+    lambda value: value is None or _is_user(value),
+)
+NAMES = _rule("a list of names", _are_names)
+HOSTS_OR_NONE = _rule(
+    "a list of host names and addresses, such as ['jobs.example'], or None",
+    lambda value: value is None or _are_hosts(value),
+)
+TOKEN_OR_NONE = _rule(
+    "32 to 200 characters of ASCII without blanks, or None", lambda value: value is None or _is_token(value), True
+)
+ADDRESS_OR_NONE = _rule(
+    "an address such as 'http://alpha.example:58631', with neither user nor query, or None",
+    lambda value: value is None or _is_address(value),
+)
+
+RECEIVER_OR_NONE = _rule(
+    f"{receiver.RULE}, or None", lambda value: value is None or (isinstance(value, str) and _is_receiver(value)), True
+)
+SECRETS_OR_NONE = _rule(
+    "16 or more printable characters, a list of such texts, or None",
+    lambda value: value is None or _is_secret(value) or (isinstance(value, list) and all(map(_is_secret, value))),
+    True,
+)
+RECEIVERS_OR_NONE = _rule(
+    "a list of hosts such as ['hooks.example', '*.example:8443'], or None",
+    lambda value: value is None or _are_receivers(value),
+)
+YES_OR_NO = _rule("True or False", lambda value: isinstance(value, bool))
+
+
+def _option(name: str, check: Callable[[object], None], default: object) -> Any:
+    return attrs.field(default=default, metadata={"name": name, "check": check})
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """All options, as `name, check, default`. A name in lower case stands in `SCHED_CONFIG`."""
+
+    livetime: float = _option("JOB_LIVETIME", SECONDS, 3600)
+    kill_grace: float = _option("KILL_GRACE", SECONDS_OR_0, 5)
+    output_limit: int = _option("OUTPUT_LIMIT", _whole(0), 64 * MIB)  # bytes of one run
+    keep_runs: int = _option("KEEP_RUNS", _whole(1), 1000)  # of each job
+    keep_days: float = _option("KEEP_DAYS", DAYS, 30)
+    audit_days: float = _option("AUDIT_DAYS", DAYS, 365)
+    port: int = _option("JOBSCHED_PORT", _whole(0, 65535), 58631)  # 0: any free one
+    node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
+    node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
+    node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
+    lease: float = _option("LEASE", LEASE, leases.USUAL.total_seconds())  # as the nodes of a store agree on it
+    galera_single_writer: bool = _option("GALERA_SINGLE_WRITER", YES_OR_NO, False)
+    cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # by which nodes ask one another
+    allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
+    max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
+    max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
+    umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
+    notify_url: str | None = _option("NOTIFY_URL", RECEIVER_OR_NONE, None)  # the receiver for all jobs
+    notify_secret: str | Sequence[str] | None = _option("NOTIFY_SECRET", SECRETS_OR_NONE, None)
+    notify_hosts: Sequence[str] | None = _option("NOTIFY_HOSTS", RECEIVERS_OR_NONE, None)  # None: NOTIFY_URL's alone
+    notify_private: bool = _option("NOTIFY_PRIVATE", YES_OR_NO, False)
+    run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon
+    secret_parameters: Sequence[str] = _option("SECRET_PARAMETERS", NAMES, ["password", "token", "secret"])
+    store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # as `load` returns it, with an absolute path
+    threads: int = _option("threads", _whole(1), 20)
+    max_running: int = _option("max_running", _whole(1), 64)
+    misfire_grace: float | None = _option("misfire_grace", SECONDS_OR_NONE, 60)  # None: no limit
+    catch_up: str = _option("catch_up", _one_of("latest", "none", "all"), "latest")
+    overlap: str = _option("overlap", _one_of("skip", "queue", "replace", "allow"), "skip")
+    timezone: str = _option("timezone", ZONE, "UTC")
+    warnings: tuple[str, ...] = ()  # to be logged: what an old file asked for and will not get, who can read it
+
+    @property
+    def notify_secrets(self) -> Sequence[str]:
+        """With each of these notifications are signed."""
+        given = self.notify_secret or []
+        return [given] if isinstance(given, str) else given
+
+    @property
+    def receivers(self) -> receiver.Receivers:
+        """Where notifications may go."""
+        return receiver.Receivers.of(self.notify_url, self.notify_hosts, self.notify_private)
+
+
+FIELDS = {field.metadata["name"]: field for field in attrs.fields(Config) if field.metadata}
+
+
+def load(conf_dir: Path, state_dir: Path) -> Config:
+    """Read `jobsched.cfg` in that folder; a relative SQLite path in it is relative to the state folder.
+
+    Raises BadConfig, in one line.
+    """
+    path = conf_dir / "jobsched.cfg"
+    options = _execute(path)
+    sched = options.pop("SCHED_CONFIG", {})
+    if not isinstance(sched, dict):
+        raise BadConfig(f"{path}: SCHED_CONFIG: must be a dict, not a {type(sched).__name__}")  # it may hold a password
+    ours, warnings = legacy.translate(sched)
+    values: dict[str, Any] = {"warnings": tuple(warnings)}
+    for name, value in options.items():
+        _take(path, name, name if name in FIELDS else None, value, values)
+    for key, value in ours.items():
+        known = key in FIELDS and not key.isupper()
+        _take(path, f"SCHED_CONFIG[{key!r}]", key if known else None, value, values)
+    config = Config(**values)
+    url = config.node_url and config.node_url.rstrip("/")
+    found = exposed(path, _secrets(config))
+    resolved = _resolved(config.store, state_dir)
+    return attrs.evolve(config, store=resolved, node_url=url, warnings=(*config.warnings, *found))
+
+
+def _secrets(config: Config) -> dict[str, Iterable[str | None]]:
+    """What all users of the machine are not to read, by the names that it goes by."""
+    return {
+        "CLUSTER_TOKEN": [config.cluster_token],
+        "NOTIFY_SECRET": config.notify_secrets,
+        "the password of the store": passwords(config.store),
+    }
+
+
+def _execute(path: Path) -> dict[str, object]:
+    """Run the file; its capital names."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        hint = "copy the shipped conf folder, or name yours with --conf-dir"
+        raise BadConfig(f"{path}: no such file; {hint}") from error
+    except OSError as error:
+        raise BadConfig(f"{path}: {error.strerror}") from error
+    names: dict[str, object] = {"__builtins__": builtins, "__file__": str(path)}
+    try:
+        exec(compile(text, str(path), "exec", dont_inherit=True), names)  # noqa: S102  # the administrator wrote it
+    except (Exception, SystemExit) as error:
+        line, words = source.mishap(error, str(path))
+        raise BadConfig(f"{path}{f':{line}' if line else ''}: {words}") from error
+    return {name: value for name, value in names.items() if name.isupper() and not name.startswith("_")}
+
+
+def _take(path: Path, label: str, name: str | None, value: object, values: dict[str, Any]) -> None:
+    """Check one option and keep it under its field's name."""
+    if name is None:
+        raise BadConfig(f"{path}: {label}: unknown option; the nearest is {_nearest(label)}")
+    try:
+        FIELDS[name].metadata["check"](value)
+    except ValueError as error:
+        raise BadConfig(f"{path}: {label}: {error}") from error
+    values[FIELDS[name].name] = value
+
+
+def _nearest(label: str) -> str:
+    names = {name.upper(): name if name.isupper() else f"SCHED_CONFIG[{name!r}]" for name in FIELDS}
+    names["SCHED_CONFIG"] = "SCHED_CONFIG"
+    meant = label.removeprefix("SCHED_CONFIG[").strip("]'\"").upper()
+    return names[difflib.get_close_matches(meant, names, 1, cutoff=0)[0]]
+
+
+def _resolved(url: str, state_dir: Path) -> str:
+    """The URL with our driver, and with an absolute path if it is a file of SQLite."""
+    scheme, _, rest = legacy.with_driver(url).partition("://")
+    if scheme.split("+")[0] != "sqlite" or not rest.startswith("/") or rest.startswith(("//", "/file:")):
+        return f"{scheme}://{rest}"
+    folder = str(state_dir.absolute()).replace("%", "%25").replace("?", "%3F")  # a URL's own signs
+    return f"{scheme}:///{folder}{'' if folder.endswith('/') else '/'}{rest[1:]}"

@@ -1,0 +1,201 @@
+"""`tokens.cfg` -> tokens: who may do what. The file holds a hash of each token and never the token itself.
+
+A token is 256 random bits, so a plain SHA-256 is enough: nobody can try so many, and a hash that is slow on purpose,
+as passwords need it, would only let strangers keep the daemon busy.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hmac
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from ..model.caller import SCOPES, Scope, is_pattern
+from ..model.errors import BadTokens
+
+FILE = "tokens.cfg"
+PREFIX = "jobsched_"  # tells a token that lies about for what it is
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+NOT_FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP
+OPTIONS = ("scopes", "hash", "tasks", "expires")
+
+
+@attrs.frozen(kw_only=True)
+class Token:
+    """One section of the file."""
+
+    name: str
+    scopes: frozenset[Scope]
+    hash: str  # SHA-256 of the token, in hex
+    tasks: tuple[str, ...] | None = None  # patterns; None: all tasks
+    expires: datetime | None = None
+
+
+@attrs.frozen
+class Tokens:
+    """All that are known; without any, nobody is asked who he is."""
+
+    known: tuple[Token, ...] = ()
+    closed: bool = False  # there were some: everybody is asked, though nobody can say
+
+    @property
+    def asked(self) -> bool:
+        """Whether a caller has to say who he is."""
+        return bool(self.known) or self.closed
+
+    def find(self, secret: bytes) -> Token | None:
+        """The token that was sent. Each is compared, each in the same time: nothing is told by how long it takes."""
+        sent = hashed(secret)
+        found = None
+        for token in self.known:
+            if hmac.compare_digest(token.hash, sent):
+                found = token
+        return found
+
+
+OPEN = Tokens()
+
+
+def make() -> str:
+    """A new token."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def hashed(secret: bytes) -> str:
+    """What is kept of a token."""
+    return sha256(secret).hexdigest()
+
+
+def load(path: Path) -> Tokens:
+    """Read the file; none has no tokens. Raises BadTokens, in one line."""
+    return Tokens(parse(read(path), path))
+
+
+def read(path: Path) -> str:
+    """The text of the file, "" where there is none. Raises BadTokens, also where too many may read or write it."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode  # of what is read, whatever lies there a moment later
+            if not stat.S_ISREG(mode):
+                raise BadTokens(f"{path}: not a file")
+            if mode & NOT_FOR_OTHERS:
+                raise BadTokens(
+                    f"{path}: its mode is {stat.S_IMODE(mode):04o}: others may read it, or change it; chmod it to 0600"
+                )
+            return file.read().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except OSError as why:
+        raise BadTokens(f"{path}: {why.strerror}") from why
+    except UnicodeDecodeError as why:
+        raise BadTokens(f"{path}: not UTF-8 at byte {why.start}") from why
+
+
+def parse(text: str, path: Path) -> tuple[Token, ...]:
+    """The tokens of a text; `path` is named where they are wrong. Raises BadTokens."""
+    parser = configparser.RawConfigParser(default_section="")  # or [DEFAULT] would give scopes to all
+    try:
+        parser.read_string(text, source=str(path))
+    except configparser.Error as why:
+        raise BadTokens(f"{path}: {' '.join(str(why).split())}") from why
+    found: dict[str, Token] = {}
+    for name in parser.sections():
+        try:
+            token = _token(name, parser[name])
+        except ValueError as why:
+            raise BadTokens(f"{path}: [{name}] {why}") from why
+        if token.hash in found:
+            raise BadTokens(f"{path}: [{name}] hash: is that of [{found[token.hash].name}]")
+        found[token.hash] = token
+    return tuple(found.values())
+
+
+def _token(name: str, options: Mapping[str, str]) -> Token:
+    """Raises ValueError, in words."""
+    if NAME.fullmatch(name) is None:
+        raise ValueError("a name has up to 64 letters, digits, and . _ @ - behind the first")
+    unknown = next((option for option in options if option not in OPTIONS), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown}: unknown option; there are {', '.join(OPTIONS)}")
+    digest = options.get("hash", "").strip().lower()
+    if re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise ValueError("hash: must be the SHA-256 of the token, 64 digits in hex")
+    scopes = _scopes(options.get("scopes", ""))
+    tasks = _tasks(options["tasks"]) if "tasks" in options else None
+    if tasks is not None and "admin" in scopes:
+        raise ValueError("tasks: the scope admin is for all tasks")
+    return Token(name=name, scopes=scopes, hash=digest, tasks=tasks, expires=_instant(options.get("expires")))
+
+
+def _scopes(text: str) -> frozenset[Scope]:
+    given = text.replace(",", " ").split()
+    if not given or any(word not in SCOPES for word in given):
+        raise ValueError(f"scopes: must be one or more of {', '.join(SCOPES)}")
+    return frozenset(scope for scope in SCOPES if scope in given)
+
+
+def _tasks(text: str) -> tuple[str, ...]:
+    patterns = tuple(part.strip() for part in text.split(","))
+    for pattern in patterns:
+        if not is_pattern(pattern):
+            raise ValueError(f"tasks: must be names of tasks with commas between them, or patterns with * and ?, "
+                             f"not {pattern!r}")  # fmt: skip
+    return patterns
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError(f"expires: must be an instant such as 2030-01-01T00:00:00+00:00, not {text!r}")
+    return found.astimezone(UTC)
+
+
+class Keyring:
+    """Holds the tokens in force, and puts others in their place when those are sound.
+
+    A daemon that once asked its callers who they are goes on asking until it ends: a file that was emptied by mistake,
+    or to shut everybody out, must not let everybody in.
+    """
+
+    log = Logger()
+
+    def __init__(self, tokens: Tokens, load: Callable[[], Deferred[Tokens]]) -> None:
+        self.tokens = tokens
+        self.sound = True  # the file was, when it was read last
+        self._load = load
+
+    async def reload(self) -> None:
+        """Read the file again. Raises BadTokens; the old ones are in force then."""
+        try:
+            tokens = await self._load()
+        except BadTokens:
+            self.sound = False
+            raise
+        self.sound = True
+        if self.tokens.asked and not tokens.known:
+            self.log.warn("there are no tokens any more, and nobody is let in; restart to serve without tokens")
+            tokens = Tokens(closed=True)
+        self.tokens = tokens
+        self.log.info("tokens were read: {names}", names=", ".join(token.name for token in tokens.known) or "none")
+
+    def hang_up(self) -> Deferred[None]:
+        """As a signal asks for it: a bad file is told to the log."""
+        return Deferred.fromCoroutine(self.reload()).addErrback(
+            lambda why: self.log.error("the old tokens stay in force: {why}", why=why.getErrorMessage())
+        )

@@ -1,0 +1,157 @@
+"""How this daemon is: whether it can do its work, and what there is to count."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import attrs
+from twisted.internet.defer import DeferredLock, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from .. import __version__
+from ..clock import elapsed
+from ..cluster.alone import Alone
+from ..cluster.membership import Membership
+from ..config.tokens import Keyring
+from ..metrics import Facts, Metrics
+from ..model.counts import Counts
+from ..model.health import Ailment
+from ..rest.site import JobschedSite
+from ..runner.runner import Runner
+from ..scheduler.scheduler import Scheduler
+from ..store.sql import queries
+from ..store.sql.counts import counts
+from ..store.sql.store import Store
+from .cached_probe import Glance
+from .reload import Shelf
+
+PATIENCE = 2.0  # seconds to wait for the store
+COUNTED = 15.0  # seconds for which counts of the whole store are good
+KNOWN = 1.0  # and for which it is known that the store answers, and a page of metrics is good
+SWEPT = 15.0  # seconds without a sweep after which something is wrong: there should be three
+UNSTORED = 15.0  # seconds for which a change that the store refused counts; what is due is tried again all the time
+
+ENTERING = "what an earlier daemon left behind is being dealt with, or this one ends"
+NO_STORE = "the store does not answer"
+NO_LEASE = "this node does not hold its lease"
+NO_SWEEP = "what is due soon was not looked at yet"
+NO_TASKS = "the catalog has no tasks"
+
+
+@attrs.frozen
+class Files:
+    """What was read of the configuration."""
+
+    shelf: Shelf
+    keyring: Keyring
+    slots: int
+
+
+class Vitals:
+    """Asked every few seconds by those who watch, it costs the store one small question a second at most."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        metrics: Metrics,
+        store: Store,
+        runner: Runner,
+        scheduler: Scheduler,
+        company: Membership | Alone,
+        files: Files,
+        elapsed: Callable[[], float] = elapsed,
+    ) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._runner = runner
+        self._scheduler = scheduler
+        self._company = company
+        self._files = files
+        self._elapsed = elapsed
+        self._begun = elapsed()
+        self._store: Glance[None] = Glance(
+            clock, lambda: store.read(queries.answers), fresh=KNOWN, patience=PATIENCE, elapsed=elapsed
+        )
+        self._counts: Glance[Counts] = Glance(
+            clock, lambda: store.read(counts), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
+        )
+        self._unstored: float | None = None  # elapsed time of the last change that the store refused
+        self._page = b""
+        self._written: float | None = None
+        self._writing = DeferredLock()
+        self._connections: Callable[[], int] = lambda: 0
+        store.asked, store.ended = self._asked, metrics.ended
+        runner.begun = metrics.begun
+        scheduler.sweeps.swept = metrics.swept
+
+    def _asked(self, writes: bool, seconds: float, fault: str | None) -> None:
+        """In any thread. A full disk answers every question and takes no change."""
+        if writes and fault == "unavailable":
+            self._unstored = self._elapsed()
+        self._metrics.asked(writes, seconds, fault)
+
+    def watched(self, site: JobschedSite) -> JobschedSite:
+        """The same, and what is answered there is counted."""
+        site.answered, site.unheard = self._metrics.answered, self._metrics.unheard
+        self._connections = lambda: site.door.inside
+        return site
+
+    async def ailments(self) -> list[Ailment]:
+        """All that keeps this daemon from its work; nothing, and it is ready."""
+        await self._store.look()
+        return list(self._found())
+
+    def _found(self) -> Iterator[Ailment]:
+        trouble, age = self._store.trouble, self._scheduler.sweeps.age
+        if trouble is not None:
+            yield Ailment(NO_STORE, trouble)
+        elif (unstored := self._unstored) is not None and (ago := self._elapsed() - unstored) < UNSTORED:
+            yield Ailment(f"the store refused a change {ago:.0f} s ago")
+        if not self._company.holds():
+            yield Ailment(NO_LEASE)
+        if not self._scheduler.running:
+            yield Ailment(ENTERING)
+        elif age is None:
+            yield Ailment(NO_SWEEP)
+        elif age > SWEPT:
+            yield Ailment(f"what is due soon was looked at {age:.0f} s ago")
+        if not self._files.shelf.catalog.names():
+            yield Ailment(NO_TASKS)
+
+    async def exposition(self) -> bytes:
+        """A page of metrics. Those who ask together, or within a second, are given the same one."""
+        await self._writing.acquire()
+        try:
+            if self._written is None or self._elapsed() - self._written >= KNOWN:
+                await gatherResults([self._store.look(), self._counts.look()])
+                self._metrics.know(self._files.shelf.catalog.names())
+                self._page = await self._metrics.exposition(self._facts(), lambda: deferLater(self._clock, 0))
+                self._written = self._elapsed()
+        finally:
+            self._writing.release()
+        return self._page
+
+    def _facts(self) -> Facts:
+        company = self._company
+        return Facts(
+            version=__version__,
+            uptime=self._elapsed() - self._begun,
+            threads=threading.active_count(),
+            running=self._runner.active,
+            slots=self._files.slots,
+            ready=not list(self._found()),
+            store_up=self._store.trouble is None,
+            counts=self._counts.answer,
+            nodes_alive=len(company.alive),
+            lease=company.lease.total_seconds() if isinstance(company, Membership) else None,
+            lease_remaining=company.remaining if isinstance(company, Membership) else None,
+            fenced=not company.holds(),
+            sweep_age=self._scheduler.sweeps.age,
+            tried=self._scheduler.tried,
+            won=self._scheduler.won,
+            catalog_sound=self._files.shelf.sound,
+            tokens_sound=self._files.keyring.sound,
+            connections=self._connections(),
+        )

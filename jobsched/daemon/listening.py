@@ -1,0 +1,163 @@
+"""What --listen names: where to listen, by which names that can be asked for, and which certificate is shown there."""
+
+from __future__ import annotations
+
+import re
+import socket
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..model.errors import BadConfig
+from ..model.hosts import LOOPBACK
+
+TLS = ("ssl:", "tls:")  # Twisted's name for it, and today's; Twisted itself knows the second for clients alone
+KINDS = ("tcp", "tcp6", "ssl", "tls", "unix")  # of endpoints: those of which we can tell who reaches them
+
+
+class Place:
+    """Stands in for the reactor to be told what an endpoint would listen on: no second parser of ours can be fooled."""
+
+    interface = ""
+    port = -1
+    path = ""
+    options: Any = None  # of TLS
+
+    def listenTCP(self, port: int, factory: Factory, backlog: int = 50, interface: str = "") -> None:
+        self.port, self.interface = port, interface
+
+    def listenSSL(
+        self, port: int, factory: Factory, contextFactory: Any, backlog: int = 50, interface: str = ""
+    ) -> None:
+        self.port, self.interface, self.options = port, interface, contextFactory
+
+    def listenUNIX(self, address: str, *_: Any, **_options: Any) -> None:
+        self.path = address
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is reached from this machine alone."""
+        try:
+            return bool(self.path) or ip_address(self.interface).is_loopback
+        except ValueError:
+            return self.interface == "localhost"
+
+
+def look(endpoint: str) -> Place:
+    """What `endpoint` would listen on. Raises BadConfig where it would on nothing."""
+    if endpoint.partition(":")[0] not in KINDS:
+        raise BadConfig(f"--listen: {endpoint}: not an endpoint served here; it begins with {', '.join(KINDS)}")
+    if odd := next((path for path in _files(endpoint) if path.is_fifo()), None):
+        raise BadConfig(f"--listen: {endpoint}: {odd} is a FIFO: reading it again would hold up everything")
+    if hidden := _with_password(endpoint):
+        raise BadConfig(f"--listen: {endpoint}: the key in {hidden} has a password, and nobody is here to type it")
+    place: Any = Place()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # what Twisted and pyOpenSSL have to tell each other
+            # sslmethod= would bring back what is older than TLS 1.2
+            warnings.filterwarnings("error", "Passing method to .*CertificateOptions", DeprecationWarning)
+            serverFromString(place, spelled(endpoint)).listen(Factory())
+            if place.options is not None:
+                place.options.getContext()  # a key that is not this certificate's is found now
+    except DeprecationWarning as why:
+        raise BadConfig(f"--listen: {endpoint}: sslmethod: leave it out; TLS 1.2 and later are spoken") from why
+    except Exception as why:  # endpoints parse by calling functions with what is there: anything may come
+        raise BadConfig(f"--listen: {endpoint}: not an endpoint: {_words(why)}") from why
+    if not place.path and not 0 <= place.port <= 65535:
+        raise BadConfig(f"--listen: {endpoint}: needs a path, or a port from 0 to 65535")
+    return place  # type: ignore[no-any-return]
+
+
+def _with_password(endpoint: str) -> str:
+    """The file of such a key: OpenSSL would stop everything and ask for the password at the terminal."""
+    for path in _files(endpoint):
+        with suppress(OSError):  # that is told by who needs the file
+            if path.is_file() and b"ENCRYPTED" in path.read_bytes():
+                return str(path)
+    return ""
+
+
+def _files(endpoint: str) -> list[Path]:
+    """What may be the files of an endpoint of TLS."""
+    words = re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith(TLS) else []
+    return [Path(re.sub(r"\\(.)", r"\1", word.partition("=")[2] or word)) for word in words]
+
+
+def _words(why: Exception) -> str:
+    if why.args and isinstance(why.args[0], list):  # OpenSSL's own stack: (library, function, reason)
+        return "; ".join(str(entry[-1]) for entry in why.args[0]) or "OpenSSL refuses it"
+    return re.sub(r"^_\w+\(\) ", "", str(why))  # the name of Twisted's own function
+
+
+def spelled(endpoint: str) -> str:
+    """The endpoint in Twisted's own words."""
+    return f"ssl:{endpoint[4:]}" if endpoint.startswith("tls:") else endpoint
+
+
+def closed(endpoint: str) -> str:
+    """The endpoint in Twisted's words; a unix socket without a mode is for the daemon's user and group alone."""
+    kind, *rest = re.split(r"(?<!\\):", endpoint)
+    has_mode = any(word.startswith("mode=") for word in rest) or (len(rest) > 1 and "=" not in rest[1])
+    return spelled(endpoint) if kind != "unix" or has_mode else endpoint + ":mode=660"
+
+
+def names(places: Iterable[Place]) -> list[str]:
+    """By which names a daemon that listens there is asked, if nothing else is said."""
+    found = [*LOOPBACK]
+    for place in places:
+        if not place.loopback:
+            found.append(socket.gethostname())
+        if place.interface and not _is_any(place.interface):
+            found.append(place.interface)
+    return found
+
+
+def _is_any(interface: str) -> bool:
+    try:
+        return ip_address(interface).is_unspecified
+    except ValueError:
+        return False
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Certificate:
+    """What an endpoint of TLS shows of itself. To renew it cuts no connection: those there are keep the old one."""
+
+    log = Logger()
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._options = look(endpoint).options
+
+    def serverConnectionForTLS(self, protocol: Any) -> Any:
+        return self._options.serverConnectionForTLS(protocol)
+
+    def renew(self) -> None:
+        """Read key and certificate again; if they are bad, the old ones stay in force."""
+        try:
+            self._options = look(self._endpoint).options
+        except BadConfig as why:
+            self.log.error("the old certificate stays in force: {why}", why=str(why))
+        else:
+            self.log.info("the certificate of {endpoint} was read again", endpoint=self._endpoint)
+
+
+class Renewing:
+    """Stands in for the reactor: what would listen with its own certificate does so with one that can be renewed."""
+
+    def __init__(self, reactor: Any, certificate: Certificate) -> None:
+        self._reactor = reactor
+        self._certificate = certificate
+
+    def listenSSL(self, port: int, factory: Factory, contextFactory: object, **options: Any) -> Any:
+        return self._reactor.listenSSL(port, factory, self._certificate, **options)

@@ -1,0 +1,112 @@
+"""What can be read again while the daemon runs, by an order or by a signal: tokens and the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.logger import Logger
+
+from ..audit import Trail
+from ..config.catalog import Catalog
+from ..config.tokens import Keyring
+from ..model.audit import Facts
+from ..model.caller import Caller
+from ..model.errors import BadCatalog
+
+SIGNAL = Caller(address="signal")
+
+
+class Shelf:
+    """Holds the catalog in force, and puts another in its place when that is sound."""
+
+    log = Logger()
+
+    def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]]) -> None:
+        self.catalog = catalog
+        self.sound = True  # the files were, when they were read last
+        self.changed: Callable[[], None] = lambda: None  # hears of another catalog
+        self._load = load
+
+    async def reload(self) -> Catalog:
+        """Read the files again. Raises BadCatalog; the old catalog is in force then."""
+        try:
+            self.catalog = await self._load()
+        except BadCatalog:
+            self.sound = False
+            raise
+        self.sound = True
+        self.changed()
+        self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
+        self.say_problems()
+        return self.catalog
+
+    def say_problems(self) -> None:
+        """What would keep tasks of the catalog in force from being started; the others are as good as ever."""
+        for problem in self.catalog.problems():
+            self.log.warn("catalog.cfg: {problem}; its runs will fail until that is mended", problem=problem)
+
+    def hang_up(self) -> Deferred[Any]:
+        """As a signal asks for it: a bad catalog is told to the log."""
+        return Deferred.fromCoroutine(self.reload()).addErrback(
+            lambda why: self.log.error("the old catalog stays in force: {why}", why=why.getErrorMessage())
+        )
+
+
+class Rereading:
+    """Has the files read again, and writes down who had that done. One at a time."""
+
+    log = Logger()
+
+    def __init__(self, keyring: Keyring, shelf: Shelf, trail: Trail, now: Callable[[], datetime]) -> None:
+        self._keyring = keyring
+        self._shelf = shelf
+        self._trail = trail
+        self._now = now
+        self._lock = DeferredLock()
+
+    async def order(self, caller: Caller) -> None:
+        """For a caller. Raises BadTokens or BadCatalog: what was read before that is in force."""
+
+        async def read() -> None:
+            await self._keyring.reload()  # first: a bad catalog must not keep in force what was revoked
+            await self._shelf.reload()
+
+        await self._lock.run(self._written_down, caller, read)
+
+    def hang_up(self) -> Deferred[None]:
+        """For a signal: each file for itself, and what is bad is told to the log."""
+
+        async def read() -> None:
+            await DeferredList([self._keyring.hang_up(), self._shelf.hang_up()])
+
+        return self._lock.run(self._written_down, SIGNAL, read)
+
+    def _written_down(self, caller: Caller, read: Callable[[], Any]) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._write_down(caller, read))
+
+    async def _write_down(self, caller: Caller, read: Callable[[], Any]) -> None:
+        tokens, catalog = self._keyring.tokens, self._shelf.catalog
+        before = {"tasks": catalog.names(), "tokens": _names(tokens.known)}
+        try:
+            await read()
+        finally:
+            if self._keyring.tokens is not tokens or self._shelf.catalog is not catalog:
+                known = self._keyring.tokens.known
+                other = [token for token in known if token not in tokens.known and token.name in before["tokens"]]
+                after = {"tasks": self._shelf.catalog.names(), "tokens": _names(known), "tokens_changed": _names(other)}
+                await self._told(caller, before, after)
+
+    async def _told(self, caller: Caller, before: Facts, after: Facts) -> None:
+        """What was read is in force: that it cannot be written down must not make it look as if it were not."""
+        try:
+            await self._trail.reloaded(caller, self._now(), before, after)
+        except Exception as why:
+            self.log.error("who had files read again could not be stored, and stands in the log alone: {why}", why=why)
+
+
+def _names(tokens: Any) -> list[str]:
+    """Of tokens; never their hashes."""
+    return [token.name for token in tokens]

@@ -1,0 +1,167 @@
+"""How a daemon begins and ends: who is here, what an earlier one left behind, and the order of both."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .. import __version__, files
+from ..cluster.alone import Alone
+from ..cluster.membership import Membership
+from ..config.options import Config
+from ..runner.runner import Runner
+from ..store.sql import runs as run_rows
+from ..store.sql.engine import make_url_safe
+from ..store.sql.store import Store
+from .folder_lock import FolderLock
+
+
+class House(MultiService):
+    """Each part stops before what it stands on, and is waited for; one that fails does not keep the others up."""
+
+    log = Logger()
+
+    def stopService(self) -> Deferred[None]:
+        self.running = 0
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for service in reversed(list(self.services)):
+            with self.log.failuresHandled("stopping {name}", name=service.name):
+                await maybeDeferred(service.stopService)
+
+
+LONGEST = 64 * 1024  # bytes of a file with ids
+
+
+class Predecessor:
+    """The ids under which daemons of this state folder were nodes, and left what was not dealt with; kept in a file.
+
+    A copy of the folder on another host is of no use there: it would end the runs of a node that lives.
+    """
+
+    log = Logger()
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "node"
+        self._host = socket.gethostname()
+        self.ids = self._read()
+        self._own = ""
+
+    def _read(self) -> list[str]:
+        try:
+            with files.reading(self._path.parent, self._path.name) as file:
+                host, *ids = file.read(LONGEST).decode().split("\n")
+            return [str(uuid.UUID(line)) for line in ids if line] if host == self._host else []
+        except (OSError, ValueError):  # there was none, or it was cut off in the middle
+            return []
+
+    def keep(self, node_id: str) -> None:
+        """Remember who we are, for the daemon that comes after this one."""
+        self._own = node_id
+        self._write()
+
+    def dealt_with(self) -> None:
+        """Nothing is left of those before us."""
+        self.ids = []
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            fresh = self._path.with_suffix(".new")
+            fresh.unlink(missing_ok=True)  # of one that was killed; or a link that somebody put there
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(files.opened(fresh.parent, fresh.name, flags=flags), "w", encoding="utf-8") as file:
+                file.write("\n".join([self._host, *self.ids, self._own, ""]))
+            fresh.replace(self._path)
+        except OSError as why:
+            self.log.error(
+                "{path} cannot be written, so the next daemon here will not know which runs this one left: {why}",
+                path=str(self._path), why=why.strerror,
+            )  # fmt: skip
+
+
+class Opening(Service):
+    """Says who is here, then starts the `calendar` once what earlier daemons, `previous`, left behind is dealt with."""
+
+    name = "opening"
+    log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        runner: Runner,
+        calendar: House,
+        company: Membership | Alone,
+        held: list[FolderLock],
+        previous: Predecessor,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._runner = runner
+        self._calendar = calendar
+        self._company = company
+        self._held = held
+        self._previous = previous
+        self._recovery: Deferred[None] | None = None
+        self.say_more: Callable[[], None] = lambda: None  # what else is to be said at the start
+        self.begun: Callable[[], None] = lambda: None  # hears that dues are looked after from now on
+
+    def startService(self) -> None:
+        super().startService()
+        gc.collect()
+        gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
+        os.umask(self._config.umask)
+        for lock in self._held:
+            lock.sign()
+        for warning in self._config.warnings:
+            self.log.warn("jobsched.cfg: {warning}", warning=warning)
+        self.say_more()
+        self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
+                      node=self._config.node_name, store=make_url_safe(self._config.store))  # fmt: skip
+        self._recovery = Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            await self._company.entered
+        except CancelledError:  # it ends before it could begin
+            return
+        try:
+            await self._recover()
+        except Exception:
+            self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
+        if self.running:
+            self._calendar.startService()
+            self.begun()
+
+    async def _recover(self) -> None:
+        """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""
+        node = self._company.node
+        if isinstance(self._company, Alone):
+            await self._runner.recover(await self._store.read(run_rows.left_behind, node.id))
+            return
+        await self._runner.recover(await self._store.read(run_rows.left_here, self._previous.ids, node.name))
+        if self._previous.ids:
+            await self._company.bury(self._previous.ids)
+        self._previous.dealt_with()
+
+    async def _wait(self) -> None:
+        if self._recovery is not None:
+            self._company.entered.cancel()
+            await self._recovery
+        await self._calendar.stopService()
+
+    def stopService(self) -> Deferred[None]:
+        """The calendar ends here too: it is started by hand, not with the rest."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._wait())

@@ -1,0 +1,211 @@
+"""What the record of a job must never say: the promise, as rules over what is stored. No clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import Final
+
+import attrs
+
+from .due_coverage import Coverage
+from .job import Job
+from .lease import FIXED
+from .node import Node
+from .run import ACTIVE, ENDED, NEVER_RAN, RETRIED, STARTED, Run
+
+SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
+PROMPT = timedelta(
+    seconds=60
+)  # a living node decides a due within so long, after the job's misfire_grace at the latest
+BURIAL = timedelta(
+    seconds=10
+)  # after its lease a node is found dead, and its runs are recorded as lost, within so long
+REMEMBERED = timedelta(days=6)  # a node that started a run since then is still known: nodes are kept for 7 days
+
+NOT_BEGUN: Final = ("waiting", *NEVER_RAN)
+BEGUN: Final = ("running", "stopping", "succeeded", "failed", "timed_out", "lost")  # cancelled: begun or not
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """What is known beside a job and its runs.
+
+    `now` is None where the store has neither nodes nor a clock of its own (SQLite, which has one daemon): what depends
+    on them is not looked at then. `whole`: no run was pruned yet, so that each job's record begins with its first due.
+    """
+
+    now: datetime | None = None
+    nodes: Mapping[str, Node] = attrs.field(factory=dict)
+    whole: bool = False
+
+    @property
+    def first_node(self) -> datetime:
+        """Since when there are nodes: a daemon of an older schema was none."""
+        return min((node.since for node in self.nodes.values()), default=datetime.max.replace(tzinfo=UTC))
+
+    def lives(self, node: Node) -> bool:
+        """Whether a run may be recorded as running there."""
+        return self.now is not None and node.state == "alive" and node.seen >= self.now - node.lease - BURIAL
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One broken promise, in words."""
+
+    words: str
+    job_id: str
+    run_id: str | None = None
+
+    def __str__(self) -> str:
+        where = f"job {self.job_id}" + (f", run {self.run_id}" if self.run_id else "")
+        return f"{where}: {self.words}"
+
+
+def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> Iterator[Fault]:
+    """All that is wrong with a job and its runs, which come by due, attempt and place; None: the job is deleted.
+
+    Of one due at a time everything is held in memory, of the rest nothing.
+    """
+    coverage, counted = Coverage(job, facts.whole), 0
+    for due, group in groupby(runs, key=attrgetter("due")):
+        rows = list(group)
+        for run in rows:
+            yield from (Fault(words=words, job_id=job_id, run_id=run.id) for words in _row(run, facts))
+        rows.sort(key=attrgetter("place", "attempt"))
+        for _, chain in groupby(rows, key=attrgetter("place")):
+            yield from (
+                Fault(words=words, job_id=job_id, run_id=run.id)
+                for run, words in _attempts(job, list(chain), facts.whole)
+            )
+        scheduled = [run for run in rows if run.attempt == 1 and run.cause == "schedule"]
+        counted += any(run.started is not None or run.state == "waiting" for run in scheduled)
+        if scheduled:
+            yield from (Fault(words=words, job_id=job_id) for words in coverage.take(due, scheduled))
+    yield from (Fault(words=words, job_id=job_id) for words in coverage.end())
+    if job is not None:
+        yield from (Fault(words=words, job_id=job_id) for words in _starts(job, counted, facts.whole))
+        yield from (Fault(words=words, job_id=job_id) for words in _overdue(job, facts))
+
+
+def _row(run: Run, facts: Facts) -> Iterator[str]:
+    yield from _shape(run)
+    yield from _begun(run)
+    yield from _order(run, facts)
+    if facts.now is not None and run.node_id and run.state not in NOT_BEGUN:
+        yield from _node(run, run.node_id, facts, facts.now)
+
+
+def _shape(run: Run) -> Iterator[str]:
+    """A state that exists, a reason, a stretch only of dues that did not start."""
+    if run.state not in ACTIVE + ENDED:
+        yield f"there is no state {run.state}"
+    if not run.reason.strip():
+        yield f"{run.state}, and no reason is given"
+    if (run.count != 1) != (run.until is not None) or run.count < 1 or (run.until is not None and run.until <= run.due):
+        yield f"stands for {run.count} dues from {_at(run.due)} to {_at(run.until)}"
+    if run.until is not None and (run.state not in NEVER_RAN or run.attempt != 1):
+        yield f"stands for several dues, and is attempt {run.attempt}, {run.state}"
+    if (run.cause == "retry") != (run.attempt > 1) or run.attempt < 1:
+        yield f"is attempt {run.attempt}, of cause {run.cause}"
+
+
+def _begun(run: Run) -> Iterator[str]:
+    """Whether it started, where, and whether it ended go with its state."""
+    if (run.state in ENDED) != (run.ended is not None):
+        yield f"{run.state}, and its end is {_at(run.ended)}"
+    if run.state in BEGUN and (run.started is None or not run.node_id or not run.node):
+        yield f"{run.state}, but its start is {_at(run.started)}, its node {run.node or 'unknown'}"
+    if run.state in NOT_BEGUN and run.started is not None:
+        yield f"{run.state}, but it started at {_at(run.started)}"
+
+
+def _order(run: Run, facts: Facts) -> Iterator[str]:
+    """Nothing is recorded before its time. The clock of a single host may be set back while something waits or runs."""
+    last = run.until or run.due
+    if run.cause == "schedule" and run.created < last - SKEW:
+        yield f"was decided at {_at(run.created)}, before its due {_at(last)}"
+    if facts.now is None or run.started is None:
+        return
+    if run.started < run.due - SKEW:
+        yield f"started at {_at(run.started)}, before its due {_at(run.due)}"
+    if run.ended is not None and run.ended < run.started - SKEW:
+        yield f"ended at {_at(run.ended)}, before it started at {_at(run.started)}"
+
+
+def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
+    """What runs is on a living node, and what ran was on one that existed then."""
+    node = facts.nodes.get(node_id)
+    name = f"node {run.node} ({node_id})"
+    if run.state in STARTED and (node is None or not facts.lives(node)):
+        how = "which is not known" if node is None else f"which is {node.state} and was last seen at {_at(node.seen)}"
+        yield f"{run.state} on {name}, {how}"
+    if run.started is None or not max(now - REMEMBERED, facts.first_node) <= run.started <= now + SKEW:
+        return  # what lies ahead was written by a clock that was wrong
+    if node is None:
+        yield f"{run.state}, executed by {name}, which never existed"
+    elif run.node != node.name:
+        yield f"{run.state}, executed by {name}, whose name is {node.name}"
+    elif not node.since - SKEW <= run.started <= node.seen + node.lease + SKEW:
+        yield f"started at {_at(run.started)} on {name}, a node from {_at(node.since)} to {_at(node.seen)} only"
+
+
+def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[Run, str]]:
+    """The attempts at one due in one place: each once, counted from 1, each after the one before it failed."""
+    if runs[0].attempt != 1 and whole:
+        yield runs[0], f"attempt {runs[0].attempt} at {_at(runs[0].due)} without the one before it"
+    for before, run in pairwise(runs):
+        if run.attempt == before.attempt:
+            started = " and was started twice" if before.started and run.started else ""
+            yield run, f"attempt {run.attempt} at {_at(run.due)} is there twice, also as {before.id},{started}"
+        elif run.attempt != before.attempt + 1:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} follows attempt {before.attempt}"
+        elif before.state not in RETRIED:
+            yield run, f"attempt {run.attempt} at {_at(run.due)}, though the one before it is {before.state}"
+        elif before.ended is not None and run.created < before.ended - SKEW:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} is from before the end of the one before it"
+    yield from _carried(runs)
+    last = runs[-1]
+    if job is None or job.version != 1:
+        return  # it is not known what was asked for then
+    if last.attempt > job.policy.retries + 1:
+        yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
+    if last.state in RETRIED and last.attempt <= job.policy.retries:
+        yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
+
+
+def _starts(job: Job, counted: int, whole: bool) -> Iterator[str]:
+    """Each due that has started, or waits to, counts once against max_runs, and no other."""
+    if counted > job.starts or (whole and job.max_runs is not None and counted < job.starts):
+        yield f"counts {job.starts} starts, and {counted} of its dues have started or wait to"
+
+
+def _carried(runs: list[Run]) -> Iterator[tuple[Run, str]]:
+    """Parameters, some of them secret, are for the task that they were given with, in each attempt that began."""
+    for before, run in pairwise(runs):
+        if run.started is not None and run.task != before.task:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} is of task {run.task}, though {before.task} failed"
+        elif run.started is not None and run.parameters != before.parameters:
+            yield run, f"attempt {run.attempt} at {_at(run.due)} has other parameters than the one before it"
+
+
+def _overdue(job: Job, facts: Facts) -> Iterator[str]:
+    """A due that a living node should have decided long ago.
+
+    Without a limit to its lateness, a due that no living node can run waits for one.
+    """
+    if facts.now is None or job.next_due is None or job.paused:
+        return
+    grace = job.policy.misfire_grace
+    settled = [node for node in facts.nodes.values() if facts.lives(node) and node.since <= facts.now - PROMPT]
+    if grace is None:
+        settled = [node for node in settled if node.can(job.task, job.policy.require)]
+    away = max((node.lease for node in settled), default=FIXED) - FIXED  # so much longer the database may be away
+    if settled and job.next_due < facts.now - PROMPT - away - (grace or timedelta(0)):
+        yield f"is due since {_at(job.next_due)}, and nobody decides it"
+
+
+def _at(instant: datetime | None) -> str:
+    return "unknown" if instant is None else instant.isoformat()

@@ -1,0 +1,91 @@
+"""The way to a receiver: its name is looked up once, and only an address that was looked at is connected to."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from ..model.address import fault
+from ..model.receiver import Receiver
+from ..resolver import LookUp, endpoint
+from .head import Head
+
+CONNECT = 4.0  # seconds for one address
+LINGER = 2.0  # seconds for the other side to agree that the connection ends
+TRIED = 3  # addresses of one name
+
+
+class Refused(Exception):
+    """Nothing may be sent there."""
+
+
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+class Road:
+    """Leads one request to one receiver, and to nobody else, whoever asks.
+
+    `private`: whether networks of our own may be reached. `trust` are the authorities that its certificate may be
+    from; None: those of the machine.
+    """
+
+    def __init__(self, reactor: Any, look_up: LookUp, receiver: Receiver, private: bool, trust: Any = None) -> None:
+        self._reactor = reactor
+        self._look_up = look_up
+        self._receiver = receiver
+        self._private = private
+        self._trust = trust
+        self._wire: Any = None
+        self._head: Head | None = None
+
+    def endpointForURI(self, uri: URI) -> Road:
+        meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
+        to = self._receiver
+        if meant != (to.scheme.encode(), to.host.encode(), to.port):
+            raise Refused("it was read as another address")
+        return self
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(factory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        found = await self._look_up(self._receiver.host)
+        faults = {address: fault(address, self._private) for address in found}
+        allowed = [address for address, why in faults.items() if not why]
+        if not allowed:
+            raise Refused(next(iter(faults.values()), "there is no such host"))
+        for address in allowed[:TRIED]:
+            try:
+                protocol: Any = await self._endpoint(address).connect(factory)
+            except (CancelledError, ConnectingCancelledError):
+                raise
+            except Exception as why:
+                failure = why
+            else:
+                self._wire, self._head = protocol.transport, Head(protocol)
+                return cast(IProtocol, protocol)
+        raise failure
+
+    def _endpoint(self, address: str) -> IStreamClientEndpoint:
+        plain = endpoint(self._reactor, address, self._receiver.port, CONNECT)
+        if self._receiver.scheme == "http":
+            return plain
+        return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), plain)
+
+    def answered(self) -> None:
+        """What comes now is the body of an answer."""
+        if self._head is not None:
+            self._head.over()
+
+    def close(self, gently: bool = False) -> None:
+        """Leave no connection, whether the other side answers or not. `gently`: it is being closed already."""
+        if self._wire is not None and gently:
+            self._reactor.callLater(LINGER, self._wire.abortConnection)
+        elif self._wire is not None:
+            self._wire.abortConnection()

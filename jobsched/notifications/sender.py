@@ -1,0 +1,208 @@
+"""One attempt to tell a receiver something, by HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from treq.client import HTTPClient
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from .. import __version__
+from ..model.delivery import Delivery
+from ..model.receiver import Receiver, Receivers
+from ..resolver import LookUp
+from .endpoint import Refused, Road
+from .signature import seal
+
+PATIENCE = 10.0  # seconds for all of it
+STANDS_FOR_IT = "http://receiver.invalid/"  # treq would write a URL anew, and can write no IPv6 address
+READ = 4096  # bytes of an answer: what it says is of no interest, but who is cut off while he speaks complains
+LINGER = 2.0  # seconds for them
+
+TOLD: tuple[tuple[type[BaseException], str], ...] = (
+    (error.ConnectionRefusedError, "nobody listens there"),
+    (error.TimeoutError, "no connection came about"),
+    (VerificationError, "TLS: its certificate is for another host"),
+    (SSL.Error, "TLS: it failed"),
+    (error.ConnectionClosed, "the connection was closed before there was an answer"),
+)
+
+
+class NotTold(Exception):
+    """An attempt came to nothing; why, in words that hold no secret. `final`: another would not help."""
+
+    def __init__(self, words: str, final: bool = False) -> None:
+        super().__init__(words)
+        self.final = final
+
+
+class Post:
+    """Makes attempts. `look_up` gives the addresses of a name; `trust` as a Road has it; `node` is who tells."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        look_up: LookUp,
+        receivers: Receivers,
+        secrets: Sequence[str],
+        node: str,
+        clock: Callable[[], float],
+        trust: Any = None,
+    ) -> None:
+        self._reactor = reactor
+        self._look_up = look_up
+        self._receivers = receivers
+        self._secrets = secrets
+        self._node = node
+        self._clock = clock
+        self._trust = trust
+
+    def send(self, delivery: Delivery) -> Deferred[int]:
+        """The status that the receiver answered with. Fails with NotTold, or CancelledError."""
+        try:
+            receiver = self._receiver(delivery.url)
+        except NotTold as why:
+            return _failed(why)
+        road = Road(self._reactor, self._look_up, receiver, self._receivers.private, self._trust)
+        data = json.dumps({**delivery.body, "node": self._node}).encode()
+        sending = Deferred.fromCoroutine(_send(self._reactor, road, receiver.url, data, self._headers(delivery, data)))
+        return sending.addTimeout(PATIENCE, self._reactor, _too_late)
+
+    def _receiver(self, url: str | None) -> Receiver:
+        if url is None:
+            if self._receivers.everyone is None:
+                raise NotTold("there is no receiver for all jobs any more", final=True)
+            return self._receivers.everyone
+        try:
+            receiver = Receiver.of(url)
+        except ValueError as why:
+            raise NotTold(f"its URL {why}", final=True) from None
+        if not self._receivers.allow(receiver):
+            raise NotTold(f"{receiver.place} is not among the hosts that are allowed (NOTIFY_HOSTS)", final=True)
+        return receiver
+
+    def _headers(self, delivery: Delivery, data: bytes) -> Headers:
+        headers: dict[str, list[str]] = {
+            "Content-Type": ["application/json"],
+            "User-Agent": [f"jobsched/{__version__}"],
+            "Jobsched-Delivery": [delivery.id],
+            "Jobsched-Event": [delivery.event],
+        }
+        sealed = seal(self._secrets, int(self._clock()), data)
+        return Headers(headers if sealed is None else headers | {"Jobsched-Signature": [sealed]})
+
+
+async def _send(reactor: Any, road: Road, url: str, data: bytes, headers: Headers) -> int:
+    agent = Agent.usingEndpointFactory(reactor, road, HTTPConnectionPool(reactor, persistent=False))
+    client = HTTPClient(_Plain(agent, url.encode()))  # a new one has no cookies
+    whole = False
+    try:
+        answer = await client.post(STANDS_FOR_IT, data=data, headers=headers, allow_redirects=False, unbuffered=True)
+        road.answered()
+        reading = _Reading()
+        answer.deliverBody(reading)
+        whole = await reading.done.addTimeout(LINGER, reactor, lambda _given_up, _seconds: False)
+    except Exception as why:
+        raise _not_told(why) from None
+    finally:
+        road.close(gently=whole)
+    return int(answer.code)
+
+
+@implementer(IAgent)
+class _Plain:
+    """Asks for the very URL that was looked at, byte by byte, and takes an answer as it comes, packed or not: a small
+    one could be unpacked to gigabytes."""
+
+    def __init__(self, agent: IAgent, url: bytes) -> None:
+        self._agent = agent
+        self._url = url
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        asked: Deferred[IResponse] = self._agent.request(method, self._url, headers, bodyProducer)
+        return asked.addCallback(_as_it_comes)
+
+
+def _as_it_comes(answer: IResponse) -> IResponse:
+    answer.headers.removeHeader(b"content-encoding")
+    return answer
+
+
+class _Reading(Protocol):
+    """Takes some of an answer's body; `done` fires with True at its end, with False when that is enough."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[bool] = Deferred(lambda _: None)
+        self._left = READ
+
+    def dataReceived(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left <= 0:
+            self._end(False)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._end(True)  # even if it was cut off: the status was there before it
+
+    def _end(self, whole: bool) -> None:
+        if not self.done.called:
+            self.done.callback(whole)
+
+
+def _failed(why: NotTold) -> Deferred[int]:
+    failed: Deferred[int] = Deferred()
+    failed.errback(why)
+    return failed
+
+
+def _too_late(_given_up: object, seconds: float) -> int:
+    raise NotTold(f"no answer within {seconds:g} s")
+
+
+def _not_told(why: Exception) -> Exception:
+    causes = list(_causes(why))
+    for cause in causes:
+        if isinstance(cause, CancelledError):
+            return cause
+        if isinstance(cause, Refused):
+            return NotTold(str(cause), final=True)
+    return NotTold(_words(causes))
+
+
+def _words(causes: Sequence[BaseException]) -> str:
+    """What went wrong. Not as the libraries say it: they may repeat the URL."""
+    name = "an unknown fault"
+    for cause in causes:
+        for kind, words in TOLD:
+            if isinstance(cause, kind):
+                return f"TLS: {_tls(cause)}" if isinstance(cause, SSL.Error) else words
+        if isinstance(cause, error.ConnectError):
+            return f"it cannot be reached: {cause.osError or cause}"
+        if isinstance(cause, (OSError, UnicodeError)):
+            return "its name cannot be looked up: " + (getattr(cause, "strerror", None) or "it is no name")
+        name = type(cause).__name__
+    return f"the request failed: {name}"
+
+
+def _tls(why: SSL.Error) -> str:
+    known = [str(each[-1]) for each in why.args[0]] if why.args and isinstance(why.args[0], list) else []
+    return ", ".join(known) or "it failed"
+
+
+def _causes(why: BaseException) -> Iterator[BaseException]:
+    """What Twisted has wrapped, and what it wrapped it in."""
+    for reason in getattr(why, "reasons", ()):
+        yield from _causes(reason.value)
+    yield why

@@ -1,0 +1,155 @@
+"""Who is let in: the token that a request carries, what it may do, and how often a wrong one may be sent.
+
+A wrong token is answered with 401, and from the eleventh within a minute from one address with 429. A right one is let
+in all the same: 256 random bits cannot be guessed at any pace, and who sends wrong ones from an address that others
+share, or through the proxy of everybody, must not shut them out. What is slowed down is the noise, also in the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import math
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NoReturn
+
+import attrs
+from twisted.logger import Logger
+from twisted.web.http import Request
+
+from ..config.tokens import Token, Tokens
+from ..model.address import neighbourhood
+from ..model.caller import ANYBODY, NOBODY, Caller, Need
+from ..model.errors import Slower, Unauthorized
+from .log_limit import Lines, shown
+
+WRONG = 10  # tokens from one address
+WITHIN = 60.0  # seconds
+ADDRESSES = 1000  # that are remembered; of more, those are forgotten that were wrong longest ago
+
+NODE = "(node)"  # no token can be called so
+NEEDED = "a token is needed: as 'Authorization: Bearer TOKEN', or as the password of Basic, with any user name"
+
+
+class Guard:
+    """Looks at each request before its route does; `cluster` is the token by which other nodes ask."""
+
+    log = Logger()
+
+    def __init__(
+        self, tokens: Callable[[], Tokens], now: Callable[[], datetime], seconds: Callable[[], float],
+        cluster: str | None = None, lines: Lines | None = None,
+    ) -> None:  # fmt: skip
+        self.lines = lines
+        self._tokens = tokens
+        self._now = now
+        self._cluster = cluster.encode() if cluster else None
+        self._failures = Failures(seconds)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a caller has to say who he is."""
+        return self._tokens().asked
+
+    def admit(self, request: Request, need: Need) -> Caller:
+        """Who asks, if he may do that. Raises Unauthorized, Slower, Forbidden."""
+        address = shown(request.getClientAddress())
+        if not self.asks:
+            return attrs.evolve(ANYBODY, address=address)
+        if need == "open":
+            return self._recognised(request, address)
+        caller = self._caller(request, address)
+        caller.must(need)
+        return caller
+
+    def _recognised(self, request: Request, address: str) -> Caller:
+        """Who asks for what is open to all: a wrong token is as good as none there."""
+        secret = _secret(_given(request))
+        token = None if secret is None else self._tokens().find(secret)
+        return attrs.evolve(NOBODY, address=address) if token is None or self._is_over(token) else _of(token, address)
+
+    def _caller(self, request: Request, address: str) -> Caller:
+        given = _given(request)
+        if not given:
+            raise Unauthorized(NEEDED)
+        secret = _secret(given)
+        if secret is None:
+            self._refuse(request, address, "no token in the Authorization header", NEEDED)
+        if self._cluster is not None and hmac.compare_digest(secret, self._cluster):
+            return Caller(name=NODE, scopes=frozenset({"read"}), address=address)
+        token = self._tokens().find(secret)
+        if token is None:
+            self._refuse(request, address, "an unknown token", "this token is not known here")
+        if self._is_over(token):
+            self._refuse(request, address, f"the token {token.name!r}, which has expired", _expired(token))
+        return _of(token, address)
+
+    def _is_over(self, token: Token) -> bool:
+        return token.expires is not None and token.expires <= self._now()
+
+    def _refuse(self, request: Request, address: str, what: str, detail: str) -> NoReturn:
+        wait = self._failures.wait(address)
+        if wait:
+            raise Slower(f"too many wrong tokens came from {address}; try again in {wait} seconds", wait)
+        if self.lines is None or self.lines.room(address):
+            self.log.warn("{address} sent {what}", address=address, what=what)
+            request.told = True  # type: ignore[attr-defined]  # of LimitedRequest
+        self._failures.add(address)
+        raise Unauthorized(detail)
+
+
+class Failures:
+    """When wrong tokens came, by address, for a minute and for so many addresses; `seconds` is a clock."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def add(self, address: str) -> None:
+        """One more came from there."""
+        key = neighbourhood(address)
+        times = self._times.setdefault(key, deque(maxlen=WRONG))
+        times.append(self._seconds())
+        self._times.move_to_end(key)
+        if len(self._times) > ADDRESSES:
+            self._times.popitem(last=False)
+
+    def wait(self, address: str) -> int:
+        """Whole seconds until one more may come from there; 0 for now."""
+        times = self._times.get(neighbourhood(address))
+        if times is None or len(times) < WRONG:
+            return 0
+        passed = self._seconds() - times[0]
+        return math.ceil(WITHIN - passed) if 0 <= passed < WITHIN else 0  # a clock set back forgives
+
+
+def _of(token: Token, address: str) -> Caller:
+    return Caller(name=token.name, scopes=token.scopes, tasks=token.tasks, address=address)
+
+
+def _given(request: Request) -> Sequence[bytes]:
+    return request.requestHeaders.getRawHeaders(b"authorization", [])
+
+
+def _secret(given: Sequence[bytes]) -> bytes | None:
+    """The token of the one Authorization header: all of Bearer, or the password of Basic."""
+    if len(given) != 1:
+        return None
+    scheme, _, rest = given[0].strip().partition(b" ")
+    kind, rest = scheme.lower(), rest.strip()
+    if kind == b"basic":
+        try:
+            rest = base64.b64decode(rest, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return None
+    return rest if kind in {b"basic", b"bearer"} and rest else None
+
+
+def _expired(token: Token) -> str:
+    return f"this token has expired, at {token.expires:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,269 @@
+"""What one connection may take of us, in time and bytes, and how many there may be: a thousand clients that are slow,
+broken or evil must not keep the scheduler from its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.logger import Logger, LogPublisher
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from ..model.errors import Busy
+from ..model.log_throttle import Complaint
+from .host_check import outright
+from .log_limit import shown
+
+IDLE = 60  # seconds without a byte, between two requests
+WHOLE = 30.0  # seconds in which the first byte must come; and from the first to the last of a request
+STALLED = 300.0  # seconds in which a client must take what is written for it
+GOING = 15.0  # seconds to take the last answer
+READ = 2048  # bytes of one connection that are looked at before the others have their turn
+MOST_HEADERS = 100
+MOST_HEAD = 16 * 1024  # bytes of the request line and all headers; also of one of them
+
+CONNECTIONS = 256
+FOLLOWERS = 64
+
+OTHER = "other"  # stands for the method and the route of what has none
+
+
+class Crowd:
+    """Counts those who are in, up to a limit."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.now = 0
+
+    def enter(self) -> bool:
+        """Let one more in, unless it is full; each that came in must leave."""
+        if self.now >= self.most:
+            return False
+        self.now += 1
+        return True
+
+    def leave(self) -> None:
+        """One has gone."""
+        self.now -= 1
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Stay in for as long as this lasts. Raises Busy."""
+        if not self.enter():
+            raise Busy(f"{self.most} clients wait for runs already; ask again later, or without follow and wait")
+        try:
+            yield
+        finally:
+            self.leave()
+
+
+class Door:
+    """Lets connections in, as many as there may be, and says so when there are more."""
+
+    log = Logger()
+
+    def __init__(self, most: int, seconds: Callable[[], float]) -> None:
+        self._crowd = Crowd(most)
+        self._seconds = seconds
+        self._complaint = Complaint()
+        self.leave = self._crowd.leave
+
+    @property
+    def inside(self) -> int:
+        """How many connections are open."""
+        return self._crowd.now
+
+    def enter(self) -> bool:
+        """Whether one more may come in."""
+        if self._crowd.enter():
+            return True
+        if self._complaint.worth_saying("full", self._seconds()):
+            self.log.warn("{most} connections are open, and more are refused with 503", most=self._crowd.most)
+        return False
+
+
+class Channel(HTTPChannel):
+    """One connection.
+
+    Twisted drops what is too much, sets no end to a request that comes a byte at a time, and answers a thousand that
+    come together before it does anything else. Its inner doors are used here: those with an underscore, `lineReceived`
+    and `requestDone`. `tests/unit/rest/test_limits.py` watches them.
+    """
+
+    maxHeaders = MOST_HEADERS
+    totalHeadersSize = MAX_LENGTH = MOST_HEAD
+    abortTimeout = int(GOING)
+
+    site: Any  # JobschedSite, which makes us
+    _deadline: IDelayedCall | None = None  # of a request that has begun to come
+    _stall: IDelayedCall | None = None  # of a client that does not take what is written
+    _turn: IDelayedCall | None = None  # of the next request, when it has come already
+    _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own would tell of each client that says nothing
+    _inside = False
+    _deaf = False  # nothing more is heard: the last answer is written
+
+    def connectionMade(self) -> None:
+        self._inside = self.site.door.enter()
+        if not self._inside:
+            self._turn_away()
+            return
+        super().connectionMade()
+        if ITCPTransport.providedBy(self.transport):
+            self._wire.setTcpKeepAlive(True)  # or one that vanished while it follows a quiet run would stay for ever
+        getattr(self._wire, "transport", self._wire).bufferSize = READ  # TLS lies around the socket
+        self.setTimeout(WHOLE)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._deaf = True
+        self._calm()
+        self._flowing()
+        _cancel(self._turn)
+        if self._inside:
+            self._inside = False
+            self.site.door.leave()
+        super().connectionLost(reason)
+
+    # What comes in.
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        if self.timeOut == WHOLE:
+            self.setTimeout(IDLE)  # the deadline of the request is stricter
+        super().dataReceived(data)
+        if self._deaf or self._busyReceiving or self._handlingRequest or self.paused:
+            return
+        if self.line_mode and b"\n" in self._buffer:  # an end of line would have been taken out
+            self.refuse(400, "a line ends with CR LF, not with LF alone")
+        elif self._deadline is None and (self._buffer or self.requests):
+            self._deadline = self.callLater(WHOLE, self._overdue)
+
+    def lineReceived(self, line: bytes) -> None:
+        if line.startswith((b" ", b"\t")):  # Twisted would fold the lines; others see two headers (RFC 9112, 5.2)
+            self.refuse(400, "a header goes over several lines")
+        else:
+            super().lineReceived(line)
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        """Refuse each way of saying how long a body is that a proxy before us might understand differently."""
+        if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
+            return self._failChooseTransferDecoder()
+        if header == b"Content-Length" and len(data) > 20:
+            return self._failChooseTransferDecoder()
+        return bool(super()._maybeChooseTransferDecoder(header, data))
+
+    def allContentReceived(self) -> None:
+        self._calm()
+        super().allContentReceived()
+
+    def requestDone(self, request: Any) -> None:
+        self.paused = True  # what has come behind it stays in the buffer
+        super().requestDone(request)
+        self.paused = bool(self._buffer) and bool(self.persistent)
+        if self.paused:
+            self._networkProducer.pauseProducing()
+            self._turn = self.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        """Look at the next request that has come, unless the client is yet to take the answer to the last one."""
+        self._turn = None
+        if self._waitingForTransport:
+            return
+        self.paused = False
+        self._networkProducer.resumeProducing()
+        self.dataReceived(b"")
+
+    # What is no request.
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        if self._receivedHeaderSize:
+            self.refuse(431, f"the headers may hold {MOST_HEAD} bytes")
+        else:
+            self.refuse(414, f"the request line may hold {MOST_HEAD} bytes")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if self._receivedHeaderCount > self.maxHeaders:
+            self.refuse(431, f"a request may have {MOST_HEADERS} headers")
+        elif self._receivedHeaderSize > self.totalHeadersSize:
+            self.refuse(431, f"the headers may hold {MOST_HEAD} bytes")
+        else:
+            self.refuse(400, "this is no request of HTTP/1.1 as RFC 9112 has it")
+
+    def _overdue(self) -> None:
+        self._deadline = None
+        self.refuse(408, f"a request has to come within {WHOLE:g} seconds")
+
+    def refuse(self, status: int, detail: str) -> None:
+        """Answer what cannot become a request, and close. Where an answer was begun already, close."""
+        if self._deaf:
+            return
+        self._deaf = True
+        self._calm()
+        self.setTimeout(None)
+        if not (self.requests and getattr(self.requests[-1], "refused", False)):
+            self._say(status, detail)
+        self._flowing()
+        self.loseConnection()
+
+    def _turn_away(self) -> None:
+        self._deaf = True
+        if ISSLTransport.providedBy(self.transport):  # to say anything would take a handshake
+            self._wire.abortConnection()
+            return
+        self._say(503, "too many connections are open; try again later")
+        self._wire.loseConnection()
+
+    def _say(self, status: int, detail: str) -> None:
+        answer = outright(status, detail)
+        self._wire.write(answer)
+        self.told(status, len(answer))
+
+    def told(self, status: int, size: int) -> None:
+        """Something was answered that never became a request which anybody knows."""
+        self.site.lines.cut_off(shown(self._wire.getPeer()), status, size)
+        self.site.answered(OTHER, OTHER, status, 0.0)
+
+    # What goes out.
+
+    def pauseProducing(self) -> None:
+        self._slow(STALLED)
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._flowing()
+        super().resumeProducing()
+        if self.paused and self._turn is None:
+            self._turn = self.callLater(0, self._go_on)
+
+    def loseConnection(self) -> None:
+        self._slow(GOING if self._deaf else STALLED)  # in TLS the other end has to say that it goes too
+        super().loseConnection()
+
+    def _slow(self, seconds: float) -> None:
+        if self._stall is None:
+            self._stall = self.callLater(seconds, self._cut)
+
+    def _cut(self) -> None:
+        self._stall = None
+        self._wire.abortConnection()
+
+    def _flowing(self) -> None:
+        _cancel(self._stall)
+        self._stall = None
+
+    def _calm(self) -> None:
+        _cancel(self._deadline)
+        self._deadline = None
+
+    @property
+    def _wire(self) -> Any:
+        return self.transport
+
+
+def _cancel(call: IDelayedCall | None) -> None:
+    if call is not None and call.active():
+        call.cancel()

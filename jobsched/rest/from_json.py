@@ -1,0 +1,179 @@
+"""The wire's records as the model's: what a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+from msgspec import UnsetType
+
+from ..model import parameters, tags
+from ..model.definition import definition
+from ..model.draft import Draft
+from ..model.errors import Invalid, place
+from ..model.job import Job
+from ..model.policy import Policy
+from ..model.printable import unprintable
+from ..model.receiver import Receivers
+from ..model.redaction import Secrecy
+from ..model.trigger import LONGEST, SHORTEST
+from .instants import instant
+from .problems import invalid
+from .schemas import watch as watching
+from .schemas.jobs import IntervalIn, JobIn, PatchIn, PreviewIn
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+TRIGGERS = ("interval", "cron", "at")
+MERGED = ("parameters", "require")  # a patch changes each name in them by itself
+
+
+@attrs.frozen(kw_only=True)
+class Defaults:
+    """What a request leaves out comes from the configuration."""
+
+    policy: Policy
+    timezone: str
+    secrecy: Secrecy = attrs.field(factory=Secrecy)
+    receivers: Receivers = attrs.field(factory=Receivers)
+
+
+def draft(request: JobIn, defaults: Defaults) -> Draft:
+    """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
+    defaults.secrecy.meant(request.parameters, {})
+    asked = _draft(request, defaults)
+    defaults.receivers.check(asked.watch.notify)
+    return asked
+
+
+def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
+    """What `job` says already, if there is one, is not looked at: it may be from before there was a limit."""
+    if job is None or request.task != job.task:
+        _check_name(request.task, "/task")
+    if job is None or request.name != job.name:
+        _check_name(request.name, "/name")
+    if job is None or request.parameters != job.parameters:
+        parameters.check(request.parameters)
+    if job is None or request.require != job.policy.require:
+        _check_tags(request.require)
+    return Draft(
+        task=request.task,
+        name=request.name,
+        **_when(request, defaults),
+        max_runs=request.max_runs,
+        policy=_policy(request, defaults.policy),
+        timeout=request.timeout,
+        parameters=request.parameters,
+        watch=watching.watch(request.max_late, request.must_succeed_every, request.notify),
+    )
+
+
+def _check_name(text: str, pointer: str) -> None:
+    if char := unprintable(text):
+        raise Invalid(f"holds {char}, which is not printable", pointer)
+
+
+def _check_tags(require: Mapping[str, str]) -> None:
+    for name, value in require.items():
+        if not tags.is_name(name):
+            raise Invalid(f"a tag's name is 1 to {tags.LONGEST_NAME} printable characters", place("require", name))
+        if not tags.is_value(value):
+            raise Invalid(f"a tag's value is 1 to {tags.LONGEST_VALUE} printable characters", place("require", name))
+    if len(require) > tags.MOST:
+        raise Invalid(f"holds more than {tags.MOST} tags", "/require")
+
+
+def _when(request: JobIn | PreviewIn, defaults: Defaults) -> dict[str, Any]:
+    """The trigger that a request asks for and its bounds, as a draft has them."""
+    return {
+        "every": None if request.interval is None else every(request.interval),
+        "cron": request.cron,
+        "at": instant(request.at, "/at"),
+        "timezone": given(request.timezone, defaults.timezone),
+        "start": instant(request.start, "/start"),
+        "end": instant(request.end, "/end"),
+        "jitter": timedelta(seconds=request.jitter),
+    }
+
+
+def every(interval: IntervalIn) -> timedelta:
+    """The sum of an interval's parts."""
+    parts = msgspec.to_builtins(interval)
+    pointer = f"/interval/{next(iter(parts))}" if len(parts) == 1 else "/interval"
+    try:
+        total = timedelta(**parts)
+    except (OverflowError, ValueError):
+        total = timedelta.max
+    if not SHORTEST <= total <= LONGEST:
+        raise Invalid("an interval is at least 0.1 seconds and at most 100 years", pointer)
+    return total
+
+
+def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
+    """What a merge patch makes of a job. Raises Invalid."""
+    wanted = {name: _text(value) for name, value in definition(job).items()}
+    changes = msgspec.to_builtins(patch)
+    if (asked := changes.get("parameters", {})) is not None:
+        moved = changes.get("task", job.task) != job.task
+        changes["parameters"] = defaults.secrecy.meant(asked, job.parameters, moved)
+    if any(changes.get(name) is not None for name in TRIGGERS):
+        for name in TRIGGERS:
+            wanted.pop(name, None)
+    for name in MERGED:
+        given_here = changes.pop(name, {})
+        merged = {} if given_here is None else wanted[name] | given_here
+        wanted[name] = {key: value for key, value in merged.items() if value is not None}
+    if "notify" in changes:
+        changes["notify"] = watching.merged(wanted["notify"], changes["notify"])
+    wanted |= changes
+    null_means_none = ("misfire_grace",)
+    kept = {name: value for name, value in wanted.items() if value is not None or name in null_means_none}
+    try:
+        changed = _draft(msgspec.convert(kept, JobIn), defaults, job)
+    except msgspec.ValidationError as why:
+        raise invalid(why) from None
+    if changed.watch.notify != job.watch.notify:  # what is allowed now need not have been then
+        defaults.receivers.check(changed.watch.notify)
+    return changed
+
+
+def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draft, datetime]:
+    """What to look ahead with, and from when. Raises Invalid."""
+    asked = Draft(
+        task="",
+        name="",
+        **_when(request, defaults),
+    )
+    return asked, instant(request.from_, "/from") or now
+
+
+def _policy(request: JobIn, defaults: Policy) -> Policy:
+    grace = request.misfire_grace
+    return Policy(
+        overlap=given(request.overlap, defaults.overlap),
+        misfire_grace=defaults.misfire_grace if isinstance(grace, UnsetType) else _span(grace),
+        catch_up=given(request.catch_up, defaults.catch_up),
+        retries=request.retries,
+        retry_delay=timedelta(seconds=request.retry_delay),
+        placement=request.placement,
+        require=request.require,
+    )
+
+
+def _text(value: Any) -> Any:
+    """As a request has it."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    """What is above 0 stays so."""
+    return None if seconds is None else max(timedelta(seconds=seconds), timedelta.resolution)
+
+
+def given(value: T | UnsetType, otherwise: U) -> T | U:
+    """What was given, or `otherwise`."""
+    return otherwise if isinstance(value, UnsetType) else value

@@ -1,0 +1,63 @@
+"""/health, /health/ready and /metrics: how the daemon is, for those who watch it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.web.http import Request
+
+from .. import __version__
+from ..metrics import CONTENT_TYPE
+from ..model.errors import Forbidden
+from ..model.health import Ailment
+from . import problems
+from .problems import Fault
+from .route import Route, caller, json, whole
+from .schemas import jobs
+
+
+class Body(Protocol):
+    """What is watched; it answers within seconds, come what may."""
+
+    async def ailments(self) -> list[Ailment]:
+        """All that keeps this daemon from its work; nothing, and it is ready."""
+
+    async def exposition(self) -> bytes:
+        """A page of metrics."""
+
+
+class Vitals:
+    """The calls that tell how things stand."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def routes(self) -> list[Route]:
+        """What is served here."""
+        gives: dict[int, type | str | None] = {200: jobs.Health}
+        return [
+            Route("GET", "/health", self.alive, "Whether the daemon lives", gives=gives, scope="open"),
+            Route("GET", "/health/ready", self.ready, "Whether the daemon can do its work", gives=gives, refuses=(503,),
+                  scope="open"),
+            Route("GET", "/metrics", self.metrics, "What is counted, for Prometheus", gives={200: "text/plain"},
+                  refuses=(403,)),
+        ]  # fmt: skip
+
+    async def alive(self, request: Request) -> bytes:
+        """200: the reactor turns. Nothing is asked of the store: to start anew would not mend that."""
+        return json(request, jobs.Health(status="ok", version=__version__))
+
+    async def ready(self, request: Request) -> bytes:
+        """200, or 503 with all that is wrong; without a line in the log, for it is asked every few seconds."""
+        found = await self._body.ailments()
+        if not found:
+            return json(request, jobs.Health(status="ready", version=__version__))
+        told = [str(each) if caller(request).may("read") else each.words for each in found]
+        return problems.answer(request, 503, "; ".join(told), [Fault(pointer="", detail=words) for words in told])
+
+    async def metrics(self, request: Request) -> bytes:
+        """200: all that is counted. 403 for who may see some tasks only."""
+        who = caller(request)
+        if who.tasks is not None:
+            raise Forbidden(f"this shows all tasks, and the token {who.name!r} is for some only")
+        return whole(request, CONTENT_TYPE.encode("ascii"), await self._body.exposition())

@@ -1,0 +1,109 @@
+"""The model's records as the wire's: jobs and runs for the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, tzinfo
+
+from ..model.definition import seconds, watched
+from ..model.redaction import Secrecy
+from ..model.run import Run
+from ..model.timeout import Timeout
+from ..model.trigger import Interval
+from ..store.sql.queries import JobNews
+from .schemas import watch
+from .schemas.jobs import JobOut, LastRunOut, OutputOut, RunOut
+from .schemas.tasks import EffectiveOut
+
+
+def job_out(
+    news: JobNews,
+    known: Callable[[str], bool],
+    timeout: Callable[[str, float | None], Timeout],
+    secrecy: Secrecy,
+    local: tzinfo | None = None,
+) -> JobOut:
+    """A job for the outside, without its secrets; `timeout` tells what is in force for a task and a job's own number.
+
+    `next_run` is the local time of the daemon, as the first Jobsched showed it.
+    """
+    job = news.job
+    trigger = job.schedule.trigger
+    span = trigger.every if isinstance(trigger, Interval) else None
+    return JobOut(
+        id=job.id,
+        name=job.name,
+        interval=None if span is None else str(span),
+        next_run=None if job.next_due is None else _local_text(job.next_due, local),
+        task=job.task,
+        task_known=known(job.task),
+        interval_seconds=None if span is None else span.total_seconds(),
+        cron=getattr(trigger, "expression", None),
+        at=getattr(trigger, "instant", None),
+        timezone=job.timezone,
+        next_due=job.next_due,
+        start=job.schedule.start,
+        end=job.schedule.end,
+        max_runs=job.max_runs,
+        jitter=job.schedule.jitter.total_seconds(),
+        overlap=job.policy.overlap,
+        misfire_grace=seconds(job.policy.misfire_grace),
+        catch_up=job.policy.catch_up,
+        retries=job.policy.retries,
+        retry_delay=job.policy.retry_delay.total_seconds(),
+        timeout=job.timeout,
+        effective=effective_out(timeout(job.task, job.timeout)),
+        parameters=secrecy.shown(job.parameters),
+        placement=job.policy.placement,
+        require=dict(job.policy.require),
+        **watched(job.watch),
+        state=job.state,
+        paused=job.paused,
+        overdue=watch.overdue_out(job),
+        created=job.created,
+        updated=job.updated,
+        last_run=_last(news.last_run),
+    )
+
+
+def effective_out(timeout: Timeout) -> EffectiveOut:
+    """What is in force, for the outside."""
+    return EffectiveOut(timeout=None if timeout.seconds is None else float(timeout.seconds), source=timeout.source)
+
+
+def run_out(run: Run) -> RunOut:
+    """A run for the outside."""
+    duration = run.ended - run.started if run.started and run.ended else None
+    return RunOut(
+        id=run.id,
+        job_id=run.job_id,
+        job_name=run.job_name,
+        task=run.task,
+        due=run.due,
+        attempt=run.attempt,
+        cause=run.cause,
+        state=run.state,
+        reason=run.reason,
+        node=run.node or run.place or None,
+        pid=run.pid,
+        started=run.started,
+        ended=run.ended,
+        duration=None if duration is None else duration.total_seconds(),
+        exit_code=run.exit_code,
+        signal=run.signal,
+        left_behind=run.left_behind,
+        output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
+        until=run.until,
+        count=run.count,
+    )
+
+
+def _last(run: Run | None) -> LastRunOut | None:
+    return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
+
+
+def _local_text(moment: datetime, local: tzinfo | None) -> str:
+    with suppress(OverflowError):  # a local time in the year 10000
+        moment = moment.astimezone(local)
+    return str(moment.replace(tzinfo=None))

@@ -1,0 +1,67 @@
+"""What lives of one run beside its first process: who that is, what it was told, and what may not be signalled."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+
+from twisted.logger import Logger
+
+from . import procfs
+from .group import Group
+from .procfs import Found, Key
+
+
+class Remains:
+    """Kept up by looks at all processes, and asked in between: whether what was there then still lives is soon seen."""
+
+    log = Logger()
+
+    def __init__(self, run_id: str) -> None:
+        self.known: list[Found] = []  # what lived at the last look, and may be signalled
+        self.met: dict[Key, Found] = {}  # all that a script left behind which ended by itself
+        self.refused: dict[Key, Found] = {}  # what we may not signal
+        self._run_id = run_id
+        self._told = False  # TERM went to what was there
+
+    def live(self) -> bool:
+        """Whether anything that was known does still."""
+        return any(map(procfs.lives, self.known))
+
+    def seen(self, found: Iterable[Found]) -> list[Found]:
+        """A look found these; what of the others still lives is there too: see `proc.survey` on those that sleep."""
+        there = {each.key: each for each in found}
+        there |= {each.key: each for each in self.known if each.key not in there and procfs.lives(each)}
+        self.known = [each for key, each in there.items() if key not in self.refused]
+        return self.known
+
+    def count(self) -> None:
+        """What is known now was left behind."""
+        self.met |= {each.key: each for each in self.known if procfs.lives(each)}
+
+    def signal(self, group: Group, kill: bool, had_it: bool, asked: int) -> None:
+        """TERM once, and after the grace KILL; `had_it`: the group was signalled as a whole, in the tick `asked`.
+
+        What began after that may be the work of a trap, and is not told to end.
+        """
+        told, self._told = self._told, True
+        if told and not kill:
+            return
+        for process in self.known:
+            if not had_it or (process.group != group.pid and (kill or process.began < asked)):
+                self._signal(process, signal.SIGKILL if kill else signal.SIGTERM)
+        if kill and not had_it and any(process.group == group.pid for process in self.known):
+            group.sweep_up()  # as one: nobody in it can bring another meanwhile
+        self.known = [each for each in self.known if each.key not in self.refused]
+
+    def _signal(self, process: Found, number: int) -> None:
+        try:
+            if procfs.lives(process):
+                os.kill(process.pid, number)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            self.refused[process.key] = process
+            self.log.error("process {pid} of run {run} may not be signalled by this user",
+                           pid=process.pid, run=self._run_id)  # fmt: skip

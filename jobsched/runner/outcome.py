@@ -1,0 +1,181 @@
+"""How an execution ended, and what that makes of its run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal
+
+import attrs
+from twisted.logger import Logger
+
+from ..model.printable import shown
+from ..model.run import Run
+from .deadline import Stop
+from .output import Printed
+from .procfs import STUCK, Stat
+
+COULD_NOT = (125, 126, 127)  # what env, nice, setpriv and prlimit exit with when they cannot start the program
+BUSY = 126  # one of them: the program is there, and cannot be started as it is
+MISREAD = (2, *COULD_NOT)  # and what an interpreter exits with that cannot make sense of its options
+REFUSED = 1  # and what the last two exit with when they may not do what they are asked to
+ALWAYS = ("env",)  # may stand in a script's #! line too
+LONGEST = 1000  # characters of a reason
+NAMED = 10  # processes, at most
+
+Fate = Literal["ended", "awaited", "kept"]  # of what a script left behind
+
+
+log = Logger()
+
+
+@attrs.frozen(kw_only=True)
+class Ending:
+    """The bare facts: an exit code, a signal's name, or an exception in words; and who stopped it, if anybody.
+
+    `left`: what a script that ended by itself left behind, and its fate; None: it did not, or was no process.
+    """
+
+    exit_code: int | None = None
+    signal: str | None = None
+    error: str | None = None
+    stopped: Stop | None = None
+    launchers: tuple[str, ...] = ()  # the programs that were to start its own
+    left: tuple[Stat, ...] | None = None
+    fate: Fate = "ended"
+    given_up: tuple[Stat, ...] = ()  # what lives on, for it could not be killed
+    refused: tuple[Stat, ...] = ()  # what lives on, for we may not signal it
+    busy: bool = False  # it was not started, for somebody had its file open to write
+    hint: str = ""  # what may be the reason, and what to do
+
+
+def signal_name(number: int) -> str:
+    """As people know it."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def plain(text: str) -> str:
+    """Words for the record: one line that every database takes, whatever a script printed or an exception says."""
+    line = shown(" ".join(text[:LONGEST].split()))
+    return line[:LONGEST] + ("..." if len(text) > LONGEST or len(line) > LONGEST else "")
+
+
+def _not_started(ending: Ending, said: str) -> str | None:
+    """What a program in front of the run's own said when it could not start that; None if it could."""
+    path, sign, words = said.partition(": ")
+    launcher = path.rpartition("/")[2]  # some give their name as they were called, by their path
+    asked = launcher in ending.launchers
+    known = (asked or launcher in ALWAYS) and bool(sign)
+    return words if known and (ending.exit_code in COULD_NOT or (asked and ending.exit_code == REFUSED)) else None
+
+
+def is_busy(opening: bytes, starters: Sequence[str], path: str) -> bool:
+    """Whether a program in front of the run's own could not start that, for its file was open to be written.
+
+    Only if all that was printed is its one line about that very file: what a script did is not done again.
+    """
+    said = opening.decode("utf-8", "replace").removesuffix("\n")
+    launcher, sign, words = said.partition(": ")
+    about = bool(sign) and "\n" not in said and os.path.basename(path) in words
+    return about and launcher.rpartition("/")[2] in starters and words.endswith(f": {os.strerror(errno.ETXTBSY)}")
+
+
+def named(processes: Sequence[Stat]) -> str:
+    """Processes for people: their numbers and names."""
+    told = ", ".join(f"{each.pid} ({plain(each.name)})" for each in processes[:NAMED])
+    return told + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
+
+
+def left_behind(ending: Ending) -> str:
+    """What became of what the script left behind, for the reason; "": there was none, or none but what `lives_on`."""
+    others = {each.key for each in (*ending.given_up, *ending.refused)}
+    left = [each for each in ending.left or () if each.key not in others]
+    if not left:
+        return ""
+    one = len(left) == 1
+    were, fate = {
+        "ended": ("was" if one else "were", "ended"),
+        "awaited": ("was" if one else "were", "waited for"),
+        "kept": ("goes" if one else "go", "on"),
+    }[ending.fate]
+    return f"{'1 process' if one else f'{len(left)} processes'} that it left behind {were} {fate}"
+
+
+def lives_on(ending: Ending) -> str:
+    """What could not be ended, for the reason; "": there was none."""
+    told = []
+    if ending.given_up:
+        who, be = _who(ending.given_up, "is", "are")
+        if all(each.state == STUCK for each in ending.given_up):
+            told.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
+        else:
+            states = ", ".join(dict.fromkeys(each.state or "gone" for each in ending.given_up))
+            told.append(f"{who} {be} still there after KILL (state {states}): given up")
+    if ending.refused:
+        who, be = _who(ending.refused, "belongs", "belong")
+        told.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
+    return "; ".join(told)
+
+
+def _who(processes: Sequence[Stat], one: str, more: str) -> tuple[str, str]:
+    alone = len(processes) == 1
+    return f"{'process' if alone else 'processes'} {named(processes)}", one if alone else more
+
+
+def _had_ended(ending: Ending) -> str:
+    """Of a run that was stopped while it waited for what its script had left behind."""
+    if ending.stopped is None or ending.left is None:
+        return ""
+    return f"its script had ended with {ending.signal or f'exit code {ending.exit_code}'}"
+
+
+def tell_of_what_was_left(run: Run, ending: Ending) -> None:
+    """For the log: what was ended that nobody had asked to end, and what could not be ended."""
+    if ending.left and ending.fate == "ended" and (what := left_behind(ending)):
+        log.warn("run {run} of {job}: {what}: {processes}",
+                 run=run.id, job=run.job_name, what=what, processes=named(ending.left))  # fmt: skip
+    if what := lives_on(ending):
+        log.error("run {run} of {job}: {what}", run=run.id, job=run.job_name, what=what)
+
+
+def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Callable[[str], str] = str) -> Run:
+    """The run with its outcome: the state and the reason in words that stay in the record, without secrets."""
+    state, reason = run.state, ""
+    if ending.stopped is not None:
+        state = ending.stopped.state
+        reason = run.reason if run.state == "stopping" else ending.stopped.reason
+        if ending.signal == "SIGKILL" and ending.left is None:
+            reason += "; did not end by itself and was killed"
+    elif ending.error is not None:
+        state, reason = "failed", ending.error
+    elif ending.signal is not None:
+        sender = "for its limit of CPU seconds was reached" if ending.signal == "SIGXCPU" else "which nobody here sent"
+        state, reason = "failed", f"ended by {ending.signal}, {sender}"
+    elif (why := _not_started(ending, printed.last_line)) is not None:
+        state, reason = "failed", f"could not start: {why}"
+    elif ending.exit_code:
+        state, reason = "failed", f"exit code {ending.exit_code}"
+        if printed.last_line:
+            reason += f", last line: {printed.last_line}"
+    else:
+        state, reason = "succeeded", "finished"
+    more = (ending.hint, _had_ended(ending), left_behind(ending), lives_on(ending), printed.cut)
+    reason = "; ".join([reason, *filter(None, more)])
+    return attrs.evolve(
+        run,
+        state=state,
+        reason=plain(hush(reason)),
+        ended=now,
+        exit_code=ending.exit_code,
+        signal=ending.signal,
+        left_behind=None if ending.left is None else len(ending.left),
+        output_bytes=printed.total,
+        output_kept=printed.kept,
+        output_truncated=printed.kept < printed.total,
+    )

@@ -1,0 +1,91 @@
+"""Looks back: at what the time before a start cost, and at what a clock that was wrong has left behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import now
+from ..model.ids import BACK
+from ..model.overdue import SKEW
+from ..store.sql import downtimes, wrong_clock
+from ..store.sql.store import Store
+from .availability import Ability
+from .peers import Company
+
+MOST: Final = 60  # looks until it is said, although some dues are not decided: maybe no node can run them
+PAGE: Final = 1000  # jobs that are looked at in one question
+SHARE: Final = 100  # jobs in one change
+
+
+class Aftermath:
+    """Is asked with each sweep, and once there is nothing to say any more it asks nobody else."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, store: Store, company: Company, ability: Ability) -> None:
+        self._clock = clock
+        self._store = store
+        self._company = company
+        self._ability = ability
+        self._looks = 0
+        self._back: timedelta | None = BACK  # how far the clock was set back, if that is not dealt with; or a start
+
+    async def look(self) -> bool:
+        """Look, where there is reason to; whether to look again soon."""
+        if (back := self._ability.set_back()) > SKEW:
+            self._back = max(back, self._back or back)
+        anew = 0
+        if self._back is not None:
+            anew = await self._put_right(self._back > BACK)
+            self._back = None
+        soon = self._looks < MOST and await self._tell_cost()
+        return soon or anew > 0
+
+    async def _put_right(self, set_back: bool) -> int:
+        """Bring what lies ahead of the clock back to it, and say so in one line; of how many jobs it was the dues."""
+        await self._store.write(wrong_clock.rest, now(self._clock))
+        found = await self._store.read(wrong_clock.evidence, now(self._clock))
+        sign = None if self._looks else self._company.last_sign
+        lived = sign is not None and sign > found.now + BACK
+        if not (set_back or lived or found.found):
+            return 0
+        anew = await self._compute_anew()
+        what = [f"{found.runs} runs are recorded, with dues up to {found.latest:%FT%TZ}"] if found.runs else []
+        what += [f"a daemon lived until {sign:%FT%TZ}"] if lived else []
+        if what or anew:
+            self.log.warn(
+                "the clock says {now}, but {what}: it was wrong then, or is wrong now; the dues of {anew} jobs were "
+                "computed anew",
+                now=f"{found.now:%FT%TZ}", what=" and ".join(what) or "jobs were changed later", anew=anew,
+            )  # fmt: skip
+        return anew
+
+    async def _compute_anew(self) -> int:
+        """Of all jobs that are due too late; how many they were."""
+        after: str | None = ""
+        anew = 0
+        while after is not None:
+            found, after = await self._store.read(wrong_clock.suspects, now(self._clock), after, PAGE)
+            for begin in range(0, len(found), SHARE):
+                anew += await self._store.write(wrong_clock.put_right, found[begin : begin + SHARE], now(self._clock))
+        return anew
+
+    async def _tell_cost(self) -> bool:
+        self._looks += 1
+        down = self._company.downtime
+        if down is None and not self._company.alone:
+            down = await self._store.read(downtimes.before, self._company.node.id)
+        if down is None:
+            self._looks = MOST
+            return False
+        cost = await self._store.read(downtimes.cost, down.end)
+        if not cost.whole and self._looks < MOST:
+            return True
+        self._looks = MOST
+        if cost.dues:
+            self.log.warn("{what}: {dues} dues of {jobs} jobs were missed", what=down, dues=cost.dues, jobs=cost.jobs)
+        return False

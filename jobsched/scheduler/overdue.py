@@ -1,0 +1,121 @@
+"""Watches what does not happen: dues that do not start, jobs that do not succeed, and whether they recover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..batching import apart
+from ..clock import now
+from ..loops import Loop, Trouble
+from ..store.sql import overdue, overdue_queries
+from ..store.sql.store import Store
+from .peers import Company
+from .quarantine import RefusedJobs
+
+EVERY = 5.0  # seconds between looks
+PAGE = 2_000  # jobs in one answer
+MOST = 100  # jobs in one change
+
+
+class Lookout(Service):
+    """Looks at the jobs that are watched, and at those that fail. Each node looks; what it finds is stored once.
+
+    Start it with the scheduler: only then are dues looked after. It looks for the first time when those that a daemon
+    finds at its start have been claimed.
+    """
+
+    name = "lookout"
+    log = Logger()
+
+    def __init__(self, clock: Any, store: Store, company: Company) -> None:
+        self._clock = clock
+        self._store = store
+        self._company = company
+        self._trouble = Trouble(self.log, clock)
+        self._refused = RefusedJobs(clock)
+        self._loop = Loop(clock, EVERY, self._look, "the look for what is overdue")
+        self._looking: Deferred[None] = succeed(None)
+        self._busy = False
+
+    def startService(self) -> None:
+        super().startService()
+        self._loop.start(now=False)
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when the look under way is over."""
+        super().stopService()
+        self._loop.stop()
+        return self._looking
+
+    def clock_stepped(self) -> None:
+        """A loop that waits for a time of the old clock is given up."""
+        if self.running:
+            self._loop.start(now=False)
+
+    def _look(self) -> Deferred[None]:
+        if not self._busy:  # by the loop before this one
+            self._busy = True
+            self._looking = Deferred.fromCoroutine(self.look()).addErrback(self._blind).addBoth(self._looked)
+        return self._looking
+
+    async def look(self) -> None:
+        """One look at all of them."""
+        for question in (self._watched, self._mended):
+            found = [""] * PAGE
+            while len(found) == PAGE and self._may_look():
+                found = await question()
+                if not await self._settle(found):
+                    break  # what it found, other nodes have stored; the rest is for the next look
+        self._trouble.settled()
+
+    def _watched(self) -> Deferred[list[str]]:
+        return self._store.read(overdue_queries.watched, PAGE, now(self._clock))
+
+    def _mended(self) -> Deferred[list[str]]:
+        return self._store.read(overdue_queries.mended, PAGE, now(self._clock))
+
+    async def _settle(self, found: Sequence[str]) -> bool:
+        """Whether anything came of it."""
+        turns: list[overdue.Turn] = []
+
+        async def settle(job_ids: list[str]) -> None:
+            some = await self._store.write(overdue.settle, job_ids, now(self._clock))
+            turns.extend(some)
+            for turn in some:
+                self._say(turn)
+
+        self._refused.forget_old()
+        sound = [job_id for job_id in found if job_id not in self._refused]
+        for begin in range(0, len(sound), MOST):
+            if not self._may_look():
+                break
+            await apart(sound[begin : begin + MOST], settle, self._cannot)
+        return bool(turns)
+
+    def _cannot(self, job_id: str, why: Failure) -> None:
+        pause = self._refused.add(job_id)
+        self.log.failure("whether job {job} is overdue cannot be found out, trying again in {seconds:g} s", why,
+                         job=job_id, seconds=pause)  # fmt: skip
+
+    def _may_look(self) -> bool:
+        return bool(self.running) and self._company.holds()
+
+    def _say(self, turn: overdue.Turn) -> None:
+        told = {"job": turn.job.id, "name": turn.job.name, "reason": turn.reason}
+        if turn.event == "overdue":
+            self.log.warn("job {job} ({name}) is overdue: {reason}", **told)
+        else:
+            self.log.info("job {job} ({name}) has recovered: {reason}", **told)
+
+    def _looked(self, _: None) -> None:
+        self._busy = False
+
+    def _blind(self, why: Failure) -> None:
+        self._trouble.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,
+                          seconds=EVERY)  # fmt: skip

@@ -1,0 +1,283 @@
+"""Claiming: the one transaction in which dues become runs. Its row locks are all the coordination there is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+import attrs
+from sqlalchemy import Connection, update
+
+from ...model.downtime import Downtime, without_nodes
+from ...model.ids import Ids
+from ...model.job import Job
+from ...model.node import Node
+from ...model.owed import Situation, Stretch, owed, shared
+from ...model.run import Run
+from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
+from . import jobs as job_rows
+from . import nodes as node_rows
+from . import runs as run_rows
+from .clock import now as database_now
+from .placement import ANYWHERE, Company, Places, in_place, places
+from .tables import runs
+
+IS_RUNNING = "is running"
+LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
+NO_SLOT = "no free slot: max_running runs are active"
+
+
+@attrs.frozen(kw_only=True)
+class Claimant:
+    """Who claims, when, and how much it can take.
+
+    `company` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
+    that is `alone` has a database of its own.
+    """
+
+    node: str
+    node_id: str
+    now: datetime  # where the database has a clock, that one is asked
+    able_since: datetime
+    slots: int  # runs it can start at once
+    ids: Ids
+    company: Sequence[Node] = ()
+    alone: bool = True
+    downtimes: Sequence[Downtime] = ()  # in which nothing could be run here; of several nodes the store tells
+
+
+@attrs.frozen(kw_only=True)
+class Claimed:
+    """What a claim came to."""
+
+    started: tuple[Run, ...] = ()  # recorded as running here; their processes are to be started now
+    replaced: tuple[Run, ...] = ()  # active runs that are to end, each for its `stop`: a newer one takes their place
+    dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
+    waiting: bool = False  # some run waits, for a slot or for another
+    held_up: bool = False  # more might have been decided or started, but for a transaction under way
+    won: int = 0  # jobs that were decided
+    now: datetime | None = None  # when
+
+
+def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
+    """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
+    who = attrs.evolve(who, now=database_now(connection, who.now))
+    if not who.alone and node_rows.buried(connection, who.node_id, who.now):
+        return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
+    due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
+    decided = _decide(connection, who, due_jobs)
+    held_up, some_wait = False, run_rows.any_waiting(connection)
+    schedules = {job.id: job.schedule for job in due_jobs}
+    if some_wait:  # those that wait go first
+        later = [_waits(run) if run.state == "running" else run for run in decided.runs]
+        stretches.add(connection, later, schedules, who.now)
+        ready, held_up = _startable(connection, who)
+        who = attrs.evolve(who, now=database_now(connection, who.now))  # it may have waited for a lock
+        started = _start(connection, who, ready)
+    else:
+        stretches.add(connection, decided.runs, schedules, who.now)
+        started = [run for run in decided.runs if run.state == "running"]
+    job_rows.move_on(connection, decided.moved)
+    replaced = run_rows.ask_to_end(connection, decided.replaced, commands.REPLACED, who.node_id)
+    begun = {run.id for run in started}
+    if any(run.active and run.id not in begun for run in decided.runs):
+        listen_notify.tell(connection, who.node_id)
+    dues, left_out = _dues(connection, who, job_ids, due_jobs, decided)
+    return Claimed(
+        started=tuple(started),
+        replaced=tuple(replaced),
+        dues=dues,
+        waiting=run_rows.any_waiting(connection) if some_wait else any(run.state == "waiting" for run in decided.runs),
+        held_up=held_up or left_out,
+        won=len(decided.moved),
+        now=who.now,
+    )
+
+
+def _dues(
+    connection: Connection, who: Claimant, job_ids: Sequence[str], due_jobs: list[Job], decided: _Decided
+) -> tuple[tuple[tuple[str, datetime | None], ...], bool]:
+    """The next dues as they are now, also of jobs that were asked for in vain: decided elsewhere, or too early.
+
+    And whether some are due still, and were left out for another transaction had them in hand.
+    """
+    moved = [(job.id, next_due) for job, next_due, _ in decided.moved]
+    others = set(job_ids) - {job_id for job_id, _ in moved}
+    if not others:
+        return tuple(moved), False
+    seen = {job.id for job in due_jobs}
+    found = job_rows.dues_of(connection, others)
+    later = [(due.id, due.next_due) for due in found if due.next_due > who.now]
+    return (*moved, *later), any(due.next_due <= who.now and due.id not in seen for due in found)
+
+
+@attrs.define
+class _Decided:
+    runs: list[Run] = attrs.field(factory=list)
+    replaced: list[Run] = attrs.field(factory=list)
+    moved: list[tuple[Job, datetime | None, int]] = attrs.field(factory=list)
+
+
+def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Decided:
+    decided = _Decided()
+    if not due_jobs:
+        return decided
+    active: dict[str, list[Run]] = defaultdict(list)
+    for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
+        active[run.job_id].append(run)
+    owing: list[tuple[Job, Stretch, str]] = []
+    company = Company(connection, who.company, who.node_id, who.now)
+    for job in _still_due(connection, who, due_jobs, decided, owing):
+        where = places(job, company) if who.company else Places()
+        if not _is_for(who, job, where):
+            continue
+        if where.nobody and not where.down and not (who.alone and who.company[0].matches(job.policy.require)):
+            owing += _nobody(job, who, where.nobody, decided)
+            continue
+        late = not who.alone and job.next_due is not None and who.now - job.next_due > LATE
+        owing += _owing(connection, job, who, where, active[job.id], decided, company.known if late else ())
+    slots = who.slots
+    for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
+        run = _run(job, stretch, who, slots > 0, place)
+        slots -= run.state == "running"
+        decided.runs.append(run)
+        if stretch.fate == "replace":
+            decided.replaced += commands.drop_waiting(connection, in_place(active[job.id], place), who.now)[1]
+    return decided
+
+
+def _still_due(
+    connection: Connection, who: Claimant, due_jobs: list[Job], decided: _Decided, owing: list[tuple[Job, Stretch, str]]
+) -> Iterator[Job]:
+    """But for those that are not: a clock that was set back has come to dues that had their outcome before."""
+    for job in due_jobs:
+        moved, left = wrong_clock.settled(connection, job, who.now)
+        if left is not None:
+            owing.append((moved, left, ANYWHERE))
+        if moved.next_due is None or moved.next_due > who.now:
+            decided.moved.append((moved, moved.next_due, 0))
+        else:
+            yield moved
+
+
+def _owing(
+    connection: Connection,
+    job: Job,
+    who: Claimant,
+    where: Places,
+    active: list[Run],
+    decided: _Decided,
+    known: Sequence[Node],
+) -> list[tuple[Job, Stretch, str]]:
+    """What is owed in each place. A due counts once against max_runs, wherever it starts; one that waits and is
+    replaced does not count any more."""
+    back = _replaceable(connection, job, where, active)
+    facts = {place: _situation(job, who, in_place(active, place), back, known) for place in (*where.names, *where.down)}
+    if not where.names:  # nothing starts, so nothing counts
+        facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
+    answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
+    made = max((answers[place].starts for place in where.names), default=0)
+    if any(stretch.fate == "replace" for place in where.names for stretch in answers[place].stretches):
+        made -= back
+    dues = [answers[place].next_due for place in where.names or where.down]
+    decided.moved.append((job, None if None in dues else dues[0], made))
+    return [
+        (job, stretch, place)
+        for place, answer in answers.items()
+        for stretch in shared(_missed(each, where.down.get(place)) for each in answer.stretches)
+    ]
+
+
+def _replaceable(connection: Connection, job: Job, where: Places, active: list[Run]) -> int:
+    """How many of its dues count against max_runs, and do not any more when runs that wait are replaced."""
+    if job.policy.overlap != "replace":
+        return 0
+    there = {run.id: run for place in where.names for run in in_place(active, place) if run.state == "waiting"}
+    return start_counts.not_started(connection, list(there.values()))[job.id] if there else 0
+
+
+def _is_for(who: Claimant, job: Job, where: Places) -> bool:
+    """Whether a due may be decided here: one that others can run and this node cannot is left to them."""
+    if not who.company or who.alone or where.nobody or job.policy.placement == "every":
+        return True
+    return any(node.id == who.node_id and node.can(job.task, job.policy.require) for node in who.company)
+
+
+def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[Job, Stretch, str]]:
+    """Dues that no living node can run are left, as long as their grace allows, to one that may come."""
+    instant = who.now
+    if not who.alone:
+        if job.policy.misfire_grace is None:
+            return []
+        instant -= job.policy.misfire_grace
+    if job.next_due is None or job.next_due > instant:
+        return []
+    answer = owed(job.schedule, job.policy, attrs.evolve(_situation(job, who, []), now=instant, starts_left=None))
+    decided.moved.append((job, answer.next_due, 0))
+    return [(job, stretch, ANYWHERE) for stretch in shared(_missed(each, why) for each in answer.stretches)]
+
+
+def _missed(stretch: Stretch, why: str | None) -> Stretch:
+    return stretch if why is None else attrs.evolve(stretch, fate="missed", reason=why)
+
+
+def _situation(job: Job, who: Claimant, active: list[Run], back: int = 0, known: Sequence[Node] = ()) -> Situation:
+    return Situation(
+        next_due=job.next_due,
+        now=who.now,
+        able_since=min([who.able_since, *_others_since(who, job)]),
+        active=bool(active),
+        queued=len(active) > 1 and any(run.state == "waiting" for run in active),
+        paused=job.paused,
+        starts_left=None if job.max_runs is None else job.max_runs - job.starts + back,
+        downtimes=who.downtimes if who.alone else _downtimes(job, who, known),
+    )
+
+
+def _downtimes(job: Job, who: Claimant, known: Sequence[Node]) -> list[Downtime]:
+    """When no node lived that could run the job; `known` are the nodes as they were last."""
+    then, now = ([node for node in some if node.can(job.task, job.policy.require)] for some in (known, who.company))
+    down = without_nodes(then, now)
+    return [] if down is None else [down]
+
+
+def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
+    """A due that passed while another node lived passed while somebody could run it."""
+    others = (node for node in who.company if node.id != who.node_id and node.since <= who.now)
+    return (node.since for node in others if node.can(job.task, job.policy.require))
+
+
+def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool, place: str) -> Run:
+    run = attrs.evolve(run_rows.passed(job, stretch, who.ids.make(who.now), who.now), place=place)
+    if stretch.fate != "run":
+        return run
+    if place not in (ANYWHERE, who.node):
+        return attrs.evolve(run, reason=f"waits for node {place} to start it")
+    return _running(run, who) if slot else attrs.evolve(run, reason=NO_SLOT)
+
+
+def _running(run: Run, who: Claimant) -> Run:
+    return attrs.evolve(run, state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
+
+
+def _waits(run: Run) -> Run:
+    return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
+
+
+def _startable(connection: Connection, who: Claimant) -> tuple[list[Run], bool]:
+    if not who.company:
+        return backlog.startable(connection, who.now, who.slots)
+    mine = next((node for node in who.company if node.id == who.node_id), None)
+    return ([], False) if mine is None else backlog.startable(connection, who.now, who.slots, mine, any_task=who.alone)
+
+
+def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:
+    started = [_running(run, who) for run in waiting]
+    if started:
+        connection.execute(
+            update(runs)
+            .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
+            .values(state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
+        )
+    return started

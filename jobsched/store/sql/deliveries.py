@@ -1,0 +1,132 @@
+"""Notifications on their way: taken by the node that makes the next attempt, settled after it, shown to callers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+from sqlalchemy import Boolean, ColumnElement, Connection, Row, bindparam, delete, or_, select, update
+
+from ...model.delivery import Attempt, Delivery
+from ...model.ids import least
+from . import queries, settings
+from .clock import now as database_now
+from .tables import deliveries
+from .visibility import of_tasks
+
+LEASE = timedelta(seconds=60)  # while an attempt is made; a node that dies meanwhile is no longer waited for then
+SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
+LOOKED_AT = 64  # that are ripe, at once: those of one place may be more than may go there
+
+_SHOWN = [column for column in deliveries.c if column is not deliveries.c.body]
+_WRITTEN = ("state", "not_before", "ended", "status", "error")
+_WAITS = deliveries.c.state == "waiting"
+_LATEST = deliveries.c.attempts == bindparam("latest")  # a newer attempt is under way, if it is not
+_SETTLE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("key"), _WAITS, or_(bindparam("over", type_=Boolean), _LATEST))
+    .values({name: bindparam(f"new_{name}", type_=deliveries.c[name].type) for name in _WRITTEN})
+)
+
+
+def soonest(connection: Connection, full: Sequence[str], only: Sequence[str] | None = None) -> datetime | None:
+    """When the next attempt may be made, but for those `full` places that take no more now; to `only` some if given."""
+    query = select(deliveries.c.not_before).where(_WAITS, *_at(full, only))
+    return connection.execute(query.order_by(deliveries.c.not_before).limit(1)).scalar()
+
+
+def take(
+    connection: Connection, local: datetime, most: int, of_one: int, busy: Mapping[str, int],
+    only: Sequence[str] | None = None,
+) -> list[Delivery]:  # fmt: skip
+    """Up to `most` that may be attempted, those that wait longest first, so that no place gets more than `of_one`;
+    so many are `busy` there already. To `only` some if given. They are this node's for the time of the lease."""
+    instant = database_now(connection, local)
+    full = [place for place, number in busy.items() if number >= of_one]
+    query = (
+        select(deliveries)
+        .where(_WAITS, deliveries.c.not_before <= instant, *_at(full, only))
+        .order_by(deliveries.c.not_before, deliveries.c.id)
+        .limit(LOOKED_AT)
+    )
+    there = Counter(busy)
+    taken: list[Delivery] = []
+    for row in connection.execute(query.with_for_update(skip_locked=True)):
+        if len(taken) < most and there[row.place] < of_one:
+            there[row.place] += 1
+            taken.append(attrs.evolve(from_row(row), attempts=row.attempts + 1))
+    if taken:
+        mine = deliveries.c.id.in_([delivery.id for delivery in taken])
+        leased = {"not_before": instant + lease(connection), "attempts": deliveries.c.attempts + 1}
+        connection.execute(update(deliveries).where(mine).values(leased))
+    return taken
+
+
+def lease(connection: Connection) -> timedelta:
+    """How long what was taken is a node's: while the database is away, a node that made an attempt cannot say so."""
+    return max(LEASE, SETTLES + (settings.lease(connection) or timedelta(0)))
+
+
+def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:
+    if only is not None:
+        return [deliveries.c.place.in_([place for place in only if place not in full])]
+    return [deliveries.c.place.not_in(full)] if full else []
+
+
+def settle(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """Write what came of attempts, where it is not known already."""
+    if attempts:
+        connection.execute(_SETTLE, [_settled(attempt) for attempt in attempts])
+
+
+def _settled(attempt: Attempt) -> dict[str, Any]:
+    which = {"key": attempt.id, "latest": attempt.number, "over": attempt.state != "waiting"}
+    return which | {f"new_{name}": getattr(attempt, name) for name in _WRITTEN}
+
+
+def of_run(connection: Connection, run_id: str, limit: int, before: str | None) -> tuple[str, list[Delivery]]:
+    """What was told of a run, newest first, and the task that it was a run of. Raises NotFound."""
+    run = queries.run(connection, run_id)
+    return run.task, _page(connection, deliveries.c.run_id == run_id, limit, before)
+
+
+def of_job(
+    connection: Connection, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
+) -> list[Delivery]:
+    """The same of a job, so far as it was of `tasks` then. Raises NotFound for one that nobody ever heard of."""
+    its = deliveries.c.job_id == job_id
+    if tasks is not None:
+        its &= of_tasks(connection, deliveries.c.task, tasks)
+    found = _page(connection, its, limit, before)
+    if not found:
+        queries.must_be_known(connection, job_id, tasks)
+    return found
+
+
+def forget_of(connection: Connection, run_ids: Sequence[str]) -> None:
+    """Drop what was told of runs; what is still to be told of them stays."""
+    connection.execute(delete(deliveries).where(deliveries.c.run_id.in_(run_ids), ~_WAITS))
+
+
+def forget(connection: Connection, before: datetime, most: int) -> int:
+    """Drop up to `most` that were told before that instant, or were given up; how many there were."""
+    query = select(deliveries.c.id).where(deliveries.c.id < least(before), ~_WAITS).order_by(deliveries.c.id)
+    ids = list(connection.execute(query.limit(most).with_for_update(skip_locked=True)).scalars())
+    if ids:
+        connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
+    return len(ids)
+
+
+def _page(connection: Connection, which: ColumnElement[bool], limit: int, before: str | None) -> list[Delivery]:
+    query = select(*_SHOWN).where(which).order_by(deliveries.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(deliveries.c.id < before)
+    return [from_row(row) for row in connection.execute(query)]
+
+
+def from_row(row: Row[Any]) -> Delivery:
+    """The record of a row that holds every column of `deliveries`, or all that are shown."""
+    return Delivery(**{"body": {}, **row._mapping})

@@ -1,0 +1,296 @@
+"""Opening the database: what each kind needs to keep the promise.
+
+Nothing here costs a question per transaction, but for MySQL, whose transactions that read have to be told apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from ...clock import elapsed
+from ...model.errors import BadStore
+from . import db_errors, server_support
+
+BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
+STATEMENT_SECONDS = 20  # how long the database may work at one statement
+ANSWER_SECONDS = 25  # how long to wait for the database to say anything: it is lost then
+CONNECT_SECONDS = 5
+SILENT_SECONDS = 10  # how long to wait for a host that takes no packet
+IDLE_SECONDS = 10  # how long a node that was frozen in mid-transaction may keep others from its rows
+AGE_SECONDS = 1800  # after which a connection is made anew, less up to a quarter: not all of them at one moment
+
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that broke; so do we
+
+
+class _InOneLine(logging.Filter):
+    """What SQLAlchemy's pool says of a connection that broke, by a traceback and at level ERROR: the transaction that
+    was under way fails, and tells of it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        why = record.exc_info[1] if record.exc_info else None
+        if isinstance(why, Exception):
+            record.name, record.levelno, record.levelname = __name__, logging.WARNING, "WARNING"
+            record.msg, record.args = "a connection to the store broke off: %s", (db_errors.line(why),)
+            record.exc_info = record.exc_text = None
+        return True
+
+
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_InOneLine())
+
+DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+EXTRAS = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
+
+
+@attrs.frozen(kw_only=True)
+class Waits:
+    """For how many seconds to wait for what; None: as long as it takes."""
+
+    lock: int | None
+    statement: int | None
+    answer: int | None
+    connect: int
+    silence: int  # of the network
+
+    @classmethod
+    def of(cls, patient: bool, prompt: int | None) -> Waits:
+        """Those of a patient engine, of one that is to know soon, or of any other."""
+        if patient:
+            return cls(lock=None, statement=None, answer=None, connect=CONNECT_SECONDS, silence=SILENT_SECONDS)
+        most = STATEMENT_SECONDS if prompt is None else prompt
+        return cls(
+            lock=min(BUSY_SECONDS, most),
+            statement=min(STATEMENT_SECONDS, most),
+            answer=ANSWER_SECONDS if prompt is None else min(ANSWER_SECONDS, prompt + 1),
+            connect=min(CONNECT_SECONDS, most),
+            silence=min(SILENT_SECONDS, most),
+        )
+
+
+def connect(url: str, *, patient: bool = False, prompt: int | None = None) -> Engine:
+    """An engine for `url`; nothing is opened yet. Raises BadStore for a URL that cannot be followed.
+
+    A patient one lets the database work at a statement, and wait for a lock, as long as it takes. One that is given
+    `prompt` waits for so many seconds for anything, and then tries another connection.
+    """
+    target = _parsed(url)
+    kind = target.get_backend_name()
+    given, tame = _KINDS[kind]
+    waits = Waits.of(patient, prompt)
+    arguments = {name: value for name, value in given(waits).items() if name not in target.query}
+    try:
+        engine = create_engine(
+            target, pool_size=12, max_overflow=4, pool_use_lifo=True, connect_args=arguments,
+            hide_parameters=True,  # of statements, from errors and so from the log: those of jobs are among them
+        )  # fmt: skip
+    except ImportError as why:
+        extra = EXTRAS[target.drivername]
+        raise BadStore(f"store: {make_url_safe(url)} needs a driver: pip install 'jobsched[{extra}]' ({why})") from why
+    except ArgumentError as why:
+        raise BadStore(f"store: {make_url_safe(url)} cannot be used: {why}") from why
+    tame(engine, waits)
+    if kind != "sqlite":
+        _follow_the_address(engine)
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine, for transactions that only read, each in one view of the database."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(writes=False)
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, for transactions that write: each statement sees what was committed before it."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="READ COMMITTED")
+    return engine.execution_options(writes=True)
+
+
+def make_url_safe(url: str | URL) -> str:
+    """`url` without its password, for messages."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return "the given URL"
+    secret = [name for name in parsed.query if "pass" in name.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def _follow_the_address(engine: Engine) -> None:
+    """An address may lead to another server by now, after a failover: a connection that finds its server read-only is
+    not used again, nor are those made before it, and none is used for ever."""
+
+    @event.listens_for(engine, "connect")
+    def made(_raw: Any, record: ConnectionPoolEntry) -> None:
+        record.info["until"] = end_of_use()
+
+    @event.listens_for(engine, "checkout")
+    def taken(_raw: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if elapsed() > record.info["until"]:
+            raise DisconnectionError("it is old enough")
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        asked = context.connection
+        if asked is not None and asked.get_execution_options().get("postgresql_readonly"):
+            return  # we have asked for it ourselves
+        if db_errors.is_read_only(engine.url, context.original_exception):
+            context.is_disconnect = True
+
+
+def end_of_use(chance: Callable[[], float] = random.random) -> float:
+    """Until when, in elapsed seconds, a connection that is made now is used."""
+    return elapsed() + AGE_SECONDS * (1 - chance() / 4)
+
+
+def _parsed(url: str) -> URL:
+    """`url` with the driver that we ship with. What it says stays out of messages: it may be part of a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise BadStore("store: not a URL; a password's special characters are written as %XX") from None
+    driver = DRIVERS.get(parsed.get_backend_name())
+    if driver is None:
+        raise BadStore(f"store: {make_url_safe(url)}: must begin with sqlite, postgresql+psycopg or mysql+pymysql")
+    return parsed.set(drivername=driver)
+
+
+def _for_sqlite(_waits: Waits) -> dict[str, object]:
+    """Few prepared statements for each connection, and few pages (below).
+
+    More is no faster, as measured, for the kernel has the file in memory too; and memory that one thread frees is not
+    always used by the others, so that it is needed once for each.
+    """
+    return {"cached_statements": 32}
+
+
+def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
+    """WAL so that readers never wait, FULL so that an answer outlives a power cut, and our own BEGIN.
+
+    A transaction that will write says so at once (`IMMEDIATE`): one that finds out later can fail half way.
+    """
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+        raw.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-1000",
+        ):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _for_postgresql(waits: Waits) -> dict[str, object]:
+    """A host that is gone is noticed: by keepalives while we wait for it, by unanswered packets while we send."""
+    return {
+        "application_name": "jobsched",
+        "client_encoding": "utf8",
+        "connect_timeout": waits.connect,
+        "keepalives": 1,
+        "keepalives_idle": max(waits.silence // 2 - 1, 1),
+        "keepalives_interval": max(waits.silence // 5, 1),
+        "keepalives_count": 3,
+        "tcp_user_timeout": waits.silence * 1000,
+    }
+
+
+def _tame_postgresql(engine: Engine, waits: Waits) -> None:
+    """Limits, and a commit that is on disk. Not as start-up options: poolers like PgBouncer refuse those."""
+    limits = {
+        "lock_timeout": waits.lock or 0,
+        "statement_timeout": waits.statement or 0,
+        "idle_in_transaction_session_timeout": IDLE_SECONDS if waits.statement else 0,
+    }
+    statements = "".join(f"SET {name} = '{seconds}s'; " for name, seconds in limits.items())
+    statements += "SET jit = off; "  # to compile a question takes longer than to answer any of ours
+    # A server that is set to wait for its standbys too goes on doing so.
+    statements += (
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+
+    @event.listens_for(engine, "connect", insert=True)  # SQLAlchemy asks for a version next, and can make nothing of it
+    def recognise(raw: Any, _record: ConnectionPoolEntry) -> None:
+        if raw.info.parameter_status("crdb_version"):
+            raw.close()
+            raise BadStore(f"store: {make_url_safe(engine.url)} {server_support.COCKROACH}")
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+        raw.execute(statements)
+        raw.commit()
+
+    @event.listens_for(engine, "checkin")
+    def returned(raw: Any, record: ConnectionPoolEntry) -> None:
+        """After a transaction that only reads, the next would insist on writing where the server says that it is not
+        to, and a standby would refuse it in words that tell nobody so. What reads from a standby finds nothing wrong:
+        so it looks each time whether the address still leads there (as PostgreSQL 14 and newer tell)."""
+        if raw is None:
+            return
+        if raw.info.parameter_status("in_hot_standby") == "on":
+            record.invalidate()
+        elif raw.read_only is False:
+            raw.read_only = None
+
+
+def _for_mysql(waits: Waits) -> dict[str, object]:
+    answer = {} if waits.answer is None else {"read_timeout": waits.answer, "write_timeout": waits.answer}
+    return {"charset": "utf8mb4", "connect_timeout": waits.connect, **answer}
+
+
+def _tame_mysql(engine: Engine, waits: Waits) -> None:
+    """Strict, so that a text too long is an error and not cut; limits, as far as MariaDB or MySQL have them.
+
+    Both take a transaction's kind only before it begins, so one that reads says so first.
+    """
+    settings = "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
+    if waits.statement:
+        settings += (
+            f", innodb_lock_wait_timeout={waits.lock}"
+            f" /*M!100300 , max_statement_time={waits.statement}, idle_transaction_timeout={IDLE_SECONDS} */"
+            f" /*!80000 , max_execution_time={waits.statement * 1000} */"
+        )
+    statements = ("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", f"SET SESSION {settings}")
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+        with raw.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            if cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'") and cursor.fetchone()[1] == "ON":
+                cursor.execute("SET SESSION wsrep_sync_wait=7")  # after a failover: what was committed is seen
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+_KINDS: dict[str, tuple[Callable[[Waits], dict[str, object]], Callable[[Engine, Waits], None]]] = {
+    "sqlite": (_for_sqlite, _tame_sqlite),
+    "postgresql": (_for_postgresql, _tame_postgresql),
+    "mysql": (_for_mysql, _tame_mysql),
+}

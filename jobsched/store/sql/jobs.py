@@ -1,0 +1,210 @@
+"""Jobs in the store. Every function runs inside the transaction of its `connection`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, Row, Select, and_, bindparam, false, insert, or_, select, update
+
+from ...model.cron import Cron
+from ...model.job import Job, JobState
+from ...model.policy import Policy
+from ...model.trigger import At, Interval, Schedule, Trigger
+from ...model.watch import Notify, Watch
+from .paging import Page, cut, weight
+from .tables import jobs
+from .visibility import of_tasks
+
+AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
+_MOVE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("key"))
+    .values(next_due=bindparam("new_due", type_=jobs.c.next_due.type), starts=bindparam("new_starts"))
+)
+
+
+_LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
+    select(jobs)
+    .where(
+        jobs.c.id.in_(bindparam("ids", expanding=True)),
+        jobs.c.next_due <= bindparam("now", type_=jobs.c.next_due.type),
+        AWAKE,
+    )
+    .order_by(jobs.c.next_due, jobs.c.id)
+    .with_for_update(skip_locked=True)
+)
+_STATE = {
+    "scheduled": and_(jobs.c.next_due.is_not(None), AWAKE),
+    "paused": jobs.c.paused.is_(True),
+    "ended": and_(jobs.c.next_due.is_(None), AWAKE),
+}
+
+
+_WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
+_DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
+
+
+@attrs.frozen(kw_only=True)
+class Due:
+    """A job that is due soon: what a ticker must know, and what a node must be able to do."""
+
+    id: str
+    next_due: datetime
+    every: timedelta | None
+    task: str
+    require: Mapping[str, str]
+
+
+def add(connection: Connection, new: Iterable[Job]) -> None:
+    """Store new jobs."""
+    connection.execute(insert(jobs), [_columns(job) for job in new])
+
+
+def get(connection: Connection, job_id: str) -> Job | None:
+    """The job of that id."""
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which jobs are asked for; what is None does not matter."""
+
+    name: str | None = None
+    task: str | None = None
+    state: JobState | None = None
+    overdue: bool | None = None
+    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
+
+
+def page(connection: Connection, limit: int, after: str = "", only: Filter | None = None) -> list[Job]:
+    """Up to `limit` jobs made after the job `after`, oldest first."""
+    query = _asked(connection, select(jobs), after, only).limit(limit)
+    return [from_row(row) for row in connection.execute(query)]
+
+
+def fitting(connection: Connection, limit: int, after: str, only: Filter, room: int) -> Page[Job]:
+    """The same, but no more than have `room` together, in bytes."""
+    query = _asked(connection, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
+    ids, more = cut(connection.execute(query), limit, room)
+    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
+    return Page([from_row(row) for row in connection.execute(found)], more)
+
+
+def _asked(connection: Connection, query: Select[Any], after: str, only: Filter | None) -> Select[Any]:
+    query = query.where(jobs.c.id > after).order_by(jobs.c.id)
+    if only is not None and only.name is not None:
+        query = query.where(jobs.c.name == only.name)
+    if only is not None and only.task is not None:
+        query = query.where(jobs.c.task == only.task)
+    if only is not None and only.state is not None:
+        query = query.where(_STATE[only.state])
+    if only is not None and only.overdue is not None:
+        query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
+    if only is not None and only.tasks is not None:
+        query = query.where(of_tasks(connection, jobs.c.task, only.tasks))
+    return query
+
+
+def put(connection: Connection, job: Job) -> None:
+    """Write a job over the one of the same id."""
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
+
+
+def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
+    """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
+    query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
+    if after is not None:
+        same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
+        query = query.where(or_(jobs.c.next_due > after.next_due, same))
+    return [Due(**row._mapping) for row in connection.execute(query)]
+
+
+def dues_of(connection: Connection, ids: Iterable[str]) -> list[Due]:
+    """When those of `ids` are due that will be, soonest first; paused ones are not due."""
+    query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
+    return [Due(**row._mapping) for row in connection.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+
+
+def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[Job]:
+    """Those of `ids` that are due at `now`, soonest first, held until the transaction ends.
+
+    A job that another node holds is left out: that node is deciding it.
+    """
+    return [from_row(row) for row in connection.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
+
+
+def move_on(connection: Connection, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
+    """For each (job, next_due, starts): a due that was decided never comes back."""
+    rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
+    if rows:
+        connection.execute(_MOVE, rows)
+
+
+def _columns(job: Job) -> dict[str, Any]:
+    trigger = job.schedule.trigger
+    interval = trigger if isinstance(trigger, Interval) else None
+    whole = attrs.filters.exclude("schedule", "policy", "watch")
+    columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=whole)
+    columns.update(attrs.asdict(job.policy, recurse=False))
+    columns.update(attrs.asdict(job.watch))
+    return columns | {
+        "every": interval and interval.every,
+        "anchor": interval and interval.start,
+        "cron": trigger.expression if isinstance(trigger, Cron) else None,
+        "at": trigger.instant if isinstance(trigger, At) else None,
+        "start": job.schedule.start,
+        "end": job.schedule.end,
+        "jitter": job.schedule.jitter,
+    }
+
+
+def from_row(row: Row[Any]) -> Job:
+    """The record of a row that holds every column of `jobs`."""
+    return Job(
+        id=row.id,
+        name=row.name,
+        task=row.task,
+        schedule=Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id),
+        timezone=row.timezone,
+        policy=Policy(
+            overlap=row.overlap,
+            misfire_grace=row.misfire_grace,
+            catch_up=row.catch_up,
+            retries=row.retries,
+            retry_delay=row.retry_delay,
+            placement=row.placement or "any",
+            require=row.require,
+        ),
+        watch=Watch(
+            max_late=row.max_late,
+            must_succeed_every=row.must_succeed_every,
+            notify=None if row.notify is None else Notify(url=row.notify["url"], on=tuple(row.notify["on"])),
+        ),
+        timeout=row.timeout,
+        parameters=row.parameters,
+        max_runs=row.max_runs,
+        paused=row.paused,
+        next_due=row.next_due,
+        starts=row.starts,
+        version=row.version,
+        created=row.created,
+        updated=row.updated,
+        watched=row.watched,
+        overdue=row.overdue,
+        overdue_reason=row.overdue_reason,
+        forgotten=row.forgotten,
+        ahead=row.ahead,
+        ahead_from=row.ahead_from,
+    )
+
+
+def _trigger(row: Row[Any]) -> Trigger:
+    if row.every is not None:
+        return Interval(start=row.anchor, every=row.every)
+    if row.cron is not None:
+        return Cron(expression=row.cron, timezone=row.timezone)
+    return At(instant=row.at)

@@ -1,0 +1,153 @@
+"""What is to be told of jobs: written in the transaction of what is told, so that neither is there alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import attrs
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, false, insert, or_, select, true, update
+
+from ...model.delivery import Delivery, News, body
+from ...model.ids import Ids
+from ...model.job import Job
+from ...model.receiver import place_of
+from ...model.run import RETRIED, Run
+from ...model.watch import Event, Notify
+from .jobs import from_row
+from .tables import deliveries, jobs
+
+EVERYONE = "everyone"  # an engine's option: where the receiver for all jobs is, if there is one
+TOLD = "told"  # in what a connection carries with it
+ALL = Notify()
+RETRIES = jobs.c.retries > 0
+
+_INSTANT = bindparam("instant", type_=jobs.c.failing.type)
+_FAILS = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("key"), or_(jobs.c.failing.is_(None), jobs.c.failing < _INSTANT))
+    .values(failing=_INSTANT)
+)
+
+
+def with_everyone(engine: Engine, place: str | None) -> Engine:
+    """The same engine, for a store whose operator set a receiver for all jobs, at that host and port."""
+    return engine.execution_options(**{EVERYONE: place})
+
+
+def told(connection: Connection) -> bool:
+    """Whether something was told since the last time that this was asked of the connection."""
+    return bool(connection.info.pop(TOLD, False))
+
+
+def tell_all(connection: Connection, news: Iterable[News]) -> None:
+    """Let those know who want to. A failure that is told makes its job one of those that may recover: by a run that
+    begins after the last of them."""
+    everyone = _everyone(connection)
+    wanted = [each for each in news if wants(each.job, each.event, everyone)]
+    if not wanted:
+        return
+    ids = Ids()
+    rows = [attrs.asdict(_delivery(each, ids.make(each.instant), everyone), recurse=False) for each in wanted]
+    connection.execute(insert(deliveries), rows)
+    connection.info[TOLD] = True
+    failing: dict[str, datetime] = {}
+    for each in wanted:
+        if each.event not in ("overdue", "recovered") and wants(each.job, "recovered", everyone):
+            failing[each.job.id] = max(each.instant, failing.get(each.job.id, each.instant))
+    if failing:
+        connection.execute(_FAILS, [{"key": job_id, "instant": failing[job_id]} for job_id in sorted(failing)])
+
+
+def wants(job: Job, event: Event, everyone: str | None) -> bool:
+    """Whether an event of that job is told to anybody."""
+    notify = job.watch.notify or ALL
+    return event in notify.on and (notify.url is not None or everyone is not None)
+
+
+def tell_missed(connection: Connection, missed: Sequence[Run]) -> None:
+    """Dues that were missed, each stretch once."""
+    asking = concerned(connection, missed)
+    tell_all(
+        connection,
+        [
+            News(event="missed", job=asking[run.job_id], run=run, reason=run.reason, instant=run.ended or run.created)
+            for run in missed
+            if run.job_id in asking
+        ],
+    )
+
+
+def tell_failed(connection: Connection, failed: Sequence[Run], asking: Mapping[str, Job], again: set[str]) -> None:
+    """Runs that failed, timed out or were lost, `asking` being the jobs concerned; those `again` are tried again."""
+    news = []
+    for run in failed:
+        assert run.state in RETRIED
+        if run.job_id in asking and run.ended is not None:
+            job, retry = asking[run.job_id], run.id in again
+            news.append(News(event=run.state, job=job, run=run, reason=run.reason, instant=run.ended, retry=retry))
+    tell_all(connection, news)
+
+
+def concerned(connection: Connection, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
+    """The jobs of those runs of which somebody may want to be told and, where runs may be `retried`, that ask for it.
+    Nobody else changes them until the transaction ends.
+
+    Who holds a job's row may want its runs next, so it is taken before them.
+    """
+    found = _asking(connection, ended, RETRIES if retried else false())
+    if held := _to_hold(connection, found, retried):
+        for job_id in held:
+            del found[job_id]  # what is known of it may be out of date, and it may be gone
+        query = select(jobs).where(jobs.c.id.in_(held)).order_by(jobs.c.id).with_for_update()
+        found |= {row.id: from_row(row) for row in connection.execute(query)}
+    return found
+
+
+def busy(connection: Connection, ended: Sequence[Run], *, every: bool = False) -> list[str]:
+    """Those jobs that `concerned` would hold and another transaction has in hand; the others are held.
+    For who must not wait. With `every`: of all jobs of those runs."""
+    found = _asking(connection, ended, true() if every else RETRIES)
+    wanted = list(found) if every else _to_hold(connection, found, retried=True)
+    query = select(jobs.c.id).where(jobs.c.id.in_(wanted)).order_by(jobs.c.id).with_for_update(skip_locked=True)
+    held = set(connection.execute(query).scalars()) if wanted else set()
+    return [job_id for job_id in wanted if job_id not in held]
+
+
+def _asking(connection: Connection, ended: Sequence[Run], also: ColumnElement[bool]) -> dict[str, Job]:
+    if not ended:
+        return {}
+    query = select(jobs).where(jobs.c.id.in_({run.job_id for run in ended}))
+    if _everyone(connection) is None:
+        query = query.where(or_(jobs.c.notify.is_not(None), also))
+    return {row.id: from_row(row) for row in connection.execute(query)}
+
+
+def _to_hold(connection: Connection, asking: Mapping[str, Job], retried: bool) -> list[str]:
+    everyone = _everyone(connection)
+    return [
+        job.id
+        for job in asking.values()
+        if (retried and job.policy.retries) or any(wants(job, event, everyone) for event in ALL.on)
+    ]
+
+
+def _everyone(connection: Connection) -> str | None:
+    place: str | None = connection.get_execution_options().get(EVERYONE)
+    return place
+
+
+def _delivery(news: News, delivery_id: str, everyone: str | None) -> Delivery:
+    url = None if news.job.watch.notify is None else news.job.watch.notify.url
+    return Delivery(
+        id=delivery_id,
+        job_id=news.job.id,
+        run_id=None if news.run is None else news.run.id,
+        task=news.job.task if news.run is None else news.run.task,
+        event=news.event,
+        url=url,
+        place=place_of(url) if url is not None else everyone or "",
+        body=body(news, delivery_id),
+        created=news.instant,
+        not_before=news.instant,
+    )

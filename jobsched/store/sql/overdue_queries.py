@@ -1,0 +1,149 @@
+"""Which of many watched jobs may have become overdue, or have recovered: the rule of `model/overdue` in SQL.
+
+Each look at the runs of a job is a seek in the index `runs_of_state`, however many runs the job has.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
+
+from ...model.ids import EPOCH, MICROSECOND
+from ...model.overdue import SKEW
+from ...model.run import STARTED
+from .clock import now as database_now
+from .tables import jobs, runs
+
+LEFT: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost")  # the outcomes of a run that was started
+
+
+def watched(connection: Connection, most: int, local: datetime) -> list[str]:
+    """Jobs that are not any more what their row says: up to `most` for each way to become overdue, or not to be."""
+    asked = {"now": database_now(connection, local)}
+    found = [job_id for question in _SUSPECTS for job_id in connection.execute(question.limit(most), asked).scalars()]
+    return list(dict.fromkeys(found))
+
+
+def mended(connection: Connection, most: int, local: datetime) -> list[str]:
+    """Up to `most` jobs that fail, as somebody was told, and a run that was started since has succeeded."""
+    return list(connection.execute(_MENDED.limit(most), {"now": database_now(connection, local)}).scalars())
+
+
+NOW: Final = bindparam("now", type_=jobs.c.watched.type)
+_SOON: Final = int(SKEW / MICROSECOND)
+
+
+def _micros(of: ColumnElement[Any]) -> ColumnElement[int]:
+    return type_coerce(of, BigInteger)
+
+
+def has_come(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+    """It does not lie in the future, whose record is that of a clock that was wrong; clocks may differ by a little."""
+    return _micros(instant) - _SOON <= NOW
+
+
+def _passed(begin: ColumnElement[Any], span: ColumnElement[Any]) -> ColumnElement[bool]:
+    """That span has passed since then."""
+    return _micros(begin) + _micros(span) <= NOW
+
+
+def _there_is(table: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether the job has such a run."""
+    return select(table.c.id).where(table.c.job_id == jobs.c.id, *which).correlate_except(table).exists()
+
+
+def last(table: Any, by: ColumnElement[Any], *which: ColumnElement[bool]) -> ScalarSelect[str]:
+    """The id of the job's last such run."""
+    query = select(table.c.id).where(table.c.job_id == jobs.c.id, *which).order_by(by.desc()).limit(1)
+    return query.correlate_except(table).scalar_subquery()
+
+
+def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a run of the job was started since then."""
+    active, left = runs.alias("active"), runs.alias("ended")
+    return or_(
+        _there_is(active, active.c.state.in_(STARTED), active.c.started >= instant, has_come(active.c.started)),
+        _there_is(
+            left, left.c.state.in_(LEFT), left.c.ended >= instant, left.c.started >= instant, has_come(left.c.started)
+        ),
+    )
+
+
+def is_missed(table: Any) -> ColumnElement[bool]:
+    """Of runs in `table`: dues that were missed since the job is watched, and nothing has started after them."""
+    since = func.coalesce(table.c.until, table.c.due)
+    return and_(table.c.state == "missed", table.c.ended >= jobs.c.watched, ~started_since(since))
+
+
+def is_waiting(table: Any) -> ColumnElement[bool]:
+    """Of runs in `table`: dues whose run waits to be started."""
+    return and_(table.c.state == "waiting", table.c.cause == "schedule")
+
+
+def succeeded_since(table: Any, instant: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Of runs in `table`: those that were started after that, and have succeeded."""
+    return and_(has_succeeded(table), table.c.ended >= instant, table.c.started >= instant)
+
+
+def has_succeeded(table: Any) -> ColumnElement[bool]:
+    """Of runs in `table`: those that have succeeded; what did so in the future has not."""
+    return and_(table.c.state == "succeeded", has_come(table.c.ended))
+
+
+def _waits_long() -> ColumnElement[bool]:
+    table = runs.alias("waiting")
+    return _there_is(table, is_waiting(table), _passed(table.c.due, jobs.c.max_late))
+
+
+def _missed_long_ago() -> ColumnElement[bool]:
+    """Asks first whether anything was missed after the last start, for mostly nothing was."""
+    table, other = runs.alias("missed"), runs.alias("newest")
+    newest = select(func.max(other.c.ended)).where(other.c.state == "missed", other.c.job_id == jobs.c.id)
+    edge = newest.correlate_except(other).scalar_subquery()
+    long_ago = _there_is(table, is_missed(table), _passed(table.c.due, jobs.c.max_late))
+    return case((and_(edge >= jobs.c.watched, ~started_since(edge)), long_ago), else_=false())
+
+
+def _no_success() -> ColumnElement[bool]:
+    table, most = runs.alias("success"), jobs.c.must_succeed_every
+    lately = _there_is(table, has_succeeded(table), _micros(table.c.ended) > NOW - _micros(most))
+    return and_(
+        _passed(jobs.c.watched, most),
+        or_(jobs.c.succeeded.is_(None), _passed(jobs.c.succeeded, most), ~has_come(jobs.c.succeeded)),
+        or_(jobs.c.start.is_(None), _passed(jobs.c.start, most)),
+        ~lately,
+    )
+
+
+_LATE = _passed(jobs.c.next_due, jobs.c.max_late)
+_MAY_MISS = and_(jobs.c.max_late.is_not(None), jobs.c.next_due.is_not(None))
+_AWAKE = jobs.c.paused == false()
+_SOUND = and_(jobs.c.watched >= EPOCH, jobs.c.overdue.is_(None), _AWAKE)  # `>=`: not NULL, as a range of the index
+_OVERDUE = case((_LATE, 1), (_no_success(), 1), (_waits_long(), 1), (and_(_MAY_MISS, _missed_long_ago()), 1), else_=0)
+_waits = runs.alias("waits")
+_SUSPECTS = (  # each by itself, for a database is easily at a loss which way to begin
+    select(jobs.c.id).where(_SOUND, case((_LATE, 1), (_no_success(), 1), else_=0) == 1),
+    select(jobs.c.id)
+    .join(_waits, _waits.c.job_id == jobs.c.id)  # few runs wait
+    .where(_SOUND, is_waiting(_waits), _passed(_waits.c.due, jobs.c.max_late)),
+    select(jobs.c.id).where(_SOUND, _MAY_MISS, _missed_long_ago()),
+    select(jobs.c.id).where(jobs.c.overdue >= EPOCH, or_(~_AWAKE, _OVERDUE == 0)),
+)
+_mender = runs.alias("mender")
+_HAS_SUCCEEDED = case((_there_is(_mender, succeeded_since(_mender, jobs.c.failing)), 1), else_=0)  # asked of each
+_MENDED = select(jobs.c.id).where(jobs.c.failing >= EPOCH, _HAS_SUCCEEDED == 1).order_by(jobs.c.failing, jobs.c.id)

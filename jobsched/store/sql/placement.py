@@ -1,0 +1,91 @@
+"""Where the dues of a job run: once on some node that can, or once on each; and what is said when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+
+import attrs
+from sqlalchemy import Connection
+
+from ...model.job import Job
+from ...model.node import Node
+from ...model.run import Run
+from . import nodes as node_rows
+from .clock import now as database_now
+
+ANYWHERE = ""
+
+
+class Company:
+    """The living nodes, for one transaction. `told` are those of the last heartbeat of node `own`; `alive` are those
+    that the store has now, for no node must be overlooked that has just come or gone. They are read once, however many
+    jobs ask."""
+
+    def __init__(self, connection: Connection, told: Sequence[Node], own: str, local: datetime) -> None:
+        self.told = told
+        self._connection = connection
+        self._own = own
+        self._local = local
+
+    @cached_property
+    def known(self) -> Sequence[Node]:
+        """Every node that is not forgotten, those that began last first."""
+        return node_rows.every(self._connection)
+
+    @cached_property
+    def alive(self) -> Sequence[Node]:
+        """Those that live. Of itself this node knows best; where nodes are not stored, it lives alone."""
+        mine = {node.id: node for node in self.told if node.id == self._own}
+        instant = database_now(self._connection, self._local)
+        there = (node for node in self.known if node.state == "alive" and not node.late(instant))
+        return [mine.get(node.id, node) for node in there] or self.told
+
+
+@attrs.frozen(kw_only=True)
+class Places:
+    """The names of the nodes on which each due runs once, and of those on which it would, were they not down."""
+
+    names: Sequence[str] = (ANYWHERE,)
+    down: Mapping[str, str] = attrs.field(factory=dict)  # and why nothing runs there
+    nobody: str = ""  # why it runs nowhere now
+
+
+def places(job: Job, company: Company) -> Places:
+    """For a job that is due."""
+    if job.policy.placement == "any":
+        return Places(nobody=_nobody(job, company.told))
+    able = {node.name for node in company.alive if node.can(job.task, job.policy.require)}
+    down = _down(job, company)
+    nobody = _nobody(job, company.alive)
+    return Places(names=sorted(able) or ([] if down else [ANYWHERE]), down=down, nobody=nobody)
+
+
+def _nobody(job: Job, nodes: Sequence[Node]) -> str:
+    can = any(node.can(job.task, job.policy.require) for node in nodes)
+    return "" if can else lacking(job.task, job.policy.require)
+
+
+def in_place(active: Sequence[Run], place: str) -> list[Run]:
+    """Those active runs of a job that a run there may not overlap; runs on other nodes are beside it."""
+    return [run for run in active if ANYWHERE in (place, run.place) or run.place == place]
+
+
+def lacking(task: str, require: Mapping[str, str]) -> str:
+    """In words: there is no such node."""
+    tags = ", ".join(f"{name}={value}" for name, value in require.items())
+    return f"no living node has task {task}" + (f" and {tags}" if tags else "")
+
+
+def _down(job: Job, company: Company) -> dict[str, str]:
+    """Those that are known, would have run it as they were last, and are not there."""
+    there = {node.name for node in company.alive}
+    last: dict[str, Node] = {}
+    for node in company.known:
+        last.setdefault(node.name, node)
+    return {
+        name: f"node {name} was {'stopped' if node.state == 'stopped' else 'down'}, last seen {node.seen:%FT%TZ}"
+        for name, node in last.items()
+        if name not in there and node.can(job.task, job.policy.require)
+    }

@@ -1,0 +1,82 @@
+"""Whose turn it is to look for what is to be forgotten, and where to look: one node does it for all, now and then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from ...model.ids import EPOCH, MICROSECOND, least
+from .clock import now as database_now
+from .tables import runs, settings
+
+OVERLAP = timedelta(seconds=60)  # the id of a run is older than its commit by so much at most
+
+_MINE = settings.c.name == "retention"
+_HOLD = select(settings.c.value).where(_MINE).with_for_update()
+_COUNTS = (
+    select(runs.c.job_id, func.count())
+    .where(runs.c.job_id.in_(bindparam("ids", expanding=True)))
+    .group_by(runs.c.job_id)
+)
+
+
+@attrs.frozen(kw_only=True)
+class Turn:
+    """To look at the jobs that have runs made `since` then; None: at all jobs."""
+
+    since: datetime | None
+    begun: datetime
+
+
+def take(connection: Connection, local: datetime, keep: int, every: timedelta) -> Turn | None:
+    """Take the turn, unless another node has taken it within the time that is between two. `keep`: how many runs each
+    job keeps."""
+    instant = database_now(connection, local)
+    value: dict[str, Any] | None = connection.execute(_HOLD).scalar_one_or_none()
+    if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
+        return None
+    _put(connection, {"done": None, "keep": keep} | (value or {}) | {"taken": _micros(instant)}, value is None)
+    return Turn(since=None if value is None else _looked_at(value, instant, keep), begun=instant)
+
+
+def end(connection: Connection, turn: Turn, keep: int) -> None:
+    """All was looked at that was there when the turn was begun."""
+    begun = _micros(turn.begun)
+    connection.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
+
+
+def _looked_at(value: dict[str, Any], instant: datetime, keep: int) -> datetime | None:
+    """Up to where all jobs were looked at, and no job has more runs from before that than it keeps; None: not known."""
+    done = None if value["done"] is None else _instant(value["done"])
+    return None if done is None or done > instant or keep < value["keep"] else done - OVERLAP
+
+
+def _put(connection: Connection, value: dict[str, Any], first: bool) -> None:
+    if first:
+        connection.execute(insert(settings).values(name="retention", value=value))
+    else:
+        connection.execute(update(settings).where(_MINE).values(value=value))
+
+
+def new_runs(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many runs each job was given since then, of those that were given any. Counted here: to group them a database
+    would rather go through all runs in the order of their jobs."""
+    return Counter(connection.execute(select(runs.c.job_id).where(runs.c.id >= least(since))).scalars())
+
+
+def counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    """How many runs those jobs have; an index tells it."""
+    return {row[0]: row[1] for row in connection.execute(_COUNTS, {"ids": list(job_ids)})}
+
+
+def _instant(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - EPOCH) // MICROSECOND

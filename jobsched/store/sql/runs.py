@@ -1,0 +1,293 @@
+"""Runs in the store: their outcomes and their history. Every function runs inside its connection's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
+
+from ...model.ids import BACK, EPOCH, Ids
+from ...model.job import Job
+from ...model.owed import Stretch
+from ...model.retry import delay, final, follows
+from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run
+from . import listen_notify, outbox, outcomes
+from .clock import now as database_now
+from .tables import jobs, nodes, runs
+from .visibility import of_tasks
+
+_NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
+          "output_bytes", "output_kept", "output_truncated")  # fmt: skip
+
+
+_RECORD = (
+    update(runs)
+    .where(
+        runs.c.id == bindparam("key"),
+        runs.c.node_id == bindparam("by"),
+        or_(*(runs.c.state == state for state in STARTED)),  # not IN: that cannot be executed for many at once
+    )
+    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _NOTES})
+)
+
+
+MOST_LEFT = 1000
+
+_SHOWN = [column for column in runs.c if column is not runs.c.parameters]
+
+_ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
+
+
+def insert_all(connection: Connection, new: Iterable[Run]) -> None:
+    """Store new runs; (job, due, attempt) is unique, so a second start of one due cannot be stored."""
+    added = list(new)
+    if added:
+        connection.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
+        outcomes.tell(connection, added)
+        outbox.tell_missed(connection, [run for run in added if run.state == "missed"])
+
+
+def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
+    """Write what became of runs, each only where its node still owns it and no outcome is written yet.
+
+    A failed run whose job asks for it is tried again: in the same transaction, so that it is tried once. True if any
+    will be.
+    """
+    executed = _in_its_time(connection, executed)
+    failed = [run for run in executed if run.state in RETRIED]
+    others = [run for run in executed if run.state not in RETRIED]
+    asking = outbox.concerned(connection, failed, retried=True)
+    failed = [final(asking.get(run.job_id), run) for run in failed]
+    if others:
+        written = connection.execute(_RECORD, [_note(run) for run in others]).rowcount
+        outcomes.tell(connection, others if written == len(others) else _as_stored(connection, others))
+    lost = [run for run in failed if connection.execute(_RECORD, _note(run)).rowcount == 1]
+    outcomes.tell(connection, lost)
+    again = _try_again(connection, lost, asking, ids, chance)
+    outbox.tell_failed(connection, lost, asking, again)
+    return bool(again)
+
+
+def give_up(connection: Connection, run: Run, *, told: bool = True) -> bool:
+    """Write that a run has ended whose outcome the database refuses: with as little as there can be, and only where it
+    has none yet. It is not tried again, and its output is not kept here; `told`: who wants to know that it failed is
+    told. Whether there was anything to write.
+    """
+    (run,) = _in_its_time(connection, [run])
+    asking = outbox.concerned(connection, [run]) if told else {}
+    its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
+    its &= runs.c.node_id.is_(None) if run.node_id is None else runs.c.node_id == run.node_id
+    ended = {name: getattr(run, name) for name in _NOTES}
+    if connection.execute(update(runs).where(its).values(ended)).rowcount != 1:
+        return False
+    outcomes.tell(connection, [run])
+    if told and run.state in RETRIED:
+        outbox.tell_failed(connection, [run], asking, set())
+    return True
+
+
+def _as_stored(connection: Connection, noted: Sequence[Run]) -> list[Run]:
+    """Those of which the store says the same; of the others some node has recorded another outcome."""
+    wanted = select(runs.c.id, runs.c.state, runs.c.ended).where(runs.c.id.in_([run.id for run in noted]))
+    stored = {row.id: (row.state, row.ended) for row in connection.execute(wanted)}
+    return [run for run in noted if stored.get(run.id) == (run.state, run.ended)]
+
+
+def _in_its_time(connection: Connection, executed: Sequence[Run]) -> Sequence[Run]:
+    """By the database's clock, which said when they started, they ended after that and before now."""
+    ends = [run.ended for run in executed if run.ended is not None]
+    if not ends or connection.dialect.name == "sqlite":
+        return executed
+    latest = database_now(connection, max(ends))
+    return [
+        run if run.ended is None else attrs.evolve(run, ended=max(min(run.ended, latest), run.started or EPOCH))
+        for run in executed
+    ]
+
+
+def _note(run: Run) -> dict[str, Any]:
+    return {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES}
+
+
+def _try_again(
+    connection: Connection, failed: list[Run], asking: Mapping[str, Job], ids: Ids, chance: Callable[[], float]
+) -> set[str]:
+    """Add the next attempts of runs whose jobs are `asking` for them; which runs those are."""
+    retries, again = [], set()
+    for run in failed:
+        job = asking.get(run.job_id)
+        if job is None or not follows(job, run) or run.ended is None:
+            continue
+        pause = delay(job.policy, run.attempt, chance())
+        stretch = Stretch(
+            due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
+        )
+        waits = passed(job, stretch, ids.make(run.ended), run.ended)
+        again.add(run.id)
+        retries.append(
+            attrs.evolve(
+                waits,
+                cause="retry",
+                attempt=run.attempt + 1,
+                not_before=run.ended + pause,
+                parameters=run.parameters,
+                require=run.require,
+                place=run.place,
+            )
+        )
+    insert_all(connection, retries)
+    return again
+
+
+def get(connection: Connection, run_id: str) -> Run | None:
+    """The run of that id."""
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
+
+    job_id: str | None = None
+    state: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
+
+
+def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
+    """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
+    left out: of a thousand runs they may be much."""
+    query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(runs.c.id < before)
+    if only.job_id is not None:
+        query = query.where(runs.c.job_id == only.job_id)
+    if only.state is not None:
+        query = query.where(runs.c.state == only.state)
+    if only.begin is not None:
+        query = query.where(func.coalesce(runs.c.until, runs.c.due) >= only.begin)
+    if only.end is not None:
+        query = query.where(runs.c.due < only.end)
+    if only.tasks is not None:
+        query = query.where(of_tasks(connection, runs.c.task, only.tasks))
+    return _all(connection, query)
+
+
+def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:
+    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a Filter."""
+    query = select(runs.c.id).where(runs.c.job_id == job_id).limit(1)
+    if tasks is not None:
+        query = query.where(of_tasks(connection, runs.c.task, tasks))
+    return connection.execute(query).first() is not None
+
+
+def last_of(connection: Connection, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, Run]:
+    """The newest run of each job that has one, without its parameters; with `now`, but for those that a clock
+    made which was hours ahead."""
+    its = select(runs.c.id).where(runs.c.job_id == jobs.c.id)
+    if now is not None:
+        its = its.where(runs.c.created <= now + BACK)
+    one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
+    newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
+    return {run.job_id: run for run in _all(connection, select(*_SHOWN).where(runs.c.id.in_(newest)))} if newest else {}
+
+
+def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
+    """The runs of those jobs that have no outcome yet."""
+    return [from_row(row) for row in connection.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
+
+
+def ripe_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> list[Run]:
+    """The active runs of those jobs but for retries whose time has not come."""
+    active = active_of(connection, job_ids)
+    return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
+
+
+def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
+    """The record of dues that did not start anything, or the bare record of one that will."""
+    return Run(
+        id=run_id,
+        job_id=job.id,
+        job_name=job.name,
+        task=job.task,
+        due=stretch.due,
+        until=stretch.until if stretch.count > 1 else None,
+        count=stretch.count,
+        created=now,
+        state=stretch.fate if stretch.fate in NEVER_RAN else "waiting",
+        reason=stretch.reason,
+        ended=now if stretch.fate in NEVER_RAN else None,
+        overlaps=job.policy.overlap == "allow",
+        parameters=job.parameters,
+        timeout=job.timeout,
+        require=job.policy.require,
+    )
+
+
+def left_behind(connection: Connection, node_id: str) -> list[Run]:
+    """The runs that some daemon but `node_id` started and did not end, where there is one daemon at a time."""
+    return _all(connection, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
+
+
+def left_here(connection: Connection, previous: Sequence[str], name: str) -> list[Run]:
+    """The runs that daemons before this one, which were the nodes `previous`, started and did not end; and those of
+    them that other nodes have taken for lost meanwhile: their processes may live on.
+
+    Without any: those of a daemon of this name that was no node, for its schema was 0001.
+    """
+    if not previous:
+        own = (runs.c.node == name) & runs.c.state.in_(STARTED) & runs.c.node_id.not_in(select(nodes.c.id))
+    else:
+        own = runs.c.node_id.in_(previous) & runs.c.state.in_((*STARTED, "lost"))
+    return _all(connection, select(runs).where(own).order_by(runs.c.id.desc()).limit(MOST_LEFT))
+
+
+def started_by(connection: Connection, node_id: str) -> list[Run]:
+    """The runs that a node is executing, as the store has it; oldest first."""
+    mine = (runs.c.node_id == node_id) & runs.c.state.in_(STARTED)
+    return _all(connection, select(runs).where(mine).order_by(runs.c.id))
+
+
+def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
+    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows.
+
+    The runs come back with the reason for which they end, `stop`: the first that was given stays.
+    """
+    asked = list(wanted)
+    if not asked:
+        return []
+    these = runs.c.id.in_([run.id for run in asked])
+    started = these & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
+    connection.execute(update(runs).where(started).values(stop=reason))
+    if any(run.node_id != asker for run in asked):
+        listen_notify.tell(connection, asker)
+    stops = {row.id: row.stop for row in connection.execute(select(runs.c.id, runs.c.stop).where(these))}
+    return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
+
+
+def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:
+    """Whether any run waits, and when the first of those that may not start before then becomes ripe."""
+    waits = runs.c.state == "waiting"
+    soonest = select(func.min(runs.c.not_before)).where(waits, runs.c.not_before > now)
+    some = any_waiting(connection)
+    return some, connection.execute(soonest).scalar() if some else None
+
+
+def any_waiting(connection: Connection) -> bool:
+    """Whether any run waits."""
+    return connection.execute(_ANY_WAITING).first() is not None
+
+
+def from_row(row: Row[Any]) -> Run:
+    """The record of a row that holds every column of `runs`, or all that are shown."""
+    return Run(**row._mapping)
+
+
+def _all(connection: Connection, query: Select[Any]) -> list[Run]:
+    return [from_row(row) for row in connection.execute(query)]

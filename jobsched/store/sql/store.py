@@ -1,0 +1,217 @@
+"""The one way to the database: a synchronous function, in a transaction, in a thread, as a Deferred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+
+from ...clock import elapsed
+from ...model.errors import Unavailable
+from ...model.run import Run
+from ...pool import Pool
+from ...threads import Bulkhead
+from . import db_errors, outbox, outcomes
+from .engine import connect, reading, writing
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 4
+OWN = 2  # threads more that read, and one that writes: so many are free for what no caller orders
+WAITING = 512  # questions of callers, and as many changes, that wait for a thread
+TRIES = 5  # of a transaction that the database undid, or whose connection broke
+
+
+class Store(Service):
+    """Runs questions and changes against one database.
+
+    On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
+    `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
+    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
+    not answered in `prompt` seconds is given up; None: in the usual time.
+    """
+
+    name = "store"
+
+    def __init__(
+        self,
+        reactor: IReactorThreads,
+        url: str,
+        pool: Callable[[int, int, str], Pool] = Pool,
+        threads: int = THREADS,
+        everyone: str | None = None,
+        waiting: int = WAITING,
+        prompt: int | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._engine: Engine = outbox.with_everyone(connect(url, prompt=prompt), everyone)
+        self._reading = reading(self._engine)
+        self._writing = writing(self._engine)
+        one_writer = self._engine.dialect.name == "sqlite"
+        self._readers = pool(0, threads + OWN, "store-read")
+        self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
+        # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
+        self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting))
+        # The first two are called in whatever thread it happens.
+        self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
+        self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
+        self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
+        self.sign: Callable[[Connection], object] = lambda connection: None  # adds to each change that it wants to
+        self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
+        self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
+
+    @property
+    def dialect(self) -> str:
+        """The database's kind: sqlite, postgresql or mysql."""
+        return self._engine.dialect.name
+
+    def startService(self) -> None:
+        super().startService()
+        self._readers.start()
+        self._writers.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when every question and change under way has been answered and the files are closed."""
+        super().stopService()
+        self._writers.refuse()
+        return self._readers.end(self._reactor, self._close)
+
+    def _close(self) -> None:
+        """Not in the reactor: what is under way may take long, and answers by it."""
+        self._writers.stop()
+        self._engine.dispose()
+
+    def renew(self) -> None:
+        """Use no connection again that there is now: its server is read-only, or no longer the one that counts."""
+        self._engine.dispose()
+
+    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Ask `question(connection, ...)` in one consistent view of the store."""
+        return self._ask(self._readers, False, question, *args, **kwargs)
+
+    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Make `change(connection, ...)`; the Deferred fires after the commit is on disk.
+
+        Fails with `Unavailable` when the database cannot be reached or written; then nothing was changed, unless its
+        words say that this is not known: the connection broke after the commit was asked for.
+        `change` may be called more than once, after the database undid what it did: it touches nothing else.
+        """
+        return self._ask(self._writers, True, change, *args, **kwargs)
+
+    def words(self, why: BaseException | None) -> str:
+        """A failure in one line, without a password: what the database said, if it was the database."""
+        if isinstance(why, (DBAPIError, PoolTimeout)):
+            return db_errors.words(self._engine.url, why)
+        return " ".join(f"{type(why).__name__}: {why}".split())
+
+    def _ask(
+        self,
+        pool: Pool,
+        writes: bool,
+        function: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Deferred[T]:
+        def work(connection: Connection) -> T:
+            return function(connection, *args, **kwargs)
+
+        asked: Deferred[T] = deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
+        return asked.addErrback(self._failed)
+
+    def _failed(self, why: Failure) -> Failure:
+        if isinstance(why.value, Unavailable) and why.value.unreachable:
+            why.value.told = self.tells()
+        return why
+
+    def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
+        """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
+        fault = None
+        try:
+            return self._insist(writes, work)
+        except Unavailable:
+            fault = "unavailable"
+            raise
+        except (DBAPIError, PoolTimeout):
+            fault = "fault"
+            raise
+        finally:
+            self.asked(writes, elapsed() - begun, fault)
+
+    def _insist(self, writes: bool, work: Callable[[Connection], T]) -> T:
+        """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
+        tries = TRIES
+        while True:
+            try:
+                return self._transact(writes, work)
+            except (DBAPIError, PoolTimeout) as why:
+                tries -= 1
+                kind = db_errors.kind(self._engine.url, why)
+                if kind == "fault" or (kind == "raced" and not tries):
+                    raise
+                if kind == "elsewhere":
+                    self._reactor.callFromThread(self.elsewhere)
+                    tries = min(tries, 1)  # on a new connection; there may be no other server yet
+                if kind == "unavailable" or not tries:
+                    raise self._unavailable(why) from why
+
+    def _transact(self, writes: bool, work: Callable[[Connection], T]) -> T:
+        try:
+            opened = (self._writing if writes else self._reading).connect()
+        except DBAPIError as why:  # not to be tried again: it may have taken its time
+            raise self._unavailable(why, connected=False) from why
+        with opened as connection, connection.begin() as transaction:
+            ended = outcomes.gather(connection)
+            answer = work(connection)
+            if writes:
+                self.sign(connection)
+            told = outbox.told(connection)
+            try:
+                transaction.commit()
+            except DBAPIError as why:
+                if writes and why.connection_invalidated and not db_errors.not_made(self._engine.url, why):
+                    raise self._unavailable(why, " (it is not known whether the change was made)") from why
+                raise
+        if ended:
+            self.ended(ended)
+        if told:
+            self._reactor.callFromThread(self.told)
+        return answer
+
+    def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
+        words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
+        return Unavailable(words, unreachable=getattr(why, "connection_invalidated", False) or not connected)
+
+
+class ForCallers:
+    """The store as callers may use it: they never keep all threads busy, and more that wait than may are refused.
+
+    `read` and `write` are the store's, and may raise Busy besides; a question that is cancelled before its turn is not
+    asked.
+    """
+
+    def __init__(self, store: Store, reading: Bulkhead, writing: Bulkhead) -> None:
+        self._store = store
+        self._reading = reading
+        self._writing = writing
+
+    @property
+    def dialect(self) -> str:
+        """The database's kind."""
+        return self._store.dialect
+
+    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Ask a question."""
+        return self._reading.run(lambda: self._store.read(question, *args, **kwargs))
+
+    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Make a change."""
+        return self._writing.run(lambda: self._store.write(change, *args, **kwargs))

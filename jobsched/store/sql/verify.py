@@ -1,0 +1,93 @@
+"""Everything that is stored, in one view and piece by piece: what `jobsched.verify` reads. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from ...model.errors import BadStore
+from ...model.ids import EPOCH
+from ...model.job import Job
+from ...model.node import Node
+from ...model.run import Run
+from . import db_errors
+from . import jobs as job_rows
+from . import nodes as node_rows
+from . import runs as run_rows
+from .clock import now as database_now
+from .engine import connect, make_url_safe, reading
+from .tables import nodes, runs
+
+JOBS = 500  # that are in memory at once
+RUNS = 1000
+
+
+@contextmanager
+def view(url: str) -> Iterator[Connection]:
+    """One consistent view of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
+    name = make_url_safe(url)
+    if _absent(url):
+        raise BadStore(f"store: {name} cannot be read: there is no such file")
+    engine = connect(url, patient=True)
+    try:
+        with reading(engine).connect() as connection, connection.begin():
+            yield connection
+    except SQLAlchemyError as why:
+        raise BadStore(f"store: {name} cannot be read: {db_errors.words(engine.url, why)}") from why
+    finally:
+        engine.dispose()
+
+
+def _absent(url: str) -> bool:
+    """Whether it is a file of SQLite that is not there: to open it would make it."""
+    try:
+        target = make_url(url)
+    except (ArgumentError, ValueError):
+        return False  # `connect` says what is wrong
+    file = target.database or ""
+    return target.get_backend_name() == "sqlite" and not file.startswith("file:") and not Path(file).is_file()
+
+
+def now(connection: Connection) -> datetime | None:
+    """The instant of the view, by the database's clock; None on SQLite, which has no clock and knows no nodes."""
+    return None if connection.dialect.name == "sqlite" else database_now(connection, EPOCH)
+
+
+def known(connection: Connection) -> dict[str, Node]:
+    """Every node that is not forgotten, by its id."""
+    return {row.id: node_rows.from_row(row) for row in connection.execute(select(nodes))}
+
+
+def histories(connection: Connection) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
+    """Each job that there is, or of which runs are left (None), by id; its runs by due, attempt and place.
+
+    The runs are to be read before the next job is asked for.
+    """
+    after: str | None = ""
+    while after is not None:
+        page = {job.id: job for job in job_rows.page(connection, JOBS, after)}
+        until = max(page) if len(page) == JOBS else None
+        for job_id, found in groupby(_between(connection, after, until), key=attrgetter("job_id")):
+            yield job_id, page.pop(job_id, None), found
+        for job_id, job in page.items():
+            yield job_id, job, ()
+        after = until
+
+
+def _between(connection: Connection, after: str, until: str | None) -> Iterator[Run]:
+    """The runs of jobs with ids behind `after`, up to `until`, in the order of an index."""
+    query = select(runs).where(runs.c.job_id > after)
+    if until is not None:
+        query = query.where(runs.c.job_id <= until)
+    query = query.order_by(runs.c.job_id, runs.c.due, runs.c.attempt, runs.c.place).execution_options(yield_per=RUNS)
+    with connection.execute(query) as rows:
+        for row in rows:
+            yield run_rows.from_row(row)

@@ -1,0 +1,62 @@
+"""The options of jobsched.cfg that say who is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobsched.config.options import load
+from jobsched.model.errors import BadConfig
+
+URL = "must be an http or https URL of ASCII without blanks, with neither user nor fragment, or None"
+SECRET = "must be 16 or more printable characters, a list of such texts, or None"
+HOSTS = "must be a list of hosts such as ['hooks.example', '*.example:8443'], or None, not "
+
+
+def put(folder: Path, text: str) -> tuple[Path, Path]:
+    (folder / "jobsched.cfg").write_text(text)
+    return folder, folder
+
+
+def test_nobody_is_told_unless_the_operator_says_so(tmp_path: Path) -> None:
+    config = load(*put(tmp_path, ""))
+    assert config.receivers.everyone is None
+    assert config.receivers.hosts == ()
+    assert not config.receivers.private
+
+
+@pytest.mark.parametrize("secret", ["0123456789abcdef", ["0123456789abcdef", "a secret, blanks and all"]])
+def test_they_are_read(tmp_path: Path, secret: object) -> None:
+    text = (
+        f"NOTIFY_URL = 'https://hooks.example/all?key=1'\nNOTIFY_SECRET = {secret!r}\n"
+        "NOTIFY_HOSTS = ['*.example:*', '[::1]:80']\nNOTIFY_PRIVATE = True"
+    )
+    config = load(*put(tmp_path, text))
+    assert config.receivers.place == "hooks.example:443"
+    assert config.receivers.hosts == ("*.example:*", "[::1]:80")
+    assert config.receivers.private
+    assert config.notify_secret == secret
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("NOTIFY_URL = 'hunter22'", f"NOTIFY_URL: {URL}"),
+        ("NOTIFY_URL = 'https://jobs:hunter22@hooks.example/'", f"NOTIFY_URL: {URL}"),
+        ("NOTIFY_URL = b'https://hooks.example/'", f"NOTIFY_URL: {URL}"),
+        ("NOTIFY_SECRET = 'hunter22'", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_SECRET = b'0123456789abcdef'", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_SECRET = ['0123456789abcdef', 'hunter22']", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_SECRET = '0123456789abcdef\\n'", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_HOSTS = 'hooks.example'", f"NOTIFY_HOSTS: {HOSTS}'hooks.example'"),
+        ("NOTIFY_HOSTS = ['https://hooks.example']", f"NOTIFY_HOSTS: {HOSTS}['https://hooks.example']"),
+        ("NOTIFY_HOSTS = [1]", f"NOTIFY_HOSTS: {HOSTS}[1]"),
+        ("NOTIFY_PRIVATE = 1", "NOTIFY_PRIVATE: must be True or False, not 1"),
+    ],
+)
+def test_what_is_wrong_is_said_and_no_secret_with_it(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(BadConfig) as caught:
+        load(*put(tmp_path, text))
+    assert str(caught.value).endswith(f"jobsched.cfg: {why}")
+    assert "hunter22" not in str(caught.value)

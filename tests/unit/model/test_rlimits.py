@@ -1,0 +1,59 @@
+"""The words of the option `limits`."""
+
+import pytest
+
+from jobsched.model.rlimits import Allowance, allowance
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Allowance()),
+        ("  ", Allowance()),
+        ("nice=10, memory=512M, cpu=60, files=256", Allowance(nice=10, memory=512 * 1024**2, cpu=60, files=256)),
+        ("cpu = 1,\nfiles = 3", Allowance(cpu=1, files=3)),
+        ("nice=-20", Allowance(nice=-20)),
+        ("nice=+19", Allowance(nice=19)),
+        ("nice=0", Allowance(nice=0)),
+        ("memory=4096", Allowance(memory=4096)),
+        ("memory=1k", Allowance(memory=1024)),
+        ("memory=2G", Allowance(memory=2 * 1024**3)),
+        ("memory=1024T", Allowance(memory=1024**5)),
+    ],
+)
+def test_what_is_read(text, expected):
+    assert allowance(text) == expected
+
+
+ALL = "must be nice, memory, cpu, files, each as NAME=NUMBER with commas between them, not "
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ram=1", f"{ALL}'ram=1'"),
+        ("Nice=1", f"{ALL}'Nice=1'"),
+        ("nice", f"{ALL}'nice'"),
+        ("nice=1,", f"{ALL}''"),
+        ("nice=1 cpu=2", "nice must be a whole number from -20 to 19, not '1 cpu=2'"),
+        ("cpu=1, cpu=2", "cpu is there twice"),
+        ("nice=20", "nice must be a whole number from -20 to 19, not '20'"),
+        ("nice=-21", "nice must be a whole number from -20 to 19, not '-21'"),
+        ("nice=1.5", "nice must be a whole number from -20 to 19, not '1.5'"),
+        ("nice=\u0661", "nice must be a whole number from -20 to 19, not '\u0661'"),
+        ("memory=", "memory must be a number of bytes, such as 512M or 2G, not ''"),
+        ("memory=0", "memory must be a number of bytes, such as 512M or 2G, not '0'"),
+        ("memory=1.5G", "memory must be a number of bytes, such as 512M or 2G, not '1.5G'"),
+        ("memory=512MB", "memory must be a number of bytes, such as 512M or 2G, not '512MB'"),
+        ("memory=-1", "memory must be a number of bytes, such as 512M or 2G, not '-1'"),
+        ("memory=1025T", "memory must be a number of bytes, such as 512M or 2G, not '1025T'"),
+        ("cpu=0", "cpu must be a whole number above 0, not '0'"),
+        ("cpu=1m", "cpu must be a whole number above 0, not '1m'"),
+        ("files=1e3", "files must be a whole number above 0, not '1e3'"),
+        ("files=9999999999", "files must be a whole number above 0, not '9999999999'"),
+    ],
+)
+def test_what_is_refused(text, words):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  # the words are compared whole
+        allowance(text)
+    assert str(refused.value) == words

@@ -1,0 +1,30 @@
+"""What the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.courier.world import World
+from twisted.logger import globalLogPublisher
+
+from tests.unit.scheduler.world import done
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+
+    def hear(event: Any) -> None:
+        if event["log_namespace"].startswith("jobsched.courier"):
+            world.log.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(hear)
+    yield world
+    globalLogPublisher.removeObserver(hear)
+    if world.courier.running:
+        world.stop(world.courier)
+    done(world.store.stopService())
+    assert not world.reactor.getDelayedCalls(), "a timer was left"
