@@ -235,8 +235,8 @@ async def test_only_jobs_with_new_runs_are_looked_at_and_of_these_only_those_tha
     await kept.add("full", *[n / 100 for n in range(40, 0, -1)])
     await kept.add("half", *[n / 100 for n in range(20, 0, -1)])
     await kept.add("still", *[n / 100 for n in range(40, 0, -1)])
-    await kept.add("mixed", *[n / 100 for n in range(25, 0, -1)])
-    await kept.add("mixed", *[n / 101 for n in range(25, 0, -1)], state="skipped")
+    await kept.add("mixed", *[n / 100 for n in range(22, 0, -1)])
+    await kept.add("mixed", *[n / 101 for n in range(22, 0, -1)], state="skipped")
     made = kept.retention(keep_runs=40)  # and a twentieth, which are two more
     await made.prune()
     assert (counted, thinned) == ([], [])
