@@ -41,8 +41,13 @@ class Node:
     lease_asked: timedelta | None = None
 
     def late(self, instant: datetime) -> bool:
-        """Whether it may be taken for dead then: it was not seen within its lease, or not by this clock."""
-        return not instant - self.lease <= self.seen <= instant + self.lease
+        """Whether it may be taken for dead then."""
+        return self.seen < instant - self.lease
+
+    def ahead(self, instant: datetime) -> bool:
+        """Whether it was seen by a clock that was ahead, and has been set back since. It may be about to say that it
+        lives; or it never will."""
+        return self.seen > instant + self.lease
 
     def can(self, task: str, require: Mapping[str, str]) -> bool:
         """Whether it has the task, and every tag that is asked for."""

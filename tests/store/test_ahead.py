@@ -378,7 +378,7 @@ def test_the_last_run_is_the_last_that_has_come(desk: Desk) -> None:
     assert desk.read(queries.job, one.id, at(11)).last_run.due == at(6)
     lived(desk, one, 12)
     assert desk.read(queries.job, one.id, at(12)).last_run.due == at(12)
-    (news,) = desk.read(queries.jobs, 10, "", job_rows.Filter(), at(12))
+    (news,) = desk.read(queries.jobs, 10, "", job_rows.Filter(), 10_000, at(12)).values
     assert news.last_run.due == at(12)
 
 

@@ -94,6 +94,7 @@ async def test_of_each_job_the_newest_runs_stay(kept):
     assert await kept.left() == sorted(many[-5:] + few)
 
 
+@pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
 async def test_a_clock_that_has_just_leapt_ahead_makes_nothing_old(kept):
     runs = await kept.add("job", 3, 2, 1)
@@ -138,6 +139,7 @@ async def test_records_that_nothing_ran_do_not_push_out_runs_that_did(kept):
     assert set(await kept.store.read(prune.crowded, 2)) == {"job"}
 
 
+@pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
 async def test_up_to_where_dues_may_have_no_record_is_noted(kept):
     one = attrs.evolve(job(), id="job", forgotten=None)
@@ -146,8 +148,10 @@ async def test_up_to_where_dues_may_have_no_record_is_noted(kept):
     await kept.add("job", 8, 6, 4, 2, state="skipped")
     await kept.prune(keep_runs=4)
     assert (await kept.store.read(job_rows.get, "job")).forgotten is None
+    kept.clock.rightNow += EVERY
     await kept.prune(keep_runs=3)
     assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 8 * DAY
+    kept.clock.rightNow += EVERY
     await kept.prune(keep_runs=2)
     assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
     await kept.store.write(commands.pause, "job", NOW)
@@ -231,18 +235,21 @@ async def test_only_jobs_with_new_runs_are_looked_at_and_of_these_only_those_tha
     await kept.add("full", *[n / 100 for n in range(40, 0, -1)])
     await kept.add("half", *[n / 100 for n in range(20, 0, -1)])
     await kept.add("still", *[n / 100 for n in range(40, 0, -1)])
+    await kept.add("mixed", *[n / 100 for n in range(22, 0, -1)])
+    await kept.add("mixed", *[n / 101 for n in range(22, 0, -1)], state="skipped")
     made = kept.retention(keep_runs=40)  # and a twentieth, which are two more
     await made.prune()
     assert (counted, thinned) == ([], [])
     for minute in range(1, 8):
         await kept.add("full", *minutes(minute))
         await kept.add("half", *minutes(minute))
+        await kept.add("mixed", *minutes(minute))
         kept.clock.rightNow += EVERY
         await made.prune()
     await made.stopService()
-    assert counted[0] == ["full", "half"], "it is not known yet how many they have"
+    assert counted[0] == ["full", "half", "mixed"], "it is not known yet how many they have"
     assert {job for jobs in counted[1:] for job in jobs} == {"full"}
-    assert thinned == ["full", "full"], "each time that it has three more than it keeps"
+    assert thinned == ["full"] * 4, "each time that it has three more than it keeps: those that ran, and the others"
     runs = await kept.store.read(run_rows.page, 10_000, None, run_rows.Filter(job_id="full"))
     assert len(runs) == 41
     await kept.left()

@@ -113,7 +113,7 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
         now=instant,
         renewed=renewed,
         alive=tuple(sorted((node for node in there if not node.late(instant)), key=lambda node: node.id)),
-        late=tuple(node for node in there if node.late(instant)),
+        late=tuple(node for node in there if node.late(instant) or node.ahead(instant)),
         stops=stops(connection, pulse.id),
         kept=kept,
         lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != pulse.id]),
