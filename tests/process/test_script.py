@@ -203,7 +203,7 @@ class BusyTests(RunnerCase):
 
     def writing(self, **options):
         """A task, and its script while it is open to be written."""
-        task = self.bash("echo $0; echo x >> $JOBSCHED_PARAM_NOTE", **options)
+        task = self.bash("echo $0; echo x >> $JOBSCHED_PARAM_NOTE", parameters="note", **options)
         return task, open(self.folder / f"{task}.sh", "a")
 
     async def test_it_is_tried_again_until_it_is_written(self):

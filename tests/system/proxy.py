@@ -97,20 +97,23 @@ class Proxy:
         other = wire.server if ready is wire.client else wire.client
         try:
             data = ready.recv(PIECE)
+            if ready is wire.server and self._is_the_end(wire, data):
+                self._refusing = True
+                self.struck.set()
             other.sendall(data)
         except OSError:
             data = b""
         if not data:
             self._forget(selector, wire)
-            return
-        if ready is wire.client:
+        elif self._refusing:
+            self._cut(selector)  # before anything more is passed on
+        elif ready is wire.client:
             wire.named = wire.named or bool(self._statement and self._statement in data)
-            return
+
+    @staticmethod
+    def _is_the_end(wire: _Wire, data: bytes) -> bool:
         said, wire.tail = wire.tail + data, data[-len(COMMITTED) :]
-        if wire.named and COMMITTED in said:
-            self._refusing = True
-            self._cut(selector)
-            self.struck.set()
+        return wire.named and COMMITTED in said
 
     def _cut(self, selector: selectors.BaseSelector) -> None:
         for wire in set(self._wires.values()):
