@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,6 +23,7 @@ from .model.errors import Busy, JobschedError, Unavailable
 T = TypeVar("T")
 Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is under way
 
+OVER = "this daemon is about to end"
 WAITING = 32  # orders that wait for the thread
 TURN = 0.001  # seconds of work
 STANDING_BACK = 0.00005  # seconds, and what the kernel adds
@@ -195,3 +197,47 @@ class Turns:
         if monotonic() - self._since >= TURN:
             sleep(STANDING_BACK)
             self._since = monotonic()
+
+
+def waited_for(reactor: IReactorFromThreads, wait: Callable[[], object], name: str) -> Deferred[None]:
+    """Call what waits for threads, or for a disk, in a thread of its own; fires when it has returned. The reactor goes
+    on meanwhile: what is to be joined may need it, and systemd is to be told that the daemon lives."""
+    over: Deferred[None] = Deferred()
+
+    def work() -> None:
+        try:
+            wait()
+        except Exception:
+            reactor.callFromThread(over.errback, Failure())
+        else:
+            reactor.callFromThread(over.callback, None)
+
+    Thread(target=work, name=name, daemon=True).start()
+    return over
+
+
+class Pool(ThreadPool):
+    """Up to so many threads of one name, made when they are needed. What comes after its end fails: a ThreadPool would
+    forget it, and whoever asked would wait for ever."""
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], object] | None, func: Callable[..., Any], *args: Any, **kw: Any
+    ) -> None:
+        if self.joined and onResult is not None:
+            onResult(False, Failure(Unavailable(OVER)))
+            return
+        super().callInThreadWithCallback(onResult, func, *args, **kw)
+
+    def refuse(self) -> None:
+        """Take nothing more. What was given is done still."""
+        self.joined = True
+
+    def end(self, reactor: IReactorFromThreads, then: Callable[[], object] = lambda: None) -> Deferred[None]:
+        """Take nothing more; fires when all that was given is done, and `then` is, which is called off the reactor."""
+        self.refuse()
+
+        def wait() -> None:
+            self.stop()
+            then()
+
+        return waited_for(reactor, wait, f"end of {self.name}")

@@ -21,7 +21,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from jobsched.config import template
-from jobsched.notifications.head import Head
+from jobsched.notifications.endpoint import Head
 from jobsched.task import Info
 
 MOST = 1024 * 1024  # bytes of an answer that are read

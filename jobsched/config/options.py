@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from jobsched.config import confinement, legacy, source
-from jobsched.config.exposure import exposed, passwords
+from jobsched.config.permissions import exposed, passwords
 from jobsched.model import lease as leases
 from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig

@@ -6,10 +6,9 @@ import fcntl
 import os
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-
 from .. import files
 from ..model.errors import BadStore
+from ..store.sql.url import sqlite_file
 
 
 class FolderLock:
@@ -37,9 +36,7 @@ class FolderLock:
 def locks(state_dir: Path, url: str) -> list[FolderLock]:
     """Hold the state folder and, where the store is an SQLite file in another folder, that file. Raises BadStore."""
     held = [FolderLock(state_dir)]
-    store = make_url(url)
-    if store.get_backend_name() == "sqlite" and store.database:
-        file = Path(store.database)
-        if file.parent.resolve() != state_dir.resolve():
-            held.append(FolderLock(file.parent, file.name))
+    file = sqlite_file(url)
+    if file is not None and file.parent.resolve() != state_dir.resolve():
+        held.append(FolderLock(file.parent, file.name))
     return held

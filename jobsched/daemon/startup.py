@@ -20,8 +20,8 @@ from ..cluster.membership import Membership
 from ..config.options import Config
 from ..runner.runner import Runner
 from ..store.sql import runs as run_rows
-from ..store.sql.engine import make_url_safe
 from ..store.sql.store import Store
+from ..store.sql.url import make_url_safe
 from .folder_lock import FolderLock
 
 

@@ -16,11 +16,11 @@ from zope.interface import implementer
 from ..model.address import fault
 from ..model.receiver import Receiver
 from ..resolver import LookUp, endpoint
-from .head import Head
 
 CONNECT = 4.0  # seconds for one address
 LINGER = 2.0  # seconds for the other side to agree that the connection ends
 TRIED = 3  # addresses of one name
+MOST = 256 * 1024  # bytes that may come before an answer is there: headers without an end would fill the memory
 
 
 class Refused(Exception):
@@ -88,4 +88,25 @@ class Road:
         if self._wire is not None and gently:
             self._reactor.callLater(LINGER, self._wire.abortConnection)
         elif self._wire is not None:
+            self._wire.abortConnection()
+
+
+class Head:
+    """Watches the protocol of one connection, and cuts that off when too much comes before `over` is called."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._wire = protocol.transport
+        self._deliver = protocol.dataReceived
+        self._left = MOST
+        self._over = False
+        protocol.dataReceived = self._received
+
+    def over(self) -> None:
+        """The answer is there: whoever reads its body knows when to stop."""
+        self._over = True
+
+    def _received(self, data: bytes) -> None:
+        self._deliver(data)
+        self._left -= len(data)
+        if self._left < 0 and not self._over:
             self._wire.abortConnection()

@@ -16,9 +16,8 @@ from twisted.python.failure import Failure
 from ..config.catalog import Task
 from ..model.run import Run
 from ..model.timeout import timeout_of
-from ..pool import Pool
 from ..task import Info
-from ..threads import DaemonThread
+from ..threads import DaemonThread, Pool
 from . import launch
 from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words

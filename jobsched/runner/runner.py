@@ -20,9 +20,9 @@ from ..config.catalog import Catalog, Task
 from ..model.ids import Ids
 from ..model.redaction import USUAL, Secrecy
 from ..model.run import Run
-from ..pool import Pool, waited_for
 from ..store.sql.store import Store
 from ..task import Info
+from ..threads import Pool, waited_for
 from . import launch
 from .calls import Call, Calls, patiently
 from .deadline import Doomed, Stop

@@ -12,9 +12,9 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from jobsched.model.errors import Unavailable
-from jobsched.pool import OVER, waited_for
 from jobsched.store.sql import queries
 from jobsched.store.sql.store import Store
+from jobsched.threads import OVER, waited_for
 
 LONG = 10.0  # seconds; only a failure takes them
 

@@ -23,6 +23,7 @@ from jobsched.store.sql import db_errors, engine
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
+from jobsched.store.sql.url import make_url_safe
 from tests.servers import Mode, Server
 
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
@@ -378,7 +379,7 @@ def test_no_server_is_told_at_once_and_without_the_password(empty_url: str, serv
     ],
 )
 def test_a_url_is_never_shown_with_its_password(url: str) -> None:
-    assert "secret" not in engine.make_url_safe(url)
+    assert "secret" not in make_url_safe(url)
     with pytest.raises(BadStore) as said:
         migrate(url)
     assert "secret" not in str(said.value)

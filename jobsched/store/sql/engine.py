@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ...clock import elapsed
 from ...model.errors import BadStore
 from . import db_errors, server_support
+from .url import make_url_safe
 
 BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
 STATEMENT_SECONDS = 20  # how long the database may work at one statement
@@ -120,16 +121,6 @@ def writing(engine: Engine) -> Engine:
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="READ COMMITTED")
     return engine.execution_options(writes=True)
-
-
-def make_url_safe(url: str | URL) -> str:
-    """`url` without its password, for messages."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return "the given URL"
-    secret = [name for name in parsed.query if "pass" in name.lower()]
-    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
 
 
 def _follow_the_address(engine: Engine) -> None:

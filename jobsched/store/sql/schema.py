@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...model.errors import BadStore
 from . import db_errors, server_support
-from .engine import connect, make_url_safe, writing
+from .engine import connect, writing
+from .url import make_url_safe
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the database
 

@@ -17,8 +17,7 @@ from twisted.python.failure import Failure
 from ...clock import elapsed
 from ...model.errors import Unavailable
 from ...model.run import Run
-from ...pool import Pool
-from ...threads import Bulkhead
+from ...threads import Bulkhead, Pool
 from . import db_errors, outbox, outcomes
 from .engine import connect, reading, writing
 

@@ -1,7 +1,7 @@
 """What a clock that was wrong has written ahead of the clock: found after it was set back, and put right.
 
-The rule is `model/wrong_clock`. Dues that are computed anew may be such as had their outcome by the other clock: what ran, or
-is to run, keeps it, and does not start again; that they were missed or skipped, before they came, does not count.
+The rule is `model/wrong_clock`. Dues that are computed anew may already have an outcome by the other clock: a run that
+started, or is to start, keeps it and does not start again; missed or skipped before they came does not count.
 Every function runs inside its connection's transaction.
 """
 
