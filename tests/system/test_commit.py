@@ -46,10 +46,11 @@ def job(world: World) -> Iterator[str]:
     [("PATCH", "", {"name": "other"}, "name", "other"), ("POST", "/pause", None, "paused", True)],
 )
 def test_an_order_that_was_committed_is_answered_with_what_it_made(world, job, method, path, body, field, value):
-    world.proxy.strike("UPDATE jobs")
+    world.proxy.strike("UPDATE jobs SET id=")  # which a look at the clock after the start does not send
     answer = world.ask.ask(method, job + path, body, if_match='"1"')
     assert world.proxy.struck.is_set(), "the store was cut off before this was answered"
-    assert (answer.status, answer.json[field]) == (200, value)
+    assert answer.status == 200, answer.content
+    assert answer.json[field] == value
     assert answer.headers["etag"].startswith('"2.')
 
     world.proxy.back()
