@@ -89,7 +89,7 @@ def look(engine: Engine, now: datetime) -> tuple[list[str], float]:
     begun = time.perf_counter()
     with reading(engine).connect() as connection, connection.begin():
         found = overdue_queries.watched(connection, MANY, now)
-        overdue_queries.mended(connection, MANY, now)
+        overdue_queries.recovered(connection, MANY, now)
     return found, time.perf_counter() - begun
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from .model.audit import Entry, Facts, Signature
 from .model.caller import Caller
 from .model.ids import Ids
-from .model.redaction import Secrecy
+from .model.redaction import Redaction
 from .store.sql import audit
 from .store.sql.audit import Noted
 from .store.sql.paging import Page
@@ -21,14 +21,14 @@ T = TypeVar("T")
 told = logging.getLogger("jobsched.audit")
 
 
-class Trail:
+class AuditLog:
     """Knows who changed what. `node` gives the name of this daemon."""
 
-    def __init__(self, store: Store, ids: Ids, node: Callable[[], str], secrecy: Secrecy) -> None:
+    def __init__(self, store: Store, ids: Ids, node: Callable[[], str], redaction: Redaction) -> None:
         self._store = store
         self._ids = ids
         self._node = node
-        self._secrecy = secrecy
+        self._redaction = redaction
 
     def signature(self, caller: Caller, instant: datetime) -> Signature:
         """What goes with an order of this caller, given now."""
@@ -38,7 +38,7 @@ class Trail:
             who=caller.name,
             address=caller.address,
             node=self._node(),
-            secrecy=self._secrecy,
+            redaction=self._redaction,
         )
 
     async def write(self, change: Callable[..., Noted[T]], *args: object) -> T:
@@ -51,7 +51,7 @@ class Trail:
     async def page(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
         """The newest `limit` entries older than `before` that have room, without what is secret by now."""
         found = await self._store.for_callers.read(audit.fitting, limit, before, only, room)
-        return Page([entry.shown(self._secrecy) for entry in found.values], found.more)
+        return Page([entry.shown(self._redaction) for entry in found.values], found.more)
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:
         """Write down what was in force and what is. That is so already: it is told even if it cannot be written."""

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .model.errors import Unavailable, told
-from .model.log_throttle import Complaint
+from .model.log_throttle import LogThrottle
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class Batch(Generic[T]):
         self._call: IDelayedCall | None = None
         self._busy = False
         self._idle: list[Deferred[None]] = []
-        self._complaint = Complaint()
+        self._log_throttle = LogThrottle()
 
     def add(self, item: T) -> None:
         """Hand `item` over soon."""
@@ -152,7 +152,7 @@ class Batch(Generic[T]):
             raise
         del self._under_way[: len(items)]
         if tried is not False:
-            self._complaint.settled()
+            self._log_throttle.settled()
 
     async def _found(self, item: T, why: Failure) -> None:
         """This one is refused, also alone."""
@@ -205,7 +205,7 @@ class Batch(Generic[T]):
 
     def _say(self, fate: str, why: Failure, count: int) -> None:
         words = why.getErrorMessage()
-        if told(why.value) or not self._complaint.worth_saying(words or str(why.type), self._clock.seconds()):
+        if told(why.value) or not self._log_throttle.should_log(words or str(why.type), self._clock.seconds()):
             return
         if why.check(Unavailable):
             self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=words)

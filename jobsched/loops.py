@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .model.errors import Unavailable, told
-from .model.log_throttle import Complaint
+from .model.log_throttle import LogThrottle
 
 
 class Loop:
@@ -96,14 +96,14 @@ class Trouble:
     def __init__(self, log: Logger, clock: IReactorTime) -> None:
         self._log = log
         self._clock = clock
-        self._complaint = Complaint()
+        self._log_throttle = LogThrottle()
 
     def say(self, text: str, why: Failure, **fields: Any) -> None:
         """`text` is a format, in which {why} stands for the reason."""
         words = why.getErrorMessage()
         if told(why.value):
             return
-        if not self._complaint.worth_saying(words or str(why.type), self._clock.seconds()):
+        if not self._log_throttle.should_log(words or str(why.type), self._clock.seconds()):
             return
         if why.check(Unavailable):
             self._log.error(text, why=words, **fields)
@@ -112,4 +112,4 @@ class Trouble:
 
     def settled(self) -> None:
         """It is over: the next one is news."""
-        self._complaint.settled()
+        self._log_throttle.settled()

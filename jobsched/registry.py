@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from .audit import Trail
+from .audit import AuditLog
 from .clock import now
 from .config.catalog import Catalog, Task
 from .model.audit import Entry, Signature
@@ -24,7 +24,7 @@ from .model.errors import NotFound
 from .model.ids import Ids
 from .model.job import Job
 from .model.node import Node
-from .model.output_location import Whereabouts, elsewhere
+from .model.output_location import OutputLocation, elsewhere
 from .model.preview import Fire, look_ahead
 from .model.run import Run
 from .model.timeout import Timeout, timeout_of
@@ -35,7 +35,7 @@ from .store.sql import nodes as node_rows
 from .store.sql import runs as run_rows
 from .store.sql.commands import Key, Ran
 from .store.sql.paging import Page
-from .store.sql.queries import JobNews
+from .store.sql.queries import JobView
 from .store.sql.store import ForCallers
 from .store.sql.tails import Tail
 from .threads import Wanted
@@ -53,11 +53,11 @@ class Parts:
 
     catalog: Callable[[], Catalog]
     reload: Callable[[Caller], Awaitable[object]]  # raises BadTokens, BadCatalog, and leaves the old ones in force
-    poke: Callable[[datetime | None], None]  # a job was made or changed
+    wake: Callable[[datetime | None], None]  # a job was made or changed
     start_waiting: Callable[[], None]  # a run was added
     stop: Callable[[str, str], object]  # end a run, for a reason
     replace: Callable[[tuple[Run, ...]], None]
-    bell: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
+    waiters: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
     in_thread: Callable[[Callable[[Wanted], Any]], Deferred[Any]]  # work for a caller, off the reactor; raises Busy
     node: Callable[[], Node]  # this daemon
@@ -75,18 +75,24 @@ class Registry:
     log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, store: ForCallers, ids: Ids, parts: Parts, trail: Trail, caller: Caller = ANYBODY
+        self,
+        clock: IReactorTime,
+        store: ForCallers,
+        ids: Ids,
+        parts: Parts,
+        audit_log: AuditLog,
+        caller: Caller = ANYBODY,
     ) -> None:
         self._clock = clock
         self._store = store
         self._ids = ids
         self._parts = parts
-        self._trail = trail
+        self._audit_log = audit_log
         self._caller = caller
 
     def seen_by(self, caller: Caller) -> Registry:
         """The same door for one caller: tasks he may not see are not there, nor are their jobs and runs."""
-        return Registry(self._clock, self._store, self._ids, self._parts, self._trail, caller)
+        return Registry(self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
 
     # tasks
 
@@ -113,8 +119,8 @@ class Registry:
         self._check(draft, None)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
-        job_id = await self._trail.write(audit.made, job, self._signed(), key, self._me)
-        self._then(self._parts.poke, job.next_due)
+        job_id = await self._audit_log.write(audit.made, job, self._signed(), key, self._me)
+        self._then(self._parts.wake, job.next_due)
         return job_id
 
     async def preview(self, draft: Draft, after: datetime, count: int) -> list[Fire]:
@@ -125,20 +131,20 @@ class Registry:
         """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
         return self._parts.in_thread(work)
 
-    async def jobs(self, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobNews]:
+    async def jobs(self, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobView]:
         """Up to `limit` jobs made after the job `after`, oldest first, and no more than have `room` in bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
         found = await self._store.read(queries.jobs, limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
 
-    async def job(self, job_id: str) -> JobNews:
+    async def job(self, job_id: str) -> JobView:
         """One job."""
         news = await self._store.read(queries.job, job_id, now(self._clock))
         if not self._caller.sees(news.job.task):
             raise visibility.no_job(job_id)
         return self._news(news)
 
-    async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobNews:
+    async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobView:
         """Make a job what `redraft` says of it. Raises Stale when it is at none of `versions`.
 
         The grid of an interval stays as long as `every` and `start` do; otherwise it counts from now.
@@ -152,11 +158,11 @@ class Registry:
         instant = now(self._clock)
         return await self._order(commands.change, job_id, versions, self._ids, instant, make, self._me)
 
-    async def pause(self, job_id: str, versions: Versions = None) -> JobNews:
+    async def pause(self, job_id: str, versions: Versions = None) -> JobView:
         """Let dues pass until the job is resumed; what waits or runs goes on."""
         return await self._order(commands.pause, job_id, now(self._clock), versions)
 
-    async def resume(self, job_id: str, versions: Versions = None) -> JobNews:
+    async def resume(self, job_id: str, versions: Versions = None) -> JobView:
         """Go on with the next due."""
         return await self._order(commands.resume, job_id, self._ids, now(self._clock), self._me, versions)
 
@@ -164,10 +170,10 @@ class Registry:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
         more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
-        running: list[Run] = await self._trail.write(visibility.of_job, job_id, self._caller, audit.removed, *more)
+        running: list[Run] = await self._audit_log.write(visibility.of_job, job_id, self._caller, audit.removed, *more)
         for run in running if cancel else []:
             self._then(self._end, run)
-        self._then(self._parts.poke, None)
+        self._then(self._parts.wake, None)
 
     # runs
 
@@ -175,7 +181,7 @@ class Registry:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
         company = tuple(self._parts.alive())
         more = (self._signed(), key, self._ids, now(self._clock), company, self._me, versions)
-        ran: Ran = await self._trail.write(visibility.of_job, job_id, self._caller, audit.started, *more)
+        ran: Ran = await self._audit_log.write(visibility.of_job, job_id, self._caller, audit.started, *more)
         self._then(self._parts.replace, ran.replaced)
         self._then(self._parts.start_waiting)
         return ran.run
@@ -184,7 +190,7 @@ class Registry:
         """End a run that has not ended. Raises Conflict when it has."""
         reason = "cancelled by a caller"
         more = (self._signed(), reason, now(self._clock), self._me)
-        run: Run = await self._trail.write(visibility.of_run, run_id, self._caller, audit.cancelled, *more)
+        run: Run = await self._audit_log.write(visibility.of_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
             self._then(self._end, run)
 
@@ -214,7 +220,7 @@ class Registry:
         """The run, once it has ended or `seconds` have passed."""
         end = self._clock.seconds() + seconds
         while True:
-            rung = self._parts.bell(run_id)  # before the look, so that no end is missed between
+            rung = self._parts.waiters(run_id)  # before the look, so that no end is missed between
             try:
                 run = await self.run(run_id)
                 left = end - self._clock.seconds()
@@ -238,12 +244,12 @@ class Registry:
         """Whether other nodes may use this store too, and runs may be elsewhere."""
         return self._store.dialect != "sqlite"
 
-    async def whereabouts(self, run: Run) -> Whereabouts:
+    async def whereabouts(self, run: Run) -> OutputLocation:
         """Where the output of a run is to be had. All is here when this is the only node, or nothing was printed."""
         silent = not run.active and run.state != "lost" and not run.output_kept
         going_on_here = run.active and run.node_id in (None, self._me)
         if not self.shared or silent or going_on_here or self.output_path(run.id).exists():
-            return Whereabouts(here=True)
+            return OutputLocation(here=True)
         return elsewhere(run, self._me, await self.nodes())
 
     async def tail(self, run_id: str) -> Tail | None:
@@ -262,7 +268,7 @@ class Registry:
 
     async def entries(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
         """Who changed what: the newest `limit` entries older than `before` that have `room`, of all tasks."""
-        return await self._trail.page(limit, before, only, room)
+        return await self._audit_log.page(limit, before, only, room)
 
     async def nodes(self) -> list[Node]:
         """The daemons that share the store, those that began last first."""
@@ -270,11 +276,11 @@ class Registry:
             return [self._parts.node()]
         return await self._store.read(node_rows.every)
 
-    async def _order(self, order: Callable[..., Job], job_id: str, *args: object) -> JobNews:
+    async def _order(self, order: Callable[..., Job], job_id: str, *args: object) -> JobView:
         """Give an order on a job that the caller sees; what the job is after it, by the same transaction."""
         given = (job_id, self._caller, audit.of_job, self._signed(), order, *args)
-        news: JobNews = await self._trail.write(visibility.of_job, *given)
-        self._then(self._parts.poke, None)
+        news: JobView = await self._audit_log.write(visibility.of_job, *given)
+        self._then(self._parts.wake, None)
         return self._news(news)
 
     def _then(self, hint: Callable[..., object], *args: object) -> None:
@@ -283,9 +289,9 @@ class Registry:
             hint(*args)
 
     def _signed(self) -> Signature:
-        return self._trail.signature(self._caller, now(self._clock))
+        return self._audit_log.signature(self._caller, now(self._clock))
 
-    def _news(self, news: JobNews) -> JobNews:
+    def _news(self, news: JobView) -> JobView:
         """A job's newest run may be of the task that it had before; and its reason may quote what it printed."""
         if news.last_run is None or not self._caller.sees(news.last_run.task):
             return attrs.evolve(news, last_run=None)

@@ -13,36 +13,36 @@ import attrs
 from twisted.application.service import IService
 
 from . import __version__
-from .audit import Trail
+from .audit import AuditLog
 from .clock import ClockWatch, Metronome, SharedClock, now, told_each
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
-from .cluster.wakeup import Pokes
+from .cluster.wakeup import Wakeup
 from .config.catalog import Catalog
 from .config.catalog import load as load_catalog
 from .config.options import Config
 from .config.tokens import FILE as TOKENS
-from .config.tokens import OPEN, Keyring, Tokens
+from .config.tokens import OPEN, TokenHolder, Tokens
 from .config.tokens import load as load_tokens
 from .daemon import logs
 from .daemon.folder_lock import FolderLock
 from .daemon.health import Files, Vitals
-from .daemon.reload import Rereading, Shelf
+from .daemon.reload import CatalogHolder, Reloader
 from .daemon.signals import Signals
-from .daemon.startup import House, Opening, Predecessor
+from .daemon.startup import OrderedServices, Predecessor, Startup
 from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.lease import answer
 from .model.node import Node
 from .model.policy import Policy
-from .model.redaction import Secrecy
-from .notifications.dispatcher import Courier
-from .notifications.sender import Post
+from .model.redaction import Redaction
+from .notifications.dispatcher import Dispatcher
+from .notifications.sender import WebhookSender
 from .registry import Parts, Registry
 from .resolver import Names
 from .rest.audit import Audit
-from .rest.auth import Guard
+from .rest.auth import Authenticator
 from .rest.catalog import Catalog as CatalogCalls
 from .rest.deliveries import Deliveries
 from .rest.from_json import Defaults
@@ -63,10 +63,10 @@ from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
-from .scheduler.overdue import Lookout
-from .scheduler.runner_port import Hands
+from .scheduler.overdue import OverdueWatch
+from .scheduler.runner_port import RunnerPort
 from .scheduler.scheduler import Scheduler
-from .store.sql.nodes import Pulse
+from .store.sql.nodes import Heartbeat
 from .store.sql.store import Store
 from .threads import CallerThread, Threads
 
@@ -82,72 +82,80 @@ class Folders:
 
 def build(
     reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock], tokens: Tokens = OPEN
-) -> tuple[House, Site]:
+) -> tuple[OrderedServices, Site]:
     """The whole daemon but for its listening ports, and the site that those are to serve."""
     ids, metrics = Ids(), Metrics()
     store = _store(reactor, config)
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
     clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
-    courier = Courier(reactor, clock, store, _post(reactor, clock, config), everyone=config.receivers.place)
-    secrecy = Secrecy(config.secret_parameters)
-    runner = Runner(reactor, store, ids, lambda: shelf.catalog, output, _limits(config), clock, secrecy)
+    dispatcher = Dispatcher(reactor, clock, store, _post(reactor, clock, config), everyone=config.receivers.place)
+    redaction = Redaction(config.secret_parameters)
+    runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, _limits(config), clock, redaction)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
-    shelf = Shelf(catalog, lambda: files.run(*read))
-    keyring = Keyring(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
-    guard = Guard(lambda: keyring.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor))
+    catalog_holder = CatalogHolder(catalog, lambda: files.run(*read))
+    token_holder = TokenHolder(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
+    guard = Authenticator(
+        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor)
+    )
 
-    def pulse() -> Pulse:
-        tasks, tried, won = tuple(shelf.catalog.names()), scheduler.tried, scheduler.won
-        return Pulse(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
+    def pulse() -> Heartbeat:
+        tasks, tried, won = tuple(catalog_holder.catalog.names()), scheduler.tried, scheduler.won
+        return Heartbeat(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
 
-    company = _company(reactor, clock, store, config, ids, _node(config, catalog, now(clock)), pulse, metrics, courier)
-    hands = Hands(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
-    scheduler = Scheduler(clock, store, hands, ids, company)
-    lookout = Lookout(clock, store, company)
-    runner.recorded, store.told = scheduler.slots_free, courier.poke
-    trail = Trail(store, ids, lambda: company.node.name, secrecy)
-    rereading = Rereading(keyring, shelf, trail, lambda: now(clock))
-    parts = _parts(config, shelf, rereading, scheduler, runner, company, output, callers)
-    registry = Registry(clock, store.for_callers, ids, parts, trail)
+    company = _company(
+        reactor, clock, store, config, ids, _node(config, catalog, now(clock)), pulse, metrics, dispatcher
+    )
+    runner_port = RunnerPort(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
+    scheduler = Scheduler(clock, store, runner_port, ids, company)
+    overdue_watch = OverdueWatch(clock, store, company)
+    runner.recorded, store.told = scheduler.slots_free, dispatcher.wake
+    audit_log = AuditLog(store, ids, lambda: company.node.name, redaction)
+    reloader = Reloader(token_holder, catalog_holder, audit_log, lambda: now(clock))
+    parts = _parts(config, catalog_holder, reloader, scheduler, runner, company, output, callers)
+    registry = Registry(clock, store.for_callers, ids, parts, audit_log)
     previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
     rest: list[Any] = [
-        logs.Behind(),
+        logs.QueuedLogging(),
         store,
         company,  # it goes when nothing runs any more
-        courier,
+        dispatcher,
         runner,
         files,
         pruning,
         _retention(clock, store, pruning, output, config, lambda: company.last_sign),
         relay,
         callers,
-        _opening(Opening(config, store, runner, _house(scheduler, lookout), company, held, previous), shelf),
-        Signals(reactor, rereading.hang_up),
+        _opening(
+            Startup(config, store, runner, _house(scheduler, overdue_watch), company, held, previous), catalog_holder
+        ),
+        Signals(reactor, reloader.hang_up),
     ]
-    stepped = [part.clock_stepped for part in (runner, scheduler, lookout, courier, company)]
+    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, company)]
     if isinstance(company, Membership):
         scheduler.observe = clock.observe
-        shelf.changed = company.look_at_tasks
+        catalog_holder.changed = company.look_at_tasks
         company.previous = tuple(previous.ids)
         company.life = _life(pulse, runner, scheduler, previous)
         pokes = _pokes(reactor, config, store, scheduler, company)
         rest += [pokes]
         stepped += [pokes.clock_stepped]
     house = _house(*rest, ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)))
-    vitals = Vitals(reactor, metrics, store, runner, scheduler, company, Files(shelf, keyring, config.max_running))
+    vitals = Vitals(
+        reactor, metrics, store, runner, scheduler, company, Files(catalog_holder, token_holder, config.max_running)
+    )
     routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
     front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit, guard.lines))
     return house, front
 
 
-def _opening(opening: Opening, shelf: Shelf) -> Opening:
-    opening.say_more = shelf.say_problems
+def _opening(opening: Startup, catalog_holder: CatalogHolder) -> Startup:
+    opening.say_more = catalog_holder.say_problems
     return opening
 
 
-def _house(*parts: Any) -> House:
-    house = House()
+def _house(*parts: Any) -> OrderedServices:
+    house = OrderedServices()
     for part in parts:
         IService(part).setServiceParent(house)
     return house
@@ -165,16 +173,16 @@ def _company(
     config: Config,
     ids: Ids,
     me: Node,
-    pulse: Callable[[], Pulse],
+    pulse: Callable[[], Heartbeat],
     metrics: Metrics,
-    courier: Courier,
+    dispatcher: Dispatcher,
 ) -> Membership | Alone:
     """This node among those that share the store; an SQLite file is shared with nobody."""
     if not isinstance(clock, SharedClock):
         return Alone(clock, store, me, pulse)
     prompt = answer(timedelta(seconds=config.lease))
     own = Store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
-    own.ended, own.told = metrics.ended, courier.poke  # of the runs that dead nodes left
+    own.ended, own.told = metrics.ended, dispatcher.wake  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)
 
 
@@ -185,9 +193,9 @@ def _retention(
     return Retention(clock, store, pruning.run, output, *keep, last_sign)
 
 
-def _post(reactor: Any, clock: Any, config: Config) -> Post:
+def _post(reactor: Any, clock: Any, config: Config) -> WebhookSender:
     secrets, receivers = config.notify_secrets, config.receivers
-    return Post(reactor, Names(reactor).look_up, receivers, secrets, config.node_name, clock.seconds)
+    return WebhookSender(reactor, Names(reactor).look_up, receivers, secrets, config.node_name, clock.seconds)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
@@ -206,17 +214,17 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
 
 
 def _parts(
-    config: Config, shelf: Shelf, rereading: Rereading, scheduler: Scheduler, runner: Runner,
+    config: Config, catalog_holder: CatalogHolder, reloader: Reloader, scheduler: Scheduler, runner: Runner,
     company: Membership | Alone, output: Path, callers: CallerThread,
 ) -> Parts:  # fmt: skip
     return Parts(
-        catalog=lambda: shelf.catalog,
-        reload=rereading.order,
-        poke=scheduler.poke,
+        catalog=lambda: catalog_holder.catalog,
+        reload=reloader.order,
+        wake=scheduler.wake,
         start_waiting=scheduler.start_waiting,
         stop=_cancelling(runner),
         replace=runner.replace,
-        bell=runner.bell.wait,
+        waiters=runner.waiters.wait,
         output_path=lambda run_id: output_path(output, run_id),
         in_thread=callers.run,
         node=lambda: company.node,
@@ -225,13 +233,13 @@ def _parts(
     )
 
 
-def _life(pulse: Callable[[], Pulse], runner: Runner, scheduler: Scheduler, previous: Predecessor) -> Life:
+def _life(pulse: Callable[[], Heartbeat], runner: Runner, scheduler: Scheduler, previous: Predecessor) -> Life:
     return Life(
         pulse=pulse,
         end_all=runner.end_all,
         stored=runner.stored,
         end=_cancelling(runner),
-        changed=scheduler.poke,
+        changed=scheduler.wake,
         keep_id=previous.keep,
     )
 
@@ -245,15 +253,15 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
     """Another node has changed something: look at the store."""
 
     def heard() -> None:
-        scheduler.poke()
+        scheduler.wake()
         membership.look_for_orders()
 
     return heard
 
 
-def _pokes(reactor: Any, config: Config, store: Store, scheduler: Scheduler, company: Membership) -> Pokes:
+def _pokes(reactor: Any, config: Config, store: Store, scheduler: Scheduler, company: Membership) -> Wakeup:
     """And: the heartbeat tells of outages for all, and of another server; what only reads would never find that out."""
-    pokes = Pokes(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
+    pokes = Wakeup(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
 
     def renew() -> None:
         store.renew()
@@ -268,8 +276,10 @@ def _routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime],
     asks: Callable[[], bool] = lambda: False, vitals: Any = None,
 ) -> list[Route]:  # fmt: skip
-    secrecy = Secrecy(config.secret_parameters)
-    defaults = Defaults(policy=_policy(config), timezone=config.timezone, secrecy=secrecy, receivers=config.receivers)
+    redaction = Redaction(config.secret_parameters)
+    defaults = Defaults(
+        policy=_policy(config), timezone=config.timezone, redaction=redaction, receivers=config.receivers
+    )
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),

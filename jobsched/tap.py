@@ -21,7 +21,7 @@ from .daemon import logs
 from .daemon.folder_lock import FolderLock, locks
 from .daemon.listening import TLS, Certificate, Place, Renewing, closed, look, names
 from .daemon.signals import Signals
-from .daemon.startup import House, Opening
+from .daemon.startup import OrderedServices, Startup
 from .daemon.systemd import Systemd
 from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
@@ -67,7 +67,7 @@ class Options(usage.Options):
             parent["logger"] = "jobsched.daemon.logs.ToLogging"  # twistd's own log goes where logging.cfg says
 
 
-def makeService(options: Options) -> House:
+def makeService(options: Options) -> OrderedServices:
     """Check all that must be true before anything is served, then build. Exits with one line if it is not."""
     from twisted.internet import reactor
 
@@ -77,7 +77,7 @@ def makeService(options: Options) -> House:
         raise SystemExit(shown(" ".join(f"jobsched: {why}".split()))) from None
 
 
-def make(reactor: Any, options: Options) -> House:
+def make(reactor: Any, options: Options) -> OrderedServices:
     """The service that `options` ask for. Raises BadConfig, BadCatalog or BadStore."""
     conf_dir, tasks_dir, state_dir = (Path(options[name]).absolute() for name in ("conf-dir", "tasks-dir", "state-dir"))
     for folder, option in ((conf_dir, "--conf-dir"), (tasks_dir, "--tasks-dir")):
@@ -109,12 +109,12 @@ def make(reactor: Any, options: Options) -> House:
     return house
 
 
-def _tell(systemd: Systemd, house: House) -> None:
+def _tell(systemd: Systemd, house: OrderedServices) -> None:
     """Let systemd know what becomes of the house."""
-    opening: Any = house.getServiceNamed(Opening.name)
+    opening: Any = house.getServiceNamed(Startup.name)
     signals: Any = house.getServiceNamed(Signals.name)
     opening.begun = systemd.begun
-    signals.rereading, signals.reread = systemd.rereading, systemd.reread
+    signals.reloader, signals.reread = systemd.reloader, systemd.reread
     systemd.setServiceParent(house)
 
 

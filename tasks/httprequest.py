@@ -21,7 +21,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from jobsched.config import template
-from jobsched.notifications.endpoint import Head
+from jobsched.notifications.endpoint import HeaderLimit
 from jobsched.task import Info
 
 MOST = 1024 * 1024  # bytes of an answer that are read
@@ -208,7 +208,7 @@ class _OneConnection(HTTPConnectionPool):
         return super().getConnection(key, endpoint).addCallback(self._made)
 
     def _made(self, connection: object) -> object:
-        self._connection, self.head = connection, Head(connection)
+        self._connection, self.head = connection, HeaderLimit(connection)
         return connection
 
     def end(self) -> None:

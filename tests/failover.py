@@ -58,7 +58,7 @@ class Way:
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._door.getsockname()[1])
         self._open: set[socket.socket] = set()
-        self._bell, self._rope = socket.socketpair()
+        self._waiters, self._rope = socket.socketpair()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -87,14 +87,14 @@ class Way:
         """There is no way any more."""
         self._rope.close()
         self._thread.join()
-        self._bell.close()
+        self._waiters.close()
         self._door.close()
         self.cut()
 
     def _work(self) -> None:
         while True:
-            ready, _, _ = select.select([self._door, self._bell], [], [])
-            if self._bell in ready:
+            ready, _, _ = select.select([self._door, self._waiters], [], [])
+            if self._waiters in ready:
                 return
             client, _ = self._door.accept()
             self._join(client)

@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 
 from ..clock import elapsed, now
 from ..model.downtime import NO_DAEMON, Downtime
-from ..model.log_throttle import Complaint
+from ..model.log_throttle import LogThrottle
 from ..model.node import Node
 from ..store.sql import last_seen
-from ..store.sql.nodes import Pulse
+from ..store.sql.nodes import Heartbeat
 from ..store.sql.store import Store
 
 OFTEN = 1.0  # seconds between signs of life that go with other changes
@@ -43,7 +43,7 @@ class Alone(Service):
         clock: IReactorTime,
         store: Store,
         node: Node,
-        pulse: Callable[[], Pulse],
+        pulse: Callable[[], Heartbeat],
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
@@ -57,7 +57,7 @@ class Alone(Service):
         self._given = 0.0  # elapsed time of our last sign
         self._loop: LoopingCall | None = None
         self._giving: Deferred[None] = succeed(None)
-        self._complaint = Complaint()
+        self._log_throttle = LogThrottle()
 
     @property
     def node(self) -> Node:
@@ -136,9 +136,9 @@ class Alone(Service):
             self._unwritten(Failure())
 
     def _written(self, _: None) -> None:
-        self._complaint.settled()
+        self._log_throttle.settled()
 
     def _unwritten(self, why: Failure) -> None:
-        if self._complaint.worth_saying(words := why.getErrorMessage(), self._elapsed()):
+        if self._log_throttle.should_log(words := why.getErrorMessage(), self._elapsed()):
             self.log.warn("no sign of life could be stored, so the next daemon will not know how long there was none:"
                           " {why}", why=words)  # fmt: skip

@@ -19,7 +19,7 @@ from ..store.sql import runs as run_rows
 from ..store.sql.store import Store
 
 
-class Burial:
+class DeclareDead:
     """Buries for one node, through its store."""
 
     log = Logger()
@@ -28,7 +28,9 @@ class Burial:
         self._store = store
         self._ids = ids
 
-    async def bury(self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime) -> list[Run]:
+    async def declare_dead(
+        self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime
+    ) -> list[Run]:
         """Record what dead nodes left as lost, and these nodes as dead; the runs that have their outcome now."""
         try:
             return await self._bury(known, silent, reason, local, None)
@@ -58,7 +60,7 @@ class Burial:
         self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime, only: Sequence[str] | None
     ) -> list[Run]:
         more = (known, reason, self._ids, random, local)
-        return await self._store.write(node_rows.bury, *more, silent=silent, only=only)
+        return await self._store.write(node_rows.declare_dead, *more, silent=silent, only=only)
 
     async def _give_up(self, run: Run, reason: str, local: datetime, why: Failure) -> Run:
         words = f"{reason}; more was refused by the store: {self._store.words(why.value)}"

@@ -8,13 +8,13 @@ from twisted.logger import Logger
 
 from ..model import lease as leases
 from ..model.node import Node
-from ..store.sql.nodes import Roll
+from ..store.sql.nodes import MembershipSnapshot
 
 EVERY = 2.0  # seconds between heartbeats
 RETURN = 10.0  # seconds that the others have to come back after a trouble that all may have had
 
 
-class Term:
+class LeaseTerm:
     """Runs from before a heartbeat that is heard was asked for; all times are seconds of elapsed time.
 
     Others take this node for dead when the lease is over that its last heartbeat counted on, of those that the database
@@ -65,7 +65,7 @@ class Term:
         """Whether the others had time to come back after a trouble that all may have had."""
         return moment - self._since > RETURN
 
-    def agree(self, roll: Roll, me: Node) -> None:
+    def agree(self, roll: MembershipSnapshot, me: Node) -> None:
         """Go by the lease that the store keeps, from the next heartbeat on."""
         if roll.lease != self.lease or self._kept is None:
             strangers = ", ".join(sorted(node.name for node in roll.strangers))
@@ -87,7 +87,7 @@ class Sightings:
     def __init__(self) -> None:
         self._last: dict[str, tuple[datetime, float]] = {}
 
-    def silent(self, roll: Roll, moment: float) -> list[str]:
+    def silent(self, roll: MembershipSnapshot, moment: float) -> list[str]:
         """The nodes that are late, and of which this one itself has heard nothing new for as long."""
         before = self._last
         self._last = {

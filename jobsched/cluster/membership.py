@@ -27,10 +27,10 @@ from ..model.log_throttle import PAUSE as LATER
 from ..model.node import Node, twins
 from ..model.outage import AGAIN, Outage
 from ..store.sql import nodes as node_rows
-from ..store.sql.nodes import Pulse, Roll
+from ..store.sql.nodes import Heartbeat, MembershipSnapshot
 from ..store.sql.store import Store
-from .declare_dead import Burial
-from .lease_term import EVERY, Sightings, Term
+from .declare_dead import DeclareDead
+from .lease_term import EVERY, LeaseTerm, Sightings
 
 WATCH = 0.25  # seconds between looks at how long ago the last one was
 BURIAL = 5  # heartbeats between looks for runs that no node has
@@ -43,7 +43,7 @@ OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended it
 class Life:
     """What membership needs of the rest of this node."""
 
-    pulse: Callable[[], Pulse]  # `id` and all; membership puts its own id in
+    pulse: Callable[[], Heartbeat]  # `id` and all; membership puts its own id in
     end_all: Callable[[str], object]  # end every run here, quickly, as lost
     stored: Callable[[], Awaitable[object]]  # fires when outcomes that wait are stored, or after a while
     end: Callable[[str, str], object]  # one run, for a reason
@@ -82,9 +82,9 @@ class Membership(Service):
         self._clock = clock
         self._store = store
         self._store.elsewhere = self._moved
-        self._burial = Burial(store, ids)
+        self._burial = DeclareDead(store, ids)
         self._elapsed = elapsed
-        self._term = Term()
+        self._term = LeaseTerm()
         self._beats = 0
         self._tries = 0  # to enter
         self._sightings = Sightings()
@@ -131,10 +131,10 @@ class Membership(Service):
         """The lease that this node goes by."""
         return self._term.lease
 
-    async def bury(self, known: Sequence[str], silent: Sequence[str] = (), reason: str | None = None) -> None:
+    async def declare_dead(self, known: Sequence[str], silent: Sequence[str] = (), reason: str | None = None) -> None:
         """Record what dead nodes left as lost, and these as dead."""
         reason = reason or GONE.format(self.lease.total_seconds())
-        lost = await self._burial.bury(known, silent, reason, now(self._clock))
+        lost = await self._burial.declare_dead(known, silent, reason, now(self._clock))
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -222,7 +222,7 @@ class Membership(Service):
         else:
             self.elsewhere()
             self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
-            await self.bury(known, reason=OURS.format(patience))
+            await self.declare_dead(known, reason=OURS.format(patience))
         await self._beat()
 
     async def _beat(self) -> None:
@@ -247,7 +247,7 @@ class Membership(Service):
             self.life.end(run_id, reason)
         await self._look_after_the_dead(roll)
 
-    def _hear(self, roll: Roll) -> None:
+    def _hear(self, roll: MembershipSnapshot) -> None:
         before = {node.id: node for node in self.alive}
         after = {node.id: node for node in roll.alive}
         told_twin = self._twin
@@ -262,13 +262,13 @@ class Membership(Service):
         if any(_differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
             self.life.changed()
 
-    async def _look_after_the_dead(self, roll: Roll) -> None:
+    async def _look_after_the_dead(self, roll: MembershipSnapshot) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
         settled = self._term.settled(self._elapsed())
         silent = self._sightings.silent(roll, self._elapsed())
         if settled and (silent or self._beats % BURIAL == 0):
-            await self.bury([], silent)
+            await self.declare_dead([], silent)
 
     async def _leave(self) -> None:
         await self._beating

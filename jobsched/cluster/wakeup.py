@@ -18,7 +18,7 @@ EVERY = 0.5  # seconds between looks where the database cannot tell
 GATHER = 0.02  # seconds from one call to the next, at least
 
 
-class Pokes(Service):
+class Wakeup(Service):
     """Calls `heard` whenever another node may have changed something; never on SQLite, which has one node."""
 
     name = "pokes"

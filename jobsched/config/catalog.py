@@ -18,7 +18,7 @@ from jobsched import files
 from jobsched.config import sections, source
 from jobsched.config.confinement import FREE, Confinement, confine, hindrances
 from jobsched.model.errors import BadCatalog
-from jobsched.model.rlimits import Allowance, allowance
+from jobsched.model.rlimits import ResourceLimits, resource_limits
 from jobsched.task import Info
 from jobsched.watchdog import is_marked, seconds_of
 
@@ -135,9 +135,9 @@ class _Confinements:
     """Those that were asked for so far: each is tried out once, however many tasks are to have it."""
 
     run_as: str | None
-    known: dict[tuple[str | None, Allowance, bool | None], Confinement] = attrs.field(factory=dict)
+    known: dict[tuple[str | None, ResourceLimits, bool | None], Confinement] = attrs.field(factory=dict)
 
-    def get(self, user: str | None, limits: Allowance, new_privileges: bool | None) -> Confinement:
+    def get(self, user: str | None, limits: ResourceLimits, new_privileges: bool | None) -> Confinement:
         """Raises ValueError in words."""
         asked = user, limits, new_privileges
         if asked not in self.known:
@@ -259,7 +259,7 @@ class _Section:
                 where = "a thread of the daemon" if kind == "thread" else "the daemon itself"
                 raise self._bad(option, f"is for tasks in a process of their own; this one runs in {where}")
         try:
-            limits = allowance(self._given("limits"))
+            limits = resource_limits(self._given("limits"))
         except ValueError as error:
             raise self._bad("limits", str(error)) from error
         new_privileges = self._given("new_privileges")
@@ -268,7 +268,7 @@ class _Section:
         user = self._given("user") or None
         default = self.confinements.run_as if kind in SPAWNED else None
         try:
-            self.confinements.get(user or default, Allowance(), None)
+            self.confinements.get(user or default, ResourceLimits(), None)
         except ValueError as error:
             raise self._bad("user" if user else "RUN_AS", str(error)) from error
         try:

@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from ..model.rlimits import Allowance
+from ..model.rlimits import ResourceLimits
 from . import program as programs
 
 PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux", "sh": "dash"}  # all others are in coreutils
@@ -32,7 +32,7 @@ class Confinement:
 
     user: str | None = None  # None: the daemon's own
     owner: tuple[int, int] | None = None  # the numbers of that user and of its group
-    allowance: Allowance = attrs.field(factory=Allowance)
+    resource_limits: ResourceLimits = attrs.field(factory=ResourceLimits)
     new_privileges: bool = True  # whether its processes may gain rights through setuid programs, such as sudo
     chain: tuple[str, ...] = ()
     environment: Mapping[str, str] = MappingProxyType({})
@@ -46,20 +46,20 @@ class Confinement:
 FREE = Confinement()
 
 
-def confine(user: str | None, allowance: Allowance, new_privileges: bool | None = None) -> Confinement:
+def confine(user: str | None, resource_limits: ResourceLimits, new_privileges: bool | None = None) -> Confinement:
     """The confinement, tried out with a program that does nothing. Raises ValueError in words.
 
     `new_privileges` None: no, for what has a user or limits; it could leave them by a setuid program.
     """
     who = None if user is None else account(user)
     if new_privileges is None:
-        new_privileges = who is None and allowance == Allowance()
+        new_privileges = who is None and resource_limits == ResourceLimits()
     chain: list[str] = []
     try:
-        if limits := list(_resources(allowance)):
+        if limits := list(_resources(resource_limits)):
             chain += [program("prlimit"), *limits, "--"]
-        if allowance.nice is not None:
-            chain += [program("nice"), "-n", str(allowance.nice), "--"]
+        if resource_limits.nice is not None:
+            chain += [program("nice"), "-n", str(resource_limits.nice), "--"]
         kept = [] if new_privileges else ["--no-new-privs"]
         if who is not None:
             ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--inh-caps=-all"]
@@ -76,7 +76,7 @@ def confine(user: str | None, allowance: Allowance, new_privileges: bool | None 
     return Confinement(
         user=user,
         owner=owner,
-        allowance=allowance,
+        resource_limits=resource_limits,
         new_privileges=new_privileges,
         chain=tuple(chain),
         environment=MappingProxyType(environment),
@@ -148,11 +148,11 @@ def program(name: str) -> str:
     return found
 
 
-def _resources(allowance: Allowance) -> list[str]:
+def _resources(resource_limits: ResourceLimits) -> list[str]:
     limits = {
-        "as": None if allowance.memory is None else f"{allowance.memory}",
-        "cpu": None if allowance.cpu is None else f"{allowance.cpu}:{allowance.cpu + LAST_SECONDS}",
-        "nofile": None if allowance.files is None else f"{allowance.files}",
+        "as": None if resource_limits.memory is None else f"{resource_limits.memory}",
+        "cpu": None if resource_limits.cpu is None else f"{resource_limits.cpu}:{resource_limits.cpu + LAST_SECONDS}",
+        "nofile": None if resource_limits.files is None else f"{resource_limits.files}",
     }
     return [f"--{name}={value}" for name, value in limits.items() if value is not None]
 

@@ -166,7 +166,7 @@ def _instant(text: str | None) -> datetime | None:
     return found.astimezone(UTC)
 
 
-class Keyring:
+class TokenHolder:
     """Holds the tokens in force, and puts others in their place when those are sound.
 
     A daemon that once asked its callers who they are goes on asking until it ends: a file that was emptied by mistake,

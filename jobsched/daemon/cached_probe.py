@@ -16,7 +16,7 @@ from ..model.errors import Unavailable
 T = TypeVar("T")
 
 
-class Glance(Generic[T]):
+class CachedProbe(Generic[T]):
     """Asks at most once in `fresh` seconds, never twice at once, and lets nobody wait longer than `patience` seconds.
 
     So those who watch a store that hangs take one of its threads, not all of them.

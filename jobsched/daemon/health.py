@@ -14,18 +14,18 @@ from .. import __version__
 from ..clock import elapsed
 from ..cluster.alone import Alone
 from ..cluster.membership import Membership
-from ..config.tokens import Keyring
+from ..config.tokens import TokenHolder
 from ..metrics import Facts, Metrics
 from ..model.counts import Counts
-from ..model.health import Ailment
+from ..model.health import HealthProblem
 from ..rest.site import JobschedSite
 from ..runner.runner import Runner
 from ..scheduler.scheduler import Scheduler
 from ..store.sql import queries
 from ..store.sql.counts import counts
 from ..store.sql.store import Store
-from .cached_probe import Glance
-from .reload import Shelf
+from .cached_probe import CachedProbe
+from .reload import CatalogHolder
 
 PATIENCE = 2.0  # seconds to wait for the store
 COUNTED = 15.0  # seconds for which counts of the whole store are good
@@ -44,8 +44,8 @@ NO_TASKS = "the catalog has no tasks"
 class Files:
     """What was read of the configuration."""
 
-    shelf: Shelf
-    keyring: Keyring
+    catalog_holder: CatalogHolder
+    token_holder: TokenHolder
     slots: int
 
 
@@ -71,10 +71,10 @@ class Vitals:
         self._files = files
         self._elapsed = elapsed
         self._begun = elapsed()
-        self._store: Glance[None] = Glance(
+        self._store: CachedProbe[None] = CachedProbe(
             clock, lambda: store.read(queries.answers), fresh=KNOWN, patience=PATIENCE, elapsed=elapsed
         )
-        self._counts: Glance[Counts] = Glance(
+        self._counts: CachedProbe[Counts] = CachedProbe(
             clock, lambda: store.read(counts), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
         )
         self._unstored: float | None = None  # elapsed time of the last change that the store refused
@@ -98,27 +98,27 @@ class Vitals:
         self._connections = lambda: site.door.inside
         return site
 
-    async def ailments(self) -> list[Ailment]:
+    async def ailments(self) -> list[HealthProblem]:
         """All that keeps this daemon from its work; nothing, and it is ready."""
         await self._store.look()
         return list(self._found())
 
-    def _found(self) -> Iterator[Ailment]:
+    def _found(self) -> Iterator[HealthProblem]:
         trouble, age = self._store.trouble, self._scheduler.sweeps.age
         if trouble is not None:
-            yield Ailment(NO_STORE, trouble)
+            yield HealthProblem(NO_STORE, trouble)
         elif (unstored := self._unstored) is not None and (ago := self._elapsed() - unstored) < UNSTORED:
-            yield Ailment(f"the store refused a change {ago:.0f} s ago")
+            yield HealthProblem(f"the store refused a change {ago:.0f} s ago")
         if not self._company.holds():
-            yield Ailment(NO_LEASE)
+            yield HealthProblem(NO_LEASE)
         if not self._scheduler.running:
-            yield Ailment(ENTERING)
+            yield HealthProblem(ENTERING)
         elif age is None:
-            yield Ailment(NO_SWEEP)
+            yield HealthProblem(NO_SWEEP)
         elif age > SWEPT:
-            yield Ailment(f"what is due soon was looked at {age:.0f} s ago")
-        if not self._files.shelf.catalog.names():
-            yield Ailment(NO_TASKS)
+            yield HealthProblem(f"what is due soon was looked at {age:.0f} s ago")
+        if not self._files.catalog_holder.catalog.names():
+            yield HealthProblem(NO_TASKS)
 
     async def exposition(self) -> bytes:
         """A page of metrics. Those who ask together, or within a second, are given the same one."""
@@ -126,7 +126,7 @@ class Vitals:
         try:
             if self._written is None or self._elapsed() - self._written >= KNOWN:
                 await gatherResults([self._store.look(), self._counts.look()])
-                self._metrics.know(self._files.shelf.catalog.names())
+                self._metrics.know(self._files.catalog_holder.catalog.names())
                 self._page = await self._metrics.exposition(self._facts(), lambda: deferLater(self._clock, 0))
                 self._written = self._elapsed()
         finally:
@@ -151,7 +151,7 @@ class Vitals:
             sweep_age=self._scheduler.sweeps.age,
             tried=self._scheduler.tried,
             won=self._scheduler.won,
-            catalog_sound=self._files.shelf.sound,
-            tokens_sound=self._files.keyring.sound,
+            catalog_sound=self._files.catalog_holder.sound,
+            tokens_sound=self._files.token_holder.sound,
             connections=self._connections(),
         )

@@ -152,7 +152,7 @@ class PatientQueueHandler(QueueHandler):
             self.dropped += 1
 
 
-class Teller:
+class LogWorker:
     """Empties a queue into handlers. What one of them itself may log meanwhile must not wait for room in a queue."""
 
     def __init__(self, room: Room, handlers: list[logging.Handler]) -> None:
@@ -205,10 +205,10 @@ class _Moved:
     logger: logging.Logger
     handlers: list[logging.Handler]
     queued: PatientQueueHandler
-    teller: Teller
+    teller: LogWorker
 
 
-class Behind(Service):
+class QueuedLogging(Service):
     """Puts every configured handler behind a queue and a thread of its own, until stopped."""
 
     name = "logs"
@@ -253,7 +253,7 @@ class Behind(Service):
         handlers = list(logger.handlers)
         for handler in handlers:
             handler.handleError = unsaid  # type: ignore[method-assign, assignment]
-        moved = _Moved(logger, handlers, PatientQueueHandler(room), Teller(room, handlers))
+        moved = _Moved(logger, handlers, PatientQueueHandler(room), LogWorker(room, handlers))
         moved.teller.start()
         logger.handlers[:] = [moved.queued]
         self._moved.append(moved)

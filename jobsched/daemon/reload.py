@@ -9,9 +9,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 
-from ..audit import Trail
+from ..audit import AuditLog
 from ..config.catalog import Catalog
-from ..config.tokens import Keyring
+from ..config.tokens import TokenHolder
 from ..model.audit import Facts
 from ..model.caller import Caller
 from ..model.errors import BadCatalog
@@ -19,7 +19,7 @@ from ..model.errors import BadCatalog
 SIGNAL = Caller(address="signal")
 
 
-class Shelf:
+class CatalogHolder:
     """Holds the catalog in force, and puts another in its place when that is sound."""
 
     log = Logger()
@@ -55,15 +55,17 @@ class Shelf:
         )
 
 
-class Rereading:
+class Reloader:
     """Has the files read again, and writes down who had that done. One at a time."""
 
     log = Logger()
 
-    def __init__(self, keyring: Keyring, shelf: Shelf, trail: Trail, now: Callable[[], datetime]) -> None:
-        self._keyring = keyring
-        self._shelf = shelf
-        self._trail = trail
+    def __init__(
+        self, token_holder: TokenHolder, catalog_holder: CatalogHolder, audit_log: AuditLog, now: Callable[[], datetime]
+    ) -> None:
+        self._token_holder = token_holder
+        self._catalog_holder = catalog_holder
+        self._audit_log = audit_log
         self._now = now
         self._lock = DeferredLock()
 
@@ -71,8 +73,8 @@ class Rereading:
         """For a caller. Raises BadTokens or BadCatalog: what was read before that is in force."""
 
         async def read() -> None:
-            await self._keyring.reload()  # first: a bad catalog must not keep in force what was revoked
-            await self._shelf.reload()
+            await self._token_holder.reload()  # first: a bad catalog must not keep in force what was revoked
+            await self._catalog_holder.reload()
 
         await self._lock.run(self._written_down, caller, read)
 
@@ -80,7 +82,7 @@ class Rereading:
         """For a signal: each file for itself, and what is bad is told to the log."""
 
         async def read() -> None:
-            await DeferredList([self._keyring.hang_up(), self._shelf.hang_up()])
+            await DeferredList([self._token_holder.hang_up(), self._catalog_holder.hang_up()])
 
         return self._lock.run(self._written_down, SIGNAL, read)
 
@@ -88,21 +90,25 @@ class Rereading:
         return Deferred.fromCoroutine(self._write_down(caller, read))
 
     async def _write_down(self, caller: Caller, read: Callable[[], Any]) -> None:
-        tokens, catalog = self._keyring.tokens, self._shelf.catalog
+        tokens, catalog = self._token_holder.tokens, self._catalog_holder.catalog
         before = {"tasks": catalog.names(), "tokens": _names(tokens.known)}
         try:
             await read()
         finally:
-            if self._keyring.tokens is not tokens or self._shelf.catalog is not catalog:
-                known = self._keyring.tokens.known
+            if self._token_holder.tokens is not tokens or self._catalog_holder.catalog is not catalog:
+                known = self._token_holder.tokens.known
                 other = [token for token in known if token not in tokens.known and token.name in before["tokens"]]
-                after = {"tasks": self._shelf.catalog.names(), "tokens": _names(known), "tokens_changed": _names(other)}
+                after = {
+                    "tasks": self._catalog_holder.catalog.names(),
+                    "tokens": _names(known),
+                    "tokens_changed": _names(other),
+                }
                 await self._told(caller, before, after)
 
     async def _told(self, caller: Caller, before: Facts, after: Facts) -> None:
         """What was read is in force: that it cannot be written down must not make it look as if it were not."""
         try:
-            await self._trail.reloaded(caller, self._now(), before, after)
+            await self._audit_log.reloaded(caller, self._now(), before, after)
         except Exception as why:
             self.log.error("who had files read again could not be stored, and stands in the log alone: {why}", why=why)
 

@@ -23,7 +23,7 @@ class Signals(Service):
     def __init__(self, reactor: Any, *hang_ups: Callable[[], Any]) -> None:
         self._reactor = reactor
         self.hang_ups = [*hang_ups]  # none of them raises; some give a Deferred
-        self.rereading: Callable[[], None] = lambda: None  # hears that they begin
+        self.reloader: Callable[[], None] = lambda: None  # hears that they begin
         self.reread: Callable[[], None] = lambda: None  # hears that all of them are done
         self._ending = False
 
@@ -50,6 +50,6 @@ class Signals(Service):
         self._reactor.callFromThread(self._read_again)
 
     def _read_again(self) -> None:
-        self.rereading()
+        self.reloader()
         done = DeferredList([maybeDeferred(hang_up) for hang_up in self.hang_ups], consumeErrors=True)
         done.addCallback(lambda _: self.reread())

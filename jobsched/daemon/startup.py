@@ -25,7 +25,7 @@ from ..store.sql.url import make_url_safe
 from .folder_lock import FolderLock
 
 
-class House(MultiService):
+class OrderedServices(MultiService):
     """Each part stops before what it stands on, and is waited for; one that fails does not keep the others up."""
 
     log = Logger()
@@ -90,7 +90,7 @@ class Predecessor:
             )  # fmt: skip
 
 
-class Opening(Service):
+class Startup(Service):
     """Says who is here, then starts the `calendar` once what earlier daemons, `previous`, left behind is dealt with."""
 
     name = "opening"
@@ -101,7 +101,7 @@ class Opening(Service):
         config: Config,
         store: Store,
         runner: Runner,
-        calendar: House,
+        calendar: OrderedServices,
         company: Membership | Alone,
         held: list[FolderLock],
         previous: Predecessor,
@@ -152,7 +152,7 @@ class Opening(Service):
             return
         await self._runner.recover(await self._store.read(run_rows.left_here, self._previous.ids, node.name))
         if self._previous.ids:
-            await self._company.bury(self._previous.ids)
+            await self._company.declare_dead(self._previous.ids)
         self._previous.dealt_with()
 
     async def _wait(self) -> None:

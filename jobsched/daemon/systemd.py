@@ -48,7 +48,7 @@ class Systemd(Service):
         self._environ = environ
         self._address = environ.get("NOTIFY_SOCKET", "")
         self._begun = False
-        self._rereading = 0
+        self._reloader = 0
         self._again: IDelayedCall | None = None
         self._trouble: str | None = None  # why it could not be told the last time
         self._loop: Loop | None = None
@@ -72,16 +72,16 @@ class Systemd(Service):
         if self.running:
             self._ready()
 
-    def rereading(self) -> None:
+    def reloader(self) -> None:
         """Files are about to be read again."""
-        self._rereading += 1
+        self._reloader += 1
         if self._begun and self.running:
             self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reads its files again")
 
     def reread(self) -> None:
         """They were, with or without success."""
-        self._rereading -= 1
-        if self._begun and self.running and not self._rereading:
+        self._reloader -= 1
+        if self._begun and self.running and not self._reloader:
             self._ready()
 
     def stopService(self) -> None:

@@ -10,7 +10,7 @@ import attrs
 
 from .definition import definition
 from .job import Job
-from .redaction import Secrecy
+from .redaction import Redaction
 from .run import Run
 
 Action = Literal[
@@ -39,13 +39,13 @@ class Entry:
     before: Facts | None = None
     after: Facts | None = None
 
-    def shown(self, secrecy: Secrecy) -> Entry:
+    def shown(self, redaction: Redaction) -> Entry:
         """As it may be shown now: more names may be secret than when it was written."""
 
         def plain(facts: Facts | None) -> Facts | None:
             if facts is None or "parameters" not in facts:
                 return facts
-            return {**facts, "parameters": secrecy.shown(facts["parameters"])}
+            return {**facts, "parameters": redaction.shown(facts["parameters"])}
 
         return attrs.evolve(self, before=plain(self.before), after=plain(self.after))
 
@@ -62,7 +62,7 @@ class Signature:
     who: str | None
     address: str
     node: str
-    secrecy: Secrecy = attrs.field(factory=Secrecy)
+    redaction: Redaction = attrs.field(factory=Redaction)
 
     def under(self, action: Action, **told: Any) -> Entry:
         """The entry of an action."""
@@ -112,7 +112,7 @@ class Signature:
         """As it may be kept and shown."""
         told = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
         if "parameters" in facts:
-            told["parameters"] = self.secrecy.shown(facts["parameters"])
+            told["parameters"] = self.redaction.shown(facts["parameters"])
         return told or None
 
 

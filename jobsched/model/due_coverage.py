@@ -12,7 +12,7 @@ from .trigger import TICK, Schedule
 ANYWHERE = ""  # the place of what runs once, on whatever node
 
 
-class Coverage:
+class DueCoverage:
     """Takes a job's dues as they are recorded, oldest first, and says which are missing, extra, or there twice.
 
     What cannot be known is not held against the record:

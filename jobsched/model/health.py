@@ -6,7 +6,7 @@ import attrs
 
 
 @attrs.frozen
-class Ailment:
+class HealthProblem:
     """`words` are for anybody; `why` may name hosts and files, and is for those who may read."""
 
     words: str

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from .due_coverage import Coverage
+from .due_coverage import DueCoverage
 from .job import Job
 from .lease import FIXED
 from .node import Node
@@ -69,7 +69,7 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
 
     Of one due at a time everything is held in memory, of the rest nothing.
     """
-    coverage, counted = Coverage(job, facts.whole), 0
+    coverage, counted = DueCoverage(job, facts.whole), 0
     for due, group in groupby(runs, key=attrgetter("due")):
         rows = list(group)
         for run in rows:

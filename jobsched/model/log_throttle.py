@@ -5,14 +5,14 @@ from __future__ import annotations
 PAUSE = 30.0  # seconds until the same is said again
 
 
-class Complaint:
+class LogThrottle:
     """Remembers what was said last, and when."""
 
     def __init__(self) -> None:
         self._words = ""
         self._said = 0.0
 
-    def worth_saying(self, words: str, seconds: float) -> bool:
+    def should_log(self, words: str, seconds: float) -> bool:
         """Whether `words`, at this time in seconds, are new or were said long ago. Asking is saying."""
         if words == self._words and 0 <= seconds - self._said < PAUSE:
             return False

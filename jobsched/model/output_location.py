@@ -11,7 +11,7 @@ from .run import Run
 
 
 @attrs.frozen(kw_only=True)
-class Whereabouts:
+class OutputLocation:
     """Here, or at the addresses of other nodes, the likeliest first; `lack` says in words why it may not be had there.
 
     `gone`: the node that should have it was asked, and does not.
@@ -23,7 +23,7 @@ class Whereabouts:
     gone: bool = False
 
 
-def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> Whereabouts:
+def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> OutputLocation:
     """Where the output of a run is of which node `own` has no file; `nodes` are newest start first.
 
     That is the node which executed it, or a later start of that one: it has the same name, and the old files.
@@ -33,10 +33,10 @@ def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> Whereabouts:
     found = itself or [node for node in alive if node.name == run.node]
     others = [node for node in found if node.id != own]
     if found and not others:
-        return Whereabouts(lack=no_more(run), gone=True)
+        return OutputLocation(lack=no_more(run), gone=True)
     urls = tuple(node.url for node in others if node.url is not None)
     lack = "has no NODE_URL" if others and not urls else "cannot be reached"
-    return Whereabouts(urls=urls, lack=f"node {run.node}, which has the whole, {lack}")
+    return OutputLocation(urls=urls, lack=f"node {run.node}, which has the whole, {lack}")
 
 
 def no_more(run: Run) -> str:

@@ -19,7 +19,7 @@ def _plain(names: Iterable[str]) -> frozenset[str]:
 
 
 @attrs.frozen
-class Secrecy:
+class Redaction:
     """The names, in whatever case they are written."""
 
     names: frozenset[str] = attrs.field(default=NAMES, converter=_plain)
@@ -48,7 +48,7 @@ class Secrecy:
                 raise Invalid(words, place("parameters", name))
         return {**asked, **{name: before[name] for name in copied}}
 
-    def hush(self, parameters: Mapping[str, Any]) -> Callable[[str], str]:
+    def redact(self, parameters: Mapping[str, Any]) -> Callable[[str], str]:
         """Gives a text without the values of these parameters that are secret; unchanged where there are none."""
         values = set(_texts(value for name, value in parameters.items() if self.covers(name)))
         longest_first = sorted(values, key=lambda value: (-len(value), value))
@@ -69,4 +69,4 @@ def _texts(values: Iterable[Any]) -> Iterable[str]:
             yield from (each for each in (text, repr(text)[1:-1], *text.split("\n")) if len(each) >= SHORTEST)
 
 
-USUAL = Secrecy()
+USUAL = Redaction()

@@ -12,7 +12,7 @@ MOST = 1024**5  # of anything: beyond what a machine has, and within what its pr
 
 
 @attrs.frozen(kw_only=True)
-class Allowance:
+class ResourceLimits:
     """Each None is for as much as the daemon itself may take."""
 
     nice: int | None = None  # added to the daemon's own
@@ -21,10 +21,10 @@ class Allowance:
     files: int | None = None  # open at once
 
 
-NAMES = tuple(field.name for field in attrs.fields(Allowance))
+NAMES = tuple(field.name for field in attrs.fields(ResourceLimits))
 
 
-def allowance(text: str) -> Allowance:
+def resource_limits(text: str) -> ResourceLimits:
     """Read `nice=10, memory=512M, cpu=60, files=256`, any of them. Raises ValueError in words."""
     found: dict[str, int] = {}
     for part in text.split(",") if text.strip() else ():
@@ -34,7 +34,7 @@ def allowance(text: str) -> Allowance:
         if name in found:
             raise ValueError(f"{name} is there twice")
         found[name] = _number(name, value)
-    return Allowance(**found)
+    return ResourceLimits(**found)
 
 
 def _number(name: str, text: str) -> int:

@@ -34,12 +34,12 @@ UNSTORED = 5.0  # seconds that a stop waits for the store to take the last resul
 
 
 class Sender(Protocol):
-    """Makes an attempt, as `Post` does."""
+    """Makes an attempt, as `WebhookSender` does."""
 
     def send(self, delivery: Delivery) -> Deferred[int]: ...
 
 
-class Courier(Service):
+class Dispatcher(Service):
     """Takes what waits from the store, and writes back what came of it. `clock` is what all nodes go by; `everyone` is
     the place of the receiver for all jobs, which has as much room as one that answers."""
 
@@ -83,7 +83,7 @@ class Courier(Service):
         self._stop_timers()
         return Deferred.fromCoroutine(self._settle())
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Something is to be told."""
         self._look_in(POKED)
 

@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
-class Road:
+class GuardedEndpoint:
     """Leads one request to one receiver, and to nobody else, whoever asks.
 
     `private`: whether networks of our own may be reached. `trust` are the authorities that its certificate may be
@@ -42,9 +42,9 @@ class Road:
         self._private = private
         self._trust = trust
         self._wire: Any = None
-        self._head: Head | None = None
+        self._head: HeaderLimit | None = None
 
-    def endpointForURI(self, uri: URI) -> Road:
+    def endpointForURI(self, uri: URI) -> GuardedEndpoint:
         meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
         to = self._receiver
         if meant != (to.scheme.encode(), to.host.encode(), to.port):
@@ -68,7 +68,7 @@ class Road:
             except Exception as why:
                 failure = why
             else:
-                self._wire, self._head = protocol.transport, Head(protocol)
+                self._wire, self._head = protocol.transport, HeaderLimit(protocol)
                 return cast(IProtocol, protocol)
         raise failure
 
@@ -91,7 +91,7 @@ class Road:
             self._wire.abortConnection()
 
 
-class Head:
+class HeaderLimit:
     """Watches the protocol of one connection, and cuts that off when too much comes before `over` is called."""
 
     def __init__(self, protocol: Any) -> None:

@@ -22,7 +22,7 @@ from .. import __version__
 from ..model.delivery import Delivery
 from ..model.receiver import Receiver, Receivers
 from ..resolver import LookUp
-from .endpoint import Refused, Road
+from .endpoint import GuardedEndpoint, Refused
 from .signature import seal
 
 PATIENCE = 10.0  # seconds for all of it
@@ -47,7 +47,7 @@ class NotTold(Exception):
         self.final = final
 
 
-class Post:
+class WebhookSender:
     """Makes attempts. `look_up` gives the addresses of a name; `trust` as a Road has it; `node` is who tells."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Post:
             receiver = self._receiver(delivery.url)
         except NotTold as why:
             return _failed(why)
-        road = Road(self._reactor, self._look_up, receiver, self._receivers.private, self._trust)
+        road = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private, self._trust)
         data = json.dumps({**delivery.body, "node": self._node}).encode()
         sending = Deferred.fromCoroutine(_send(self._reactor, road, receiver.url, data, self._headers(delivery, data)))
         return sending.addTimeout(PATIENCE, self._reactor, _too_late)
@@ -103,7 +103,7 @@ class Post:
         return Headers(headers if sealed is None else headers | {"Jobsched-Signature": [sealed]})
 
 
-async def _send(reactor: Any, road: Road, url: str, data: bytes, headers: Headers) -> int:
+async def _send(reactor: Any, road: GuardedEndpoint, url: str, data: bytes, headers: Headers) -> int:
     agent = Agent.usingEndpointFactory(reactor, road, HTTPConnectionPool(reactor, persistent=False))
     client = HTTPClient(_Plain(agent, url.encode()))  # a new one has no cookies
     whole = False

@@ -34,7 +34,7 @@ NODE = "(node)"  # no token can be called so
 NEEDED = "a token is needed: as 'Authorization: Bearer TOKEN', or as the password of Basic, with any user name"
 
 
-class Guard:
+class Authenticator:
     """Looks at each request before its route does; `cluster` is the token by which other nodes ask."""
 
     log = Logger()

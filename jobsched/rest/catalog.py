@@ -56,7 +56,7 @@ class Catalog:
             timeout=task.timeout,
             effective=effective_out(self._registry.timeout(name, None)),
             user=task.confinement.user,
-            limits=LimitsOut(**attrs.asdict(task.confinement.allowance)),
+            limits=LimitsOut(**attrs.asdict(task.confinement.resource_limits)),
             new_privileges=task.confinement.new_privileges,
             leftovers=task.leftovers,
             problem=task.problem,

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from ..model.errors import Busy
-from ..model.log_throttle import Complaint
+from ..model.log_throttle import LogThrottle
 from .host_check import outright
 from .log_limit import shown
 
@@ -32,7 +32,7 @@ FOLLOWERS = 64
 OTHER = "other"  # stands for the method and the route of what has none
 
 
-class Crowd:
+class ConnectionLimit:
     """Counts those who are in, up to a limit."""
 
     def __init__(self, most: int) -> None:
@@ -61,28 +61,28 @@ class Crowd:
             self.leave()
 
 
-class Door:
+class ConnectionGate:
     """Lets connections in, as many as there may be, and says so when there are more."""
 
     log = Logger()
 
     def __init__(self, most: int, seconds: Callable[[], float]) -> None:
-        self._crowd = Crowd(most)
+        self._limit = ConnectionLimit(most)
         self._seconds = seconds
-        self._complaint = Complaint()
-        self.leave = self._crowd.leave
+        self._log_throttle = LogThrottle()
+        self.leave = self._limit.leave
 
     @property
     def inside(self) -> int:
         """How many connections are open."""
-        return self._crowd.now
+        return self._limit.now
 
     def enter(self) -> bool:
         """Whether one more may come in."""
-        if self._crowd.enter():
+        if self._limit.enter():
             return True
-        if self._complaint.worth_saying("full", self._seconds()):
-            self.log.warn("{most} connections are open, and more are refused with 503", most=self._crowd.most)
+        if self._log_throttle.should_log("full", self._seconds()):
+            self.log.warn("{most} connections are open, and more are refused with 503", most=self._limit.most)
         return False
 
 

@@ -18,7 +18,7 @@ from ..model.job import Job
 from ..model.policy import Policy
 from ..model.printable import unprintable
 from ..model.receiver import Receivers
-from ..model.redaction import Secrecy
+from ..model.redaction import Redaction
 from ..model.trigger import LONGEST, SHORTEST
 from .instants import instant
 from .problems import invalid
@@ -38,13 +38,13 @@ class Defaults:
 
     policy: Policy
     timezone: str
-    secrecy: Secrecy = attrs.field(factory=Secrecy)
+    redaction: Redaction = attrs.field(factory=Redaction)
     receivers: Receivers = attrs.field(factory=Receivers)
 
 
 def draft(request: JobIn, defaults: Defaults) -> Draft:
     """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
-    defaults.secrecy.meant(request.parameters, {})
+    defaults.redaction.meant(request.parameters, {})
     asked = _draft(request, defaults)
     defaults.receivers.check(asked.watch.notify)
     return asked
@@ -119,7 +119,7 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:
         moved = changes.get("task", job.task) != job.task
-        changes["parameters"] = defaults.secrecy.meant(asked, job.parameters, moved)
+        changes["parameters"] = defaults.redaction.meant(asked, job.parameters, moved)
     if any(changes.get(name) is not None for name in TRIGGERS):
         for name in TRIGGERS:
             wanted.pop(name, None)

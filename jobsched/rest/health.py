@@ -9,7 +9,7 @@ from twisted.web.http import Request
 from .. import __version__
 from ..metrics import CONTENT_TYPE
 from ..model.errors import Forbidden
-from ..model.health import Ailment
+from ..model.health import HealthProblem
 from . import problems
 from .problems import Fault
 from .route import Route, caller, json, whole
@@ -19,7 +19,7 @@ from .schemas import jobs
 class Body(Protocol):
     """What is watched; it answers within seconds, come what may."""
 
-    async def ailments(self) -> list[Ailment]:
+    async def ailments(self) -> list[HealthProblem]:
         """All that keeps this daemon from its work; nothing, and it is ready."""
 
     async def exposition(self) -> bytes:

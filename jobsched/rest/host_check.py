@@ -91,7 +91,7 @@ def _is_foreign(request: Request, host: str) -> bool:
     )
 
 
-def dress(headers: Headers) -> None:
+def add_security_headers(headers: Headers) -> None:
     """Put on an answer what every one of ours says. What has a tag may be kept, and asked about, unless it says no."""
     for name, value in ALWAYS:
         headers.setRawHeaders(name, [value])
@@ -104,7 +104,7 @@ def outright(status: int, detail: str) -> bytes:
     """A whole answer, a problem after which the connection ends: for what never becomes a request that Klein sees."""
     text = problems.body(status, detail)
     headers = Headers()
-    dress(headers)
+    add_security_headers(headers)
     headers.setRawHeaders(b"Content-Type", [b"application/problem+json"])
     headers.setRawHeaders(b"Connection", [b"close"])
     headers.setRawHeaders(b"Content-Length", [b"%d" % len(text)])

@@ -16,7 +16,7 @@ from ..store.sql import jobs as job_rows
 from ..store.sql import runs as run_rows
 from ..store.sql.commands import Key
 from ..store.sql.paging import Page
-from ..store.sql.queries import JobNews
+from ..store.sql.queries import JobView
 from . import from_json, to_json
 from .conditions import tag_of, versions
 from .from_json import Defaults, given
@@ -130,13 +130,13 @@ class Jobs:
     def _door(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))
 
-    def _shown(self, request: Request, news: JobNews) -> bytes:
+    def _shown(self, request: Request, news: JobView) -> bytes:
         data = json(request, self._out(news))
         request.setHeader(b"etag", tag_of(news.job.version, data))
         return data
 
-    def _out(self, news: JobNews) -> wire.JobOut:
-        return to_json.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.secrecy)
+    def _out(self, news: JobView) -> wire.JobOut:
+        return to_json.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.redaction)
 
 
 async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:

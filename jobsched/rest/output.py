@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 
 from ..model.errors import Busy, NotFound, Unavailable, Unreachable
-from ..model.output_location import Whereabouts, no_answer, no_more
+from ..model.output_location import OutputLocation, no_answer, no_more
 from ..model.run import Run
 from ..registry import Registry
 from ..store.sql.tails import Tail
@@ -33,7 +33,7 @@ class Outputs:
     def __init__(self, registry: Registry, relay: Relay, followers: int = connection.FOLLOWERS) -> None:
         self._registry = registry
         self._relay = relay
-        self._followers = connection.Crowd(followers)
+        self._followers = connection.ConnectionLimit(followers)
 
     def place(self) -> AbstractContextManager[None]:
         """A place among those who wait for what a run prints, or for its end. Raises Busy when all are taken."""
@@ -106,7 +106,7 @@ class Outputs:
                 return
 
     async def _fetched(
-        self, request: Request, run: Run, where: Whereabouts, lines: int | None, over: Deferred[None] | None
+        self, request: Request, run: Run, where: OutputLocation, lines: int | None, over: Deferred[None] | None
     ) -> bytes:
         """The answer of a node that has the output, or what the store keeps of it."""
         if relayed(request):
@@ -122,9 +122,9 @@ class Outputs:
                 lack, gone = no_more(run), True
             elif fate == "refused":
                 lack = no_answer(run)
-        return await self._kept(request, run.id, lines, Whereabouts(lack=lack, gone=gone))
+        return await self._kept(request, run.id, lines, OutputLocation(lack=lack, gone=gone))
 
-    async def _kept(self, request: Request, run_id: str, lines: int | None, where: Whereabouts) -> bytes:
+    async def _kept(self, request: Request, run_id: str, lines: int | None, where: OutputLocation) -> bytes:
         """What the store keeps. Raises Unreachable when that is nothing, and there is something elsewhere."""
         run = await self._registry.run(run_id)  # it may have ended by now
         tail = None if run.active else await self._registry.tail(run_id)

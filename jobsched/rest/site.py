@@ -16,7 +16,7 @@ from ..clock import elapsed
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import connection, host_check, problems
-from .connection import OTHER, Channel, Door
+from .connection import OTHER, Channel, ConnectionGate
 from .log_limit import Lines, shown
 from .route import Admit, Route, bind
 
@@ -71,7 +71,7 @@ class LimitedRequest(ServerRequest):
 
     def write(self, data: bytes) -> None:
         if not self.startedWriting:
-            host_check.dress(self.responseHeaders)
+            host_check.add_security_headers(self.responseHeaders)
         super().write(data)
 
     def processingFailed(self, reason: Failure) -> Failure:
@@ -120,7 +120,7 @@ class JobschedSite(Site):
         )
         self.hosts = hosts
         self.lines = lines
-        self.door = Door(connections, reactor.seconds)
+        self.door = ConnectionGate(connections, reactor.seconds)
         # Hears of each answer: method, route, status, seconds.
         self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
         # Hears of each write whose client had hung up when it was done or refused: method, route, status.

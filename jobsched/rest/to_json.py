@@ -7,21 +7,21 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 
 from ..model.definition import seconds, watched
-from ..model.redaction import Secrecy
+from ..model.redaction import Redaction
 from ..model.run import Run
 from ..model.timeout import Timeout
 from ..model.trigger import Interval
-from ..store.sql.queries import JobNews
+from ..store.sql.queries import JobView
 from .schemas import watch
 from .schemas.jobs import JobOut, LastRunOut, OutputOut, RunOut
 from .schemas.tasks import EffectiveOut
 
 
 def job_out(
-    news: JobNews,
+    news: JobView,
     known: Callable[[str], bool],
     timeout: Callable[[str, float | None], Timeout],
-    secrecy: Secrecy,
+    redaction: Redaction,
     local: tzinfo | None = None,
 ) -> JobOut:
     """A job for the outside, without its secrets; `timeout` tells what is in force for a task and a job's own number.
@@ -54,7 +54,7 @@ def job_out(
         retry_delay=job.policy.retry_delay.total_seconds(),
         timeout=job.timeout,
         effective=effective_out(timeout(job.task, job.timeout)),
-        parameters=secrecy.shown(job.parameters),
+        parameters=redaction.shown(job.parameters),
         placement=job.policy.placement,
         require=dict(job.policy.require),
         **watched(job.watch),

@@ -26,7 +26,7 @@ from .outcome import Ending
 from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess
-from .process_survey import Census
+from .process_survey import ProcessSurvey
 from .session import close_on_exec
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start what somebody is just writing
@@ -54,7 +54,7 @@ class Calls:
     def __init__(self, reactor: Any, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._census = Census(in_thread)
+        self._survey = ProcessSurvey(in_thread)
         self._kept: set[OutputPipe] = set()  # whose runs are over, and what prints there lives on
         self._tasks = Pool(0, limits.threads, "task")
         self._tasks.threadFactory = DaemonThread
@@ -88,7 +88,7 @@ class Calls:
             told = f"{why.filename}: {why.strerror}" if why.filename and why.strerror else why
             return Ending(error=f"could not start: {told}", busy=why.errno == errno.ETXTBSY)
         except Exception as why:
-            output.write(output.hush(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
+            output.write(output.redact(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return Ending(error=f"could not start: {words(why)}")
 
     def _begin(self, task: Task, info: Info, output: Output) -> Call:
@@ -112,7 +112,7 @@ class Calls:
         process = ScriptProcess(
             self._reactor,
             self._reactor,
-            self._census,
+            self._survey,
             info.run_id,
             output,
             self._limits.grace,

@@ -13,7 +13,7 @@ from .group import Group
 from .procfs import Found, Key
 
 
-class Remains:
+class RemainingProcesses:
     """Kept up by looks at all processes, and asked in between: whether what was there then still lives is soon seen."""
 
     log = Logger()

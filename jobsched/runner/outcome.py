@@ -144,7 +144,7 @@ def tell_of_what_was_left(run: Run, ending: Ending) -> None:
         log.error("run {run} of {job}: {what}", run=run.id, job=run.job_name, what=what)
 
 
-def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Callable[[str], str] = str) -> Run:
+def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, redact: Callable[[str], str] = str) -> Run:
     """The run with its outcome: the state and the reason in words that stay in the record, without secrets."""
     state, reason = run.state, ""
     if ending.stopped is not None:
@@ -170,7 +170,7 @@ def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, hush: Cal
     return attrs.evolve(
         run,
         state=state,
-        reason=plain(hush(reason)),
+        reason=plain(redact(reason)),
         ended=now,
         exit_code=ending.exit_code,
         signal=ending.signal,

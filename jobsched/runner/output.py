@@ -65,9 +65,9 @@ def open_output(folder: Path, run_id: str) -> BinaryIO:
 class Output:
     """The output of one run. `write` may be called from any thread, but one at a time."""
 
-    def __init__(self, writer: OutputWriter, run_id: str, job_name: str, hush: Callable[[str], str] = str) -> None:
-        self.hush = hush  # takes secrets out of what is said of the run; what it printed itself is kept as it is
-        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit, hush)
+    def __init__(self, writer: OutputWriter, run_id: str, job_name: str, redact: Callable[[str], str] = str) -> None:
+        self.redact = redact  # takes secrets out of what is said of the run; what it printed itself is kept as it is
+        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit, redact)
         self._writer = writer
         self._given = 0
         self._done = 0
@@ -190,11 +190,13 @@ def _open(folder: Path, run_id: str) -> int:
 class _Sink:
     """The thread's side of one run: the file, the limit, the lines. An error of the disk ends the file, not the run."""
 
-    def __init__(self, folder: Path, run_id: str, job_name: str, limit: int, hush: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, folder: Path, run_id: str, job_name: str, limit: int, redact: Callable[[str], str] = str
+    ) -> None:
         self._folder, self._run_id = folder, run_id
         self._title = f"{job_name} {run_id}"
         self._limit = limit
-        self._hush = hush
+        self._hush = redact
         self._file: int | None = None
         self._total = 0
         self._kept = 0

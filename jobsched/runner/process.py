@@ -20,11 +20,11 @@ from ..config.confinement import FREE, Confinement
 from . import procfs
 from .deadline import AGAIN, Deadline
 from .group import Group, began
-from .leftovers import Remains
+from .leftovers import RemainingProcesses
 from .outcome import BUSY, MISREAD, Ending, Fate, is_busy, signal_name
 from .output import Output
 from .pipe import OutputPipe
-from .process_survey import Census
+from .process_survey import ProcessSurvey
 from .procfs import Found
 from .session import Sessions
 
@@ -38,7 +38,7 @@ class ScriptProcess(ProcessProtocol):
 
     It goes on until its first process has ended. Then what that left behind has a moment to end too, and is ended,
     waited for or let go, as `leftovers` says. All that is done to more than the group of the first process is done
-    after a look at all processes: see `Census`.
+    after a look at all processes: see `ProcessSurvey`.
     """
 
     log = Logger()
@@ -47,7 +47,7 @@ class ScriptProcess(ProcessProtocol):
         self,
         reactor: IReactorProcess,
         clock: IReactorTime,
-        census: Census,
+        census: ProcessSurvey,
         run_id: str,
         output: Output,
         grace: float,
@@ -63,7 +63,7 @@ class ScriptProcess(ProcessProtocol):
         self.starters: tuple[str, ...] = ()  # the names of the programs in front that may start it
         self._sessions = Sessions(reactor)
         self._clock = clock
-        self._census = census
+        self._survey = census
         self._run_id = run_id
         self._leftovers = leftovers
         self._kept = set() if kept is None else kept  # the pipes of runs that are over, while somebody prints there
@@ -73,7 +73,7 @@ class ScriptProcess(ProcessProtocol):
         self._exited = 0.0
         self._by_itself = False  # it ended before anybody asked it to
         self._everywhere = leftovers is not None  # also what left the session is looked for when the script has ended
-        self._remains = Remains(run_id)
+        self._remaining = RemainingProcesses(run_id)
         self._as_a_group = False  # the group was signalled as a whole
         self._tick = 0  # when it was
         self._asked: float | None = None  # since when an answer of the census is waited for
@@ -147,7 +147,7 @@ class ScriptProcess(ProcessProtocol):
         if self._leftovers != "wait":
             return True
         self.pipe.drain()
-        return not self.pipe.connected and not self._remains.live() and self._is_empty() is True
+        return not self.pipe.connected and not self._remaining.live() and self._is_empty() is True
 
     def _send(self, number: int) -> None:
         if self._finished:
@@ -183,7 +183,7 @@ class ScriptProcess(ProcessProtocol):
         """Is anything left, and is it time to do something about that?"""
         if self._finished or self._asked is not None or (self._status is None and not self.deadline.begun):
             return
-        if self._remains.live():
+        if self._remaining.live():
             self._go_on(left=True)
         elif self._everywhere or self.deadline.begun:
             self._ask()
@@ -196,11 +196,11 @@ class ScriptProcess(ProcessProtocol):
 
     def _is_empty(self) -> bool | None:
         """Whether nothing is in the session of the first process, which has ended; the unreaped dead count as there."""
-        return self._group.empty() and self._census.session_is_empty(self._group.pid, self._exited)
+        return self._group.empty() and self._survey.session_is_empty(self._group.pid, self._exited)
 
     def _ask(self) -> None:
         self._asked = monotonic()
-        answer = self._census.of(self._run_id, self._group.leader)
+        answer = self._survey.of(self._run_id, self._group.leader)
         answer.addCallbacks(self._answer, self._ask_failed).addErrback(self._stumbled)
 
     def _answer(self, found: list[Found]) -> None:
@@ -208,11 +208,11 @@ class ScriptProcess(ProcessProtocol):
         if self._finished:
             return
         everywhere = self._everywhere or self.deadline.stopped is not None
-        self._remains.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
+        self._remaining.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
         if self.deadline.begun and not self._keeps:
             self._count()
-            self._remains.signal(self._group, self.deadline.killed, self._as_a_group, self._tick)
-        self._go_on(bool(self._remains.known))
+            self._remaining.signal(self._group, self.deadline.killed, self._as_a_group, self._tick)
+        self._go_on(bool(self._remaining.known))
 
     def _ask_failed(self, why: Failure) -> None:
         self._asked = None
@@ -251,16 +251,16 @@ class ScriptProcess(ProcessProtocol):
 
     def _count(self) -> None:
         if self._by_itself:
-            self._remains.count()
+            self._remaining.count()
 
     def _is_stuck(self) -> bool:
         """Whether nobody waits for what is left, or it sleeps such that nothing ends it."""
-        pids = [each.pid for each in self._remains.known] + ([self.pid or 0] if self._status is None else [])
+        pids = [each.pid for each in self._remaining.known] + ([self.pid or 0] if self._status is None else [])
         return self.deadline.abandoned or all(procfs.state(pid) == procfs.STUCK for pid in pids)
 
     def _give_up(self) -> None:
         first = procfs.stat(self.pid or 0) if self._status is None else None
-        given_up = [*self._remains.known, *([] if first is None else [first])]
+        given_up = [*self._remaining.known, *([] if first is None else [first])]
         self._finish(given_up=tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in given_up))
 
     def _look_later(self) -> None:
@@ -290,10 +290,10 @@ class ScriptProcess(ProcessProtocol):
             status,
             stopped=self.deadline.stopped,
             launchers=self._launchers,
-            left=tuple(self._remains.met.values()) if self._by_itself else None,
+            left=tuple(self._remaining.met.values()) if self._by_itself else None,
             fate=fate,
             given_up=given_up,
-            refused=tuple(self._remains.refused.values()),
+            refused=tuple(self._remaining.refused.values()),
             busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self.starters, self.program),
             hint=program.carriage_return(self.program) if odd else "",
         )

@@ -14,7 +14,7 @@ from .procfs import Found, sessions, survey
 SHARE = 10  # of the time, one part in so many may go into looks at the sessions
 
 
-class Census:
+class ProcessSurvey:
     """Shared by all runs of this node."""
 
     def __init__(self, in_thread: Callable[..., Deferred[Any]], elapsed: Callable[[], float] = monotonic) -> None:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from ..batching import Batch
 from ..model.errors import Unavailable
 from ..model.ids import Ids
-from ..model.redaction import Secrecy
+from ..model.redaction import Redaction
 from ..model.run import Run
 from ..store.sql import runs as run_rows
 from ..store.sql import tails
@@ -33,12 +33,12 @@ class Records:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, store: Store, ids: Ids, read_tail: Callable[[str], tails.Tail | None], secrecy: Secrecy
+        self, reactor: Any, store: Store, ids: Ids, read_tail: Callable[[str], tails.Tail | None], redaction: Redaction
     ) -> None:
         self._store = store
         self._ids = ids
         self._read_tail = read_tail
-        self._secrecy = secrecy
+        self._redaction = redaction
         self.stored: Callable[[list[str], bool], object] = lambda ended, again: None
         self.unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True)
@@ -66,8 +66,8 @@ class Records:
             self.log.failure("run {run} of {job}: the store refused to note that it is {state}", why,
                              run=run.id, job=run.job_name, state=run.state)  # fmt: skip
             return
-        hush = self._secrecy.hush(run.parameters)
-        reason = plain(hush(f"its outcome ({run.state}) was refused by the store: {self._store.words(why.value)}"))
+        redact = self._redaction.redact(run.parameters)
+        reason = plain(redact(f"its outcome ({run.state}) was refused by the store: {self._store.words(why.value)}"))
         failed = attrs.evolve(run, state="failed", reason=reason)
         try:
             await self._store.write(run_rows.give_up, failed)

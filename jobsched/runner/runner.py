@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from ..clock import now
 from ..config.catalog import Catalog, Task
 from ..model.ids import Ids
-from ..model.redaction import USUAL, Secrecy
+from ..model.redaction import USUAL, Redaction
 from ..model.run import Run
 from ..store.sql.store import Store
 from ..task import Info
@@ -33,7 +33,7 @@ from .output import Output, OutputWriter
 from .records import Records
 from .recovery import end_orphans, tell_lost
 from .tail import tail_reader
-from .waiters import Bell, all_of
+from .waiters import Waiters, all_of
 
 BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
@@ -73,23 +73,23 @@ class Runner(Service):
         output_folder: Path,
         limits: Limits,
         clock: IReactorTime | None = None,
-        secrecy: Secrecy = USUAL,
+        redaction: Redaction = USUAL,
     ) -> None:
         self._reactor = reactor
         self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
         self._catalog = catalog
         self._limits = limits
-        self._secrecy = secrecy
+        self._redaction = redaction
         self.recorded: Callable[[bool], None] = lambda again: None
         self.begun: Callable[[Run, datetime], object] = lambda run, instant: None  # hears of each start
-        self.bell = Bell()
+        self.waiters = Waiters()
         self._doomed = Doomed()
         self._quiet: list[Deferred[None]] = []
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
         self._calls = Calls(reactor, limits, self.in_thread)
         self._chores = Pool(0, 2, "chore")
-        self._records = Records(reactor, store, ids, tail_reader(store, output_folder), secrecy)
+        self._records = Records(reactor, store, ids, tail_reader(store, output_folder), redaction)
         self._records.stored = self._stored
         self._prints = PrintCapture()
 
@@ -213,11 +213,11 @@ class Runner(Service):
 
     async def _execute(self, active: _Active) -> None:
         run = active.run
-        output = Output(self._writer, run.id, run.job_name, self._secrecy.hush(run.parameters))
+        output = Output(self._writer, run.id, run.job_name, self._redaction.redact(run.parameters))
         ending = await self._call(active, output)
         tell_of_what_was_left(active.run, ending)
         printed = await output.close()
-        self._note(active, outcome(active.run, ending, printed, self._now(), output.hush))
+        self._note(active, outcome(active.run, ending, printed, self._now(), output.redact))
 
     async def _call(self, active: _Active, output: Output) -> Ending:
         """Start the task in its own way and wait for its end."""
@@ -268,15 +268,15 @@ class Runner(Service):
 
     def _stored(self, ended: list[str], again: bool) -> None:
         self._tell_quiet()
-        self.bell.ring(ended)
+        self.waiters.ring(ended)
         if ended:
             self.recorded(again)
 
     def _broken(self, why: Failure, active: _Active) -> None:
         """A fault of ours must not leave a run without an outcome."""
         self.log.failure("run {run} of {job} could not be executed", why, run=active.run.id, job=active.run.job_name)
-        hush = self._secrecy.hush(active.run.parameters)
-        reason = plain(hush(f"Jobsched failed: {why.getErrorMessage()}"))
+        redact = self._redaction.redact(active.run.parameters)
+        reason = plain(redact(f"Jobsched failed: {why.getErrorMessage()}"))
         self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
 
     def _gone(self, _: None, active: _Active) -> None:

@@ -16,7 +16,7 @@ def all_of(waited: Sequence[Deferred[None]], seconds: float, clock: IReactorTime
     return over.addTimeout(seconds, clock, lambda _given_up, _seconds: None)
 
 
-class Bell:
+class Waiters:
     """Fires the Deferreds of all who asked, once."""
 
     def __init__(self) -> None:

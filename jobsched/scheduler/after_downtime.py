@@ -13,7 +13,7 @@ from ..model.ids import BACK
 from ..model.overdue import SKEW
 from ..store.sql import downtimes, wrong_clock
 from ..store.sql.store import Store
-from .availability import Ability
+from .availability import Availability
 from .peers import Company
 
 MOST: Final = 60  # looks until it is said, although some dues are not decided: maybe no node can run them
@@ -21,22 +21,22 @@ PAGE: Final = 1000  # jobs that are looked at in one question
 SHARE: Final = 100  # jobs in one change
 
 
-class Aftermath:
+class AfterDowntime:
     """Is asked with each sweep, and once there is nothing to say any more it asks nobody else."""
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, store: Store, company: Company, ability: Ability) -> None:
+    def __init__(self, clock: IReactorTime, store: Store, company: Company, ability: Availability) -> None:
         self._clock = clock
         self._store = store
         self._company = company
-        self._ability = ability
+        self._availability = ability
         self._looks = 0
         self._back: timedelta | None = BACK  # how far the clock was set back, if that is not dealt with; or a start
 
     async def look(self) -> bool:
         """Look, where there is reason to; whether to look again soon."""
-        if (back := self._ability.set_back()) > SKEW:
+        if (back := self._availability.set_back()) > SKEW:
             self._back = max(back, self._back or back)
         anew = 0
         if self._back is not None:

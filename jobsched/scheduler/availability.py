@@ -17,7 +17,7 @@ GAP = timedelta(seconds=15)  # without a sign of life for so long, this node cou
 MOST = 8  # that are remembered: dues of older ones were found long ago
 
 
-class Ability:
+class Availability:
     """Is asked at every sweep and every claim; a long time between two of them was a gap."""
 
     log = Logger()

@@ -16,14 +16,14 @@ from ..loops import Loop, Trouble
 from ..store.sql import overdue, overdue_queries
 from ..store.sql.store import Store
 from .peers import Company
-from .quarantine import RefusedJobs
+from .quarantine import Quarantine
 
 EVERY = 5.0  # seconds between looks
 PAGE = 2_000  # jobs in one answer
 MOST = 100  # jobs in one change
 
 
-class Lookout(Service):
+class OverdueWatch(Service):
     """Looks at the jobs that are watched, and at those that fail. Each node looks; what it finds is stored once.
 
     Start it with the scheduler: only then are dues looked after. It looks for the first time when those that a daemon
@@ -38,7 +38,7 @@ class Lookout(Service):
         self._store = store
         self._company = company
         self._trouble = Trouble(self.log, clock)
-        self._refused = RefusedJobs(clock)
+        self._refused = Quarantine(clock)
         self._loop = Loop(clock, EVERY, self._look, "the look for what is overdue")
         self._looking: Deferred[None] = succeed(None)
         self._busy = False
@@ -78,7 +78,7 @@ class Lookout(Service):
         return self._store.read(overdue_queries.watched, PAGE, now(self._clock))
 
     def _mended(self) -> Deferred[list[str]]:
-        return self._store.read(overdue_queries.mended, PAGE, now(self._clock))
+        return self._store.read(overdue_queries.recovered, PAGE, now(self._clock))
 
     async def _settle(self, found: Sequence[str]) -> bool:
         """Whether anything came of it."""

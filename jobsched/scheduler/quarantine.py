@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 FIRST, LONGEST = 2.0, 60.0  # seconds until it is tried again, at first and after many times
 
 
-class RefusedJobs:
+class Quarantine:
     """Remembers which jobs are left alone, and until when. Each time it is for longer: a fault of the store's own,
     which is soon over, must not make a due late, and a job that is broken for good must not make trouble all day."""
 

@@ -7,17 +7,17 @@ from twisted.logger import Logger
 from ..store.sql import runs as run_rows
 from ..store.sql.store import Store
 from .peers import Company
-from .runner_port import Hands
+from .runner_port import RunnerPort
 
 
-class Doubt:
+class Reconciler:
     """Finds such runs and hands them over. To be settled only while no claim is under way."""
 
     log = Logger()
 
-    def __init__(self, store: Store, hands: Hands, company: Company) -> None:
+    def __init__(self, store: Store, runner_port: RunnerPort, company: Company) -> None:
         self._store = store
-        self._hands = hands
+        self._runner = runner_port
         self._company = company
         self.there_is = False
 
@@ -25,7 +25,7 @@ class Doubt:
         """Look, if there is any doubt, and start what the store has running here and was never started."""
         if not self.there_is:
             return
-        node_id, known = self._company.node.id, self._hands.known()  # known before the look: one may end meanwhile
+        node_id, known = self._company.node.id, self._runner.known()  # known before the look: one may end meanwhile
         mine = await self._store.read(run_rows.started_by, node_id)
         if not self._company.holds() or self._company.node.id != node_id:
             return
@@ -33,4 +33,4 @@ class Doubt:
         unknown = [run for run in mine if run.id not in known]
         if unknown:
             self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))
-            self._hands.start(unknown)
+            self._runner.start(unknown)

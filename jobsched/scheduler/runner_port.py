@@ -10,7 +10,7 @@ from ..model.run import Run
 
 
 @attrs.frozen(kw_only=True)
-class Hands:
+class RunnerPort:
     """What the scheduler needs of the runner."""
 
     slots: Callable[[], int]

@@ -21,12 +21,12 @@ from ..store.sql import claims
 from ..store.sql import jobs as job_rows
 from ..store.sql import runs as run_rows
 from ..store.sql.store import Store
-from .after_downtime import Aftermath
-from .availability import Ability
+from .after_downtime import AfterDowntime
+from .availability import Availability
 from .peers import Company, patience
-from .quarantine import RefusedJobs
-from .reconcile import Doubt
-from .runner_port import Hands
+from .quarantine import Quarantine
+from .reconcile import Reconciler
+from .runner_port import RunnerPort
 from .sweeps import EVERY, Sweeps
 from .ticker import Ticker
 
@@ -53,10 +53,10 @@ class Scheduler(Service):
     name = "scheduler"
     log = Logger()
 
-    def __init__(self, clock: Any, store: Store, hands: Hands, ids: Ids, company: Company) -> None:
+    def __init__(self, clock: Any, store: Store, runner_port: RunnerPort, ids: Ids, company: Company) -> None:
         self._clock = clock
         self._store = store
-        self._hands = hands
+        self._runner = runner_port
         self._ids = ids
         self._company = company
         self.tried = 0  # dues that were asked for
@@ -64,7 +64,7 @@ class Scheduler(Service):
         self.observe: Callable[[datetime, float], object] = lambda told, asked: None  # hears the database's clock
         self._tickers: dict[str, Ticker] = {}
         self._aims: dict[str, _Aim] = {}
-        self._doubt = Doubt(store, hands, company)
+        self._reconciler = Reconciler(store, runner_port, company)
         self.sweeps = Sweeps(clock)
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, self._cannot, keep=False, order=self._aimed_at)
@@ -73,14 +73,14 @@ class Scheduler(Service):
         self._looking = DeferredLock()
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
-        self._ability = Ability(clock, company)
-        self._aftermath = Aftermath(clock, store, company, self._ability)
-        self._refused = RefusedJobs(clock)
+        self._availability = Availability(clock, company)
+        self._after_downtime = AfterDowntime(clock, store, company, self._availability)
+        self._refused = Quarantine(clock)
 
     def startService(self) -> None:
         """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""
         super().startService()
-        self._ability.begin()
+        self._availability.begin()
         self._loop.start()
 
     def stopService(self) -> Deferred[None]:
@@ -90,7 +90,7 @@ class Scheduler(Service):
         self._forget_timers()
         return Deferred.fromCoroutine(self._settle())
 
-    def poke(self, due: datetime | None = None) -> None:
+    def wake(self, due: datetime | None = None) -> None:
         """A job was made or changed; `due` is when it is due next, if known. Looks at the store soon if it must."""
         if due is not None and due > now(self._clock) + AHEAD:
             return  # the sweep will come by in time
@@ -103,7 +103,7 @@ class Scheduler(Service):
     def slots_free(self, again: bool = False) -> None:
         """Runs have ended: one that waits may start. `again`: some of them will be tried again."""
         if again:
-            self.poke()
+            self.wake()
         if self.running and self._waiting:
             self._due.add(WAITING)
 
@@ -125,7 +125,7 @@ class Scheduler(Service):
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
         """The answer to a claim may have been lost, and its commit come later than one looked for it."""
-        self._doubt.there_is = self._doubt.there_is or not self._company.alone
+        self._reconciler.there_is = self._reconciler.there_is or not self._company.alone
         return self._sweep()
 
     def _sweep(self) -> Deferred[None]:
@@ -139,7 +139,7 @@ class Scheduler(Service):
 
     async def _look_ahead(self) -> None:
         """Arm a ticker for each job that is due soon, and disarm those that no longer are."""
-        horizon = self._ability.look() + AHEAD
+        horizon = self._availability.look() + AHEAD
         soon: set[str] = set()
         last: job_rows.Due | None = None
         while self.running:
@@ -160,13 +160,13 @@ class Scheduler(Service):
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
         self._waiting, ripe = await self._store.read(run_rows.waiting, now(self._clock))
-        if self.running and self._doubt.there_is:
+        if self.running and self._reconciler.there_is:
             self._due.add(DOUBT)
         if self.running and self._waiting:
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
                 self._aim(WAITING, ripe, None)
-        if self.running and await self._aftermath.look():
+        if self.running and await self._after_downtime.look():
             self._look_again_in(AGAIN)
 
     async def _settle(self) -> None:
@@ -214,12 +214,12 @@ class Scheduler(Service):
             self._look_again_in(AGAIN)
             return False
         try:
-            await self._doubt.settle()
+            await self._reconciler.settle()
             still_due = await self._still_due(job_ids)
             if (still_due or waiting) and self._company.holds():
                 await self._decide(still_due)
         except Exception as why:
-            self._doubt.there_is = True
+            self._reconciler.there_is = True
             if isinstance(why, Unavailable):
                 self._no_claim_before = self._clock.seconds() + AGAIN
                 self._look_again_in(AGAIN)
@@ -264,10 +264,10 @@ class Scheduler(Service):
         self.tried += len(job_ids)
         self.won += claimed.won
         if not self._company.holds() or self._company.node.id != who.node_id:
-            self._doubt.there_is = True  # they are lost with this node, or start when it turns out that it is not
+            self._reconciler.there_is = True  # they are lost with this node, or start when it turns out that it is not
             return
-        self._hands.start(claimed.started)
-        self._hands.replace(claimed.replaced)
+        self._runner.start(claimed.started)
+        self._runner.replace(claimed.replaced)
         if not self.running:
             return
         dues = dict(claimed.dues)
@@ -286,15 +286,15 @@ class Scheduler(Service):
             self._arm(due)
 
     def _claimant(self) -> claims.Claimant:
-        node, instant = self._company.node, self._ability.look()
+        node, instant = self._company.node, self._availability.look()
         return claims.Claimant(
             node=node.name,
             node_id=node.id,
             now=instant,
-            able_since=self._ability.since,
-            slots=self._hands.slots(),
+            able_since=self._availability.since,
+            slots=self._runner.slots(),
             ids=self._ids,
             company=tuple(self._company.alive),
             alone=self._company.alone,
-            downtimes=self._ability.downtimes,
+            downtimes=self._availability.downtimes,
         )

@@ -92,7 +92,7 @@ class RunnerCase(TestCase):
         self.addCleanup(self.look_for_the_living)  # runs last
         (self.folder / "words.py").write_text(TASKS)
         self.sections = []
-        self.shelf = catalog.Catalog({})
+        self.catalog_holder = catalog.Catalog({})
         self.ids = Ids()
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
         url = f"sqlite:///{self.folder / 'store.sqlite'}"
@@ -107,7 +107,7 @@ class RunnerCase(TestCase):
         self.addCleanup(self.stop_runner)
 
     def new_runner(self):
-        runner = Runner(reactor, self.store, self.ids, lambda: self.shelf, self.output_folder, self.limits)
+        runner = Runner(reactor, self.store, self.ids, lambda: self.catalog_holder, self.output_folder, self.limits)
         runner.recorded = self.count_recorded
         return runner
 
@@ -154,7 +154,7 @@ class RunnerCase(TestCase):
         text = "".join(f"{option} = {value}\n" for option, value in options.items())
         self.sections.append(f"[{name}]\nfile = {file}\nclass = {class_name}\n{text}\n")
         (self.folder / "catalog.cfg").write_text("".join(self.sections))
-        self.shelf = catalog.load(self.folder / "catalog.cfg", self.folder)
+        self.catalog_holder = catalog.load(self.folder / "catalog.cfg", self.folder)
         return name
 
     def words(self, *argv, name="words", **options):

@@ -109,7 +109,7 @@ class GivenUpTests(AsleepCase):
         pid = int(self.output(run))
         self.runner.stop(run.id, ASKED)
         call = self.runner._active[run.id].call
-        await self.until(lambda: pid in [each.pid for each in call._remains.known])
+        await self.until(lambda: pid in [each.pid for each in call._remaining.known])
         self.frozen.freeze(pid)
 
         self.assertIn(f"{pid} (sleep) is in uninterruptible sleep", (await self.outcome(run)).reason)
@@ -159,7 +159,7 @@ class EndOfTheDaemonTests(AsleepCase):
     async def test_nor_for_a_look_that_does_not_come_back(self):
         self.patch(deadline, "ABANDONED", 0.6)
         run, pid = await self.asleep()
-        self.patch(self.runner._calls._census, "_begin", lambda: None)
+        self.patch(self.runner._calls._survey, "_begin", lambda: None)
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "cancelled", "shutdown", f"{pid} (sleep)", "(state D)")
@@ -189,7 +189,7 @@ class EdgeTests(RunnerCase):
     """The same where nothing can be frozen: what /proc tells is made up."""
 
     async def test_what_kill_does_not_end_is_given_up_when_it_sleeps(self):
-        class Census:
+        class ProcessSurvey:
             """Finds one process for ever."""
 
             def of(self, run_id, leader):
@@ -209,7 +209,7 @@ class EdgeTests(RunnerCase):
         self.patch(process.proc, "lives", lambda found: True)
         self.patch(process.proc, "state", lambda pid: "D")
         self.patch(process, "monotonic", lambda: elapsed[0])
-        script = ScriptProcess(reactor, clock, Census(), "a-run", Nowhere(), 5)
+        script = ScriptProcess(reactor, clock, ProcessSurvey(), "a-run", Nowhere(), 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from jobsched.runner.deadline import Stop
 from jobsched.runner.process import LOOK, ScriptProcess
-from jobsched.runner.process_survey import Census
+from jobsched.runner.process_survey import ProcessSurvey
 from jobsched.runner.procfs import stat
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
@@ -262,7 +262,7 @@ class AfterwardsTests(RunnerCase):
                 """Nothing is kept."""
 
         clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
-        script = ScriptProcess(reactor, clock, Census(self.runner.in_thread), "a-run", Nowhere(), 5)
+        script = ScriptProcess(reactor, clock, ProcessSurvey(self.runner.in_thread), "a-run", Nowhere(), 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)

@@ -157,7 +157,7 @@ class EndTests(LeftoverCase):
             await self.until((self.folder / "begun").exists)
             return await self.runner.in_thread(*asked)
 
-        self.patch(self.runner._calls._census, "_in_thread", lambda *asked: Deferred.fromCoroutine(late(*asked)))
+        self.patch(self.runner._calls._survey, "_in_thread", lambda *asked: Deferred.fromCoroutine(late(*asked)))
         self.runner.stop(run.id, ASKED)
         await self.end(run)
 

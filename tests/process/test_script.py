@@ -325,7 +325,7 @@ class CouldNotStartTests(RunnerCase):
             ),
         ):
             task = self.python(source, name=kind, parameters="day, token")
-            self.assertEqual(self.shelf.get(task).kind, kind)
+            self.assertEqual(self.catalog_holder.get(task).kind, kind)
             given = {"day": "mon", "token": "hunter22"}
             self.assert_outcome(await self.run_of(task, parameters=given), "succeeded")
 

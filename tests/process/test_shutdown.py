@@ -52,7 +52,7 @@ class StopTests(RunnerCase):
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "cancelled", "shutdown")
-        call = self.shelf.get("python").call
+        call = self.catalog_holder.get("python").call
         call.go.set()
         await self.until(call.done.is_set)
         self.assertEqual(self.output(run), b"begun\n")
@@ -67,7 +67,7 @@ class StopTests(RunnerCase):
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "timed_out", "ran longer than its 0.1 s")
-        self.shelf.get("python").call.go.set()
+        self.catalog_holder.get("python").call.go.set()
 
     async def test_a_coroutine_that_will_not_be_cancelled_is_abandoned_and_recorded(self):
         source = (

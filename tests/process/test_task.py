@@ -148,7 +148,7 @@ class ThreadTaskTests(RunnerCase):
         other = threading.Thread(target=print, args=("nor this",))
         other.start()
         other.join()
-        self.shelf.get("python").call.go.set()
+        self.catalog_holder.get("python").call.go.set()
         await self.end(run)
 
         self.assertEqual(self.output(run), b"mine\n")
@@ -160,7 +160,7 @@ class ThreadTaskTests(RunnerCase):
 
         self.assertEqual(stopping.state, "stopping")
         self.assertIn("ran longer than its 0.2 s; a task in a thread cannot be killed", stopping.reason)
-        self.shelf.get("python").call.go.set()
+        self.catalog_holder.get("python").call.go.set()
         self.assert_outcome(await self.end(run), "timed_out", "ran longer than its 0.2 s")
         self.assertEqual(self.output(run), b"done\n")
 
@@ -181,7 +181,7 @@ class ThreadTaskTests(RunnerCase):
         self.runner.stop(waits.id, ASKED)
 
         self.assert_outcome(await self.end(waits), "cancelled", "by a caller")
-        self.shelf.get("python").call.go.set()
+        self.catalog_holder.get("python").call.go.set()
         for run in first:
             self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(self.output(waits), b"")
@@ -193,7 +193,7 @@ class ThreadTaskTests(RunnerCase):
         output = self.runner._active[run.id].call._output
         await self.until(lambda: not output._room.is_set())
 
-        self.assertFalse(self.shelf.get("python").call.go.is_set())
+        self.assertFalse(self.catalog_holder.get("python").call.go.is_set())
         self.lines.gate.set()
         self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(self.output(run), (b"x" * 999 + b"\n") * 3000)
@@ -279,7 +279,7 @@ class AsyncTaskTests(RunnerCase):
         )
         run = await self.start(self.python(source), timeout=0.2)
         await self.when_stored(run, lambda stored: stored.state == "stopping")
-        self.shelf.get("python").call.go.callback(None)
+        self.catalog_holder.get("python").call.go.callback(None)
 
         self.assert_outcome(await self.end(run), "timed_out")
         self.assertEqual(self.output(run), b"done\n")
@@ -289,7 +289,7 @@ class AsyncTaskTests(RunnerCase):
             "\n    async def later(self):\n        await self.go\n        print('late ' * 100)\n"
         )
         run = await self.run_of(self.python(source))
-        self.shelf.get("python").call.go.callback(None)
+        self.catalog_holder.get("python").call.go.callback(None)
         others = [await self.run_of(self.words("echo", "clean", name=f"clean{n}")) for n in range(3)]
 
         self.assertEqual(self.output(run), b"main\n")
@@ -313,7 +313,7 @@ class DeferredTaskTests(RunnerCase):
     async def begin(self, **fields):
         run = await self.start(self.python(DEFERRED), **fields)
         await self.printed(run, b"begun")
-        answer = self.shelf.get("python").call.answer
+        answer = self.catalog_holder.get("python").call.answer
         self.assertIsInstance(answer, Deferred)
         return run, answer
 

@@ -158,7 +158,7 @@ class OlderNode:
             living = connection.execute(select(self.nodes).where(nodes.state == "alive")).all()
         return {row.id: row.seen >= now - 10 * SECOND for row in living}
 
-    def bury(self, now: int) -> None:
+    def declare_dead(self, now: int) -> None:
         """Declare dead whatever is late for it."""
         nodes = self.nodes.c
         late = (nodes.state == "alive") & (nodes.seen < now - 10 * SECOND)

@@ -346,14 +346,14 @@ def test_a_key_is_remembered_for_a_day(desk: Desk) -> None:
 
 def test_a_node_that_died_while_the_clock_was_ahead_is_found_dead(desk: Desk) -> None:
     desk.know(node("a", seen=at(YEAR)), node("b", seen=at(5)))
-    pulse = node_rows.Pulse(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
+    pulse = node_rows.Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
     roll = desk.write(node_rows.beat, pulse, at(6))
     assert [each.name for each in roll.late] == ["a"]
     assert [each.name for each in roll.alive] == ["a", "b"], "it may be about to say that it lives"
     desk.insert(run(2, node="a", node_id="id of a"))
     args = ([], "it is gone", IDS, lambda: 0.0, at(6))
-    assert desk.write(lambda connection: node_rows.bury(connection, *args, silent=[])) == []
-    (lost,) = desk.write(lambda connection: node_rows.bury(connection, *args, silent=["id of a"]))
+    assert desk.write(lambda connection: node_rows.declare_dead(connection, *args, silent=[])) == []
+    (lost,) = desk.write(lambda connection: node_rows.declare_dead(connection, *args, silent=["id of a"]))
     assert lost.state == "lost"
     dead = desk.read(node_rows.get, "id of a")
     assert (dead.state, dead.seen) == ("dead", at(6))

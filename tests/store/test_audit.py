@@ -12,7 +12,7 @@ from jobsched.model.caller import Caller
 from jobsched.model.errors import Conflict, NotFound, Reused, Stale
 from jobsched.model.ids import Ids
 from jobsched.model.policy import Policy
-from jobsched.model.redaction import Secrecy
+from jobsched.model.redaction import Redaction
 from jobsched.store.sql import audit, commands, visibility
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
@@ -36,14 +36,14 @@ def entry(seconds, ids=IDS, **fields):
     return Entry(id=ids.make(at(seconds)), at=at(seconds), **(given | fields))
 
 
-def trail(desk, limit=100, before=None, **only):
+def audit_log(desk, limit=100, before=None, **only):
     """Newest first."""
     return desk.read(audit.page, limit, before, audit.Filter(**only))
 
 
 def told(desk, **only):
     """Oldest first, in short."""
-    return [(each.action, each.before, each.after) for each in reversed(trail(desk, **only))]
+    return [(each.action, each.before, each.after) for each in reversed(audit_log(desk, **only))]
 
 
 def renamed(changed, _instant):
@@ -56,11 +56,11 @@ def order(desk, what, job_id, *args):
 
 def test_what_is_written_is_what_is_read(desk):
     one = job(parameters={"text": "ä\u2028\x01\ud7ff", "secret": "x"}, name="ü")
-    by = signed(5, who="bob", secrecy=Secrecy())
+    by = signed(5, who="bob", redaction=Redaction())
     noted = desk.write(audit.made, one, by, None)
 
     assert noted.answer == one.id
-    assert trail(desk) == [noted.entry]
+    assert audit_log(desk) == [noted.entry]
     assert noted.entry == by.of_job(None, one)
     assert noted.entry.after["parameters"] == {"text": "ä\u2028\x01\ud7ff", "secret": "***"}
 
@@ -83,7 +83,7 @@ def test_each_order_that_changes_a_job_leaves_one_entry(desk):
     ]
     assert told(desk)[4][1]["name"] == "other"
     assert told(desk)[4][2] is None
-    assert {each.target for each in trail(desk)} == {one.id}
+    assert {each.target for each in audit_log(desk)} == {one.id}
     assert desk.read(job_rows.get, one.id) is None
 
 
@@ -116,7 +116,7 @@ def test_an_order_that_is_refused_leaves_none_and_changes_nothing(desk):
             order(desk, what, job_id, *args)
     with pytest.raises(NotFound):
         desk.write(visibility.of_job, one.id, Caller(tasks=("x",)), audit.of_job, signed(), commands.pause, at(1))
-    assert trail(desk) == []
+    assert audit_log(desk) == []
     assert desk.read(job_rows.get, one.id) == one
 
 
@@ -130,7 +130,7 @@ def test_neither_is_there_without_the_other(desk):
 
     with pytest.raises(Conflict):
         order(desk, fails_late, one.id, at(1))
-    assert (trail(desk), desk.read(job_rows.get, one.id)) == ([], one)
+    assert (audit_log(desk), desk.read(job_rows.get, one.id)) == ([], one)
 
     taken = signed(1)
     desk.write(audit.write, taken.under("catalog.reload"))
@@ -173,7 +173,7 @@ def test_a_run_is_told_by_itself_and_with_its_job(desk):
         ("run.start", None, {"due": "2024-01-01T00:00:01Z", "state": "waiting"}),
         ("run.cancel", {"state": "waiting"}, {"state": "cancelled"}),
     ]
-    assert [(each.target, each.job_id, each.after["state"]) for each in trail(desk, target=one.id)] == [
+    assert [(each.target, each.job_id, each.after["state"]) for each in audit_log(desk, target=one.id)] == [
         (ran.id, one.id, "cancelled"), (skipped.id, one.id, "skipped"), (ran.id, one.id, "waiting")
     ]  # fmt: skip
 
@@ -191,7 +191,7 @@ def test_runs_that_end_with_their_job_or_are_replaced_are_named(desk):
     assert desk.write(audit.removed, other.id, signed(), IDS, at(7), "why", "").entry.after == {
         "cancelled": ["another"]
     }
-    assert trail(desk)[0].after == {"cancelled": ["another"]}
+    assert audit_log(desk)[0].after == {"cancelled": ["another"]}
 
 
 def test_what_ends_already_for_another_reason_is_not_said_to_end_for_this_one(desk):
@@ -256,7 +256,7 @@ def test_the_trail_is_asked_for_in_parts(desk):
     numbers = {each.id: n for n, each in enumerate(entries)}
 
     def found(**only):
-        return [numbers[each.id] for each in trail(desk, **only)]
+        return [numbers[each.id] for each in audit_log(desk, **only)]
 
     assert found() == [4, 3, 2, 1, 0]
     assert found(target="a") == [3, 1, 0]
@@ -274,15 +274,15 @@ def test_what_is_found_by_time_goes_by_the_clock_although_ids_never_go_back(desk
     assert [each.id for each in entries] == sorted(each.id for each in entries)
     for each in entries:
         desk.write(audit.write, each)
-    assert [each.at for each in trail(desk, begin=at(500), end=at(900))] == [at(501), at(500)]
-    assert [each.at for each in trail(desk, begin=at(1000))] == [at(1000)]
+    assert [each.at for each in audit_log(desk, begin=at(500), end=at(900))] == [at(501), at(500)]
+    assert [each.at for each in audit_log(desk, begin=at(1000))] == [at(1000)]
 
 
 def test_pages_hold_still_while_entries_are_added(desk):
     for n in range(7):
         desk.write(audit.write, entry(n))
-    whole, found, before = trail(desk), [], None
-    while page := trail(desk, 2, before):
+    whole, found, before = audit_log(desk), [], None
+    while page := audit_log(desk, 2, before):
         found += page
         before = page[-1].id
         desk.write(audit.write, entry(100 + len(found)))
@@ -294,7 +294,7 @@ def test_what_is_old_is_forgotten_in_batches(desk):
     for n in range(7):
         desk.write(audit.write, entry(n, ids))
     assert [desk.write(audit.forget, at(5), 2) for _ in "1234"] == [2, 2, 1, 0]
-    assert [each.at for each in trail(desk)] == [at(6), at(5)]
+    assert [each.at for each in audit_log(desk)] == [at(6), at(5)]
 
 
 def test_a_page_of_the_trail_ends_where_there_is_no_more_room(desk):

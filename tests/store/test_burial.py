@@ -17,7 +17,7 @@ from jobsched.model.run import Run
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.nodes import ABSENT, Pulse
+from jobsched.store.sql.nodes import ABSENT, Heartbeat
 from jobsched.store.sql.store import Store
 from tests.store.samples import IDS, Desk, at, every_run, job, node, run
 from tests.store.telling import telling
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.usefixtures("told_time")
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 
 
-def bury(desk: Desk, seconds: float, *known: str) -> list[Run]:
-    buried: list[Run] = desk.write(node_rows.bury, known, WHY, IDS, lambda: 0.0, at(seconds))
+def declare_dead(desk: Desk, seconds: float, *known: str) -> list[Run]:
+    buried: list[Run] = desk.write(node_rows.declare_dead, known, WHY, IDS, lambda: 0.0, at(seconds))
     return buried
 
 
-def pulse(name: str) -> Pulse:
-    return Pulse(id=f"id of {name}", tasks=["task"], running=0, slots=1, tried=0, won=0)
+def pulse(name: str) -> Heartbeat:
+    return Heartbeat(id=f"id of {name}", tasks=["task"], running=0, slots=1, tried=0, won=0)
 
 
 def waiting(due: float, place: str, **fields: object) -> Run:
@@ -53,8 +53,8 @@ def test_a_lost_run_is_tried_again_where_its_job_asks_for_it_and_once(desk: Desk
     desk.know(node("node", id="here", state="dead"))
     lost = run(60, job_id=asking.id, parameters={"a": "b"}, require={"gpu": "yes"})
     desk.insert(lost, run(60, job_id=content.id), run(60, job_id="deleted"))
-    assert len(bury(desk, 100)) == 3
-    assert bury(desk, 100) == []
+    assert len(declare_dead(desk, 100)) == 3
+    assert declare_dead(desk, 100) == []
     (retry,) = (each for each in desk.runs() if each.state != "lost")
     assert (retry.job_id, retry.due, retry.attempt, retry.cause) == (asking.id, at(60), 2, "retry")
     assert (retry.state, retry.not_before, retry.reason) == ("waiting", at(130), "attempt 1 lost")
@@ -67,7 +67,7 @@ def test_what_was_lost_after_its_last_attempt_is_not_tried_again(desk: Desk) -> 
     desk.add(one)
     desk.know(node("node", id="here", state="dead"))
     desk.insert(run(60, job_id=one.id, attempt=3))
-    bury(desk, 100)
+    declare_dead(desk, 100)
     assert desk.states() == ["lost"]
 
 
@@ -76,7 +76,7 @@ def test_what_was_to_be_ended_anyway_is_cancelled_and_not_tried_again(desk: Desk
     desk.add(one)
     desk.know(node("node", id="here", state="dead"))
     desk.insert(run(60, job_id=one.id, stop="cancelled by a caller", state="stopping"))
-    assert len(bury(desk, 100)) == 1
+    assert len(declare_dead(desk, 100)) == 1
     (cancelled,) = desk.runs()
     assert (cancelled.state, cancelled.reason) == ("cancelled", f"cancelled by a caller; {WHY}")
 
@@ -90,22 +90,22 @@ def test_what_waits_for_an_absent_node_is_missed_after_a_while_and_not_before(de
     others = [waiting(60, "here"), waiting(60, ""), run(61, place="here", node_id="id of here")]
     desk.insert(*absent, *others)
     end = 60 + ABSENT.total_seconds()
-    assert bury(desk, end) == []
+    assert declare_dead(desk, end) == []
     assert set(desk.states()) == {"waiting", "running"}
-    missed = bury(desk, end + 0.000001)
+    missed = declare_dead(desk, end + 0.000001)
     assert {each.place: each.reason for each in missed} == {
         place: f"node {place} {GONE}" for place in ("dead", "left", "never seen")
     }
     assert {(each.state, each.ended) for each in missed} == {("missed", at(end) + TICK)}
     stored = {each.id: each for each in desk.runs()}
     assert stored == {each.id: each for each in (*missed, *others)}
-    assert bury(desk, end + 100) == [], "once"
+    assert declare_dead(desk, end + 100) == [], "once"
 
 
 def test_a_node_that_comes_back_under_a_new_id_is_waited_for_no_more(desk: Desk) -> None:
     desk.know(node("a", state="dead"), node("a", id="fresh", seen=at(1000)))
     desk.insert(waiting(60, "a"))
-    assert bury(desk, 1000) == []
+    assert declare_dead(desk, 1000) == []
     assert desk.states() == ["waiting"]
 
 
@@ -114,7 +114,7 @@ def test_what_waits_for_a_node_that_cannot_run_it_any_more_is_missed(desk: Desk)
     can = [waiting(60, "a", require={"gpu": "yes"}), waiting(60, "b", task="other")]
     cannot = [waiting(61, "a", require={"gpu": "no"}), waiting(61, "b")]
     desk.insert(*can, *cannot)
-    assert sorted(each.id for each in bury(desk, 1000)) == sorted(each.id for each in cannot)
+    assert sorted(each.id for each in declare_dead(desk, 1000)) == sorted(each.id for each in cannot)
 
 
 @pytest.mark.parametrize("state", ["dead", "stopped"])
@@ -122,8 +122,8 @@ def test_however_old_its_due_a_run_waits_for_a_node_that_went_just_now(desk: Des
     """It may have been queued behind another, or be the retry of one that ran for long."""
     desk.know(node("a", state=state, seen=at(1000)))
     desk.insert(waiting(60, "a"))
-    assert bury(desk, 1000 + ABSENT.total_seconds()) == []
-    assert len(bury(desk, 1000.000001 + ABSENT.total_seconds())) == 1
+    assert declare_dead(desk, 1000 + ABSENT.total_seconds()) == []
+    assert len(declare_dead(desk, 1000.000001 + ABSENT.total_seconds())) == 1
 
 
 def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: Desk) -> None:
@@ -131,7 +131,7 @@ def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: D
     desk.add(one)
     desk.know(node("a", seen=at(600)))
     desk.insert(run(60, job_id=one.id, place="a", node="a", node_id="id of a"))
-    assert [each.state for each in bury(desk, 611)] == ["lost"]
+    assert [each.state for each in declare_dead(desk, 611)] == ["lost"]
     assert [(each.state, each.place, each.attempt) for each in desk.runs()] == [("lost", "a", 1), ("waiting", "a", 2)]
 
 
@@ -157,9 +157,9 @@ async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
         absent = [waiting(number, "nowhere", job_id=f"{turn}") for number in range(10)]
         desk.insert(*left, *absent)
         found = await gatherResults(
-            [store.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100 + turn)) for store in stores]
+            [store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100 + turn)) for store in stores]
         )
-        found.append(await stores[0].write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100 + turn)))
+        found.append(await stores[0].write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100 + turn)))
         done = [each.id for buried in found for each in buried]  # MariaDB leaves out what another one looks at as well
         assert sorted(done) == sorted(each.id for each in (*left, *absent))
     stored = await stores[0].read(every_run)
@@ -182,7 +182,7 @@ async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
     taken, done = Event(), Event()
 
     def hold(connection: Connection) -> list[Run]:
-        buried = node_rows.bury(connection, [], WHY, IDS, lambda: 0.0, at(100))
+        buried = node_rows.declare_dead(connection, [], WHY, IDS, lambda: 0.0, at(100))
         taken.set()
         done.wait(8)
         return buried
@@ -191,7 +191,7 @@ async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
     try:
         assert taken.wait(60)
         began = time.monotonic()
-        assert await store.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100)) == []
+        assert await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100)) == []
         assert (await store.write(node_rows.beat, pulse("living"), at(101))).renewed
         assert time.monotonic() - began < 4
         late = store.write(node_rows.beat, pulse("late"), at(101))
@@ -227,13 +227,13 @@ async def test_what_a_job_has_left_that_is_in_hand_is_buried_later_and_nobody_wa
     try:
         assert taken.wait(60)
         began = time.monotonic()
-        buried = await store.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100))
+        buried = await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100))
         assert time.monotonic() - began < 4
         assert [each.job_id for each in buried] == [other.id, other.id]
     finally:
         done.set()
     await held
-    assert [each.reason for each in bury(desk, 101)] == [f"cancelled; {WHY}"]
+    assert [each.reason for each in declare_dead(desk, 101)] == [f"cancelled; {WHY}"]
     assert sorted(desk.states()) == ["cancelled", "cancelled", "lost", "missed"]
     desk.close()
 
@@ -256,10 +256,10 @@ async def test_a_node_that_renews_at_this_moment_is_not_buried(open_store: Calla
     held = holder.write(hold)
     try:
         assert taken.wait(60)
-        assert await store.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(100)) == []
+        assert await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100)) == []
     finally:
         done.set()
     assert await held
-    assert desk.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(110)) == []
+    assert desk.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(110)) == []
     assert desk.states() == ["running"]
     desk.close()

@@ -16,7 +16,7 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.store.sql import deliveries, settings
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.nodes import Entry, Pulse, Roll
+from jobsched.store.sql.nodes import Entry, Heartbeat, MembershipSnapshot
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes
 from jobsched.store.sql.tables import settings as rows
@@ -54,12 +54,12 @@ class Nodes:
         }  # fmt: skip
         self.desk.write(lambda connection: connection.execute(insert(nodes).values(row)))
 
-    def beat(self, name: str, lease: float, when: float) -> Roll:
+    def beat(self, name: str, lease: float, when: float) -> MembershipSnapshot:
         """A heartbeat that counts on that lease."""
-        pulse = Pulse(
+        pulse = Heartbeat(
             id=f"id of {name}", tasks=("task",), running=0, slots=1, tried=0, won=0, lease=timedelta(seconds=lease)
         )
-        roll: Roll = self.desk.write(node_rows.beat, pulse, at(when))
+        roll: MembershipSnapshot = self.desk.write(node_rows.beat, pulse, at(when))
         return roll
 
     def told(self, name: str, lease: float, when: float) -> float:
@@ -71,7 +71,7 @@ class Nodes:
 
     def dead(self, when: float) -> set[str]:
         """Those that a burial then finds, or one before it."""
-        self.desk.write(node_rows.bury, [], WHY, IDS, lambda: 0.0, at(when))
+        self.desk.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(when))
         return {each.name for each in self.desk.read(node_rows.every) if each.state == "dead"}
 
     def late_to_strangers(self, when: float) -> set[str]:

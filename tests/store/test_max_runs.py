@@ -192,7 +192,7 @@ def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: Des
     desk.write(commands.cancel, on_a.id, "why", at(130), "")
     assert stands(desk, one) == (2, None), "that of b waits still"
     desk.write(node_rows.leave, "id of b", at(131))
-    desk.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, at(1000))
+    desk.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, at(1000))
     assert stands(desk, one) == (1, 1020)
     assert [each.state for each in desk.runs() if each.due == at(120)] == ["cancelled", "missed"]
 

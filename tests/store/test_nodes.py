@@ -16,7 +16,7 @@ from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql.clock import now as database_now
-from jobsched.store.sql.nodes import FORGOTTEN, Entry, Pulse, Roll
+from jobsched.store.sql.nodes import FORGOTTEN, Entry, Heartbeat, MembershipSnapshot
 from jobsched.store.sql.tables import nodes
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
@@ -50,17 +50,19 @@ class Register:
     def change(self, name: str, **values: Any) -> None:
         self.desk.write(lambda connection: connection.execute(update(nodes).where(nodes.c.name == name).values(values)))
 
-    def beat(self, name: str, local: datetime = T0) -> Roll:
-        roll: Roll = self.desk.write(node_rows.beat, pulse(name), local)
+    def beat(self, name: str, local: datetime = T0) -> MembershipSnapshot:
+        roll: MembershipSnapshot = self.desk.write(node_rows.beat, pulse(name), local)
         return roll
 
     def leave(self, name: str) -> None:
         self.desk.write(node_rows.leave, f"id of {name}", T0)
 
-    def bury(self, *known: str, silent: Sequence[str] | None = None, local: datetime = T0) -> list[Run]:
+    def declare_dead(self, *known: str, silent: Sequence[str] | None = None, local: datetime = T0) -> list[Run]:
         gone = [f"id of {name}" for name in known]
-        bury = partial(node_rows.bury, silent=None if silent is None else [f"id of {name}" for name in silent])
-        buried: list[Run] = self.desk.write(bury, gone, WHY, IDS, lambda: 0.0, local)
+        declare_dead = partial(
+            node_rows.declare_dead, silent=None if silent is None else [f"id of {name}" for name in silent]
+        )
+        buried: list[Run] = self.desk.write(declare_dead, gone, WHY, IDS, lambda: 0.0, local)
         return buried
 
     def get(self, name: str) -> Node | None:
@@ -75,9 +77,9 @@ class Register:
         return {each.id: each.state for each in self.desk.runs()}
 
 
-def pulse(name: str, **fields: Any) -> Pulse:
+def pulse(name: str, **fields: Any) -> Heartbeat:
     given: dict[str, Any] = {"tasks": ("task",), "running": 0, "slots": 10, "tried": 0, "won": 0}
-    return Pulse(id=f"id of {name}", **(given | fields))
+    return Heartbeat(id=f"id of {name}", **(given | fields))
 
 
 def on(name: str, due: float = 60, **fields: Any) -> Run:
@@ -118,7 +120,7 @@ def test_one_that_leaves_is_stopped_from_now_on(register: Register) -> None:
 
 def test_one_that_was_taken_for_dead_cannot_leave_any_more(register: Register) -> None:
     register.join(node("a"))
-    register.bury("a")
+    register.declare_dead("a")
     before = register.get("a")
     register.leave("a")
     assert register.get("a") == before
@@ -132,11 +134,13 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     register.silent("a", 8)
     before = register.now()
     said = pulse("a", tasks=("other", "more"), running=4, slots=6, tried=2**40, won=2**39)
-    roll: Roll = register.desk.write(node_rows.beat, said, T0)
+    roll: MembershipSnapshot = register.desk.write(node_rows.beat, said, T0)
     assert before <= roll.now <= register.now()
     values = attrs.asdict(said)
     renewed = attrs.evolve(node("a"), **values, since=since, seen=roll.now)
-    assert roll == Roll(now=roll.now, renewed=True, alive=(renewed,), late=(), stops=(), kept=FIXED, lease=FIXED)
+    assert roll == MembershipSnapshot(
+        now=roll.now, renewed=True, alive=(renewed,), late=(), stops=(), kept=FIXED, lease=FIXED
+    )
     assert register.get("a") == renewed
 
 
@@ -145,7 +149,7 @@ def test_one_that_is_no_node_does_not_become_one_by_a_heartbeat(register: Regist
     register.join(node("b"))
     if how != "never there":
         register.join(node("a"))
-        register.leave("a") if how == "left" else register.bury("a")
+        register.leave("a") if how == "left" else register.declare_dead("a")
     before = register.get("a")
     roll = register.beat("a")
     assert not roll.renewed
@@ -164,7 +168,7 @@ def test_alive_are_those_that_renewed_within_the_lease(register: Register) -> No
     roll = register.beat("a")
     assert [each.name for each in roll.alive] == ["a", "b", "c"]
     assert roll.late == (register.get("e"),)
-    register.bury()
+    register.declare_dead()
     assert register.beat("a").late == ()
     assert register.states() == {"a": "alive", "b": "alive", "c": "alive", "d": "stopped", "e": "dead"}
 
@@ -173,7 +177,7 @@ def test_one_that_comes_late_but_before_its_burial_lives_on(register: Register) 
     register.join(node("a"))
     register.silent("a", 100)
     assert register.beat("a").renewed
-    assert register.bury() == []
+    assert register.declare_dead() == []
     assert register.states() == {"a": "alive"}
 
 
@@ -182,11 +186,11 @@ def test_to_the_microsecond_a_node_is_alive_or_to_be_buried(register: Register) 
     register.join(node("a"), node("b"))
     end = T0 + FIXED
     assert [each.name for each in register.beat("b", end).alive] == ["a", "b"]
-    register.bury(local=end)
+    register.declare_dead(local=end)
     assert register.states() == {"a": "alive", "b": "alive"}
     late = end + timedelta(microseconds=1)
     assert [each.name for each in register.beat("b", late).alive] == ["b"]
-    register.bury(local=late)
+    register.declare_dead(local=late)
     assert register.states() == {"a": "dead", "b": "alive"}
 
 
@@ -219,7 +223,7 @@ def test_runs_of_nodes_that_are_no_more_are_lost_and_others_are_left_alone(regis
     others += [run(7, id="waiting", state="waiting", node=None, node_id=None)]
     register.desk.insert(*orphans, *others)
     before = register.now()
-    lost = register.bury()
+    lost = register.declare_dead()
     assert all(before <= each.ended <= register.now() for each in lost)
     expected = [attrs.evolve(each, state="lost", reason=WHY, ended=lost[0].ended) for each in orphans]
     assert sorted(lost, key=lambda each: each.id) == expected
@@ -229,14 +233,14 @@ def test_runs_of_nodes_that_are_no_more_are_lost_and_others_are_left_alone(regis
     dead = register.get("late")
     assert dead is not None
     assert (dead.running, dead.slots) == (0, 0)
-    assert register.bury() == [], "once"
+    assert register.declare_dead() == [], "once"
 
 
 def test_those_known_to_be_dead_are_buried_however_fresh(register: Register) -> None:
     register.join(node("known"), node("late"), node("living"))
     register.silent("late", 11)
     register.desk.insert(on("known"), on("late"), on("living"))
-    lost = register.bury("known", "nobody")
+    lost = register.declare_dead("known", "nobody")
     assert sorted(each.id for each in lost) == ["known", "late"]
     assert register.states() == {"known": "dead", "late": "dead", "living": "alive"}
 
@@ -246,8 +250,8 @@ def test_of_late_ones_only_those_are_buried_that_the_caller_found_silent_too(reg
     register.silent("late", 11)
     register.silent("both", 11)
     register.desk.insert(on("known"), on("late"), on("silent"), on("both"))
-    assert [each.id for each in register.bury("known", silent=[])] == ["known"]
-    assert [each.id for each in register.bury(silent=["silent", "both"])] == ["both"]
+    assert [each.id for each in register.declare_dead("known", silent=[])] == ["known"]
+    assert [each.id for each in register.declare_dead(silent=["silent", "both"])] == ["both"]
     assert register.runs() == {"known": "lost", "late": "running", "silent": "running", "both": "lost"}
     assert register.states() == {"known": "dead", "late": "alive", "silent": "alive", "both": "dead"}
 
@@ -257,7 +261,7 @@ def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Registe
     register.silent("late", 11)
     register.desk.insert(on("before"), on("late"))
     register.join(node("before", id="fresh"), known=["id of before"])
-    assert [each.id for each in register.bury(silent=[])] == ["before"]
+    assert [each.id for each in register.declare_dead(silent=[])] == ["before"]
     assert register.runs() == {"before": "lost", "late": "running"}
     assert [(each.id, each.state) for each in register.desk.read(node_rows.every) if each.name == "before"] == [
         ("fresh", "alive"),

@@ -143,7 +143,7 @@ def test_a_dead_node_has_its_runs_told_as_lost_and_what_waited_for_it_as_missed(
     lost = run(60, job_id=one.id, node="a", node_id="id of a")
     waits = run(50, job_id=one.id, state="waiting", node=None, node_id=None, place="a")
     desk.insert(lost, waits)
-    desk.write(node_rows.bury, ["id of a"], "died", IDS, lambda: 0.0, at(100))
+    desk.write(node_rows.declare_dead, ["id of a"], "died", IDS, lambda: 0.0, at(100))
     assert {(each.event, each.run_id) for each in told(desk)} == {("lost", lost.id), ("missed", waits.id)}
 
 

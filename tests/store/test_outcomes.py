@@ -97,7 +97,7 @@ def a_node_dies(desk: Desk) -> None:
     desk.know(node("node", id="here", state="dead"))
     desk.insert(run(1), run(2, stop="cancelled by a caller"))
     desk.insert(run(3, state="waiting", node_id=None, place="elsewhere"))
-    desk.write(node_rows.bury, [], "its node is gone", IDS, lambda: 0.0, at(1000))
+    desk.write(node_rows.declare_dead, [], "its node is gone", IDS, lambda: 0.0, at(1000))
 
 
 def a_retry_comes_after_its_job_was_deleted(desk: Desk) -> None:

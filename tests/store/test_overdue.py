@@ -35,7 +35,7 @@ def watched(late: float | None = None, success: float | None = None, **fields: A
 def look(desk: Desk, seconds: float, most: int = 100) -> list[Turn]:
     """What a node does; what became of jobs by it."""
     found = desk.read(overdue_queries.watched, most, at(seconds))
-    turns: list[Turn] = desk.write(settle, found + desk.read(overdue_queries.mended, most, at(seconds)), at(seconds))
+    turns: list[Turn] = desk.write(settle, found + desk.read(overdue_queries.recovered, most, at(seconds)), at(seconds))
     return turns
 
 

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.cluster.declare_dead import Burial
+from jobsched.cluster.declare_dead import DeclareDead
 from jobsched.model.policy import Policy
 from jobsched.model.redaction import USUAL
 from jobsched.model.run import Run
@@ -166,5 +166,7 @@ def test_one_run_of_a_dead_node_that_is_refused_keeps_no_other_from_being_lost(d
 
 
 def buried(desk: Desk, *known: str) -> list[Run]:
-    ended: list[Run] = done(Deferred.fromCoroutine(Burial(desk.store, IDS).bury(known, [], "it is gone", at(100))))
+    ended: list[Run] = done(
+        Deferred.fromCoroutine(DeclareDead(desk.store, IDS).declare_dead(known, [], "it is gone", at(100)))
+    )
     return ended

@@ -18,7 +18,7 @@ from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.claims import Claimed, claim
-from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from tests.store.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
 from tests.store.samples import IDS, T0, Desk, at, claimant, job, node, run
@@ -189,7 +189,7 @@ def test_of_two_that_claim_at_once_each_due_starts_once(older: Older, desk: Desk
 @servers_only
 def test_what_the_last_release_executes_is_not_taken_for_lost(older: Older, desk: Desk) -> None:
     older.insert(older.runs, run_row("theirs", state="running", node="older", node_id="older", started=now()))
-    assert desk.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, T0) == []
+    assert desk.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, T0) == []
     assert desk.states() == ["running"]
 
 
@@ -222,7 +222,7 @@ def joins(desk: Desk, seconds: float) -> float:
 
 def beats(desk: Desk, lease: float, seconds: float) -> float:
     """It says that it lives, and counts on that lease; the one that it is told."""
-    pulse = Pulse(
+    pulse = Heartbeat(
         id="id of new", tasks=[], running=0, slots=9, tried=0, won=0, lease=timedelta(seconds=lease)
     )  # fmt: skip
     return float(desk.write(node_rows.beat, pulse, at(seconds)).lease.total_seconds())
@@ -259,11 +259,11 @@ def test_one_of_the_last_release_that_comes_back_buries_nobody_that_counts_on_mo
     assert beats(shared, 30, 100) == 30
     neighbour.join("back", later(100))
     neighbour.beat("back", later(100 + silent))
-    neighbour.bury(later(100 + silent))
+    neighbour.declare_dead(later(100 + silent))
     assert {each.name: each.state for each in shared.read(node_rows.every)} == {"new": "alive", "older": "alive"}
     assert beats(shared, 30, 100 + silent) == 10
     neighbour.beat("back", later(100 + silent + 30.1))
-    neighbour.bury(later(100 + silent + 30.1))
+    neighbour.declare_dead(later(100 + silent + 30.1))
     assert {each.name: each.state for each in shared.read(node_rows.every)} == {"new": "dead", "older": "alive"}
 
 
@@ -274,6 +274,6 @@ def test_one_of_the_last_release_that_is_silent_is_taken_for_dead_when_it_expect
     neighbour.join("old", later(0))
     joins(shared, 0)
     for seconds, state in ((10, "alive"), (10.1, "dead")):
-        shared.write(node_rows.bury, [], "gone", IDS, lambda: 0.0, at(seconds))
+        shared.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, at(seconds))
         found = shared.read(node_rows.get, "old")
         assert (found.state, found.lease, found.lease_asked) == (state, timedelta(seconds=10), None)

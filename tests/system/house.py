@@ -20,7 +20,7 @@ _address = count(1)
 
 
 @attrs.frozen
-class House:
+class OrderedServices:
     """A daemon with a token of each kind."""
 
     daemon: Daemon

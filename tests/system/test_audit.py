@@ -15,7 +15,7 @@ from jobsched.config.tokens import FILE
 from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, until
-from tests.system.house import House, token
+from tests.system.house import OrderedServices, token
 from tests.system.pair import Pair, pair_in
 
 SLEEPER = "#!/bin/sh\nexec sleep 600\n"
@@ -25,7 +25,7 @@ LINE = re.compile(r"jobsched\.audit: (\S+) (\S+) (\S+) (\S+) (.+)")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderedServices]:
     with daemon_in(tmp_path_factory.mktemp("audit") / "daemon") as daemon:
         daemon.options("NODE_NAME = 'alpha'\nJOB_LIVETIME = 600")
         daemon.script("sleeper", SLEEPER)
@@ -33,22 +33,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         tokens = {scope: token(daemon, f"the-{scope}", "--scope", scope) for scope in ("read", "run", "write", "admin")}
         tokens["narrow"] = token(daemon, "narrow", "--scope", "write", "--tasks", "example")
         daemon.start()
-        yield House(daemon, tokens)
+        yield OrderedServices(daemon, tokens)
 
 
-def trail(house: House, query: str = "") -> list[Any]:
+def audit_log(house: OrderedServices, query: str = "") -> list[Any]:
     """Oldest first."""
     answer = house.ask("GET", f"/audit{query}", "admin")
     assert answer.status == 200, answer
     return list(reversed(answer.json["values"]))
 
 
-def of(house: House, path: str) -> list[Any]:
+def of(house: OrderedServices, path: str) -> list[Any]:
     """What was done to a job and its runs, or to a run."""
-    return trail(house, f"?target={path.rpartition('/')[2]}")
+    return audit_log(house, f"?target={path.rpartition('/')[2]}")
 
 
-def good(house: House, *asked: Any) -> Any:
+def good(house: OrderedServices, *asked: Any) -> Any:
     answer = house.ask(*asked)
     assert answer.status in {200, 202}, answer
     return answer
@@ -70,7 +70,7 @@ def test_what_became_a_secret_since_is_shown_no_more(daemon: Daemon) -> None:
     assert made["after"]["parameters"] == {"pin": "***"}
 
 
-def test_each_change_tells_who_from_where_what_before_and_after(house: House) -> None:
+def test_each_change_tells_who_from_where_what_before_and_after(house: OrderedServices) -> None:
     job = house.make("sleeper", "write", name="a sleeper", interval=HOUR)
     good(house, "PATCH", job, "admin", {"interval": None, "cron": "@daily", "timeout": 9})
     good(house, "POST", f"{job}/pause", "write")
@@ -100,7 +100,7 @@ def test_each_change_tells_who_from_where_what_before_and_after(house: House) ->
     assert of(house, run) == [started, cancelled]
 
 
-def test_no_secret_is_told(house: House) -> None:
+def test_no_secret_is_told(house: OrderedServices) -> None:
     job = house.make("sleeper", "write", parameters={"password": SECRET, "target": "nas"})
     good(house, "PATCH", job, "write", {"parameters": {"password": OTHER}})
     good(house, "POST", "/catalog/reload", "admin")
@@ -117,9 +117,9 @@ def test_no_secret_is_told(house: House) -> None:
         assert secret not in house.daemon.log
 
 
-def test_what_is_refused_leaves_nothing(house: House) -> None:
+def test_what_is_refused_leaves_nothing(house: OrderedServices) -> None:
     job = house.make("sleeper", "write")
-    before = trail(house, "?limit=1000")
+    before = audit_log(house, "?limit=1000")
     body = {"task": "sleeper", "name": "n", "interval": HOUR}
     refused = [
         house.ask("POST", "/jobs", "read", body),
@@ -134,21 +134,21 @@ def test_what_is_refused_leaves_nothing(house: House) -> None:
     ]
     assert [answer.status for answer in refused] == [403, 401, 404, 400, 404, 412, 403, 403, 403]
     good(house, "POST", f"{job}/resume", "write")
-    assert trail(house, "?limit=1000") == before
+    assert audit_log(house, "?limit=1000") == before
 
 
-def test_the_trail_is_for_admin_alone(house: House) -> None:
+def test_the_trail_is_for_admin_alone(house: OrderedServices) -> None:
     assert [house.ask("GET", "/audit", who).status for who in ("read", "run", "write", "narrow", "", "admin")] == [
         403, 403, 403, 403, 401, 200
     ]  # fmt: skip
 
 
-def test_the_log_has_a_line_for_each_entry_and_no_other(house: House) -> None:
+def test_the_log_has_a_line_for_each_entry_and_no_other(house: OrderedServices) -> None:
     job = house.make("example", "narrow", name="it's \N{LATIN SMALL LETTER E WITH ACUTE}")
     good(house, "DELETE", job, "admin")
     told = [
         (entry["who"] or "-", entry["address"], entry["action"], entry["target"] or "-", ascii(entry["name"]))
-        for entry in trail(house, "?limit=1000")
+        for entry in audit_log(house, "?limit=1000")
     ]
     until(lambda: len(LINE.findall(house.daemon.log)) >= len(told))
     lines = [(*line[:4], "None" if line[4] == "-" else line[4]) for line in LINE.findall(house.daemon.log)]
@@ -159,14 +159,14 @@ def test_the_log_has_a_line_for_each_entry_and_no_other(house: House) -> None:
 def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemon) -> None:
     conf = daemon.folder / "conf"
     whole = (conf / "catalog.cfg").read_text()
-    house = House(daemon, {"admin": token(daemon, "one", "--scope", "admin")})
+    house = OrderedServices(daemon, {"admin": token(daemon, "one", "--scope", "admin")})
     daemon.start()
     tasks = house.ask("GET", "/catalog", "admin").json["tasks"]
 
     token(daemon, "two", "--scope", "read")
     daemon.script("later", SLEEPER)
     daemon.signal(signal.SIGHUP)
-    [entry] = until(lambda: trail(house))
+    [entry] = until(lambda: audit_log(house))
     assert (entry["action"], entry["who"], entry["address"], entry["target"]) == (
         "catalog.reload",
         None,
@@ -179,7 +179,7 @@ def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemo
     token(daemon, "--revoke", "two")
     daemon.section("[bad]\n")
     assert house.ask("POST", "/catalog/reload", "admin").status == 409
-    _, entry = trail(house)  # the tokens are in force already
+    _, entry = audit_log(house)  # the tokens are in force already
     assert (entry["who"], entry["before"]["tokens"], entry["after"]["tokens"]) == ("one", ["one", "two"], ["one"])
     assert entry["before"]["tasks"] == entry["after"]["tasks"] == [*tasks, "later"]
 
@@ -187,10 +187,10 @@ def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemo
     assert house.ask("POST", "/catalog/reload", "admin").status == 409
     daemon.signal(signal.SIGHUP)
     until(lambda: "the old catalog stays in force" in daemon.log and "the old tokens stay in force" in daemon.log)
-    assert len(trail(house)) == 2
+    assert len(audit_log(house)) == 2
     (conf / "catalog.cfg").write_text(whole)
     daemon.signal(signal.SIGHUP)
-    until(lambda: len(trail(house)) == 3)
+    until(lambda: len(audit_log(house)) == 3)
 
 
 def test_the_log_of_it_can_go_elsewhere(daemon: Daemon) -> None:
@@ -202,9 +202,9 @@ def test_the_log_of_it_can_go_elsewhere(daemon: Daemon) -> None:
     path.write_text(f"{text}\n[handler_trail]\nclass = FileHandler\nargs = ('trail',)\nformatter = line\n")
     daemon.start()
     job = Caller(daemon).make("example").removeprefix("/jobs/")
-    trail = daemon.folder / "trail"
-    until(lambda: trail.exists() and trail.read_text().endswith("\n"))
-    assert LINE.findall(trail.read_text()) == [("-", "127.0.0.1", "job.create", job, "'a example'")]
+    audit_log = daemon.folder / "trail"
+    until(lambda: audit_log.exists() and audit_log.read_text().endswith("\n"))
+    assert LINE.findall(audit_log.read_text()) == [("-", "127.0.0.1", "job.create", job, "'a example'")]
     assert "jobsched.audit" not in daemon.log
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.system.caller import Caller
 from tests.system.daemon import ROOT, daemon_in, until
-from tests.system.house import House, token
+from tests.system.house import OrderedServices, token
 from tests.system.promtool import promtool
 from tests.system.samples import samples
 
@@ -179,7 +179,7 @@ def test_who_sees_some_tasks_only_does_not_see_what_shows_all(tmp_path: Path) ->
         tokens["narrow"] = token(daemon, "narrow", "--scope", "read", "--tasks", "run*")
         tokens["run"] = token(daemon, "run", "--scope", "run")
         daemon.start()
-        house = House(daemon, tokens)
+        house = OrderedServices(daemon, tokens)
         assert [house.ask("GET", "/metrics", who).status for who in ("", "all", "narrow", "run")] == [
             401, 200, 403, 403
         ]  # fmt: skip

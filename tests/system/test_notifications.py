@@ -109,20 +109,20 @@ def test_missed_dues_are_told_as_one_stretch(daemon: Daemon, receiver: Receiver)
 def test_who_was_told_of_a_failure_is_told_when_a_run_succeeds_again(
     ask: Caller, receiver: Receiver, tmp_path: Path
 ) -> None:
-    mended = tmp_path / "mended"
-    ask.daemon.script("mends", f"#!/bin/sh\ntest -e {mended}\n")
+    recovered = tmp_path / "mended"
+    ask.daemon.script("mends", f"#!/bin/sh\ntest -e {recovered}\n")
     assert ask.ask("POST", "/catalog/reload").status == 200
     job = ask.make("mends")
     assert ask.ended(ask.run(job))["state"] == "failed"
     receiver.told()
-    mended.touch()
+    recovered.touch()
     good = ask.run(job)
     assert ask.ended(good)["state"] == "succeeded"
     assert receiver.told(2).json["run"]["id"] == good.rpartition("/")[2]
     assert receiver.events() == ["failed", "recovered"]
     delivery(ask, good, "delivered")
     assert ask.ended(ask.run(job))["state"] == "succeeded"
-    mended.unlink()
+    recovered.unlink()
     assert ask.ended(ask.run(job))["state"] == "failed"
     receiver.told(3)
     assert receiver.events() == ["failed", "recovered", "failed"]

@@ -16,7 +16,7 @@ from jobsched.config.tokens import FILE, hashed, make
 from jobsched.model.caller import SCOPES
 from jobsched.rest.route import Route
 from tests.system.daemon import GENEROUS, daemon_in
-from tests.system.house import House, token
+from tests.system.house import OrderedServices, token
 
 ROUTES: list[Route] = service._routes(None, None, options.Config(), None)  # type: ignore[arg-type]
 MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
@@ -29,7 +29,7 @@ def section(name: str, secret: str, more: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderedServices]:
     with daemon_in(tmp_path_factory.mktemp("who") / "daemon") as daemon:
         daemon.section(f"[{HIDDEN}]\nfile = runscript.py\nclass = RunScript\nscript = foo.bash\n")
         daemon.script("tells", "#!/bin/sh\necho hunter22\nexit 1\n")
@@ -42,7 +42,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             file.write(section("expired", tokens["expired"], "scopes = admin\nexpires = 2020-01-01T00:00:00Z"))
         endpoint = f"tcp:{daemon.port}:interface=127.0.0.1"
         daemon.start("--listen", endpoint, "--listen", "unix:socket")
-        yield House(daemon, tokens)
+        yield OrderedServices(daemon, tokens)
 
 
 def path_of(route: Route, ids: dict[str, str] = MISSING) -> str:
@@ -55,7 +55,7 @@ def name_of(route: Route) -> str:
 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
 @pytest.mark.parametrize("who", ["nobody", "foreign", "expired", *SCOPES])
-def test_every_route_lets_in_whom_it_should_and_nobody_else(house: House, route: Route, who: str) -> None:
+def test_every_route_lets_in_whom_it_should_and_nobody_else(house: OrderedServices, route: Route, who: str) -> None:
     body = None if route.takes is None else {}
     for verb in {route.verb, "HEAD" if route.verb == "GET" else route.verb}:
         answer = house.ask(verb, path_of(route), "" if who == "nobody" else who, body)
@@ -76,11 +76,11 @@ def test_every_scope_has_a_route_and_only_health_is_open() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/no/such", "/jobs/a/b/c/d"])
-def test_what_is_no_route_tells_nothing(house: House, path: str) -> None:
+def test_what_is_no_route_tells_nothing(house: OrderedServices, path: str) -> None:
     assert house.ask("GET", path).status == 404
 
 
-def test_a_unix_socket_asks_too(house: House) -> None:
+def test_a_unix_socket_asks_too(house: OrderedServices) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(GENEROUS)
         client.connect(str(house.daemon.folder / "socket"))
@@ -90,7 +90,7 @@ def test_a_unix_socket_asks_too(house: House) -> None:
         assert answer.status == 401
 
 
-def test_the_description_says_what_each_call_needs(house: House) -> None:
+def test_the_description_says_what_each_call_needs(house: OrderedServices) -> None:
     described = house.ask("GET", "/openapi.json", "read").json
 
     assert set(described["components"]["securitySchemes"]) == {"token", "password"}
@@ -108,7 +108,7 @@ def test_the_description_says_what_each_call_needs(house: House) -> None:
 
 
 @pytest.fixture(scope="module")
-def secret(house: House) -> dict[str, str]:
+def secret(house: OrderedServices) -> dict[str, str]:
     """The ids of things that the narrow token must not see."""
     job = house.make(HIDDEN, name=f"{HIDDEN} job")
     run = house.run(job)
@@ -116,7 +116,9 @@ def secret(house: House) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<" in route.path], ids=name_of)
-def test_what_is_hidden_is_answered_as_what_is_not_there(house: House, secret: dict[str, str], route: Route) -> None:
+def test_what_is_hidden_is_answered_as_what_is_not_there(
+    house: OrderedServices, secret: dict[str, str], route: Route
+) -> None:
     body = {"name": "mine"} if route.takes is not None else None
     for query in ("", "?follow=1", "?wait=1", "?cancel=1", "?tail=1"):
         hidden = house.ask(route.verb, path_of(route, secret) + query, "narrow", body)
@@ -138,7 +140,7 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(house: House, secret: d
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if "<" not in route.path and route.verb == "GET"], ids=name_of
 )
-def test_no_list_tells_of_what_is_hidden(house: House, secret: dict[str, str], route: Route) -> None:
+def test_no_list_tells_of_what_is_hidden(house: OrderedServices, secret: dict[str, str], route: Route) -> None:
     queries = ["", "?limit=1000", f"?task={HIDDEN}", f"?name={HIDDEN}%20job", "?state=succeeded"]
     for query in queries if route.asks is not None else [""]:
         answer = house.ask("GET", route.path + query, "narrow")
@@ -147,7 +149,7 @@ def test_no_list_tells_of_what_is_hidden(house: House, secret: dict[str, str], r
         assert any(value in house.ask("GET", route.path, "all three").text for value in secret.values())
 
 
-def test_pages_are_full_although_others_have_jobs_between(house: House) -> None:
+def test_pages_are_full_although_others_have_jobs_between(house: OrderedServices) -> None:
     made = []
     for _ in range(4):
         made.append(house.make("runfoo", "narrow"))
@@ -162,7 +164,7 @@ def test_pages_are_full_although_others_have_jobs_between(house: House) -> None:
     assert [job for page in found for job in page][-4:] == made
 
 
-def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(house: House) -> None:
+def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(house: OrderedServices) -> None:
     def refused(task: str) -> tuple[int, str]:
         answer = house.ask("POST", "/jobs", "narrow", {"task": task, "name": "n", "interval": {"hours": 1}})
         return answer.status, answer.text.replace(task, "TASK")
@@ -174,7 +176,7 @@ def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(house
     assert (moved.status, moved.text.replace(HIDDEN, "TASK")) == refused("nosuchtask")
 
 
-def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(house: House) -> None:
+def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(house: OrderedServices) -> None:
     job = house.make("runfoo")
     old = house.run(job)
     assert house.ask("PATCH", job, "admin", {"task": HIDDEN}).status == 200
@@ -187,14 +189,14 @@ def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(house: House
     assert house.ask("GET", job, "narrow").json["last_run"] is None  # the newest is of the other task
 
 
-def test_to_follow_a_run_that_one_starts_is_to_read(house: House) -> None:
+def test_to_follow_a_run_that_one_starts_is_to_read(house: OrderedServices) -> None:
     job = house.make("runfoo")
     assert house.ask("POST", f"{job}/run?follow=1", "run").status == 403
     assert house.ask("GET", f"{job}/runs", "admin").json["values"] == []
     assert house.ask("POST", f"{job}/run?follow=1", "all three").status == 200
 
 
-def test_each_token_has_idempotency_keys_of_its_own(house: House) -> None:
+def test_each_token_has_idempotency_keys_of_its_own(house: OrderedServices) -> None:
     body = {"task": "runfoo", "name": "n", "interval": {"hours": 1}}
     made = {who: [house.ask("POST", "/jobs", who, body, idempotency_key="k" * 255).headers["location"] for _ in "12"]
             for who in ("write", "narrow", "admin")}  # fmt: skip
@@ -207,7 +209,7 @@ def test_each_token_has_idempotency_keys_of_its_own(house: House) -> None:
     assert runs[0] == runs[2] != runs[1]
 
 
-def test_no_token_is_in_the_log_or_in_the_files(house: House) -> None:
+def test_no_token_is_in_the_log_or_in_the_files(house: OrderedServices) -> None:
     for secret in house.tokens.values():
         assert secret not in house.daemon.log
         for path in house.daemon.folder.rglob("*"):
@@ -215,7 +217,7 @@ def test_no_token_is_in_the_log_or_in_the_files(house: House) -> None:
     assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", house.daemon.log)
 
 
-def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(house: House) -> None:
+def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(house: OrderedServices) -> None:
     """Every call that needs another scope, with all that such a caller may send."""
     job = house.make("tells")
     run = urlsplit(house.ask("POST", f"{job}/run", "run").headers["location"]).path

@@ -22,7 +22,7 @@ HOUR = 3600.0
 BEGIN = 1_700_000_000.0
 
 
-class Post:
+class WebhookSender:
     """A reactor that does what a thread asks when the test looks, in the test's own thread."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class Times:
 
 
 @pytest.fixture
-def post() -> Post:
-    return Post()
+def post() -> WebhookSender:
+    return WebhookSender()
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def steps() -> list[float]:
 
 
 @pytest.fixture
-def watch(post: Post, times: Times, steps: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[ClockWatch]:
+def watch(
+    post: WebhookSender, times: Times, steps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ClockWatch]:
     monkeypatch.setattr(clock_module, "LOOK", 0.001)
     watch = ClockWatch(post, steps.append, wall=times.wall, elapsed=times.elapsed)
     watch.startService()
@@ -89,7 +91,7 @@ def watch(post: Post, times: Times, steps: list[float], monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR, STEP, -STEP, 1e9])
 def test_a_step_is_told_once_with_its_size(
-    watch: ClockWatch, post: Post, times: Times, steps: list[float], step: float
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float], step: float
 ) -> None:
     with capturedLogs() as logs:
         times.error += step
@@ -101,7 +103,7 @@ def test_a_step_is_told_once_with_its_size(
 
 
 def test_time_that_passes_is_no_step_however_much_of_it(
-    watch: ClockWatch, post: Post, times: Times, steps: list[float]
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float]
 ) -> None:
     for _ in range(50):
         times.passed += STEP / 2  # it may pass between the two looks, too
@@ -110,7 +112,9 @@ def test_time_that_passes_is_no_step_however_much_of_it(
     assert steps == []
 
 
-def test_a_clock_that_is_slewed_is_not_stepped(watch: ClockWatch, post: Post, times: Times, steps: list[float]) -> None:
+def test_a_clock_that_is_slewed_is_not_stepped(
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float]
+) -> None:
     for _ in range(50):
         times.error += STEP / 5
         times.wait_for_looks(2)
@@ -118,7 +122,9 @@ def test_a_clock_that_is_slewed_is_not_stepped(watch: ClockWatch, post: Post, ti
     assert steps == []
 
 
-def test_each_of_several_steps_is_told(watch: ClockWatch, post: Post, times: Times, steps: list[float]) -> None:
+def test_each_of_several_steps_is_told(
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float]
+) -> None:
     for step in (HOUR, -2 * HOUR, HOUR):
         times.error += step
         assert post.deliver(30)
@@ -126,7 +132,7 @@ def test_each_of_several_steps_is_told(watch: ClockWatch, post: Post, times: Tim
 
 
 def test_a_step_that_was_seen_just_before_the_stop_is_told_to_nobody(
-    watch: ClockWatch, post: Post, times: Times, steps: list[float]
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float]
 ) -> None:
     times.error += HOUR
     times.wait_for_looks(3)
@@ -141,7 +147,7 @@ def test_after_the_stop_no_thread_is_left(watch: ClockWatch) -> None:
 
 
 def test_a_wall_clock_that_goes_back_is_stepped_though_elapsed_time_went_back_with_it(
-    watch: ClockWatch, post: Post, times: Times, steps: list[float]
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float]
 ) -> None:
     times.passed -= HOUR
     assert post.deliver(30)
@@ -201,7 +207,7 @@ def test_a_metronome_tells_that_timers_were_set_by_a_clock_that_was_ahead_in_bet
     assert metronome.too_late == 0
 
 
-def test_the_watch_asks_the_metronome(post: Post, times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watch_asks_the_metronome(post: WebhookSender, times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_module, "LOOK", 0.001)
     clock, steps = StillReactor(BEGIN), list[float]()
     metronome = Metronome(clock)

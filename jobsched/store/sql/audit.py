@@ -21,7 +21,7 @@ from . import runs as run_rows
 from .clock import now as database_now
 from .commands import Key, Ran
 from .paging import Page, cut, weight
-from .queries import JobNews
+from .queries import JobView
 from .tables import audit, runs
 
 P = ParamSpec("P")
@@ -50,7 +50,7 @@ def made(
 def of_job(
     connection: Connection, job_id: str, signature: Signature, order: Callable[Concatenate[Connection, str, P], Job],
     *args: P.args, **kwargs: P.kwargs,
-) -> Noted[JobNews]:  # fmt: skip
+) -> Noted[JobView]:  # fmt: skip
     """`order(connection, job_id, ...)`, what the job is after it, and how it differs. Raises what the order does.
 
     That is looked at here: after the commit somebody else may change or delete it, and the store may be away.

@@ -61,7 +61,7 @@ class Listener:
         self._left = left
         self._chance = chance
         self._pause = FIRST
-        self._bell, self._rope = socket.socketpair()  # the bell can be read once the rope is closed
+        self._waiters, self._rope = socket.socketpair()  # the bell can be read once the rope is closed
         self._thread = threading.Thread(target=self._work, name="store-news", daemon=True)
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class Listener:
                     self._wait(self._pause * (1 + self._chance() / 4))
                 self._pause = min(self._pause * 2, LONGEST)
         self._engine.dispose()
-        self._bell.close()
+        self._waiters.close()
         self._left()
 
     def _try(self) -> None:
@@ -134,12 +134,12 @@ class Listener:
         """Wait until something can be read from `other`; false if nothing came. Raises _Over when it is to end, _Anew
         when it is to begin anew."""
         poll = select.poll()
-        for each in (self._bell.fileno(), other):
+        for each in (self._waiters.fileno(), other):
             if each is not None:
                 poll.register(each, select.POLLIN)
         ready = [number for number, _ in poll.poll(seconds * 1000)]
-        if self._bell.fileno() in ready:
-            raise _Anew if self._bell.recv(1000) else _Over
+        if self._waiters.fileno() in ready:
+            raise _Anew if self._waiters.recv(1000) else _Over
         return bool(ready)
 
 

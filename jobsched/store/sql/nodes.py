@@ -41,7 +41,7 @@ FORGOTTEN = timedelta(days=7)  # a node that was not seen for so long is not kno
 
 
 @attrs.frozen(kw_only=True)
-class Pulse:
+class Heartbeat:
     """What a node says of itself at each heartbeat."""
 
     id: str
@@ -54,7 +54,7 @@ class Pulse:
 
 
 @attrs.frozen(kw_only=True)
-class Roll:
+class MembershipSnapshot:
     """What a heartbeat brings back, all by the database's clock."""
 
     now: datetime
@@ -100,7 +100,7 @@ def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Se
     return Entry(now=instant, lease=lease)
 
 
-def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
+def beat(connection: Connection, pulse: Heartbeat, local: datetime) -> MembershipSnapshot:
     """Say that this node is alive; hear who else is, and what it is asked to end."""
     instant = database_now(connection, local)
     values = attrs.asdict(pulse, recurse=False, filter=attrs.filters.exclude("id")) | {"tasks": list(pulse.tasks)}
@@ -109,7 +109,7 @@ def beat(connection: Connection, pulse: Pulse, local: datetime) -> Roll:
     renewed = connection.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
     there = living(connection)
     kept = settings.lease(connection) or pulse.lease
-    return Roll(
+    return MembershipSnapshot(
         now=instant,
         renewed=renewed,
         alive=tuple(sorted((node for node in there if not node.late(instant)), key=lambda node: node.id)),
@@ -157,7 +157,7 @@ def leave(connection: Connection, node_id: str, local: datetime) -> None:
     connection.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
 
 
-def bury(
+def declare_dead(
     connection: Connection, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
     *, silent: Sequence[str] | None = None, only: Sequence[str] | None = None,
 ) -> list[Run]:  # fmt: skip
@@ -181,7 +181,7 @@ def bury(
 
 
 def left_alone(connection: Connection, local: datetime) -> list[Run]:
-    """The runs that `bury` looks at: of nodes that are no more, and those that have waited long for one node."""
+    """The runs that `declare_dead` looks at: those of dead nodes, and those that have waited long for one node."""
     waits = _waits_long(database_now(connection, local))
     return [run_rows.from_row(row) for row in connection.execute(select(runs).where(_orphaned() | waits))]
 

@@ -39,7 +39,7 @@ def watched(connection: Connection, most: int, local: datetime) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def mended(connection: Connection, most: int, local: datetime) -> list[str]:
+def recovered(connection: Connection, most: int, local: datetime) -> list[str]:
     """Up to `most` jobs that fail, as somebody was told, and a run that was started since has succeeded."""
     return list(connection.execute(_MENDED.limit(most), {"now": database_now(connection, local)}).scalars())
 

@@ -19,7 +19,7 @@ from .tables import jobs as job_table
 
 
 @attrs.frozen(kw_only=True)
-class JobNews:
+class JobView:
     """A job with the newest run it has."""
 
     job: Job
@@ -28,13 +28,13 @@ class JobNews:
 
 def jobs(
     connection: Connection, limit: int, after: str, only: job_rows.Filter, room: int, now: datetime | None = None
-) -> Page[JobNews]:
+) -> Page[JobView]:
     """A page of jobs, no heavier than there is room for, and of each the newest run up to `now`."""
     found = job_rows.fitting(connection, limit, after, only, room)
     return Page(_with_news(connection, found.values, now), found.more)
 
 
-def job(connection: Connection, job_id: str, now: datetime | None = None) -> JobNews:
+def job(connection: Connection, job_id: str, now: datetime | None = None) -> JobView:
     """One job, and the newest run up to `now`. Raises NotFound."""
     found = job_rows.get(connection, job_id)
     if found is None:
@@ -71,6 +71,6 @@ def answers(connection: Connection) -> None:
     connection.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
-def _with_news(connection: Connection, found: Sequence[Job], now: datetime | None) -> list[JobNews]:
+def _with_news(connection: Connection, found: Sequence[Job], now: datetime | None) -> list[JobView]:
     last = run_rows.last_of(connection, [job.id for job in found], now)
-    return [JobNews(job=job, last_run=last.get(job.id)) for job in found]
+    return [JobView(job=job, last_run=last.get(job.id)) for job in found]

@@ -16,7 +16,7 @@ from jobsched.cluster.alone import IDLE, OFTEN, Alone
 from jobsched.model.errors import Unavailable
 from jobsched.model.node import Node
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes
@@ -69,7 +69,7 @@ def begin(url: str, seconds: float = 0, name: str = "one") -> One:
     store.startService()
     set_by: list[float] = []
     node = Node(id=name, name="node", since=now(clock), seen=now(clock))
-    pulse = Pulse(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
+    pulse = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
     alone = Alone(clock, store, node, lambda: pulse, lambda: clock.seconds() - sum(set_by) - T0.timestamp() + 1000)
     alone.startService()
     done(alone.entered)

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.cluster.wakeup import EVERY, GATHER, Pokes
+from jobsched.cluster.wakeup import EVERY, GATHER, Wakeup
 from tests.fakes import StillReactor
 from tests.unit.scheduler.world import done
 
@@ -50,10 +50,10 @@ class Node:
     heard: list[float] = attrs.field(factory=list)
     broken: bool = False
     voices: list[Voice] = attrs.field(factory=list)
-    pokes: Pokes = attrs.field(init=False)
+    pokes: Wakeup = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pokes = Pokes(self.clock, self, "the url", lambda: "here", self._hear, self._voice)  # type: ignore[arg-type]
+        self.pokes = Wakeup(self.clock, self, "the url", lambda: "here", self._hear, self._voice)  # type: ignore[arg-type]
         self.pokes.startService()
 
     def _hear(self) -> None:

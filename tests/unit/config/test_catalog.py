@@ -12,7 +12,7 @@ import pytest
 from jobsched.config import catalog, confinement
 from jobsched.config.confinement import FREE
 from jobsched.model.errors import BadCatalog
-from jobsched.model.rlimits import Allowance
+from jobsched.model.rlimits import ResourceLimits
 from jobsched.task import Info
 
 ROOT = Path(__file__).parents[2]
@@ -274,7 +274,7 @@ def test_a_task_in_a_process_may_have_limits(tmp_path, class_name):
     text = f"[a]\nfile=t.py\nclass={class_name}\nlimits = nice=1, memory=1G\nuser =\n[b]\nfile=t.py\nclass=Script"
     found = catalog.load(*put(tmp_path, text, t=KINDS))
 
-    assert found.get("a").confinement.allowance == Allowance(nice=1, memory=1024**3)
+    assert found.get("a").confinement.resource_limits == ResourceLimits(nice=1, memory=1024**3)
     assert found.get("a").confinement.launchers == ("prlimit", "nice", "setpriv")
     assert dict(found.get("a").options) == {}
     assert found.get("b").confinement == FREE
@@ -301,7 +301,7 @@ def test_what_many_tasks_have_is_tried_out_once(tmp_path, monkeypatch):
     text = "".join(f"[{n}]\nfile=t.py\nclass=Script\nuser=nobody\nlimits=cpu=9\n" for n in range(9))
     catalog.load(*put(tmp_path, text, t=KINDS))
 
-    assert tried == [("nobody", Allowance(), None), ("nobody", Allowance(cpu=9), None)]
+    assert tried == [("nobody", ResourceLimits(), None), ("nobody", ResourceLimits(cpu=9), None)]
 
 
 def test_a_section_says_whether_a_run_may_gain_rights(tmp_path):

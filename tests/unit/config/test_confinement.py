@@ -9,10 +9,10 @@ import pytest
 
 from jobsched.config import confinement
 from jobsched.config.confinement import FREE, confine
-from jobsched.model.rlimits import Allowance
+from jobsched.model.rlimits import ResourceLimits
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
-NONE = Allowance()
+NONE = ResourceLimits()
 NICE, PRLIMIT, SETPRIV = (shutil.which(name, path=os.defpath) for name in ("nice", "prlimit", "setpriv"))
 NO_MORE = (SETPRIV, "--no-new-privs", "--")
 
@@ -26,27 +26,27 @@ def test_without_a_wish_nothing_is_put_in_front():
 @pytest.mark.parametrize(
     ("allowance", "chain"),
     [
-        (Allowance(nice=3), (NICE, "-n", "3", "--", *NO_MORE)),
-        (Allowance(nice=0), (NICE, "-n", "0", "--", *NO_MORE)),
-        (Allowance(memory=2**28), (PRLIMIT, f"--as={2**28}", "--", *NO_MORE)),
-        (Allowance(cpu=60), (PRLIMIT, "--cpu=60:65", "--", *NO_MORE)),
+        (ResourceLimits(nice=3), (NICE, "-n", "3", "--", *NO_MORE)),
+        (ResourceLimits(nice=0), (NICE, "-n", "0", "--", *NO_MORE)),
+        (ResourceLimits(memory=2**28), (PRLIMIT, f"--as={2**28}", "--", *NO_MORE)),
+        (ResourceLimits(cpu=60), (PRLIMIT, "--cpu=60:65", "--", *NO_MORE)),
         (
-            Allowance(nice=1, memory=2**28, cpu=1, files=32),
+            ResourceLimits(nice=1, memory=2**28, cpu=1, files=32),
             (PRLIMIT, f"--as={2**28}", "--cpu=1:6", "--nofile=32", "--", NICE, "-n", "1", "--", *NO_MORE),
         ),
     ],
 )
-def test_limits_are_programs_and_their_words(allowance, chain):
-    found = confine(None, allowance)
+def test_limits_are_programs_and_their_words(resource_limits, chain):
+    found = confine(None, resource_limits)
 
-    assert (found.chain, found.allowance) == (chain, allowance)
+    assert (found.chain, found.resource_limits) == (chain, resource_limits)
     assert found.launchers == tuple(os.path.basename(word) for word in chain if word.startswith("/"))
 
 
 @ROOT
 def test_a_user_is_taken_on_last_when_what_only_root_may_do_is_done():
     nobody = pwd.getpwnam("nobody")
-    found = confine("nobody", Allowance(files=32))
+    found = confine("nobody", ResourceLimits(files=32))
 
     ids = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--init-groups", "--inh-caps=-all")
     words = (SETPRIV, *ids, "--no-new-privs", "--", NICE, "-n", "0", "--")
@@ -64,13 +64,13 @@ def test_a_user_is_taken_on_last_when_what_only_root_may_do_is_done():
         (NONE, None, True, ()),
         (NONE, True, True, ()),
         (NONE, False, False, NO_MORE),
-        (Allowance(nice=1), None, False, (NICE, "-n", "1", "--", *NO_MORE)),
-        (Allowance(nice=1), True, True, (NICE, "-n", "1", "--")),
-        (Allowance(nice=1), False, False, (NICE, "-n", "1", "--", *NO_MORE)),
+        (ResourceLimits(nice=1), None, False, (NICE, "-n", "1", "--", *NO_MORE)),
+        (ResourceLimits(nice=1), True, True, (NICE, "-n", "1", "--")),
+        (ResourceLimits(nice=1), False, False, (NICE, "-n", "1", "--", *NO_MORE)),
     ],
 )
-def test_what_is_confined_gains_no_rights_unless_it_is_said(allowance, asked, found, chain):
-    confined = confine(None, allowance, asked)
+def test_what_is_confined_gains_no_rights_unless_it_is_said(resource_limits, asked, found, chain):
+    confined = confine(None, resource_limits, asked)
 
     assert (confined.new_privileges, confined.chain) == (found, chain)
 
@@ -83,9 +83,9 @@ def test_a_user_may_gain_rights_where_it_is_said():
     assert confine("root", NONE).new_privileges is False
 
 
-def refusal(user, allowance=NONE):
+def refusal(user, resource_limits=NONE):
     with pytest.raises(ValueError) as refused:  # noqa: PT011  # the words are looked at
-        confine(user, allowance)
+        confine(user, resource_limits)
     return str(refused.value)
 
 
@@ -105,29 +105,29 @@ def test_only_root_can_start_processes_of_another_user(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "user", "allowance", "package"),
     [
-        ("prlimit", None, Allowance(cpu=1), "util-linux"),
+        ("prlimit", None, ResourceLimits(cpu=1), "util-linux"),
         ("setpriv", "root", NONE, "util-linux"),
-        ("setpriv", None, Allowance(cpu=1), "util-linux"),
-        ("nice", None, Allowance(nice=1), "coreutils"),
+        ("setpriv", None, ResourceLimits(cpu=1), "util-linux"),
+        ("nice", None, ResourceLimits(nice=1), "coreutils"),
     ],
 )
-def test_a_missing_program_is_named_with_where_to_find_it(name, user, allowance, package, monkeypatch):
+def test_a_missing_program_is_named_with_where_to_find_it(name, user, resource_limits, package, monkeypatch):
     which = shutil.which
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda tool, path=None: None if tool == name else which(tool, path=path))
 
-    assert refusal(user, allowance) == f"{name}: not found ({package} is needed)"
+    assert refusal(user, resource_limits) == f"{name}: not found ({package} is needed)"
 
 
 @pytest.mark.parametrize(
     ("allowance", "words"),
     [
-        (Allowance(files=3), "error while loading shared libraries"),
-        (Allowance(memory=1024), "no program can be started so: "),
+        (ResourceLimits(files=3), "error while loading shared libraries"),
+        (ResourceLimits(memory=1024), "no program can be started so: "),
     ],
 )
-def test_limits_within_which_no_program_can_be_started_are_refused(allowance, words):
-    assert words in refusal(None, allowance)
+def test_limits_within_which_no_program_can_be_started_are_refused(resource_limits, words):
+    assert words in refusal(None, resource_limits)
 
 
 def test_what_this_host_does_not_let_us_do_is_refused(monkeypatch):
@@ -139,9 +139,9 @@ def test_what_this_host_does_not_let_us_do_is_refused(monkeypatch):
         words += ["--reuid=65534", "--clear-groups"]
     monkeypatch.setattr(subprocess, "run", lambda argv, **more: run([*words, *argv], **more))
 
-    assert "nice: cannot set niceness: Permission denied" in refusal(None, Allowance(nice=-1))
+    assert "nice: cannot set niceness: Permission denied" in refusal(None, ResourceLimits(nice=-1))
     assert "prlimit: failed to set the NOFILE resource limit: Operation not permitted" in refusal(
-        None, Allowance(files=10**9)
+        None, ResourceLimits(files=10**9)
     )
 
 
@@ -152,4 +152,4 @@ def test_a_trial_that_does_not_end_is_given_up(monkeypatch, tmp_path):
     monkeypatch.setattr(confinement, "program", lambda name: str(tmp_path / name))
     monkeypatch.setattr(confinement, "PATIENCE", 0.2)
 
-    assert refusal(None, Allowance(nice=1)) == "a program that does nothing did not end in 0.2 s"
+    assert refusal(None, ResourceLimits(nice=1)) == "a program that does nothing did not end in 0.2 s"

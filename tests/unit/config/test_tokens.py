@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from jobsched.config import tokens
-from jobsched.config.tokens import Keyring, Tokens, hashed, load, make
+from jobsched.config.tokens import TokenHolder, Tokens, hashed, load, make
 from jobsched.model.errors import BadTokens
 
 ONE, TWO = "1" * 64, "2" * 64
@@ -133,7 +133,7 @@ def reloaded(ring):
 
 def test_a_bad_file_leaves_the_old_tokens_in_force():
     old = Tokens((tokens.Token(name="a", scopes=frozenset({"read"}), hash=ONE),))
-    ring = Keyring(old, lambda: fail(BadTokens("bad")))
+    ring = TokenHolder(old, lambda: fail(BadTokens("bad")))
 
     assert reloaded(ring).check(BadTokens)
     assert ring.tokens is old
@@ -144,7 +144,7 @@ def test_a_bad_file_leaves_the_old_tokens_in_force():
 def test_one_who_asked_goes_on_asking_when_no_token_is_left():
     some = Tokens((tokens.Token(name="a", scopes=frozenset({"read"}), hash=ONE),))
     found = [Tokens(), Tokens(), some, Tokens()]
-    ring = Keyring(Tokens(), lambda: succeed(found.pop(0)))
+    ring = TokenHolder(Tokens(), lambda: succeed(found.pop(0)))
 
     asked = []
     while found:

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.daemon.cached_probe import Glance
+from jobsched.daemon.cached_probe import CachedProbe
 from jobsched.model.errors import Unavailable
 
 
@@ -17,10 +17,10 @@ class Watched:
 
     clock: Clock = attrs.field(factory=Clock)
     asked: list[Deferred[str]] = attrs.field(factory=list)
-    glance: Glance[str] = attrs.field(init=False)
+    glance: CachedProbe[str] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.glance = Glance(self.clock, self._ask, fresh=15, patience=2, elapsed=self.clock.seconds)
+        self.glance = CachedProbe(self.clock, self._ask, fresh=15, patience=2, elapsed=self.clock.seconds)
 
     def _ask(self) -> Deferred[str]:
         self.asked.append(Deferred())

@@ -138,7 +138,7 @@ def test_a_slow_handler_holds_nobody_up_and_gets_every_line_in_order(logger):
     kept = Kept(go)
     logger.addHandler(kept)
     logger.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     for number in range(1000):
         logger.warning("line %s", number)
@@ -156,7 +156,7 @@ def test_lines_that_find_no_room_are_counted_and_told(logger, monkeypatch):
     kept = Kept(go)
     logger.addHandler(kept)
     logger.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     for number in range(50):
         logger.warning("line %s", number)
@@ -174,7 +174,7 @@ def test_another_thread_waits_for_room_and_loses_nothing(logger, monkeypatch):
     kept = Kept()
     logger.addHandler(kept)
     logger.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     writer = threading.Thread(target=lambda: [logger.warning("line %s", number) for number in range(500)])
     writer.start()
@@ -205,7 +205,7 @@ def test_a_handler_that_fails_says_so_to_the_real_stderr_and_does_not_feed_itsel
     monkeypatch.setattr(sys, "stderr", Feedback())  # as twistd has it: what goes to stderr is logged
     logger.addHandler(Full())
     logger.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     for _ in range(3):
         logger.warning("lost")
@@ -220,7 +220,7 @@ def test_a_handler_keeps_its_own_level_behind_the_queue(logger):
     kept.setLevel(logging.ERROR)
     logger.addHandler(kept)
     logger.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     logger.warning("unheard")
     logger.error("heard")
@@ -280,7 +280,7 @@ def test_a_handler_that_is_stuck_for_ever_does_not_hold_up_the_end(logger, monke
     stuck = Kept(go)
     logger.handlers[:] = other.handlers[:] = [kept, stuck]
     logger.propagate = other.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     for number in range(10):
         logger.warning("line %s", number)
@@ -302,7 +302,7 @@ def test_a_handler_beside_a_stuck_one_has_all_its_lines(logger, capfd, at_exit):
     logger.addHandler(Kept(go))
     other.addHandler(kept)
     logger.propagate = other.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     logger.warning("never told")
     for number in range(1000):
@@ -325,7 +325,7 @@ def test_a_handler_that_raises_gets_the_next_line_too(logger, capfd):
     rude = Rude()
     logger.addHandler(rude)
     logger.propagate = False
-    behind = logs.Behind()
+    behind = logs.QueuedLogging()
     behind.startService()
     logger.warning("one")
     logger.warning("two")

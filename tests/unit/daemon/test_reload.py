@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.config.tokens import Keyring, Token, Tokens
-from jobsched.daemon.reload import Rereading, Shelf
+from jobsched.config.tokens import Token, TokenHolder, Tokens
+from jobsched.daemon.reload import CatalogHolder, Reloader
 from jobsched.model.caller import Caller
 from jobsched.model.errors import BadCatalog, BadTokens, Unavailable
 
@@ -37,9 +37,9 @@ class World:
         self.catalog: Deferred[Any] = succeed(catalog("one"))
         self.told: list[Any] = []
         self.broken: Exception | None = None
-        self.keyring = Keyring(Tokens((token("a"),)), lambda: self.tokens)
-        self.shelf = Shelf(catalog("one"), lambda: self.catalog)
-        self.rereading = Rereading(self.keyring, self.shelf, self, lambda: NOW)  # type: ignore[arg-type]
+        self.token_holder = TokenHolder(Tokens((token("a"),)), lambda: self.tokens)
+        self.catalog_holder = CatalogHolder(catalog("one"), lambda: self.catalog)
+        self.reloader = Reloader(self.token_holder, self.catalog_holder, self, lambda: NOW)  # type: ignore[arg-type]
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Any, after: Any) -> None:
         """As Trail does."""
@@ -51,7 +51,7 @@ class World:
     def order(self) -> list[Any]:
         """What an order came to; empty while it is under way."""
         outcome: list[Any] = []
-        Deferred.fromCoroutine(self.rereading.order(ALICE)).addBoth(outcome.append)
+        Deferred.fromCoroutine(self.reloader.order(ALICE)).addBoth(outcome.append)
         return outcome
 
 
@@ -64,7 +64,7 @@ def world() -> World:
 
 
 def test_names_are_told_and_tokens_that_are_not_what_they_were(world: World) -> None:
-    world.keyring.tokens = Tokens((token("a"), token("b", "1"), token("gone", "2")))
+    world.token_holder.tokens = Tokens((token("a"), token("b", "1"), token("gone", "2")))
     world.tokens = succeed(Tokens((token("a"), token("b", "3"), token("new", "4"))))
     world.catalog = succeed(catalog("one", "two"))
 
@@ -95,12 +95,12 @@ def test_tokens_that_came_into_force_before_a_bad_catalog_are_told(world: World)
 
 def test_a_signal_is_told_as_one_and_a_bad_file_keeps_back_no_other(world: World) -> None:
     world.tokens, world.catalog = fail(BadTokens("bad")), succeed(catalog("two"))
-    world.rereading.hang_up()
+    world.reloader.hang_up()
     after = {"tasks": ["two"], "tokens": ["a"], "tokens_changed": []}
     assert world.told == [(None, "signal", BEFORE, after)]
 
     world.tokens, world.catalog = fail(BadTokens("bad")), fail(BadCatalog("bad"))
-    world.rereading.hang_up()
+    world.reloader.hang_up()
     assert len(world.told) == 1
 
 
@@ -109,7 +109,7 @@ def test_what_is_in_force_is_answered_as_such_although_it_cannot_be_stored(world
     world.catalog = succeed(catalog("two"))
     with capturedLogs() as logged:
         assert world.order() == [None]
-    assert world.shelf.catalog.names() == ["two"]
+    assert world.catalog_holder.catalog.names() == ["two"]
     told = [formatEvent(event) for event in logged]
     assert "who had files read again could not be stored, and stands in the log alone: no store" in told
 
@@ -132,4 +132,4 @@ def test_what_keeps_tasks_from_being_started_is_said_at_each_reading_and_refuses
         assert world.order() == [None]
     line = "catalog.cfg: [bad] no; its runs will fail until that is mended"
     assert [formatEvent(event) for event in logs if event["log_level"].name == "warn"] == [line]
-    assert world.shelf.sound
+    assert world.catalog_holder.sound

@@ -14,7 +14,7 @@ from jobsched.model.definition import definition
 from jobsched.model.draft import Draft
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
-from jobsched.model.redaction import Secrecy
+from jobsched.model.redaction import Redaction
 from jobsched.model.run import Run
 from jobsched.model.watch import Notify, Watch
 
@@ -88,7 +88,7 @@ def test_pause_and_resume_are_told_apart() -> None:
 
 
 def test_a_secret_is_hidden_and_its_change_is_told_all_the_same() -> None:
-    signed = attrs.evolve(SIGNED, secrecy=Secrecy(["pin"]))
+    signed = attrs.evolve(SIGNED, redaction=Redaction(["pin"]))
     one = attrs.evolve(JOB, parameters={"PIN": "1234", "password": "p"})
     two = attrs.evolve(JOB, parameters={"PIN": "5678", "password": "p"})
     shown = {"parameters": {"PIN": "***", "password": "p"}}

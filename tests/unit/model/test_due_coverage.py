@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from jobsched.model.draft import Draft
-from jobsched.model.due_coverage import Coverage
+from jobsched.model.due_coverage import DueCoverage
 from jobsched.model.job import Job
 from jobsched.model.run import Run
 
@@ -49,7 +49,7 @@ def dues(job: Job, count: int) -> list[datetime]:
 
 
 def complaints(job: Job | None, record: Sequence[Run], *, whole: bool = True) -> list[str]:
-    looked = Coverage(job, whole)
+    looked = DueCoverage(job, whole)
     said = [words for run in record for words in looked.take(run.due, [run])]
     return said + list(looked.end())
 

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from jobsched.model.node import Node
-from jobsched.model.output_location import Whereabouts, elsewhere
+from jobsched.model.output_location import OutputLocation, elsewhere
 from jobsched.model.run import Run
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def test_the_node_that_executed_it_is_asked():
 @pytest.mark.parametrize("state", ["dead", "stopped"])
 def test_one_that_is_gone_is_not_asked(state):
     where = elsewhere(run(A), HERE.id, [HERE, attrs.evolve(A, state=state)])
-    assert where == Whereabouts(lack="node a, which has the whole, cannot be reached")
+    assert where == OutputLocation(lack="node a, which has the whole, cannot be reached")
     assert elsewhere(run(A), HERE.id, [HERE]) == where
 
 
@@ -47,12 +47,12 @@ def test_another_node_of_that_name_is_not_asked_while_the_right_one_lives():
 
 def test_one_without_an_address_cannot_be_asked():
     where = elsewhere(run(A), HERE.id, [HERE, attrs.evolve(A, url=None)])
-    assert where == Whereabouts(lack="node a, which has the whole, has no NODE_URL")
+    assert where == OutputLocation(lack="node a, which has the whole, has no NODE_URL")
 
 
 def test_when_it_should_be_here_and_is_not_it_is_gone():
     before = attrs.evolve(node("here", -1), state="dead")
-    gone = Whereabouts(lack="node here no longer has the whole", gone=True)
+    gone = OutputLocation(lack="node here no longer has the whole", gone=True)
     assert elsewhere(run(before), HERE.id, [HERE, before, A]) == gone
     assert elsewhere(run(HERE), HERE.id, [HERE, A]) == gone
 

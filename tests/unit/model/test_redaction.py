@@ -4,38 +4,38 @@ import pytest
 
 from jobsched.model.errors import Invalid
 from jobsched.model.job import Job
-from jobsched.model.redaction import Secrecy
+from jobsched.model.redaction import Redaction
 from jobsched.model.run import Run
 
 GIVEN = {"password": "hunter22", "Token": 123456, "secrets": "no", "target": "nas"}
 
 
 def test_values_are_hidden_by_the_names_in_whatever_case():
-    assert Secrecy().shown(GIVEN) == {"password": "***", "Token": "***", "secrets": "no", "target": "nas"}
-    assert Secrecy(["TARGET"]).shown(GIVEN) == GIVEN | {"target": "***"}
-    assert Secrecy([]).shown(GIVEN) == GIVEN
+    assert Redaction().shown(GIVEN) == {"password": "***", "Token": "***", "secrets": "no", "target": "nas"}
+    assert Redaction(["TARGET"]).shown(GIVEN) == GIVEN | {"target": "***"}
+    assert Redaction([]).shown(GIVEN) == GIVEN
 
 
 def test_what_was_shown_can_be_sent_back_and_means_what_was_hidden():
-    secrecy = Secrecy()
-    asked = secrecy.shown(GIVEN) | {"target": "***", "secret": "new", "token": None}
+    redaction = Redaction()
+    asked = redaction.shown(GIVEN) | {"target": "***", "secret": "new", "token": None}
 
-    assert secrecy.meant(asked, GIVEN) == GIVEN | {"target": "***", "secret": "new", "token": None}
-    assert secrecy.meant({}, GIVEN) == {}
+    assert redaction.meant(asked, GIVEN) == GIVEN | {"target": "***", "secret": "new", "token": None}
+    assert redaction.meant({}, GIVEN) == {}
     with pytest.raises(
         Invalid, match=r"^\*\*\* stands for a value that is kept and not shown, and there is none$"
     ) as why:
-        secrecy.meant({"password": "***"}, {"Password": "a"})
+        redaction.meant({"password": "***"}, {"Password": "a"})
     assert why.value.pointer == "/parameters/password"
 
 
 @pytest.mark.parametrize("asked", [{}, {"password": "***"}, {"Token": 7}])
 def test_a_secret_does_not_come_along_to_another_task(asked):
     with pytest.raises(Invalid, match=r"^was given for another task and is not shown: give it again$") as refused:
-        Secrecy().meant(asked, GIVEN, True)
+        Redaction().meant(asked, GIVEN, True)
     assert refused.value.pointer == "/parameters/password"
     given = asked | {"password": "again", "Token": None}
-    assert Secrecy().meant(given, GIVEN, True) == given
+    assert Redaction().meant(given, GIVEN, True) == given
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_secret_does_not_come_along_to_another_task(asked):
     ],
 )
 def test_a_text_is_told_without_the_values(text, expected):
-    assert Secrecy().hush(GIVEN)(text) == expected
+    assert Redaction().redact(GIVEN)(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_a_text_is_told_without_the_values(text, expected):
     ],
 )
 def test_a_value_is_found_as_it_is_printed(value, text, expected):
-    assert Secrecy().hush({"secret": value})(text) == expected
+    assert Redaction().redact({"secret": value})(text) == expected
 
 
 def test_the_longer_of_two_values_is_taken_out_first():
-    assert Secrecy().hush({"token": "abcd", "secret": "abcdefgh"})("abcdefgh abcd") == "*** ***"
+    assert Redaction().redact({"token": "abcd", "secret": "abcdefgh"})("abcdefgh abcd") == "*** ***"
 
 
 def test_no_record_tells_its_parameters_by_accident():

@@ -2,27 +2,27 @@
 
 import pytest
 
-from jobsched.model.rlimits import Allowance, allowance
+from jobsched.model.rlimits import ResourceLimits, resource_limits
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", Allowance()),
-        ("  ", Allowance()),
-        ("nice=10, memory=512M, cpu=60, files=256", Allowance(nice=10, memory=512 * 1024**2, cpu=60, files=256)),
-        ("cpu = 1,\nfiles = 3", Allowance(cpu=1, files=3)),
-        ("nice=-20", Allowance(nice=-20)),
-        ("nice=+19", Allowance(nice=19)),
-        ("nice=0", Allowance(nice=0)),
-        ("memory=4096", Allowance(memory=4096)),
-        ("memory=1k", Allowance(memory=1024)),
-        ("memory=2G", Allowance(memory=2 * 1024**3)),
-        ("memory=1024T", Allowance(memory=1024**5)),
+        ("", ResourceLimits()),
+        ("  ", ResourceLimits()),
+        ("nice=10, memory=512M, cpu=60, files=256", ResourceLimits(nice=10, memory=512 * 1024**2, cpu=60, files=256)),
+        ("cpu = 1,\nfiles = 3", ResourceLimits(cpu=1, files=3)),
+        ("nice=-20", ResourceLimits(nice=-20)),
+        ("nice=+19", ResourceLimits(nice=19)),
+        ("nice=0", ResourceLimits(nice=0)),
+        ("memory=4096", ResourceLimits(memory=4096)),
+        ("memory=1k", ResourceLimits(memory=1024)),
+        ("memory=2G", ResourceLimits(memory=2 * 1024**3)),
+        ("memory=1024T", ResourceLimits(memory=1024**5)),
     ],
 )
 def test_what_is_read(text, expected):
-    assert allowance(text) == expected
+    assert resource_limits(text) == expected
 
 
 ALL = "must be nice, memory, cpu, files, each as NAME=NUMBER with commas between them, not "
@@ -55,5 +55,5 @@ ALL = "must be nice, memory, cpu, files, each as NAME=NUMBER with commas between
 )
 def test_what_is_refused(text, words):
     with pytest.raises(ValueError) as refused:  # noqa: PT011  # the words are compared whole
-        allowance(text)
+        resource_limits(text)
     assert str(refused.value) == words

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.courier.world import World
+from tests.unit.dispatcher.world import World
 from twisted.logger import globalLogPublisher
 
 from tests.unit.scheduler.world import done
@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     globalLogPublisher.addObserver(hear)
     yield world
     globalLogPublisher.removeObserver(hear)
-    if world.courier.running:
-        world.stop(world.courier)
+    if world.dispatcher.running:
+        world.stop(world.dispatcher)
     done(world.store.stopService())
     assert not world.reactor.getDelayedCalls(), "a timer was left"

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.courier.world import World
+from tests.unit.dispatcher.world import World
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Unavailable
-from jobsched.notifications.dispatcher import EVERY, OF_ONE, POKED, UNPROVEN, UNTOLD, Courier
+from jobsched.notifications.dispatcher import EVERY, OF_ONE, POKED, UNPROVEN, UNTOLD, Dispatcher
 from jobsched.notifications.sender import NotTold
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql.deliveries import LEASE
@@ -18,7 +18,7 @@ from tests.unit.scheduler.world import done
 
 
 def test_what_is_told_is_sent_soon_and_settled(world: World) -> None:
-    world.courier.startService()
+    world.dispatcher.startService()
     world.tell("a")
     assert world.sender.sent == []
     world.reactor.walk(POKED)
@@ -34,12 +34,12 @@ def test_what_is_told_is_sent_soon_and_settled(world: World) -> None:
 
 def test_what_waits_from_before_is_sent_at_once(world: World) -> None:
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     assert world.sender.open() == ["a"]
 
 
 def test_what_another_node_wrote_is_found_without_a_poke(world: World) -> None:
-    world.courier.startService()
+    world.dispatcher.startService()
     world.store.told = lambda: None
     world.tell("a")
     world.reactor.walk(EVERY)
@@ -48,7 +48,7 @@ def test_what_another_node_wrote_is_found_without_a_poke(world: World) -> None:
 
 def test_there_are_so_many_at_once_and_to_one_place(world: World) -> None:
     world.tell(*"aaaabbbcccdddeee")
-    world.courier.startService()
+    world.dispatcher.startService()
     assert world.sender.open() == ["a", "a", "b", "b", "c", "c"]
     assert len(world.sender.open()) == UNPROVEN == 3 * OF_ONE
     world.reactor.walk(10)
@@ -58,7 +58,7 @@ def test_there_are_so_many_at_once_and_to_one_place(world: World) -> None:
 def test_a_lease_that_ends_while_the_attempt_is_under_way_makes_no_second(world: World) -> None:
     """The database's clock was set."""
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     world.reactor.walk(LEASE.total_seconds() + EVERY)
     assert world.sender.open() == ["a"]
     world.sender.answer("a")
@@ -79,7 +79,7 @@ def test_a_place_where_nothing_is_under_way_is_forgotten(world: World, monkeypat
         return take(connection, local, most, of_one, there, *more)
 
     monkeypatch.setattr(rows, "take", watched)
-    world.courier.startService()
+    world.dispatcher.startService()
     for number in range(20):
         world.tell(f"place{number}")
         world.reactor.walk(POKED)
@@ -91,7 +91,7 @@ def test_a_place_where_nothing_is_under_way_is_forgotten(world: World, monkeypat
 
 def test_as_one_ends_the_next_goes_out(world: World) -> None:
     world.tell(*"aaaab")
-    world.courier.startService()
+    world.dispatcher.startService()
     assert world.sender.open() == ["a", "a", "b"]
     world.sender.answer("a")
     world.reactor.walk(0)
@@ -103,7 +103,7 @@ def test_as_one_ends_the_next_goes_out(world: World) -> None:
 
 def test_a_place_that_never_answers_keeps_nobody_else_waiting(world: World) -> None:
     world.tell(*"a" * 200)
-    world.courier.startService()
+    world.dispatcher.startService()
     for _ in range(50):
         world.tell("b")
         world.reactor.walk(POKED)
@@ -115,7 +115,7 @@ def test_a_place_that_never_answers_keeps_nobody_else_waiting(world: World) -> N
 
 def test_what_failed_is_tried_again_after_its_pause(world: World) -> None:
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     for pause in (1, 2, 4, 8):
         world.sender.answer("a", NotTold("nobody listens there"))
         world.reactor.walk(0)
@@ -131,7 +131,7 @@ def test_what_failed_is_tried_again_after_its_pause(world: World) -> None:
 def test_after_a_day_it_is_given_up_and_the_log_says_so(world: World) -> None:
     world.tell("a", ago=timedelta(hours=24))
     world.tell("b", ago=timedelta(hours=24, seconds=-30))
-    world.courier.startService()
+    world.dispatcher.startService()
     world.sender.answer("a", 503)
     world.sender.answer("b", 503)
     world.reactor.walk(0)
@@ -146,7 +146,7 @@ def test_after_a_day_it_is_given_up_and_the_log_says_so(world: World) -> None:
 
 def test_what_is_final_is_not_tried_again(world: World) -> None:
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     world.sender.answer("a", NotTold("10.0.0.1 is private", final=True))
     world.reactor.walk(0)
     [found] = world.found()
@@ -155,7 +155,7 @@ def test_what_is_final_is_not_tried_again(world: World) -> None:
 
 def test_a_fault_of_ours_frees_the_place(world: World) -> None:
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     world.sender.answer("a", ZeroDivisionError("ours"))
     world.reactor.walk(1)
     assert world.sender.open() == ["a"]
@@ -164,11 +164,11 @@ def test_a_fault_of_ours_frees_the_place(world: World) -> None:
 
 def test_at_the_end_attempts_are_broken_off_and_may_be_made_again_at_once(world: World) -> None:
     world.tell("a", "b")
-    world.courier.startService()
-    world.stop(world.courier)
+    world.dispatcher.startService()
+    world.stop(world.dispatcher)
     assert world.sender.open() == []
     assert [(each.state, each.not_before) for each in world.found()] == [("waiting", world.now)] * 2
-    after = Courier(world.reactor, world.reactor, world.store, world.sender, lambda: 0.0)
+    after = Dispatcher(world.reactor, world.reactor, world.store, world.sender, lambda: 0.0)
     after.startService()
     assert world.sender.open() == ["a", "b"]
     world.stop(after)
@@ -177,7 +177,7 @@ def test_at_the_end_attempts_are_broken_off_and_may_be_made_again_at_once(world:
 def test_what_a_dead_daemon_took_is_sent_when_its_lease_is_over(world: World) -> None:
     world.tell("a")
     assert done(world.store.write(rows.take, world.now, 8, 2, {}))
-    world.courier.startService()
+    world.dispatcher.startService()
     world.reactor.walk(LEASE.total_seconds() - 1)
     assert world.sender.open() == []
     world.reactor.walk(1 + EVERY)
@@ -186,10 +186,10 @@ def test_what_a_dead_daemon_took_is_sent_when_its_lease_is_over(world: World) ->
 
 @pytest.mark.parametrize("seconds", [7200, -7200])
 def test_a_step_of_the_clock_holds_nothing_up(world: World, seconds: float) -> None:
-    world.courier.startService()
+    world.dispatcher.startService()
     world.reactor.walk(1)
     world.reactor.step(seconds)
-    world.courier.clock_stepped()
+    world.dispatcher.clock_stepped()
     world.tell("a")
     world.reactor.walk(POKED)
     assert world.sender.open() == ["a"]
@@ -197,9 +197,9 @@ def test_a_step_of_the_clock_holds_nothing_up(world: World, seconds: float) -> N
 
 def test_attempts_that_were_under_way_then_are_made_again(world: World) -> None:
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     world.reactor.step(3600)
-    world.courier.clock_stepped()
+    world.dispatcher.clock_stepped()
     world.reactor.walk(1)
     assert [delivery.attempts for delivery, _ in world.sender.sent] == [1, 2]
     assert world.sender.open() == ["a"]
@@ -209,7 +209,7 @@ def test_a_store_that_is_away_is_said_once_and_waited_for(world: World) -> None:
     world.tell("a")
     pool: Any = world.store._readers
     pool.broken = Unavailable("away")
-    world.courier.startService()
+    world.dispatcher.startService()
     world.reactor.walk(20)
     assert world.log == ["notifications cannot be looked for, trying again in 5.0 s: away"]
     pool.broken = None
@@ -219,7 +219,7 @@ def test_a_store_that_is_away_is_said_once_and_waited_for(world: World) -> None:
 
 def test_a_result_that_could_not_be_stored_is_kept(world: World) -> None:
     world.tell("a")
-    world.courier.startService()
+    world.dispatcher.startService()
     pool: Any = world.store._writers
     pool.broken = Unavailable("away")
     world.sender.answer("a")
@@ -243,7 +243,7 @@ def test_what_a_receiver_said_and_the_store_refuses_is_settled_without_it(
 
     monkeypatch.setattr(rows, "settle", picky)
     world.tell("a", "b")
-    world.courier.startService()
+    world.dispatcher.startService()
     world.sender.answer("a", NotTold("odd words", final=True))
     world.sender.answer("b", 204)
     with capturedLogs() as logs:

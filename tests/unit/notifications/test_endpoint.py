@@ -15,7 +15,7 @@ from twisted.web.client import URI
 from jobsched import resolver as addresses
 from jobsched.model.receiver import Receiver
 from jobsched.notifications import endpoint
-from jobsched.notifications.endpoint import Refused, Road
+from jobsched.notifications.endpoint import GuardedEndpoint, Refused
 
 METADATA = "169.254.169.254"
 PUBLIC, OTHER = "203.0.114.1", "2606:4700::1111"
@@ -33,12 +33,14 @@ class Names:
         return succeed(self._answers.pop(0))
 
 
-def way(names: Any, url: str = "http://hooks.example/", private: bool = False) -> tuple[Road, MemoryReactorClock]:
+def way(
+    names: Any, url: str = "http://hooks.example/", private: bool = False
+) -> tuple[GuardedEndpoint, MemoryReactorClock]:
     reactor = MemoryReactorClock()
-    return Road(reactor, names, Receiver.of(url), private), reactor
+    return GuardedEndpoint(reactor, names, Receiver.of(url), private), reactor
 
 
-def connect(to: Road) -> Deferred[Any]:
+def connect(to: GuardedEndpoint) -> Deferred[Any]:
     return to.connect(Factory.forProtocol(Protocol))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.courier.world import World
+from tests.unit.dispatcher.world import World
 
-from jobsched.notifications.dispatcher import MOST, POKED, Courier
+from jobsched.notifications.dispatcher import MOST, POKED, Dispatcher
 from jobsched.notifications.sender import NotTold
 
 
 def test_places_that_answer_have_room_of_their_own(world: World) -> None:
-    world.courier.startService()
+    world.dispatcher.startService()
     world.tell("a")
     world.reactor.walk(POKED)
     world.sender.answer("a", 500)
@@ -33,9 +33,9 @@ def test_places_that_answer_have_room_of_their_own(world: World) -> None:
 
 
 def test_the_receiver_for_all_jobs_has_room_whatever_it_did(world: World) -> None:
-    world.courier = Courier(world.reactor, world.reactor, world.store, world.sender, lambda: 0.0, "a.example:443")
+    world.dispatcher = Dispatcher(world.reactor, world.reactor, world.store, world.sender, lambda: 0.0, "a.example:443")
     world.tell(*("b" * 50 + "c" * 50 + "d" * 50), "a")
-    world.courier.startService()
+    world.dispatcher.startService()
     for _ in range(3):
         assert world.sender.open() == ["a", "b", "b", "c", "c", "d", "d"]
         world.sender.answer("a", NotTold("no answer within 10 s"))

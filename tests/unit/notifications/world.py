@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from jobsched.model.delivery import Delivery, News
 from jobsched.model.draft import Draft
 from jobsched.model.watch import Notify, Watch
-from jobsched.notifications.dispatcher import Courier
+from jobsched.notifications.dispatcher import Dispatcher
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql import outbox, schema
 from jobsched.store.sql.store import Store
@@ -55,8 +55,8 @@ class World:
         self.store = Store(self.reactor, url, InlinePool)  # type: ignore[arg-type]
         self.store.startService()
         self.sender = Sender()
-        self.courier = Courier(self.reactor, self.reactor, self.store, self.sender, lambda: 0.0)
-        self.store.told = self.courier.poke
+        self.dispatcher = Dispatcher(self.reactor, self.reactor, self.store, self.sender, lambda: 0.0)
+        self.store.told = self.dispatcher.wake
         self.log: list[str] = []
 
     @property
@@ -76,8 +76,8 @@ class World:
                 )
             )
 
-    def stop(self, courier: Courier) -> None:
-        stopped = courier.stopService()
+    def stop(self, dispatcher: Dispatcher) -> None:
+        stopped = dispatcher.stopService()
         self.reactor.walk(0)
         done(stopped)
 

@@ -44,7 +44,7 @@ class Client:
 
 
 @attrs.define
-class House:
+class OrderedServices:
     """A site with a route that answers at once, and one that answers when `slow` fires."""
 
     connections: int = 3

@@ -1,10 +1,10 @@
 """What the site tells of its answers, for those who count them: by route, never by path."""
 
-from tests.unit.rest.door import POST, House
+from tests.unit.rest.door import POST, OrderedServices
 
 
 def test_each_answer_is_told_by_its_route():
-    house = House(connections=8)
+    house = OrderedServices(connections=8)
     told = []
     house.site.answered = lambda *what: told.append(what)
     for request in ("GET /quick", "HEAD /quick", "GET /quick?a=1", "GET /no/such", "DELETE /quick", "POST http://x/"):

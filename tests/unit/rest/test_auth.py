@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from jobsched.config.tokens import Token, Tokens, hashed
 from jobsched.model.caller import NEEDS, SCOPES
-from jobsched.rest.auth import ADDRESSES, WRONG, Failures, Guard
+from jobsched.rest.auth import ADDRESSES, WRONG, Authenticator, Failures
 from jobsched.rest.relay import Relay
 from jobsched.rest.route import Route, caller, whole
 from jobsched.rest.site import site
@@ -27,13 +27,13 @@ KNOWN = Tokens((
 BEARER = f"Bearer {SECRET}"
 
 
-class House:
+class OrderedServices:
     """A site with a route for each need, that says who asked."""
 
     def __init__(self, tokens=KNOWN, cluster=CLUSTER):
         self.tokens = tokens
         self.reactor = Reactor()
-        guard = Guard(
+        guard = Authenticator(
             lambda: self.tokens,
             lambda: datetime.fromtimestamp(self.reactor.seconds(), UTC),
             self.reactor.seconds,
@@ -61,7 +61,7 @@ class House:
 
 @pytest.fixture
 def house():
-    return House()
+    return OrderedServices()
 
 
 def basic(text):
@@ -121,7 +121,7 @@ def test_two_tokens_at_once_are_none(house):
 @pytest.mark.parametrize("need", NEEDS)
 def test_a_scope_opens_its_own_calls_and_admin_all(need):
     for scope in SCOPES:
-        house = House(Tokens((Token(name="one", scopes=frozenset({scope}), hash=hashed(b"t")),)))
+        house = OrderedServices(Tokens((Token(name="one", scopes=frozenset({scope}), hash=hashed(b"t")),)))
         answer = house.get("Bearer t", f"/{need}")
         if need in {"open", scope} or scope == "admin":
             assert answer.status == 200
@@ -130,7 +130,7 @@ def test_a_scope_opens_its_own_calls_and_admin_all(need):
 
 
 def test_without_tokens_nobody_is_asked_and_with_them_only_what_is_open_is():
-    house = House(Tokens())
+    house = OrderedServices(Tokens())
     assert [house.get(path=f"/{need}").status for need in NEEDS] == [200] * len(NEEDS)
     assert all(one.name is None and one.may("admin") and one.sees("any") for one in house.callers)
 
@@ -153,7 +153,7 @@ def test_what_is_open_to_all_knows_who_may_know_more(house):
 
 def test_other_nodes_may_read_and_nothing_else(house):
     assert [house.get(f"Bearer {CLUSTER}", f"/{need}").status for need in NEEDS] == [200, 200, 403, 403, 403]
-    assert House(cluster=None).get(f"Bearer {CLUSTER}").status == 401
+    assert OrderedServices(cluster=None).get(f"Bearer {CLUSTER}").status == 401
 
 
 def test_a_relay_sends_its_own_token_and_not_its_clients(house):

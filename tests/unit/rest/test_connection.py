@@ -3,12 +3,12 @@
 import pytest
 
 from jobsched.rest.connection import GOING, IDLE, MOST_HEAD, MOST_HEADERS, STALLED, WHOLE
-from tests.unit.rest.door import HEAD, POST, House
+from tests.unit.rest.door import HEAD, POST, OrderedServices
 
 
 @pytest.fixture
 def house():
-    return House()
+    return OrderedServices()
 
 
 # Time.
@@ -228,7 +228,7 @@ def test_what_is_refused_is_not_heard_any_further(house):
 def test_a_line_that_ends_with_lf_alone_is_seen_at_once(house):
     for text in (b"GET / HTTP/1.1\n", HEAD + b"X: a\n", HEAD + b"X: a\r\nY: b\n", b"\n"):
         assert house.client().send(text).startswith(b"HTTP/1.1 400 ")
-        house.connections = house.site.door._crowd.most = 99
+        house.connections = house.site.door._limit.most = 99
 
 
 def test_an_end_of_line_may_come_in_two_pieces(house):

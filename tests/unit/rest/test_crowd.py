@@ -7,15 +7,15 @@ from twisted.logger import capturedLogs
 from jobsched import service
 from jobsched.model.errors import Busy
 from jobsched.model.log_throttle import PAUSE
-from jobsched.rest.connection import Crowd
+from jobsched.rest.connection import ConnectionLimit
 from jobsched.rest.output import Outputs
 from tests.unit.rest.conftest import exchange
-from tests.unit.rest.door import HEAD, House
+from tests.unit.rest.door import HEAD, OrderedServices
 
 
 @pytest.fixture
 def house():
-    return House()
+    return OrderedServices()
 
 
 def test_more_connections_than_there_may_be_are_refused_at_once_and_told_when_to_come_again(house):
@@ -56,7 +56,7 @@ def test_in_tls_it_is_cut_for_to_say_anything_would_take_a_handshake(house):
 
 
 def test_a_crowd_counts_who_is_in():
-    crowd = Crowd(2)
+    crowd = ConnectionLimit(2)
     with crowd.place(), crowd.place():
         with pytest.raises(Busy), crowd.place():
             pass

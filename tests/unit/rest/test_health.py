@@ -5,7 +5,7 @@ import re
 import pytest
 
 from jobsched.model.caller import ANYBODY, NOBODY, Caller
-from jobsched.model.health import Ailment
+from jobsched.model.health import HealthProblem
 from jobsched.rest.health import Vitals
 from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
@@ -46,7 +46,9 @@ def test_ready_is_said_as_health_is():
 
 
 def test_every_reason_is_told():
-    answer = asked(ANYBODY, "/health/ready", Ailment("the store does not answer"), Ailment("the catalog has no tasks"))
+    answer = asked(
+        ANYBODY, "/health/ready", HealthProblem("the store does not answer"), HealthProblem("the catalog has no tasks")
+    )
 
     assert answer.problem == (503, "the store does not answer; the catalog has no tasks", ["", ""])
     assert [fault["detail"] for fault in answer.json["errors"]] == [
@@ -60,7 +62,7 @@ def test_every_reason_is_told():
     [(ANYBODY, "the store does not answer: db.example is gone"), (NOBODY, "the store does not answer")],
 )
 def test_who_did_not_say_who_he_is_is_not_told_where_the_store_is(caller, told):
-    answer = asked(caller, "/health/ready", Ailment("the store does not answer", "db.example is gone"))
+    answer = asked(caller, "/health/ready", HealthProblem("the store does not answer", "db.example is gone"))
 
     assert answer.problem[:2] == (503, told)
     assert ("db.example" in answer.body.decode()) == (caller is ANYBODY)

@@ -31,7 +31,7 @@ def said(caplog):
     return lambda: [record.getMessage() for record in caplog.records if record.name == "jobsched.access"]
 
 
-class House:
+class OrderedServices:
     def __init__(self, name=None):
         self.reactor = Reactor()
         caller = Caller(name=name)
@@ -42,7 +42,7 @@ class House:
 
 
 def test_a_stranger_has_ten_lines_and_then_a_count(said):
-    house = House()
+    house = OrderedServices()
     for _ in range(12):
         house.ask()
     for _ in range(30):
@@ -60,7 +60,7 @@ def test_a_stranger_has_ten_lines_and_then_a_count(said):
 
 
 def test_a_caller_with_a_token_has_a_line_for_each(said):
-    house = House("alice")
+    house = OrderedServices("alice")
     for _ in range(30):
         house.ask()
     assert said() == ["192.168.1.1 GET /there 200 0"] * 30
@@ -70,7 +70,7 @@ def test_a_caller_with_a_token_has_a_line_for_each(said):
 
 
 def test_a_line_quotes_so_much_and_no_more(said):
-    house = House()
+    house = OrderedServices()
     house.ask(b"/" + b"x" * 15_000)
     house.ask(b"/there", b"X" * 5000)
     assert said() == [
@@ -89,7 +89,7 @@ def test_a_line_quotes_so_much_and_no_more(said):
     ],
 )
 def test_what_is_cut_off_has_its_line_too_and_is_counted(said, request_, line):
-    house = House()
+    house = OrderedServices()
     for _ in range(13):
         exchange(house.site, request_)
     assert len(said()) == 10
@@ -111,7 +111,7 @@ def test_a_fault_of_ours_is_told_with_no_more_of_the_path():
 
 
 def test_a_client_that_says_nothing_has_no_line(said):
-    house = House()
+    house = OrderedServices()
     channel = house.site.buildProtocol(None)
     with capturedLogs() as events:
         channel.makeConnection(StringTransport())
@@ -135,7 +135,7 @@ def test_when_it_ends_all_is_told_and_no_timer_is_left(said):
 
 @pytest.mark.parametrize(("known", "lines"), [(False, 10), (True, 15)])
 def test_a_stranger_who_hangs_up_while_he_is_refused_has_no_more_lines(said, known, lines):
-    house = House()
+    house = OrderedServices()
     request = SimpleNamespace(
         startedWriting=False, taken=("POST", "/jobs"), site=house.site, method=b"POST", uri=b"/" + b"x" * 999,
         known=known, getClientAddress=lambda: IPv4Address("TCP", "192.0.2.1", 1),

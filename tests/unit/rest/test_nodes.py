@@ -15,7 +15,7 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
-class Door:
+class ConnectionGate:
     """A registry that knows nodes and nothing else."""
 
     known: list[Node]
@@ -29,7 +29,7 @@ def node(node_id, name, **more):
 
 
 def shown(*known):
-    return ask(site(Nodes(Door(list(known))).routes(), Reactor()), "GET", "/nodes").json["values"]
+    return ask(site(Nodes(ConnectionGate(list(known))).routes(), Reactor()), "GET", "/nodes").json["values"]
 
 
 def patch(front, job, changes):

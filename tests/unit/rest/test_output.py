@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Busy, NotFound, Unavailable
-from jobsched.model.output_location import Whereabouts
+from jobsched.model.output_location import OutputLocation
 from jobsched.model.run import Run
 from jobsched.rest.output import Outputs
 from jobsched.rest.route import Route, query
@@ -26,7 +26,7 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = Run(id="r/1", job_id="j", job_name="j", task="t", due=T0, created=T0, state="succeeded", node="a", node_id="a-1")
 GOING_ON = attrs.evolve(RUN, state="running")
 LACK = "node a, which has the whole, cannot be reached"
-AWAY = Whereabouts(urls=("http://a:1/", "http://a:2"), lack=LACK)
+AWAY = OutputLocation(urls=("http://a:1/", "http://a:2"), lack=LACK)
 DATA = b"middle\nlast but one\nlast\n"
 
 
@@ -138,7 +138,7 @@ def test_the_next_is_asked_when_one_has_no_answer(desk, fate):
 
 
 def test_what_is_here_is_taken_from_here(desk):
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     desk.books.over.callback(RUN)
     assert desk.get("?follow=1").body == DATA
@@ -192,7 +192,7 @@ def test_the_end_in_the_store_is_given_after_a_line_that_says_so(desk, fates, la
 )
 def test_lines_are_taken_from_the_end_in_the_store(desk, start, lines, said, body):
     desk.keep(start)
-    desk.books.where = Whereabouts(lack=LACK)
+    desk.books.where = OutputLocation(lack=LACK)
     answer = desk.get("" if lines is None else f"?tail={lines}")
     assert (answer.body, answer.headers["jobsched-output"]) == (body, said)
 
@@ -236,7 +236,7 @@ def test_following_begins_when_a_node_has_the_run(desk):
 def test_following_gives_up_when_the_run_is_gone_before_a_node_had_it(desk):
     desk.books.states = [attrs.evolve(RUN, state="waiting", node=None, node_id=None)] * 2
     desk.books.states.append(attrs.evolve(RUN, state="skipped", node=None, node_id=None))
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.over.callback(RUN)
     answer = desk.get("?follow=1")
     assert (answer.status, answer.body) == (200, b"")
@@ -262,7 +262,7 @@ def test_a_client_that_goes_while_a_run_waits_is_not_waited_for(desk, method):
 
 def test_a_store_that_is_away_for_a_while_does_not_end_what_is_followed(desk):
     desk.books.states = [GOING_ON]
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     ends, looks = [Unavailable("away"), Busy("many ask"), RUN], []
 
@@ -280,7 +280,7 @@ def test_a_store_that_is_away_for_a_while_does_not_end_what_is_followed(desk):
 
 def test_a_run_that_is_forgotten_while_it_is_followed_prints_no_more(desk):
     desk.books.states = [GOING_ON]
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     desk.books.over = fail(NotFound("there is no run r/1"))
     assert desk.get("?follow=1").body == DATA
@@ -297,7 +297,7 @@ def following(desk, version="1.1"):
 @pytest.mark.parametrize("kind", [RuntimeError, Unavailable])
 def test_a_fault_in_mid_answer_cuts_it_off_and_puts_no_words_of_ours_into_it(desk, kind):
     desk.books.states = [GOING_ON]
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
 
     async def moment(_seconds):
@@ -313,7 +313,7 @@ def test_a_fault_in_mid_answer_cuts_it_off_and_puts_no_words_of_ours_into_it(des
 
 def test_that_nobody_can_say_when_a_run_ends_cuts_off_what_is_followed(desk):
     desk.books.states = [GOING_ON]
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     desk.books.over = fail(RuntimeError("a fault"))
     with capturedLogs():
@@ -324,7 +324,7 @@ def test_that_nobody_can_say_when_a_run_ends_cuts_off_what_is_followed(desk):
 
 def test_a_client_that_knows_no_chunks_sees_a_reset(desk):
     desk.books.states = [GOING_ON]
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     desk.books.over = fail(RuntimeError("a fault"))
     with capturedLogs():
@@ -342,7 +342,7 @@ def of_size(path, size):
 
 @ensureDeferred
 async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, monkeypatch):
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     told = of_size(desk.books.path, 2 * len(DATA))
     with capturedLogs() as log, monkeypatch.context() as cut:
@@ -355,7 +355,7 @@ async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, mo
 
 @ensureDeferred
 async def test_a_file_that_cannot_be_read_at_all_is_a_problem_and_no_half_of_an_answer(desk, monkeypatch):
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(b"")
     told = of_size(desk.books.path, 10)
     with capturedLogs(), monkeypatch.context() as cut:
@@ -374,7 +374,7 @@ LENGTH = len(DATA)
 @pytest.fixture
 def here(desk):
     """A file of DATA; asks for it."""
-    desk.books.where = Whereabouts(here=True)
+    desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     desk.books.over.callback(RUN)
 

@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jobsched.runner import process_survey
-from jobsched.runner.process_survey import SHARE, Census
+from jobsched.runner.process_survey import SHARE, ProcessSurvey
 
 
 class World:
@@ -15,7 +15,7 @@ class World:
         self.elapsed = 100.0
         self.members = frozenset({7})
         self.seen = 0
-        self.census = Census(self.in_thread, lambda: self.elapsed)
+        self.census = ProcessSurvey(self.in_thread, lambda: self.elapsed)
 
     def in_thread(self, function, wanted):
         assert function is process_survey.survey

@@ -18,7 +18,7 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.watch import Watch
 from jobsched.scheduler import overdue as module
-from jobsched.scheduler.overdue import EVERY, Lookout
+from jobsched.scheduler.overdue import EVERY, OverdueWatch
 from jobsched.store.sql.tables import jobs as rows
 from tests.unit.scheduler.world import T0, World, done, every
 
@@ -45,11 +45,11 @@ class Lease:
 
 
 @attrs.define
-class Post:
+class WebhookSender:
     """A lookout in a world, and what it said."""
 
     world: World
-    lookout: Lookout
+    overdue_watch: OverdueWatch
     lease: Lease
     events: list[Any] = attrs.field(factory=list)
 
@@ -71,17 +71,17 @@ class Post:
 
 
 @pytest.fixture
-def post(tmp_path: Path, empty: Path) -> Iterator[Post]:
+def post(tmp_path: Path, empty: Path) -> Iterator[WebhookSender]:
     world, lease = World.new(tmp_path, empty), Lease()
-    post = Post(world, Lookout(world.clock, world.store, lease), lease)
+    post = WebhookSender(world, OverdueWatch(world.clock, world.store, lease), lease)
     with capturedLogs() as post.events:
-        post.lookout.startService()
+        post.overdue_watch.startService()
         yield post
-        done(post.lookout.stopService())
+        done(post.overdue_watch.stopService())
         world.stop()  # which looks for timers that were left
 
 
-def test_it_looks_for_the_first_time_when_what_a_daemon_finds_at_its_start_is_claimed(post: Post) -> None:
+def test_it_looks_for_the_first_time_when_what_a_daemon_finds_at_its_start_is_claimed(post: WebhookSender) -> None:
     job = post.add(Watch(must_succeed_every=timedelta(seconds=1)))
     post.world.walk(EVERY - 0.1)
     assert post.overdue(job) is None
@@ -89,7 +89,7 @@ def test_it_looks_for_the_first_time_when_what_a_daemon_finds_at_its_start_is_cl
     assert post.overdue(job) == 1
 
 
-def test_a_job_that_has_had_no_success_is_told_once(post: Post) -> None:
+def test_a_job_that_has_had_no_success_is_told_once(post: WebhookSender) -> None:
     job = post.add()
     post.world.walk(19)
     assert post.overdue(job) is None
@@ -99,7 +99,7 @@ def test_a_job_that_has_had_no_success_is_told_once(post: Post) -> None:
     assert post.said() == [f"job {job.id} (job) is overdue: {reason}"]
 
 
-def test_a_due_that_found_no_slot_is_late_until_it_starts(post: Post) -> None:
+def test_a_due_that_found_no_slot_is_late_until_it_starts(post: WebhookSender) -> None:
     post.world.most = 0
     job = post.add(LATE)
     post.world.walk(3600 + 19)
@@ -116,7 +116,7 @@ def test_a_due_that_found_no_slot_is_late_until_it_starts(post: Post) -> None:
 
 
 def test_more_jobs_than_are_found_or_stored_at_once_are_overdue_in_one_look(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: WebhookSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAGE", 4)
     monkeypatch.setattr(module, "MOST", 3)
@@ -126,7 +126,7 @@ def test_more_jobs_than_are_found_or_stored_at_once_are_overdue_in_one_look(
     assert len(post.said()) == 10
 
 
-def test_a_node_whose_lease_is_over_says_nothing(post: Post) -> None:
+def test_a_node_whose_lease_is_over_says_nothing(post: WebhookSender) -> None:
     job = post.add()
     post.lease.held = False
     post.world.walk(60)
@@ -136,7 +136,7 @@ def test_a_node_whose_lease_is_over_says_nothing(post: Post) -> None:
     assert post.overdue(job) == 20
 
 
-def test_a_node_that_loses_its_lease_in_the_middle_of_a_look_stores_nothing(post: Post) -> None:
+def test_a_node_that_loses_its_lease_in_the_middle_of_a_look_stores_nothing(post: WebhookSender) -> None:
     job = post.add()
     post.world.walk(19)
     post.world.readers.holding = True
@@ -147,7 +147,7 @@ def test_a_node_that_loses_its_lease_in_the_middle_of_a_look_stores_nothing(post
     assert post.overdue(job) is None
 
 
-def test_a_store_that_fails_is_told_once_and_asked_again(post: Post) -> None:
+def test_a_store_that_fails_is_told_once_and_asked_again(post: WebhookSender) -> None:
     job = post.add()
     post.world.writers.broken = Unavailable("the store is full")
     post.world.walk(20 + 4 * EVERY)
@@ -158,7 +158,7 @@ def test_a_store_that_fails_is_told_once_and_asked_again(post: Post) -> None:
     assert post.overdue(job) == 20
 
 
-def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: Post) -> None:
+def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: WebhookSender) -> None:
     jobs = [post.add() for _ in range(5)]
     broken = post.world.add(Draft(task="task", name="job", cron="@hourly", watch=UNLUCKY))
     post.world.write(lambda c: c.execute(update(rows).where(rows.c.id == broken.id).values(timezone="Nowhere/Land")))
@@ -175,35 +175,35 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: Po
 
 
 @pytest.mark.parametrize("seconds", [-86_400, 86_400])
-def test_it_goes_on_when_the_wall_clock_was_stepped(post: Post, seconds: float) -> None:
+def test_it_goes_on_when_the_wall_clock_was_stepped(post: WebhookSender, seconds: float) -> None:
     post.world.step(seconds)
-    post.lookout.clock_stepped()
+    post.overdue_watch.clock_stepped()
     job = post.add()
     made = (job.created - T0).total_seconds()
     post.world.walk(20 + EVERY)
     assert post.overdue(job) == made + 20
 
 
-def test_a_look_that_takes_long_is_not_joined_by_another(post: Post) -> None:
+def test_a_look_that_takes_long_is_not_joined_by_another(post: WebhookSender) -> None:
     post.add()
     post.world.walk(19)
     post.world.writers.holding = True
     post.world.walk(EVERY)
     assert len(post.world.writers.held) == 1
-    post.lookout.clock_stepped()
+    post.overdue_watch.clock_stepped()
     post.world.walk(4 * EVERY)
     assert len(post.world.writers.held) == 1
     post.world.writers.release()
     assert len(post.said()) == 1
 
 
-def test_it_stops_when_the_look_under_way_is_over(post: Post) -> None:
+def test_it_stops_when_the_look_under_way_is_over(post: WebhookSender) -> None:
     post.add()
     post.world.walk(19)
     post.world.writers.holding = True
     post.world.walk(EVERY)
     over: list[None] = []
-    post.lookout.stopService().addCallback(over.append)
+    post.overdue_watch.stopService().addCallback(over.append)
     assert over == []
     post.world.writers.release()
     assert over == [None]
@@ -211,5 +211,5 @@ def test_it_stops_when_the_look_under_way_is_over(post: Post) -> None:
     assert len(post.said()) == 1
 
 
-def test_one_that_never_began_stops(post: Post) -> None:
-    done(Lookout(post.world.clock, post.world.store, post.lease).stopService())
+def test_one_that_never_began_stops(post: WebhookSender) -> None:
+    done(OverdueWatch(post.world.clock, post.world.store, post.lease).stopService())

@@ -124,7 +124,7 @@ def test_what_nobody_else_can_run_any_more_is_found(world: World) -> None:
     jobs = [world.add(every(7)) for _ in range(20)]
     assert any(turns(world, beside, job) > 0 for job in jobs)
     beside.others.clear()
-    world.scheduler.poke()
+    world.scheduler.wake()
     world.walk(7.5)
     assert len(world.starts) == len(jobs)
     assert all((run.started or T0) - run.due < timedelta(seconds=SOON) for run in world.starts), "nobody to wait for"
@@ -138,7 +138,7 @@ def test_a_node_that_may_not_act_claims_nothing_and_goes_on_when_it_may(world: W
     assert world.starts == []
     assert world.record() == []
     beside.may_act = True
-    world.scheduler.poke()
+    world.scheduler.wake()
     world.walk(1)
     assert started(world) == [20]
 
@@ -195,7 +195,7 @@ def test_a_run_that_ends_while_it_is_looked_for_is_not_started_again(world: Worl
         world.walk(1.3)
     world.walk(1)  # it was found and started
     (run,) = world.starts
-    world.scheduler._doubt.there_is = True  # as after another claim that failed
+    world.scheduler._reconciler.there_is = True  # as after another claim that failed
     world.readers.holding = True
     world.scheduler.start_waiting()
     world.clock.advance(0)  # the look has seen it running

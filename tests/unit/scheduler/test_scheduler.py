@@ -134,16 +134,16 @@ def test_a_poke_brings_forward_a_look_that_was_planned_for_later(world: World, m
 
 def test_a_job_that_is_due_behind_the_horizon_causes_no_look_at_the_store(world: World) -> None:
     before = len(world.clock.getDelayedCalls())
-    world.scheduler.poke(world.now + scheduler_module.AHEAD + timedelta(seconds=0.001))
+    world.scheduler.wake(world.now + scheduler_module.AHEAD + timedelta(seconds=0.001))
     assert len(world.clock.getDelayedCalls()) == before
-    world.scheduler.poke(world.now + scheduler_module.AHEAD)
+    world.scheduler.wake(world.now + scheduler_module.AHEAD)
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
 def test_many_pokes_cause_one_look(world: World) -> None:
     before = len(world.clock.getDelayedCalls())
     for _ in range(100):
-        world.scheduler.poke(None)
+        world.scheduler.wake(None)
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
@@ -151,7 +151,7 @@ def test_pokes_during_a_slow_look_cause_one_more_look_between_them(world: World)
     world.walk(1)
     world.readers.holding = True
     for _ in range(20):
-        world.scheduler.poke(None)
+        world.scheduler.wake(None)
         world.walk(0.03)
     assert len(world.readers.held) == 1
     answered = world.readers.answered
@@ -325,7 +325,7 @@ def test_a_stopped_scheduler_is_woken_by_nothing(world: World) -> None:
     world.add(every(1))
     world.walk(1.5)
     world.stop()
-    world.scheduler.poke(None)
+    world.scheduler.wake(None)
     world.scheduler.slots_free()
     world.scheduler.start_waiting()
     world.scheduler.clock_stepped()
@@ -466,7 +466,7 @@ def test_after_a_step_back_a_new_job_without_catch_up_runs_at_its_dues(world: Wo
 
 def test_after_a_step_back_a_poke_that_was_under_way_stops_no_later_one(world: World) -> None:
     world.walk(6)
-    world.scheduler.poke(None)
+    world.scheduler.wake(None)
     world.step(-3600)
     world.add(every(0.5))
     world.walk(1.2)

@@ -20,12 +20,12 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.scheduler.peers import Company
-from jobsched.scheduler.runner_port import Hands
+from jobsched.scheduler.runner_port import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.nodes import Pulse
+from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs
@@ -88,7 +88,7 @@ class World:
         self.scheduler = Scheduler(
             self.clock,
             self.store,
-            Hands(
+            RunnerPort(
                 slots=lambda: max(self.most - len(self.active), 0),
                 start=self._start,
                 replace=self._replace,
@@ -170,17 +170,17 @@ class World:
     def add(self, draft: Draft) -> Job:
         job = draft.job(self.ids.make(self.now), self.now)
         self.write(commands.add, job, None)
-        self.scheduler.poke(job.next_due)
+        self.scheduler.wake(job.next_due)
         self.jobs.append(job)
         return job
 
     def pause(self, job: Job) -> None:
         self.write(commands.pause, job.id, self.now)
-        self.scheduler.poke(None)
+        self.scheduler.wake(None)
 
     def resume(self, job: Job) -> None:
         self.write(commands.resume, job.id, self.ids, self.now)
-        self.scheduler.poke(None)
+        self.scheduler.wake(None)
 
     def job(self, job: Job) -> Job | None:
         return self.read(job_rows.get, job.id)
@@ -210,8 +210,8 @@ class World:
         self.alone = alone if self.signs else None
         return alone
 
-    def _pulse(self) -> Pulse:
-        return Pulse(id="", tasks=("task",), running=len(self.active), slots=self.most, tried=0, won=0)
+    def _pulse(self) -> Heartbeat:
+        return Heartbeat(id="", tasks=("task",), running=len(self.active), slots=self.most, tried=0, won=0)
 
     def _start(self, started: Iterable[Run]) -> None:
         for run in started:
