@@ -15,9 +15,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from .model.errors import Busy, JobschedError, Unavailable
+from .pool import OVER, Pool
 
 T = TypeVar("T")
 Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is under way
@@ -129,18 +129,17 @@ class Threads(Service):
     def __init__(self, reactor: Any, name: str, most: int = 1) -> None:
         self.name = name
         self._reactor = reactor
-        self._pool = ThreadPool(0, most, name)
+        self._pool = Pool(0, most, name)
         self._pool.threadFactory = DaemonThread
 
     def startService(self) -> None:
         super().startService()
         self._pool.start()
 
-    def stopService(self) -> None:
-        """What hangs is left where it is."""
+    def stopService(self) -> Deferred[None]:
+        """What hangs is left where it is; what is asked for from now on is refused."""
         super().stopService()
-        if not self._pool.working:
-            self._pool.stop()
+        return self._pool.leave(self._reactor)
 
     def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
         """Do a chore off the reactor."""
@@ -167,7 +166,7 @@ class CallerThread(Service):
         """What waits is refused; fires when what is under way has seen that it is not wanted any more."""
         super().stopService()
         self._ending = True
-        closed = self._bulkhead.close(Unavailable("this daemon is about to end"))
+        closed = self._bulkhead.close(Unavailable(OVER))
         return closed.addCallback(lambda _: self._threads.stopService())
 
     def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
@@ -58,3 +58,10 @@ class Pool(ThreadPool):
             then()
 
         return waited_for(reactor, wait, f"end of {self.name}")
+
+    def leave(self, reactor: IReactorFromThreads) -> Deferred[None]:
+        """Take nothing more; fires when all threads have ended, or at once where some work: they may never return."""
+        if self.working:
+            self.refuse()
+            return succeed(None)
+        return self.end(reactor)
