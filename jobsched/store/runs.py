@@ -17,7 +17,7 @@ from ..model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run
 from . import outbox, outcomes, pokes
 from .instant import now as database_now
 from .sight import of_tasks
-from .tables import jobs, nodes, runs
+from .tables import LAST_DUE, jobs, nodes, runs
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
@@ -171,7 +171,7 @@ def page(connection: Connection, limit: int, before: str | None, only: Filter) -
     if only.state is not None:
         query = query.where(runs.c.state == only.state)
     if only.begin is not None:
-        query = query.where(func.coalesce(runs.c.until, runs.c.due) >= only.begin)
+        query = query.where(only.begin <= LAST_DUE)
     if only.end is not None:
         query = query.where(runs.c.due < only.end)
     if only.tasks is not None:
