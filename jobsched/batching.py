@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .model.errors import Unavailable, told
-from .model.log_throttle import LogThrottle
+from .loops import Trouble
+from .model.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class Batch(Generic[T]):
         self._call: IDelayedCall | None = None
         self._busy = False
         self._idle: list[Deferred[None]] = []
-        self._log_throttle = LogThrottle()
+        self._trouble = Trouble(self.log, clock)
 
     def add(self, item: T) -> None:
         """Hand `item` over soon."""
@@ -152,7 +152,7 @@ class Batch(Generic[T]):
             raise
         del self._under_way[: len(items)]
         if tried is not False:
-            self._log_throttle.settled()
+            self._trouble.settled()
 
     async def _found(self, item: T, why: Failure) -> None:
         """This one is refused, also alone."""
@@ -204,13 +204,8 @@ class Batch(Generic[T]):
         self._resting.append(call)
 
     def _say(self, fate: str, why: Failure, count: int) -> None:
-        words = why.getErrorMessage()
-        if told(why.value) or not self._log_throttle.should_log(words or str(why.type), self._clock.seconds()):
-            return
-        if why.check(Unavailable):
-            self.log.error("{count} changes {fate}: {why}", count=count, fate=fate, why=words)
-        else:
-            self.log.failure("{count} changes {fate}", why, count=count, fate=fate)
+        reason = ": {why}" if why.check(Unavailable) else ""  # a fault of ours has its traceback
+        self._trouble.say(f"{{count}} changes {{fate}}{reason}", why, count=count, fate=fate)
 
     def _done(self, delay: float) -> None:
         self._busy = False

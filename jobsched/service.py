@@ -35,7 +35,6 @@ from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.lease import answer
 from .model.node import Node
-from .model.policy import Policy
 from .model.redaction import Redaction
 from .notifications.dispatcher import Dispatcher
 from .notifications.sender import WebhookSender
@@ -277,9 +276,7 @@ def _routes(
     asks: Callable[[], bool] = lambda: False, vitals: Any = None,
 ) -> list[Route]:  # fmt: skip
     redaction = Redaction(config.secret_parameters)
-    defaults = Defaults(
-        policy=_policy(config), timezone=config.timezone, redaction=redaction, receivers=config.receivers
-    )
+    defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
     routes = [
         *CatalogCalls(registry, defaults, clock).routes(),
@@ -306,13 +303,4 @@ def _limits(config: Config) -> Limits:
         max_running=config.max_running,
         threads=config.threads,
         output=config.output_limit,
-    )
-
-
-def _policy(config: Config) -> Policy:
-    grace = config.misfire_grace
-    return Policy(
-        overlap=config.overlap,  # type: ignore[arg-type]  # checked by config
-        misfire_grace=None if grace is None else timedelta(seconds=grace),
-        catch_up=config.catch_up,  # type: ignore[arg-type]
     )

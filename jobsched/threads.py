@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -118,87 +118,6 @@ class _Turn:
         maybeDeferred(self._begin).addBoth(lambda result: self._leave(self, result))
 
 
-class DaemonThread(Thread):
-    """Does not keep the interpreter alive: work that never returns must not make the daemon immortal."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, daemon=True, **kwargs)
-
-
-class Threads(Service):
-    """Up to `most` threads for chores of one kind, made when they are needed."""
-
-    def __init__(self, reactor: Any, name: str, most: int = 1) -> None:
-        self.name = name
-        self._reactor = reactor
-        self._pool = ThreadPool(0, most, name)
-        self._pool.threadFactory = DaemonThread
-
-    def startService(self) -> None:
-        super().startService()
-        self._pool.start()
-
-    def stopService(self) -> None:
-        """What hangs is left where it is."""
-        super().stopService()
-        if not self._pool.working:
-            self._pool.stop()
-
-    def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
-        """Do a chore off the reactor."""
-        return deferToThreadPool(self._reactor, self._pool, function, *args)
-
-
-class CallerThread(Service):
-    """The thread for what callers order that is work for the processor: one, for Python does one thing at a time, and
-    more of them would be done no sooner.
-    """
-
-    name = "callers"
-
-    def __init__(self, reactor: Any, waiting: int = WAITING) -> None:
-        self._bulkhead = Bulkhead(1, waiting)
-        self._threads = Threads(reactor, "caller")
-        self._ending = False
-
-    def startService(self) -> None:
-        super().startService()
-        self._threads.startService()
-
-    def stopService(self) -> Deferred[None]:
-        """What waits is refused; fires when what is under way has seen that it is not wanted any more."""
-        super().stopService()
-        self._ending = True
-        closed = self._bulkhead.close(Unavailable("this daemon is about to end"))
-        return closed.addCallback(lambda _: self._threads.stopService())
-
-    def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
-        """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more, and other threads
-        have their turn then. Raises Busy."""
-        dropped, turns = Event(), Turns()
-
-        def wanted() -> None:
-            if dropped.is_set() or self._ending:
-                raise Unavailable("nobody waits for this any more, or this daemon is about to end")
-            turns.give_way()
-
-        return self._bulkhead.run(lambda: self._threads.run(work, wanted), dropped.set)
-
-
-class Turns:
-    """Lets other threads have Python's lock after each millisecond of work. By itself a thread gives it away only when
-    another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
-
-    def __init__(self) -> None:
-        self._since = monotonic()
-
-    def give_way(self) -> None:
-        """Stand back for as short as can be, if it is time."""
-        if monotonic() - self._since >= TURN:
-            sleep(STANDING_BACK)
-            self._since = monotonic()
-
-
 def waited_for(reactor: IReactorFromThreads, wait: Callable[[], object], name: str) -> Deferred[None]:
     """Call what waits for threads, or for a disk, in a thread of its own; fires when it has returned. The reactor goes
     on meanwhile: what is to be joined may need it, and systemd is to be told that the daemon lives."""
@@ -241,3 +160,90 @@ class Pool(ThreadPool):
             then()
 
         return waited_for(reactor, wait, f"end of {self.name}")
+
+    def leave(self, reactor: IReactorFromThreads) -> Deferred[None]:
+        """Take nothing more; fires when all threads have ended, or at once where some work: they may never return."""
+        if self.working:
+            self.refuse()
+            return succeed(None)
+        return self.end(reactor)
+
+
+class DaemonThread(Thread):
+    """Does not keep the interpreter alive: work that never returns must not make the daemon immortal."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, daemon=True, **kwargs)
+
+
+class Threads(Service):
+    """Up to `most` threads for chores of one kind, made when they are needed."""
+
+    def __init__(self, reactor: Any, name: str, most: int = 1) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._pool = Pool(0, most, name)
+        self._pool.threadFactory = DaemonThread
+
+    def startService(self) -> None:
+        super().startService()
+        self._pool.start()
+
+    def stopService(self) -> Deferred[None]:
+        """What hangs is left where it is; what is asked for from now on is refused."""
+        super().stopService()
+        return self._pool.leave(self._reactor)
+
+    def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+        """Do a chore off the reactor."""
+        return deferToThreadPool(self._reactor, self._pool, function, *args)
+
+
+class CallerThread(Service):
+    """The thread for what callers order that is work for the processor: one, for Python does one thing at a time, and
+    more of them would be done no sooner.
+    """
+
+    name = "callers"
+
+    def __init__(self, reactor: Any, waiting: int = WAITING) -> None:
+        self._bulkhead = Bulkhead(1, waiting)
+        self._threads = Threads(reactor, "caller")
+        self._ending = False
+
+    def startService(self) -> None:
+        super().startService()
+        self._threads.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """What waits is refused; fires when what is under way has seen that it is not wanted any more."""
+        super().stopService()
+        self._ending = True
+        closed = self._bulkhead.close(Unavailable(OVER))
+        return closed.addCallback(lambda _: self._threads.stopService())
+
+    def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
+        """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more, and other threads
+        have their turn then. Raises Busy."""
+        dropped, turns = Event(), Turns()
+
+        def wanted() -> None:
+            if dropped.is_set() or self._ending:
+                raise Unavailable("nobody waits for this any more, or this daemon is about to end")
+            turns.give_way()
+
+        return self._bulkhead.run(lambda: self._threads.run(work, wanted), dropped.set)
+
+
+class Turns:
+    """Lets other threads have Python's lock after each millisecond of work. By itself a thread gives it away only when
+    another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+
+    def give_way(self) -> None:
+        """Stand back for as short as can be, if it is time."""
+        if monotonic() - self._since >= TURN:
+            sleep(STANDING_BACK)
+            self._since = monotonic()

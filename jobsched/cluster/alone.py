@@ -14,11 +14,11 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import elapsed, now
+from ..loops import Loop
 from ..model.downtime import NO_DAEMON, Downtime
 from ..model.log_throttle import LogThrottle
 from ..model.node import Node
@@ -55,7 +55,7 @@ class Alone(Service):
         self.last_sign: datetime | None = None  # of the daemons before this one
         self.downtime: Downtime | None = None  # since then, until this one began
         self._given = 0.0  # elapsed time of our last sign
-        self._loop: LoopingCall | None = None
+        self._loop = Loop(clock, IDLE, self._give, "the sign of life")
         self._giving: Deferred[None] = succeed(None)
         self._log_throttle = LogThrottle()
 
@@ -81,15 +81,14 @@ class Alone(Service):
     def stopService(self) -> Deferred[None]:
         """Fires when the store knows that nothing runs from now on, if it can be told."""
         super().stopService()
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
+        self._loop.stop()
         self._store.sign = lambda _: None
         return Deferred.fromCoroutine(self._end())
 
     def clock_stepped(self) -> None:
         """A loop that waits for a time of the old clock is given up; the sign is to be of the new one."""
-        if self.running and self._loop is not None:
-            self._begin_loop()
+        if self._loop.running:
+            self._loop.start(now=False)
 
     async def _begin(self) -> None:
         node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
@@ -106,14 +105,7 @@ class Alone(Service):
                     self.downtime = Downtime(last, node.seen, NO_DAEMON)
             self._store.sign = self._add
         if self.running:
-            self._begin_loop()
-
-    def _begin_loop(self) -> None:
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        self._loop = LoopingCall(self._give)
-        self._loop.clock = self._clock
-        self._loop.start(IDLE, now=False)
+            self._loop.start(now=False)
 
     def _add(self, connection: Any) -> None:
         """Called in the store's thread, at the end of a change."""

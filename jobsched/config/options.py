@@ -25,6 +25,7 @@ from jobsched.model import lease as leases
 from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
+from jobsched.model.policy import Policy
 from jobsched.model.printable import printable
 
 MIB = 1024 * 1024
@@ -207,6 +208,13 @@ class Config:
     def receivers(self) -> receiver.Receivers:
         """Where notifications may go."""
         return receiver.Receivers.of(self.notify_url, self.notify_hosts, self.notify_private)
+
+    @property
+    def policy(self) -> Policy:
+        """What a job wants that does not say it."""
+        checked: Any = {"overlap": self.overlap, "catch_up": self.catch_up}
+        grace = None if self.misfire_grace is None else timedelta(seconds=self.misfire_grace)
+        return Policy(misfire_grace=grace, **checked)
 
 
 FIELDS = {field.metadata["name"]: field for field in attrs.fields(Config) if field.metadata}

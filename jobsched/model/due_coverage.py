@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from .job import Job
-from .run import Run
+from .run import ANYWHERE, Run
 from .trigger import TICK, Schedule
-
-ANYWHERE = ""  # the place of what runs once, on whatever node
 
 
 class DueCoverage:

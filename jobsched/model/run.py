@@ -17,6 +17,7 @@ ACTIVE: Final = ("waiting", "running", "stopping")
 STARTED: Final = ("running", "stopping")
 NEVER_RAN: Final = ("skipped", "missed")  # the outcomes of a due that started nothing; they may be those of a stretch
 RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
+ANYWHERE: Final = ""  # the place of what runs once, on whatever node
 ENDED: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
 
 
@@ -46,7 +47,7 @@ class Run:
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     timeout: float | None = None
     require: Mapping[str, str] = attrs.field(factory=dict)  # tags that its node must have
-    place: str = ""  # the name of the one node that may run it; "": any
+    place: str = ANYWHERE  # or the name of the one node that may run it
     stop: str | None = None  # its node is asked to end it, for this reason
     node: str | None = None
     node_id: str | None = None

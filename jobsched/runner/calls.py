@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -71,10 +71,7 @@ class Calls:
         for pipe in list(self._kept):
             pipe.finish()
         os.close(self._stdin)
-        if self._tasks.working:
-            self._tasks.refuse()
-            return succeed(None)
-        return self._tasks.end(self._reactor)
+        return self._tasks.leave(self._reactor)
 
     def timeout(self, run: Run, task: Task) -> float | None:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""

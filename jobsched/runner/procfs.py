@@ -20,8 +20,9 @@ _MARK = MARK.encode() + b"="
 TICKS = os.sysconf("SC_CLK_TCK")  # in a second
 DEAD = "ZXx"  # states of what has ended, reaped or not
 STUCK = "D"  # uninterruptible sleep: no signal ends it, not even KILL
-LOOKS = 3  # at the environment of a process that is in uninterruptible sleep
+LOOKS = 6  # at the environment of a process that cannot be read now
 MOMENT = 0.01  # seconds between them
+BETWEEN = "\0"  # in place of a mark, which cannot hold it: the process is about to run another program
 
 
 @attrs.frozen(kw_only=True)
@@ -56,14 +57,12 @@ class Found(Stat):
 def stat(pid: int) -> Stat | None:
     """What the kernel says of a process; None: there is none."""
     try:
-        text = _read(f"/proc/{pid}/stat", whole=False)
+        name, fields = _stat(pid)
     except OSError:  # it has gone, before the file was opened or after
         return None
-    begin, end = text.find(b"("), text.rfind(b")")  # a name may hold anything, brackets and blanks too
-    fields = text[end + 2 :].split()
     return Stat(
         pid=pid,
-        name=text[begin + 1 : end].decode("utf-8", "replace"),
+        name=name.decode("utf-8", "replace"),
         state=fields[0].decode("ascii"),
         group=int(fields[2]),
         session=int(fields[3]),
@@ -90,7 +89,7 @@ def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
     found: dict[str, list[Found]] = {run_id: [] for run_id in wanted}
     led = {pid: run_id for run_id, pid in wanted.items() if pid}
     ours, me = {0, os.getpgrp()}, os.getpid()  # 0: the kernel's threads
-    asleep = []
+    unclear = []
     for pid in _pids():
         seen = stat(pid)
         if seen is None or seen.dead or pid == me:
@@ -98,11 +97,11 @@ def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
         inside = led.get(seen.session) or (led.get(seen.group) if seen.group not in ours else None)
         if inside is not None:
             found[inside].append(_found(seen, inside=True))
-        elif seen.state == STUCK:
-            asleep.append(seen)
-        elif (mark := _mark(pid)) in found:
+        elif seen.state == STUCK or (mark := _mark(pid)) == BETWEEN:
+            unclear.append(seen)
+        elif mark in found:
             found[mark].append(_found(seen, inside=False))
-    for seen, mark in _awakened(asleep):
+    for seen, mark in _cleared(unclear):
         if mark in found:
             found[mark].append(_found(seen, inside=False))
     return found
@@ -136,39 +135,62 @@ def _found(seen: Stat, inside: bool) -> Found:
     return Found(**attrs.asdict(seen), inside=inside)
 
 
-def _awakened(asleep: list[Stat]) -> Iterator[tuple[Stat, str | None]]:
-    """The marks of processes that were in uninterruptible sleep, once they are no longer.
+def _cleared(unclear: list[Stat]) -> Iterator[tuple[Stat, str | None]]:
+    """The marks of processes that were in uninterruptible sleep or about to run another program, once they are not.
 
-    Nearly all wait for a disk and are awake at the next look. To read the environment of one that stays there could put
-    us to sleep beside it: it is left out.
+    Nearly all wait for a disk, or not even that, and are clear at the next look. To read the environment of one that
+    stays asleep could put us to sleep beside it: it is left out.
     """
     for _ in range(LOOKS):
-        if not asleep:
+        if not unclear:
             return
         time.sleep(MOMENT)
         still = []
-        for before in asleep:
+        for before in unclear:
             seen = stat(before.pid)
             if seen is None or seen.began != before.began or seen.dead:
                 continue
-            if seen.state == STUCK:
+            if seen.state == STUCK or (mark := _mark(seen.pid)) == BETWEEN:
                 still.append(seen)
             else:
-                yield seen, _mark(seen.pid)
-        asleep = still
+                yield seen, mark
+        unclear = still
 
 
 def _mark(pid: int) -> str | None:
-    """The run that a process says it is of."""
+    """The run that a process says it is of; BETWEEN: it cannot say so now."""
     try:
-        environment = _read(f"/proc/{pid}/environ")
+        environment = _environment(pid)
     except OSError:  # another user's, or gone
         return None
+    if environment is None:
+        return BETWEEN
     begin = 0 if environment.startswith(_MARK) else environment.find(b"\0" + _MARK) + 1
     if begin == 0 and not environment.startswith(_MARK):
         return None
     value = environment[begin + len(_MARK) :].partition(b"\0")[0]
     return value.decode("utf-8", "replace")
+
+
+def _environment(pid: int) -> bytes | None:
+    """What a process was given at its last `execve`; None: it is in the midst of another, and the kernel shows nothing.
+
+    Its memory is new then, and not yet told where in it the environment is; a thread of the kernel has no memory.
+    """
+    if environment := _read(f"/proc/{pid}/environ"):
+        return environment
+    _, fields = _stat(pid)
+    size, end_of_environment = int(fields[20]), int(fields[48])
+    if size and not end_of_environment:
+        return None
+    return _read(f"/proc/{pid}/environ") if size else b""  # once more: it may have got there in between
+
+
+def _stat(pid: int) -> tuple[bytes, list[bytes]]:
+    """The name of a process, and the fields of its /proc/PID/stat from the third on, see proc(5)."""
+    text = _read(f"/proc/{pid}/stat", whole=False)
+    begin, end = text.find(b"("), text.rfind(b")")  # a name may hold anything, brackets and blanks too
+    return text[begin + 1 : end], text[end + 2 :].split()
 
 
 def _pids() -> list[int]:

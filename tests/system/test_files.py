@@ -13,8 +13,10 @@ TELL = "#!/bin/sh\necho told\n"
 # A run without a user is the daemon's own, and may do this to its output while it runs.
 SWAP = """#!/bin/sh
 echo before
-file=$(find ../var/output var/output -name "$JOBSCHED_RUN_ID.log" 2>/dev/null)
-until [ -s "$file" ]; do sleep 0.02; done
+until [ -s "$file" ]; do
+    sleep 0.02
+    file=$(find ../var/output var/output -name "$JOBSCHED_RUN_ID.log" 2>/dev/null)
+done
 mv "$file" "$file.old"
 mkfifo "$file"
 echo after

@@ -239,6 +239,9 @@ def test_a_chore_that_hangs_does_not_hold_up_the_end(begun: threading.Event) -> 
     assert begun.wait(30)
     threads.stopService()
     assert not hanging.called
+    late = threads.run(hang)
+    reactor.hear()
+    assert isinstance(failed(late), Unavailable), "it would never be done, and somebody would wait for it"
     gate.set()
     reactor.hear()
     assert "files" in hanging.result

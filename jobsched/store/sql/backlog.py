@@ -11,10 +11,9 @@ from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindpar
 
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
-from ...model.run import STARTED, Run
+from ...model.run import ANYWHERE, STARTED, Run
 from . import outcomes
 from . import runs as run_rows
-from .placement import ANYWHERE
 from .tables import jobs, runs
 
 

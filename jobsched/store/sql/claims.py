@@ -14,13 +14,13 @@ from ...model.ids import Ids
 from ...model.job import Job
 from ...model.node import Node
 from ...model.owed import Situation, Stretch, owed, shared
-from ...model.run import Run
+from ...model.run import ANYWHERE, Run
 from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
 from .clock import now as database_now
-from .placement import ANYWHERE, Company, Places, in_place, places
+from .placement import Company, Places, in_place, places
 from .tables import runs
 
 IS_RUNNING = "is running"

@@ -15,11 +15,11 @@ from ...model.job import Job
 from ...model.node import Node
 from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
-from ...model.run import Run, State
+from ...model.run import ANYWHERE, Run, State
 from . import jobs as job_rows
 from . import listen_notify, outcomes, start_counts, stretches, wrong_clock
 from . import runs as run_rows
-from .placement import ANYWHERE, Company, Places, in_place, places
+from .placement import Company, Places, in_place, places
 from .tables import jobs, keys, runs
 
 REPLACED = "replaced by a later due of its job"

@@ -11,11 +11,9 @@ from sqlalchemy import Connection
 
 from ...model.job import Job
 from ...model.node import Node
-from ...model.run import Run
+from ...model.run import ANYWHERE, Run
 from . import nodes as node_rows
 from .clock import now as database_now
-
-ANYWHERE = ""
 
 
 class Company:

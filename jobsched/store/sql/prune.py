@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete,
 from ...model.ids import BACK, least
 from ...model.run import ENDED, NEVER_RAN
 from . import deliveries, overdue, tails
-from .tables import jobs, keys, runs
+from .tables import LAST_DUE, jobs, keys, runs
 
 KEY_LIFE = timedelta(hours=24)
 SHARE = 500  # jobs in one question
@@ -83,7 +83,6 @@ def _forget(connection: Connection, which: ColumnElement[bool], most: int, job_i
 
 
 def _note(connection: Connection, job_id: str, ids: Sequence[str]) -> None:
-    latest = func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type)
-    edge = connection.execute(select(latest).where(runs.c.id.in_(ids))).scalar()
+    edge = connection.execute(select(func.max(LAST_DUE)).where(runs.c.id.in_(ids))).scalar()
     earlier = or_(jobs.c.forgotten.is_(None), jobs.c.forgotten < edge)
     connection.execute(update(jobs).where(jobs.c.id == job_id, earlier).values(forgotten=edge))

@@ -16,7 +16,7 @@ from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run
 from . import listen_notify, outbox, outcomes
 from .clock import now as database_now
-from .tables import jobs, nodes, runs
+from .tables import LAST_DUE, jobs, nodes, runs
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
@@ -171,7 +171,7 @@ def page(connection: Connection, limit: int, before: str | None, only: Filter) -
     if only.state is not None:
         query = query.where(runs.c.state == only.state)
     if only.begin is not None:
-        query = query.where(func.coalesce(runs.c.until, runs.c.due) >= only.begin)
+        query = query.where(only.begin <= LAST_DUE)
     if only.end is not None:
         query = query.where(runs.c.due < only.end)
     if only.tasks is not None:

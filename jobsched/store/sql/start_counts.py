@@ -17,11 +17,9 @@ from ...model.owed import Situation, owed
 from ...model.run import Run
 from . import jobs as job_rows
 from . import runs as run_rows
-from .tables import jobs, runs
+from .tables import LAST_DUE, OF_A_DUE, jobs, runs
 
 SPENT = "max_runs was reached, until a run that waited came to nothing"
-
-_COUNTS = (runs.c.cause == "schedule") & (runs.c.attempt == 1)
 
 
 def not_started(connection: Connection, ended: Sequence[Run]) -> Counter[str]:
@@ -34,7 +32,7 @@ def not_started(connection: Connection, ended: Sequence[Run]) -> Counter[str]:
         runs.c.job_id.in_({job_id for job_id, _ in dues}),
         runs.c.due.in_({due for _, due in dues}),
         runs.c.id.not_in([run.id for run in ended]),
-        _COUNTS,
+        OF_A_DUE,
         or_(runs.c.state == "waiting", runs.c.started.is_not(None)),
     )
     dues -= {(row.job_id, row.due) for row in connection.execute(others)}
@@ -59,8 +57,8 @@ def _give_back(connection: Connection, job: Job, count: int, now: datetime) -> N
 
 def _go_on(connection: Connection, job: Job, now: datetime) -> datetime | None:
     """The next due of a job that had none left, once those that passed have their outcome."""
-    latest = select(func.max(func.coalesce(runs.c.until, runs.c.due), type_=runs.c.due.type))
-    decided = connection.execute(latest.where(runs.c.job_id == job.id, _COUNTS)).scalar()
+    latest = select(func.max(LAST_DUE)).where(runs.c.job_id == job.id, OF_A_DUE)
+    decided = connection.execute(latest).scalar()
     following = job.schedule.next_after(decided or now)
     if following is None or following > now or job.paused:
         return following

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
 )
 from sqlalchemy.dialects.mysql import MEDIUMBLOB, MEDIUMTEXT
 from sqlalchemy.types import TypeEngine
@@ -216,6 +217,8 @@ runs = Table(
     Index("runs_state", "state", "id"),
     Index("runs_of_state", "state", "job_id", "ended"),
 )
+LAST_DUE = func.coalesce(runs.c.until, runs.c.due, type_=runs.c.due.type)  # of those that a row stands for
+OF_A_DUE = (runs.c.cause == "schedule") & (runs.c.attempt == 1)
 
 tails = Table(  # the end of what runs printed, for when the node that has the whole is gone
     "tails",

@@ -38,14 +38,11 @@ from . import jobs as job_rows
 from . import outcomes
 from . import runs as run_rows
 from .clock import now as database_now
-from .tables import deliveries, jobs, keys, nodes, runs
+from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
 
 SET_BACK = "the clock was set back before it could start"
 LATE = "dues after it had their outcome already, by a clock that was ahead"
 RAN_AHEAD = "the clock ran hours ahead when it was due, and was set back since"
-
-_END = func.coalesce(runs.c.until, runs.c.due, type_=runs.c.due.type)
-_SCHEDULED = and_(runs.c.cause == "schedule", runs.c.attempt == 1)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +64,7 @@ def evidence(connection: Connection, local: datetime) -> Evidence:
     """What there is; mostly nothing, which is quickly found."""
     instant = database_now(connection, local)
     later = instant + BACK
-    made = connection.execute(select(func.count(), func.max(_END)).where(runs.c.id >= least(later))).one()
+    made = connection.execute(select(func.count(), func.max(LAST_DUE)).where(runs.c.id >= least(later))).one()
     touched = (
         select(jobs.c.id).where(or_(jobs.c.updated > later, jobs.c.created > later)).limit(1),
         select(nodes.c.id).where(nodes.c.seen > later).limit(1),
@@ -96,7 +93,7 @@ def _put_right(connection: Connection, job: Job, instant: datetime) -> bool:
     fresh = anew(job, instant)
     if fresh is None or fresh.next_due is None or not _was_wrong(connection, job, instant):
         return False
-    edge = connection.execute(select(func.max(_END)).where(_SCHEDULED, runs.c.job_id == job.id)).scalar()
+    edge = connection.execute(select(func.max(LAST_DUE)).where(OF_A_DUE, runs.c.job_id == job.id)).scalar()
     edges = [job.ahead, job.next_due, edge and edge + MICROSECOND]
     due, edge = fresh.next_due, max((each for each in edges if each is not None), default=None)
     fresh = _cut(connection, attrs.evolve(fresh, ahead=edge), due, instant)
@@ -112,8 +109,8 @@ def settled(connection: Connection, job: Job, instant: datetime) -> tuple[Job, S
     if job.ahead is None or job.next_due is None:
         return job, None
     moved, left = _cut(connection, job, instant, instant), None
-    decided = and_(_SCHEDULED, runs.c.job_id == job.id, runs.c.due <= instant, ~_void(instant))
-    latest = connection.execute(select(func.max(_END)).where(decided)).scalar()
+    decided = and_(OF_A_DUE, runs.c.job_id == job.id, runs.c.due <= instant, ~_void(instant))
+    latest = connection.execute(select(func.max(LAST_DUE)).where(decided)).scalar()
     if latest is not None and latest >= job.next_due:
         if moved.ahead_from is not None and job.next_due < moved.ahead_from <= latest:
             left = _between(job.schedule, job.next_due, moved.ahead_from)
@@ -138,8 +135,8 @@ def _between(schedule: Schedule, first: datetime, edge: datetime) -> Stretch:
 
 def decided(connection: Connection, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
     """The last due of a job that had its outcome; by a clock that is not known to be wrong, and by any."""
-    sound = case((runs.c.created <= instant + BACK, _END), else_=null())
-    row = connection.execute(select(func.max(sound), func.max(_END)).where(runs.c.job_id == job_id)).one()
+    sound = case((runs.c.created <= instant + BACK, LAST_DUE), else_=null())
+    row = connection.execute(select(func.max(sound), func.max(LAST_DUE)).where(runs.c.job_id == job_id)).one()
     return row[0], row[1]
 
 
@@ -151,7 +148,7 @@ def rest(connection: Connection, local: datetime) -> None:
         connection.execute(update(jobs).where(column > soon).values({column: instant}))
     connection.execute(update(jobs).where(jobs.c.succeeded > soon).values(succeeded=null()))
     _let_retries_wait_as_long(connection, instant)
-    early = and_(_SCHEDULED, runs.c.state == "waiting", runs.c.due > later, runs.c.created > later)
+    early = and_(OF_A_DUE, runs.c.state == "waiting", runs.c.due > later, runs.c.created > later)
     waiting = [run_rows.from_row(row) for row in connection.execute(select(runs).where(early).with_for_update())]
     if waiting:
         values: dict[str, Any] = {"state": "skipped", "reason": SET_BACK, "ended": instant}
@@ -202,8 +199,8 @@ def _cut(connection: Connection, job: Job, until: datetime, instant: datetime) -
     """Records that nothing ran do not reach the dues from the job's next one up to `until`, if they are void. `job`, as
     it knows then from where on dues had an outcome all the same."""
     assert job.next_due is not None
-    reach = and_(_SCHEDULED, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
-    for row in connection.execute(select(runs).where(reach, job.next_due <= _END).with_for_update()).all():
+    reach = and_(OF_A_DUE, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
+    for row in connection.execute(select(runs).where(reach, job.next_due <= LAST_DUE).with_for_update()).all():
         run = run_rows.from_row(row)
         _shorten(connection, job.schedule, run, job.next_due, instant)
         behind = (run.until or run.due) + MICROSECOND
