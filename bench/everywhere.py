@@ -70,12 +70,12 @@ def measure(engine: Engine, jobs: list[Job], known: list[Node], count: int, now:
     with writing(engine).begin() as connection:
         rows = [attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks)} for node in known]
         connection.execute(insert(tables.nodes), rows)
-    company = tuple(node for node in known if node.state == "alive")
+    peers = tuple(node for node in known if node.state == "alive")
     took = []
     for beat in range(1, count + 1):
         who = claims.Claimant(
             node="n0", node_id="node 0", now=now + beat * MINUTE, able_since=now, slots=len(jobs), ids=Ids(),
-            company=company, alone=False,
+            peers=peers, alone=False,
         )  # fmt: skip
         begun = time.perf_counter()
         with writing(engine).begin() as connection:

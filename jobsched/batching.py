@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .loops import Trouble
+from .loops import FailureLog
 from .model.errors import Unavailable
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Batch(Generic[T]):
         self._call: IDelayedCall | None = None
         self._busy = False
         self._idle: list[Deferred[None]] = []
-        self._trouble = Trouble(self.log, clock)
+        self._failure_log = FailureLog(self.log, clock)
 
     def add(self, item: T) -> None:
         """Hand `item` over soon."""
@@ -152,7 +152,7 @@ class Batch(Generic[T]):
             raise
         del self._under_way[: len(items)]
         if tried is not False:
-            self._trouble.settled()
+            self._failure_log.settled()
 
     async def _found(self, item: T, why: Failure) -> None:
         """This one is refused, also alone."""
@@ -205,7 +205,7 @@ class Batch(Generic[T]):
 
     def _say(self, fate: str, why: Failure, count: int) -> None:
         reason = ": {why}" if why.check(Unavailable) else ""  # a fault of ours has its traceback
-        self._trouble.say(f"{{count}} changes {{fate}}{reason}", why, count=count, fate=fate)
+        self._failure_log.say(f"{{count}} changes {{fate}}{reason}", why, count=count, fate=fate)
 
     def _done(self, delay: float) -> None:
         self._busy = False

@@ -13,7 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .model.errors import Unavailable, told
+from .model.errors import Unavailable, is_logged
 from .model.log_throttle import LogThrottle
 
 
@@ -29,7 +29,7 @@ class Loop:
         self._work = work
         self._name = name
         self._call: LoopingCall | None = None
-        self._trouble = Trouble(self.log, clock)
+        self._failure_log = FailureLog(self.log, clock)
 
     @property
     def running(self) -> bool:
@@ -40,7 +40,7 @@ class Loop:
         """Begin, or begin anew: one that waits for a time of a clock that was stepped is given up. Work that is under
         way then is not waited for."""
         self.stop()
-        self._call = LoopingCall(self._turn)
+        self._call = LoopingCall(self._one_round)
         self._call.clock = self._clock
         self._call.start(self._every, now=now)
 
@@ -49,14 +49,14 @@ class Loop:
         if self._call is not None and self._call.running:
             self._call.stop()
 
-    def _turn(self) -> Deferred[object]:
+    def _one_round(self) -> Deferred[object]:
         return maybeDeferred(self._work).addCallbacks(self._done, self._failed)
 
     def _done(self, _: object) -> None:
-        self._trouble.settled()
+        self._failure_log.settled()
 
     def _failed(self, why: Failure) -> None:
-        self._trouble.say(
+        self._failure_log.say(
             "{name} failed, trying again in {seconds:g} s: {why}", why, name=self._name, seconds=self._every
         )
 
@@ -89,7 +89,7 @@ class Alarm:
             self._call.cancel()
 
 
-class Trouble:
+class FailureLog:
     """Says in `log` why work fails that is tried again and again, and the same not each time: that the store cannot be
     used in one line, and not at all if the log has it already; a fault of ours with its traceback."""
 
@@ -101,7 +101,7 @@ class Trouble:
     def say(self, text: str, why: Failure, **fields: Any) -> None:
         """`text` is a format, in which {why} stands for the reason."""
         words = why.getErrorMessage()
-        if told(why.value):
+        if is_logged(why.value):
             return
         if not self._log_throttle.should_log(words or str(why.type), self._clock.seconds()):
             return

@@ -170,7 +170,9 @@ class Registry:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
         more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
-        running: list[Run] = await self._audit_log.write(visibility.of_job, job_id, self._caller, audit.removed, *more)
+        running: list[Run] = await self._audit_log.write(
+            visibility.visible_job, job_id, self._caller, audit.removed, *more
+        )
         for run in running if cancel else []:
             self._then(self._end, run)
         self._then(self._parts.wake, None)
@@ -179,9 +181,9 @@ class Registry:
 
     async def run_now(self, job_id: str, key: Key | None = None, versions: Versions = None) -> Run:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
-        company = tuple(self._parts.alive())
-        more = (self._signed(), key, self._ids, now(self._clock), company, self._me, versions)
-        ran: Ran = await self._audit_log.write(visibility.of_job, job_id, self._caller, audit.started, *more)
+        peers = tuple(self._parts.alive())
+        more = (self._signed(), key, self._ids, now(self._clock), peers, self._me, versions)
+        ran: Ran = await self._audit_log.write(visibility.visible_job, job_id, self._caller, audit.started, *more)
         self._then(self._parts.replace, ran.replaced)
         self._then(self._parts.start_waiting)
         return ran.run
@@ -190,7 +192,7 @@ class Registry:
         """End a run that has not ended. Raises Conflict when it has."""
         reason = "cancelled by a caller"
         more = (self._signed(), reason, now(self._clock), self._me)
-        run: Run = await self._audit_log.write(visibility.of_run, run_id, self._caller, audit.cancelled, *more)
+        run: Run = await self._audit_log.write(visibility.visible_run, run_id, self._caller, audit.cancelled, *more)
         if run.active:
             self._then(self._end, run)
 
@@ -244,7 +246,7 @@ class Registry:
         """Whether other nodes may use this store too, and runs may be elsewhere."""
         return self._store.dialect != "sqlite"
 
-    async def whereabouts(self, run: Run) -> OutputLocation:
+    async def output_location(self, run: Run) -> OutputLocation:
         """Where the output of a run is to be had. All is here when this is the only node, or nothing was printed."""
         silent = not run.active and run.state != "lost" and not run.output_kept
         going_on_here = run.active and run.node_id in (None, self._me)
@@ -279,7 +281,7 @@ class Registry:
     async def _order(self, order: Callable[..., Job], job_id: str, *args: object) -> JobView:
         """Give an order on a job that the caller sees; what the job is after it, by the same transaction."""
         given = (job_id, self._caller, audit.of_job, self._signed(), order, *args)
-        news: JobView = await self._audit_log.write(visibility.of_job, *given)
+        news: JobView = await self._audit_log.write(visibility.visible_job, *given)
         self._then(self._parts.wake, None)
         return self._news(news)
 

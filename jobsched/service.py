@@ -26,7 +26,7 @@ from .config.tokens import OPEN, TokenHolder, Tokens
 from .config.tokens import load as load_tokens
 from .daemon import logs
 from .daemon.folder_lock import FolderLock
-from .daemon.health import Files, Vitals
+from .daemon.health import Files, Health
 from .daemon.reload import CatalogHolder, Reloader
 from .daemon.signals import Signals
 from .daemon.startup import OrderedServices, Predecessor, Startup
@@ -45,7 +45,7 @@ from .rest.auth import Authenticator
 from .rest.catalog import Catalog as CatalogCalls
 from .rest.deliveries import Deliveries
 from .rest.from_json import Defaults
-from .rest.health import Vitals as VitalCalls
+from .rest.health import HealthCalls
 from .rest.jobs import Jobs
 from .rest.log_limit import Lines
 from .rest.nodes import Nodes
@@ -88,76 +88,81 @@ def build(
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
     clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
     output = folders.state / "output"
-    dispatcher = Dispatcher(reactor, clock, store, _post(reactor, clock, config), everyone=config.receivers.place)
+    dispatcher = Dispatcher(
+        reactor, clock, store, _webhook_sender(reactor, clock, config), everyone=config.receivers.place
+    )
     redaction = Redaction(config.secret_parameters)
     runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, _limits(config), clock, redaction)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
     catalog_holder = CatalogHolder(catalog, lambda: files.run(*read))
     token_holder = TokenHolder(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
-    guard = Authenticator(
+    authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor)
     )
 
-    def pulse() -> Heartbeat:
+    def heartbeat() -> Heartbeat:
         tasks, tried, won = tuple(catalog_holder.catalog.names()), scheduler.tried, scheduler.won
         return Heartbeat(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
 
-    company = _company(
-        reactor, clock, store, config, ids, _node(config, catalog, now(clock)), pulse, metrics, dispatcher
+    peers = _peers(
+        reactor, clock, store, config, ids, _node(config, catalog, now(clock)), heartbeat, metrics, dispatcher
     )
     runner_port = RunnerPort(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
-    scheduler = Scheduler(clock, store, runner_port, ids, company)
-    overdue_watch = OverdueWatch(clock, store, company)
-    runner.recorded, store.told = scheduler.slots_free, dispatcher.wake
-    audit_log = AuditLog(store, ids, lambda: company.node.name, redaction)
+    scheduler = Scheduler(clock, store, runner_port, ids, peers)
+    overdue_watch = OverdueWatch(clock, store, peers)
+    runner.recorded, store.notified = scheduler.slots_free, dispatcher.wake
+    audit_log = AuditLog(store, ids, lambda: peers.node.name, redaction)
     reloader = Reloader(token_holder, catalog_holder, audit_log, lambda: now(clock))
-    parts = _parts(config, catalog_holder, reloader, scheduler, runner, company, output, callers)
+    parts = _parts(config, catalog_holder, reloader, scheduler, runner, peers, output, callers)
     registry = Registry(clock, store.for_callers, ids, parts, audit_log)
     previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
     rest: list[Any] = [
         logs.QueuedLogging(),
         store,
-        company,  # it goes when nothing runs any more
+        peers,  # it goes when nothing runs any more
         dispatcher,
         runner,
         files,
         pruning,
-        _retention(clock, store, pruning, output, config, lambda: company.last_sign),
+        _retention(clock, store, pruning, output, config, lambda: peers.last_sign),
         relay,
         callers,
-        _opening(
-            Startup(config, store, runner, _house(scheduler, overdue_watch), company, held, previous), catalog_holder
+        _startup(
+            Startup(config, store, runner, _ordered_services(scheduler, overdue_watch), peers, held, previous),
+            catalog_holder,
         ),
         Signals(reactor, reloader.hang_up),
     ]
-    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, company)]
-    if isinstance(company, Membership):
+    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, peers)]
+    if isinstance(peers, Membership):
         scheduler.observe = clock.observe
-        catalog_holder.changed = company.look_at_tasks
-        company.previous = tuple(previous.ids)
-        company.life = _life(pulse, runner, scheduler, previous)
-        pokes = _pokes(reactor, config, store, scheduler, company)
-        rest += [pokes]
-        stepped += [pokes.clock_stepped]
-    house = _house(*rest, ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)))
-    vitals = Vitals(
-        reactor, metrics, store, runner, scheduler, company, Files(catalog_holder, token_holder, config.max_running)
+        catalog_holder.changed = peers.look_at_tasks
+        peers.previous = tuple(previous.ids)
+        peers.life = _life(heartbeat, runner, scheduler, previous)
+        wakeup = _wakeup(reactor, config, store, scheduler, peers)
+        rest += [wakeup]
+        stepped += [wakeup.clock_stepped]
+    services = _ordered_services(*rest, ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)))
+    health = Health(
+        reactor, metrics, store, runner, scheduler, peers, Files(catalog_holder, token_holder, config.max_running)
     )
-    routes = _routes(registry, relay, config, lambda: now(clock), lambda: guard.asks, vitals)
-    front = vitals.watched(site(routes, reactor, _hosts(config), config.max_connections, guard.admit, guard.lines))
-    return house, front
+    routes = _routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health)
+    front = health.watched(
+        site(routes, reactor, _hosts(config), config.max_connections, authenticator.admit, authenticator.lines)
+    )
+    return services, front
 
 
-def _opening(opening: Startup, catalog_holder: CatalogHolder) -> Startup:
-    opening.say_more = catalog_holder.say_problems
-    return opening
+def _startup(startup: Startup, catalog_holder: CatalogHolder) -> Startup:
+    startup.say_more = catalog_holder.say_problems
+    return startup
 
 
-def _house(*parts: Any) -> OrderedServices:
-    house = OrderedServices()
+def _ordered_services(*parts: Any) -> OrderedServices:
+    services = OrderedServices()
     for part in parts:
-        IService(part).setServiceParent(house)
-    return house
+        IService(part).setServiceParent(services)
+    return services
 
 
 def _store(reactor: Any, config: Config) -> Store:
@@ -165,23 +170,23 @@ def _store(reactor: Any, config: Config) -> Store:
     return Store(reactor, config.store, everyone=config.receivers.place, waiting=2 * config.max_connections)
 
 
-def _company(
+def _peers(
     reactor: Any,
     clock: Any,
     store: Store,
     config: Config,
     ids: Ids,
     me: Node,
-    pulse: Callable[[], Heartbeat],
+    heartbeat: Callable[[], Heartbeat],
     metrics: Metrics,
     dispatcher: Dispatcher,
 ) -> Membership | Alone:
     """This node among those that share the store; an SQLite file is shared with nobody."""
     if not isinstance(clock, SharedClock):
-        return Alone(clock, store, me, pulse)
+        return Alone(clock, store, me, heartbeat)
     prompt = answer(timedelta(seconds=config.lease))
     own = Store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
-    own.ended, own.told = metrics.ended, dispatcher.wake  # of the runs that dead nodes left
+    own.ended, own.notified = metrics.ended, dispatcher.wake  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)
 
 
@@ -192,7 +197,7 @@ def _retention(
     return Retention(clock, store, pruning.run, output, *keep, last_sign)
 
 
-def _post(reactor: Any, clock: Any, config: Config) -> WebhookSender:
+def _webhook_sender(reactor: Any, clock: Any, config: Config) -> WebhookSender:
     secrets, receivers = config.notify_secrets, config.receivers
     return WebhookSender(reactor, Names(reactor).look_up, receivers, secrets, config.node_name, clock.seconds)
 
@@ -214,7 +219,7 @@ def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:
 
 def _parts(
     config: Config, catalog_holder: CatalogHolder, reloader: Reloader, scheduler: Scheduler, runner: Runner,
-    company: Membership | Alone, output: Path, callers: CallerThread,
+    peers: Membership | Alone, output: Path, callers: CallerThread,
 ) -> Parts:  # fmt: skip
     return Parts(
         catalog=lambda: catalog_holder.catalog,
@@ -226,15 +231,15 @@ def _parts(
         waiters=runner.waiters.wait,
         output_path=lambda run_id: output_path(output, run_id),
         in_thread=callers.run,
-        node=lambda: company.node,
-        alive=lambda: company.alive,
+        node=lambda: peers.node,
+        alive=lambda: peers.alive,
         livetime=config.livetime,
     )
 
 
-def _life(pulse: Callable[[], Heartbeat], runner: Runner, scheduler: Scheduler, previous: Predecessor) -> Life:
+def _life(heartbeat: Callable[[], Heartbeat], runner: Runner, scheduler: Scheduler, previous: Predecessor) -> Life:
     return Life(
-        pulse=pulse,
+        heartbeat=heartbeat,
         end_all=runner.end_all,
         stored=runner.stored,
         end=_cancelling(runner),
@@ -258,22 +263,22 @@ def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
     return heard
 
 
-def _pokes(reactor: Any, config: Config, store: Store, scheduler: Scheduler, company: Membership) -> Wakeup:
+def _wakeup(reactor: Any, config: Config, store: Store, scheduler: Scheduler, peers: Membership) -> Wakeup:
     """And: the heartbeat tells of outages for all, and of another server; what only reads would never find that out."""
-    pokes = Wakeup(reactor, store, config.store, lambda: company.node.id, _news(scheduler, company))
+    wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, _news(scheduler, peers))
 
     def renew() -> None:
         store.renew()
-        pokes.renew()
+        wakeup.renew()
 
-    store.tells = pokes.tells = company.tells
-    store.elsewhere, company.elsewhere = pokes.renew, renew
-    return pokes
+    store.tells = wakeup.tells = peers.tells
+    store.elsewhere, peers.elsewhere = wakeup.renew, renew
+    return wakeup
 
 
 def _routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime],
-    asks: Callable[[], bool] = lambda: False, vitals: Any = None,
+    asks: Callable[[], bool] = lambda: False, health: Any = None,
 ) -> list[Route]:  # fmt: skip
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
@@ -285,7 +290,7 @@ def _routes(
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Audit(registry, pages).routes(),
-        *VitalCalls(vitals).routes(),
+        *HealthCalls(health).routes(),
     ]
     return [*routes, *OpenApi(routes, asks).routes()]
 

@@ -97,25 +97,25 @@ def make(reactor: Any, options: Options) -> OrderedServices:
             "others may write %s, and replace the store and what runs printed: chmod it to 0700", state_dir
         )
     migrate(configuration.store, galera_single_writer=configuration.galera_single_writer)
-    house, site = build(
+    services, site = build(
         reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known
     )
-    signals: Any = house.getServiceNamed(Signals.name)
+    signals: Any = services.getServiceNamed(Signals.name)
     for endpoint in endpoints:
         port = Port(endpoint, site, reactor)
-        port.setServiceParent(house)
+        port.setServiceParent(services)
         signals.hang_ups.append(port.renew)
-    _tell(Systemd(reactor, os.environ), house)
-    return house
+    _report_to(Systemd(reactor, os.environ), services)
+    return services
 
 
-def _tell(systemd: Systemd, house: OrderedServices) -> None:
+def _report_to(systemd: Systemd, services: OrderedServices) -> None:
     """Let systemd know what becomes of the house."""
-    opening: Any = house.getServiceNamed(Startup.name)
-    signals: Any = house.getServiceNamed(Signals.name)
-    opening.begun = systemd.begun
+    startup: Any = services.getServiceNamed(Startup.name)
+    signals: Any = services.getServiceNamed(Signals.name)
+    startup.begun = systemd.begun
     signals.reloader, signals.reread = systemd.reloader, systemd.reread
-    systemd.setServiceParent(house)
+    systemd.setServiceParent(services)
 
 
 class CannotListen(SystemExit, Exception):

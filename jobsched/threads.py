@@ -38,7 +38,7 @@ class Bulkhead:
         self._most = most
         self._waiting = waiting
         self._under_way = 0
-        self._queue: deque[_Turn] = deque()
+        self._queue: deque[_QueuedWork] = deque()
         self._moving = False
         self._closed: JobschedError | None = None
         self._empty: Deferred[None] = Deferred()
@@ -53,10 +53,10 @@ class Bulkhead:
             raise self._closed
         if self._under_way >= self._most and len(self._queue) >= self._waiting:
             raise Busy(f"{self._waiting} requests of this kind wait for their turn already; ask again later")
-        turn = _Turn(begin, drop, self._leave)
-        answer: Deferred[T] = Deferred(lambda _: self._give_up(turn))
-        turn.answer = answer
-        self._queue.append(turn)
+        queued = _QueuedWork(begin, drop, self._leave)
+        answer: Deferred[T] = Deferred(lambda _: self._give_up(queued))
+        queued.answer = answer
+        self._queue.append(queued)
         self._go_on()
         return answer
 
@@ -64,16 +64,16 @@ class Bulkhead:
         """Refuse what waits and what comes; fires when nothing is under way."""
         self._closed = why
         waiting, self._queue = self._queue, deque()
-        for turn in waiting:
-            turn.answer.errback(why)
+        for queued in waiting:
+            queued.answer.errback(why)
         self._tell_empty()
         return self._empty
 
-    def _give_up(self, turn: _Turn) -> None:
-        if turn in self._queue:
-            self._queue.remove(turn)
+    def _give_up(self, queued: _QueuedWork) -> None:
+        if queued in self._queue:
+            self._queue.remove(queued)
         else:
-            turn.drop()
+            queued.drop()
 
     def _go_on(self) -> None:
         if self._moving:  # what is done at once would have this call itself, as deep as the queue is long
@@ -84,10 +84,10 @@ class Bulkhead:
             self._queue.popleft().take()
         self._moving = False
 
-    def _leave(self, turn: _Turn, result: Any) -> None:
+    def _leave(self, queued: _QueuedWork, result: Any) -> None:
         self._under_way -= 1
-        if not turn.answer.called:
-            turn.answer.callback(result)  # be it a failure
+        if not queued.answer.called:
+            queued.answer.callback(result)  # be it a failure
         elif isinstance(result, Failure) and not result.check(JobschedError):
             self.log.failure("what nobody waited for any more failed", result)
         self._go_on()
@@ -98,7 +98,7 @@ class Bulkhead:
             self._empty.callback(None)
 
 
-class _Turn:
+class _QueuedWork:
     """One piece of work."""
 
     answer: Deferred[Any]
@@ -107,7 +107,7 @@ class _Turn:
         self,
         begin: Callable[[], Deferred[Any]],
         drop: Callable[[], object],
-        leave: Callable[[_Turn, Any], None],
+        leave: Callable[[_QueuedWork, Any], None],
     ) -> None:
         self._begin = begin
         self._leave = leave
@@ -225,17 +225,17 @@ class CallerThread(Service):
     def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
         """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more, and other threads
         have their turn then. Raises Busy."""
-        dropped, turns = Event(), Turns()
+        dropped, pause = Event(), CooperativeYield()
 
         def wanted() -> None:
             if dropped.is_set() or self._ending:
                 raise Unavailable("nobody waits for this any more, or this daemon is about to end")
-            turns.give_way()
+            pause.give_way()
 
         return self._bulkhead.run(lambda: self._threads.run(work, wanted), dropped.set)
 
 
-class Turns:
+class CooperativeYield:
     """Lets other threads have Python's lock after each millisecond of work. By itself a thread gives it away only when
     another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
 

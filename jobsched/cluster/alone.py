@@ -43,13 +43,13 @@ class Alone(Service):
         clock: IReactorTime,
         store: Store,
         node: Node,
-        pulse: Callable[[], Heartbeat],
+        heartbeat: Callable[[], Heartbeat],
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
         self._store = store
         self._node = node
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._elapsed = elapsed
         self.entered: Deferred[None] = succeed(None)
         self.last_sign: datetime | None = None  # of the daemons before this one
@@ -62,8 +62,8 @@ class Alone(Service):
     @property
     def node(self) -> Node:
         """This node as it is now."""
-        pulse = attrs.asdict(self._pulse(), recurse=False, filter=attrs.filters.exclude("id"))
-        return attrs.evolve(self._node, seen=now(self._clock), **pulse)
+        heartbeat = attrs.asdict(self._heartbeat(), recurse=False, filter=attrs.filters.exclude("id"))
+        return attrs.evolve(self._node, seen=now(self._clock), **heartbeat)
 
     @property
     def alive(self) -> Sequence[Node]:

@@ -33,7 +33,7 @@ class DeclareDead:
     ) -> list[Run]:
         """Record what dead nodes left as lost, and these nodes as dead; the runs that have their outcome now."""
         try:
-            return await self._bury(known, silent, reason, local, None)
+            return await self._declare_dead(known, silent, reason, local, None)
         except Unavailable:
             raise
         except Exception:
@@ -41,7 +41,7 @@ class DeclareDead:
         ended: list[Run] = []
 
         async def give(runs: list[Run]) -> None:
-            ended.extend(await self._bury([], [], reason, local, [run.id for run in runs]))
+            ended.extend(await self._declare_dead([], [], reason, local, [run.id for run in runs]))
 
         async def refused(run: Run, why: Failure) -> None:
             try:
@@ -52,11 +52,11 @@ class DeclareDead:
                 self.log.failure("run {run} of {job} stays {state}: the store refuses whatever its end could be", why,
                                  run=run.id, job=run.job_name, state=run.state)  # fmt: skip
 
-        await self._bury(known, silent, reason, local, [])
+        await self._declare_dead(known, silent, reason, local, [])
         await apart(await self._store.read(node_rows.left_alone, local), give, refused)
         return ended
 
-    async def _bury(
+    async def _declare_dead(
         self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime, only: Sequence[str] | None
     ) -> list[Run]:
         more = (known, reason, self._ids, random, local)
@@ -67,5 +67,5 @@ class DeclareDead:
         ended = run.lost(words, local)
         if run.state == "waiting":
             ended = attrs.evolve(run, state="missed", reason=words, ended=local)
-        await self._store.write(run_rows.give_up, ended, told=False)
+        await self._store.write(run_rows.give_up, ended, notify=False)
         return ended

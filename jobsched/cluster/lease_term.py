@@ -65,20 +65,20 @@ class LeaseTerm:
         """Whether the others had time to come back after a trouble that all may have had."""
         return moment - self._since > RETURN
 
-    def agree(self, roll: MembershipSnapshot, me: Node) -> None:
+    def agree(self, snapshot: MembershipSnapshot, me: Node) -> None:
         """Go by the lease that the store keeps, from the next heartbeat on."""
-        if roll.lease != self.lease or self._kept is None:
-            strangers = ", ".join(sorted(node.name for node in roll.strangers))
+        if snapshot.lease != self.lease or self._kept is None:
+            strangers = ", ".join(sorted(node.name for node in snapshot.strangers))
             why = f", for {strangers} may live and is of a release that knows no other" if strangers else ""
             self.log.info("node {node} goes by a lease of {lease:g} s{why}",
-                          node=me.name, lease=roll.lease.total_seconds(), why=why)  # fmt: skip
-        if me.lease_asked is not None and roll.kept not in (me.lease_asked, self._kept):
+                          node=me.name, lease=snapshot.lease.total_seconds(), why=why)  # fmt: skip
+        if me.lease_asked is not None and snapshot.kept not in (me.lease_asked, self._kept):
             self.log.warn(
                 "LEASE is {asked:g} s here, but the nodes of this store have agreed on {kept:g} s, and that counts; "
                 "to change it, give all of them the same LEASE and restart them",
-                asked=me.lease_asked.total_seconds(), kept=roll.kept.total_seconds(),
+                asked=me.lease_asked.total_seconds(), kept=snapshot.kept.total_seconds(),
             )  # fmt: skip
-        self.lease, self._kept = roll.lease, roll.kept
+        self.lease, self._kept = snapshot.lease, snapshot.kept
 
 
 class Sightings:
@@ -87,11 +87,13 @@ class Sightings:
     def __init__(self) -> None:
         self._last: dict[str, tuple[datetime, float]] = {}
 
-    def silent(self, roll: MembershipSnapshot, moment: float) -> list[str]:
+    def silent(self, snapshot: MembershipSnapshot, moment: float) -> list[str]:
         """The nodes that are late, and of which this one itself has heard nothing new for as long."""
         before = self._last
         self._last = {
             node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)
-            for node in (*roll.alive, *roll.late)
+            for node in (*snapshot.alive, *snapshot.late)
         }
-        return [node.id for node in roll.late if moment - self._last[node.id][1] >= node.lease.total_seconds() - EVERY]
+        return [
+            node.id for node in snapshot.late if moment - self._last[node.id][1] >= node.lease.total_seconds() - EVERY
+        ]

@@ -43,7 +43,7 @@ OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended it
 class Life:
     """What membership needs of the rest of this node."""
 
-    pulse: Callable[[], Heartbeat]  # `id` and all; membership puts its own id in
+    heartbeat: Callable[[], Heartbeat]  # `id` and all; membership puts its own id in
     end_all: Callable[[str], object]  # end every run here, quickly, as lost
     stored: Callable[[], Awaitable[object]]  # fires when outcomes that wait are stored, or after a while
     end: Callable[[str, str], object]  # one run, for a reason
@@ -93,7 +93,7 @@ class Membership(Service):
         self._outage = Outage()
         self._loops = (
             Loop(reactor, WATCH, self._watch, "the look at the lease"),
-            Loop(reactor, EVERY, self._turn, "the heartbeat"),
+            Loop(reactor, EVERY, self._one_round, "the heartbeat"),
         )
         self._beating: Deferred[None] = succeed(None)
 
@@ -143,7 +143,7 @@ class Membership(Service):
 
     def look_at_tasks(self) -> None:
         """This node can run other tasks than before: it claims by that, and the next heartbeat tells of it."""
-        self.node = attrs.evolve(self.node, tasks=self.life.pulse().tasks)
+        self.node = attrs.evolve(self.node, tasks=self.life.heartbeat().tasks)
         self.alive = tuple(self.node if node.id == self.node.id else node for node in self.alive)
         if self.running:
             self.life.changed()
@@ -169,7 +169,7 @@ class Membership(Service):
             with self.log.failuresHandled("the runs of this node could not be ended"):
                 self.life.end_all(why)
 
-    def _turn(self) -> Deferred[None]:
+    def _one_round(self) -> Deferred[None]:
         """One heartbeat."""
         self._watch()
         if not self._beating.called:  # a clock step began the loop anew while this was under way
@@ -191,7 +191,7 @@ class Membership(Service):
                 "no heartbeat of node {node} for {silent:.0f} s; its runs ({runs}) go on, nothing starts, gives up in "
                 "{left:.0f} s: {why}",
                 node=self.node.name, silent=self._term.silent(moment), why=words,
-                runs=self.life.pulse().running, left=self.remaining,
+                runs=self.life.heartbeat().running, left=self.remaining,
             )  # fmt: skip
 
     def tells(self) -> bool:
@@ -228,10 +228,10 @@ class Membership(Service):
     async def _beat(self) -> None:
         asked, asked_at = self._elapsed(), self._clock.seconds()
         self._term.ask(asked)
-        pulse = attrs.evolve(self.life.pulse(), id=self.node.id, lease=self.lease)
-        roll = await self._store.write(node_rows.beat, pulse, now(self._clock))
-        self._clock.observe(roll.now, asked_at)
-        if not roll.renewed:
+        heartbeat = attrs.evolve(self.life.heartbeat(), id=self.node.id, lease=self.lease)
+        snapshot = await self._store.write(node_rows.beat, heartbeat, now(self._clock))
+        self._clock.observe(snapshot.now, asked_at)
+        if not snapshot.renewed:
             self.log.error("node {node} was taken for dead: its runs end here", node=self.node.name)
             self._outside = True
             self.life.end_all("this node was taken for dead, so it ended its own runs")
@@ -239,19 +239,19 @@ class Membership(Service):
         silent = self._term.heard(asked)
         if self._outage.over():
             self.log.info("node {node} is heard again after {silent:.0f} s; its runs ({runs}) went on",
-                          node=self.node.name, silent=silent, runs=self.life.pulse().running)  # fmt: skip
+                          node=self.node.name, silent=silent, runs=self.life.heartbeat().running)  # fmt: skip
             self.elsewhere()  # perhaps the address leads to another server now
-        self._term.agree(roll, self.node)
-        self._hear(roll)
-        for run_id, reason in roll.stops:
+        self._term.agree(snapshot, self.node)
+        self._hear(snapshot)
+        for run_id, reason in snapshot.stops:
             self.life.end(run_id, reason)
-        await self._look_after_the_dead(roll)
+        await self._look_after_the_dead(snapshot)
 
-    def _hear(self, roll: MembershipSnapshot) -> None:
+    def _hear(self, snapshot: MembershipSnapshot) -> None:
         before = {node.id: node for node in self.alive}
-        after = {node.id: node for node in roll.alive}
+        after = {node.id: node for node in snapshot.alive}
         told_twin = self._twin
-        self.alive = roll.alive
+        self.alive = snapshot.alive
         self._twin = self.node.name in twins(node for node in self.alive if node.id not in self.previous)
         for node_id in after.keys() - before.keys() - {self.node.id}:
             self.log.info("node {node} is there, {id}", node=after[node_id].name, id=node_id)
@@ -262,11 +262,11 @@ class Membership(Service):
         if any(_differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
             self.life.changed()
 
-    async def _look_after_the_dead(self, roll: MembershipSnapshot) -> None:
+    async def _look_after_the_dead(self, snapshot: MembershipSnapshot) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""
         self._beats += 1
         settled = self._term.settled(self._elapsed())
-        silent = self._sightings.silent(roll, self._elapsed())
+        silent = self._sightings.silent(snapshot, self._elapsed())
         if settled and (silent or self._beats % BURIAL == 0):
             await self.declare_dead([], silent)
 

@@ -21,7 +21,7 @@ GATHER = 0.02  # seconds from one call to the next, at least
 class Wakeup(Service):
     """Calls `heard` whenever another node may have changed something; never on SQLite, which has one node."""
 
-    name = "pokes"
+    name = "wakeup"
     log = Logger()
 
     def __init__(

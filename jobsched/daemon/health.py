@@ -49,7 +49,7 @@ class Files:
     slots: int
 
 
-class Vitals:
+class Health:
     """Asked every few seconds by those who watch, it costs the store one small question a second at most."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Vitals:
         store: Store,
         runner: Runner,
         scheduler: Scheduler,
-        company: Membership | Alone,
+        peers: Membership | Alone,
         files: Files,
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
@@ -67,7 +67,7 @@ class Vitals:
         self._metrics = metrics
         self._runner = runner
         self._scheduler = scheduler
-        self._company = company
+        self._peers = peers
         self._files = files
         self._elapsed = elapsed
         self._begun = elapsed()
@@ -95,7 +95,7 @@ class Vitals:
     def watched(self, site: JobschedSite) -> JobschedSite:
         """The same, and what is answered there is counted."""
         site.answered, site.unheard = self._metrics.answered, self._metrics.unheard
-        self._connections = lambda: site.door.inside
+        self._connections = lambda: site.gate.inside
         return site
 
     async def ailments(self) -> list[HealthProblem]:
@@ -109,7 +109,7 @@ class Vitals:
             yield HealthProblem(NO_STORE, trouble)
         elif (unstored := self._unstored) is not None and (ago := self._elapsed() - unstored) < UNSTORED:
             yield HealthProblem(f"the store refused a change {ago:.0f} s ago")
-        if not self._company.holds():
+        if not self._peers.holds():
             yield HealthProblem(NO_LEASE)
         if not self._scheduler.running:
             yield HealthProblem(ENTERING)
@@ -134,7 +134,7 @@ class Vitals:
         return self._page
 
     def _facts(self) -> Facts:
-        company = self._company
+        peers = self._peers
         return Facts(
             version=__version__,
             uptime=self._elapsed() - self._begun,
@@ -144,10 +144,10 @@ class Vitals:
             ready=not list(self._found()),
             store_up=self._store.trouble is None,
             counts=self._counts.answer,
-            nodes_alive=len(company.alive),
-            lease=company.lease.total_seconds() if isinstance(company, Membership) else None,
-            lease_remaining=company.remaining if isinstance(company, Membership) else None,
-            fenced=not company.holds(),
+            nodes_alive=len(peers.alive),
+            lease=peers.lease.total_seconds() if isinstance(peers, Membership) else None,
+            lease_remaining=peers.remaining if isinstance(peers, Membership) else None,
+            fenced=not peers.holds(),
             sweep_age=self._scheduler.sweeps.age,
             tried=self._scheduler.tried,
             won=self._scheduler.won,

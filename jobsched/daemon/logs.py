@@ -175,7 +175,7 @@ class LogWorker:
         return not self._thread.is_alive()
 
     def _tell(self) -> None:
-        _thread.teller = self
+        _thread.log_worker = self
         while (record := self._room.get()) is not None:
             for handler in self._handlers:
                 if record.levelno >= handler.level:
@@ -205,7 +205,7 @@ class _Moved:
     logger: logging.Logger
     handlers: list[logging.Handler]
     queued: PatientQueueHandler
-    teller: LogWorker
+    log_worker: LogWorker
 
 
 class QueuedLogging(Service):
@@ -232,8 +232,8 @@ class QueuedLogging(Service):
         end = monotonic() + STUCK
         for moved in self._moved:
             moved.logger.handlers[:] = moved.handlers
-            moved.teller.end(end - monotonic())
-        stuck = [moved for moved in self._moved if not moved.teller.ended(max(end - monotonic(), 1))]
+            moved.log_worker.end(end - monotonic())
+        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - monotonic(), 1))]
         if stuck:
             self._give_up([handler for moved in stuck for handler in moved.handlers])
         for moved in self._moved:
@@ -254,6 +254,6 @@ class QueuedLogging(Service):
         for handler in handlers:
             handler.handleError = unsaid  # type: ignore[method-assign, assignment]
         moved = _Moved(logger, handlers, PatientQueueHandler(room), LogWorker(room, handlers))
-        moved.teller.start()
+        moved.log_worker.start()
         logger.handlers[:] = [moved.queued]
         self._moved.append(moved)

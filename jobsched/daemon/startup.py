@@ -93,7 +93,7 @@ class Predecessor:
 class Startup(Service):
     """Says who is here, then starts the `calendar` once what earlier daemons, `previous`, left behind is dealt with."""
 
-    name = "opening"
+    name = "startup"
     log = Logger()
 
     def __init__(
@@ -102,7 +102,7 @@ class Startup(Service):
         store: Store,
         runner: Runner,
         calendar: OrderedServices,
-        company: Membership | Alone,
+        peers: Membership | Alone,
         held: list[FolderLock],
         previous: Predecessor,
     ) -> None:
@@ -110,7 +110,7 @@ class Startup(Service):
         self._store = store
         self._runner = runner
         self._calendar = calendar
-        self._company = company
+        self._peers = peers
         self._held = held
         self._previous = previous
         self._recovery: Deferred[None] | None = None
@@ -133,7 +133,7 @@ class Startup(Service):
 
     async def _begin(self) -> None:
         try:
-            await self._company.entered
+            await self._peers.entered
         except CancelledError:  # it ends before it could begin
             return
         try:
@@ -146,18 +146,18 @@ class Startup(Service):
 
     async def _recover(self) -> None:
         """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""
-        node = self._company.node
-        if isinstance(self._company, Alone):
+        node = self._peers.node
+        if isinstance(self._peers, Alone):
             await self._runner.recover(await self._store.read(run_rows.left_behind, node.id))
             return
         await self._runner.recover(await self._store.read(run_rows.left_here, self._previous.ids, node.name))
         if self._previous.ids:
-            await self._company.declare_dead(self._previous.ids)
+            await self._peers.declare_dead(self._previous.ids)
         self._previous.dealt_with()
 
     async def _wait(self) -> None:
         if self._recovery is not None:
-            self._company.entered.cancel()
+            self._peers.entered.cancel()
             await self._recovery
         await self._calendar.stopService()
 

@@ -50,7 +50,7 @@ class Systemd(Service):
         self._begun = False
         self._reloader = 0
         self._again: IDelayedCall | None = None
-        self._trouble: str | None = None  # why it could not be told the last time
+        self._failure_log: str | None = None  # why it could not be told the last time
         self._loop: Loop | None = None
 
     def startService(self) -> None:
@@ -99,7 +99,7 @@ class Systemd(Service):
             return
         try:
             send(self._address, *lines)
-            self._trouble = None
+            self._failure_log = None
         except BlockingIOError:
             self._again = self._reactor.callLater(AGAIN, self._tell, *lines)
         except OSError as why:
@@ -108,13 +108,13 @@ class Systemd(Service):
     def _live(self) -> None:
         try:
             send(self._address, "WATCHDOG=1")
-            self._trouble = None
+            self._failure_log = None
         except OSError as why:
             self._failed("WATCHDOG=1", why)
 
     def _failed(self, what: str, error: OSError) -> None:
         """To the log, once until it is another error or was none: signs of life are given for ever."""
         why = error.strerror or str(error)
-        if why != self._trouble:
-            self._trouble = why
+        if why != self._failure_log:
+            self._failure_log = why
             self.log.warn("systemd could not be told {what}: {why}", what=what, why=why)

@@ -1,4 +1,4 @@
-"""Who changed what: the entries of a trail that only grows, until it is old."""
+"""Who changed what: the entries of an audit log that only grows, until it is old."""
 
 from __future__ import annotations
 

@@ -72,13 +72,13 @@ def _in_zone(text: str, is_followed: Callable[[str, str], bool]) -> str | None:
     if found is None:
         return None
     timezone, cron = found[1].strip("\"'"), found[2]
-    tried = (cron, *_mended(cron, lambda cron: is_followed(cron, timezone)))
+    tried = (cron, *_corrections(cron, lambda cron: is_followed(cron, timezone)))
     return next((_give(cron=each, timezone=timezone) for each in tried if is_followed(each, timezone)), None)
 
 
 def _rewritten(text: str, accepted: Accepted) -> Iterator[str]:
     yield from _rhythm(text)
-    yield from (f'write "{cron}"' for cron in _mended(text, accepted))
+    yield from (f'write "{cron}"' for cron in _corrections(text, accepted))
 
 
 def _rhythm(text: str) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _rhythm(text: str) -> Iterator[str]:
             yield _give(interval={UNITS[field.name]: int(step[1])})
 
 
-def _mended(text: str, accepted: Accepted) -> Iterator[str]:
+def _corrections(text: str, accepted: Accepted) -> Iterator[str]:
     """Expressions that are accepted, the likeliest first."""
     for parts in _as_fields(text.upper().replace("?", "*").split()):
         terms = [_mend(field, part) for field, part in zip(FIELDS[-len(parts) :], parts, strict=True)]

@@ -42,12 +42,12 @@ class Reused(JobschedError):
 
 
 class Unavailable(JobschedError):
-    """The store cannot take or give anything now; trying again later may help. `told`: the log says so once for all."""
+    """The store cannot take or give anything now; trying again later may help. `logged`: the log says so already."""
 
     def __init__(self, detail: str, *, unreachable: bool = False) -> None:
         super().__init__(detail)
         self.unreachable = unreachable
-        self.told = False
+        self.logged = False
 
 
 class Busy(JobschedError):
@@ -90,6 +90,6 @@ class BadStore(JobschedError):
     """The database or its folder cannot be used: locked, or of another version."""
 
 
-def told(why: BaseException | None) -> bool:
+def is_logged(why: BaseException | None) -> bool:
     """Whether the log says already that this is so."""
-    return isinstance(why, Unavailable) and why.told
+    return isinstance(why, Unavailable) and why.logged

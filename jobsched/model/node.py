@@ -58,7 +58,7 @@ class Node:
         return all(self.tags.get(name) == value for name, value in require.items())
 
 
-def turn(nodes: Iterable[Node], own: str, key: str, task: str, require: Mapping[str, str]) -> int | None:
+def claim_rank(nodes: Iterable[Node], own: str, key: str, task: str, require: Mapping[str, str]) -> int | None:
     """The place of node `own` in the order in which nodes try to claim what `key` stands for; 0 is first.
 
     Rendezvous hashing: each node computes the same order from the same nodes, and one that goes changes nothing

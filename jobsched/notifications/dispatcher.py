@@ -16,14 +16,14 @@ from twisted.python.failure import Failure
 
 from ..batching import Batch
 from ..clock import now
-from ..loops import Alarm, Loop, Trouble
+from ..loops import Alarm, FailureLog, Loop
 from ..model.delivery import Attempt, Delivery, judged
 from ..store.sql import deliveries
 from ..store.sql.store import Store
 from .sender import NotTold
 
 EVERY = 5.0  # seconds between looks
-POKED = 0.02  # seconds that pokes gather
+GATHER_WAKEUPS = 0.02  # seconds that pokes gather
 AGAIN = 0.5  # seconds until it is looked again for what another transaction had in hand
 MOST = 8  # attempts at once
 OF_ONE = 2  # of them, to one place
@@ -43,7 +43,7 @@ class Dispatcher(Service):
     """Takes what waits from the store, and writes back what came of it. `clock` is what all nodes go by; `everyone` is
     the place of the receiver for all jobs, which has as much room as one that answers."""
 
-    name = "courier"
+    name = "notifications"
     log = Logger()
 
     def __init__(
@@ -51,14 +51,14 @@ class Dispatcher(Service):
         reactor: Any,
         clock: IReactorTime,
         store: Store,
-        post: Sender,
+        sender: Sender,
         chance: Callable[[], float] = random.random,
         everyone: str | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = clock
         self._store = store
-        self._post = post
+        self._sender = sender
         self._chance = chance
         self._under_way: dict[str, Deferred[int]] = {}
         self._busy: Counter[str] = Counter()  # attempts under way, by place
@@ -67,7 +67,7 @@ class Dispatcher(Service):
         self._results: Batch[Attempt] = Batch(
             reactor, lambda done: store.write(deliveries.settle, done), self._refused, keep=True
         )
-        self._trouble = Trouble(self.log, reactor)
+        self._failure_log = FailureLog(self.log, reactor)
         self._loop = Loop(reactor, EVERY, self._look, "the look for notifications")
         self._wake = Alarm(reactor, self._look)
         self._looking = DeferredLock()
@@ -85,7 +85,7 @@ class Dispatcher(Service):
 
     def wake(self) -> None:
         """Something is to be told."""
-        self._look_in(POKED)
+        self._look_in(GATHER_WAKEUPS)
 
     def clock_stepped(self) -> None:
         """Timers were set by a clock that no longer holds; those of attempts too, which are made again."""
@@ -142,7 +142,7 @@ class Dispatcher(Service):
             if not taken:
                 self._look_in(AGAIN)
                 break
-        self._trouble.settled()
+        self._failure_log.settled()
 
     def _room(self) -> tuple[int, list[str] | None]:
         """For how many more attempts there is room now, and to which places alone; None: to any."""
@@ -160,7 +160,7 @@ class Dispatcher(Service):
 
     async def _attempt(self, delivery: Delivery) -> None:
         self._busy[delivery.place] += 1
-        sending = self._under_way[delivery.id] = self._post.send(delivery)
+        sending = self._under_way[delivery.id] = self._sender.send(delivery)
         try:
             status = await sending
             self._remember(delivery.place, True)
@@ -211,7 +211,9 @@ class Dispatcher(Service):
         return self._store.write(deliveries.settle, [attrs.evolve(attempt, status=None, error=UNTOLD)])
 
     def _blind(self, why: Failure) -> None:
-        self._trouble.say("notifications cannot be looked for, trying again in {seconds} s: {why}", why, seconds=EVERY)
+        self._failure_log.say(
+            "notifications cannot be looked for, trying again in {seconds} s: {why}", why, seconds=EVERY
+        )
 
 
 def _words(delivery: Delivery) -> dict[str, str]:

@@ -42,7 +42,7 @@ class GuardedEndpoint:
         self._private = private
         self._trust = trust
         self._wire: Any = None
-        self._head: HeaderLimit | None = None
+        self._header_limit: HeaderLimit | None = None
 
     def endpointForURI(self, uri: URI) -> GuardedEndpoint:
         meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
@@ -68,7 +68,7 @@ class GuardedEndpoint:
             except Exception as why:
                 failure = why
             else:
-                self._wire, self._head = protocol.transport, HeaderLimit(protocol)
+                self._wire, self._header_limit = protocol.transport, HeaderLimit(protocol)
                 return cast(IProtocol, protocol)
         raise failure
 
@@ -80,8 +80,8 @@ class GuardedEndpoint:
 
     def answered(self) -> None:
         """What comes now is the body of an answer."""
-        if self._head is not None:
-            self._head.over()
+        if self._header_limit is not None:
+            self._header_limit.over()
 
     def close(self, gently: bool = False) -> None:
         """Leave no connection, whether the other side answers or not. `gently`: it is being closed already."""

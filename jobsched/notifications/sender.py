@@ -23,7 +23,7 @@ from ..model.delivery import Delivery
 from ..model.receiver import Receiver, Receivers
 from ..resolver import LookUp
 from .endpoint import GuardedEndpoint, Refused
-from .signature import seal
+from .signature import sign
 
 PATIENCE = 10.0  # seconds for all of it
 STANDS_FOR_IT = "http://receiver.invalid/"  # treq would write a URL anew, and can write no IPv6 address
@@ -74,9 +74,11 @@ class WebhookSender:
             receiver = self._receiver(delivery.url)
         except NotTold as why:
             return _failed(why)
-        road = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private, self._trust)
+        endpoint = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private, self._trust)
         data = json.dumps({**delivery.body, "node": self._node}).encode()
-        sending = Deferred.fromCoroutine(_send(self._reactor, road, receiver.url, data, self._headers(delivery, data)))
+        sending = Deferred.fromCoroutine(
+            _send(self._reactor, endpoint, receiver.url, data, self._headers(delivery, data))
+        )
         return sending.addTimeout(PATIENCE, self._reactor, _too_late)
 
     def _receiver(self, url: str | None) -> Receiver:
@@ -99,24 +101,24 @@ class WebhookSender:
             "Jobsched-Delivery": [delivery.id],
             "Jobsched-Event": [delivery.event],
         }
-        sealed = seal(self._secrets, int(self._clock()), data)
+        sealed = sign(self._secrets, int(self._clock()), data)
         return Headers(headers if sealed is None else headers | {"Jobsched-Signature": [sealed]})
 
 
-async def _send(reactor: Any, road: GuardedEndpoint, url: str, data: bytes, headers: Headers) -> int:
-    agent = Agent.usingEndpointFactory(reactor, road, HTTPConnectionPool(reactor, persistent=False))
+async def _send(reactor: Any, endpoint: GuardedEndpoint, url: str, data: bytes, headers: Headers) -> int:
+    agent = Agent.usingEndpointFactory(reactor, endpoint, HTTPConnectionPool(reactor, persistent=False))
     client = HTTPClient(_Plain(agent, url.encode()))  # a new one has no cookies
     whole = False
     try:
         answer = await client.post(STANDS_FOR_IT, data=data, headers=headers, allow_redirects=False, unbuffered=True)
-        road.answered()
+        endpoint.answered()
         reading = _Reading()
         answer.deliverBody(reading)
         whole = await reading.done.addTimeout(LINGER, reactor, lambda _given_up, _seconds: False)
     except Exception as why:
         raise _not_told(why) from None
     finally:
-        road.close(gently=whole)
+        endpoint.close(gently=whole)
     return int(answer.code)
 
 

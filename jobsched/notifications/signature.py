@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Iterable
 
 
-def seal(secrets: Iterable[str], seconds: int, body: bytes) -> str | None:
+def sign(secrets: Iterable[str], seconds: int, body: bytes) -> str | None:
     """`t=SECONDS,v1=HEX`, with a `v1` for each secret; None without any.
 
     HEX is the HMAC-SHA256 of `SECONDS.BODY`. The receiver tries the one secret that it knows, and so can be given

@@ -19,7 +19,7 @@ from .schemas.audit import Entries, EntryOut
 
 
 class Audit:
-    """The call on the trail. It tells of all tasks: for `admin`, which no token for some tasks can have."""
+    """The call on the audit log. It tells of all tasks: for `admin`, which no token for some tasks can have."""
 
     def __init__(self, registry: Registry, pages: Pages) -> None:
         self._registry = registry
@@ -42,8 +42,8 @@ class Audit:
             begin=asked_instant(asked.from_, "?from"),
             end=asked_instant(asked.to, "?to"),
         )
-        door = self._registry.seen_by(caller(request))
-        entries = partial(door.entries, asked.limit, given(asked.after, None), only)
+        gate = self._registry.seen_by(caller(request))
+        entries = partial(gate.entries, asked.limit, given(asked.after, None), only)
         return await self._pages.answer(request, asked.limit, entries, _out, lambda entry: entry.id)
 
 

@@ -96,7 +96,7 @@ class Authenticator:
             raise Slower(f"too many wrong tokens came from {address}; try again in {wait} seconds", wait)
         if self.lines is None or self.lines.room(address):
             self.log.warn("{address} sent {what}", address=address, what=what)
-            request.told = True  # type: ignore[attr-defined]  # of LimitedRequest
+            request.logged = True  # type: ignore[attr-defined]  # of LimitedRequest
         self._failures.add(address)
         raise Unauthorized(detail)
 

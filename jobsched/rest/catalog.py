@@ -39,15 +39,15 @@ class Catalog:
 
     async def names(self, request: Request) -> bytes:
         """200: names in the catalog's order."""
-        return json(request, jobs.Names(tasks=self._door(request).task_names()))
+        return json(request, jobs.Names(tasks=self._registry_for(request).task_names()))
 
     async def reload(self, request: Request) -> bytes:
         """200: the names there are now; 409 when a file is bad, and what was read of it before stays."""
-        return json(request, jobs.Names(tasks=await self._door(request).reload()))
+        return json(request, jobs.Names(tasks=await self._registry_for(request).reload()))
 
     async def show(self, request: Request, name: str) -> bytes:
         """200: one task."""
-        task = self._door(request).task(name)
+        task = self._registry_for(request).task(name)
         shown = TaskOut(
             name=task.name,
             description=task.description,
@@ -71,5 +71,5 @@ class Catalog:
         shown = [jobs.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found]
         return json(request, jobs.Fires(fires=shown))
 
-    def _door(self, request: Request) -> Registry:
+    def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))

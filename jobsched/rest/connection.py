@@ -101,13 +101,13 @@ class Channel(HTTPChannel):
     site: Any  # JobschedSite, which makes us
     _deadline: IDelayedCall | None = None  # of a request that has begun to come
     _stall: IDelayedCall | None = None  # of a client that does not take what is written
-    _turn: IDelayedCall | None = None  # of the next request, when it has come already
+    _next_request: IDelayedCall | None = None  # of the next request, when it has come already
     _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own would tell of each client that says nothing
     _inside = False
     _deaf = False  # nothing more is heard: the last answer is written
 
     def connectionMade(self) -> None:
-        self._inside = self.site.door.enter()
+        self._inside = self.site.gate.enter()
         if not self._inside:
             self._turn_away()
             return
@@ -121,10 +121,10 @@ class Channel(HTTPChannel):
         self._deaf = True
         self._calm()
         self._flowing()
-        _cancel(self._turn)
+        _cancel(self._next_request)
         if self._inside:
             self._inside = False
-            self.site.door.leave()
+            self.site.gate.leave()
         super().connectionLost(reason)
 
     # What comes in.
@@ -166,11 +166,11 @@ class Channel(HTTPChannel):
         self.paused = bool(self._buffer) and bool(self.persistent)
         if self.paused:
             self._networkProducer.pauseProducing()
-            self._turn = self.callLater(0, self._go_on)
+            self._next_request = self.callLater(0, self._go_on)
 
     def _go_on(self) -> None:
         """Look at the next request that has come, unless the client is yet to take the answer to the last one."""
-        self._turn = None
+        self._next_request = None
         if self._waitingForTransport:
             return
         self.paused = False
@@ -220,9 +220,9 @@ class Channel(HTTPChannel):
     def _say(self, status: int, detail: str) -> None:
         answer = outright(status, detail)
         self._wire.write(answer)
-        self.told(status, len(answer))
+        self.count_refused(status, len(answer))
 
-    def told(self, status: int, size: int) -> None:
+    def count_refused(self, status: int, size: int) -> None:
         """Something was answered that never became a request which anybody knows."""
         self.site.lines.cut_off(shown(self._wire.getPeer()), status, size)
         self.site.answered(OTHER, OTHER, status, 0.0)
@@ -236,8 +236,8 @@ class Channel(HTTPChannel):
     def resumeProducing(self) -> None:
         self._flowing()
         super().resumeProducing()
-        if self.paused and self._turn is None:
-            self._turn = self.callLater(0, self._go_on)
+        if self.paused and self._next_request is None:
+            self._next_request = self.callLater(0, self._go_on)
 
     def loseConnection(self) -> None:
         self._slow(GOING if self._deaf else STALLED)  # in TLS the other end has to say that it goes too

@@ -105,7 +105,7 @@ FIELDS = {
     "tried": "How many it asked for since its start",
     "won": "How many of them it got; the others had been taken by another node",
     "problem": "What is wrong with it; null when nothing is",
-    # an entry of the trail
+    # an entry of the audit log
     "who": "The name of the token; null: nobody was asked for one, or it was a signal",
     "address": "Where it came from: an IP address, `unix`, or `signal`",
     "action": "What was done",

@@ -26,7 +26,7 @@ class Body(Protocol):
         """A page of metrics."""
 
 
-class Vitals:
+class HealthCalls:
     """The calls that tell how things stand."""
 
     def __init__(self, body: Body) -> None:

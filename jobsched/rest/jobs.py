@@ -66,7 +66,7 @@ class Jobs:
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
         asked = from_json.draft(body(request, wire.JobIn), self._defaults)
-        job_id = await self._door(request).schedule(asked, _key(request, "/jobs"))
+        job_id = await self._registry_for(request).schedule(asked, _key(request, "/jobs"))
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
         return _empty(request)
@@ -80,33 +80,33 @@ class Jobs:
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
         )
-        jobs = partial(self._door(request).jobs, asked.limit, asked.after, only)
+        jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
         return await self._pages.answer(request, asked.limit, jobs, self._out, lambda news: news.job.id)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
-        return self._shown(request, await self._door(request).job(job_id))
+        return self._shown(request, await self._registry_for(request).job(job_id))
 
     async def change(self, request: Request, job_id: str) -> bytes:
         """200: the job as it is now."""
         patch = body(request, wire.PatchIn, MERGE_PATCH)
-        news = await self._door(request).change(
+        news = await self._registry_for(request).change(
             job_id, versions(request), lambda job: from_json.merged(job, patch, self._defaults)
         )
         return self._shown(request, news)
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""
-        return self._shown(request, await self._door(request).pause(job_id, versions(request)))
+        return self._shown(request, await self._registry_for(request).pause(job_id, versions(request)))
 
     async def resume(self, request: Request, job_id: str) -> bytes:
         """200: the job, no longer paused."""
-        return self._shown(request, await self._door(request).resume(job_id, versions(request)))
+        return self._shown(request, await self._registry_for(request).resume(job_id, versions(request)))
 
     async def remove(self, request: Request, job_id: str) -> bytes:
         """200 once the job is gone; an active run finishes unless `cancel`."""
         cancel = query(request, queries.Deletion).cancel
-        await self._door(request).unschedule(job_id, cancel, versions(request))
+        await self._registry_for(request).unschedule(job_id, cancel, versions(request))
         return _empty(request)
 
     async def run(self, request: Request, job_id: str) -> bytes:
@@ -116,7 +116,7 @@ class Jobs:
             caller(request).must("read")
         with self._outputs.place() if follow else nullcontext():  # taken first: who is refused has made no run
             key = _key(request, f"/jobs/{job_id}/run")
-            run = await self._door(request).run_now(job_id, key, versions(request))
+            run = await self._registry_for(request).run_now(job_id, key, versions(request))
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
             if follow and await self._outputs.followed(request, run.id):
                 return b""
@@ -125,9 +125,9 @@ class Jobs:
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._door(request), job_id, self._pages)
+        return await run_page(request, self._registry_for(request), job_id, self._pages)
 
-    def _door(self, request: Request) -> Registry:
+    def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))
 
     def _shown(self, request: Request, news: JobView) -> bytes:

@@ -42,7 +42,7 @@ class Outputs:
     async def send(self, request: Request, run_id: str, lines: int | None) -> bytes:
         """200, 206 or 304: what there is now, or its last `lines` lines. Raises NotFound, Stale, Unreachable, Busy."""
         run = await self._registry.seen_by(caller(request)).run(run_id)
-        where = await self._registry.whereabouts(run)
+        where = await self._registry.output_location(run)
         if not where.here:
             return await self._fetched(request, run, where, lines, None)
         path = self._registry.output_path(run_id)
@@ -57,7 +57,7 @@ class Outputs:
         run = await self._begun(request, run_id)
         if request.channel is None:  # the client has gone
             return b""
-        where = await self._registry.whereabouts(run)
+        where = await self._registry.output_location(run)
         if conditions.unchanged(request, None):
             return conditions.not_modified(request)
         over = Deferred.fromCoroutine(self._over(run_id))

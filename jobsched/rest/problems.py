@@ -121,7 +121,7 @@ def _known(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
         log.error("{uri} was cut off: {why}", uri=shown(request), why=str(why))
         return Deferred.fromCoroutine(break_off(request))
     status = status_of(why)
-    if status >= 500 and not isinstance(why, errors.Busy) and not errors.told(why):
+    if status >= 500 and not isinstance(why, errors.Busy) and not errors.is_logged(why):
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     if isinstance(why, errors.Slower):
         request.setHeader(b"retry-after", str(why.seconds).encode())

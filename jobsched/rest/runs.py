@@ -39,13 +39,13 @@ class Runs:
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._door(request), None, self._pages)
+        return await run_page(request, self._registry_for(request), None, self._pages)
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""
         seconds = query(request, queries.Waiting).wait
         with self._outputs.place() if seconds else nullcontext():
-            run = await self._door(request).ended(run_id, seconds)
+            run = await self._registry_for(request).ended(run_id, seconds)
         return json(request, to_json.run_out(run))
 
     async def output(self, request: Request, run_id: str) -> bytes:
@@ -59,9 +59,9 @@ class Runs:
 
     async def cancel(self, request: Request, run_id: str) -> bytes:
         """202: its end has begun."""
-        await self._door(request).cancel(run_id)
+        await self._registry_for(request).cancel(run_id)
         request.setResponseCode(202)
         return whole(request, b"text/plain; charset=utf-8", b"")
 
-    def _door(self, request: Request) -> Registry:
+    def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))

@@ -26,14 +26,14 @@ LINGER = 5  # seconds without a byte of it
 
 
 class LimitedRequest(ServerRequest):
-    """Refuses what must not reach Klein: a body over 1 MiB as soon as that is known, and what the shield keeps off.
+    """Refuses what must not reach Klein: a body over 1 MiB as soon as that is known, and what the host check refuses.
 
     `gotLength` and `handleContentChunk` are Twisted's inner doors; `tests/unit/rest/test_site.py` watches them.
     """
 
     _received = 0
     refused = False
-    told = False  # a line of the log tells of it already
+    logged = False  # a line of the log tells of it already
     known = False  # whoever sent it has a token
     begun = 0.0  # elapsed time when it was whole
     taken = (OTHER, OTHER)  # method and route
@@ -91,7 +91,7 @@ class LimitedRequest(ServerRequest):
         channel = self._channel()
         answer = host_check.outright(413, f"a request body may hold {MOST_BODY} bytes")
         channel.transport.write(answer)
-        channel.told(413, len(answer))
+        channel.count_refused(413, len(answer))
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
             self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
             channel.loseConnection()
@@ -120,7 +120,7 @@ class JobschedSite(Site):
         )
         self.hosts = hosts
         self.lines = lines
-        self.door = ConnectionGate(connections, reactor.seconds)
+        self.gate = ConnectionGate(connections, reactor.seconds)
         # Hears of each answer: method, route, status, seconds.
         self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
         # Hears of each write whose client had hung up when it was done or refused: method, route, status.
@@ -132,7 +132,7 @@ class JobschedSite(Site):
     def log(self, request: Request) -> None:
         assert isinstance(request, LimitedRequest)
         self.answered(*request.taken, request.code, elapsed() - request.begun)
-        if not request.told:
+        if not request.logged:
             address = shown(request.getClientAddress())
             self.lines.request(address, request.method, request.uri, request.code, request.sentLength, request.known)
 

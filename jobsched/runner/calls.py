@@ -22,7 +22,7 @@ from . import launch
 from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words
 from .limits import Limits
-from .outcome import Ending
+from .outcome import ProcessExit
 from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess
@@ -35,16 +35,16 @@ Call = ScriptProcess | ThreadCall | CoroutineCall
 
 
 async def patiently(
-    reactor: IReactorTime, attempt: Callable[[], Awaitable[Ending]], stopped: Callable[[], Stop | None]
-) -> Ending:
+    reactor: IReactorTime, attempt: Callable[[], Awaitable[ProcessExit]], stopped: Callable[[], Stop | None]
+) -> ProcessExit:
     """The ending of an attempt; one whose program somebody is just writing is made again, for about a second."""
     for pause in PAUSES:
-        ending = await attempt()
-        if not ending.busy:
-            return ending
+        process_exit = await attempt()
+        if not process_exit.busy:
+            return process_exit
         await deferLater(reactor, pause)
         if (why := stopped()) is not None:
-            return Ending(stopped=why)
+            return ProcessExit(stopped=why)
     return await attempt()
 
 
@@ -77,16 +77,16 @@ class Calls:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
         return timeout_of(run.timeout, task.kind, task.timeout, self._limits.livetime).seconds
 
-    def begin(self, task: Task, info: Info, output: Output) -> Call | Ending:
-        """Start it; an `Ending` says why it could not be started, and nothing is left of it then."""
+    def begin(self, task: Task, info: Info, output: Output) -> Call | ProcessExit:
+        """Start it; an `ProcessExit` says why it could not be started, and nothing is left of it then."""
         try:
             return self._begin(task, info, output)
         except OSError as why:
             told = f"{why.filename}: {why.strerror}" if why.filename and why.strerror else why
-            return Ending(error=f"could not start: {told}", busy=why.errno == errno.ETXTBSY)
+            return ProcessExit(error=f"could not start: {told}", busy=why.errno == errno.ETXTBSY)
         except Exception as why:
             output.write(output.redact(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
-            return Ending(error=f"could not start: {words(why)}")
+            return ProcessExit(error=f"could not start: {words(why)}")
 
     def _begin(self, task: Task, info: Info, output: Output) -> Call:
         """What the task is, as whom it runs and what it may be given are said by one catalog, which may be another than

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from ..task import Info
 from .deadline import Deadline
-from .outcome import Ending
+from .outcome import ProcessExit
 from .output import Output
 
 _write: ContextVar[Callable[[bytes], None] | None] = ContextVar("jobsched_write", default=None)
@@ -65,13 +65,13 @@ class PrintCapture:
 
 
 class Call:
-    """A task called in this process; `ended` fires with its `Ending`. Subclasses say where it runs."""
+    """A task called in this process; `ended` fires with its `ProcessExit`. Subclasses say where it runs."""
 
     pid: int | None = None
     pid_started: float | None = None
 
     def __init__(self, clock: IReactorTime, output: Output, grace: float) -> None:
-        self.ended: Deferred[Ending] = Deferred()
+        self.ended: Deferred[ProcessExit] = Deferred()
         self.deadline = Deadline(clock, self._send, grace, monotonic)
         self._output = output
 
@@ -89,7 +89,7 @@ class Call:
     def _end(self, error: str | None) -> None:
         self.deadline.disarm()
         if not self.ended.called:
-            self.ended.callback(Ending(error=error, stopped=self.deadline.stopped))
+            self.ended.callback(ProcessExit(error=error, stopped=self.deadline.stopped))
 
 
 class ThreadCall(Call):

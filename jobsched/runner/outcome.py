@@ -33,7 +33,7 @@ log = Logger()
 
 
 @attrs.frozen(kw_only=True)
-class Ending:
+class ProcessExit:
     """The bare facts: an exit code, a signal's name, or an exception in words; and who stopped it, if anybody.
 
     `left`: what a script that ended by itself left behind, and its fate; None: it did not, or was no process.
@@ -66,13 +66,17 @@ def plain(text: str) -> str:
     return line[:LONGEST] + ("..." if len(text) > LONGEST or len(line) > LONGEST else "")
 
 
-def _not_started(ending: Ending, said: str) -> str | None:
+def _not_started(process_exit: ProcessExit, said: str) -> str | None:
     """What a program in front of the run's own said when it could not start that; None if it could."""
     path, sign, words = said.partition(": ")
     launcher = path.rpartition("/")[2]  # some give their name as they were called, by their path
-    asked = launcher in ending.launchers
+    asked = launcher in process_exit.launchers
     known = (asked or launcher in ALWAYS) and bool(sign)
-    return words if known and (ending.exit_code in COULD_NOT or (asked and ending.exit_code == REFUSED)) else None
+    return (
+        words
+        if known and (process_exit.exit_code in COULD_NOT or (asked and process_exit.exit_code == REFUSED))
+        else None
+    )
 
 
 def is_busy(opening: bytes, starters: Sequence[str], path: str) -> bool:
@@ -92,10 +96,10 @@ def named(processes: Sequence[Stat]) -> str:
     return told + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
 
 
-def left_behind(ending: Ending) -> str:
+def left_behind(process_exit: ProcessExit) -> str:
     """What became of what the script left behind, for the reason; "": there was none, or none but what `lives_on`."""
-    others = {each.key for each in (*ending.given_up, *ending.refused)}
-    left = [each for each in ending.left or () if each.key not in others]
+    others = {each.key for each in (*process_exit.given_up, *process_exit.refused)}
+    left = [each for each in process_exit.left or () if each.key not in others]
     if not left:
         return ""
     one = len(left) == 1
@@ -103,22 +107,22 @@ def left_behind(ending: Ending) -> str:
         "ended": ("was" if one else "were", "ended"),
         "awaited": ("was" if one else "were", "waited for"),
         "kept": ("goes" if one else "go", "on"),
-    }[ending.fate]
+    }[process_exit.fate]
     return f"{'1 process' if one else f'{len(left)} processes'} that it left behind {were} {fate}"
 
 
-def lives_on(ending: Ending) -> str:
+def lives_on(process_exit: ProcessExit) -> str:
     """What could not be ended, for the reason; "": there was none."""
     told = []
-    if ending.given_up:
-        who, be = _who(ending.given_up, "is", "are")
-        if all(each.state == STUCK for each in ending.given_up):
+    if process_exit.given_up:
+        who, be = _who(process_exit.given_up, "is", "are")
+        if all(each.state == STUCK for each in process_exit.given_up):
             told.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
         else:
-            states = ", ".join(dict.fromkeys(each.state or "gone" for each in ending.given_up))
+            states = ", ".join(dict.fromkeys(each.state or "gone" for each in process_exit.given_up))
             told.append(f"{who} {be} still there after KILL (state {states}): given up")
-    if ending.refused:
-        who, be = _who(ending.refused, "belongs", "belong")
+    if process_exit.refused:
+        who, be = _who(process_exit.refused, "belongs", "belong")
         told.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
     return "; ".join(told)
 
@@ -128,53 +132,57 @@ def _who(processes: Sequence[Stat], one: str, more: str) -> tuple[str, str]:
     return f"{'process' if alone else 'processes'} {named(processes)}", one if alone else more
 
 
-def _had_ended(ending: Ending) -> str:
+def _had_ended(process_exit: ProcessExit) -> str:
     """Of a run that was stopped while it waited for what its script had left behind."""
-    if ending.stopped is None or ending.left is None:
+    if process_exit.stopped is None or process_exit.left is None:
         return ""
-    return f"its script had ended with {ending.signal or f'exit code {ending.exit_code}'}"
+    return f"its script had ended with {process_exit.signal or f'exit code {process_exit.exit_code}'}"
 
 
-def tell_of_what_was_left(run: Run, ending: Ending) -> None:
+def tell_of_what_was_left(run: Run, process_exit: ProcessExit) -> None:
     """For the log: what was ended that nobody had asked to end, and what could not be ended."""
-    if ending.left and ending.fate == "ended" and (what := left_behind(ending)):
+    if process_exit.left and process_exit.fate == "ended" and (what := left_behind(process_exit)):
         log.warn("run {run} of {job}: {what}: {processes}",
-                 run=run.id, job=run.job_name, what=what, processes=named(ending.left))  # fmt: skip
-    if what := lives_on(ending):
+                 run=run.id, job=run.job_name, what=what, processes=named(process_exit.left))  # fmt: skip
+    if what := lives_on(process_exit):
         log.error("run {run} of {job}: {what}", run=run.id, job=run.job_name, what=what)
 
 
-def outcome(run: Run, ending: Ending, printed: Printed, now: datetime, redact: Callable[[str], str] = str) -> Run:
+def outcome(
+    run: Run, process_exit: ProcessExit, printed: Printed, now: datetime, redact: Callable[[str], str] = str
+) -> Run:
     """The run with its outcome: the state and the reason in words that stay in the record, without secrets."""
     state, reason = run.state, ""
-    if ending.stopped is not None:
-        state = ending.stopped.state
-        reason = run.reason if run.state == "stopping" else ending.stopped.reason
-        if ending.signal == "SIGKILL" and ending.left is None:
+    if process_exit.stopped is not None:
+        state = process_exit.stopped.state
+        reason = run.reason if run.state == "stopping" else process_exit.stopped.reason
+        if process_exit.signal == "SIGKILL" and process_exit.left is None:
             reason += "; did not end by itself and was killed"
-    elif ending.error is not None:
-        state, reason = "failed", ending.error
-    elif ending.signal is not None:
-        sender = "for its limit of CPU seconds was reached" if ending.signal == "SIGXCPU" else "which nobody here sent"
-        state, reason = "failed", f"ended by {ending.signal}, {sender}"
-    elif (why := _not_started(ending, printed.last_line)) is not None:
+    elif process_exit.error is not None:
+        state, reason = "failed", process_exit.error
+    elif process_exit.signal is not None:
+        sender = (
+            "for its limit of CPU seconds was reached" if process_exit.signal == "SIGXCPU" else "which nobody here sent"
+        )
+        state, reason = "failed", f"ended by {process_exit.signal}, {sender}"
+    elif (why := _not_started(process_exit, printed.last_line)) is not None:
         state, reason = "failed", f"could not start: {why}"
-    elif ending.exit_code:
-        state, reason = "failed", f"exit code {ending.exit_code}"
+    elif process_exit.exit_code:
+        state, reason = "failed", f"exit code {process_exit.exit_code}"
         if printed.last_line:
             reason += f", last line: {printed.last_line}"
     else:
         state, reason = "succeeded", "finished"
-    more = (ending.hint, _had_ended(ending), left_behind(ending), lives_on(ending), printed.cut)
+    more = (process_exit.hint, _had_ended(process_exit), left_behind(process_exit), lives_on(process_exit), printed.cut)
     reason = "; ".join([reason, *filter(None, more)])
     return attrs.evolve(
         run,
         state=state,
         reason=plain(redact(reason)),
         ended=now,
-        exit_code=ending.exit_code,
-        signal=ending.signal,
-        left_behind=None if ending.left is None else len(ending.left),
+        exit_code=process_exit.exit_code,
+        signal=process_exit.signal,
+        left_behind=None if process_exit.left is None else len(process_exit.left),
         output_bytes=printed.total,
         output_kept=printed.kept,
         output_truncated=printed.kept < printed.total,

@@ -196,7 +196,7 @@ class _Sink:
         self._folder, self._run_id = folder, run_id
         self._title = f"{job_name} {run_id}"
         self._limit = limit
-        self._hush = redact
+        self._redact = redact
         self._file: int | None = None
         self._total = 0
         self._kept = 0
@@ -228,7 +228,7 @@ class _Sink:
                 self._close(file)
 
     def printed(self) -> Printed:
-        last = self._hush(self._last_line.decode("utf-8", "replace")).encode()[-TAIL:].decode("utf-8", "replace")
+        last = self._redact(self._last_line.decode("utf-8", "replace")).encode()[-TAIL:].decode("utf-8", "replace")
         return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=last)
 
     def _close(self, file: int) -> None:
@@ -272,7 +272,7 @@ class _Sink:
         for start in range(0, len(line) or 1, LONGEST_LINE):
             piece = line[start : start + LONGEST_LINE]
             self._last_line = piece.strip()[-2 * TAIL :] or self._last_line  # more than is said: no half of a secret
-            log.info("%s | %s", self._title, self._hush(piece.decode("utf-8", "replace")))
+            log.info("%s | %s", self._title, self._redact(piece.decode("utf-8", "replace")))
 
     def _remember(self, data: bytes) -> None:
         """Without a log only the last line matters."""

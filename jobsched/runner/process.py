@@ -21,7 +21,7 @@ from . import procfs
 from .deadline import AGAIN, Deadline
 from .group import Group, began
 from .leftovers import RemainingProcesses
-from .outcome import BUSY, MISREAD, Ending, Fate, is_busy, signal_name
+from .outcome import BUSY, MISREAD, Fate, ProcessExit, is_busy, signal_name
 from .output import Output
 from .pipe import OutputPipe
 from .process_survey import ProcessSurvey
@@ -34,7 +34,7 @@ LOOK = 0.05  # seconds between looks at what is not gone yet; between those that
 
 
 class ScriptProcess(ProcessProtocol):
-    """One process, all that it starts, and its pipe. `ended` fires with its `Ending` when nothing of it is left.
+    """One process, all that it starts, and its pipe. `ended` fires with its `ProcessExit` when nothing of it is left.
 
     It goes on until its first process has ended. Then what that left behind has a moment to end too, and is ended,
     waited for or let go, as `leftovers` says. All that is done to more than the group of the first process is done
@@ -54,7 +54,7 @@ class ScriptProcess(ProcessProtocol):
         leftovers: Leftovers | None = None,
         kept: set[OutputPipe] | None = None,
     ) -> None:
-        self.ended: Deferred[Ending] = Deferred()
+        self.ended: Deferred[ProcessExit] = Deferred()
         self.deadline = Deadline(clock, self._send, grace, monotonic, self._is_over)
         self.pid: int | None = None
         self.pid_started: float | None = None
@@ -69,7 +69,7 @@ class ScriptProcess(ProcessProtocol):
         self._kept = set() if kept is None else kept  # the pipes of runs that are over, while somebody prints there
         self._launchers: tuple[str, ...] = ()
         self._group = Group(0)
-        self._status: Ending | None = None
+        self._status: ProcessExit | None = None
         self._exited = 0.0
         self._by_itself = False  # it ended before anybody asked it to
         self._everywhere = leftovers is not None  # also what left the session is looked for when the script has ended
@@ -120,7 +120,7 @@ class ScriptProcess(ProcessProtocol):
         ended_by = value.signal if isinstance(value, ProcessTerminated) else None
         code = value.exitCode if isinstance(value, ProcessTerminated) else 0
         name = signal_name(ended_by) if ended_by else None
-        self._status = Ending(exit_code=None if name else code, signal=name, launchers=self._launchers)
+        self._status = ProcessExit(exit_code=None if name else code, signal=name, launchers=self._launchers)
         self._exited = monotonic()
         self._by_itself = not self.deadline.begun
         if self._finished:
@@ -281,10 +281,12 @@ class ScriptProcess(ProcessProtocol):
             self.pipe.let_go(self._kept)
         else:
             self.pipe.finish()
-        self.ended.callback(self._ending("kept" if keep else "ended" if self.deadline.begun else "awaited", given_up))
+        self.ended.callback(
+            self._process_exit("kept" if keep else "ended" if self.deadline.begun else "awaited", given_up)
+        )
 
-    def _ending(self, fate: Fate, given_up: tuple[procfs.Stat, ...]) -> Ending:
-        status = self._status or Ending()
+    def _process_exit(self, fate: Fate, given_up: tuple[procfs.Stat, ...]) -> ProcessExit:
+        status = self._status or ProcessExit()
         odd = status.exit_code in MISREAD and self.deadline.stopped is None
         return attrs.evolve(
             status,

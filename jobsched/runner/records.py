@@ -74,6 +74,6 @@ class Records:
         except Unavailable:
             raise
         except Exception:  # it may be the notification that is refused
-            await self._store.write(run_rows.give_up, failed, told=False)
+            await self._store.write(run_rows.give_up, failed, notify=False)
         self.log.failure("run {run} of {job}: failed, {reason}", why, run=run.id, job=run.job_name, reason=reason)
         self._tell(False, [run.id])

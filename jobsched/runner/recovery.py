@@ -15,7 +15,7 @@ from ..model.run import Run
 from . import procfs
 from .deadline import AGAIN, HOPELESS
 from .group import is_first
-from .outcome import Ending, lives_on
+from .outcome import ProcessExit, lives_on
 from .procfs import Found, Key
 
 LOOK = 0.02  # seconds between looks at what was told to end
@@ -50,7 +50,7 @@ class Orphans:
         pids = ", ".join(str(process.pid) for process in self.first)
         found = f"its processes ({pids}) were still there and were {'killed' if self.killed else 'ended'}"
         stuck = tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in self.left)
-        more = lives_on(Ending(given_up=stuck, refused=tuple(self.refused.values())))
+        more = lives_on(ProcessExit(given_up=stuck, refused=tuple(self.refused.values())))
         return f"{found}; {more}" if more else found
 
 

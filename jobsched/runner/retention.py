@@ -1,4 +1,4 @@
-"""Keeps the record at its size: old runs go, and the files of their output with them, and old entries of the trail."""
+"""Keeps the record at its size: old runs go, with the files of their output, and old entries of the audit log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from .. import files
 from ..clock import Leaps, now
-from ..loops import Loop, Trouble
+from ..loops import FailureLog, Loop
 from ..model.errors import Unavailable
 from ..store.sql import audit, deliveries, prune, retention_turns
 from ..store.sql import nodes as node_rows
@@ -61,7 +61,7 @@ class Retention(Service):
         self._keep_days = keep_days
         self._audit_days = audit_days
         self._loop = Loop(clock, EVERY, self._prune, "retention")
-        self._trouble = Trouble(self.log, clock)
+        self._failure_log = FailureLog(self.log, clock)
         self._pruning: Deferred[None] = succeed(None)
         self._room: dict[str, int] = {}  # how many more runs a job may get before it is worth counting them
         self._swept = False
@@ -83,17 +83,17 @@ class Retention(Service):
 
     def _prune(self) -> Deferred[None]:
         pruning = Deferred.fromCoroutine(self.prune())
-        self._pruning = pruning.addCallbacks(lambda _: self._trouble.settled(), self._failed)
+        self._pruning = pruning.addCallbacks(lambda _: self._failure_log.settled(), self._failed)
         return self._pruning
 
     async def prune(self) -> None:
         """One round: of rows if no other node has had one lately, and of the files of this node."""
         steady = self._is_steady()
-        turn = await self._store.write(
+        this_pass = await self._store.write(
             retention_turns.take, now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
         )  # fmt: skip
-        if turn is not None:
-            await self._prune_rows(turn, steady)
+        if this_pass is not None:
+            await self._prune_rows(this_pass, steady)
         if steady and self.running and not self._swept:
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
@@ -111,15 +111,15 @@ class Retention(Service):
         self._postponed = not steady
         return steady
 
-    async def _prune_rows(self, turn: retention_turns.Turn, steady: bool) -> None:
+    async def _prune_rows(self, this_pass: retention_turns.RetentionPass, steady: bool) -> None:
         """Batch after batch until nothing is left to forget."""
         instant = now(self._clock)
         if steady:
             await self._forget_what_is_old(instant)
-        for job_id in await self._crowded(turn):
+        for job_id in await self._crowded(this_pass):
             await self._thin_out(job_id, instant)
         if self.running:
-            await self._store.write(retention_turns.end, turn, self._keep_runs)
+            await self._store.write(retention_turns.end, this_pass, self._keep_runs)
 
     async def _forget_what_is_old(self, instant: datetime) -> None:
         edge = instant - timedelta(days=self._keep_days)
@@ -130,14 +130,14 @@ class Retention(Service):
         while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
             pass
 
-    async def _crowded(self, turn: retention_turns.Turn) -> list[str]:
+    async def _crowded(self, this_pass: retention_turns.RetentionPass) -> list[str]:
         """The jobs that have more runs than they keep, and a part more, or as many records that nothing ran. Only those
         can be that were given some since the last round; of these only those are counted that may have come so far."""
         most = self._keep_runs + self._keep_runs // SLACK
-        if turn.since is None:
+        if this_pass.since is None:
             self._room.clear()
             return await self._store.read(prune.crowded, most)
-        new = await self._store.read(retention_turns.new_runs, turn.since)
+        new = await self._store.read(retention_turns.new_runs, this_pass.since)
         if len(self._room) > REMEMBERED:
             self._room.clear()
         self._room |= {job_id: self._room.get(job_id, 0) - count for job_id, count in new.items()}
@@ -181,7 +181,7 @@ class Retention(Service):
         return len(gone) == BATCH
 
     def _failed(self, why: Failure) -> None:
-        self._trouble.say("old runs could not be pruned, trying again in {seconds} s: {why}", why, seconds=EVERY)
+        self._failure_log.say("old runs could not be pruned, trying again in {seconds} s: {why}", why, seconds=EVERY)
 
 
 def remove(folder: Path, run_ids: Iterable[str]) -> None:

@@ -28,7 +28,7 @@ from .calls import Call, Calls, patiently
 from .deadline import Doomed, Stop
 from .inprocess import STOPPED_THREAD, PrintCapture
 from .limits import Limits
-from .outcome import Ending, outcome, plain, tell_of_what_was_left
+from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
 from .records import Records
 from .recovery import end_orphans, tell_lost
@@ -214,30 +214,30 @@ class Runner(Service):
     async def _execute(self, active: _Active) -> None:
         run = active.run
         output = Output(self._writer, run.id, run.job_name, self._redaction.redact(run.parameters))
-        ending = await self._call(active, output)
-        tell_of_what_was_left(active.run, ending)
+        process_exit = await self._call(active, output)
+        tell_of_what_was_left(active.run, process_exit)
         printed = await output.close()
-        self._note(active, outcome(active.run, ending, printed, self._now(), output.redact))
+        self._note(active, outcome(active.run, process_exit, printed, self._now(), output.redact))
 
-    async def _call(self, active: _Active, output: Output) -> Ending:
+    async def _call(self, active: _Active, output: Output) -> ProcessExit:
         """Start the task in its own way and wait for its end."""
         if active.stop is not None:
-            return Ending(stopped=active.stop)
+            return ProcessExit(stopped=active.stop)
         task = self._catalog().get(active.run.task)
         if task is None:
-            return Ending(error=f"could not start: task {active.run.task} is not in the catalog")
+            return ProcessExit(error=f"could not start: task {active.run.task} is not in the catalog")
         timeout = self._calls.timeout(active.run, task)
         info = launch.information(active.run, timeout)
         return await patiently(self._reactor, lambda: self._try(active, task, info, output), lambda: active.stop)
 
-    async def _try(self, active: _Active, task: Task, info: Info, output: Output) -> Ending:
+    async def _try(self, active: _Active, task: Task, info: Info, output: Output) -> ProcessExit:
         call = self._calls.begin(task, info, output)
-        if isinstance(call, Ending):
+        if isinstance(call, ProcessExit):
             return call
         self._watch(active, call, task, info.timeout)
-        ending = await call.ended
+        process_exit = await call.ended
         active.call = None  # nobody may stop it now: its pid may be another's
-        return ending
+        return process_exit
 
     def _watch(self, active: _Active, call: Call, task: Task, timeout: float | None) -> None:
         if call.ended.called:

@@ -14,7 +14,7 @@ from ..model.overdue import SKEW
 from ..store.sql import downtimes, wrong_clock
 from ..store.sql.store import Store
 from .availability import Availability
-from .peers import Company
+from .peers import Peers
 
 MOST: Final = 60  # looks until it is said, although some dues are not decided: maybe no node can run them
 PAGE: Final = 1000  # jobs that are looked at in one question
@@ -26,11 +26,11 @@ class AfterDowntime:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, store: Store, company: Company, ability: Availability) -> None:
+    def __init__(self, clock: IReactorTime, store: Store, peers: Peers, availability: Availability) -> None:
         self._clock = clock
         self._store = store
-        self._company = company
-        self._availability = ability
+        self._peers = peers
+        self._availability = availability
         self._looks = 0
         self._back: timedelta | None = BACK  # how far the clock was set back, if that is not dealt with; or a start
 
@@ -49,7 +49,7 @@ class AfterDowntime:
         """Bring what lies ahead of the clock back to it, and say so in one line; of how many jobs it was the dues."""
         await self._store.write(wrong_clock.rest, now(self._clock))
         found = await self._store.read(wrong_clock.evidence, now(self._clock))
-        sign = None if self._looks else self._company.last_sign
+        sign = None if self._looks else self._peers.last_sign
         lived = sign is not None and sign > found.now + BACK
         if not (set_back or lived or found.found):
             return 0
@@ -69,16 +69,16 @@ class AfterDowntime:
         after: str | None = ""
         anew = 0
         while after is not None:
-            found, after = await self._store.read(wrong_clock.suspects, now(self._clock), after, PAGE)
+            found, after = await self._store.read(wrong_clock.jobs_ahead, now(self._clock), after, PAGE)
             for begin in range(0, len(found), SHARE):
                 anew += await self._store.write(wrong_clock.put_right, found[begin : begin + SHARE], now(self._clock))
         return anew
 
     async def _tell_cost(self) -> bool:
         self._looks += 1
-        down = self._company.downtime
-        if down is None and not self._company.alone:
-            down = await self._store.read(downtimes.before, self._company.node.id)
+        down = self._peers.downtime
+        if down is None and not self._peers.alone:
+            down = await self._store.read(downtimes.before, self._peers.node.id)
         if down is None:
             self._looks = MOST
             return False

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from ..clock import now
 from ..model.downtime import HELD_UP, Downtime
-from .peers import Company
+from .peers import Peers
 
 GAP = timedelta(seconds=15)  # without a sign of life for so long, this node could not run anything
 MOST = 8  # that are remembered: dues of older ones were found long ago
@@ -22,9 +22,9 @@ class Availability:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, company: Company) -> None:
+    def __init__(self, clock: IReactorTime, peers: Peers) -> None:
         self._clock = clock
-        self._company = company
+        self._peers = peers
         self._since = self._alive = now(clock)
         self._set_back = timedelta(0)
         self._downtimes: deque[Downtime] = deque(maxlen=MOST)
@@ -32,8 +32,8 @@ class Availability:
     def begin(self) -> None:
         """From now on."""
         self._since = self._alive = now(self._clock)
-        if self._company.downtime is not None:
-            self._downtimes.append(self._company.downtime)
+        if self._peers.downtime is not None:
+            self._downtimes.append(self._peers.downtime)
 
     def look(self) -> datetime:
         """Now; and if it has been long since this was asked last, nobody here could run anything until now."""
@@ -51,8 +51,8 @@ class Availability:
     @property
     def since(self) -> datetime:
         """When this node last began to be able."""
-        began = self._company.node.since
-        if self._company.alone or began > self._alive:  # by a clock that was set back since
+        began = self._peers.node.since
+        if self._peers.alone or began > self._alive:  # by a clock that was set back since
             return self._since
         return max(self._since, began)
 
@@ -64,4 +64,4 @@ class Availability:
     @property
     def downtimes(self) -> Sequence[Downtime]:
         """When nothing could be run here; those of a node among others are the store's to tell."""
-        return tuple(self._downtimes) if self._company.alone else ()
+        return tuple(self._downtimes) if self._peers.alone else ()

@@ -12,10 +12,10 @@ from twisted.python.failure import Failure
 
 from ..batching import apart
 from ..clock import now
-from ..loops import Loop, Trouble
+from ..loops import FailureLog, Loop
 from ..store.sql import overdue, overdue_queries
 from ..store.sql.store import Store
-from .peers import Company
+from .peers import Peers
 from .quarantine import Quarantine
 
 EVERY = 5.0  # seconds between looks
@@ -30,14 +30,14 @@ class OverdueWatch(Service):
     finds at its start have been claimed.
     """
 
-    name = "lookout"
+    name = "overdue watch"
     log = Logger()
 
-    def __init__(self, clock: Any, store: Store, company: Company) -> None:
+    def __init__(self, clock: Any, store: Store, peers: Peers) -> None:
         self._clock = clock
         self._store = store
-        self._company = company
-        self._trouble = Trouble(self.log, clock)
+        self._peers = peers
+        self._failure_log = FailureLog(self.log, clock)
         self._refused = Quarantine(clock)
         self._loop = Loop(clock, EVERY, self._look, "the look for what is overdue")
         self._looking: Deferred[None] = succeed(None)
@@ -66,29 +66,29 @@ class OverdueWatch(Service):
 
     async def look(self) -> None:
         """One look at all of them."""
-        for question in (self._watched, self._mended):
+        for question in (self._watched, self._recovered):
             found = [""] * PAGE
             while len(found) == PAGE and self._may_look():
                 found = await question()
                 if not await self._settle(found):
                     break  # what it found, other nodes have stored; the rest is for the next look
-        self._trouble.settled()
+        self._failure_log.settled()
 
     def _watched(self) -> Deferred[list[str]]:
         return self._store.read(overdue_queries.watched, PAGE, now(self._clock))
 
-    def _mended(self) -> Deferred[list[str]]:
+    def _recovered(self) -> Deferred[list[str]]:
         return self._store.read(overdue_queries.recovered, PAGE, now(self._clock))
 
     async def _settle(self, found: Sequence[str]) -> bool:
         """Whether anything came of it."""
-        turns: list[overdue.Turn] = []
+        changes: list[overdue.OverdueChange] = []
 
         async def settle(job_ids: list[str]) -> None:
             some = await self._store.write(overdue.settle, job_ids, now(self._clock))
-            turns.extend(some)
-            for turn in some:
-                self._say(turn)
+            changes.extend(some)
+            for change in some:
+                self._say(change)
 
         self._refused.forget_old()
         sound = [job_id for job_id in found if job_id not in self._refused]
@@ -96,7 +96,7 @@ class OverdueWatch(Service):
             if not self._may_look():
                 break
             await apart(sound[begin : begin + MOST], settle, self._cannot)
-        return bool(turns)
+        return bool(changes)
 
     def _cannot(self, job_id: str, why: Failure) -> None:
         pause = self._refused.add(job_id)
@@ -104,11 +104,11 @@ class OverdueWatch(Service):
                          job=job_id, seconds=pause)  # fmt: skip
 
     def _may_look(self) -> bool:
-        return bool(self.running) and self._company.holds()
+        return bool(self.running) and self._peers.holds()
 
-    def _say(self, turn: overdue.Turn) -> None:
-        told = {"job": turn.job.id, "name": turn.job.name, "reason": turn.reason}
-        if turn.event == "overdue":
+    def _say(self, change: overdue.OverdueChange) -> None:
+        told = {"job": change.job.id, "name": change.job.name, "reason": change.reason}
+        if change.event == "overdue":
             self.log.warn("job {job} ({name}) is overdue: {reason}", **told)
         else:
             self.log.info("job {job} ({name}) has recovered: {reason}", **told)
@@ -117,5 +117,5 @@ class OverdueWatch(Service):
         self._busy = False
 
     def _blind(self, why: Failure) -> None:
-        self._trouble.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,
+        self._failure_log.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,
                           seconds=EVERY)  # fmt: skip

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..model.downtime import Downtime
-from ..model.node import Node, turn
+from ..model.node import Node, claim_rank
 from ..store.sql.jobs import Due
 
 STEP = timedelta(seconds=0.4)  # that a node gives the one before it to claim a due
 
 
-class Company(Protocol):
+class Peers(Protocol):
     """This node and the others, as the last heartbeat found them."""
 
     @property
@@ -40,9 +40,9 @@ class Company(Protocol):
         """Whether this node may act: none of the others can have taken it for dead."""
 
 
-def patience(company: Company, due: Due) -> timedelta | None:
+def claim_delay(peers: Peers, due: Due) -> timedelta | None:
     """How long after its due to wait before claiming it; None: others can run it, and this node cannot."""
-    if company.alone:
+    if peers.alone:
         return timedelta(0)
-    place = turn(company.alive, company.node.id, due.id, due.task, due.require)
+    place = claim_rank(peers.alive, peers.node.id, due.id, due.task, due.require)
     return None if place is None else place * STEP

@@ -6,7 +6,7 @@ from twisted.logger import Logger
 
 from ..store.sql import runs as run_rows
 from ..store.sql.store import Store
-from .peers import Company
+from .peers import Peers
 from .runner_port import RunnerPort
 
 
@@ -15,19 +15,19 @@ class Reconciler:
 
     log = Logger()
 
-    def __init__(self, store: Store, runner_port: RunnerPort, company: Company) -> None:
+    def __init__(self, store: Store, runner_port: RunnerPort, peers: Peers) -> None:
         self._store = store
         self._runner = runner_port
-        self._company = company
+        self._peers = peers
         self.there_is = False
 
     async def settle(self) -> None:
         """Look, if there is any doubt, and start what the store has running here and was never started."""
         if not self.there_is:
             return
-        node_id, known = self._company.node.id, self._runner.known()  # known before the look: one may end meanwhile
+        node_id, known = self._peers.node.id, self._runner.known()  # known before the look: one may end meanwhile
         mine = await self._store.read(run_rows.started_by, node_id)
-        if not self._company.holds() or self._company.node.id != node_id:
+        if not self._peers.holds() or self._peers.node.id != node_id:
             return
         self.there_is = False
         unknown = [run for run in mine if run.id not in known]

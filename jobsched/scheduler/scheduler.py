@@ -23,18 +23,18 @@ from ..store.sql import runs as run_rows
 from ..store.sql.store import Store
 from .after_downtime import AfterDowntime
 from .availability import Availability
-from .peers import Company, patience
+from .peers import Peers, claim_delay
 from .quarantine import Quarantine
 from .reconcile import Reconciler
 from .runner_port import RunnerPort
-from .sweeps import EVERY, Sweeps
+from .sweeps import EVERY, SweepWatch
 from .ticker import Ticker
 
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
 DOUBT = "?"  # and this for: nothing, but make sure
-POKED = 0.02  # seconds that pokes gather
+GATHER_WAKEUPS = 0.02  # seconds that pokes gather
 HELD_UP = 0.1  # seconds until a run that waited for another's transaction is looked at again
 AGAIN = 0.5  # seconds until a claim that failed is tried again
 
@@ -53,28 +53,28 @@ class Scheduler(Service):
     name = "scheduler"
     log = Logger()
 
-    def __init__(self, clock: Any, store: Store, runner_port: RunnerPort, ids: Ids, company: Company) -> None:
+    def __init__(self, clock: Any, store: Store, runner_port: RunnerPort, ids: Ids, peers: Peers) -> None:
         self._clock = clock
         self._store = store
         self._runner = runner_port
         self._ids = ids
-        self._company = company
+        self._peers = peers
         self.tried = 0  # dues that were asked for
         self.won = 0  # those that were decided here
         self.observe: Callable[[datetime, float], object] = lambda told, asked: None  # hears the database's clock
         self._tickers: dict[str, Ticker] = {}
         self._aims: dict[str, _Aim] = {}
-        self._reconciler = Reconciler(store, runner_port, company)
-        self.sweeps = Sweeps(clock)
+        self._reconciler = Reconciler(store, runner_port, peers)
+        self.sweeps = SweepWatch(clock)
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, self._cannot, keep=False, order=self._aimed_at)
         self._loop = Loop(clock, EVERY, self._sweep_and_make_sure, "the sweep")
-        self._poke = Alarm(clock, self._sweep)
+        self._wake_up = Alarm(clock, self._sweep)
         self._looking = DeferredLock()
         self._sweeping: Deferred[None] = succeed(None)
         self._waiting = False
-        self._availability = Availability(clock, company)
-        self._after_downtime = AfterDowntime(clock, store, company, self._availability)
+        self._availability = Availability(clock, peers)
+        self._after_downtime = AfterDowntime(clock, store, peers, self._availability)
         self._refused = Quarantine(clock)
 
     def startService(self) -> None:
@@ -94,11 +94,11 @@ class Scheduler(Service):
         """A job was made or changed; `due` is when it is due next, if known. Looks at the store soon if it must."""
         if due is not None and due > now(self._clock) + AHEAD:
             return  # the sweep will come by in time
-        self._look_again_in(POKED)
+        self._look_again_in(GATHER_WAKEUPS)
 
     def _look_again_in(self, seconds: float) -> None:
         if self.running:
-            self._poke.within(seconds)
+            self._wake_up.within(seconds)
 
     def slots_free(self, again: bool = False) -> None:
         """Runs have ended: one that waits may start. `again`: some of them will be tried again."""
@@ -119,13 +119,13 @@ class Scheduler(Service):
             self._loop.start()
 
     def _forget_timers(self) -> None:
-        self._poke.cancel()
+        self._wake_up.cancel()
         for job_id in list(self._tickers):
             self._disarm(job_id)
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
         """The answer to a claim may have been lost, and its commit come later than one looked for it."""
-        self._reconciler.there_is = self._reconciler.there_is or not self._company.alone
+        self._reconciler.there_is = self._reconciler.there_is or not self._peers.alone
         return self._sweep()
 
     def _sweep(self) -> Deferred[None]:
@@ -175,7 +175,7 @@ class Scheduler(Service):
 
     def _arm(self, due: job_rows.Due) -> None:
         """Wake up when it is this node's turn to claim that due."""
-        wait = patience(self._company, due)
+        wait = claim_delay(self._peers, due)
         if wait is None or due.id in self._refused:
             self._disarm(due.id)
             return
@@ -208,7 +208,7 @@ class Scheduler(Service):
 
         False: not tried.
         """
-        if not self._company.holds():
+        if not self._peers.holds():
             return False
         if 0 < self._no_claim_before - self._clock.seconds() <= AGAIN:
             self._look_again_in(AGAIN)
@@ -216,7 +216,7 @@ class Scheduler(Service):
         try:
             await self._reconciler.settle()
             still_due = await self._still_due(job_ids)
-            if (still_due or waiting) and self._company.holds():
+            if (still_due or waiting) and self._peers.holds():
                 await self._decide(still_due)
         except Exception as why:
             self._reconciler.there_is = True
@@ -263,7 +263,7 @@ class Scheduler(Service):
             self._look_again_in(HELD_UP)
         self.tried += len(job_ids)
         self.won += claimed.won
-        if not self._company.holds() or self._company.node.id != who.node_id:
+        if not self._peers.holds() or self._peers.node.id != who.node_id:
             self._reconciler.there_is = True  # they are lost with this node, or start when it turns out that it is not
             return
         self._runner.start(claimed.started)
@@ -286,7 +286,7 @@ class Scheduler(Service):
             self._arm(due)
 
     def _claimant(self) -> claims.Claimant:
-        node, instant = self._company.node, self._availability.look()
+        node, instant = self._peers.node, self._availability.look()
         return claims.Claimant(
             node=node.name,
             node_id=node.id,
@@ -294,7 +294,7 @@ class Scheduler(Service):
             able_since=self._availability.since,
             slots=self._runner.slots(),
             ids=self._ids,
-            company=tuple(self._company.alive),
-            alone=self._company.alone,
+            peers=tuple(self._peers.alive),
+            alone=self._peers.alone,
             downtimes=self._availability.downtimes,
         )

@@ -9,12 +9,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import elapsed
-from ..loops import Trouble
+from ..loops import FailureLog
 
 EVERY = 5.0  # seconds between sweeps
 
 
-class Sweeps:
+class SweepWatch:
     """Keeps watch over the scheduler's sweeps."""
 
     log = Logger()
@@ -22,7 +22,7 @@ class Sweeps:
     def __init__(self, clock: IReactorTime, elapsed: Callable[[], float] = elapsed) -> None:
         self._clock = clock
         self._elapsed = elapsed
-        self._trouble = Trouble(self.log, clock)
+        self._failure_log = FailureLog(self.log, clock)
         self._last: float | None = None  # elapsed time when one was whole
         self.swept: Callable[[float], object] = lambda seconds: None  # hears how long each took
 
@@ -39,7 +39,7 @@ class Sweeps:
             self._last = self._elapsed()
             self.swept(self._last - begun)
         except Exception:
-            self._trouble.say("the store could not be swept, trying again in {seconds} s: {why}", Failure(),
+            self._failure_log.say("the store could not be swept, trying again in {seconds} s: {why}", Failure(),
                               seconds=EVERY)  # fmt: skip
         else:
-            self._trouble.settled()
+            self._failure_log.settled()

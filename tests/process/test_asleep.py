@@ -219,9 +219,9 @@ class EdgeTests(RunnerCase):
             passed += 0.1
             clock.advance(0.1)
             self.assertLess(passed, 60)
-        ending = await script.ended
+        process_exit = await script.ended
 
         self.assertGreater(passed, process.PATIENCE + 5 + deadline.HOPELESS)
-        self.assertEqual([each.pid for each in ending.given_up], [4194305])
-        self.assertEqual((ending.exit_code, len(ending.left)), (0, 1))
+        self.assertEqual([each.pid for each in process_exit.given_up], [4194305])
+        self.assertEqual((process_exit.exit_code, len(process_exit.left)), (0, 1))
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -71,7 +71,7 @@ def node(name: str, **fields: Any) -> Node:
 
 def asks(who: Node, *others: Node, **fields: Any) -> dict[str, Any]:
     """For a claim: who asks, and the other living nodes as it knows them."""
-    return {"node": who.name, "node_id": who.id, "company": (who, *others), "alone": False} | fields
+    return {"node": who.name, "node_id": who.id, "peers": (who, *others), "alone": False} | fields
 
 
 def every_run(connection: Connection) -> list[Run]:

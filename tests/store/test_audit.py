@@ -1,4 +1,4 @@
-"""The trail on every database: an entry for each change, in its transaction, and none without one."""
+"""The audit log on every database: an entry for each change, in its transaction, and none without one."""
 
 from datetime import timedelta
 
@@ -115,7 +115,7 @@ def test_an_order_that_is_refused_leaves_none_and_changes_nothing(desk):
         with pytest.raises(error):
             order(desk, what, job_id, *args)
     with pytest.raises(NotFound):
-        desk.write(visibility.of_job, one.id, Caller(tasks=("x",)), audit.of_job, signed(), commands.pause, at(1))
+        desk.write(visibility.visible_job, one.id, Caller(tasks=("x",)), audit.of_job, signed(), commands.pause, at(1))
     assert audit_log(desk) == []
     assert desk.read(job_rows.get, one.id) == one
 
@@ -195,7 +195,7 @@ def test_runs_that_end_with_their_job_or_are_replaced_are_named(desk):
 
 
 def test_what_ends_already_for_another_reason_is_not_said_to_end_for_this_one(desk):
-    """The first reason stays in the record, so the trail must not name another."""
+    """The first reason stays in the record, so the audit log must not name another."""
     one = job(policy=Policy(overlap="replace"))
     desk.add(one)
     desk.insert(run(5, id="a run", job_id=one.id))

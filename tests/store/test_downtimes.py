@@ -77,7 +77,7 @@ def test_a_daemon_of_its_own_says_what_it_knows(desk: Desk) -> None:
     one = job(policy=STRICT)
     desk.add(one)
     down = Downtime(at(150), at(500), NO_DAEMON)
-    desk.claim(521, one, company=(node("node", id="here"),), downtimes=(down,))
+    desk.claim(521, one, peers=(node("node", id="here"),), downtimes=(down,))
     assert [run.reason for run in desk.runs()] == [
         GRACE,
         DOWN.replace("no node that could run it lived", "no daemon ran"),

@@ -31,10 +31,10 @@ def a_job(desk: Desk, **policy: Any) -> Job:
     return one
 
 
-def run_now(desk: Desk, one: Job, seconds: float, *company: Node, key: Key | None = None) -> Ran:
-    """Asked of the first of the company."""
-    asker = company[0].id if company else ""
-    ran: Ran = desk.write(commands.run_now, one.id, key, IDS, at(seconds), company, asker)
+def run_now(desk: Desk, one: Job, seconds: float, *peers: Node, key: Key | None = None) -> Ran:
+    """Asked of the first of the nodes."""
+    asker = peers[0].id if peers else ""
+    ran: Ran = desk.write(commands.run_now, one.id, key, IDS, at(seconds), peers, asker)
     return ran
 
 

@@ -56,11 +56,11 @@ class Nodes:
 
     def beat(self, name: str, lease: float, when: float) -> MembershipSnapshot:
         """A heartbeat that counts on that lease."""
-        pulse = Heartbeat(
+        heartbeat = Heartbeat(
             id=f"id of {name}", tasks=("task",), running=0, slots=1, tried=0, won=0, lease=timedelta(seconds=lease)
         )
-        roll: MembershipSnapshot = self.desk.write(node_rows.beat, pulse, at(when))
-        return roll
+        snapshot: MembershipSnapshot = self.desk.write(node_rows.beat, heartbeat, at(when))
+        return snapshot
 
     def told(self, name: str, lease: float, when: float) -> float:
         """What a heartbeat is told to go by from the next one on."""

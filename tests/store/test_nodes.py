@@ -51,8 +51,8 @@ class Register:
         self.desk.write(lambda connection: connection.execute(update(nodes).where(nodes.c.name == name).values(values)))
 
     def beat(self, name: str, local: datetime = T0) -> MembershipSnapshot:
-        roll: MembershipSnapshot = self.desk.write(node_rows.beat, pulse(name), local)
-        return roll
+        snapshot: MembershipSnapshot = self.desk.write(node_rows.beat, heartbeat(name), local)
+        return snapshot
 
     def leave(self, name: str) -> None:
         self.desk.write(node_rows.leave, f"id of {name}", T0)
@@ -77,7 +77,7 @@ class Register:
         return {each.id: each.state for each in self.desk.runs()}
 
 
-def pulse(name: str, **fields: Any) -> Heartbeat:
+def heartbeat(name: str, **fields: Any) -> Heartbeat:
     given: dict[str, Any] = {"tasks": ("task",), "running": 0, "slots": 10, "tried": 0, "won": 0}
     return Heartbeat(id=f"id of {name}", **(given | fields))
 
@@ -133,13 +133,13 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     since = register.join(node("a"))
     register.silent("a", 8)
     before = register.now()
-    said = pulse("a", tasks=("other", "more"), running=4, slots=6, tried=2**40, won=2**39)
-    roll: MembershipSnapshot = register.desk.write(node_rows.beat, said, T0)
-    assert before <= roll.now <= register.now()
+    said = heartbeat("a", tasks=("other", "more"), running=4, slots=6, tried=2**40, won=2**39)
+    snapshot: MembershipSnapshot = register.desk.write(node_rows.beat, said, T0)
+    assert before <= snapshot.now <= register.now()
     values = attrs.asdict(said)
-    renewed = attrs.evolve(node("a"), **values, since=since, seen=roll.now)
-    assert roll == MembershipSnapshot(
-        now=roll.now, renewed=True, alive=(renewed,), late=(), stops=(), kept=FIXED, lease=FIXED
+    renewed = attrs.evolve(node("a"), **values, since=since, seen=snapshot.now)
+    assert snapshot == MembershipSnapshot(
+        now=snapshot.now, renewed=True, alive=(renewed,), late=(), stops=(), kept=FIXED, lease=FIXED
     )
     assert register.get("a") == renewed
 
@@ -151,9 +151,9 @@ def test_one_that_is_no_node_does_not_become_one_by_a_heartbeat(register: Regist
         register.join(node("a"))
         register.leave("a") if how == "left" else register.declare_dead("a")
     before = register.get("a")
-    roll = register.beat("a")
-    assert not roll.renewed
-    assert [each.name for each in roll.alive] == ["b"]
+    snapshot = register.beat("a")
+    assert not snapshot.renewed
+    assert [each.name for each in snapshot.alive] == ["b"]
     assert register.get("a") == before
 
 
@@ -165,9 +165,9 @@ def test_alive_are_those_that_renewed_within_the_lease(register: Register) -> No
     assert [each.name for each in register.beat("a").alive] == ["a", "b", "c", "e"]
     assert register.beat("a").late == ()
     register.silent("e", 11)
-    roll = register.beat("a")
-    assert [each.name for each in roll.alive] == ["a", "b", "c"]
-    assert roll.late == (register.get("e"),)
+    snapshot = register.beat("a")
+    assert [each.name for each in snapshot.alive] == ["a", "b", "c"]
+    assert snapshot.late == (register.get("e"),)
     register.declare_dead()
     assert register.beat("a").late == ()
     assert register.states() == {"a": "alive", "b": "alive", "c": "alive", "d": "stopped", "e": "dead"}

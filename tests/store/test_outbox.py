@@ -196,13 +196,13 @@ def test_a_failure_of_a_job_that_does_not_ask_costs_no_statement_more(
 def test_what_is_told_pokes_after_the_commit(store_url: str) -> None:
     store = Store(StillReactor(), store_url, InlinePool)  # type: ignore[arg-type]
     store.startService()
-    desk, pokes = Desk(store), []
-    store.told = lambda: pokes.append(len(told(desk)))
+    desk, wakeups = Desk(store), []
+    store.notified = lambda: wakeups.append(len(told(desk)))
     quiet, one = job(), telling()
     desk.add(quiet, one)
     fail(desk, quiet)
     fail(desk, one, "succeeded", 2000)
-    assert pokes == []
+    assert wakeups == []
     fail(desk, one)
-    assert pokes == [1]
+    assert wakeups == [1]
     desk.close()

@@ -16,7 +16,7 @@ from jobsched.model.run import Run
 from jobsched.model.watch import Notify, Watch
 from jobsched.store.sql import commands, overdue_queries, prune
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.overdue import Turn, settle
+from jobsched.store.sql.overdue import OverdueChange, settle
 from jobsched.store.sql.tables import deliveries, jobs
 from tests.store.samples import IDS, T0, Desk, at, job, run
 
@@ -32,15 +32,17 @@ def watched(late: float | None = None, success: float | None = None, **fields: A
     return job(3600, policy=Policy(misfire_grace=None), **({"watch": watch, "watched": T0} | fields))
 
 
-def look(desk: Desk, seconds: float, most: int = 100) -> list[Turn]:
+def look(desk: Desk, seconds: float, most: int = 100) -> list[OverdueChange]:
     """What a node does; what became of jobs by it."""
     found = desk.read(overdue_queries.watched, most, at(seconds))
-    turns: list[Turn] = desk.write(settle, found + desk.read(overdue_queries.recovered, most, at(seconds)), at(seconds))
-    return turns
+    changes: list[OverdueChange] = desk.write(
+        settle, found + desk.read(overdue_queries.recovered, most, at(seconds)), at(seconds)
+    )
+    return changes
 
 
-def events(turns: Sequence[Turn]) -> list[tuple[str, str]]:
-    return [(turn.event, turn.job.id) for turn in turns]
+def events(changes: Sequence[OverdueChange]) -> list[tuple[str, str]]:
+    return [(change.event, change.job.id) for change in changes]
 
 
 def stored(desk: Desk, one: Job) -> tuple[datetime | None, str | None]:
@@ -73,18 +75,18 @@ def test_a_due_that_nobody_takes_up_makes_its_job_overdue_once_until_a_run_start
     one = watched(late=60)
     desk.add(one, other := watched(late=90), job())
     assert look(desk, 3659) == []
-    turns = look(desk, 3660)
-    assert events(turns) == [("overdue", one.id)]
-    assert stored(desk, one) == (at(3660), turns[0].reason)
-    assert turns[0].job == desk.read(job_rows.get, one.id)
-    assert turns[0].reason.endswith("no node has taken it up yet")
+    changes = look(desk, 3660)
+    assert events(changes) == [("overdue", one.id)]
+    assert stored(desk, one) == (at(3660), changes[0].reason)
+    assert changes[0].job == desk.read(job_rows.get, one.id)
+    assert changes[0].reason.endswith("no node has taken it up yet")
     assert look(desk, 3661) == []
     assert events(look(desk, 3700)) == [("overdue", other.id)]
 
     (started,) = desk.claim(3701, one).started
-    turns = look(desk, 3702)
-    assert events(turns) == [("recovered", one.id)]
-    assert (turns[0].run, turns[0].reason) == (started, f"run {started.id} was started")
+    changes = look(desk, 3702)
+    assert events(changes) == [("recovered", one.id)]
+    assert (changes[0].run, changes[0].reason) == (started, f"run {started.id} was started")
     assert stored(desk, one) == (None, None)
     assert look(desk, 3703) == []
     assert told(desk) == [("overdue", one.id, None), ("overdue", other.id, None), ("recovered", one.id, started.id)]
@@ -95,8 +97,8 @@ def test_a_run_that_waits_for_a_slot_is_late(desk: Desk) -> None:
     desk.add(one)
     assert desk.claim(3600, one, slots=0).started == ()
     assert look(desk, 3659) == []
-    (turn,) = look(desk, 3660)
-    assert turn.reason.endswith("no free slot: max_running runs are active")
+    (change,) = look(desk, 3660)
+    assert change.reason.endswith("no free slot: max_running runs are active")
     assert len(desk.claim(3661).started) == 1
     assert events(look(desk, 3662)) == [("recovered", one.id)]
 
@@ -117,9 +119,9 @@ def test_a_due_that_was_missed_is_late_until_anything_starts(desk: Desk) -> None
         desk.insert(run(150, job_id=each.id, state="missed", reason="too late", ended=at(200), until=at(160), count=2))
     desk.insert(ran(made_up_for, 300, cause="manual"))
     assert look(desk, 699) == []
-    (turn,) = look(desk, 701)
-    assert (turn.job.id, turn.job.overdue) == (one.id, at(700))
-    assert turn.reason == "not started within 10 min of its due at 2024-01-01T00:01:40Z: too late"
+    (change,) = look(desk, 701)
+    assert (change.job.id, change.job.overdue) == (one.id, at(700))
+    assert change.reason == "not started within 10 min of its due at 2024-01-01T00:01:40Z: too late"
     desk.insert(ran(one, 800, 801, "failed"))
     assert events(look(desk, 802)) == [("recovered", one.id)]
 
@@ -143,17 +145,17 @@ def test_no_success_makes_a_job_overdue_until_one_comes(desk: Desk) -> None:
     desk.add(one)
     desk.insert(ran(one, 10, 20), ran(one, 30, 40, "failed"), ran(one, 50, 60, "timed_out"))
     assert look(desk, 619) == []
-    (turn,) = look(desk, 621)
-    assert (turn.job.overdue, turn.run) == (at(620), None)
-    assert f"(run {desk.runs()[0].id})" in turn.reason
+    (change,) = look(desk, 621)
+    assert (change.job.overdue, change.run) == (at(620), None)
+    assert f"(run {desk.runs()[0].id})" in change.reason
     desk.insert(ran(one, 700))
     assert look(desk, 701) == [], "it has only begun"
     (begun,) = [each for each in desk.runs() if each.state == "running"]
     desk.ended(begun, seconds=710)
-    (turn,) = look(desk, 711)
-    assert (turn.event, turn.reason) == ("recovered", f"run {begun.id} has succeeded")
-    assert turn.run is not None
-    assert turn.run.id == begun.id
+    (change,) = look(desk, 711)
+    assert (change.event, change.reason) == ("recovered", f"run {begun.id} has succeeded")
+    assert change.run is not None
+    assert change.run.id == begun.id
     assert look(desk, 1309) == []
     assert events(look(desk, 1310)) == [("overdue", one.id)]
 
@@ -166,17 +168,17 @@ def test_the_last_success_outlives_its_run(desk: Desk) -> None:
     assert len(desk.write(prune.beyond, one.id, 3, 100)) == 4
     assert len(desk.write(prune.beyond, unwatched.id, 0, 100)) == 2
     assert look(desk, 620) == []
-    (turn,) = look(desk, 621)
-    assert turn.job.overdue == at(621)
-    assert turn.reason == "no success within 10 min: the last one was at 2024-01-01T00:00:21Z"
+    (change,) = look(desk, 621)
+    assert change.job.overdue == at(621)
+    assert change.reason == "no success within 10 min: the last one was at 2024-01-01T00:00:21Z"
 
 
 def test_while_it_is_overdue_for_two_reasons_one_is_not_enough_to_recover(desk: Desk) -> None:
     one = watched(late=60, success=600)
     desk.add(one)
-    (turn,) = look(desk, 3700)
-    assert turn.job.overdue == at(600)
-    assert "; no success" in turn.reason
+    (change,) = look(desk, 3700)
+    assert change.job.overdue == at(600)
+    assert "; no success" in change.reason
     (started,) = desk.claim(3701, one).started
     assert look(desk, 3702) == []
     desk.ended(started, seconds=3703)
@@ -193,8 +195,12 @@ def test_a_due_of_a_job_that_was_changed_is_no_longer_late(desk: Desk) -> None:
 
     changed = desk.write(commands.change, one.id, None, IDS, at(3701), later)
     assert (changed.overdue, changed.watched) == (at(3660), T0), "what is asked of it has not changed"
-    (turn,) = look(desk, 3702)
-    assert (turn.event, turn.run, turn.reason) == ("recovered", None, "none of its dues is late any more")
+    (change,) = look(desk, 3702)
+    assert (change.event, change.run, change.reason) == (
+        "recovered",
+        None,
+        "none of its dues is late any more",
+    )
 
 
 @pytest.mark.parametrize("watch", [Watch(must_succeed_every=timedelta(hours=1)), Watch()])
@@ -223,8 +229,8 @@ def test_pause_ends_it_without_a_word_and_resume_counts_anew(desk: Desk) -> None
     resumed = desk.write(commands.resume, one.id, IDS, at(8000))
     assert (resumed.watched, resumed.next_due) == (at(8000), at(10_800))
     assert look(desk, 8599) == []
-    (turn,) = look(desk, 8600)
-    assert turn.reason == "no success within 10 min: none since 2024-01-01T02:13:20Z"
+    (change,) = look(desk, 8600)
+    assert change.reason == "no success within 10 min: none since 2024-01-01T02:13:20Z"
     assert [event for event, *_ in told(desk)] == ["overdue", "overdue"]
 
 
@@ -261,8 +267,12 @@ def test_a_job_that_fails_recovers_once_with_a_run_that_began_later(desk: Desk) 
     failing(desk, one, 100)
     assert look(desk, 200) == [], "it had begun before"
     desk.insert(good := ran(one, 300, 310), ran(one, 320, 330, "failed"))
-    (turn,) = look(desk, 400)
-    assert (turn.event, turn.run, turn.reason) == ("recovered", good, f"run {good.id} has succeeded")
+    (change,) = look(desk, 400)
+    assert (change.event, change.run, change.reason) == (
+        "recovered",
+        good,
+        f"run {good.id} has succeeded",
+    )
     assert look(desk, 401) == []
     assert told(desk) == [("recovered", one.id, good.id)]
 
@@ -298,9 +308,9 @@ def test_a_job_that_failed_and_was_overdue_recovers_once_from_both(desk: Desk) -
 def test_so_many_as_are_asked_for_are_found_at_once_and_the_others_later(desk: Desk) -> None:
     late = [watched(late=60, watched=at(number // 4)) for number in range(13)]
     desk.add(*late, *(watched(late=9999) for _ in range(5)), *(job(3600) for _ in range(5)))
-    turns = [look(desk, 3700, most=5) for _ in range(4)]
-    assert [len(some) for some in turns] == [5, 5, 3, 0]
-    assert sorted(turn.job.id for some in turns for turn in some) == sorted(each.id for each in late)
+    changes = [look(desk, 3700, most=5) for _ in range(4)]
+    assert [len(some) for some in changes] == [5, 5, 3, 0]
+    assert sorted(change.job.id for some in changes for change in some) == sorted(each.id for each in late)
 
 
 def test_a_list_shows_those_that_are_overdue_or_those_that_are_not(desk: Desk) -> None:

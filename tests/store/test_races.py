@@ -44,14 +44,14 @@ def a_job(number: int = 0) -> Job:
     )  # fmt: skip
 
 
-def node(number: int, now: datetime, company: Sequence[Node] = (), slots: int = 100) -> Claimant:
+def node(number: int, now: datetime, peers: Sequence[Node] = (), slots: int = 100) -> Claimant:
     return Claimant(
         node=f"n{number}", node_id=f"node{number}", now=now, able_since=START, slots=slots, ids=Ids(),
-        company=company, alone=not company,
+        peers=peers, alone=not peers,
     )  # fmt: skip
 
 
-def a_company(count: int) -> list[Node]:
+def some_nodes(count: int) -> list[Node]:
     return [
         Node(id=f"node{number}", name=f"n{number}", tasks=["example"], since=START, seen=START)
         for number in range(count)
@@ -143,18 +143,18 @@ async def test_runs_that_wait_are_started_once_and_not_waited_for(open_store: Ca
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_of_nodes_that_decide_a_job_for_all_at_once_each_gets_one_run(open_store: Callable[[], Store]) -> None:
-    stores, company = [open_store() for _ in range(3)], a_company(3)
+    stores, peers = [open_store() for _ in range(3)], some_nodes(3)
     everywhere = attrs.evolve(a_job(), policy=Policy(overlap="allow", placement="every"))
     await stores[0].write(jobs.add, [everywhere])
     for number in range(20):
         now = START + number * SECOND
-        asked = [store.write(claims.claim, node(one, now, company), ["job000"]) for one, store in enumerate(stores)]
+        asked = [store.write(claims.claim, node(one, now, peers), ["job000"]) for one, store in enumerate(stores)]
         said: list[Claimed] = await gatherResults(asked)
         assert sum(claimed.won for claimed in said) == 1
-        rest = [store.write(claims.claim, node(one, now, company), []) for one, store in enumerate(stores)]
+        rest = [store.write(claims.claim, node(one, now, peers), []) for one, store in enumerate(stores)]
         said += await gatherResults(rest)
         for one, store in enumerate(stores):  # MariaDB leaves out what another one looks at as well
-            said.append(await store.write(claims.claim, node(one, now, company), []))
+            said.append(await store.write(claims.claim, node(one, now, peers), []))
         started = [(run.due, run.place, run.node) for claimed in said for run in claimed.started]
         assert sorted(started) == [(now, f"n{one}", f"n{one}") for one in range(3)]
     stored = [(run.due, run.place) for run in await stores[0].read(every_run)]
@@ -166,17 +166,17 @@ async def test_of_nodes_that_decide_a_job_for_all_at_once_each_gets_one_run(open
 async def test_of_nodes_that_start_from_one_backlog_at_once_each_run_starts_once(
     open_store: Callable[[], Store],
 ) -> None:
-    stores, company, ids = [open_store() for _ in range(3)], a_company(3), Ids()
+    stores, peers, ids = [open_store() for _ in range(3)], some_nodes(3), Ids()
     backlog = [attrs.evolve(a_job(number), next_due=None) for number in range(60)]
     placed = [attrs.evolve(job, policy=Policy(placement="every")) for job in backlog[40:]]
     await stores[0].write(jobs.add, [*backlog[:40], *placed])
     for job in backlog:
-        await stores[0].write(commands.run_now, job.id, None, ids, START, company, "node0")
+        await stores[0].write(commands.run_now, job.id, None, ids, START, peers, "node0")
     wanted = {run.id for run in await stores[0].read(every_run)}
     assert len(wanted) == 40 + 20 * 3
     started: list[Run] = []
     for _ in range(100):
-        asked = [store.write(claims.claim, node(one, START, company, 7), []) for one, store in enumerate(stores)]
+        asked = [store.write(claims.claim, node(one, START, peers, 7), []) for one, store in enumerate(stores)]
         said: list[Claimed] = await gatherResults(asked)
         assert all(len(claimed.started) <= 7 for claimed in said)
         started += [run for claimed in said for run in claimed.started]

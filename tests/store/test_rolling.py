@@ -222,10 +222,10 @@ def joins(desk: Desk, seconds: float) -> float:
 
 def beats(desk: Desk, lease: float, seconds: float) -> float:
     """It says that it lives, and counts on that lease; the one that it is told."""
-    pulse = Heartbeat(
+    heartbeat = Heartbeat(
         id="id of new", tasks=[], running=0, slots=9, tried=0, won=0, lease=timedelta(seconds=lease)
     )  # fmt: skip
-    return float(desk.write(node_rows.beat, pulse, at(seconds)).lease.total_seconds())
+    return float(desk.write(node_rows.beat, heartbeat, at(seconds)).lease.total_seconds())
 
 
 def later(seconds: float) -> int:

@@ -15,8 +15,8 @@ from jobsched.config.tokens import FILE
 from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, until
-from tests.system.house import OrderedServices, token
 from tests.system.pair import Pair, pair_in
+from tests.system.secured import SecuredDaemon, token
 
 SLEEPER = "#!/bin/sh\nexec sleep 600\n"
 HOUR = {"hours": 1}
@@ -25,7 +25,7 @@ LINE = re.compile(r"jobsched\.audit: (\S+) (\S+) (\S+) (\S+) (.+)")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderedServices]:
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDaemon]:
     with daemon_in(tmp_path_factory.mktemp("audit") / "daemon") as daemon:
         daemon.options("NODE_NAME = 'alpha'\nJOB_LIVETIME = 600")
         daemon.script("sleeper", SLEEPER)
@@ -33,23 +33,23 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderedServices]
         tokens = {scope: token(daemon, f"the-{scope}", "--scope", scope) for scope in ("read", "run", "write", "admin")}
         tokens["narrow"] = token(daemon, "narrow", "--scope", "write", "--tasks", "example")
         daemon.start()
-        yield OrderedServices(daemon, tokens)
+        yield SecuredDaemon(daemon, tokens)
 
 
-def audit_log(house: OrderedServices, query: str = "") -> list[Any]:
+def audit_log(secured: SecuredDaemon, query: str = "") -> list[Any]:
     """Oldest first."""
-    answer = house.ask("GET", f"/audit{query}", "admin")
+    answer = secured.ask("GET", f"/audit{query}", "admin")
     assert answer.status == 200, answer
     return list(reversed(answer.json["values"]))
 
 
-def of(house: OrderedServices, path: str) -> list[Any]:
+def of(secured: SecuredDaemon, path: str) -> list[Any]:
     """What was done to a job and its runs, or to a run."""
-    return audit_log(house, f"?target={path.rpartition('/')[2]}")
+    return audit_log(secured, f"?target={path.rpartition('/')[2]}")
 
 
-def good(house: OrderedServices, *asked: Any) -> Any:
-    answer = house.ask(*asked)
+def good(secured: SecuredDaemon, *asked: Any) -> Any:
+    answer = secured.ask(*asked)
     assert answer.status in {200, 202}, answer
     return answer
 
@@ -70,18 +70,18 @@ def test_what_became_a_secret_since_is_shown_no_more(daemon: Daemon) -> None:
     assert made["after"]["parameters"] == {"pin": "***"}
 
 
-def test_each_change_tells_who_from_where_what_before_and_after(house: OrderedServices) -> None:
-    job = house.make("sleeper", "write", name="a sleeper", interval=HOUR)
-    good(house, "PATCH", job, "admin", {"interval": None, "cron": "@daily", "timeout": 9})
-    good(house, "POST", f"{job}/pause", "write")
-    good(house, "POST", f"{job}/resume", "write")
-    run = urlsplit(good(house, "POST", f"{job}/run", "run").headers["location"]).path
-    until(lambda: house.ask("GET", run, "read").json["state"] == "running")
-    good(house, "POST", f"{run}/cancel", "run")
-    assert house.ask("GET", f"{run}?wait=30", "read").json["state"] == "cancelled"
-    good(house, "DELETE", job, "write")
+def test_each_change_tells_who_from_where_what_before_and_after(secured: SecuredDaemon) -> None:
+    job = secured.make("sleeper", "write", name="a sleeper", interval=HOUR)
+    good(secured, "PATCH", job, "admin", {"interval": None, "cron": "@daily", "timeout": 9})
+    good(secured, "POST", f"{job}/pause", "write")
+    good(secured, "POST", f"{job}/resume", "write")
+    run = urlsplit(good(secured, "POST", f"{job}/run", "run").headers["location"]).path
+    until(lambda: secured.ask("GET", run, "read").json["state"] == "running")
+    good(secured, "POST", f"{run}/cancel", "run")
+    assert secured.ask("GET", f"{run}?wait=30", "read").json["state"] == "cancelled"
+    good(secured, "DELETE", job, "write")
 
-    found = of(house, job)
+    found = of(secured, job)
     assert [(entry["action"], entry["who"]) for entry in found] == [
         ("job.create", "the-write"), ("job.change", "the-admin"), ("job.pause", "the-write"),
         ("job.resume", "the-write"), ("run.start", "the-run"), ("run.cancel", "the-run"), ("job.delete", "the-write"),
@@ -97,61 +97,61 @@ def test_each_change_tells_who_from_where_what_before_and_after(house: OrderedSe
     assert (started["target"], started["after"]["state"]) == (run.rpartition("/")[2], "waiting")
     assert (cancelled["before"], cancelled["after"]) == ({"state": "running"}, {"state": "stopping"})
     assert (deleted["before"]["cron"], deleted["after"]) == ("@daily", None)
-    assert of(house, run) == [started, cancelled]
+    assert of(secured, run) == [started, cancelled]
 
 
-def test_no_secret_is_told(house: OrderedServices) -> None:
-    job = house.make("sleeper", "write", parameters={"password": SECRET, "target": "nas"})
-    good(house, "PATCH", job, "write", {"parameters": {"password": OTHER}})
-    good(house, "POST", "/catalog/reload", "admin")
+def test_no_secret_is_told(secured: SecuredDaemon) -> None:
+    job = secured.make("sleeper", "write", parameters={"password": SECRET, "target": "nas"})
+    good(secured, "PATCH", job, "write", {"parameters": {"password": OTHER}})
+    good(secured, "POST", "/catalog/reload", "admin")
 
-    text = house.ask("GET", "/audit", "admin").text
+    text = secured.ask("GET", "/audit", "admin").text
     shown = {"parameters": {"password": "***", "target": "nas"}}
-    made, changed = of(house, job)
+    made, changed = of(secured, job)
     assert made["after"]["parameters"] == shown["parameters"]
     assert (changed["before"], changed["after"]) == (shown, shown)
-    hashes = re.findall("hash = (.*)", (house.daemon.folder / "conf" / FILE).read_text())
-    assert len(hashes) == len(house.tokens)
-    for secret in (SECRET, OTHER, *house.tokens.values(), *hashes):
+    hashes = re.findall("hash = (.*)", (secured.daemon.folder / "conf" / FILE).read_text())
+    assert len(hashes) == len(secured.tokens)
+    for secret in (SECRET, OTHER, *secured.tokens.values(), *hashes):
         assert secret not in text
-        assert secret not in house.daemon.log
+        assert secret not in secured.daemon.log
 
 
-def test_what_is_refused_leaves_nothing(house: OrderedServices) -> None:
-    job = house.make("sleeper", "write")
-    before = audit_log(house, "?limit=1000")
+def test_what_is_refused_leaves_nothing(secured: SecuredDaemon) -> None:
+    job = secured.make("sleeper", "write")
+    before = audit_log(secured, "?limit=1000")
     body = {"task": "sleeper", "name": "n", "interval": HOUR}
     refused = [
-        house.ask("POST", "/jobs", "read", body),
-        house.ask("POST", "/jobs", "", body),
-        house.ask("POST", "/jobs", "narrow", body),
-        house.ask("POST", "/jobs", "write", body | {"timezone": "Mars/Base"}),
-        house.ask("PATCH", job, "narrow", {"name": "x"}),
-        house.ask("PATCH", job, "write", {"name": "x"}, if_match='"7"'),
-        house.ask("DELETE", job, "run"),
-        house.ask("POST", f"{job}/run", "write"),
-        house.ask("POST", "/catalog/reload", "write"),
+        secured.ask("POST", "/jobs", "read", body),
+        secured.ask("POST", "/jobs", "", body),
+        secured.ask("POST", "/jobs", "narrow", body),
+        secured.ask("POST", "/jobs", "write", body | {"timezone": "Mars/Base"}),
+        secured.ask("PATCH", job, "narrow", {"name": "x"}),
+        secured.ask("PATCH", job, "write", {"name": "x"}, if_match='"7"'),
+        secured.ask("DELETE", job, "run"),
+        secured.ask("POST", f"{job}/run", "write"),
+        secured.ask("POST", "/catalog/reload", "write"),
     ]
     assert [answer.status for answer in refused] == [403, 401, 404, 400, 404, 412, 403, 403, 403]
-    good(house, "POST", f"{job}/resume", "write")
-    assert audit_log(house, "?limit=1000") == before
+    good(secured, "POST", f"{job}/resume", "write")
+    assert audit_log(secured, "?limit=1000") == before
 
 
-def test_the_trail_is_for_admin_alone(house: OrderedServices) -> None:
-    assert [house.ask("GET", "/audit", who).status for who in ("read", "run", "write", "narrow", "", "admin")] == [
+def test_the_trail_is_for_admin_alone(secured: SecuredDaemon) -> None:
+    assert [secured.ask("GET", "/audit", who).status for who in ("read", "run", "write", "narrow", "", "admin")] == [
         403, 403, 403, 403, 401, 200
     ]  # fmt: skip
 
 
-def test_the_log_has_a_line_for_each_entry_and_no_other(house: OrderedServices) -> None:
-    job = house.make("example", "narrow", name="it's \N{LATIN SMALL LETTER E WITH ACUTE}")
-    good(house, "DELETE", job, "admin")
+def test_the_log_has_a_line_for_each_entry_and_no_other(secured: SecuredDaemon) -> None:
+    job = secured.make("example", "narrow", name="it's \N{LATIN SMALL LETTER E WITH ACUTE}")
+    good(secured, "DELETE", job, "admin")
     told = [
         (entry["who"] or "-", entry["address"], entry["action"], entry["target"] or "-", ascii(entry["name"]))
-        for entry in audit_log(house, "?limit=1000")
+        for entry in audit_log(secured, "?limit=1000")
     ]
-    until(lambda: len(LINE.findall(house.daemon.log)) >= len(told))
-    lines = [(*line[:4], "None" if line[4] == "-" else line[4]) for line in LINE.findall(house.daemon.log)]
+    until(lambda: len(LINE.findall(secured.daemon.log)) >= len(told))
+    lines = [(*line[:4], "None" if line[4] == "-" else line[4]) for line in LINE.findall(secured.daemon.log)]
     assert sorted(lines) == sorted(told)
     assert ("narrow", "job.create", '"it\'s \\xe9"') in [(who, action, name) for who, _, action, _, name in lines]
 
@@ -159,14 +159,14 @@ def test_the_log_has_a_line_for_each_entry_and_no_other(house: OrderedServices) 
 def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemon) -> None:
     conf = daemon.folder / "conf"
     whole = (conf / "catalog.cfg").read_text()
-    house = OrderedServices(daemon, {"admin": token(daemon, "one", "--scope", "admin")})
+    secured = SecuredDaemon(daemon, {"admin": token(daemon, "one", "--scope", "admin")})
     daemon.start()
-    tasks = house.ask("GET", "/catalog", "admin").json["tasks"]
+    tasks = secured.ask("GET", "/catalog", "admin").json["tasks"]
 
     token(daemon, "two", "--scope", "read")
     daemon.script("later", SLEEPER)
     daemon.signal(signal.SIGHUP)
-    [entry] = until(lambda: audit_log(house))
+    [entry] = until(lambda: audit_log(secured))
     assert (entry["action"], entry["who"], entry["address"], entry["target"]) == (
         "catalog.reload",
         None,
@@ -178,19 +178,19 @@ def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemo
 
     token(daemon, "--revoke", "two")
     daemon.section("[bad]\n")
-    assert house.ask("POST", "/catalog/reload", "admin").status == 409
-    _, entry = audit_log(house)  # the tokens are in force already
+    assert secured.ask("POST", "/catalog/reload", "admin").status == 409
+    _, entry = audit_log(secured)  # the tokens are in force already
     assert (entry["who"], entry["before"]["tokens"], entry["after"]["tokens"]) == ("one", ["one", "two"], ["one"])
     assert entry["before"]["tasks"] == entry["after"]["tasks"] == [*tasks, "later"]
 
     (conf / FILE).chmod(0o644)
-    assert house.ask("POST", "/catalog/reload", "admin").status == 409
+    assert secured.ask("POST", "/catalog/reload", "admin").status == 409
     daemon.signal(signal.SIGHUP)
     until(lambda: "the old catalog stays in force" in daemon.log and "the old tokens stay in force" in daemon.log)
-    assert len(audit_log(house)) == 2
+    assert len(audit_log(secured)) == 2
     (conf / "catalog.cfg").write_text(whole)
     daemon.signal(signal.SIGHUP)
-    until(lambda: len(audit_log(house)) == 3)
+    until(lambda: len(audit_log(secured)) == 3)
 
 
 def test_the_log_of_it_can_go_elsewhere(daemon: Daemon) -> None:

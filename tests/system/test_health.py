@@ -12,9 +12,9 @@ import pytest
 from tests.servers import PATIENCE, Server, started
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, until
-from tests.system.house import token
 from tests.system.pair import pair_in
 from tests.system.samples import samples
+from tests.system.secured import token
 
 BOUND = 10.0  # seconds; two are promised, of a machine that does nothing else
 

@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.system.caller import Caller
 from tests.system.daemon import ROOT, daemon_in, until
-from tests.system.house import OrderedServices, token
 from tests.system.promtool import promtool
 from tests.system.samples import samples
+from tests.system.secured import SecuredDaemon, token
 
 DASHBOARD = ROOT / "docs" / "grafana.json"
 ALERTS = ROOT / "docs" / "alerts.yml"
@@ -179,12 +179,12 @@ def test_who_sees_some_tasks_only_does_not_see_what_shows_all(tmp_path: Path) ->
         tokens["narrow"] = token(daemon, "narrow", "--scope", "read", "--tasks", "run*")
         tokens["run"] = token(daemon, "run", "--scope", "run")
         daemon.start()
-        house = OrderedServices(daemon, tokens)
-        assert [house.ask("GET", "/metrics", who).status for who in ("", "all", "narrow", "run")] == [
+        secured = SecuredDaemon(daemon, tokens)
+        assert [secured.ask("GET", "/metrics", who).status for who in ("", "all", "narrow", "run")] == [
             401, 200, 403, 403
         ]  # fmt: skip
-        assert "runfoo" in house.ask("GET", "/metrics", "all").text
-        assert house.ask("GET", "/metrics", "narrow").json["detail"] == (
+        assert "runfoo" in secured.ask("GET", "/metrics", "all").text
+        assert secured.ask("GET", "/metrics", "narrow").json["detail"] == (
             "this shows all tasks, and the token 'narrow' is for some only"
         )
 

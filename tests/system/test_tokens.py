@@ -7,11 +7,11 @@ from pathlib import Path
 
 from jobsched.config.tokens import FILE
 from tests.system.daemon import Daemon, until
-from tests.system.house import OrderedServices, token
+from tests.system.secured import SecuredDaemon, token
 
 
 def status(daemon: Daemon, secret: str) -> int:
-    return OrderedServices(daemon, {}).ask("GET", "/catalog", secret).status
+    return SecuredDaemon(daemon, {}).ask("GET", "/catalog", secret).status
 
 
 def test_tokens_are_read_again_and_a_bad_file_leaves_the_old_ones(daemon: Daemon) -> None:
@@ -24,12 +24,12 @@ def test_tokens_are_read_again_and_a_bad_file_leaves_the_old_ones(daemon: Daemon
 
     two, path = token(daemon, "two", "--scope", "read"), daemon.folder / "conf" / FILE
     assert status(daemon, two) == 401
-    assert OrderedServices(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
+    assert SecuredDaemon(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
     assert status(daemon, two) == 200
 
     token(daemon, "--revoke", "two")
     path.chmod(0o644)
-    refused = OrderedServices(daemon, {}).ask("POST", "/catalog/reload", one)
+    refused = SecuredDaemon(daemon, {}).ask("POST", "/catalog/reload", one)
     assert (refused.status, refused.json["detail"]) == (
         409, f"{path}: its mode is 0644: others may read it, or change it; chmod it to 0600"
     )  # fmt: skip
@@ -37,7 +37,7 @@ def test_tokens_are_read_again_and_a_bad_file_leaves_the_old_ones(daemon: Daemon
     until(lambda: f"the old tokens stay in force: {path}: its mode" in daemon.log)
     assert status(daemon, two) == 200
     path.chmod(0o600)
-    assert OrderedServices(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
+    assert SecuredDaemon(daemon, {}).ask("POST", "/catalog/reload", one).status == 200
     assert status(daemon, two) == 401
 
     path.unlink()

@@ -16,7 +16,7 @@ from jobsched.config.tokens import FILE, hashed, make
 from jobsched.model.caller import SCOPES
 from jobsched.rest.route import Route
 from tests.system.daemon import GENEROUS, daemon_in
-from tests.system.house import OrderedServices, token
+from tests.system.secured import SecuredDaemon, token
 
 ROUTES: list[Route] = service._routes(None, None, options.Config(), None)  # type: ignore[arg-type]
 MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
@@ -29,7 +29,7 @@ def section(name: str, secret: str, more: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderedServices]:
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDaemon]:
     with daemon_in(tmp_path_factory.mktemp("who") / "daemon") as daemon:
         daemon.section(f"[{HIDDEN}]\nfile = runscript.py\nclass = RunScript\nscript = foo.bash\n")
         daemon.script("tells", "#!/bin/sh\necho hunter22\nexit 1\n")
@@ -42,7 +42,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderedServices]
             file.write(section("expired", tokens["expired"], "scopes = admin\nexpires = 2020-01-01T00:00:00Z"))
         endpoint = f"tcp:{daemon.port}:interface=127.0.0.1"
         daemon.start("--listen", endpoint, "--listen", "unix:socket")
-        yield OrderedServices(daemon, tokens)
+        yield SecuredDaemon(daemon, tokens)
 
 
 def path_of(route: Route, ids: dict[str, str] = MISSING) -> str:
@@ -55,10 +55,10 @@ def name_of(route: Route) -> str:
 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
 @pytest.mark.parametrize("who", ["nobody", "foreign", "expired", *SCOPES])
-def test_every_route_lets_in_whom_it_should_and_nobody_else(house: OrderedServices, route: Route, who: str) -> None:
+def test_every_route_lets_in_whom_it_should_and_nobody_else(secured: SecuredDaemon, route: Route, who: str) -> None:
     body = None if route.takes is None else {}
     for verb in {route.verb, "HEAD" if route.verb == "GET" else route.verb}:
-        answer = house.ask(verb, path_of(route), "" if who == "nobody" else who, body)
+        answer = secured.ask(verb, path_of(route), "" if who == "nobody" else who, body)
         if route.scope == "open" or who in {route.scope, "admin"}:
             assert answer.status not in {401, 403, 429, 500}, answer
         elif who in SCOPES:
@@ -76,22 +76,22 @@ def test_every_scope_has_a_route_and_only_health_is_open() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/no/such", "/jobs/a/b/c/d"])
-def test_what_is_no_route_tells_nothing(house: OrderedServices, path: str) -> None:
-    assert house.ask("GET", path).status == 404
+def test_what_is_no_route_tells_nothing(secured: SecuredDaemon, path: str) -> None:
+    assert secured.ask("GET", path).status == 404
 
 
-def test_a_unix_socket_asks_too(house: OrderedServices) -> None:
+def test_a_unix_socket_asks_too(secured: SecuredDaemon) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(GENEROUS)
-        client.connect(str(house.daemon.folder / "socket"))
+        client.connect(str(secured.daemon.folder / "socket"))
         client.sendall(b"GET /catalog HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = HTTPResponse(client)
         answer.begin()
         assert answer.status == 401
 
 
-def test_the_description_says_what_each_call_needs(house: OrderedServices) -> None:
-    described = house.ask("GET", "/openapi.json", "read").json
+def test_the_description_says_what_each_call_needs(secured: SecuredDaemon) -> None:
+    described = secured.ask("GET", "/openapi.json", "read").json
 
     assert set(described["components"]["securitySchemes"]) == {"token", "password"}
     for route in ROUTES:
@@ -108,21 +108,21 @@ def test_the_description_says_what_each_call_needs(house: OrderedServices) -> No
 
 
 @pytest.fixture(scope="module")
-def secret(house: OrderedServices) -> dict[str, str]:
+def secret(secured: SecuredDaemon) -> dict[str, str]:
     """The ids of things that the narrow token must not see."""
-    job = house.make(HIDDEN, name=f"{HIDDEN} job")
-    run = house.run(job)
+    job = secured.make(HIDDEN, name=f"{HIDDEN} job")
+    run = secured.run(job)
     return {"job_id": job.rpartition("/")[2], "run_id": run.rpartition("/")[2], "name": HIDDEN}
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<" in route.path], ids=name_of)
 def test_what_is_hidden_is_answered_as_what_is_not_there(
-    house: OrderedServices, secret: dict[str, str], route: Route
+    secured: SecuredDaemon, secret: dict[str, str], route: Route
 ) -> None:
     body = {"name": "mine"} if route.takes is not None else None
     for query in ("", "?follow=1", "?wait=1", "?cancel=1", "?tail=1"):
-        hidden = house.ask(route.verb, path_of(route, secret) + query, "narrow", body)
-        missing = house.ask(route.verb, path_of(route) + query, "narrow", body)
+        hidden = secured.ask(route.verb, path_of(route, secret) + query, "narrow", body)
+        missing = secured.ask(route.verb, path_of(route) + query, "narrow", body)
         here, there = hidden.text, missing.text
         for name, value in secret.items():
             here, there = here.replace(value, name), there.replace(MISSING[name], name)
@@ -130,33 +130,33 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(
         assert hidden.status in {400, 403, 404}
         if query == "" and route.scope in {"read", "run", "write"}:
             assert hidden.status == 404
-            assert house.ask(route.verb, path_of(route, secret | {"job_id": house.make(HIDDEN).rpartition("/")[2]}),
+            assert secured.ask(route.verb, path_of(route, secret | {"job_id": secured.make(HIDDEN).rpartition("/")[2]}),
                              "all three", body).status != 404  # fmt: skip
-    job = house.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
+    job = secured.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
     assert (job["name"], job["paused"]) == (f"{HIDDEN} job", False)
-    assert len(house.ask("GET", f"/jobs/{secret['job_id']}/runs", "admin").json["values"]) <= 2
+    assert len(secured.ask("GET", f"/jobs/{secret['job_id']}/runs", "admin").json["values"]) <= 2
 
 
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if "<" not in route.path and route.verb == "GET"], ids=name_of
 )
-def test_no_list_tells_of_what_is_hidden(house: OrderedServices, secret: dict[str, str], route: Route) -> None:
+def test_no_list_tells_of_what_is_hidden(secured: SecuredDaemon, secret: dict[str, str], route: Route) -> None:
     queries = ["", "?limit=1000", f"?task={HIDDEN}", f"?name={HIDDEN}%20job", "?state=succeeded"]
     for query in queries if route.asks is not None else [""]:
-        answer = house.ask("GET", route.path + query, "narrow")
+        answer = secured.ask("GET", route.path + query, "narrow")
         assert not any(value in answer.text for value in secret.values()), answer
     if route.scope == "read" and route.path not in {"/openapi.json", "/preview"}:
-        assert any(value in house.ask("GET", route.path, "all three").text for value in secret.values())
+        assert any(value in secured.ask("GET", route.path, "all three").text for value in secret.values())
 
 
-def test_pages_are_full_although_others_have_jobs_between(house: OrderedServices) -> None:
+def test_pages_are_full_although_others_have_jobs_between(secured: SecuredDaemon) -> None:
     made = []
     for _ in range(4):
-        made.append(house.make("runfoo", "narrow"))
-        house.make(HIDDEN)
+        made.append(secured.make("runfoo", "narrow"))
+        secured.make(HIDDEN)
     path, found = "/jobs?limit=2", []
     while path:
-        answer = house.ask("GET", path, "narrow")
+        answer = secured.ask("GET", path, "narrow")
         found.append([f"/jobs/{job['id']}" for job in answer.json["values"]])
         after = re.search("<(.*?)>", answer.headers.get("link", ""))
         path = after and urlsplit(after[1])._replace(scheme="", netloc="").geturl()
@@ -164,67 +164,67 @@ def test_pages_are_full_although_others_have_jobs_between(house: OrderedServices
     assert [job for page in found for job in page][-4:] == made
 
 
-def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(house: OrderedServices) -> None:
+def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(secured: SecuredDaemon) -> None:
     def refused(task: str) -> tuple[int, str]:
-        answer = house.ask("POST", "/jobs", "narrow", {"task": task, "name": "n", "interval": {"hours": 1}})
+        answer = secured.ask("POST", "/jobs", "narrow", {"task": task, "name": "n", "interval": {"hours": 1}})
         return answer.status, answer.text.replace(task, "TASK")
 
     assert refused(HIDDEN) == refused("nosuchtask")
     assert refused(HIDDEN)[0] == 404
-    mine = house.make("example", "narrow")
-    moved = house.ask("PATCH", mine, "narrow", {"task": HIDDEN})
+    mine = secured.make("example", "narrow")
+    moved = secured.ask("PATCH", mine, "narrow", {"task": HIDDEN})
     assert (moved.status, moved.text.replace(HIDDEN, "TASK")) == refused("nosuchtask")
 
 
-def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(house: OrderedServices) -> None:
-    job = house.make("runfoo")
-    old = house.run(job)
-    assert house.ask("PATCH", job, "admin", {"task": HIDDEN}).status == 200
-    house.run(job)
+def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(secured: SecuredDaemon) -> None:
+    job = secured.make("runfoo")
+    old = secured.run(job)
+    assert secured.ask("PATCH", job, "admin", {"task": HIDDEN}).status == 200
+    secured.run(job)
 
-    assert house.ask("GET", job, "narrow").status == 404
-    assert [f"/runs/{run['id']}" for run in house.ask("GET", f"{job}/runs", "narrow").json["values"]] == [old]
-    assert house.ask("GET", f"{old}/output", "narrow").status == 200
-    assert house.ask("PATCH", job, "admin", {"task": "runfoo"}).status == 200
-    assert house.ask("GET", job, "narrow").json["last_run"] is None  # the newest is of the other task
-
-
-def test_to_follow_a_run_that_one_starts_is_to_read(house: OrderedServices) -> None:
-    job = house.make("runfoo")
-    assert house.ask("POST", f"{job}/run?follow=1", "run").status == 403
-    assert house.ask("GET", f"{job}/runs", "admin").json["values"] == []
-    assert house.ask("POST", f"{job}/run?follow=1", "all three").status == 200
+    assert secured.ask("GET", job, "narrow").status == 404
+    assert [f"/runs/{run['id']}" for run in secured.ask("GET", f"{job}/runs", "narrow").json["values"]] == [old]
+    assert secured.ask("GET", f"{old}/output", "narrow").status == 200
+    assert secured.ask("PATCH", job, "admin", {"task": "runfoo"}).status == 200
+    assert secured.ask("GET", job, "narrow").json["last_run"] is None  # the newest is of the other task
 
 
-def test_each_token_has_idempotency_keys_of_its_own(house: OrderedServices) -> None:
+def test_to_follow_a_run_that_one_starts_is_to_read(secured: SecuredDaemon) -> None:
+    job = secured.make("runfoo")
+    assert secured.ask("POST", f"{job}/run?follow=1", "run").status == 403
+    assert secured.ask("GET", f"{job}/runs", "admin").json["values"] == []
+    assert secured.ask("POST", f"{job}/run?follow=1", "all three").status == 200
+
+
+def test_each_token_has_idempotency_keys_of_its_own(secured: SecuredDaemon) -> None:
     body = {"task": "runfoo", "name": "n", "interval": {"hours": 1}}
-    made = {who: [house.ask("POST", "/jobs", who, body, idempotency_key="k" * 255).headers["location"] for _ in "12"]
+    made = {who: [secured.ask("POST", "/jobs", who, body, idempotency_key="k" * 255).headers["location"] for _ in "12"]
             for who in ("write", "narrow", "admin")}  # fmt: skip
     assert len({location for pair in made.values() for location in pair}) == 3
     job = urlsplit(made["admin"][0]).path
     runs = [
-        house.ask("POST", f"{job}/run", who, idempotency_key="r").headers["location"]
+        secured.ask("POST", f"{job}/run", who, idempotency_key="r").headers["location"]
         for who in ("run", "narrow", "run")
     ]
     assert runs[0] == runs[2] != runs[1]
 
 
-def test_no_token_is_in_the_log_or_in_the_files(house: OrderedServices) -> None:
-    for secret in house.tokens.values():
-        assert secret not in house.daemon.log
-        for path in house.daemon.folder.rglob("*"):
+def test_no_token_is_in_the_log_or_in_the_files(secured: SecuredDaemon) -> None:
+    for secret in secured.tokens.values():
+        assert secret not in secured.daemon.log
+        for path in secured.daemon.folder.rglob("*"):
             assert not path.is_file() or secret.encode() not in path.read_bytes()
-    assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", house.daemon.log)
+    assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", secured.daemon.log)
 
 
-def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(house: OrderedServices) -> None:
+def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(secured: SecuredDaemon) -> None:
     """Every call that needs another scope, with all that such a caller may send."""
-    job = house.make("tells")
-    run = urlsplit(house.ask("POST", f"{job}/run", "run").headers["location"]).path
-    ended = house.ask("GET", f"{run}?wait=30", "read").json
+    job = secured.make("tells")
+    run = urlsplit(secured.ask("POST", f"{job}/run", "run").headers["location"]).path
+    ended = secured.ask("GET", f"{run}?wait=30", "read").json
     assert ended["reason"] == "exit code 1, last line: hunter22"
-    assert house.ask("GET", job, "read").json["last_run"]["reason"] == ended["reason"]
-    assert house.ask("PATCH", job, "all three", {"retries": 1}).json["last_run"]["reason"] == ended["reason"]
+    assert secured.ask("GET", job, "read").json["last_run"]["reason"] == ended["reason"]
+    assert secured.ask("PATCH", job, "all three", {"retries": 1}).json["last_run"]["reason"] == ended["reason"]
     ids = {"job_id": job.rpartition("/")[2], "run_id": run.rpartition("/")[2], "name": "tells"}
     bodies = {"POST /jobs": {"task": "tells", "name": "a", "cron": "@daily"}, "PATCH /jobs/<job_id>": {"retries": 2}}
     last = sorted(ROUTES, key=lambda route: route.verb == "DELETE")
@@ -232,7 +232,7 @@ def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(house: Ordered
     shown = 0
     for route in asked:
         for more in ("", "?follow=1") if route.path.endswith("/run") else ("",):
-            answer = house.ask(route.verb, path_of(route, ids) + more, route.scope, bodies.get(name_of(route)))
+            answer = secured.ask(route.verb, path_of(route, ids) + more, route.scope, bodies.get(name_of(route)))
             assert answer.status in {200, 202, 403, 409}, (name_of(route), answer)
             assert "hunter22" not in answer.text + str(answer.headers)
             if '"last_run":{' in answer.text:

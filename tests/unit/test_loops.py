@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent, Logger, capturedLogs, formatEvent
 
-from jobsched.loops import Alarm, Loop, Trouble
+from jobsched.loops import Alarm, FailureLog, Loop
 from jobsched.model.errors import Unavailable
 from jobsched.model.log_throttle import PAUSE
 from tests.fakes import StillReactor
@@ -133,7 +133,7 @@ def said(events: list[LogEvent]) -> list[tuple[str, bool]]:
 
 def test_the_same_trouble_is_told_now_and_then_and_at_once_when_it_is_another_or_comes_back() -> None:
     reactor = StillReactor(BEGIN)
-    trouble = Trouble(Logger(), reactor)
+    trouble = FailureLog(Logger(), reactor)
 
     def fails(error: Exception) -> None:
         fail(error).addErrback(lambda why: trouble.say("{what}: {why}", why, what="work"))

@@ -218,7 +218,7 @@ def test_work_lets_other_threads_have_their_turn_and_does_not_stand_back_all_the
     moments = iter([0.0, 0.0004, 0.0008, 0.0012, 0.0013, 0.0017, 0.0024, 0.0025])
     monkeypatch.setattr(module, "monotonic", lambda: next(moments))
     monkeypatch.setattr(module, "sleep", stood_back.append)
-    turns = module.Turns()
+    turns = module.CooperativeYield()
     for _ in range(5):
         turns.give_way()
     assert stood_back == [module.STANDING_BACK] * 2

@@ -1,4 +1,4 @@
-"""An entry of the trail, as it is shown."""
+"""An entry of the audit log, as it is shown."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class EntryOut(Struct):
 
 
 class Entries(Struct):
-    """A page of the trail."""
+    """A page of the audit log."""
 
     values: list[EntryOut]

@@ -35,7 +35,7 @@ class RunPage(Struct, forbid_unknown_fields=True):
 
 
 class AuditPage(Struct, forbid_unknown_fields=True):
-    """Which part of the trail: `from <= at < to`."""
+    """Which part of the audit log: `from <= at < to`."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 500
     after: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET

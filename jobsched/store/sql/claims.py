@@ -20,7 +20,7 @@ from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
 from .clock import now as database_now
-from .placement import Company, Places, in_place, places
+from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import runs
 
 IS_RUNNING = "is running"
@@ -32,7 +32,7 @@ NO_SLOT = "no free slot: max_running runs are active"
 class Claimant:
     """Who claims, when, and how much it can take.
 
-    `company` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
+    `peers` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
     that is `alone` has a database of its own.
     """
 
@@ -42,7 +42,7 @@ class Claimant:
     able_since: datetime
     slots: int  # runs it can start at once
     ids: Ids
-    company: Sequence[Node] = ()
+    peers: Sequence[Node] = ()
     alone: bool = True
     downtimes: Sequence[Downtime] = ()  # in which nothing could be run here; of several nodes the store tells
 
@@ -127,16 +127,16 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
     for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
     owing: list[tuple[Job, Stretch, str]] = []
-    company = Company(connection, who.company, who.node_id, who.now)
+    living = LivingNodes(connection, who.peers, who.node_id, who.now)
     for job in _still_due(connection, who, due_jobs, decided, owing):
-        where = places(job, company) if who.company else Places()
+        where = placement_of(job, living) if who.peers else Placement()
         if not _is_for(who, job, where):
             continue
-        if where.nobody and not where.down and not (who.alone and who.company[0].matches(job.policy.require)):
+        if where.nobody and not where.down and not (who.alone and who.peers[0].matches(job.policy.require)):
             owing += _nobody(job, who, where.nobody, decided)
             continue
         late = not who.alone and job.next_due is not None and who.now - job.next_due > LATE
-        owing += _owing(connection, job, who, where, active[job.id], decided, company.known if late else ())
+        owing += _owing(connection, job, who, where, active[job.id], decided, living.known if late else ())
     slots = who.slots
     for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
         run = _run(job, stretch, who, slots > 0, place)
@@ -165,7 +165,7 @@ def _owing(
     connection: Connection,
     job: Job,
     who: Claimant,
-    where: Places,
+    where: Placement,
     active: list[Run],
     decided: _Decided,
     known: Sequence[Node],
@@ -189,7 +189,7 @@ def _owing(
     ]
 
 
-def _replaceable(connection: Connection, job: Job, where: Places, active: list[Run]) -> int:
+def _replaceable(connection: Connection, job: Job, where: Placement, active: list[Run]) -> int:
     """How many of its dues count against max_runs, and do not any more when runs that wait are replaced."""
     if job.policy.overlap != "replace":
         return 0
@@ -197,11 +197,11 @@ def _replaceable(connection: Connection, job: Job, where: Places, active: list[R
     return start_counts.not_started(connection, list(there.values()))[job.id] if there else 0
 
 
-def _is_for(who: Claimant, job: Job, where: Places) -> bool:
+def _is_for(who: Claimant, job: Job, where: Placement) -> bool:
     """Whether a due may be decided here: one that others can run and this node cannot is left to them."""
-    if not who.company or who.alone or where.nobody or job.policy.placement == "every":
+    if not who.peers or who.alone or where.nobody or job.policy.placement == "every":
         return True
-    return any(node.id == who.node_id and node.can(job.task, job.policy.require) for node in who.company)
+    return any(node.id == who.node_id and node.can(job.task, job.policy.require) for node in who.peers)
 
 
 def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[Job, Stretch, str]]:
@@ -237,14 +237,14 @@ def _situation(job: Job, who: Claimant, active: list[Run], back: int = 0, known:
 
 def _downtimes(job: Job, who: Claimant, known: Sequence[Node]) -> list[Downtime]:
     """When no node lived that could run the job; `known` are the nodes as they were last."""
-    then, now = ([node for node in some if node.can(job.task, job.policy.require)] for some in (known, who.company))
+    then, now = ([node for node in some if node.can(job.task, job.policy.require)] for some in (known, who.peers))
     down = without_nodes(then, now)
     return [] if down is None else [down]
 
 
 def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
     """A due that passed while another node lived passed while somebody could run it."""
-    others = (node for node in who.company if node.id != who.node_id and node.since <= who.now)
+    others = (node for node in who.peers if node.id != who.node_id and node.since <= who.now)
     return (node.since for node in others if node.can(job.task, job.policy.require))
 
 
@@ -266,9 +266,9 @@ def _waits(run: Run) -> Run:
 
 
 def _startable(connection: Connection, who: Claimant) -> tuple[list[Run], bool]:
-    if not who.company:
+    if not who.peers:
         return backlog.startable(connection, who.now, who.slots)
-    mine = next((node for node in who.company if node.id == who.node_id), None)
+    mine = next((node for node in who.peers if node.id == who.node_id), None)
     return ([], False) if mine is None else backlog.startable(connection, who.now, who.slots, mine, any_task=who.alone)
 
 

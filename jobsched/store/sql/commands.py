@@ -19,7 +19,7 @@ from ...model.run import ANYWHERE, Run, State
 from . import jobs as job_rows
 from . import listen_notify, outcomes, start_counts, stretches, wrong_clock
 from . import runs as run_rows
-from .placement import Company, Places, in_place, places
+from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
 
 REPLACED = "replaced by a later due of its job"
@@ -126,11 +126,11 @@ def remove(
 
 def run_now(
     connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime,
-    company: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
+    peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
 ) -> Ran:  # fmt: skip
     """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
 
-    A job that runs on every node gets one for each living node that can; the first of them is returned. `company` are
+    A job that runs on every node gets one for each living node that can; the first of them is returned. `peers` are
     those that were known to live when it was ordered. What a key made is given back whatever became of the job since.
     """
     if key is not None and (known := _recall(connection, key)) is not None:
@@ -139,8 +139,8 @@ def run_now(
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
     job = held(connection, job_id, versions)
-    living = Company(connection, company, asker, now)
-    where = places(job, living) if company else Places()
+    living = LivingNodes(connection, peers, asker, now)
+    where = placement_of(job, living) if peers else Placement()
     active = run_rows.ripe_of(connection, [job_id], now)
     due = _free_due(connection, job, now)
     added: list[Run] = []

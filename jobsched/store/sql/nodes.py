@@ -100,23 +100,25 @@ def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Se
     return Entry(now=instant, lease=lease)
 
 
-def beat(connection: Connection, pulse: Heartbeat, local: datetime) -> MembershipSnapshot:
+def beat(connection: Connection, heartbeat: Heartbeat, local: datetime) -> MembershipSnapshot:
     """Say that this node is alive; hear who else is, and what it is asked to end."""
     instant = database_now(connection, local)
-    values = attrs.asdict(pulse, recurse=False, filter=attrs.filters.exclude("id")) | {"tasks": list(pulse.tasks)}
-    mine = (nodes.c.id == pulse.id) & (nodes.c.state == "alive")
-    seen = _ahead(instant, pulse.lease)
+    values = attrs.asdict(heartbeat, recurse=False, filter=attrs.filters.exclude("id")) | {
+        "tasks": list(heartbeat.tasks)
+    }
+    mine = (nodes.c.id == heartbeat.id) & (nodes.c.state == "alive")
+    seen = _ahead(instant, heartbeat.lease)
     renewed = connection.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
     there = living(connection)
-    kept = settings.lease(connection) or pulse.lease
+    kept = settings.lease(connection) or heartbeat.lease
     return MembershipSnapshot(
         now=instant,
         renewed=renewed,
         alive=tuple(sorted((node for node in there if not node.late(instant)), key=lambda node: node.id)),
         late=tuple(node for node in there if node.late(instant) or node.ahead(instant)),
-        stops=stops(connection, pulse.id),
+        stops=stops(connection, heartbeat.id),
         kept=kept,
-        lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != pulse.id]),
+        lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != heartbeat.id]),
     )
 
 

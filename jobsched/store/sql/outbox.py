@@ -18,7 +18,7 @@ from .jobs import from_row
 from .tables import deliveries, jobs
 
 EVERYONE = "everyone"  # an engine's option: where the receiver for all jobs is, if there is one
-TOLD = "told"  # in what a connection carries with it
+NOTIFIED = "notified"  # in what a connection carries with it
 ALL = Notify()
 RETRIES = jobs.c.retries > 0
 
@@ -35,9 +35,9 @@ def with_everyone(engine: Engine, place: str | None) -> Engine:
     return engine.execution_options(**{EVERYONE: place})
 
 
-def told(connection: Connection) -> bool:
-    """Whether something was told since the last time that this was asked of the connection."""
-    return bool(connection.info.pop(TOLD, False))
+def notified(connection: Connection) -> bool:
+    """Whether a notification was written since the last time that this was asked of the connection."""
+    return bool(connection.info.pop(NOTIFIED, False))
 
 
 def tell_all(connection: Connection, news: Iterable[News]) -> None:
@@ -50,7 +50,7 @@ def tell_all(connection: Connection, news: Iterable[News]) -> None:
     ids = Ids()
     rows = [attrs.asdict(_delivery(each, ids.make(each.instant), everyone), recurse=False) for each in wanted]
     connection.execute(insert(deliveries), rows)
-    connection.info[TOLD] = True
+    connection.info[NOTIFIED] = True
     failing: dict[str, datetime] = {}
     for each in wanted:
         if each.event not in ("overdue", "recovered") and wants(each.job, "recovered", everyone):

@@ -23,7 +23,7 @@ from .tables import jobs, runs
 
 
 @attrs.frozen(kw_only=True)
-class Turn:
+class OverdueChange:
     """A job became overdue, or has recovered; by a run, maybe."""
 
     event: Event
@@ -32,7 +32,7 @@ class Turn:
     run: Run | None = None
 
 
-def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> list[Turn]:
+def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:
     """Decide of each whether it is overdue and whether it fails still; write what has changed, and let it be told.
 
     A change is made only where the row is as it was read: so of several nodes one makes it.
@@ -41,9 +41,9 @@ def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> l
     rows = connection.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
     facts = _facts(connection, [row.id for row in rows], instant)
     found = _runs(connection, (run_id for row in rows for run_id in (row.success, row.mender, row.starter)))
-    turns = [_turn(connection, row, facts[row.id], found) for row in rows]
-    news = [turn for turn in turns if turn is not None]
-    outbox.tell_all(connection, [News(**attrs.asdict(turn, recurse=False), instant=instant) for turn in news])
+    changes = [_overdue_change(connection, row, facts[row.id], found) for row in rows]
+    news = [change for change in changes if change is not None]
+    outbox.tell_all(connection, [News(**attrs.asdict(change, recurse=False), instant=instant) for change in news])
     return news
 
 
@@ -61,7 +61,7 @@ def remember(connection: Connection, run_ids: Sequence[str]) -> None:
         connection.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
 
 
-def _turn(connection: Connection, row: Any, facts: Facts, found: dict[str, Run]) -> Turn | None:
+def _overdue_change(connection: Connection, row: Any, facts: Facts, found: dict[str, Run]) -> OverdueChange | None:
     """What becomes of a job, written; None: nothing that anybody is to know."""
     job, run = from_row(row), found.get(row.success or "")
     verdict = overdue(job, attrs.evolve(facts, success=_success(row, run, facts.now)))
@@ -77,16 +77,16 @@ def _turn(connection: Connection, row: Any, facts: Facts, found: dict[str, Run])
         return None  # it is overdue no more; that it has recovered nobody would say
     if over:
         job = attrs.evolve(job, overdue=None, overdue_reason=None)
-    return Turn(event="recovered", job=job, reason=reason, run=cause)
+    return OverdueChange(event="recovered", job=job, reason=reason, run=cause)
 
 
-def _became(connection: Connection, job: Job, verdict: Overdue) -> Turn | None:
+def _became(connection: Connection, job: Job, verdict: Overdue) -> OverdueChange | None:
     values = {"overdue": verdict.since, "overdue_reason": verdict.reason}
     same = (jobs.c.id == job.id) & (jobs.c.version == job.version) & jobs.c.overdue.is_(None)
     if connection.execute(update(jobs).where(same).values(values)).rowcount != 1:
         return None
     job = attrs.evolve(job, overdue=verdict.since, overdue_reason=verdict.reason)
-    return Turn(event="overdue", job=job, reason=verdict.reason)
+    return OverdueChange(event="overdue", job=job, reason=verdict.reason)
 
 
 def _success(row: Any, run: Run | None, instant: datetime) -> Success | None:

@@ -16,13 +16,13 @@ from . import nodes as node_rows
 from .clock import now as database_now
 
 
-class Company:
-    """The living nodes, for one transaction. `told` are those of the last heartbeat of node `own`; `alive` are those
-    that the store has now, for no node must be overlooked that has just come or gone. They are read once, however many
-    jobs ask."""
+class LivingNodes:
+    """The living nodes, for one transaction. `last_heard` are those of the last heartbeat of node `own`; `alive` are
+    those that the store has now, for no node must be overlooked that has just come or gone. They are read once, however
+    many jobs ask."""
 
-    def __init__(self, connection: Connection, told: Sequence[Node], own: str, local: datetime) -> None:
-        self.told = told
+    def __init__(self, connection: Connection, last_heard: Sequence[Node], own: str, local: datetime) -> None:
+        self.last_heard = last_heard
         self._connection = connection
         self._own = own
         self._local = local
@@ -35,14 +35,14 @@ class Company:
     @cached_property
     def alive(self) -> Sequence[Node]:
         """Those that live. Of itself this node knows best; where nodes are not stored, it lives alone."""
-        mine = {node.id: node for node in self.told if node.id == self._own}
+        mine = {node.id: node for node in self.last_heard if node.id == self._own}
         instant = database_now(self._connection, self._local)
         there = (node for node in self.known if node.state == "alive" and not node.late(instant))
-        return [mine.get(node.id, node) for node in there] or self.told
+        return [mine.get(node.id, node) for node in there] or self.last_heard
 
 
 @attrs.frozen(kw_only=True)
-class Places:
+class Placement:
     """The names of the nodes on which each due runs once, and of those on which it would, were they not down."""
 
     names: Sequence[str] = (ANYWHERE,)
@@ -50,14 +50,14 @@ class Places:
     nobody: str = ""  # why it runs nowhere now
 
 
-def places(job: Job, company: Company) -> Places:
+def placement_of(job: Job, living: LivingNodes) -> Placement:
     """For a job that is due."""
     if job.policy.placement == "any":
-        return Places(nobody=_nobody(job, company.told))
-    able = {node.name for node in company.alive if node.can(job.task, job.policy.require)}
-    down = _down(job, company)
-    nobody = _nobody(job, company.alive)
-    return Places(names=sorted(able) or ([] if down else [ANYWHERE]), down=down, nobody=nobody)
+        return Placement(nobody=_nobody(job, living.last_heard))
+    able = {node.name for node in living.alive if node.can(job.task, job.policy.require)}
+    down = _down(job, living)
+    nobody = _nobody(job, living.alive)
+    return Placement(names=sorted(able) or ([] if down else [ANYWHERE]), down=down, nobody=nobody)
 
 
 def _nobody(job: Job, nodes: Sequence[Node]) -> str:
@@ -76,11 +76,11 @@ def lacking(task: str, require: Mapping[str, str]) -> str:
     return f"no living node has task {task}" + (f" and {tags}" if tags else "")
 
 
-def _down(job: Job, company: Company) -> dict[str, str]:
+def _down(job: Job, living: LivingNodes) -> dict[str, str]:
     """Those that are known, would have run it as they were last, and are not there."""
-    there = {node.name for node in company.alive}
+    there = {node.name for node in living.alive}
     last: dict[str, Node] = {}
-    for node in company.known:
+    for node in living.known:
         last.setdefault(node.name, node)
     return {
         name: f"node {name} was {'stopped' if node.state == 'stopped' else 'down'}, last seen {node.seen:%FT%TZ}"

@@ -26,14 +26,14 @@ _COUNTS = (
 
 
 @attrs.frozen(kw_only=True)
-class Turn:
+class RetentionPass:
     """To look at the jobs that have runs made `since` then; None: at all jobs."""
 
     since: datetime | None
     begun: datetime
 
 
-def take(connection: Connection, local: datetime, keep: int, every: timedelta) -> Turn | None:
+def take(connection: Connection, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
     """Take the turn, unless another node has taken it within the time that is between two. `keep`: how many runs each
     job keeps."""
     instant = database_now(connection, local)
@@ -41,12 +41,12 @@ def take(connection: Connection, local: datetime, keep: int, every: timedelta) -
     if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
         return None
     _put(connection, {"done": None, "keep": keep} | (value or {}) | {"taken": _micros(instant)}, value is None)
-    return Turn(since=None if value is None else _looked_at(value, instant, keep), begun=instant)
+    return RetentionPass(since=None if value is None else _looked_at(value, instant, keep), begun=instant)
 
 
-def end(connection: Connection, turn: Turn, keep: int) -> None:
+def end(connection: Connection, this_pass: RetentionPass, keep: int) -> None:
     """All was looked at that was there when the turn was begun."""
-    begun = _micros(turn.begun)
+    begun = _micros(this_pass.begun)
     connection.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
 
 

@@ -72,20 +72,20 @@ def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Ca
     return bool(again)
 
 
-def give_up(connection: Connection, run: Run, *, told: bool = True) -> bool:
+def give_up(connection: Connection, run: Run, *, notify: bool = True) -> bool:
     """Write that a run has ended whose outcome the database refuses: with as little as there can be, and only where it
-    has none yet. It is not tried again, and its output is not kept here; `told`: who wants to know that it failed is
+    has none yet. It is not tried again, and its output is not kept here; `notify`: who wants to know that it failed is
     told. Whether there was anything to write.
     """
     (run,) = _in_its_time(connection, [run])
-    asking = outbox.concerned(connection, [run]) if told else {}
+    asking = outbox.concerned(connection, [run]) if notify else {}
     its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
     its &= runs.c.node_id.is_(None) if run.node_id is None else runs.c.node_id == run.node_id
     ended = {name: getattr(run, name) for name in _NOTES}
     if connection.execute(update(runs).where(its).values(ended)).rowcount != 1:
         return False
     outcomes.tell(connection, [run])
-    if told and run.state in RETRIED:
+    if notify and run.state in RETRIED:
         outbox.tell_failed(connection, [run], asking, set())
     return True
 

@@ -63,7 +63,7 @@ class Store(Service):
         # The first two are called in whatever thread it happens.
         self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
-        self.told: Callable[[], object] = lambda: None  # in the reactor: something is to be told
+        self.notified: Callable[[], object] = lambda: None  # in the reactor: there is a notification to send
         self.sign: Callable[[Connection], object] = lambda connection: None  # adds to each change that it wants to
         self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
         self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
@@ -128,7 +128,7 @@ class Store(Service):
 
     def _failed(self, why: Failure) -> Failure:
         if isinstance(why.value, Unavailable) and why.value.unreachable:
-            why.value.told = self.tells()
+            why.value.logged = self.tells()
         return why
 
     def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
@@ -172,7 +172,7 @@ class Store(Service):
             answer = work(connection)
             if writes:
                 self.sign(connection)
-            told = outbox.told(connection)
+            notified = outbox.notified(connection)
             try:
                 transaction.commit()
             except DBAPIError as why:
@@ -181,8 +181,8 @@ class Store(Service):
                 raise
         if ended:
             self.ended(ended)
-        if told:
-            self._reactor.callFromThread(self.told)
+        if notified:
+            self._reactor.callFromThread(self.notified)
         return answer
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:

@@ -30,7 +30,7 @@ def _like(connection: Connection, column: ColumnElement[str], pattern: str) -> C
     return column.like(escaped.replace("*", "%").replace("?", "_"), escape="|")
 
 
-def of_job(
+def visible_job(
     connection: Connection, job_id: str, caller: Caller, order: Callable[Concatenate[Connection, str, P], T],
     *args: P.args, **kwargs: P.kwargs,
 ) -> T:  # fmt: skip
@@ -45,7 +45,7 @@ def of_job(
     return order(connection, job_id, *args, **kwargs)
 
 
-def of_run(
+def visible_run(
     connection: Connection, run_id: str, caller: Caller, order: Callable[Concatenate[Connection, str, P], T],
     *args: P.args, **kwargs: P.kwargs,
 ) -> T:  # fmt: skip

@@ -73,7 +73,7 @@ def evidence(connection: Connection, local: datetime) -> Evidence:
     return Evidence(now=instant, runs=made[0], latest=made[1], touched=any_touched)
 
 
-def suspects(connection: Connection, local: datetime, after: str, most: int) -> tuple[list[str], str | None]:
+def jobs_ahead(connection: Connection, local: datetime, after: str, most: int) -> tuple[list[str], str | None]:
     """Among up to `most` jobs behind the job `after`: those that are due too late. And the last one looked at, if there
     are more."""
     instant = database_now(connection, local)

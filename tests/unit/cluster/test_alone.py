@@ -69,8 +69,8 @@ def begin(url: str, seconds: float = 0, name: str = "one") -> One:
     store.startService()
     set_by: list[float] = []
     node = Node(id=name, name="node", since=now(clock), seen=now(clock))
-    pulse = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
-    alone = Alone(clock, store, node, lambda: pulse, lambda: clock.seconds() - sum(set_by) - T0.timestamp() + 1000)
+    heartbeat = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
+    alone = Alone(clock, store, node, lambda: heartbeat, lambda: clock.seconds() - sum(set_by) - T0.timestamp() + 1000)
     alone.startService()
     done(alone.entered)
     return One(clock, store, alone, set_by)

@@ -67,7 +67,7 @@ class Place:
         me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0, lease_asked=asked)
         self.member = Membership(self.reactor, clock, store, Ids(), me, self.elapsed)
         self.member.life = Life(
-            pulse=lambda: Heartbeat(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
+            heartbeat=lambda: Heartbeat(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
             end_all=lambda reason: self.ended.append(("all", reason)),
             stored=self._stored,
             end=lambda run_id, reason: self.ended.append((run_id, reason)),

@@ -50,11 +50,11 @@ class Node:
     heard: list[float] = attrs.field(factory=list)
     broken: bool = False
     voices: list[Voice] = attrs.field(factory=list)
-    pokes: Wakeup = attrs.field(init=False)
+    wakeups: Wakeup = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pokes = Wakeup(self.clock, self, "the url", lambda: "here", self._hear, self._voice)  # type: ignore[arg-type]
-        self.pokes.startService()
+        self.wakeups = Wakeup(self.clock, self, "the url", lambda: "here", self._hear, self._voice)  # type: ignore[arg-type]
+        self.wakeups.startService()
 
     def _hear(self) -> None:
         self.heard.append(round(self.clock.seconds() - BEGIN, 6))
@@ -144,7 +144,7 @@ def test_that_news_are_cut_off_is_said_once_and_that_they_are_back(
 
 def test_to_stop_is_over_when_the_listener_has_left(node: Node, lines: Callable[[], list[tuple[str, str]]]) -> None:
     node.voice.heard()
-    stopped = node.pokes.stopService()
+    stopped = node.wakeups.stopService()
     assert stopped is not None
     assert node.voice.stopped
     assert not stopped.called
@@ -168,7 +168,7 @@ def test_a_clock_set_back_holds_up_no_news(node: Node) -> None:
     assert len(node.heard) == 2
     node.voice.heard()
     node.clock.step(-HOUR)
-    node.pokes.clock_stepped()
+    node.wakeups.clock_stepped()
     node.clock.walk(GATHER)
     assert len(node.heard) == 3
 
@@ -178,7 +178,7 @@ def test_where_the_database_cannot_tell_it_looks_often() -> None:
     node.clock.walk(2.1)
     assert node.heard == [EVERY, 2 * EVERY, 3 * EVERY, 4 * EVERY]
     assert node.voices == []
-    assert node.pokes.stopService() is None
+    assert node.wakeups.stopService() is None
     node.clock.walk(2)
     assert len(node.heard) == 4
     assert not node.clock.getDelayedCalls()
@@ -188,10 +188,10 @@ def test_a_clock_set_back_holds_up_no_look() -> None:
     node = Node("mysql")
     node.clock.walk(0.6)
     node.clock.step(-HOUR)
-    node.pokes.clock_stepped()
+    node.wakeups.clock_stepped()
     node.clock.walk(2.1)
     assert len(node.heard) == 1 + 4
-    node.pokes.stopService()
+    node.wakeups.stopService()
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "postgresql"])
@@ -203,12 +203,12 @@ def test_a_look_that_fails_is_not_the_last(dialect: str, lines: Callable[[], lis
         node.clock.walk(EVERY)
     assert len(node.heard) == 2
     assert [line for _, line in lines()] == ["news from another node could not be passed on"] * 2
-    node.pokes.stopService()
+    node.wakeups.stopService()
 
 
 def test_one_node_alone_does_nothing() -> None:
     node = Node("sqlite")
     node.clock.walk(HOUR)
-    node.pokes.clock_stepped()
-    assert node.pokes.stopService() is None
+    node.wakeups.clock_stepped()
+    assert node.wakeups.stopService() is None
     assert (node.heard, node.voices, node.clock.getDelayedCalls()) == ([], [], [])

@@ -17,10 +17,10 @@ class Watched:
 
     clock: Clock = attrs.field(factory=Clock)
     asked: list[Deferred[str]] = attrs.field(factory=list)
-    glance: CachedProbe[str] = attrs.field(init=False)
+    probe: CachedProbe[str] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.glance = CachedProbe(self.clock, self._ask, fresh=15, patience=2, elapsed=self.clock.seconds)
+        self.probe = CachedProbe(self.clock, self._ask, fresh=15, patience=2, elapsed=self.clock.seconds)
 
     def _ask(self) -> Deferred[str]:
         self.asked.append(Deferred())
@@ -29,7 +29,7 @@ class Watched:
     def look(self) -> list[None]:
         """Filled when somebody who looks now has waited long enough."""
         waited: list[None] = []
-        self.glance.look().addCallback(waited.append)
+        self.probe.look().addCallback(waited.append)
         return waited
 
 
@@ -40,7 +40,7 @@ def test_whoever_looks_while_it_is_asked_waits_for_that_answer() -> None:
 
     watched.asked[0].callback("well")
     assert (len(one), len(two)) == (1, 1)
-    assert (watched.glance.answer, watched.glance.trouble) == ("well", None)
+    assert (watched.probe.answer, watched.probe.trouble) == ("well", None)
     assert not watched.clock.getDelayedCalls()
 
 
@@ -65,12 +65,12 @@ def test_nobody_waits_longer_than_patience_and_what_was_known_stays_known() -> N
     watched.clock.advance(1.5)
     second = watched.look()
     watched.clock.advance(0.4)
-    assert (first, second, watched.glance.trouble) == ([], [], None)
+    assert (first, second, watched.probe.trouble) == ([], [], None)
 
     watched.clock.advance(0.1)
     assert (first, second) == ([None], [None])  # the second one too: it is the question that is late
-    assert watched.glance.trouble == "no answer came in 2 s"
-    assert watched.glance.answer == "well"
+    assert watched.probe.trouble == "no answer came in 2 s"
+    assert watched.probe.answer == "well"
 
 
 def test_a_store_that_hangs_is_asked_once_however_long() -> None:
@@ -80,18 +80,18 @@ def test_a_store_that_hangs_is_asked_once_however_long() -> None:
         watched.clock.advance(10)
     assert len(watched.asked) == 1
     watched.asked[0].callback("well, at last")
-    assert (watched.glance.answer, watched.glance.trouble) == ("well, at last", None)
+    assert (watched.probe.answer, watched.probe.trouble) == ("well, at last", None)
     watched.look()
     assert len(watched.asked) == 2
 
 
 def test_a_store_that_is_away_is_told_in_its_words() -> None:
     watched = Watched()
-    assert watched.glance.trouble is not None  # nothing is known yet
+    assert watched.probe.trouble is not None  # nothing is known yet
     waited = watched.look()
     watched.asked[0].errback(Unavailable("the store cannot be used now: it is gone"))
-    assert (waited, watched.glance.answer) == ([None], None)
-    assert watched.glance.trouble == "the store cannot be used now: it is gone"
+    assert (waited, watched.probe.answer) == ([None], None)
+    assert watched.probe.trouble == "the store cannot be used now: it is gone"
 
 
 def test_a_fault_of_ours_is_told_to_the_log_and_to_nobody_who_looks() -> None:
@@ -100,13 +100,13 @@ def test_a_fault_of_ours_is_told_to_the_log_and_to_nobody_who_looks() -> None:
     with capturedLogs() as logs:
         watched.asked[0].errback(ZeroDivisionError("a fault"))
     assert waited == [None]
-    assert watched.glance.trouble == "a fault"
+    assert watched.probe.trouble == "a fault"
     assert [formatEvent(event) for event in logs] == ["how the store is could not be found out"]
 
 
 def test_who_goes_while_he_waits_takes_nobody_along() -> None:
     watched = Watched()
-    gone, stays = watched.glance.look(), watched.look()
+    gone, stays = watched.probe.look(), watched.look()
     gone.addErrback(lambda _: None).cancel()
     watched.asked[0].callback("well")
     assert stays == [None]

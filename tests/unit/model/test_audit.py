@@ -1,4 +1,4 @@
-"""Entries of the trail: they tell what differs and nothing else, in the words of the API, and no secret."""
+"""Entries of the audit log: they tell what differs and nothing else, in the words of the API, and no secret."""
 
 from __future__ import annotations
 

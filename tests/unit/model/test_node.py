@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.ids import Ids
-from jobsched.model.node import Node, NodeState, turn, twins
+from jobsched.model.node import Node, NodeState, claim_rank, twins
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 IDS = Ids(random.Random(1).randbytes)  # the same ids each time: what is spread by chance is spread alike
@@ -26,7 +26,7 @@ def a_node(node_id: str, tasks: Sequence[str] = ("task",), **fields: object) -> 
 
 def order(nodes: Sequence[Node], key: str, task: str = "task", require: Mapping[str, str] | None = None) -> list[str]:
     """The ids of those that take part, as each of them finds its own place."""
-    places = {turn(nodes, node.id, key, task, require or {}): node.id for node in nodes}
+    places = {claim_rank(nodes, node.id, key, task, require or {}): node.id for node in nodes}
     return [places[place] for place in sorted(place for place in places if place is not None)]
 
 
@@ -43,7 +43,7 @@ mixed_lists = st.lists(
 
 @given(node_lists, st.text())
 def test_every_node_has_one_place_and_no_two_the_same(nodes: list[Node], key: str) -> None:
-    places = [turn(nodes, node.id, key, "task", {}) for node in nodes]
+    places = [claim_rank(nodes, node.id, key, "task", {}) for node in nodes]
     assert sorted(place for place in places if place is not None) == list(range(len(nodes)))
 
 
@@ -75,8 +75,8 @@ def test_those_that_can_take_part_and_if_none_can_all_do(
 
 
 def test_one_that_is_not_among_them_has_no_place() -> None:
-    assert turn([a_node("a"), a_node("b")], "c", "key", "task", {}) is None
-    assert turn([], "c", "key", "task", {}) is None
+    assert claim_rank([a_node("a"), a_node("b")], "c", "key", "task", {}) is None
+    assert claim_rank([], "c", "key", "task", {}) is None
 
 
 def test_load_is_spread_evenly_and_so_is_that_of_a_node_that_goes() -> None:

@@ -18,7 +18,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
 
     def hear(event: Any) -> None:
-        if event["log_namespace"].startswith("jobsched.courier"):
+        if event["log_namespace"].startswith("jobsched.notifications"):
             world.log.append(event["log_format"].format(**event))
 
     globalLogPublisher.addObserver(hear)

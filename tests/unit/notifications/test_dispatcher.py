@@ -1,4 +1,4 @@
-"""The courier: how many it sends at once, to whom, and what becomes of them; time and receivers are made up."""
+"""The dispatcher: how many it sends at once, to whom, and what becomes of them; time and receivers are made up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.dispatcher.world import World
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Unavailable
-from jobsched.notifications.dispatcher import EVERY, OF_ONE, POKED, UNPROVEN, UNTOLD, Dispatcher
+from jobsched.notifications.dispatcher import EVERY, GATHER_WAKEUPS, OF_ONE, UNPROVEN, UNTOLD, Dispatcher
 from jobsched.notifications.sender import NotTold
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql.deliveries import LEASE
@@ -21,7 +21,7 @@ def test_what_is_told_is_sent_soon_and_settled(world: World) -> None:
     world.dispatcher.startService()
     world.tell("a")
     assert world.sender.sent == []
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     [(delivery, _)] = world.sender.sent
     assert (delivery.place, delivery.attempts) == ("a.example:443", 1)
     world.sender.answer("a", 200)
@@ -40,7 +40,7 @@ def test_what_waits_from_before_is_sent_at_once(world: World) -> None:
 
 def test_what_another_node_wrote_is_found_without_a_poke(world: World) -> None:
     world.dispatcher.startService()
-    world.store.told = lambda: None
+    world.store.notified = lambda: None
     world.tell("a")
     world.reactor.walk(EVERY)
     assert world.sender.open() == ["a"]
@@ -65,7 +65,7 @@ def test_a_lease_that_ends_while_the_attempt_is_under_way_makes_no_second(world:
     world.reactor.walk(0)
     assert world.states() == ["delivered"]
     world.tell(*"aa")
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     assert world.sender.open() == ["a", "a"], "there is as much room as before"
 
 
@@ -82,7 +82,7 @@ def test_a_place_where_nothing_is_under_way_is_forgotten(world: World, monkeypat
     world.dispatcher.startService()
     for number in range(20):
         world.tell(f"place{number}")
-        world.reactor.walk(POKED)
+        world.reactor.walk(GATHER_WAKEUPS)
         world.sender.answer(f"place{number}", NotTold("no") if number % 2 else 200)
         world.reactor.walk(0)
     assert len(busy) >= 20
@@ -106,7 +106,7 @@ def test_a_place_that_never_answers_keeps_nobody_else_waiting(world: World) -> N
     world.dispatcher.startService()
     for _ in range(50):
         world.tell("b")
-        world.reactor.walk(POKED)
+        world.reactor.walk(GATHER_WAKEUPS)
         world.sender.answer("b")
         world.reactor.walk(0)
     assert world.states().count("delivered") == 50
@@ -191,7 +191,7 @@ def test_a_step_of_the_clock_holds_nothing_up(world: World, seconds: float) -> N
     world.reactor.step(seconds)
     world.dispatcher.clock_stepped()
     world.tell("a")
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     assert world.sender.open() == ["a"]
 
 

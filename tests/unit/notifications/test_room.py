@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tests.unit.dispatcher.world import World
 
-from jobsched.notifications.dispatcher import MOST, POKED, Dispatcher
+from jobsched.notifications.dispatcher import GATHER_WAKEUPS, MOST, Dispatcher
 from jobsched.notifications.sender import NotTold
 
 
 def test_places_that_answer_have_room_of_their_own(world: World) -> None:
     world.dispatcher.startService()
     world.tell("a")
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     world.sender.answer("a", 500)
     world.tell(*("b" * 50 + "c" * 50 + "d" * 50))
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     assert world.sender.open() == ["b", "b", "c", "c", "d", "d"]
     world.tell(*"aaa")
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     assert world.sender.open() == ["a", "a", "b", "b", "c", "c", "d", "d"]
     assert len(world.sender.open()) == MOST
     for _ in range(3):
@@ -28,7 +28,7 @@ def test_places_that_answer_have_room_of_their_own(world: World) -> None:
     assert world.sender.open() == ["a", "b", "b", "c", "c", "d", "d"], "what it refused is tried again"
     world.sender.answer("a", NotTold("no answer within 10 s"))
     world.tell("a")
-    world.reactor.walk(POKED)
+    world.reactor.walk(GATHER_WAKEUPS)
     assert world.sender.open() == ["b", "b", "c", "c", "d", "d"], "it must prove itself anew"
 
 

@@ -1,4 +1,4 @@
-"""A courier in a world of its own: time and receivers are made up."""
+"""A dispatcher in a world of its own: time and receivers are made up."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class World:
         self.store.startService()
         self.sender = Sender()
         self.dispatcher = Dispatcher(self.reactor, self.reactor, self.store, self.sender, lambda: 0.0)
-        self.store.told = self.dispatcher.wake
+        self.store.notified = self.dispatcher.wake
         self.log: list[str] = []
 
     @property

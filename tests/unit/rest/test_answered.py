@@ -1,17 +1,17 @@
 """What the site tells of its answers, for those who count them: by route, never by path."""
 
-from tests.unit.rest.door import POST, OrderedServices
+from tests.unit.rest.served import POST, ServedSite
 
 
 def test_each_answer_is_told_by_its_route():
-    house = OrderedServices(connections=8)
+    served = ServedSite(connections=8)
     told = []
-    house.site.answered = lambda *what: told.append(what)
+    served.site.answered = lambda *what: told.append(what)
     for request in ("GET /quick", "HEAD /quick", "GET /quick?a=1", "GET /no/such", "DELETE /quick", "POST http://x/"):
-        house.client().send(f"{request} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-    house.client().send(b"nonsense\r\n\r\n")
-    house.client().send(POST + b"Content-Length: 99999999\r\n\r\n")
-    house.client()  # one too many
+        served.client().send(f"{request} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    served.client().send(b"nonsense\r\n\r\n")
+    served.client().send(POST + b"Content-Length: 99999999\r\n\r\n")
+    served.client()  # one too many
 
     assert [what[:3] for what in told] == [
         ("GET", "/quick", 200),

@@ -1,4 +1,4 @@
-"""The guard at the door: what counts as a token, what is answered to a wrong one, and how often."""
+"""Authentication: what counts as a token, what is answered to a wrong one, and how often."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -27,20 +27,20 @@ KNOWN = Tokens((
 BEARER = f"Bearer {SECRET}"
 
 
-class OrderedServices:
+class SecuredSite:
     """A site with a route for each need, that says who asked."""
 
     def __init__(self, tokens=KNOWN, cluster=CLUSTER):
         self.tokens = tokens
         self.reactor = Reactor()
-        guard = Authenticator(
+        authenticator = Authenticator(
             lambda: self.tokens,
             lambda: datetime.fromtimestamp(self.reactor.seconds(), UTC),
             self.reactor.seconds,
             cluster,
         )
         routes = [Route("GET", f"/{need}", self.answer, "", scope=need) for need in NEEDS]
-        self.site = site(routes, self.reactor, admit=guard.admit)
+        self.site = site(routes, self.reactor, admit=authenticator.admit)
         self.callers = []
 
     async def answer(self, request):
@@ -60,8 +60,8 @@ class OrderedServices:
 
 
 @pytest.fixture
-def house():
-    return OrderedServices()
+def secured():
+    return SecuredSite()
 
 
 def basic(text):
@@ -72,9 +72,9 @@ def basic(text):
     "given", [BEARER, f"bearer  {SECRET}", f"BEARER {SECRET} ", basic(f"x:{SECRET}"), basic(f":{SECRET}"),
               basic(f"someone else:{SECRET}"), basic(f"ä:{SECRET}").replace("Basic", "bAsIc")],
 )  # fmt: skip
-def test_a_token_is_taken_as_bearer_and_as_password(house, given):
-    assert house.get(given).status == 200
-    [found] = house.callers
+def test_a_token_is_taken_as_bearer_and_as_password(secured, given):
+    assert secured.get(given).status == 200
+    [found] = secured.callers
     assert (found.name, found.scopes, found.tasks) == ("reader", {"read"}, ("backup*",))
 
 
@@ -98,31 +98,31 @@ def test_a_token_is_taken_as_bearer_and_as_password(house, given):
         (f"Bearer {OLD}", "this token has expired, at 2012-08-13 02:00:00 UTC"),
     ],
 )
-def test_what_is_no_good_token_is_401_and_says_how(house, given, detail):
-    answer = house.get(given)
+def test_what_is_no_good_token_is_401_and_says_how(secured, given, detail):
+    answer = secured.get(given)
 
     assert answer.status == 401
     assert answer.problem[1].startswith(detail)
     assert answer.headers["www-authenticate"] == 'Bearer realm="jobsched", Basic realm="jobsched"'
-    assert house.callers == []
+    assert secured.callers == []
 
 
-def test_a_token_is_good_until_its_last_moment(house):
-    assert house.get(BEARER).status == 200
-    house.reactor.advance(1)
-    assert house.get(BEARER).status == 401
+def test_a_token_is_good_until_its_last_moment(secured):
+    assert secured.get(BEARER).status == 200
+    secured.reactor.advance(1)
+    assert secured.get(BEARER).status == 401
 
 
-def test_two_tokens_at_once_are_none(house):
-    assert house.raw(f"Authorization: {BEARER}", f"Authorization: {BEARER}") == 401
-    assert house.raw(f"Authorization: {BEARER}") == 200
+def test_two_tokens_at_once_are_none(secured):
+    assert secured.raw(f"Authorization: {BEARER}", f"Authorization: {BEARER}") == 401
+    assert secured.raw(f"Authorization: {BEARER}") == 200
 
 
 @pytest.mark.parametrize("need", NEEDS)
 def test_a_scope_opens_its_own_calls_and_admin_all(need):
     for scope in SCOPES:
-        house = OrderedServices(Tokens((Token(name="one", scopes=frozenset({scope}), hash=hashed(b"t")),)))
-        answer = house.get("Bearer t", f"/{need}")
+        secured = SecuredSite(Tokens((Token(name="one", scopes=frozenset({scope}), hash=hashed(b"t")),)))
+        answer = secured.get("Bearer t", f"/{need}")
         if need in {"open", scope} or scope == "admin":
             assert answer.status == 200
         else:
@@ -130,33 +130,33 @@ def test_a_scope_opens_its_own_calls_and_admin_all(need):
 
 
 def test_without_tokens_nobody_is_asked_and_with_them_only_what_is_open_is():
-    house = OrderedServices(Tokens())
-    assert [house.get(path=f"/{need}").status for need in NEEDS] == [200] * len(NEEDS)
-    assert all(one.name is None and one.may("admin") and one.sees("any") for one in house.callers)
+    secured = SecuredSite(Tokens())
+    assert [secured.get(path=f"/{need}").status for need in NEEDS] == [200] * len(NEEDS)
+    assert all(one.name is None and one.may("admin") and one.sees("any") for one in secured.callers)
 
-    house.tokens = KNOWN
-    assert [house.get(path=f"/{need}").status for need in NEEDS] == [200, 401, 401, 401, 401]
-    assert house.callers[-1].scopes == frozenset()
-    assert not house.callers[-1].sees("any")
-    house.tokens = Tokens(closed=True)
-    assert house.get(BEARER).status == 401
+    secured.tokens = KNOWN
+    assert [secured.get(path=f"/{need}").status for need in NEEDS] == [200, 401, 401, 401, 401]
+    assert secured.callers[-1].scopes == frozenset()
+    assert not secured.callers[-1].sees("any")
+    secured.tokens = Tokens(closed=True)
+    assert secured.get(BEARER).status == 401
 
 
-def test_what_is_open_to_all_knows_who_may_know_more(house):
+def test_what_is_open_to_all_knows_who_may_know_more(secured):
     for sent in (BEARER, "Bearer jobsched_wrong", f"Bearer {OLD}", "nonsense"):
-        assert house.get(sent, "/open").status == 200
-    assert [(one.name, one.may("read")) for one in house.callers] == [("reader", True)] + 3 * [(None, False)]
+        assert secured.get(sent, "/open").status == 200
+    assert [(one.name, one.may("read")) for one in secured.callers] == [("reader", True)] + 3 * [(None, False)]
     for _ in range(2 * WRONG):
-        house.get("Bearer jobsched_wrong", "/open")
-    assert house.get("Bearer jobsched_wrong").status == 401  # and no 429: nothing was counted
+        secured.get("Bearer jobsched_wrong", "/open")
+    assert secured.get("Bearer jobsched_wrong").status == 401  # and no 429: nothing was counted
 
 
-def test_other_nodes_may_read_and_nothing_else(house):
-    assert [house.get(f"Bearer {CLUSTER}", f"/{need}").status for need in NEEDS] == [200, 200, 403, 403, 403]
-    assert OrderedServices(cluster=None).get(f"Bearer {CLUSTER}").status == 401
+def test_other_nodes_may_read_and_nothing_else(secured):
+    assert [secured.get(f"Bearer {CLUSTER}", f"/{need}").status for need in NEEDS] == [200, 200, 403, 403, 403]
+    assert SecuredSite(cluster=None).get(f"Bearer {CLUSTER}").status == 401
 
 
-def test_a_relay_sends_its_own_token_and_not_its_clients(house):
+def test_a_relay_sends_its_own_token_and_not_its_clients(secured):
     asked = []
 
     class Agent:
@@ -178,28 +178,28 @@ def test_a_relay_sends_its_own_token_and_not_its_clients(house):
     assert all(not headers.hasHeader("cookie") for headers in asked)
 
 
-def test_after_ten_wrong_tokens_in_a_minute_an_address_has_to_wait_and_right_ones_pass(house):
-    given = [house.get("Bearer x").status for _ in range(WRONG + 3)]
+def test_after_ten_wrong_tokens_in_a_minute_an_address_has_to_wait_and_right_ones_pass(secured):
+    given = [secured.get("Bearer x").status for _ in range(WRONG + 3)]
 
     assert given == [401] * WRONG + [429] * 3
-    house.reactor.advance(0.9)
-    answer = house.get("Bearer x")
+    secured.reactor.advance(0.9)
+    answer = secured.get("Bearer x")
     assert answer.headers["retry-after"] == "60"
     assert answer.problem[0] == 429
-    assert house.get(BEARER).status == 200
-    assert house.get().status == 401  # no token is no wrong one
-    house.reactor.advance(60 - 0.9)
-    assert house.get("Bearer x").status == 401
+    assert secured.get(BEARER).status == 200
+    assert secured.get().status == 401  # no token is no wrong one
+    secured.reactor.advance(60 - 0.9)
+    assert secured.get("Bearer x").status == 401
 
 
-def test_no_token_at_all_is_never_too_often(house):
-    assert {house.get().status for _ in range(3 * WRONG)} == {401}
-    assert house.get("Bearer x").status == 401
+def test_no_token_at_all_is_never_too_often(secured):
+    assert {secured.get().status for _ in range(3 * WRONG)} == {401}
+    assert secured.get("Bearer x").status == 401
 
 
-def test_each_address_has_failures_of_its_own_and_a_network_of_ipv6_counts_as_one(house):
+def test_each_address_has_failures_of_its_own_and_a_network_of_ipv6_counts_as_one(secured):
     def wrong(peer):
-        return house.raw("Authorization: Bearer x", peer=peer)
+        return secured.raw("Authorization: Bearer x", peer=peer)
 
     one = IPv4Address("TCP", "192.0.2.1", 1)
     assert [wrong(one) for _ in range(WRONG + 1)][-1] == 429
@@ -230,12 +230,12 @@ def test_what_is_remembered_is_bounded():
     assert failures.wait("192.0.2.1") == 60
 
 
-def test_a_failure_is_told_with_the_address_and_without_the_token(house):
+def test_a_failure_is_told_with_the_address_and_without_the_token(secured):
     from twisted.logger import capturedLogs, formatEvent
 
     with capturedLogs() as events:
         for given in ("Bearer jobsched_wrong", f"Bearer {OLD}", "Digest jobsched_wrong", BEARER):
-            house.get(given)
+            secured.get(given)
     told = [formatEvent(event) for event in events if event["log_level"].name == "warn"]
 
     assert told == [

@@ -6,7 +6,7 @@ import pytest
 
 from jobsched.model.caller import ANYBODY, NOBODY, Caller
 from jobsched.model.health import HealthProblem
-from jobsched.rest.health import Vitals
+from jobsched.rest.health import HealthCalls
 from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
 
@@ -21,7 +21,7 @@ def asked(caller, path, *ailments):
         async def exposition(self):
             return b"jobsched_ready 1\n"
 
-    return ask(site(Vitals(Body()).routes(), Reactor(), admit=lambda _request, _need: caller), "GET", path)
+    return ask(site(HealthCalls(Body()).routes(), Reactor(), admit=lambda _request, _need: caller), "GET", path)
 
 
 def test_health_tells_the_version(front):

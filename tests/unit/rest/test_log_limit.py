@@ -31,7 +31,7 @@ def said(caplog):
     return lambda: [record.getMessage() for record in caplog.records if record.name == "jobsched.access"]
 
 
-class OrderedServices:
+class SecuredSite:
     def __init__(self, name=None):
         self.reactor = Reactor()
         caller = Caller(name=name)
@@ -42,37 +42,37 @@ class OrderedServices:
 
 
 def test_a_stranger_has_ten_lines_and_then_a_count(said):
-    house = OrderedServices()
+    secured = SecuredSite()
     for _ in range(12):
-        house.ask()
+        secured.ask()
     for _ in range(30):
-        house.ask(b"/nowhere")
+        secured.ask(b"/nowhere")
     assert said() == ["192.168.1.1 GET /there 200 0"] * 10
-    house.reactor.advance(59.9)
+    secured.reactor.advance(59.9)
     assert len(said()) == 10
-    house.reactor.advance(0.2)
+    secured.reactor.advance(0.2)
     assert said()[10:] == ["192.168.1.1 32 more within 60 s: 200 x 2, 404 x 30"]
-    house.ask()
+    secured.ask()
     assert said()[11:] == ["192.168.1.1 GET /there 200 0"]
-    house.reactor.advance(100)
+    secured.reactor.advance(100)
     assert len(said()) == 12
-    assert not house.reactor.getDelayedCalls()
+    assert not secured.reactor.getDelayedCalls()
 
 
 def test_a_caller_with_a_token_has_a_line_for_each(said):
-    house = OrderedServices("alice")
+    secured = SecuredSite("alice")
     for _ in range(30):
-        house.ask()
+        secured.ask()
     assert said() == ["192.168.1.1 GET /there 200 0"] * 30
     for _ in range(11):
-        house.ask(b"/nowhere")  # nobody asked who that is
+        secured.ask(b"/nowhere")  # nobody asked who that is
     assert len(said()) == 40
 
 
 def test_a_line_quotes_so_much_and_no_more(said):
-    house = OrderedServices()
-    house.ask(b"/" + b"x" * 15_000)
-    house.ask(b"/there", b"X" * 5000)
+    secured = SecuredSite()
+    secured.ask(b"/" + b"x" * 15_000)
+    secured.ask(b"/there", b"X" * 5000)
     assert said() == [
         f"192.168.1.1 GET /{'x' * 199}... 404 {said()[0].rpartition(' ')[2]}",
         f"192.168.1.1 {'X' * 20}... /there 405 {said()[1].rpartition(' ')[2]}",
@@ -89,30 +89,30 @@ def test_a_line_quotes_so_much_and_no_more(said):
     ],
 )
 def test_what_is_cut_off_has_its_line_too_and_is_counted(said, request_, line):
-    house = OrderedServices()
+    secured = SecuredSite()
     for _ in range(13):
-        exchange(house.site, request_)
+        exchange(secured.site, request_)
     assert len(said()) == 10
     assert all(each.startswith(f"192.168.1.1 {line}") for each in said())
-    house.site.stopFactory()
+    secured.site.stopFactory()
     assert said()[10:] == [f"192.168.1.1 3 more within 60 s: {line.split()[2]} x 3"]
-    assert not [call for call in house.reactor.getDelayedCalls() if call.func == house.site.lines._ring]
+    assert not [call for call in secured.reactor.getDelayedCalls() if call.func == secured.site.lines._ring]
 
 
 def test_a_fault_of_ours_is_told_with_no_more_of_the_path():
     async def broken(request):
         raise ZeroDivisionError
 
-    house = site([Route("GET", "/<x>", broken, "")], Reactor())
+    secured = site([Route("GET", "/<x>", broken, "")], Reactor())
     with capturedLogs() as events:
-        exchange(house, b"GET /" + b"y" * 5000 + b" HTTP/1.1\r\n" + HEAD)
+        exchange(secured, b"GET /" + b"y" * 5000 + b" HTTP/1.1\r\n" + HEAD)
     [said] = [formatEvent(event) for event in events if event["log_level"].name == "critical"]
     assert said == f"/{'y' * 199}... failed"
 
 
 def test_a_client_that_says_nothing_has_no_line(said):
-    house = OrderedServices()
-    channel = house.site.buildProtocol(None)
+    secured = SecuredSite()
+    channel = secured.site.buildProtocol(None)
     with capturedLogs() as events:
         channel.makeConnection(StringTransport())
         channel.timeoutConnection()
@@ -135,9 +135,9 @@ def test_when_it_ends_all_is_told_and_no_timer_is_left(said):
 
 @pytest.mark.parametrize(("known", "lines"), [(False, 10), (True, 15)])
 def test_a_stranger_who_hangs_up_while_he_is_refused_has_no_more_lines(said, known, lines):
-    house = OrderedServices()
+    secured = SecuredSite()
     request = SimpleNamespace(
-        startedWriting=False, taken=("POST", "/jobs"), site=house.site, method=b"POST", uri=b"/" + b"x" * 999,
+        startedWriting=False, taken=("POST", "/jobs"), site=secured.site, method=b"POST", uri=b"/" + b"x" * 999,
         known=known, getClientAddress=lambda: IPv4Address("TCP", "192.0.2.1", 1),
     )  # fmt: skip
     with capturedLogs() as events:
@@ -147,5 +147,5 @@ def test_a_stranger_who_hangs_up_while_he_is_refused_has_no_more_lines(said, kno
     assert len(told) == lines
     words = f"POST /{'x' * 199}... is refused, and its client has hung up: there is no task 'y"
     assert all(line.startswith(words) and len(line) < 500 for line in told)
-    house.site.lines.stop()
+    secured.site.lines.stop()
     assert said() == ([] if known else ["192.0.2.1 5 more within 60 s: 404 x 5"])

@@ -56,7 +56,7 @@ class Books:
     async def ended(self, run_id, seconds):
         return await self.over
 
-    async def whereabouts(self, run):
+    async def output_location(self, run):
         return self.where
 
     async def tail(self, run_id):

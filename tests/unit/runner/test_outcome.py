@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobsched.model.run import Run
 from jobsched.runner.deadline import Stop
-from jobsched.runner.outcome import LONGEST, NAMED, Ending, is_busy, named, outcome, plain
+from jobsched.runner.outcome import LONGEST, NAMED, ProcessExit, is_busy, named, outcome, plain
 from jobsched.runner.output import Printed
 from jobsched.runner.procfs import Stat
 
@@ -22,33 +22,43 @@ KILLED = "; did not end by itself and was killed"
 
 
 @pytest.mark.parametrize(
-    ("ending", "printed", "state", "reason"),
+    ("process_exit", "printed", "state", "reason"),
     [
-        (Ending(exit_code=0), Printed(), "succeeded", "finished"),
-        (Ending(), Printed(), "succeeded", "finished"),  # a thread, a coroutine
-        (Ending(exit_code=0), Printed(last_line="done"), "succeeded", "finished"),
-        (Ending(exit_code=3), Printed(), "failed", "exit code 3"),
-        (Ending(exit_code=3), Printed(last_line="no table"), "failed", "exit code 3, last line: no table"),
-        (Ending(exit_code=3), Printed(cut="cut"), "failed", "exit code 3; cut"),
-        (Ending(signal="SIGSEGV"), Printed(), "failed", "ended by SIGSEGV, which nobody here sent"),
-        (Ending(signal="SIGKILL"), Printed(), "failed", "ended by SIGKILL, which nobody here sent"),
-        (Ending(error="ValueError: no"), Printed(last_line="x"), "failed", "ValueError: no"),
-        (Ending(error="a\n  b\0c\udcff"), Printed(), "failed", r"a b\u0000c\udcff"),
-        (Ending(signal="SIGTERM", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),
-        (Ending(signal="SIGKILL", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s" + KILLED),
-        (Ending(exit_code=0, stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),
-        (Ending(exit_code=143, stopped=CANCELLED), Printed(last_line="x"), "cancelled", "by a caller"),
-        (Ending(error="ValueError: no", stopped=CANCELLED), Printed(), "cancelled", "by a caller"),
-        (Ending(stopped=CANCELLED), Printed(cut="cut"), "cancelled", "by a caller; cut"),
-        (Ending(signal="SIGKILL", stopped=CANCELLED), Printed(cut="cut"), "cancelled", f"by a caller{KILLED}; cut"),
-        (Ending(exit_code=0), Printed(cut="output was cut: ENOSPC"), "succeeded", "finished; output was cut: ENOSPC"),
+        (ProcessExit(exit_code=0), Printed(), "succeeded", "finished"),
+        (ProcessExit(), Printed(), "succeeded", "finished"),  # a thread, a coroutine
+        (ProcessExit(exit_code=0), Printed(last_line="done"), "succeeded", "finished"),
+        (ProcessExit(exit_code=3), Printed(), "failed", "exit code 3"),
+        (ProcessExit(exit_code=3), Printed(last_line="no table"), "failed", "exit code 3, last line: no table"),
+        (ProcessExit(exit_code=3), Printed(cut="cut"), "failed", "exit code 3; cut"),
+        (ProcessExit(signal="SIGSEGV"), Printed(), "failed", "ended by SIGSEGV, which nobody here sent"),
+        (ProcessExit(signal="SIGKILL"), Printed(), "failed", "ended by SIGKILL, which nobody here sent"),
+        (ProcessExit(error="ValueError: no"), Printed(last_line="x"), "failed", "ValueError: no"),
+        (ProcessExit(error="a\n  b\0c\udcff"), Printed(), "failed", r"a b\u0000c\udcff"),
+        (ProcessExit(signal="SIGTERM", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),
+        (ProcessExit(signal="SIGKILL", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s" + KILLED),
+        (ProcessExit(exit_code=0, stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),
+        (ProcessExit(exit_code=143, stopped=CANCELLED), Printed(last_line="x"), "cancelled", "by a caller"),
+        (ProcessExit(error="ValueError: no", stopped=CANCELLED), Printed(), "cancelled", "by a caller"),
+        (ProcessExit(stopped=CANCELLED), Printed(cut="cut"), "cancelled", "by a caller; cut"),
+        (
+            ProcessExit(signal="SIGKILL", stopped=CANCELLED),
+            Printed(cut="cut"),
+            "cancelled",
+            f"by a caller{KILLED}; cut",
+        ),
+        (
+            ProcessExit(exit_code=0),
+            Printed(cut="output was cut: ENOSPC"),
+            "succeeded",
+            "finished; output was cut: ENOSPC",
+        ),
     ],
 )
-def test_outcome(ending, printed, state, reason):
-    ended = outcome(RUN, ending, printed, NOW)
+def test_outcome(process_exit, printed, state, reason):
+    ended = outcome(RUN, process_exit, printed, NOW)
 
     assert (ended.state, ended.reason) == (state, reason)
-    assert (ended.exit_code, ended.signal, ended.ended) == (ending.exit_code, ending.signal, NOW)
+    assert (ended.exit_code, ended.signal, ended.ended) == (process_exit.exit_code, process_exit.signal, NOW)
 
 
 NO_USER = "setpriv: uid 9 not found"
@@ -76,7 +86,7 @@ FOUND = "env: 'x': No such file"
     ],
 )
 def test_what_could_not_be_started_is_told_from_what_failed(launchers, code, line, reason):
-    ended = outcome(RUN, Ending(exit_code=code, launchers=launchers), Printed(last_line=line), NOW)
+    ended = outcome(RUN, ProcessExit(exit_code=code, launchers=launchers), Printed(last_line=line), NOW)
 
     assert (ended.reason, ended.exit_code) == (reason, code)
 
@@ -143,7 +153,7 @@ STUCK = "process 13 (dd) is in uninterruptible sleep (state D), which KILL does 
     ],
 )
 def test_what_was_left_behind_is_told(facts, state, reason, left_behind):
-    ended = outcome(RUN, Ending(**({"exit_code": 0} | facts)), Printed(), NOW)
+    ended = outcome(RUN, ProcessExit(**({"exit_code": 0} | facts)), Printed(), NOW)
 
     assert (ended.state, ended.reason, ended.left_behind) == (state, reason, left_behind)
 
@@ -178,17 +188,18 @@ def test_what_was_not_started_for_it_is_being_written_is_told_from_all_that_was(
 
 
 def test_the_end_by_a_limit_is_told():
-    ended = outcome(RUN, Ending(signal="SIGXCPU"), Printed(), NOW)
+    ended = outcome(RUN, ProcessExit(signal="SIGXCPU"), Printed(), NOW)
 
     assert (ended.state, ended.reason) == ("failed", "ended by SIGXCPU, for its limit of CPU seconds was reached")
 
 
 @pytest.mark.parametrize(
-    "ending", [Ending(error="ValueError: hunter22"), Ending(exit_code=1), Ending(exit_code=127, launchers=("a",))]
+    "process_exit",
+    [ProcessExit(error="ValueError: hunter22"), ProcessExit(exit_code=1), ProcessExit(exit_code=127, launchers=("a",))],
 )
-def test_no_reason_tells_a_secret(ending):
+def test_no_reason_tells_a_secret(process_exit):
     said = Printed(last_line="a: hunter22", cut="no hunter22")
-    ended = outcome(RUN, ending, said, NOW, lambda text: text.replace("hunter22", "***"))
+    ended = outcome(RUN, process_exit, said, NOW, lambda text: text.replace("hunter22", "***"))
 
     assert "***" in ended.reason
     assert "hunter22" not in ended.reason
@@ -196,7 +207,7 @@ def test_no_reason_tells_a_secret(ending):
 
 @pytest.mark.parametrize(("total", "kept", "truncated"), [(0, 0, False), (9, 9, False), (9, 8, True), (9, 0, True)])
 def test_output_is_counted(total, kept, truncated):
-    ended = outcome(RUN, Ending(exit_code=0), Printed(total=total, kept=kept), NOW)
+    ended = outcome(RUN, ProcessExit(exit_code=0), Printed(total=total, kept=kept), NOW)
 
     assert (ended.output_bytes, ended.output_kept, ended.output_truncated) == (total, kept, truncated)
 
@@ -213,7 +224,7 @@ def test_the_rest_of_the_run_stays_as_it_is():
         "output_kept",
         "output_truncated",
     }
-    ended = outcome(RUN, Ending(exit_code=0), Printed(total=1, kept=1), NOW)
+    ended = outcome(RUN, ProcessExit(exit_code=0), Printed(total=1, kept=1), NOW)
 
     before, after = attrs.asdict(RUN), attrs.asdict(ended)
     assert {name for name in before if before[name] != after[name]} <= changed

@@ -1,4 +1,4 @@
-"""The lookout at its edges: when it looks, what it says, what it leaves to other nodes."""
+"""The overdue watch at its edges: when it looks, what it says, what it leaves to other nodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNLUCKY = Watch(must_succeed_every=timedelta(seconds=20))
 
 @attrs.define
 class Lease:
-    """A company of one, whose lease can be lost."""
+    """Peers that are none but this node, whose lease can be lost."""
 
     held: bool = True
     alone: bool = True
@@ -46,7 +46,7 @@ class Lease:
 
 @attrs.define
 class WebhookSender:
-    """A lookout in a world, and what it said."""
+    """An overdue watch in a world, and what it said."""
 
     world: World
     overdue_watch: OverdueWatch

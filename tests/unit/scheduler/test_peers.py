@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
-from jobsched.model.node import Node, turn
+from jobsched.model.node import Node, claim_rank
 from jobsched.model.policy import Policy
 from jobsched.scheduler.peers import STEP
 from jobsched.store.sql import claims
@@ -39,7 +39,7 @@ def started(world: World) -> list[float]:
 
 @attrs.define
 class Beside:
-    """A company of which the tests say who is there, and whether this node may act."""
+    """Peers: the tests say who is there, and whether this node may act."""
 
     world: World
     others: list[Node] = attrs.field(factory=list)
@@ -74,7 +74,7 @@ def other(number: int, tasks: tuple[str, ...] = ("task",)) -> Node:
 
 
 def turns(world: World, beside: Beside, job: Job) -> int:
-    place = turn(beside.alive, world.node_id, job.id, "task", {})
+    place = claim_rank(beside.alive, world.node_id, job.id, "task", {})
     assert place is not None
     return place
 

@@ -7,10 +7,10 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Unavailable
-from jobsched.scheduler.sweeps import Sweeps
+from jobsched.scheduler.sweeps import SweepWatch
 
 
-def begun(sweeps: Sweeps) -> Deferred[None]:
+def begun(sweeps: SweepWatch) -> Deferred[None]:
     """A sweep is under way; it ends when this fires."""
     look: Deferred[None] = Deferred()
     Deferred.fromCoroutine(sweeps.watch(look))
@@ -19,7 +19,7 @@ def begun(sweeps: Sweeps) -> Deferred[None]:
 
 def test_its_age_counts_from_the_end_of_the_last_that_was_whole() -> None:
     clock, took = Clock(), list[float]()
-    sweeps = Sweeps(clock, clock.seconds)
+    sweeps = SweepWatch(clock, clock.seconds)
     sweeps.swept = took.append
     assert sweeps.age is None
     look = begun(sweeps)
@@ -32,7 +32,7 @@ def test_its_age_counts_from_the_end_of_the_last_that_was_whole() -> None:
 
 def test_one_that_fails_makes_nothing_younger_and_is_told_once_until_another_is_whole() -> None:
     clock, took = Clock(), list[float]()
-    sweeps = Sweeps(clock, clock.seconds)
+    sweeps = SweepWatch(clock, clock.seconds)
     sweeps.swept = took.append
     begun(sweeps).callback(None)
     with capturedLogs() as logs:

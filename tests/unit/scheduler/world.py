@@ -19,7 +19,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.run import Run
-from jobsched.scheduler.peers import Company
+from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.runner_port import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sql import commands
@@ -78,7 +78,7 @@ class World:
 
     # the daemon
 
-    def begin(self, company: Company | None = None) -> None:
+    def begin(self, peers: Peers | None = None) -> None:
         """A daemon starts: ends what was left behind, then schedules; alone, if nobody is there."""
         self.pools.clear()
         self.alone = None
@@ -95,7 +95,7 @@ class World:
                 known=lambda: set(self.active),
             ),
             self.ids,
-            company or self._alone(),
+            peers or self._alone(),
         )
         self.store.startService()
         if self.alone is not None:
@@ -204,13 +204,13 @@ class World:
 
     # hands
 
-    def _alone(self) -> Company:
+    def _alone(self) -> Peers:
         node = Node(id=self.node_id, name="node", since=self.now, seen=self.now)
-        alone = Alone(self.clock, self.store, node, self._pulse, lambda: self.elapsed)
+        alone = Alone(self.clock, self.store, node, self._heartbeat, lambda: self.elapsed)
         self.alone = alone if self.signs else None
         return alone
 
-    def _pulse(self) -> Heartbeat:
+    def _heartbeat(self) -> Heartbeat:
         return Heartbeat(id="", tasks=("task",), running=len(self.active), slots=self.most, tried=0, won=0)
 
     def _start(self, started: Iterable[Run]) -> None:

@@ -241,7 +241,7 @@ def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_el
 
 def test_one_that_does_not_know_itself_to_be_a_node_starts_nothing_that_waits(desk: Desk) -> None:
     desk.queue(waiting(1))
-    assert desk.claim(60, node="b", node_id="id of b", company=(A,), alone=False).started == ()
+    assert desk.claim(60, node="b", node_id="id of b", peers=(A,), alone=False).started == ()
     assert desk.states() == ["waiting"]
 
 

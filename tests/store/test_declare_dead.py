@@ -35,7 +35,7 @@ def declare_dead(desk: Desk, seconds: float, *known: str) -> list[Run]:
     return buried
 
 
-def pulse(name: str) -> Heartbeat:
+def heartbeat(name: str) -> Heartbeat:
     return Heartbeat(id=f"id of {name}", tasks=["task"], running=0, slots=1, tried=0, won=0)
 
 
@@ -192,9 +192,9 @@ async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
         assert taken.wait(60)
         began = time.monotonic()
         assert await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100)) == []
-        assert (await store.write(node_rows.beat, pulse("living"), at(101))).renewed
+        assert (await store.write(node_rows.beat, heartbeat("living"), at(101))).renewed
         assert time.monotonic() - began < 4
-        late = store.write(node_rows.beat, pulse("late"), at(101))
+        late = store.write(node_rows.beat, heartbeat("late"), at(101))
     finally:
         done.set()
     assert len(await held) == 2
@@ -248,10 +248,10 @@ async def test_a_node_that_renews_at_this_moment_is_not_buried(open_store: Calla
     taken, done = Event(), Event()
 
     def hold(connection: Connection) -> bool:
-        roll = node_rows.beat(connection, pulse("late"), at(100))
+        snapshot = node_rows.beat(connection, heartbeat("late"), at(100))
         taken.set()
         done.wait(8)
-        return roll.renewed
+        return snapshot.renewed
 
     held = holder.write(hold)
     try:

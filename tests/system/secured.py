@@ -20,7 +20,7 @@ _address = count(1)
 
 
 @attrs.frozen
-class OrderedServices:
+class SecuredDaemon:
     """A daemon with a token of each kind."""
 
     daemon: Daemon

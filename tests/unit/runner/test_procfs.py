@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobsched.runner import proc
+from jobsched.runner import procfs
 
 LOOKS = 50
 
@@ -18,25 +18,25 @@ def restless(tmp_path):
     script = tmp_path / "restless"
     script.write_text('#!/bin/sh\nexec "$0"\n')
     script.chmod(0o755)
-    process = subprocess.Popen([script], env={proc.MARK: "run-1", "PATH": os.defpath}, start_new_session=True)
+    process = subprocess.Popen([script], env={procfs.MARK: "run-1", "PATH": os.defpath}, start_new_session=True)
     yield process
     process.send_signal(signal.SIGKILL)
     process.wait()
 
 
 def test_a_process_that_is_about_to_run_another_program_is_found(restless):
-    found = [proc.survey({"run-1": 0})["run-1"] for _ in range(LOOKS)]
+    found = [procfs.survey({"run-1": 0})["run-1"] for _ in range(LOOKS)]
 
     assert [[each.pid for each in look] for look in found] == [[restless.pid]] * LOOKS
 
 
 def test_a_process_without_an_environment_is_no_runs_and_is_not_looked_at_twice(monkeypatch):
-    monkeypatch.setattr(proc.time, "sleep", pytest.fail)
+    monkeypatch.setattr(procfs.time, "sleep", pytest.fail)
     bare = subprocess.Popen(["/usr/bin/env", "-i", "/bin/sleep", "1000"], start_new_session=True)
     try:
         while not Path(f"/proc/{bare.pid}/cmdline").read_bytes().startswith(b"/bin/sleep"):
             pass
-        assert proc._mark(bare.pid) is None
+        assert procfs._mark(bare.pid) is None
     finally:
         bare.kill()
         bare.wait()

@@ -1,4 +1,4 @@
-"""A door to a site with routes of its own, and clients before it who tell what became of them."""
+"""A site with routes of its own, and clients before it who tell what became of them."""
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -44,7 +44,7 @@ class Client:
 
 
 @attrs.define
-class OrderedServices:
+class ServedSite:
     """A site with a route that answers at once, and one that answers when `slow` fires."""
 
     connections: int = 3

@@ -10,18 +10,18 @@ from jobsched.model.log_throttle import PAUSE
 from jobsched.rest.connection import ConnectionLimit
 from jobsched.rest.output import Outputs
 from tests.unit.rest.conftest import exchange
-from tests.unit.rest.door import HEAD, OrderedServices
+from tests.unit.rest.served import HEAD, ServedSite
 
 
 @pytest.fixture
-def house():
-    return OrderedServices()
+def served():
+    return ServedSite()
 
 
-def test_more_connections_than_there_may_be_are_refused_at_once_and_told_when_to_come_again(house):
-    clients = [house.client() for _ in range(3)]
+def test_more_connections_than_there_may_be_are_refused_at_once_and_told_when_to_come_again(served):
+    clients = [served.client() for _ in range(3)]
     with capturedLogs() as events:
-        late = [house.client() for _ in range(5)]
+        late = [served.client() for _ in range(5)]
     for client in late:
         assert client.heard.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
         assert b"\r\nRetry-After: 5\r\n" in client.heard
@@ -33,38 +33,38 @@ def test_more_connections_than_there_may_be_are_refused_at_once_and_told_when_to
     assert clients[0].send(HEAD + b"\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
     assert [event["most"] for event in events if event["log_level"].name == "warn"] == [3]
     clients[0].go()
-    assert house.client().send(HEAD + b"\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
-    assert house.client().wire.disconnecting
+    assert served.client().send(HEAD + b"\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+    assert served.client().wire.disconnecting
 
 
-def test_it_is_told_again_after_a_while(house):
+def test_it_is_told_again_after_a_while(served):
     for _ in range(3):
-        house.client()
+        served.client()
     with capturedLogs() as events:
         for _ in range(4):
-            house.client()
-            house.wait(PAUSE / 2)
+            served.client()
+            served.wait(PAUSE / 2)
     assert len([event for event in events if event["log_level"].name == "warn"]) == 2
 
 
-def test_in_tls_it_is_cut_for_to_say_anything_would_take_a_handshake(house):
+def test_in_tls_it_is_cut_for_to_say_anything_would_take_a_handshake(served):
     for _ in range(3):
-        house.client()
-    late = house.client(ISSLTransport)
+        served.client()
+    late = served.client(ISSLTransport)
     assert late.wire.cut
     assert late.heard == b""
 
 
 def test_a_crowd_counts_who_is_in():
-    crowd = ConnectionLimit(2)
-    with crowd.place(), crowd.place():
-        with pytest.raises(Busy), crowd.place():
+    connection_limit = ConnectionLimit(2)
+    with connection_limit.place(), connection_limit.place():
+        with pytest.raises(Busy), connection_limit.place():
             pass
-        assert crowd.now == 2
-    assert crowd.now == 0
-    with pytest.raises(KeyError), crowd.place():
+        assert connection_limit.now == 2
+    assert connection_limit.now == 0
+    with pytest.raises(KeyError), connection_limit.place():
         raise KeyError
-    assert crowd.now == 0
+    assert connection_limit.now == 0
 
 
 @pytest.fixture

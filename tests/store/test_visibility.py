@@ -57,22 +57,24 @@ def test_an_order_on_what_is_not_seen_is_refused_in_the_words_for_what_is_not_th
     other = Caller(name="other", tasks=("report",))
 
     with pytest.raises(NotFound) as refused:
-        desk.write(visibility.of_job, theirs.id, other, commands.pause, at(1))
+        desk.write(visibility.visible_job, theirs.id, other, commands.pause, at(1))
     with pytest.raises(NotFound) as missing:
-        desk.write(visibility.of_job, "nothing", other, commands.pause, at(1))
+        desk.write(visibility.visible_job, "nothing", other, commands.pause, at(1))
     assert str(refused.value).replace(theirs.id, "nothing") == str(missing.value)
     assert not desk.read(job_rows.get, theirs.id).paused
 
     with pytest.raises(NotFound) as refused:
-        desk.write(visibility.of_run, waits.id, other, commands.cancel, "cancelled", at(1))
+        desk.write(visibility.visible_run, waits.id, other, commands.cancel, "cancelled", at(1))
     with pytest.raises(NotFound) as missing:
-        desk.write(visibility.of_run, "nothing", other, commands.cancel, "cancelled", at(1))
+        desk.write(visibility.visible_run, "nothing", other, commands.cancel, "cancelled", at(1))
     assert str(refused.value).replace(waits.id, "nothing") == str(missing.value)
     assert desk.read(run_rows.get, waits.id).state == "waiting"
 
     for caller in (Caller(tasks=("back*",)), Caller()):
-        assert desk.write(visibility.of_job, theirs.id, caller, commands.pause, at(1)).paused
-    cancelled = desk.write(visibility.of_run, waits.id, Caller(tasks=("back*",)), commands.cancel, "cancelled", at(1))
+        assert desk.write(visibility.visible_job, theirs.id, caller, commands.pause, at(1)).paused
+    cancelled = desk.write(
+        visibility.visible_run, waits.id, Caller(tasks=("back*",)), commands.cancel, "cancelled", at(1)
+    )
     assert cancelled.state == "cancelled"
 
 

@@ -56,7 +56,7 @@ def stored(desk: Desk, one: Job) -> Job:
 def put_right(desk: Desk, now: float) -> int:
     """As the scheduler does when the clock was set back."""
     desk.write(wrong_clock.rest, at(now))
-    found, _ = desk.read(wrong_clock.suspects, at(now), "", 1000)
+    found, _ = desk.read(wrong_clock.jobs_ahead, at(now), "", 1000)
     changed: int = desk.write(wrong_clock.put_right, found, at(now))
     return changed
 
@@ -264,7 +264,7 @@ def test_jobs_are_looked_at_page_by_page(desk: Desk) -> None:
     found: list[str] = []
     after: str | None = ""
     while after is not None:
-        some, after = desk.read(wrong_clock.suspects, at(11), after, 2)
+        some, after = desk.read(wrong_clock.jobs_ahead, at(11), after, 2)
         found += some
     assert found == sorted(one.id for one in made)
 
@@ -346,10 +346,10 @@ def test_a_key_is_remembered_for_a_day(desk: Desk) -> None:
 
 def test_a_node_that_died_while_the_clock_was_ahead_is_found_dead(desk: Desk) -> None:
     desk.know(node("a", seen=at(YEAR)), node("b", seen=at(5)))
-    pulse = node_rows.Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
-    roll = desk.write(node_rows.beat, pulse, at(6))
-    assert [each.name for each in roll.late] == ["a"]
-    assert [each.name for each in roll.alive] == ["a", "b"], "it may be about to say that it lives"
+    heartbeat = node_rows.Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
+    snapshot = desk.write(node_rows.beat, heartbeat, at(6))
+    assert [each.name for each in snapshot.late] == ["a"]
+    assert [each.name for each in snapshot.alive] == ["a", "b"], "it may be about to say that it lives"
     desk.insert(run(2, node="a", node_id="id of a"))
     args = ([], "it is gone", IDS, lambda: 0.0, at(6))
     assert desk.write(lambda connection: node_rows.declare_dead(connection, *args, silent=[])) == []
