@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 
 from ..model.definition import seconds, watched
-from ..model.run import Run
+from ..model.run import LastRun, Run
 from ..model.secrecy import Secrecy
 from ..model.timeout import Timeout
 from ..model.trigger import Interval
@@ -99,7 +99,7 @@ def run_out(run: Run) -> RunOut:
     )
 
 
-def _last(run: Run | None) -> LastRunOut | None:
+def _last(run: LastRun | None) -> LastRunOut | None:
     return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
 
 
