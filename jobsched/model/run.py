@@ -72,3 +72,15 @@ class Run:
     def active(self) -> bool:
         """Whether it waits or runs: it has no outcome yet."""
         return self.state in ACTIVE
+
+
+@attrs.frozen(kw_only=True)
+class LastRun:
+    """What is shown of the newest run of a job."""
+
+    id: str
+    job_id: str
+    task: str
+    due: datetime
+    state: State
+    reason: str

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 
 from ..model.definition import seconds, watched
 from ..model.redaction import Redaction
-from ..model.run import Run
+from ..model.run import LastRun, Run
 from ..model.timeout import Timeout
 from ..model.trigger import Interval
 from ..store.sql.queries import JobView
@@ -99,7 +99,7 @@ def run_out(run: Run) -> RunOut:
     )
 
 
-def _last(run: Run | None) -> LastRunOut | None:
+def _last(run: LastRun | None) -> LastRunOut | None:
     return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, literal, select
 from ...model.caller import is_among
 from ...model.errors import NotFound
 from ...model.job import Job
-from ...model.run import Run
+from ...model.run import LastRun, Run
 from . import jobs as job_rows
 from . import runs as run_rows
 from .paging import Page
@@ -23,7 +23,7 @@ class JobView:
     """A job with the newest run it has."""
 
     job: Job
-    last_run: Run | None
+    last_run: LastRun | None
 
 
 def jobs(
