@@ -118,10 +118,7 @@ def names_in(path: Path) -> Iterator[tuple[str, int]]:
                 yield from (
                     (name, token.start[0]) for name in re.findall(r"jobsched\.[a-z._]+\.([A-Z]\w+)", token.string)
                 )
-                if (quoted := token.string.strip("\"'")) in (INSIDE | STEMS) - {
-                    "hush",
-                    *EXCUSED,
-                }:
+                if (quoted := token.string.strip("\"'")) in strings:
                     yield quoted, token.start[0]
 
 
