@@ -42,7 +42,7 @@ setup(
     packages=[*find_packages(include=["jobsched", "jobsched.*"]), "twisted.plugins"],
     package_data={
         "jobsched": ["py.typed"],
-        "jobsched.store": ["migrations/*.py", "migrations/script.py.mako", "migrations/versions/*.py"],
+        "jobsched.store.sql": ["migrations/*.py", "migrations/script.py.mako", "migrations/versions/*.py"],
     },
     data_files=[
         ("share/jobsched/conf", files("conf")),

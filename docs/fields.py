@@ -68,7 +68,7 @@ SHOWN = {"UMASK": "0o{:03o}", "OUTPUT_LIMIT": "{:_}"}
 
 def records() -> dict[str, type[msgspec.Struct]]:
     """Everything that is said in JSON or asked in a query, by name."""
-    rooms = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
+    rooms = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
     found = [kind for room in rooms for kind in vars(room).values() if isinstance(kind, type)]
     return {kind.__name__: kind for kind in found if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct}
 

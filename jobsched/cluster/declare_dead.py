@@ -20,7 +20,7 @@ from ..store.sql.store import Store
 
 
 class DeclareDead:
-    """Buries for one node, through its store."""
+    """Declares nodes dead for one node, through its store."""
 
     log = Logger()
 

@@ -47,8 +47,10 @@ def _is_number(value: object) -> bool:
 
 
 def _whole(least: int, most: float = math.inf, words: str = "") -> Callable[[object], None]:
-    told = words or (f"a whole number of {least} or more" if most == math.inf else f"a whole number, {least} to {most}")
-    return _rule(told, lambda value: type(value) is int and least <= value <= most)
+    wording = words or (
+        f"a whole number of {least} or more" if most == math.inf else f"a whole number, {least} to {most}"
+    )
+    return _rule(wording, lambda value: type(value) is int and least <= value <= most)
 
 
 def _one_of(*words: str) -> Callable[[object], None]:

@@ -19,7 +19,7 @@ from .schemas import jobs
 class Body(Protocol):
     """What is watched; it answers within seconds, come what may."""
 
-    async def ailments(self) -> list[HealthProblem]:
+    async def health_problems(self) -> list[HealthProblem]:
         """All that keeps this daemon from its work; nothing, and it is ready."""
 
     async def exposition(self) -> bytes:
@@ -49,11 +49,11 @@ class HealthCalls:
 
     async def ready(self, request: Request) -> bytes:
         """200, or 503 with all that is wrong; without a line in the log, for it is asked every few seconds."""
-        found = await self._body.ailments()
+        found = await self._body.health_problems()
         if not found:
             return json(request, jobs.Health(status="ready", version=__version__))
-        told = [str(each) if caller(request).may("read") else each.words for each in found]
-        return problems.answer(request, 503, "; ".join(told), [Fault(pointer="", detail=words) for words in told])
+        shown = [str(each) if caller(request).may("read") else each.words for each in found]
+        return problems.answer(request, 503, "; ".join(shown), [Fault(pointer="", detail=words) for words in shown])
 
     async def metrics(self, request: Request) -> bytes:
         """200: all that is counted. 403 for who may see some tasks only."""

@@ -73,7 +73,7 @@ def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
     """Let Klein serve the routes, to those callers that `admit` lets in."""
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
-        answer = _started(route) if route.looks else _shielded(route)
+        answer = _started(route) if route.looks else _outliving(route)
         guarded = _guarded(answer, route, admit)
         app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
 
@@ -122,7 +122,7 @@ def _started(route: Route) -> Callable[..., Deferred[bytes]]:
     return start
 
 
-def _shielded(route: Route) -> Callable[..., Deferred[bytes]]:
+def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
     """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
 
     async def write(request: Request, *args: Any, **kwargs: Any) -> bytes:

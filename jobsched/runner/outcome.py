@@ -92,8 +92,8 @@ def is_busy(opening: bytes, starters: Sequence[str], path: str) -> bool:
 
 def named(processes: Sequence[Stat]) -> str:
     """Processes for people: their numbers and names."""
-    told = ", ".join(f"{each.pid} ({plain(each.name)})" for each in processes[:NAMED])
-    return told + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
+    words = ", ".join(f"{each.pid} ({plain(each.name)})" for each in processes[:NAMED])
+    return words + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
 
 
 def left_behind(process_exit: ProcessExit) -> str:
@@ -113,18 +113,18 @@ def left_behind(process_exit: ProcessExit) -> str:
 
 def lives_on(process_exit: ProcessExit) -> str:
     """What could not be ended, for the reason; "": there was none."""
-    told = []
+    words = []
     if process_exit.given_up:
         who, be = _who(process_exit.given_up, "is", "are")
         if all(each.state == STUCK for each in process_exit.given_up):
-            told.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
+            words.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
         else:
             states = ", ".join(dict.fromkeys(each.state or "gone" for each in process_exit.given_up))
-            told.append(f"{who} {be} still there after KILL (state {states}): given up")
+            words.append(f"{who} {be} still there after KILL (state {states}): given up")
     if process_exit.refused:
         who, be = _who(process_exit.refused, "belongs", "belong")
-        told.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
-    return "; ".join(told)
+        words.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
+    return "; ".join(words)
 
 
 def _who(processes: Sequence[Stat], one: str, more: str) -> tuple[str, str]:

@@ -47,7 +47,7 @@ class ScriptProcess(ProcessProtocol):
         self,
         reactor: IReactorProcess,
         clock: IReactorTime,
-        census: ProcessSurvey,
+        survey: ProcessSurvey,
         run_id: str,
         output: Output,
         grace: float,
@@ -63,7 +63,7 @@ class ScriptProcess(ProcessProtocol):
         self.starters: tuple[str, ...] = ()  # the names of the programs in front that may start it
         self._sessions = Sessions(reactor)
         self._clock = clock
-        self._survey = census
+        self._survey = survey
         self._run_id = run_id
         self._leftovers = leftovers
         self._kept = set() if kept is None else kept  # the pipes of runs that are over, while somebody prints there

@@ -34,7 +34,7 @@ AHEAD = timedelta(seconds=10)  # how far a sweep looks
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
 DOUBT = "?"  # and this for: nothing, but make sure
-GATHER_WAKEUPS = 0.02  # seconds that pokes gather
+GATHER_WAKEUPS = 0.02  # seconds that wake-ups gather
 HELD_UP = 0.1  # seconds until a run that waited for another's transaction is looked at again
 AGAIN = 0.5  # seconds until a claim that failed is tried again
 

@@ -167,7 +167,7 @@ class RunnerCase(TestCase):
         return self.words(self.script(text, name=f"{name}.sh"), name=name, **options)
 
     def python(self, source, name="python", **options):
-        """A task of the class `T` in that source; its instance is `self.shelf.get(name).call`."""
+        """A task of the class `T` in that source; its instance is `self.catalog_holder.get(name).call`."""
         (self.folder / f"{name}.py").write_text(source)
         return self.add(name, f"{name}.py", "T", options)
 

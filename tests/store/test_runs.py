@@ -224,10 +224,10 @@ def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> 
 
 def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
-    buried, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
-    desk.insert(ours, theirs, buried, ended)
+    declared_dead, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
+    desk.insert(ours, theirs, declared_dead, ended)
     left = desk.read(run_rows.left_here, ["before"], "web1")
-    assert left == [buried, ours], "those that others have recorded as lost may live on"
+    assert left == [declared_dead, ours], "those that others have recorded as lost may live on"
 
 
 def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: Desk) -> None:

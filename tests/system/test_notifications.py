@@ -109,7 +109,7 @@ def test_missed_dues_are_told_as_one_stretch(daemon: Daemon, receiver: Receiver)
 def test_who_was_told_of_a_failure_is_told_when_a_run_succeeds_again(
     ask: Caller, receiver: Receiver, tmp_path: Path
 ) -> None:
-    recovered = tmp_path / "mended"
+    recovered = tmp_path / "sound"
     ask.daemon.script("mends", f"#!/bin/sh\ntest -e {recovered}\n")
     assert ask.ask("POST", "/catalog/reload").status == 200
     job = ask.make("mends")

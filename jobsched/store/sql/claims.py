@@ -63,7 +63,7 @@ class Claimed:
 def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
     who = attrs.evolve(who, now=database_now(connection, who.now))
-    if not who.alone and node_rows.buried(connection, who.node_id, who.now):
+    if not who.alone and node_rows.declared_dead(connection, who.node_id, who.now):
         return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
     due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
     decided = _decide(connection, who, due_jobs)

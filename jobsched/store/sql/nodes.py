@@ -60,7 +60,7 @@ class MembershipSnapshot:
     now: datetime
     renewed: bool  # false: this node was taken for dead, and its runs with it
     alive: tuple[Node, ...]  # that renewed within the lease
-    late: tuple[Node, ...]  # that did not, or not by this clock, and are not buried yet
+    late: tuple[Node, ...]  # that did not, or not by this clock, and are not declared dead yet
     stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
     kept: timedelta  # the lease that the store keeps
     lease: timedelta  # the one that this node is to go by: the same, but while a node lives that knows no other
@@ -137,7 +137,7 @@ def _ahead_of(instant: datetime) -> ColumnElement[bool]:
     return type_coerce(nodes.c.seen, BigInteger) > latest
 
 
-def buried(connection: Connection, node_id: str, instant: datetime) -> bool:
+def declared_dead(connection: Connection, node_id: str, instant: datetime) -> bool:
     """Whether somebody has declared that node dead, or may at any moment."""
     dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | _late(instant))
     return connection.execute(dead).first() is not None
@@ -168,7 +168,7 @@ def declare_dead(
 
     Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
     for a node that does not come back become missed. Returns both; `only` some runs, if given. Waits for nobody, for a
-    heartbeat may wait for it: what another transaction has in hand is left to the next burial.
+    heartbeat may wait for it: what another transaction has in hand is left to the next look.
     """
     instant = database_now(connection, local)
     late = _late(instant)
@@ -190,8 +190,8 @@ def left_alone(connection: Connection, local: datetime) -> list[Run]:
 
 def _declare_dead(connection: Connection, gone: ColumnElement[bool], instant: datetime) -> None:
     query = select(nodes).where(nodes.c.state == "alive", gone)
-    buried = [from_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
-    for node in buried:  # mostly one
+    declared_dead = [from_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+    for node in declared_dead:  # mostly one
         row = to_row(attrs.evolve(node, state="dead", seen=min(node.seen, instant), running=0, slots=0))
         values = {name: row[name] for name in ("state", "seen", "running", "slots")}
         connection.execute(update(nodes).where(nodes.c.id == node.id).values(values))

@@ -149,12 +149,12 @@ def test_what_was_claimed_while_the_node_lost_its_lease_is_not_started(world: Wo
     world.walk(4)
     world.writers.holding = True
     world.walk(2)
-    beside.may_act = False  # frozen, say, until after the others could have buried it
+    beside.may_act = False  # frozen, say, until after the others could have declared it dead
     world.writers.holding = False
     world.writers.release()
     world.walk(1)
     assert world.starts == []
-    assert [run.state for run in world.record()] == ["running"], "the burial of this node will find it"
+    assert [run.state for run in world.record()] == ["running"], "what declares nodes dead here will find it"
 
 
 def test_a_claim_of_which_the_answer_was_lost_is_carried_out(world: World) -> None:

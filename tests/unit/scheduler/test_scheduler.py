@@ -90,7 +90,7 @@ def test_a_jittered_interval_is_punctual_too(world: World) -> None:
     assert {(run.due - job.created) % timedelta(seconds=2) for run in world.starts} > {world.starts[0].due - at(2)}
 
 
-def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_poke(world: World) -> None:
+def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_wakeup(world: World) -> None:
     world.walk(0.1)
     world.add(every(0.5))
     world.walk(1.2)
@@ -117,7 +117,9 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_its_dues(world: Wor
     assert any(run.job_id == broken.id for run in world.starts)
 
 
-def test_a_poke_brings_forward_a_look_that_was_planned_for_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wakeup_brings_forward_a_look_that_was_planned_for_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decide = claims.claim
 
     def held_up(*given: Any) -> claims.Claimed:
@@ -140,14 +142,14 @@ def test_a_job_that_is_due_behind_the_horizon_causes_no_look_at_the_store(world:
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
-def test_many_pokes_cause_one_look(world: World) -> None:
+def test_many_wakeups_cause_one_look(world: World) -> None:
     before = len(world.clock.getDelayedCalls())
     for _ in range(100):
         world.scheduler.wake(None)
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
-def test_pokes_during_a_slow_look_cause_one_more_look_between_them(world: World) -> None:
+def test_wakeups_during_a_slow_look_cause_one_more_look_between_them(world: World) -> None:
     world.walk(1)
     world.readers.holding = True
     for _ in range(20):
@@ -193,7 +195,7 @@ def test_a_job_that_is_gone_or_paused_starts_nothing_and_keeps_no_timer(world: W
         world.write(commands.remove, job.id, world.ids, world.now)
     else:
         world.write(commands.pause, job.id, world.now)
-    world.walk(2 * SWEEP)  # without a poke: as if another node had done it
+    world.walk(2 * SWEEP)  # without a wake-up: as if another node had done it
     assert len(world.starts) == 1
     assert len(world.clock.getDelayedCalls()) == 1
 
@@ -227,7 +229,7 @@ def test_a_sweep_that_fails_is_told_and_made_again(world: World) -> None:
         "the store could not be swept, trying again in 5.0 s: the disk is full"
     ]
     world.readers.broken = None
-    world.add(once(17))  # too late for a poke
+    world.add(once(17))  # too late for a wake-up
     world.walk(3 * SWEEP)
     assert punctual(world, [17])
 
@@ -464,7 +466,7 @@ def test_after_a_step_back_a_new_job_without_catch_up_runs_at_its_dues(world: Wo
     assert [run.state for run in world.record()] == ["succeeded"] * 3
 
 
-def test_after_a_step_back_a_poke_that_was_under_way_stops_no_later_one(world: World) -> None:
+def test_after_a_step_back_a_wakeup_that_was_under_way_stops_no_later_one(world: World) -> None:
     world.walk(6)
     world.scheduler.wake(None)
     world.step(-3600)
