@@ -46,6 +46,7 @@ class ScriptProcess(ProcessProtocol):
     def __init__(
         self,
         reactor: IReactorProcess,
+        sessions: Sessions,
         clock: IReactorTime,
         survey: ProcessSurvey,
         run_id: str,
@@ -61,7 +62,7 @@ class ScriptProcess(ProcessProtocol):
         self.pipe = OutputPipe(reactor, output, self._look)
         self.program = ""  # the path of what is to be run
         self.starters: tuple[str, ...] = ()  # the names of the programs in front that may start it
-        self._sessions = Sessions(reactor)
+        self._sessions = sessions
         self._clock = clock
         self._survey = survey
         self._run_id = run_id

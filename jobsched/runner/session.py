@@ -2,7 +2,8 @@
 
 The `setsid` program would do it too, at the price of one more program started for each run: with 200 jobs a second
 that is half of what their children cost (`bench/punctuality.py`). posix_spawn can do it itself; Twisted does not ask it
-to, so the one method of `Process` that calls it is replaced here. `tests/process/test_script.py` watches that.
+to, so the one method of `Process` that calls it is replaced here. A Twisted that has no such method any more starts
+scripts through `setsid`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twisted.internet.interfaces import IProcessProtocol, IReactorProcess
+import attrs
+from twisted.internet.interfaces import IProcessProtocol, IProcessTransport, IReactorProcess
 from twisted.internet.process import Process
+from twisted.logger import Logger
 from zope.interface import implementer
+
+from ..config import confinement
+from ..twisted_private import SPAWN, is_used
 
 
 class SessionProcess(Process):
@@ -39,11 +45,20 @@ class SessionProcess(Process):
 
 
 @implementer(IReactorProcess)
+@attrs.frozen
 class Sessions:
     """`spawnProcess` for processes in sessions of their own; all other descriptors must be close-on-exec."""
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    log = Logger()
+
+    reactor: IReactorProcess
+    private: bool = attrs.field(factory=lambda: is_used(Process, SPAWN.name))  # False: `setsid` has to do it
+
+    def check(self) -> None:
+        """Tell the log of a Twisted that nobody has looked at yet."""
+        if not self.private:
+            words = "{of} has no {name} any more: scripts start through the setsid program, which takes longer"
+            self.log.warn(words, of=SPAWN.of, name=SPAWN.name)
 
     def spawnProcess(
         self,
@@ -56,11 +71,15 @@ class Sessions:
         gid: int | None = None,
         usePTY: bool | tuple[Any, ...] = False,
         childFDs: Mapping[int, int | str] | None = None,
-    ) -> SessionProcess:
+    ) -> IProcessTransport:
         """As the reactor's; without a directory, a user or a terminal. Raises OSError when it cannot be started."""
         if path is not None or uid is not None or gid is not None or usePTY:
             raise ValueError("neither directory, user nor terminal can be given")
-        process = SessionProcess(self._reactor, executable, args, env, None, processProtocol, None, None, childFDs)
+        if not self.private:
+            setsid = confinement.program("setsid")
+            words = [setsid, "--", executable, *args[1:]]
+            return self.reactor.spawnProcess(processProtocol, setsid, words, env, childFDs=childFDs)
+        process = SessionProcess(self.reactor, executable, args, env, None, processProtocol, None, None, childFDs)
         if not process.leads:
             process.signalProcess("KILL")
             raise OSError("this Twisted starts processes in another way than Jobsched knows")

@@ -6,9 +6,13 @@ import os
 import signal
 from unittest import SkipTest
 
+from twisted.internet.process import Process
+from twisted.logger import capturedLogs, formatEvent
+
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.output import output_path
+from jobsched.twisted_private import SPAWN
 
 from .ground import RunnerCase
 
@@ -97,6 +101,51 @@ class StartTests(RunnerCase):
         run = await self.run_of(self.words("a=b/script", directory=str(self.folder)))
 
         self.assertEqual(self.output(run), b"here: a=b/script\n", script)
+
+
+class LaterTwistedTests(RunnerCase):
+    """A Twisted whose `Process` starts programs by a method of another name: `setsid` is put in front."""
+
+    def setUp(self):
+        def start(process, path, uid, gid, executable, args, environment, fdmap):
+            actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in fdmap.items()]
+            process.pid = os.posix_spawnp(executable, args, environment, file_actions=actions)
+            process.status = -1
+
+        self.patch(Process, "_fork", start)
+        for kind in Process.__mro__[:2]:
+            self.patch(kind, SPAWN.name, None)
+            delattr(kind, SPAWN.name)
+        with capturedLogs() as logs:
+            super().setUp()
+        self.logged = [formatEvent(event) for event in logs]
+
+    async def test_scripts_lead_a_session_all_the_same(self):
+        run = await self.run_of(self.bash("cut -d' ' -f1,5,6 /proc/$$/stat"))
+
+        self.assert_outcome(run, "succeeded")
+        self.assertEqual([int(number) for number in self.output(run).split()], [run.pid] * 3)
+
+    async def test_the_log_says_so(self):
+        words = "twisted.internet.process.Process has no _trySpawnInsteadOfFork any more"
+        self.assertEqual([line for line in self.logged if line.startswith(words)], self.logged)
+        self.assertEqual(len(self.logged), 1)
+
+    async def test_stderr_is_in_order_with_stdout(self):
+        run = await self.run_of(self.bash("for n in 1 2 3; do echo out $n; echo err $n >&2; done; exit 7"))
+
+        self.assertEqual((run.state, run.exit_code), ("failed", 7))
+        self.assertEqual(self.output(run), b"".join(b"out %d\nerr %d\n" % (n, n) for n in (1, 2, 3)))
+
+    async def test_all_that_they_started_is_ended(self):
+        run = await self.run_of(self.bash("sleep 1000 & sleep 1000"), timeout=0.3)
+
+        self.assert_outcome(run, "timed_out")
+
+    async def test_one_that_lacks_a_shebang_is_for_the_shell(self):
+        run = await self.run_of(self.words(self.script("echo $0 $1", shebang=""), "a b"))
+
+        self.assertEqual(self.output(run).decode(), f"{self.folder}/script a b\n")
 
 
 class OutputTests(RunnerCase):
