@@ -46,11 +46,11 @@ DEFAULTS = Defaults(
     policy=Policy(), timezone="UTC", receivers=Receivers.of("https://hooks.example/", None, private=False)
 )
 ROUTES = service._routes(None, None, config.Config(), lambda: NOW)
-ROOMS = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
+ROOMS = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
 RECORDS = {
-    name: kind
+    kind.__name__: kind
     for room in ROOMS
-    for name, kind in vars(room).items()
+    for kind in vars(room).values()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
 }
 # Told in the text of a page, not by a table.
