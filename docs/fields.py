@@ -24,7 +24,6 @@ from sphinx.util.docutils import SphinxDirective
 
 from jobsched import rest, service
 from jobsched.config import options
-from jobsched.rest.fields import meaning
 from jobsched.rest.route import Route
 from jobsched.tap import Options
 
@@ -100,10 +99,11 @@ class Fields(Table):
 
     def lines(self) -> list[str]:
         record = records()[self.arguments[0]]
+        meaning = msgspec.json.schema_components([record])[1][record.__name__]["properties"]
         left_out = {found.encode_name: default(found, self.options.get("unset")) for found in structs.fields(record)}
         rows = [
             (f"``{found.encode_name}``", words(found.type), left_out[found.encode_name],
-             prose(meaning(record.__name__, found.encode_name)))
+             prose(meaning[found.encode_name]["description"]))
             for found in inspect.type_info(record).fields
         ]  # fmt: skip
         if all(row[2] == "required" for row in rows) and not record.__struct_config__.forbid_unknown_fields:
