@@ -68,7 +68,14 @@ setup(
     extras_require={
         "postgresql": ["psycopg[binary]>=3.1"],
         "mysql": ["PyMySQL>=1.1"],
-        "test": ["pytest>=9.2", "psutil>=7.2", "pytest-twisted>=1.14.3", "hypothesis>=6.170", "schemathesis>=4.32"],
+        "test": [
+            "pytest>=9.2",
+            "psutil>=7.2",
+            "pytest-twisted>=1.14.3",
+            "hypothesis>=6.170",
+            "schemathesis>=4.32",
+            "standardwebhooks>=1.1",
+        ],
         "docs": ["sphinx>=9.0"],
     },
 )

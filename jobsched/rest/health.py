@@ -13,7 +13,7 @@ from ..model.health import HealthProblem
 from . import problems
 from .problems import Fault
 from .route import Route, caller, json, whole
-from .schemas import jobs
+from .schemas import nodes
 
 
 class Body(Protocol):
@@ -34,7 +34,7 @@ class HealthCalls:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        gives: dict[int, type | str | None] = {200: jobs.Health}
+        gives: dict[int, type | str | None] = {200: nodes.Health}
         return [
             Route("GET", "/health", self.alive, "Whether the daemon lives", gives=gives, scope="open"),
             Route("GET", "/health/ready", self.ready, "Whether the daemon can do its work", gives=gives, refuses=(503,),
@@ -45,13 +45,13 @@ class HealthCalls:
 
     async def alive(self, request: Request) -> bytes:
         """200: the reactor turns. Nothing is asked of the store: to start anew would not mend that."""
-        return json(request, jobs.Health(status="ok", version=__version__))
+        return json(request, nodes.Health(status="ok", version=__version__))
 
     async def ready(self, request: Request) -> bytes:
         """200, or 503 with all that is wrong; without a line in the log, for it is asked every few seconds."""
         found = await self._body.health_problems()
         if not found:
-            return json(request, jobs.Health(status="ready", version=__version__))
+            return json(request, nodes.Health(status="ready", version=__version__))
         shown = [str(each) if caller(request).may("read") else each.words for each in found]
         return problems.answer(request, 503, "; ".join(shown), [Fault(pointer="", detail=words) for words in shown])
 

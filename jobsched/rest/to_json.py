@@ -13,7 +13,8 @@ from ..model.timeout import Timeout
 from ..model.trigger import Interval
 from ..store.sql.queries import JobView
 from .schemas import watch
-from .schemas.jobs import JobOut, LastRunOut, OutputOut, RunOut
+from .schemas.jobs import JobOut
+from .schemas.runs import LastRunOut, OutputOut, RunOut
 from .schemas.tasks import EffectiveOut
 
 
