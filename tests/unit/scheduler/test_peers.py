@@ -19,7 +19,7 @@ from jobsched.model.node import Node, claim_rank
 from jobsched.model.policy import Policy
 from jobsched.scheduler.peers import STEP
 from jobsched.store.sql import claims
-from tests.unit.scheduler.world import T0, World, every
+from tests.unit.scheduler.world import T0, CountedLoop, World, every
 
 SOON = 0.05  # seconds within which what is due has started
 
@@ -104,6 +104,23 @@ def test_what_another_node_decided_in_its_turn_is_not_asked_for(world: World) ->
     assert later.isdisjoint(run.job_id for run in world.starts)
     world.walk(3)
     assert later <= {run.job_id for run in world.starts}, "and it aims at the next due"
+
+
+def test_loops_go_on_where_another_node_decides_and_a_sweep_comes_between(
+    world: World, loops: list[CountedLoop]
+) -> None:
+    beside = accompanied(world, other(1), other(2))
+    world.walk(3.8)
+    jobs = [world.add(every(61, policy=Policy(overlap="allow"))) for _ in range(20)]
+    later = {job.id for job in jobs if turns(world, beside, job) > 0}
+    world.walk(61)
+    for _ in range(10):
+        world.walk(0.1)
+        world.write(claims.claim, somebody(world), list(later))
+        world.walk(60.9)  # every fifth time a sweep comes before the turn of this node
+    assert {run.job_id for run in world.starts} == {job.id for job in jobs} - later
+    assert len(loops) == len(jobs), "one each"
+    assert sorted((loop.starts, loop.beats) for loop in loops) == [(1, 10)] * (20 - len(later)) + [(2, 8)] * len(later)
 
 
 def somebody(world: World) -> claims.Claimant:
