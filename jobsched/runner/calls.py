@@ -109,7 +109,6 @@ class Calls:
         found = launch.locate(command, env)
         argv = launch.command_line(command, env, confined, found)
         process = ScriptProcess(
-            self._reactor,
             self._sessions,
             self._reactor,
             self._survey,

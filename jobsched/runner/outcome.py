@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Literal
 
 import attrs
+from twisted.internet.error import ProcessTerminated
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..model.printable import shown
 from ..model.run import Run
@@ -58,6 +60,15 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal
         return f"signal {number}"
+
+
+def exit_of(reason: Failure, launchers: tuple[str, ...]) -> ProcessExit:
+    """What Twisted says of a process that has exited."""
+    value = reason.value
+    if not isinstance(value, ProcessTerminated):
+        return ProcessExit(exit_code=0, launchers=launchers)
+    name = signal_name(value.signal) if value.signal else None
+    return ProcessExit(exit_code=None if name else value.exitCode, signal=name, launchers=launchers)
 
 
 def plain(text: str) -> str:

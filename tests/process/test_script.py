@@ -6,15 +6,15 @@ import os
 import signal
 from unittest import SkipTest
 
-from twisted.internet.process import Process
+from twisted.internet import reactor
+from twisted.internet.process import ProcessReader
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.output import output_path
-from jobsched.twisted_private import SPAWN
 
-from .ground import RunnerCase
+from .ground import RunnerCase, later_twisted
 
 APART = """
 from jobsched.task import Command
@@ -107,15 +107,7 @@ class LaterTwistedTests(RunnerCase):
     """A Twisted whose `Process` starts programs by a method of another name: `setsid` is put in front."""
 
     def setUp(self):
-        def start(process, path, uid, gid, executable, args, environment, fdmap):
-            actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in fdmap.items()]
-            process.pid = os.posix_spawnp(executable, args, environment, file_actions=actions)
-            process.status = -1
-
-        self.patch(Process, "_fork", start)
-        for kind in Process.__mro__[:2]:
-            self.patch(kind, SPAWN.name, None)
-            delattr(kind, SPAWN.name)
+        later_twisted(self)
         with capturedLogs() as logs:
             super().setUp()
         self.logged = [formatEvent(event) for event in logs]
@@ -159,6 +151,19 @@ class OutputTests(RunnerCase):
         self.assertEqual(
             (run.output_bytes, run.output_kept, run.output_truncated), (len(self.output(run)),) * 2 + (False,)
         )
+
+    async def test_one_reader_of_twisted_serves_both(self):
+        run = await self.start(self.bash("[ /proc/$$/fd/1 -ef /proc/$$/fd/2 ] && echo one pipe >&2; read -r < fifo",
+                                         directory=str(self.folder)))  # fmt: skip
+        os.mkfifo(self.folder / "fifo")
+        await self.printed(run, b"one pipe\n")
+        call = self.runner._active[run.id].call
+        readers = [reader for reader in reactor.getReaders() if isinstance(reader, ProcessReader)]
+
+        self.assertEqual(readers, [*call.transport.pipes.values()])
+        self.assertEqual([reader.name for reader in readers], [1])
+        (self.folder / "fifo").write_text("go\n")
+        await self.end(run)
 
     async def test_lines_are_logged_while_the_script_runs(self):
         os.mkfifo(self.folder / "fifo")
@@ -388,11 +393,12 @@ class CouldNotStartTests(RunnerCase):
             self.assertNotIn(b"hunter22", self.output(ended))
 
     async def test_no_descriptor_left(self):
-        def pipe2(flags):
+        def pipe():
             raise OSError(24, "Too many open files")
 
         task = self.words("true")
-        with_none = self.patch(os, "pipe2", pipe2)
+        self.assert_outcome(await self.run_of(task), "succeeded")
+        with_none = self.patch(os, "pipe", pipe)
         self.assert_outcome(await self.run_of(task), "failed", "could not start", "Too many open files")
         with_none.restore()
         self.assert_outcome(await self.run_of(task), "succeeded")
