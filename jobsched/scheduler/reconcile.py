@@ -19,17 +19,26 @@ class Reconciler:
         self._store = store
         self._runner = runner_port
         self._peers = peers
-        self.there_is = False
+        self._doubt = False
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there may be such a run."""
+        return self._doubt
+
+    def doubt(self) -> None:
+        """The answer to a claim may have been lost."""
+        self._doubt = True
 
     async def settle(self) -> None:
         """Look, if there is any doubt, and start what the store has running here and was never started."""
-        if not self.there_is:
+        if not self._doubt:
             return
         node_id, known = self._peers.node.id, self._runner.known()  # known before the look: one may end meanwhile
         mine = await self._store.read(run_rows.started_by, node_id)
         if not self._peers.holds() or self._peers.node.id != node_id:
             return
-        self.there_is = False
+        self._doubt = False
         unknown = [run for run in mine if run.id not in known]
         if unknown:
             self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))

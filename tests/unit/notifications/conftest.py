@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.dispatcher.world import World
 from twisted.logger import globalLogPublisher
 
+from tests.unit.notifications.world import World
 from tests.unit.scheduler.world import done
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(tmp_path, **getattr(request, "param", {}))
 
     def hear(event: Any) -> None:
         if event["log_namespace"].startswith("jobsched.notifications"):
