@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
 from twisted.application.service import Service
@@ -23,10 +22,10 @@ from ..model.downtime import NO_DAEMON, Downtime
 from ..model.log_throttle import LogThrottle
 from ..model.node import Node
 from ..store.sql import last_seen
+from ..store.sql.last_seen import SignOfLife
 from ..store.sql.nodes import Heartbeat
 from ..store.sql.store import Store
 
-OFTEN = 1.0  # seconds between signs of life that go with other changes
 IDLE = 30.0  # seconds after which one goes by itself
 
 
@@ -44,17 +43,18 @@ class Alone(Service):
         store: Store,
         node: Node,
         heartbeat: Callable[[], Heartbeat],
+        sign: SignOfLife,
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
         self._store = store
         self._node = node
         self._heartbeat = heartbeat
+        self._sign = sign
         self._elapsed = elapsed
         self.entered: Deferred[None] = succeed(None)
         self.last_sign: datetime | None = None  # of the daemons before this one
         self.downtime: Downtime | None = None  # since then, until this one began
-        self._given = 0.0  # elapsed time of our last sign
         self._loop = Loop(clock, IDLE, self._give, "the sign of life")
         self._giving: Deferred[None] = succeed(None)
         self._log_throttle = LogThrottle()
@@ -70,6 +70,10 @@ class Alone(Service):
         """Itself."""
         return (self.node,)
 
+    def tells(self) -> bool:
+        """Whether it says that the store cannot be reached, so that others need not: it never does."""
+        return False
+
     def holds(self) -> bool:
         """Nobody takes it for dead."""
         return True
@@ -82,7 +86,7 @@ class Alone(Service):
         """Fires when the store knows that nothing runs from now on, if it can be told."""
         super().stopService()
         self._loop.stop()
-        self._store.sign = lambda _: None
+        self._sign.end()
         return Deferred.fromCoroutine(self._end())
 
     def clock_stepped(self) -> None:
@@ -103,20 +107,13 @@ class Alone(Service):
                 self.last_sign = last
                 if last < node.seen:
                     self.downtime = Downtime(last, node.seen, NO_DAEMON)
-            self._store.sign = self._add
+            self._sign.begin(node.id)
         if self.running:
             self._loop.start(now=False)
 
-    def _add(self, connection: Any) -> None:
-        """Called in the store's thread, at the end of a change."""
-        moment = self._elapsed()
-        if moment - self._given >= OFTEN:
-            self._given = moment
-            last_seen.give(connection, self._node.id, now(self._clock))
-
     def _give(self) -> Deferred[None]:
         """By itself, if there was no other change: any change will do."""
-        if self._elapsed() - self._given >= IDLE / 2 and self._giving.called:
+        if self._sign.age >= IDLE / 2 and self._giving.called:
             self._giving = self._store.write(lambda _: None).addCallbacks(self._written, self._unwritten)
         return self._giving
 

@@ -225,7 +225,7 @@ class Channel(HTTPChannel):
     def count_refused(self, status: int, size: int) -> None:
         """Something was answered that never became a request which anybody knows."""
         self.site.lines.cut_off(shown(self._wire.getPeer()), status, size)
-        self.site.answered(OTHER, OTHER, status, 0.0)
+        self.site.events.request_answered(OTHER, OTHER, status, 0.0)
 
     # What goes out.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from klein.resource import KleinResource
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 from twisted.web.server import Site
 
 from ..clock import elapsed
+from ..events import Events
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import connection, host_check, problems
@@ -109,8 +110,14 @@ class JobschedSite(Site):
     protocol = Channel  # type: ignore[assignment]  # Twisted's own chooses between this and HTTP/2, which has no limits
 
     def __init__(
-        self, resource: KleinResource, reactor: Any, hosts: Hosts | None, connections: int, lines: Lines
-    ) -> None:  # fmt: skip
+        self,
+        resource: KleinResource,
+        reactor: IReactorTime,
+        hosts: Hosts | None,
+        connections: int,
+        lines: Lines,
+        events: Events,
+    ) -> None:
         super().__init__(
             resource,
             requestFactory=LimitedRequest,
@@ -120,18 +127,15 @@ class JobschedSite(Site):
         )
         self.hosts = hosts
         self.lines = lines
+        self.events = events
         self.gate = ConnectionGate(connections, reactor.seconds)
-        # Hears of each answer: method, route, status, seconds.
-        self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
-        # Hears of each write whose client had hung up when it was done or refused: method, route, status.
-        self.unheard: Callable[[str, str, int], object] = lambda method, route, status: None
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
 
     def log(self, request: Request) -> None:
         assert isinstance(request, LimitedRequest)
-        self.answered(*request.taken, request.code, elapsed() - request.begun)
+        self.events.request_answered(*request.taken, request.code, elapsed() - request.begun)
         if not request.logged:
             address = shown(request.getClientAddress())
             self.lines.request(address, request.method, request.uri, request.code, request.sentLength, request.known)
@@ -142,8 +146,9 @@ class JobschedSite(Site):
 
 
 def site(
-    routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
-    admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None,
+    routes: list[Route], reactor: IReactorTime, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
+    admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None, events: Events | None = None,
 ) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""
-    return JobschedSite(make_app(routes, admit).resource(), reactor, hosts, connections, lines or Lines(reactor))
+    resource = make_app(routes, admit).resource()
+    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events())

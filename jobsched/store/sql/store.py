@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -15,8 +15,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from ...clock import elapsed
+from ...events import Events
 from ...model.errors import Unavailable
-from ...model.run import Run
 from ...threads import Bulkhead, Pool
 from . import db_errors, outbox, outcomes
 from .engine import connect, reading, writing
@@ -36,7 +36,9 @@ class Store(Service):
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
     `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
     may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
-    not answered in `prompt` seconds is given up; None: in the usual time.
+    not answered in `prompt` seconds is given up; None: in the usual time. `sign(connection)`, called in the thread that
+    writes, adds to each change what it wants to. `tells()`, called in the reactor, says whether the log has it already
+    that the store cannot be reached.
     """
 
     name = "store"
@@ -50,8 +52,14 @@ class Store(Service):
         everyone: str | None = None,
         waiting: int = WAITING,
         prompt: int | None = None,
+        events: Events | None = None,
+        sign: Callable[[Connection], object] = lambda connection: None,
+        tells: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
+        self._events = events or Events()
+        self._sign = sign
+        self._tells = tells
         self._engine: Engine = outbox.with_everyone(connect(url, prompt=prompt), everyone)
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
@@ -60,13 +68,6 @@ class Store(Service):
         self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
         self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting))
-        # The first two are called in whatever thread it happens.
-        self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
-        self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
-        self.notified: Callable[[], object] = lambda: None  # in the reactor: there is a notification to send
-        self.sign: Callable[[Connection], object] = lambda connection: None  # adds to each change that it wants to
-        self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
-        self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
 
     @property
     def dialect(self) -> str:
@@ -128,7 +129,7 @@ class Store(Service):
 
     def _failed(self, why: Failure) -> Failure:
         if isinstance(why.value, Unavailable) and why.value.unreachable:
-            why.value.logged = self.tells()
+            why.value.logged = self._tells()
         return why
 
     def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
@@ -143,7 +144,7 @@ class Store(Service):
             fault = "fault"
             raise
         finally:
-            self.asked(writes, elapsed() - begun, fault)
+            self._events.store_asked(writes, elapsed() - begun, fault)
 
     def _insist(self, writes: bool, work: Callable[[Connection], T]) -> T:
         """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
@@ -157,7 +158,7 @@ class Store(Service):
                 if kind == "fault" or (kind == "raced" and not tries):
                     raise
                 if kind == "elsewhere":
-                    self._reactor.callFromThread(self.elsewhere)
+                    self._reactor.callFromThread(self._events.server_read_only)
                     tries = min(tries, 1)  # on a new connection; there may be no other server yet
                 if kind == "unavailable" or not tries:
                     raise self._unavailable(why) from why
@@ -171,7 +172,7 @@ class Store(Service):
             ended = outcomes.gather(connection)
             answer = work(connection)
             if writes:
-                self.sign(connection)
+                self._sign(connection)
             notified = outbox.notified(connection)
             try:
                 transaction.commit()
@@ -180,9 +181,9 @@ class Store(Service):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
         if ended:
-            self.ended(ended)
+            self._events.runs_ended(ended)
         if notified:
-            self._reactor.callFromThread(self.notified)
+            self._reactor.callFromThread(self._events.notification_stored)
         return answer
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:

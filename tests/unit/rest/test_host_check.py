@@ -54,12 +54,12 @@ def test_the_address_it_was_reached_at_is_ours(front):
 
 
 def test_what_node_url_says_is_ours(tmp_path):
-    from jobsched import service
     from jobsched.config import options
+    from jobsched.rest import api
 
-    hosts = service._hosts(options.Config(allowed_hosts=["jobs"], node_url="http://[fe80::1]:58631"))
+    hosts = api.hosts(options.Config(allowed_hosts=["jobs"], node_url="http://[fe80::1]:58631"))
     assert hosts.names == {"jobs", "fe80::1"}
-    assert service._hosts(options.Config()).names == {"localhost", "127.0.0.1", "::1"}
+    assert api.hosts(options.Config()).names == {"localhost", "127.0.0.1", "::1"}
 
 
 @pytest.mark.parametrize("head", [b"Host: evil.example", b"Host: "])
