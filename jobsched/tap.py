@@ -25,7 +25,7 @@ from .daemon.startup import OrderedServices, Startup
 from .daemon.systemd import Systemd
 from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
-from .rest.site import JobschedSite
+from .rest.connection import ConnectionGate
 from .service import Folders, build
 from .store.sql.schema import migrate
 
@@ -102,7 +102,7 @@ def make(reactor: Any, options: Options) -> OrderedServices:
     )
     signals: Any = services.getServiceNamed(Signals.name)
     for endpoint in endpoints:
-        port = Port(endpoint, site, reactor)
+        port = Port(endpoint, site.gate, reactor)
         port.setServiceParent(services)
         signals.hang_ups.append(port.renew)
     _report_to(Systemd(reactor, os.environ), services)
@@ -123,13 +123,13 @@ class CannotListen(SystemExit, Exception):
 
 
 class Port(Service):
-    """Serves `site` at an endpoint; one that is not to be had ends the start."""
+    """Serves a site, by its gate, at an endpoint; one that is not to be had ends the start."""
 
-    def __init__(self, endpoint: str, site: JobschedSite, reactor: Any) -> None:
+    def __init__(self, endpoint: str, gate: ConnectionGate, reactor: Any) -> None:
         self.name = endpoint
         self._certificate = Certificate(endpoint) if endpoint.startswith(TLS) else None
         stand: Any = reactor if self._certificate is None else Renewing(reactor, self._certificate)
-        self._inner = IService(listening(closed(endpoint), site, reactor=stand))
+        self._inner = IService(listening(closed(endpoint), gate, reactor=stand))
         self._open = False
 
     def renew(self) -> None:
