@@ -115,7 +115,7 @@ def build(
     read_files = Files(catalog_holder, token_holder, config.max_running)
     health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
     front = serve(reactor, clock, config, registry, relay, token_holder, health, events)
-    ports = [Port(endpoint, front, reactor) for endpoint in endpoints]
+    ports = [Port(endpoint, front.gate, reactor) for endpoint in endpoints]
     calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)
     wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, events, peers.tells)
     wakeups = [] if isinstance(peers, Alone) else [wakeup]

@@ -16,7 +16,7 @@ from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.internet.protocol import Factory, ServerFactory
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -24,7 +24,6 @@ from zope.interface import implementer
 from ..model.errors import BadConfig
 from ..model.hosts import LOOPBACK
 from ..reactor_types import Reactor
-from ..rest.site import JobschedSite
 
 TLS = ("ssl:", "tls:")  # Twisted's name for it, and today's; Twisted itself knows the second for clients alone
 KINDS = ("tcp", "tcp6", "ssl", "tls", "unix")  # of endpoints: those of which we can tell who reaches them
@@ -180,13 +179,13 @@ class CannotListen(SystemExit, Exception):
 
 
 class Port(Service):
-    """Serves `site` at an endpoint; one that is not to be had ends the start."""
+    """Serves what `factory` builds at an endpoint; one that is not to be had ends the start."""
 
-    def __init__(self, endpoint: str, site: JobschedSite, reactor: Reactor) -> None:
+    def __init__(self, endpoint: str, factory: IProtocolFactory, reactor: Reactor) -> None:
         self.name = endpoint
         self._certificate = Certificate(endpoint) if endpoint.startswith(TLS) else None
         stand: Any = reactor if self._certificate is None else Renewing(reactor, self._certificate)
-        self._inner = IService(strports.service(closed(endpoint), site, reactor=stand))
+        self._inner = IService(strports.service(closed(endpoint), factory, reactor=stand))
         self._open = False
 
     def renew(self) -> None:

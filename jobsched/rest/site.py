@@ -17,13 +17,15 @@ from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import connection, host_check, problems
 from .app import make_app
-from .connection import OTHER, Channel, ConnectionGate
+from .connection import Channel, ConnectionGate
 from .log_limit import Lines, shown
 from .route import Admit, Route
 
 MOST_BODY = 1024 * 1024  # bytes
 MOST_LINGERING = 64 * MOST_BODY  # of a body that was refused
 LINGER = 5  # seconds without a byte of it
+
+OTHER = "other"  # stands for the method and the route of what has none
 
 
 class LimitedRequest(ServerRequest):
@@ -92,7 +94,7 @@ class LimitedRequest(ServerRequest):
         channel = self._channel()
         answer = host_check.outright(413, f"a request body may hold {MOST_BODY} bytes")
         channel.transport.write(answer)
-        channel.count_refused(413, len(answer))
+        channel.site.count_refused(channel.transport, 413, len(answer))
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
             self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
             channel.loseConnection()
@@ -128,7 +130,12 @@ class JobschedSite(Site):
         self.hosts = hosts
         self.lines = lines
         self.events = events
-        self.gate = ConnectionGate(connections, reactor.seconds)
+        self.gate = ConnectionGate(self, connections, reactor.seconds)  # is what listens
+
+    def count_refused(self, wire: Any, status: int, size: int) -> None:
+        """Something was answered that never became a request which anybody knows."""
+        self.lines.cut_off(shown(wire.getPeer()), status, size)
+        self.events.request_answered(OTHER, OTHER, status, 0.0)
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.testing import StringTransport
 
 from jobsched.rest.site import site
@@ -233,7 +234,9 @@ def test_a_fault_of_ours_says_it_too(front, monkeypatch):
 
 
 def test_only_http_1_is_offered():
-    assert site([], Reactor()).acceptableProtocols() == [b"http/1.1"]
+    gate = site([], Reactor()).gate
+    assert IProtocolNegotiationFactory.providedBy(gate), "or TLS would not ask"
+    assert gate.acceptableProtocols() == [b"http/1.1"]
 
 
 def test_a_job_is_made_as_ever(front):
