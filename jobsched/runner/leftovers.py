@@ -6,11 +6,12 @@ import os
 import signal
 from collections.abc import Iterable
 
+import attrs
 from twisted.logger import Logger
 
 from . import procfs
 from .group import Group
-from .procfs import Found, Key
+from .procfs import Found, Key, Stat
 
 
 class RemainingProcesses:
@@ -19,6 +20,7 @@ class RemainingProcesses:
     log = Logger()
 
     def __init__(self, run_id: str) -> None:
+        self.first: int | None = None  # the pid of the first process, until that has ended
         self.known: list[Found] = []  # what lived at the last look, and may be signalled
         self.met: dict[Key, Found] = {}  # all that a script left behind which ended by itself
         self.refused: dict[Key, Found] = {}  # what we may not signal
@@ -39,6 +41,17 @@ class RemainingProcesses:
     def count(self) -> None:
         """What is known now was left behind."""
         self.met |= {each.key: each for each in self.known if procfs.lives(each)}
+
+    def stuck(self) -> bool:
+        """Whether all of it sleeps such that nothing ends it, and the first process too."""
+        pids = [each.pid for each in self.known] + ([] if self.first is None else [self.first])
+        return all(procfs.state(pid) == procfs.STUCK for pid in pids)
+
+    def given_up(self) -> tuple[Stat, ...]:
+        """All of it, and the first process, as they are now."""
+        there = None if self.first is None else procfs.stat(self.first)
+        every = [*self.known, *([] if there is None else [there])]
+        return tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in every)
 
     def signal(self, group: Group, kill: bool, had_it: bool, asked: int) -> None:
         """TERM once, and after the grace KILL; `had_it`: the group was signalled as a whole, in the tick `asked`.

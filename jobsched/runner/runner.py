@@ -261,7 +261,7 @@ class Runner(Service):
     def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
         reason = f"{stop.reason}; {STOPPED_THREAD}" if task.kind == "thread" else stop.reason
         self.log.warn("run {run} of {job}: {reason}", run=active.run.id, job=active.run.job_name, reason=reason)
-        self._note(active, attrs.evolve(active.run, state="stopping", reason=reason))
+        self._note(active, active.run.become("stopping", reason=reason))
 
     def _note(self, active: _Active, run: Run) -> None:
         """Record a change."""

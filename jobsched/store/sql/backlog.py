@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
 from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
 
 from ...model.node import Node
@@ -70,7 +69,7 @@ def _cancel(connection: Connection, waiting: Sequence[Run], reason: str, now: da
     if waiting:
         cancelled: dict[str, Any] = {"state": "cancelled", "reason": reason, "ended": now}
         connection.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
-        outcomes.tell(connection, [attrs.evolve(run, **cancelled) for run in waiting])
+        outcomes.tell(connection, [run.become(**cancelled) for run in waiting])
 
 
 def _strange() -> Select[Any]:

@@ -177,9 +177,9 @@ def cancel(connection: Connection, run_id: str, reason: str, now: datetime, aske
     if not run.active:
         raise Conflict(f"run {run_id} has ended already: {run.state}")
     waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
-    cancelled = attrs.evolve(run, state="cancelled", reason=reason, ended=now)
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and connection.execute(update(runs).where(waiting).values(values)).rowcount == 1:
+        cancelled = run.become("cancelled", reason=reason, ended=now)
         outcomes.tell(connection, [cancelled])
         start_counts.give_back(connection, [cancelled], now)
         return cancelled
@@ -210,7 +210,7 @@ def _end_waiting(
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
         still = set(connection.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         connection.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        ended = [attrs.evolve(run, **values) for run in waiting if run.id in still]
+        ended = [run.become(**values) for run in waiting if run.id in still]
         outcomes.tell(connection, ended)
     return ended, [run for run in active if run.state != "waiting"]
 

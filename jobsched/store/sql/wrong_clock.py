@@ -153,7 +153,7 @@ def rest(connection: Connection, local: datetime) -> None:
     if waiting:
         values: dict[str, Any] = {"state": "skipped", "reason": SET_BACK, "ended": instant}
         connection.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(connection, [attrs.evolve(run, **values) for run in waiting])
+        outcomes.tell(connection, [run.become(**values) for run in waiting])
     untold = and_(deliveries.c.state == "waiting", deliveries.c.not_before > later, deliveries.c.created > later)
     connection.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
     connection.execute(update(keys).where(keys.c.created > later).values(created=instant))
