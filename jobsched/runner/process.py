@@ -110,7 +110,7 @@ class ScriptProcess(ProcessProtocol):
         assert self.pid is not None
         if (seen := procfs.stat(self.pid)) is not None:
             self.pid_started = began(seen.began)
-        self._remaining.first = self.pid
+        self._remaining.began(self.pid)
         self._group = Group(self.pid, None if seen is None else seen.began)
 
     def outReceived(self, data: bytes) -> None:
@@ -123,7 +123,7 @@ class ScriptProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         self._status = exit_of(reason, self._launchers)
         self._exited = monotonic()
-        self._remaining.first = None
+        self._remaining.exited()
         self._move("exit")
         self._by_itself = self._state == "exited"
         if self._state == "gone":
