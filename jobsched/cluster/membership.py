@@ -25,7 +25,7 @@ from ..model.downtime import Downtime
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.log_throttle import PAUSE as LATER
-from ..model.node import MEMBERSHIP, Node, Standing, Transition, twins
+from ..model.node import MEMBERSHIP, MembershipEvent, Node, Standing, twins
 from ..model.outage import AGAIN, Outage
 from ..store.sql import nodes as node_rows
 from ..store.sql.nodes import Heartbeat, MembershipSnapshot
@@ -160,8 +160,8 @@ class Membership(Service):
         for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
             self._life.end(run_id, reason)
 
-    def _move(self, transition: Transition) -> None:
-        self.standing = MEMBERSHIP.after(self.standing, transition)
+    def _move(self, event: MembershipEvent) -> None:
+        self.standing = MEMBERSHIP.after(self.standing, event)
 
     def _watch(self) -> None:
         """Give up in time."""

@@ -15,10 +15,10 @@ from .state_machine import StateMachine
 
 NodeState = Literal["alive", "stopped", "dead"]
 Standing = Literal["outside", "joining", "inside", "fenced"]
-Transition = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
+MembershipEvent = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
 
 # Where a daemon stands among the nodes. Outside nothing of it runs; fenced, it is ending what ran, for others may.
-MEMBERSHIP: Final = StateMachine[Standing, Transition](
+MEMBERSHIP: Final = StateMachine[Standing, MembershipEvent](
     states=get_args(Standing),
     begins={"start": "outside"},
     table={

@@ -13,10 +13,10 @@ from .state_machine import StateMachine
 State = Literal[
     "waiting", "running", "stopping", "succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed"
 ]
-What = Literal["wait", "start", "skip", "miss", "stop", "finish", "fail", "time out", "cancel", "lose"]
+RunEvent = Literal["wait", "start", "skip", "miss", "stop", "finish", "fail", "time out", "cancel", "lose"]
 Cause = Literal["schedule", "manual", "retry"]
 
-STATES: Final = StateMachine[State, What](
+STATES: Final = StateMachine[State, RunEvent](
     states=get_args(State),
     begins={"wait": "waiting", "start": "running", "skip": "skipped", "miss": "missed"},
     table={

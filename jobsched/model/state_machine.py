@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import attrs
 
 StateT = TypeVar("StateT", bound=str)
-InputT = TypeVar("InputT", bound=str)
+EventT = TypeVar("EventT", bound=str)
 
 
 class Impossible(Exception):
@@ -16,35 +16,35 @@ class Impossible(Exception):
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class StateMachine(Generic[StateT, InputT]):
-    """`begins` says in which state it is after its first input, `table` which state follows on (state, input).
+class StateMachine(Generic[StateT, EventT]):
+    """`begins` says in which state it is after its first event, `table` which state follows on (state, event).
 
     It keeps no state itself: whatever has one asks which is the next.
     """
 
     states: tuple[StateT, ...]
-    begins: Mapping[InputT, StateT]
-    table: Mapping[tuple[StateT, InputT], StateT]
+    begins: Mapping[EventT, StateT]
+    table: Mapping[tuple[StateT, EventT], StateT]
     _steps: frozenset[tuple[StateT, StateT]] = attrs.field(init=False, repr=False)
 
     @_steps.default
     def _all_steps(self) -> frozenset[tuple[StateT, StateT]]:
         return frozenset((before, after) for (before, _), after in self.table.items())
 
-    def after(self, state: StateT, what: InputT) -> StateT:
+    def after(self, state: StateT, event: EventT) -> StateT:
         """The state that follows when that happens. Raises Impossible."""
-        if (state, what) not in self.table:
-            raise Impossible(f"{what!r} cannot happen to what is {state!r}")
-        return self.table[state, what]
+        if (state, event) not in self.table:
+            raise Impossible(f"{event!r} cannot happen to what is {state!r}")
+        return self.table[state, event]
 
     def check(self, before: StateT, after: StateT) -> None:
         """Raises Impossible if nothing leads from one state to the other."""
         if (before, after) not in self._steps:
             raise Impossible(f"what is {before!r} cannot become {after!r}")
 
-    def where(self, what: InputT) -> tuple[StateT, ...]:
+    def where(self, event: EventT) -> tuple[StateT, ...]:
         """The states in which that can happen."""
-        return tuple(state for state in self.states if (state, what) in self.table)
+        return tuple(state for state in self.states if (state, event) in self.table)
 
     @property
     def final(self) -> tuple[StateT, ...]:
