@@ -55,7 +55,6 @@ EXCUSED = {
     "convert": "msgspec.convert",
     "coverage": "of a due: model/due_coverage",
     "delivery": "model/delivery, a record of the outbox",
-    "ending": "a state of a run's process: it was told to end",
     "entry": "model/audit.Entry, a line of the audit log",
     "guard": "of MariaDB's in tests/servers",
     "head": "the status line and headers of a message of HTTP",
