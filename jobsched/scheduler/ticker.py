@@ -63,6 +63,7 @@ class Ticker:
             self._call.cancel()
 
     def _begin(self, every: timedelta) -> None:
+        self._call = None
         if self._loop is None:
             self._loop = LoopingCall(self._beat)
             self._loop.clock = self._clock
