@@ -27,7 +27,7 @@ def make_app(routes: list[Route], admit: Admit) -> Klein:
     # Klein's own way is a method of one class under `@app.route(...)`. Here each route is a record, and for three
     # reasons: `openapi` describes the API from the same record that is served, so the two cannot differ; what must hold
     # for every route (who may, which conditions, what outlives its client) is put around it here, where none can forget
-    # it; and the methods belong to objects by noun, which get what they need from `service` and share no class.
+    # it; and the methods belong to objects by noun, which get what they need from `api` and share no class.
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
         answer = _started(route) if route.looks else _outliving(route)
@@ -43,7 +43,7 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
     methods = [b"GET", b"HEAD"] if route.verb == "GET" else [route.verb.encode("ascii")]
 
     @wraps(answer)
-    def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+    def start(request: ServerRequest, *args: object, **kwargs: object) -> Deferred[bytes]:
         if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
             raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
         request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
@@ -58,7 +58,7 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
 def _started(route: Route) -> Callable[..., Deferred[bytes]]:
     """A look: it is given up when its client goes. What the client has already is not sent again."""
 
-    async def look(request: Request, *args: Any, **kwargs: Any) -> bytes:
+    async def look(request: Request, *args: object, **kwargs: object) -> bytes:
         _check(request, route)
         data = await route.answer(request, *args, **kwargs)
         tags = request.responseHeaders.getRawHeaders(b"etag", [None])
@@ -67,8 +67,8 @@ def _started(route: Route) -> Callable[..., Deferred[bytes]]:
         return data
 
     @wraps(route.answer)
-    def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
-        return Deferred.fromCoroutine(look(*args, **kwargs))
+    def start(request: Request, *args: object, **kwargs: object) -> Deferred[bytes]:
+        return Deferred.fromCoroutine(look(request, *args, **kwargs))
 
     return start
 
@@ -76,12 +76,12 @@ def _started(route: Route) -> Callable[..., Deferred[bytes]]:
 def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
     """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
 
-    async def write(request: Request, *args: Any, **kwargs: Any) -> bytes:
+    async def write(request: Request, *args: object, **kwargs: object) -> bytes:
         _check(request, route)
         return await route.answer(request, *args, **kwargs)
 
     @wraps(route.answer)
-    def start(request: Request, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+    def start(request: Request, *args: object, **kwargs: object) -> Deferred[bytes]:
         outer: Deferred[bytes] = Deferred(lambda _: None)
 
         def heard(result: Any) -> None:

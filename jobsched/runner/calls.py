@@ -117,8 +117,8 @@ class Calls:
             self._limits.grace,
             task.leftovers,
             self._kept,
+            found,
+            confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
         )
-        process.program = found
-        process.starters = confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT)
         process.spawn(argv, env, self._stdin, confined)
         return process

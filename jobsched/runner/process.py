@@ -56,14 +56,16 @@ class ScriptProcess(ProcessProtocol):
         grace: float,
         leftovers: Leftovers | None = None,
         kept: set[OutputPipe] | None = None,
+        path: str = "",  # of the program that is to be run
+        starters: tuple[str, ...] = (),  # the names of the programs in front that may start it
     ) -> None:
         self.ended: Deferred[ProcessExit] = Deferred()
         self.deadline = Deadline(clock, self._send, grace, monotonic, self._is_over)
         self.pid: int | None = None
         self.pid_started: float | None = None
         self.pipe = OutputPipe(output)
-        self.program = ""  # the path of what is to be run
-        self.starters: tuple[str, ...] = ()  # the names of the programs in front that may start it
+        self._path = path
+        self._starters = starters
         self._sessions = sessions
         self._clock = clock
         self._survey = survey
@@ -292,6 +294,6 @@ class ScriptProcess(ProcessProtocol):
             fate=fate,
             given_up=given_up,
             refused=tuple(self._remaining.refused.values()),
-            busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self.starters, self.program),
-            hint=program.carriage_return(self.program) if odd else "",
+            busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self._starters, self._path),
+            hint=program.carriage_return(self._path) if odd else "",
         )

@@ -42,10 +42,6 @@ ALLOWED = {
         "cachedConnectionTimeout": "Twisted's own setting of a pool",
     },
     "rest/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
-    "runner/calls.py": {
-        "program": "a ScriptProcess is told what it will run when that is found",
-        "starters": "and by which programs",
-    },
     "runner/inprocess.py": {"stdout": "what tasks print belongs to their runs", "stderr": "the same"},
     "scheduler/ticker.py": {
         "clock": "Twisted's own way to give a LoopingCall its clock",
