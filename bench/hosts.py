@@ -62,7 +62,7 @@ class Server(PostgreSQL):
         """Seconds of CPU of its processes that live."""
         family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
         times = [process.cpu_times() for process in family]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
     def _connection(self, database: str) -> psycopg.Connection[Any]:
         return psycopg.connect(

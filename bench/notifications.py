@@ -18,7 +18,7 @@ from sqlalchemy import insert
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.model.run import Run
+from jobsched.model.run import Run, State
 from jobsched.model.watch import Notify, Watch
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql import jobs as job_rows
@@ -36,7 +36,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def outcomes(url: str, state: str, notify: Notify | None, everyone: str | None = None) -> float:
+def outcomes(url: str, state: State, notify: Notify | None, everyone: str | None = None) -> float:
     """Microseconds for each outcome."""
     engine = with_everyone(writing(connect(url)), everyone)
     draft = Draft(task="task", name="job", every=timedelta(days=1), watch=Watch(notify=notify))
@@ -88,14 +88,15 @@ def main() -> None:
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder}/bench.sqlite"
         migrate(url)
         mine = Notify(url="https://hooks.example/")
-        for name, state, notify, everyone in (
+        cases: tuple[tuple[str, State, Notify | None, str | None], ...] = (
             ("succeeded, nobody is told", "succeeded", None, None),
             ("succeeded, the job has a receiver", "succeeded", mine, None),
             ("failed, nobody is told", "failed", None, None),
             ("failed, somebody else's jobs are", "failed", Notify(on=()), "all.example:443"),
             ("failed, the job has a receiver", "failed", mine, None),
             ("failed, all jobs have one", "failed", None, "all.example:443"),
-        ):
+        )
+        for name, state, notify, everyone in cases:
             print(f"{name:40} {outcomes(url, state, notify, everyone):8.0f} us a run")
         none, one = looking(url)
         print(f"a look past {WAITING} at a dead receiver   {none:8.2f} ms, {one:.2f} ms when another waits")

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, update
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
-from jobsched.model.run import Run
+from jobsched.model.run import Run, State
 from jobsched.model.watch import Notify, Watch
 from jobsched.scheduler.overdue import MOST
 from jobsched.store.sql import clock, overdue, overdue_queries, tables
@@ -24,7 +24,7 @@ from jobsched.store.sql.engine import connect, reading, writing
 HOUR = timedelta(hours=1)
 WATCH = Watch(max_late=HOUR, must_succeed_every=2 * HOUR, notify=Notify(url="http://localhost/"))
 MANY = 1_000_000
-STATES = ("succeeded", "succeeded", "failed", "missed", "succeeded", "skipped")
+STATES: tuple[State, ...] = ("succeeded", "succeeded", "failed", "missed", "succeeded", "skipped")
 
 
 def main() -> None:
@@ -57,12 +57,12 @@ def record(jobs: int, runs: int, now: datetime) -> tuple[list[Job], list[Run]]:
     ]
 
 
-def _run(ids: Ids, job: Job, due: datetime, state: str) -> Run:
+def _run(ids: Ids, job: Job, due: datetime, state: State) -> Run:
     started = None if state in {"missed", "skipped"} else due
     return Run(
         id=ids.make(due), job_id=job.id, job_name=job.name, task=job.task, due=due, created=due, state=state,
         reason=state, node="bench", node_id="bench", started=started, ended=due + timedelta(seconds=1),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def measure(url: str, looks: int, now: datetime) -> None:

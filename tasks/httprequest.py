@@ -4,6 +4,7 @@ import codecs
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from OpenSSL import SSL
@@ -17,7 +18,7 @@ from twisted.web._newclient import ParseError  # it has no public place
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
+from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from jobsched.config import template
@@ -202,12 +203,12 @@ def _seconds(text: str) -> float:
 class _OneConnection(HTTPConnectionPool):
     """Knows its connection, so that it can be ended in the middle of an answer too."""
 
-    _connection = None
+    _connection: Any = None
 
-    def getConnection(self, key: object, endpoint: object) -> Deferred:
+    def getConnection(self, key: object, endpoint: Any) -> Deferred[Any]:
         return super().getConnection(key, endpoint).addCallback(self._made)
 
-    def _made(self, connection: object) -> object:
+    def _made(self, connection: Any) -> Any:
         self._connection, self.head = connection, HeaderLimit(connection)
         return connection
 
@@ -224,11 +225,14 @@ class _Plain:
     def __init__(self, agent: IAgent) -> None:
         self._agent = agent
 
-    def request(self, method: bytes, uri: bytes, headers: Headers, body: object = None) -> Deferred:
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[Any]:
+        headers = headers or Headers()
         headers.setRawHeaders("Accept-Encoding", ["identity"])
-        return self._agent.request(method, uri, headers, body).addCallback(self._as_it_comes)
+        return self._agent.request(method, uri, headers, bodyProducer).addCallback(self._as_it_comes)
 
-    def _as_it_comes(self, answer: object) -> object:
+    def _as_it_comes(self, answer: Any) -> Any:
         answer.headers.removeHeader("Content-Encoding")
         return answer
 

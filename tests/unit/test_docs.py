@@ -103,21 +103,25 @@ def blocks(page: str, language: str) -> list[tuple[str, str]]:
 # Nothing is left out.
 
 
+@pytest.mark.slow
 def test_it_builds_without_a_warning(built: dict[str, str]) -> None:
     assert {path.stem for path in DOCS.glob("*.rst")} <= set(built)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(config.FIELDS))
 def test_every_option_is_there(built: dict[str, str], name: str) -> None:
     assert f" {name} " in built["configuration"]
 
 
+@pytest.mark.slow
 def test_every_option_of_the_command_line_is_there(built: dict[str, str]) -> None:
     named = [name.removeprefix("opt_") for name in vars(Options) if name.startswith("opt_")]
     for name in [parameter[0] for parameter in Options.optParameters] + named:
         assert f"--{name} " in built["configuration"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_every_field_is_there(built: dict[str, str], record: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(record):

@@ -22,6 +22,7 @@ PAGES = ROOT / "packaging" / "man"
 SOURCE = (ROOT / "docs" / "manual.rst").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_shipped_page_is_what_the_docs_say(tmp_path: Path) -> None:
     pytest.importorskip("sphinx", reason="Sphinx is not installed; requirements-test.txt has it")
     made = subprocess.run(

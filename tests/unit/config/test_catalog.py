@@ -447,6 +447,7 @@ def test_the_user_for_all_may_be_gone_when_the_catalog_is_read_again(tmp_path):
     assert str(refused.value) == f"{path}: [a] RUN_AS: {NO_USER}"
 
 
+@pytest.mark.slow
 def test_missing_folders_and_files_are_named(tmp_path):
     path, tasks = put(tmp_path, "")
 

@@ -139,6 +139,7 @@ def test_a_bad_file_and_a_missing_folder_are_one_line(told, conf):
     assert main(["a", "--scope", "read", "--conf-dir", str(conf / "none")]) == 1
 
 
+@pytest.mark.slow
 def test_many_at_once_lose_none(conf):
     command = [sys.executable, "-m", "jobsched.token", "--scope", "read", "--conf-dir", str(conf)]
     env = {"PYTHONPATH": str(ROOT)}

@@ -96,6 +96,7 @@ def test_what_would_only_come_in_gaps_is_refused_soon(expression: str) -> None:
     assert Cron(expression=expression, timezone="UTC")
 
 
+@pytest.mark.slow
 def test_a_thousand_dues_and_their_notes_take_less_than_a_tenth_of_a_second() -> None:
     rare = ("0 0 L * *", "0 0 29 2 *", "*/30 12 29 2 1#5")
     for expression in ("* * * * *", "*/5 * * * *", "0 0 * * *", "30 2 * * MON-FRI", "*/10 * * * * *", *rare):
@@ -233,6 +234,7 @@ def test_the_second_time_is_named_second() -> None:
 # Every zone.
 
 
+@pytest.mark.slow
 def test_every_minute_is_every_sixty_seconds_across_every_change_of_every_zone() -> None:
     for zone in ZONES:
         cron = Cron(expression="* * * * *", timezone=zone)
@@ -241,6 +243,7 @@ def test_every_minute_is_every_sixty_seconds_across_every_change_of_every_zone()
             assert found == [change + MINUTE * beat for beat in range(-2, 3)], (zone, change)
 
 
+@pytest.mark.slow
 @steady
 @given(places(), st.integers(0, 23), st.integers(0, 59))
 def test_a_daily_time_comes_once_on_each_day_that_exists(place: tuple[str, datetime], hour: int, minute: int) -> None:
@@ -253,6 +256,7 @@ def test_a_daily_time_comes_once_on_each_day_that_exists(place: tuple[str, datet
     assert owners == [day for day in sorted({wall.date() for _, wall in faces}) if owners[0] <= day <= owners[-1]]
 
 
+@pytest.mark.slow
 @steady
 @given(places(), expressions, st.integers(0, 59_999_999))
 def test_dues_rise_and_are_the_same_from_wherever_one_asks(
@@ -271,6 +275,7 @@ def test_dues_rise_and_are_the_same_from_wherever_one_asks(
         last = due
 
 
+@pytest.mark.slow
 @steady
 @given(places(), expressions)
 def test_dues_are_those_of_a_slow_scan_of_all_minutes(place: tuple[str, datetime], expression: str) -> None:
@@ -278,6 +283,7 @@ def test_dues_are_those_of_a_slow_scan_of_all_minutes(place: tuple[str, datetime
     compare(expression, zone, near - timedelta(hours=12), near + timedelta(days=2))
 
 
+@pytest.mark.slow
 @steady
 @given(places(), expressions | expressions.map("0 {}".format), st.data())
 def test_dues_that_are_counted_are_those_that_are_walked(
@@ -309,6 +315,7 @@ def compare(expression: str, zone: str, begin: datetime, end: datetime, beat: ti
     assert found == scan(expression, zone, begin, end, beat), (expression, zone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("zone", "change"),
     [

@@ -147,6 +147,7 @@ words = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(junk | st.lists(words, min_size=4, max_size=7).map(" ".join), st.sampled_from(["UTC", NEW_YORK]))
 @example("@every 1h1h", "UTC")
@@ -204,6 +205,7 @@ def loose(draw: st.DrawFn, name: str) -> tuple[str, set[int]]:
     return written(first), {first}
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(loose("minute"), loose("hour"), loose("month"), loose("day of week"))
 def test_hints_mean_what_a_lenient_reader_understands(

@@ -47,6 +47,7 @@ def test_every_node_has_one_place_and_no_two_the_same(nodes: list[Node], key: st
     assert sorted(place for place in places if place is not None) == list(range(len(nodes)))
 
 
+@pytest.mark.slow
 @given(node_lists, st.text(), st.randoms())
 def test_all_compute_the_same_order_however_they_list_the_nodes(
     nodes: list[Node], key: str, chance: random.Random

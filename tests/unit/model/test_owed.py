@@ -438,6 +438,7 @@ def downtimes(begin: datetime, end: datetime) -> st.SearchStrategy[Downtime]:
     return st.tuples(ends, ends).map(lambda both: Downtime(min(both), max(both), "no daemon ran"))
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_every_due_up_to_now_is_in_exactly_one_stretch_and_in_order(data: st.DataObject) -> None:
@@ -469,6 +470,7 @@ def fate_of(due: datetime, answer: Owed) -> Stretch:
     return next(stretch for stretch in answer.stretches if stretch.due <= due <= stretch.until)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_what_starts_is_within_the_grace_and_is_the_newest(data: st.DataObject) -> None:

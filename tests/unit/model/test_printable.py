@@ -91,6 +91,7 @@ def test_most_is_200():
     assert quoted("\0" * 100_000) == r"\u0000" * 33 + r"\u" + "..."
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_the_rule_does_not_grow():
     from jobsched.model import printable as module
 

@@ -209,6 +209,7 @@ def plain(schedule: Schedule) -> Schedule:
     return Schedule(trigger=schedule.trigger, start=schedule.start, end=schedule.end)
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at))
 def test_each_due_is_put_off_by_its_jitter_at_most_and_before_the_next_one(schedule: Schedule, asked: datetime) -> None:
@@ -253,6 +254,7 @@ def test_no_due_is_passed_over(schedule: Schedule, asked: datetime) -> None:
     assert schedule.next_after(asked) == following
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     schedule=jittered() | jittered().map(plain) | st.builds(lambda jitter: Schedule(

@@ -28,6 +28,7 @@ def test_a_season_is_of_the_offset_that_clocks_have_from_its_begin_to_its_end(na
         assert moment.astimezone(ZoneInfo(name)).utcoffset() == season.offset, moment
 
 
+@pytest.mark.slow
 def test_no_zone_has_a_list_of_changes_that_goes_beyond_the_year_from_which_all_are_taken_to_follow_a_rule() -> None:
     """A year of a rule is like the one that is a cycle of the calendar later; a list would end in between."""
     for name in ZONES:

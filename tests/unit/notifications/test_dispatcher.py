@@ -101,6 +101,7 @@ def test_as_one_ends_the_next_goes_out(world: World) -> None:
     assert world.sender.open() == ["a", "a"]
 
 
+@pytest.mark.slow
 def test_a_place_that_never_answers_keeps_nobody_else_waiting(world: World) -> None:
     world.tell(*"a" * 200)
     world.dispatcher.startService()

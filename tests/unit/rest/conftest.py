@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPResponse, IncompleteRead
 from io import BytesIO
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import attrs
@@ -167,18 +168,44 @@ class Front:
         return run_id
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store, to copy from: to make its tables takes ten times as long."""
+    from jobsched.store.sql import schema
+
+    path = tmp_path_factory.mktemp("migrated") / "jobsched.sqlite"
+    schema.migrate(f"sqlite:///{path}")
+    return path
+
+
+DESCRIBED: dict[bool, dict[str, Any]] = {}
+
+
+def remembered(describe: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Makes what `/openapi.json` says once for all daemons: it takes as long as a test."""
+
+    def once(routes: Any, asked: bool = True) -> dict[str, Any]:
+        if asked not in DESCRIBED:
+            DESCRIBED[asked] = describe(routes, asked)
+        return DESCRIBED[asked]
+
+    return once
+
+
 @pytest.fixture
-def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """A daemon that is built and never started; its store is a real one, asked without threads."""
     from jobsched import service
     from jobsched.config import catalog, options
-    from jobsched.store.sql import schema, store
+    from jobsched.rest import openapi
+    from jobsched.store.sql import store
 
+    monkeypatch.setattr(openapi, "describe", remembered(openapi.describe))
     monkeypatch.setattr(service, "Store", lambda reactor, url, **more: store.Store(reactor, url, InlinePool, **more))
     root = Path(__file__).parents[3]
     reactor = Reactor()
     configuration = options.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
-    schema.migrate(configuration.store)
+    copyfile(migrated, tmp_path / "jobsched.sqlite")
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
     folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
     secured, site = service.build(reactor, configuration, tasks, folders, [])

@@ -43,12 +43,14 @@ NESTED = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(NESTED)
 def test_what_json_writes_has_none(value):
     assert duplicate(json.dumps(value).encode()) is None
     assert duplicate(json.dumps([value, {"a": [value]}], ensure_ascii=False).encode()) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.text(), NESTED)), st.lists(st.text(min_size=1)))
 def test_any_name_that_is_there_twice_is_found_however_deep(pairs, way):
@@ -92,6 +94,7 @@ def test_a_body_as_large_as_may_be_costs_little(front):
     assert time.process_time() - begun < 1  # some 30 ms
 
 
+@pytest.mark.slow
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_what_goes_out_can_be_looked_at_and_says_the_same(value):
     data = encoded(value)

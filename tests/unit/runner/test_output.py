@@ -109,6 +109,7 @@ ODD = st.lists(st.sampled_from([b"\n", b"a", b" ", b"\xff", b"\xc3\xa4", b"\0", 
 CUTS = st.lists(st.integers(0, 10_000), max_size=20)
 
 
+@pytest.mark.slow
 @given(data=st.binary() | ODD, cuts=CUTS, limit=st.integers(1, 300), longest=st.integers(1, 50))
 def test_pieces_do_not_matter(data, cuts, limit, longest):
     with pytest.MonkeyPatch.context() as patch:

@@ -99,6 +99,7 @@ def test_a_job_that_has_had_no_success_is_told_once(post: WebhookSender) -> None
     assert post.said() == [f"job {job.id} (job) is overdue: {reason}"]
 
 
+@pytest.mark.slow
 def test_a_due_that_found_no_slot_is_late_until_it_starts(post: WebhookSender) -> None:
     post.world.most = 0
     job = post.add(LATE)
@@ -158,6 +159,7 @@ def test_a_store_that_fails_is_told_once_and_asked_again(post: WebhookSender) ->
     assert post.overdue(job) == 20
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: WebhookSender) -> None:
     jobs = [post.add() for _ in range(5)]
     broken = post.world.add(Draft(task="task", name="job", cron="@hourly", watch=UNLUCKY))

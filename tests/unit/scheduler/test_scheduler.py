@@ -99,6 +99,7 @@ def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_wakeup(world: W
     assert punctual(world, [0.6, 1.1])
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_be_understood_keeps_no_other_from_its_dues(world: World) -> None:
     broken, sound = world.add(cron("*/2 * * * * *")), [world.add(every(2)) for _ in range(5)]
 
@@ -562,6 +563,7 @@ def test_after_a_step_ahead_what_became_due_is_decided_at_once(world: World) -> 
     assert record == [(at(60), 1, "succeeded"), (at(120), 59, "missed"), (at(3660), 1, "running")]
 
 
+@pytest.mark.slow
 def test_after_a_step_back_nothing_runs_again_and_dues_follow_the_clock(world: World) -> None:
     world.add(every(60))
     world.walk(125)

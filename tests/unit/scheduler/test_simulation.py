@@ -246,6 +246,7 @@ def live(empty: Path, jobs: list[Draft], story: list[tuple[str, Any]], seed: int
     return world
 
 
+@pytest.mark.slow
 @settings(max_examples=90, phases=QUICK)
 @given(
     jobs=st.lists(drafts([0.5, 1, 2.5, 20, 60, 86400]), min_size=1, max_size=3),
@@ -283,6 +284,7 @@ wild = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, phases=QUICK)
 @given(
     jobs=st.lists(drafts([0.5, 1, 20, 60, 86400]), min_size=1, max_size=3),
@@ -341,6 +343,7 @@ def slow_sweeps() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_sweeps")
 @settings(max_examples=25, phases=QUICK)
 @given(
