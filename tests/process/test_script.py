@@ -153,9 +153,9 @@ class OutputTests(RunnerCase):
         )
 
     async def test_one_reader_of_twisted_serves_both(self):
+        os.mkfifo(self.folder / "fifo")
         run = await self.start(self.bash("[ /proc/$$/fd/1 -ef /proc/$$/fd/2 ] && echo one pipe >&2; read -r < fifo",
                                          directory=str(self.folder)))  # fmt: skip
-        os.mkfifo(self.folder / "fifo")
         await self.printed(run, b"one pipe\n")
         call = self.runner._active[run.id].call
         readers = [reader for reader in reactor.getReaders() if isinstance(reader, ProcessReader)]
