@@ -11,6 +11,7 @@ from daemon import machine, spread
 from fill import put
 from sqlalchemy import Engine, delete, insert
 
+from jobsched.model.claim import Claimant
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
@@ -73,7 +74,7 @@ def measure(engine: Engine, jobs: list[Job], known: list[Node], count: int, now:
     peers = tuple(node for node in known if node.state == "alive")
     took = []
     for beat in range(1, count + 1):
-        who = claims.Claimant(
+        who = Claimant(
             node="n0", node_id="node 0", now=now + beat * MINUTE, able_since=now, slots=len(jobs), ids=Ids(),
             peers=peers, alone=False,
         )  # fmt: skip

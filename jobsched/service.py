@@ -34,6 +34,7 @@ from .metrics import Metrics
 from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.lease import answer
+from .model.membership import Heartbeat
 from .model.node import Node
 from .model.redaction import Redaction
 from .notifications.dispatcher import Dispatcher
@@ -65,8 +66,8 @@ from .runner.runner import Runner
 from .scheduler.overdue import OverdueWatch
 from .scheduler.runner_port import RunnerPort
 from .scheduler.scheduler import Scheduler
-from .store.sql.nodes import Heartbeat
-from .store.sql.store import Store
+from .store.contract.store import Store
+from .store.opening import open_store
 from .threads import CallerThread, Threads
 
 
@@ -86,7 +87,7 @@ def build(
     ids, metrics = Ids(), Metrics()
     store = _store(reactor, config)
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
-    clock: Any = reactor if store.dialect == "sqlite" else SharedClock(reactor)
+    clock: Any = SharedClock(reactor) if store.shared else reactor
     output = folders.state / "output"
     dispatcher = Dispatcher(
         reactor, clock, store, _webhook_sender(reactor, clock, config), everyone=config.receivers.place
@@ -167,7 +168,7 @@ def _ordered_services(*parts: Any) -> OrderedServices:
 
 def _store(reactor: Any, config: Config) -> Store:
     """Each connection has one request at a time, which may ask something besides meanwhile: so many may wait."""
-    return Store(reactor, config.store, everyone=config.receivers.place, waiting=2 * config.max_connections)
+    return open_store(reactor, config.store, everyone=config.receivers.place, waiting=2 * config.max_connections)
 
 
 def _peers(
@@ -185,7 +186,7 @@ def _peers(
     if not isinstance(clock, SharedClock):
         return Alone(clock, store, me, heartbeat)
     prompt = answer(timedelta(seconds=config.lease))
-    own = Store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
+    own = open_store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
     own.ended, own.notified = metrics.ended, dispatcher.wake  # of the runs that dead nodes left
     return Membership(reactor, clock, own, ids, me)
 

@@ -27,7 +27,7 @@ from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
 from .rest.site import JobschedSite
 from .service import Folders, build
-from .store.sql.schema import migrate
+from .store.opening import migrate
 
 
 class Options(usage.Options):

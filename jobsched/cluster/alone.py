@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
 from twisted.application.service import Service
@@ -21,10 +20,9 @@ from ..clock import elapsed, now
 from ..loops import Loop
 from ..model.downtime import NO_DAEMON, Downtime
 from ..model.log_throttle import LogThrottle
+from ..model.membership import Heartbeat
 from ..model.node import Node
-from ..store.sql import last_seen
-from ..store.sql.nodes import Heartbeat
-from ..store.sql.store import Store
+from ..store.contract.store import Sign, Store
 
 OFTEN = 1.0  # seconds between signs of life that go with other changes
 IDLE = 30.0  # seconds after which one goes by itself
@@ -82,7 +80,7 @@ class Alone(Service):
         """Fires when the store knows that nothing runs from now on, if it can be told."""
         super().stopService()
         self._loop.stop()
-        self._store.sign = lambda _: None
+        self._store.sign = lambda: None
         return Deferred.fromCoroutine(self._end())
 
     def clock_stepped(self) -> None:
@@ -93,7 +91,7 @@ class Alone(Service):
     async def _begin(self) -> None:
         node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
         try:
-            last = await self._store.write(last_seen.begin, node)
+            last = await self._store.signs.begin(node)
         except CancelledError:  # it ends before it could begin
             raise
         except Exception:  # what else there is to say of the store, others say
@@ -103,27 +101,28 @@ class Alone(Service):
                 self.last_sign = last
                 if last < node.seen:
                     self.downtime = Downtime(last, node.seen, NO_DAEMON)
-            self._store.sign = self._add
+            self._store.sign = self._sign
         if self.running:
             self._loop.start(now=False)
 
-    def _add(self, connection: Any) -> None:
-        """Called in the store's thread, at the end of a change."""
+    def _sign(self) -> Sign | None:
+        """Asked for in the store's thread, at the end of a change."""
         moment = self._elapsed()
-        if moment - self._given >= OFTEN:
-            self._given = moment
-            last_seen.give(connection, self._node.id, now(self._clock))
+        if moment - self._given < OFTEN:
+            return None
+        self._given = moment
+        return self._node.id, now(self._clock)
 
     def _give(self) -> Deferred[None]:
         """By itself, if there was no other change: any change will do."""
         if self._elapsed() - self._given >= IDLE / 2 and self._giving.called:
-            self._giving = self._store.write(lambda _: None).addCallbacks(self._written, self._unwritten)
+            self._giving = self._store.signs.give().addCallbacks(self._written, self._unwritten)
         return self._giving
 
     async def _end(self) -> None:
         await self._giving
         try:
-            await self._store.write(last_seen.give, self._node.id, now(self._clock), "stopped")
+            await self._store.signs.end(self._node.id, now(self._clock))
         except Exception:
             self._unwritten(Failure())
 

@@ -20,7 +20,7 @@ from ..config.catalog import Catalog, Task
 from ..model.ids import Ids
 from ..model.redaction import USUAL, Redaction
 from ..model.run import Run
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 import attrs
 from sqlalchemy import Connection, update
 
+from ...model.claim import Claimant, Claimed
 from ...model.downtime import Downtime, without_nodes
-from ...model.ids import Ids
 from ...model.job import Job
 from ...model.node import Node
+from ...model.order import REPLACED
 from ...model.owed import Situation, Stretch, owed, shared
 from ...model.run import ANYWHERE, Run
 from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
@@ -26,38 +27,6 @@ from .tables import runs
 IS_RUNNING = "is running"
 LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
 NO_SLOT = "no free slot: max_running runs are active"
-
-
-@attrs.frozen(kw_only=True)
-class Claimant:
-    """Who claims, when, and how much it can take.
-
-    `peers` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
-    that is `alone` has a database of its own.
-    """
-
-    node: str
-    node_id: str
-    now: datetime  # where the database has a clock, that one is asked
-    able_since: datetime
-    slots: int  # runs it can start at once
-    ids: Ids
-    peers: Sequence[Node] = ()
-    alone: bool = True
-    downtimes: Sequence[Downtime] = ()  # in which nothing could be run here; of several nodes the store tells
-
-
-@attrs.frozen(kw_only=True)
-class Claimed:
-    """What a claim came to."""
-
-    started: tuple[Run, ...] = ()  # recorded as running here; their processes are to be started now
-    replaced: tuple[Run, ...] = ()  # active runs that are to end, each for its `stop`: a newer one takes their place
-    dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
-    waiting: bool = False  # some run waits, for a slot or for another
-    held_up: bool = False  # more might have been decided or started, but for a transaction under way
-    won: int = 0  # jobs that were decided
-    now: datetime | None = None  # when
 
 
 def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
@@ -79,7 +48,7 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
         stretches.add(connection, decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
     job_rows.move_on(connection, decided.moved)
-    replaced = run_rows.ask_to_end(connection, decided.replaced, commands.REPLACED, who.node_id)
+    replaced = run_rows.ask_to_end(connection, decided.replaced, REPLACED, who.node_id)
     begun = {run.id for run in started}
     if any(run.active and run.id not in begun for run in decided.runs):
         listen_notify.tell(connection, who.node_id)

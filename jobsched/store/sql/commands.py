@@ -9,10 +9,11 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ...model.errors import Conflict, NotFound, Reused, Stale
+from ...model.errors import Conflict, Reused, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
 from ...model.job import Job
 from ...model.node import Node
+from ...model.order import REPLACED, IdempotencyKey, Ran
 from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
@@ -22,31 +23,10 @@ from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
 
-REPLACED = "replaced by a later due of its job"
-
-
-@attrs.frozen(kw_only=True)
-class Key:
-    """An Idempotency-Key: `scope` is what it was sent to, `digest` stands for the request's body."""
-
-    scope: str
-    key: str
-    digest: str
-
-
-@attrs.frozen(kw_only=True)
-class Ran:
-    """What an order to run came to: the run, and the runs that it replaces, to be ended each for its `stop`."""
-
-    run: Run
-    replaced: tuple[Run, ...] = ()
-    again: bool = False  # it was made before, under the same key
-
-
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
 
-def add(connection: Connection, job: Job, key: Key | None, asker: str = "") -> str:
+def add(connection: Connection, job: Job, key: IdempotencyKey | None, asker: str = "") -> str:
     """Store a job; its id, or that of the job which this key made before. `asker` is the node, here as below."""
     if key is not None and (known := _recall(connection, key)) is not None:
         return known
@@ -125,7 +105,7 @@ def remove(
 
 
 def run_now(
-    connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime,
+    connection: Connection, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
     peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
 ) -> Ran:  # fmt: skip
     """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
@@ -173,7 +153,7 @@ def cancel(connection: Connection, run_id: str, reason: str, now: datetime, aske
     hold_job_of(connection, run_id)
     run = run_rows.get(connection, run_id)
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise no_run(run_id)
     if not run.active:
         raise Conflict(f"run {run_id} has ended already: {run.state}")
     waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
@@ -220,7 +200,7 @@ def held(connection: Connection, job_id: str, versions: frozenset[int] | None = 
     `versions`."""
     row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     if row is None:
-        raise NotFound(f"there is no job {job_id}")
+        raise no_job(job_id)
     job = job_rows.from_row(row)
     if versions is not None and job.version not in versions:
         raise Stale(f"job {job_id} is at version {job.version} by now")
@@ -250,7 +230,7 @@ def _free_due(connection: Connection, job: Job, now: datetime) -> datetime:
     return due
 
 
-def _recall(connection: Connection, key: Key) -> str | None:
+def _recall(connection: Connection, key: IdempotencyKey) -> str | None:
     row = connection.execute(select(keys).where(keys.c.scope == key.scope, keys.c.key == key.key)).one_or_none()
     if row is None:
         return None
@@ -259,6 +239,6 @@ def _recall(connection: Connection, key: Key) -> str | None:
     return str(row.target)
 
 
-def _remember(connection: Connection, key: Key | None, target: str, now: datetime) -> None:
+def _remember(connection: Connection, key: IdempotencyKey | None, target: str, now: datetime) -> None:
     if key is not None:
         connection.execute(insert(keys).values(**attrs.asdict(key), target=target, created=now))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
 from sqlalchemy import Connection, Row, Select, and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
-from ...model.job import Job, JobState
+from ...model.job import Due, Job, JobFilter
+from ...model.page import Page
 from ...model.policy import Policy
 from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.watch import Notify, Watch
-from .paging import Page, cut, weight
+from .paging import cut, weight
 from .tables import jobs
 from .visibility import of_tasks
 
@@ -47,17 +48,6 @@ _WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
-@attrs.frozen(kw_only=True)
-class Due:
-    """A job that is due soon: what a ticker must know, and what a node must be able to do."""
-
-    id: str
-    next_due: datetime
-    every: timedelta | None
-    task: str
-    require: Mapping[str, str]
-
-
 def add(connection: Connection, new: Iterable[Job]) -> None:
     """Store new jobs."""
     connection.execute(insert(jobs), [_columns(job) for job in new])
@@ -69,24 +59,13 @@ def get(connection: Connection, job_id: str) -> Job | None:
     return None if row is None else from_row(row)
 
 
-@attrs.frozen(kw_only=True)
-class Filter:
-    """Which jobs are asked for; what is None does not matter."""
-
-    name: str | None = None
-    task: str | None = None
-    state: JobState | None = None
-    overdue: bool | None = None
-    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
-
-
-def page(connection: Connection, limit: int, after: str = "", only: Filter | None = None) -> list[Job]:
+def page(connection: Connection, limit: int, after: str = "", only: JobFilter | None = None) -> list[Job]:
     """Up to `limit` jobs made after the job `after`, oldest first."""
     query = _asked(connection, select(jobs), after, only).limit(limit)
     return [from_row(row) for row in connection.execute(query)]
 
 
-def fitting(connection: Connection, limit: int, after: str, only: Filter, room: int) -> Page[Job]:
+def fitting(connection: Connection, limit: int, after: str, only: JobFilter, room: int) -> Page[Job]:
     """The same, but no more than have `room` together, in bytes."""
     query = _asked(connection, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
     ids, more = cut(connection.execute(query), limit, room)
@@ -94,7 +73,7 @@ def fitting(connection: Connection, limit: int, after: str, only: Filter, room: 
     return Page([from_row(row) for row in connection.execute(found)], more)
 
 
-def _asked(connection: Connection, query: Select[Any], after: str, only: Filter | None) -> Select[Any]:
+def _asked(connection: Connection, query: Select[Any], after: str, only: JobFilter | None) -> Select[Any]:
     query = query.where(jobs.c.id > after).order_by(jobs.c.id)
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)

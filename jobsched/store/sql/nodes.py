@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from ...model import lease as leases
 from ...model.ids import EPOCH, MICROSECOND, Ids
+from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
 from ...model.run import STARTED, Run
 from . import outbox, outcomes, settings, start_counts
@@ -40,46 +41,7 @@ ABSENT = timedelta(seconds=30)  # a run that only one node may start waits so lo
 FORGOTTEN = timedelta(days=7)  # a node that was not seen for so long is not known any more
 
 
-@attrs.frozen(kw_only=True)
-class Heartbeat:
-    """What a node says of itself at each heartbeat."""
-
-    id: str
-    tasks: Sequence[str]
-    running: int
-    slots: int
-    tried: int
-    won: int
-    lease: timedelta = leases.FIXED  # for which it counts on being taken for alive from now on
-
-
-@attrs.frozen(kw_only=True)
-class MembershipSnapshot:
-    """What a heartbeat brings back, all by the database's clock."""
-
-    now: datetime
-    renewed: bool  # false: this node was taken for dead, and its runs with it
-    alive: tuple[Node, ...]  # that renewed within the lease
-    late: tuple[Node, ...]  # that did not, or not by this clock, and are not buried yet
-    stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
-    kept: timedelta  # the lease that the store keeps
-    lease: timedelta  # the one that this node is to go by: the same, but while a node lives that knows no other
-
-    @property
-    def strangers(self) -> tuple[Node, ...]:
-        """The nodes that may live and know no lease but one."""
-        return tuple(node for node in (*self.alive, *self.late) if node.lease_asked is None)
-
-
-@attrs.frozen(kw_only=True)
-class Entry:
-    """When a node joined, by the database's clock, and the lease that it goes by at first."""
-
-    now: datetime
-    lease: timedelta
-
-
-def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Entry:
+def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Joined:
     """Be a node from now on; those `known` to be dead are that from now on.
 
     One that starts says which nodes are `gone`, be it none: the daemons that it takes the place of. It may have the
@@ -97,7 +59,7 @@ def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Se
     connection.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
     if known:
         _declare_dead(connection, nodes.c.id.in_(known), instant)
-    return Entry(now=instant, lease=lease)
+    return Joined(now=instant, lease=lease)
 
 
 def beat(connection: Connection, heartbeat: Heartbeat, local: datetime) -> MembershipSnapshot:

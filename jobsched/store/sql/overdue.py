@@ -11,25 +11,14 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, null,
 
 from ...model.delivery import News
 from ...model.job import Job
-from ...model.overdue import SKEW, Facts, Late, Overdue, Success, overdue
+from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success, overdue
 from ...model.run import Run
-from ...model.watch import Event
 from . import outbox
 from . import runs as run_rows
 from .clock import now as database_now
 from .jobs import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
-
-
-@attrs.frozen(kw_only=True)
-class OverdueChange:
-    """A job became overdue, or has recovered; by a run, maybe."""
-
-    event: Event
-    job: Job
-    reason: str
-    run: Run | None = None
 
 
 def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:

@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import attrs
 from sqlalchemy import Connection, literal, select
 
 from ...model.caller import is_among
-from ...model.errors import NotFound
-from ...model.job import Job
-from ...model.run import Run
+from ...model.errors import no_job, no_run
+from ...model.job import Job, JobFilter, JobView
+from ...model.page import Page
+from ...model.run import Run, RunFilter
 from . import jobs as job_rows
 from . import runs as run_rows
-from .paging import Page
 from .tables import jobs as job_table
 
 
-@attrs.frozen(kw_only=True)
-class JobView:
-    """A job with the newest run it has."""
-
-    job: Job
-    last_run: Run | None
-
-
 def jobs(
-    connection: Connection, limit: int, after: str, only: job_rows.Filter, room: int, now: datetime | None = None
+    connection: Connection, limit: int, after: str, only: JobFilter, room: int, now: datetime | None = None
 ) -> Page[JobView]:
     """A page of jobs, no heavier than there is room for, and of each the newest run up to `now`."""
     found = job_rows.fitting(connection, limit, after, only, room)
@@ -38,11 +29,11 @@ def job(connection: Connection, job_id: str, now: datetime | None = None) -> Job
     """One job, and the newest run up to `now`. Raises NotFound."""
     found = job_rows.get(connection, job_id)
     if found is None:
-        raise NotFound(f"there is no job {job_id}")
+        raise no_job(job_id)
     return _with_news(connection, [found], now)[0]
 
 
-def runs(connection: Connection, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
+def runs(connection: Connection, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """A page of runs. Raises NotFound for those of a job that is not there and left no run."""
     found = run_rows.page(connection, limit, before, only)
     if only.job_id is not None and not found:
@@ -55,14 +46,14 @@ def must_be_known(connection: Connection, job_id: str, tasks: tuple[str, ...] | 
     its = job_rows.get(connection, job_id)
     seen = its is not None and is_among(its.task, tasks)
     if not seen and not run_rows.any_of(connection, job_id, tasks):
-        raise NotFound(f"there is no job {job_id}")
+        raise no_job(job_id)
 
 
 def run(connection: Connection, run_id: str) -> Run:
     """One run. Raises NotFound."""
     found = run_rows.get(connection, run_id)
     if found is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise no_run(run_id)
     return found
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from ...model.ids import EPOCH, MICROSECOND, least
+from ...model.retention import RetentionPass
 from .clock import now as database_now
 from .tables import runs, settings
 
@@ -23,14 +23,6 @@ _COUNTS = (
     .where(runs.c.job_id.in_(bindparam("ids", expanding=True)))
     .group_by(runs.c.job_id)
 )
-
-
-@attrs.frozen(kw_only=True)
-class RetentionPass:
-    """To look at the jobs that have runs made `since` then; None: at all jobs."""
-
-    since: datetime | None
-    begun: datetime
 
 
 def take(connection: Connection, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:

@@ -13,7 +13,7 @@ from ...model.ids import BACK, EPOCH, Ids
 from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
-from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run
+from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run, RunFilter
 from . import listen_notify, outbox, outcomes
 from .clock import now as database_now
 from .tables import LAST_DUE, jobs, nodes, runs
@@ -149,18 +149,7 @@ def get(connection: Connection, run_id: str) -> Run | None:
     return None if row is None else from_row(row)
 
 
-@attrs.frozen(kw_only=True)
-class Filter:
-    """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
-
-    job_id: str | None = None
-    state: str | None = None
-    begin: datetime | None = None
-    end: datetime | None = None
-    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
-
-
-def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
+def page(connection: Connection, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
     left out: of a thousand runs they may be much."""
     query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
@@ -180,7 +169,7 @@ def page(connection: Connection, limit: int, before: str | None, only: Filter) -
 
 
 def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:
-    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a Filter."""
+    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a RunFilter."""
     query = select(runs.c.id).where(runs.c.job_id == job_id).limit(1)
     if tasks is not None:
         query = query.where(of_tasks(connection, runs.c.task, tasks))

@@ -15,10 +15,20 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from ...clock import elapsed
+from ...model.counts import Counts
 from ...model.errors import Unavailable
 from ...model.run import Run
 from ...threads import Bulkhead, Pool
-from . import db_errors, outbox, outcomes
+from ..contract import deliveries as delivery_contract
+from ..contract import history as history_contract
+from ..contract import jobs as job_contract
+from ..contract import nodes as node_contract
+from ..contract import orders as order_contract
+from ..contract import overdue as overdue_contract
+from ..contract import retention as retention_contract
+from ..contract import runs as run_contract
+from ..contract.store import Sign
+from . import counts, db_errors, last_seen, nouns, outbox, outcomes, queries
 from .engine import connect, reading, writing
 
 P = ParamSpec("P")
@@ -59,19 +69,48 @@ class Store(Service):
         self._readers = pool(0, threads + OWN, "store-read")
         self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
-        self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting))
+        self._for_callers = ForCallers(
+            self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting)
+        )
         # The first two are called in whatever thread it happens.
         self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
         self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
         self.notified: Callable[[], object] = lambda: None  # in the reactor: there is a notification to send
-        self.sign: Callable[[Connection], object] = lambda connection: None  # adds to each change that it wants to
+        self.sign: Callable[[], Sign | None] = lambda: None  # in whatever thread: goes with a change, if it is to
         self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
         self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.claims: job_contract.Claims = nouns.Claims(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.signs: node_contract.SignsOfLife = nouns.SignsOfLife(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
+        self.overdue: overdue_contract.Overdue = nouns.Overdue(self)
+        self.retention: retention_contract.Retention = nouns.Retention(self)
+        self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
+        self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
+        self.orders: order_contract.Orders = nouns.Orders(self)
 
     @property
-    def dialect(self) -> str:
-        """The database's kind: sqlite, postgresql or mysql."""
-        return self._engine.dialect.name
+    def shared(self) -> bool:
+        """Whether it is a server's."""
+        return self._engine.dialect.name != "sqlite"
+
+    @property
+    def notifies(self) -> bool:
+        """Whether it has LISTEN and NOTIFY."""
+        return self._engine.dialect.name == "postgresql"
+
+    @property
+    def for_callers(self) -> ForCallers:
+        """The same for callers."""
+        return self._for_callers
+
+    def answers(self) -> Deferred[None]:
+        return self.read(queries.answers)
+
+    def counts(self) -> Deferred[Counts]:
+        return self.read(counts.counts)
 
     def startService(self) -> None:
         super().startService()
@@ -171,7 +210,7 @@ class Store(Service):
             ended = outcomes.gather(connection)
             answer = work(connection)
             if writes:
-                self.sign(connection)
+                self._sign(connection)
             notified = outbox.notified(connection)
             try:
                 transaction.commit()
@@ -184,6 +223,10 @@ class Store(Service):
         if notified:
             self._reactor.callFromThread(self.notified)
         return answer
+
+    def _sign(self, connection: Connection) -> None:
+        if (sign := self.sign()) is not None:
+            last_seen.give(connection, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
@@ -201,11 +244,17 @@ class ForCallers:
         self._store = store
         self._reading = reading
         self._writing = writing
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
+        self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
+        self.orders: order_contract.Orders = nouns.Orders(self)
 
     @property
-    def dialect(self) -> str:
-        """The database's kind."""
-        return self._store.dialect
+    def shared(self) -> bool:
+        """As that of the store."""
+        return self._store.shared
 
     def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Ask a question."""

@@ -8,23 +8,9 @@ import attrs
 from sqlalchemy import Connection, delete, insert, select
 
 from ...model.ids import Ids
-from ...model.run import Run
+from ...model.run import Run, Tail
 from . import runs as run_rows
 from .tables import runs, tails
-
-
-@attrs.frozen(kw_only=True)
-class Tail:
-    """The last bytes that were kept of a run's output; `start` bytes come before them."""
-
-    run_id: str
-    start: int
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole."""
-        return self.start + len(self.data)
 
 
 def record(

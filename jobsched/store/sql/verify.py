@@ -47,6 +47,22 @@ def view(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+class Snapshot:
+    """What stands in a view."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def now(self) -> datetime | None:
+        return now(self._connection)
+
+    def nodes(self) -> dict[str, Node]:
+        return known(self._connection)
+
+    def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
+        return histories(self._connection)
+
+
 def _absent(url: str) -> bool:
     """Whether it is a file of SQLite that is not there: to open it would make it."""
     try:

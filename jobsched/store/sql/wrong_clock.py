@@ -33,7 +33,7 @@ from ...model.overdue import SKEW
 from ...model.owed import Stretch
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
-from ...model.wrong_clock import anew
+from ...model.wrong_clock import Evidence, anew
 from . import jobs as job_rows
 from . import outcomes
 from . import runs as run_rows
@@ -43,21 +43,6 @@ from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
 SET_BACK = "the clock was set back before it could start"
 LATE = "dues after it had their outcome already, by a clock that was ahead"
 RAN_AHEAD = "the clock ran hours ahead when it was due, and was set back since"
-
-
-@attrs.frozen(kw_only=True)
-class Evidence:
-    """That a clock was hours ahead of `now`: runs that it made, the last due of them, jobs or nodes that it touched."""
-
-    now: datetime
-    runs: int
-    latest: datetime | None
-    touched: bool
-
-    @property
-    def found(self) -> bool:
-        """Whether there is any."""
-        return self.runs > 0 or self.touched
 
 
 def evidence(connection: Connection, local: datetime) -> Evidence:

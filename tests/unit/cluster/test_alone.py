@@ -14,9 +14,9 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.clock import now
 from jobsched.cluster.alone import IDLE, OFTEN, Alone
 from jobsched.model.errors import Unavailable
+from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes

@@ -20,11 +20,11 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.model.lease import FIXED as LEASE
 from jobsched.model.lease import gives_up
+from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes, runs

@@ -52,6 +52,14 @@ class Node:
     voices: list[Voice] = attrs.field(factory=list)
     wakeups: Wakeup = attrs.field(init=False)
 
+    @property
+    def notifies(self) -> bool:
+        return self.dialect == "postgresql"
+
+    @property
+    def shared(self) -> bool:
+        return self.dialect != "sqlite"
+
     def __attrs_post_init__(self) -> None:
         self.wakeups = Wakeup(self.clock, self, "the url", lambda: "here", self._hear, self._voice)  # type: ignore[arg-type]
         self.wakeups.startService()

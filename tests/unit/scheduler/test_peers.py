@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.model.claim import Claimant
 from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.node import Node, claim_rank
@@ -106,8 +107,8 @@ def test_what_another_node_decided_in_its_turn_is_not_asked_for(world: World) ->
     assert later <= {run.job_id for run in world.starts}, "and it aims at the next due"
 
 
-def somebody(world: World) -> claims.Claimant:
-    return claims.Claimant(node="other", node_id="other", now=world.now, able_since=world.now, slots=100, ids=world.ids)
+def somebody(world: World) -> Claimant:
+    return Claimant(node="other", node_id="other", now=world.now, able_since=world.now, slots=100, ids=world.ids)
 
 
 def test_a_node_without_the_task_leaves_it_to_another(world: World) -> None:

@@ -17,6 +17,7 @@ from jobsched.cluster.alone import Alone
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
+from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.scheduler.peers import Peers
@@ -25,7 +26,6 @@ from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs
