@@ -19,6 +19,7 @@ from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.store.sql import claims, clock, tables
 from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.transaction import Transaction
 from tests.servers import started
 
 MINUTE = timedelta(minutes=1)
@@ -80,7 +81,7 @@ def measure(engine: Engine, jobs: list[Job], known: list[Node], count: int, now:
         )  # fmt: skip
         begun = time.perf_counter()
         with writing(engine).begin() as connection:
-            claimed = claims.claim(connection, who, [each.id for each in jobs])
+            claimed = claims.claim(Transaction(connection), who, [each.id for each in jobs])
         took.append(time.perf_counter() - begun)
         assert len(claimed.started) == claimed.won == len(jobs), claimed
         with writing(engine).begin() as connection:

@@ -37,8 +37,8 @@ def migrate(url: str, *, galera_single_writer: bool = False) -> None:
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
     """One state of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
-    with verify.view(url) as connection:
-        yield verify.Snapshot(connection)
+    with verify.view(url) as transaction:
+        yield verify.Snapshot(transaction)
 
 
 def listener(

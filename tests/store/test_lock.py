@@ -17,7 +17,7 @@ from jobsched.model.errors import BadStore
 HOLD = """
 import sys, time
 from pathlib import Path
-from jobsched.store.lock import FolderLock
+from jobsched.daemon.folder_lock import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 lock.sign()
 print("held", flush=True)

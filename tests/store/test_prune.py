@@ -24,6 +24,7 @@ from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.commands import _recall, _remember
 from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -192,10 +193,10 @@ async def test_many_go_in_small_batches_in_one_round(kept, monkeypatch):
 async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
     made = kept.retention(keep_runs=1)
     runs = await kept.add("job", 3, 2)
-    store, made._store = made._store, None  # an outage of the worst kind
+    rows, made._rows = made._rows, None  # an outage of the worst kind
     kept.clock.advance(60)
     assert await kept.left() == sorted(runs)
-    made._store = store
+    made._rows = rows
     kept.clock.advance(60)
     await made._pruning
     await made.stopService()
@@ -335,7 +336,7 @@ async def test_to_forget_a_run_no_other_is_looked_at(kept, store_url):
     engine = connect(store_url)
     event.listen(engine, "before_cursor_execute", lambda _c, _r, statement, given, *_: said.append((statement, given)))
     with writing(engine).begin() as connection:
-        assert len(prune.beyond(connection, "job", 1, 500)) == 2
+        assert len(prune.beyond(Transaction(connection), "job", 1, 500)) == 2
     with writing(engine).begin() as connection:
         plans = [
             (statement, str(row))

@@ -1,6 +1,6 @@
 """Who changed what: each entry is written in the transaction of its change. Orders know nothing of it.
 
-Every function runs inside its connection's transaction.
+Every function runs inside a transaction.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 import attrs
-from sqlalchemy import Connection, Select, delete, insert, or_, select
+from sqlalchemy import Select, delete, insert, or_, select
 
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
@@ -17,6 +17,7 @@ from ...model.page import Page
 from .clock import now as database_now
 from .paging import cut, weight
 from .tables import audit
+from .transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,28 +26,28 @@ _WEIGHT = weight(audit.c.before, audit.c.after)
 _WRITE = insert(audit)  # built once: building costs more than asking
 
 
-def write(connection: Connection, entry: Entry) -> Entry:
+def write(transaction: Transaction, entry: Entry) -> Entry:
     """Add an entry; as it was written. It gets the database's time: by that of two nodes, what was done through one
     could come before what had been done through the other."""
-    instant = database_now(connection, entry.at)
+    instant = database_now(transaction, entry.at)
     if instant != entry.at:
         entry = attrs.evolve(entry, at=instant, id=Ids().make(instant))
-    connection.execute(_WRITE, attrs.asdict(entry, recurse=False))
+    transaction.execute(_WRITE, attrs.asdict(entry, recurse=False))
     return entry
 
 
-def page(connection: Connection, limit: int, before: str | None, only: AuditFilter) -> list[Entry]:
+def page(transaction: Transaction, limit: int, before: str | None, only: AuditFilter) -> list[Entry]:
     """Up to `limit` entries, newest first, those older than the entry `before`."""
     query = _asked(select(audit), before, only).limit(limit)
-    return [Entry(**row._mapping) for row in connection.execute(query)]
+    return [Entry(**row._mapping) for row in transaction.execute(query)]
 
 
-def fitting(connection: Connection, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
+def fitting(transaction: Transaction, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
     """The same, but no more than have `room` together, in bytes."""
     query = _asked(select(audit.c.id, _WEIGHT), before, only).limit(limit + 1)
-    ids, more = cut(connection.execute(query), limit, room)
+    ids, more = cut(transaction.execute(query), limit, room)
     found = select(audit).where(audit.c.id.in_(ids)).order_by(audit.c.id.desc())
-    return Page([Entry(**row._mapping) for row in connection.execute(found)], more)
+    return Page([Entry(**row._mapping) for row in transaction.execute(found)], more)
 
 
 def _asked(query: Select[Any], before: str | None, only: AuditFilter) -> Select[Any]:
@@ -66,10 +67,10 @@ def _asked(query: Select[Any], before: str | None, only: AuditFilter) -> Select[
     return query
 
 
-def forget(connection: Connection, before: datetime, most: int) -> int:
+def forget(transaction: Transaction, before: datetime, most: int) -> int:
     """Forget up to `most` entries made before that instant; how many they were."""
     query = select(audit.c.id).where(audit.c.id < least(before)).order_by(audit.c.id).limit(most)
-    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # other nodes do so too
+    ids = list(transaction.execute(query.with_for_update(skip_locked=True)).scalars())  # other nodes do so too
     if ids:
-        connection.execute(delete(audit).where(audit.c.id.in_(ids)))
+        transaction.execute(delete(audit).where(audit.c.id.in_(ids)))
     return len(ids)

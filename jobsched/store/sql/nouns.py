@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from ...model.audit import AuditFilter, Entry
@@ -52,6 +51,7 @@ from . import (
     tails,
     wrong_clock,
 )
+from .transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,10 +60,12 @@ T = TypeVar("T")
 class Transactions(Protocol):
     """Runs a function in a transaction, as `Store` does, or `ForCallers`."""
 
-    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
         """In one that reads."""
 
-    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """In one that may write."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
@@ -28,8 +28,9 @@ from ..contract import overdue as overdue_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..contract.store import Sign
-from . import counts, db_errors, last_seen, nouns, outbox, outcomes, queries
+from . import counts, db_errors, last_seen, nouns, queries
 from .engine import connect, reading, writing
+from .transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,7 +63,8 @@ class Store(Service):
         prompt: int | None = None,
     ) -> None:
         self._reactor = reactor
-        self._engine: Engine = outbox.with_everyone(connect(url, prompt=prompt), everyone)
+        self._engine: Engine = connect(url, prompt=prompt)
+        self._everyone = everyone
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
         one_writer = self._engine.dialect.name == "sqlite"
@@ -132,12 +134,14 @@ class Store(Service):
         """Use no connection again that there is now: its server is read-only, or no longer the one that counts."""
         self._engine.dispose()
 
-    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Ask `question(connection, ...)` in one consistent view of the store."""
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Ask `question(transaction, ...)` in one consistent view of the store."""
         return self._ask(self._readers, False, question, *args, **kwargs)
 
-    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Make `change(connection, ...)`; the Deferred fires after the commit is on disk.
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Make `change(transaction, ...)`; the Deferred fires after the commit is on disk.
 
         Fails with `Unavailable` when the database cannot be reached or written; then nothing was changed, unless its
         words say that this is not known: the connection broke after the commit was asked for.
@@ -155,12 +159,12 @@ class Store(Service):
         self,
         pool: Pool,
         writes: bool,
-        function: Callable[Concatenate[Connection, P], T],
+        function: Callable[Concatenate[Transaction, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Deferred[T]:
-        def work(connection: Connection) -> T:
-            return function(connection, *args, **kwargs)
+        def work(transaction: Transaction) -> T:
+            return function(transaction, *args, **kwargs)
 
         asked: Deferred[T] = deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
         return asked.addErrback(self._failed)
@@ -170,7 +174,7 @@ class Store(Service):
             why.value.logged = self.tells()
         return why
 
-    def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
+    def _timed(self, writes: bool, begun: float, work: Callable[[Transaction], T]) -> T:
         """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
         fault = None
         try:
@@ -184,7 +188,7 @@ class Store(Service):
         finally:
             self.asked(writes, elapsed() - begun, fault)
 
-    def _insist(self, writes: bool, work: Callable[[Connection], T]) -> T:
+    def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
         """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
         tries = TRIES
         while True:
@@ -201,32 +205,31 @@ class Store(Service):
                 if kind == "unavailable" or not tries:
                     raise self._unavailable(why) from why
 
-    def _transact(self, writes: bool, work: Callable[[Connection], T]) -> T:
+    def _transact(self, writes: bool, work: Callable[[Transaction], T]) -> T:
         try:
             opened = (self._writing if writes else self._reading).connect()
         except DBAPIError as why:  # not to be tried again: it may have taken its time
             raise self._unavailable(why, connected=False) from why
-        with opened as connection, connection.begin() as transaction:
-            ended = outcomes.gather(connection)
-            answer = work(connection)
+        with opened as connection, connection.begin() as begun:
+            transaction = Transaction(connection, self._everyone)
+            answer = work(transaction)
             if writes:
-                self._sign(connection)
-            notified = outbox.notified(connection)
+                self._sign(transaction)
             try:
-                transaction.commit()
+                begun.commit()
             except DBAPIError as why:
                 if writes and why.connection_invalidated and not db_errors.not_made(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
-        if ended:
-            self.ended(ended)
-        if notified:
+        if transaction.ended:
+            self.ended(transaction.ended)
+        if transaction.notified:
             self._reactor.callFromThread(self.notified)
         return answer
 
-    def _sign(self, connection: Connection) -> None:
+    def _sign(self, transaction: Transaction) -> None:
         if (sign := self.sign()) is not None:
-            last_seen.give(connection, *sign)
+            last_seen.give(transaction, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
@@ -256,10 +259,12 @@ class ForCallers:
         """As that of the store."""
         return self._store.shared
 
-    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
         """Ask a question."""
         return self._reading.run(lambda: self._store.read(question, *args, **kwargs))
 
-    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Make a change."""
         return self._writing.run(lambda: self._store.write(change, *args, **kwargs))

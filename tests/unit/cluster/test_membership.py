@@ -28,6 +28,7 @@ from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes, runs
+from jobsched.store.sql.transaction import Transaction
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 
@@ -103,7 +104,7 @@ class Place:
 
     def write(self, change: Any, *args: Any) -> Any:
         with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]
-            return change(connection, *args)
+            return change(Transaction(connection), *args)
 
     def other(self, name: str = "there", **fields: Any) -> Node:
         """Another node that has just said that it lives."""

@@ -76,7 +76,7 @@ def broken(monkeypatch):
     def fault(*_):
         raise RuntimeError("a fault of ours")
 
-    for hint in ("poke", "start_waiting"):
+    for hint in ("wake", "start_waiting"):
         monkeypatch.setattr(Scheduler, hint, fault)
 
 
