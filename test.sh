@@ -1,11 +1,16 @@
 #!/bin/sh
 # Runs every test: pytest on unit, store and system, then trial on process. Arguments go to pytest.
+# `./test.sh fast` runs the unit tests but those marked slow, and nothing else; what follows `fast` goes to pytest.
 # All run whatever the others say; the last line sums them up, and the exit status is 0 only if nothing failed.
 set -eu
 cd -- "$(dirname -- "$0")"
 . .ci/venv.sh
 
 prepare requirements-test.txt
+if [ "${1-}" = fast ]; then
+    shift
+    exec .venv/bin/python -m pytest -q -m "not slow" "$@" tests/unit
+fi
 scratch=$(mktemp -d)
 beside=
 trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null || true; rm -rf "$scratch"' EXIT

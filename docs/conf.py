@@ -13,7 +13,7 @@ author = "The Jobsched authors"
 copyright = author  # the name that Sphinx asks for
 version = release = __version__
 
-extensions = ["fields"]
+extensions = ["fields", "modules"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
 smartquotes_action = "qe"  # no dashes: --listen is an option

@@ -24,7 +24,6 @@ from sphinx.util.docutils import SphinxDirective
 
 from jobsched import rest, service
 from jobsched.config import options
-from jobsched.rest.fields import meaning
 from jobsched.rest.route import Route
 from jobsched.tap import Options
 
@@ -50,6 +49,7 @@ MEANING = {
     "UMASK": "What the files made by scripts are not open to.",
     "NOTIFY_URL": "Who is told what becomes of all jobs that name no receiver; None: nobody. :doc:`notifications`.",
     "NOTIFY_SECRET": "By which receivers know who tells them; a list while it changes; None: nothing is signed.",
+    "NOTIFY_OLD_SIGNATURE": "Whether ``Jobsched-Signature`` is sent beside; in this release alone.",
     "NOTIFY_HOSTS": "The hosts that jobs may name as receivers; None: that of ``NOTIFY_URL`` alone.",
     "NOTIFY_PRIVATE": "Whether receivers may be in private networks and on this machine.",
     "RUN_AS": "As whom tasks run that have a process of their own and name no ``user``; None: as the daemon does.",
@@ -68,7 +68,7 @@ SHOWN = {"UMASK": "0o{:03o}", "OUTPUT_LIMIT": "{:_}"}
 
 def records() -> dict[str, type[msgspec.Struct]]:
     """Everything that is said in JSON or asked in a query, by name."""
-    rooms = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
+    rooms = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
     found = [kind for room in rooms for kind in vars(room).values() if isinstance(kind, type)]
     return {kind.__name__: kind for kind in found if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct}
 
@@ -99,10 +99,11 @@ class Fields(Table):
 
     def lines(self) -> list[str]:
         record = records()[self.arguments[0]]
+        meaning = msgspec.json.schema_components([record])[1][record.__name__]["properties"]
         left_out = {found.encode_name: default(found, self.options.get("unset")) for found in structs.fields(record)}
         rows = [
             (f"``{found.encode_name}``", words(found.type), left_out[found.encode_name],
-             prose(meaning(record.__name__, found.encode_name)))
+             prose(meaning[found.encode_name]["description"]))
             for found in inspect.type_info(record).fields
         ]  # fmt: skip
         if all(row[2] == "required" for row in rows) and not record.__struct_config__.forbid_unknown_fields:
@@ -234,8 +235,8 @@ def preset(name: str, value: Any) -> str:
 
 
 def prose(text: str) -> str:
-    """Words from the code as RST."""
-    return re.sub("`+([^`]+)`+", r"``\1``", text).replace("*", r"\*").replace("|", r"\|")
+    """Words from the code as RST, in which `whsec_` would be a link."""
+    return re.sub("`+([^`]+)`+", r"``\1``", re.sub(r"([*|]|_(?!\w))", r"\\\1", text))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

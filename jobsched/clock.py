@@ -91,13 +91,13 @@ class SharedClock:
     def getDelayedCalls(self) -> list[IDelayedCall]:
         return [_SharedCall(self, self._reactor, call) for call in self._reactor.getDelayedCalls()]
 
-    def observe(self, told: datetime, asked: float) -> float:
-        """The database's clock was at `told` at some moment between `asked` and now, as `seconds` shows them.
+    def observe(self, database: datetime, asked: float) -> float:
+        """The database's clock was at `database` at some moment between `asked` and now, as `seconds` shows them.
 
         Follows it where this clock cannot be right, and where the answer was quicker than the one it goes by: it is
         then less than half of that time wrong. By how many seconds it was set.
         """
-        moment, heard = told.timestamp(), self.seconds()
+        moment, heard = database.timestamp(), self.seconds()
         if asked > heard:  # it was set back meanwhile, by another answer
             return 0.0
         unsure = (heard - asked) / 2

@@ -39,6 +39,7 @@ from .model.node import Node
 from .model.redaction import Redaction
 from .notifications.dispatcher import Dispatcher
 from .notifications.sender import WebhookSender
+from .notifications.signature import Signer
 from .registry import Parts, Registry
 from .resolver import Names
 from .rest.audit import Audit
@@ -199,8 +200,8 @@ def _retention(
 
 
 def _webhook_sender(reactor: Any, clock: Any, config: Config) -> WebhookSender:
-    secrets, receivers = config.notify_secrets, config.receivers
-    return WebhookSender(reactor, Names(reactor).look_up, receivers, secrets, config.node_name, clock.seconds)
+    signer, receivers = Signer(config.notify_secrets, old=config.notify_old_signature), config.receivers
+    return WebhookSender(reactor, Names(reactor).look_up, receivers, signer, config.node_name, clock.seconds)
 
 
 def _node(config: Config, catalog: Catalog, instant: datetime) -> Node:

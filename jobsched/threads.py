@@ -25,7 +25,7 @@ Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is unde
 
 OVER = "this daemon is about to end"
 WAITING = 32  # orders that wait for the thread
-TURN = 0.001  # seconds of work
+TURN = 0.002  # seconds of work
 STANDING_BACK = 0.00005  # seconds, and what the kernel adds
 
 
@@ -236,8 +236,8 @@ class CallerThread(Service):
 
 
 class CooperativeYield:
-    """Lets other threads have Python's lock after each millisecond of work. By itself a thread gives it away only when
-    another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
+    """Lets other threads have Python's lock after each two milliseconds of work. By itself a thread gives it away only
+    when another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
 
     def __init__(self) -> None:
         self._since = monotonic()

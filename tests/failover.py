@@ -36,7 +36,7 @@ class Standby(PostgreSQL):
         self._primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
         self._primary.execute("SELECT pg_reload_conf()")
         following = "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"  # an error, if none does
-        _until(lambda: _succeeds(lambda: self._primary.execute(following)))
+        _until(lambda: succeeds(lambda: self._primary.execute(following)))
 
     def promote(self) -> None:
         """Let it take changes; returns when it does."""
@@ -124,7 +124,8 @@ class Way:
         one.close()
 
 
-def _succeeds(call: Callable[[], Any]) -> bool:
+def succeeds(call: Callable[[], Any]) -> bool:
+    """Whether it does not fail."""
     try:
         call()
     except Exception:  # whatever it is, it is not so yet

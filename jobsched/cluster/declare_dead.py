@@ -18,7 +18,7 @@ from ..store.contract.store import Store
 
 
 class DeclareDead:
-    """Buries for one node, through its store."""
+    """Declares nodes dead for one node, through its store."""
 
     log = Logger()
 

@@ -32,7 +32,7 @@ from .declare_dead import DeclareDead
 from .lease_term import EVERY, LeaseTerm, Sightings
 
 WATCH = 0.25  # seconds between looks at how long ago the last one was
-BURIAL = 5  # heartbeats between looks for runs that no node has
+EACH = 5  # heartbeats between looks for runs that no node has
 GONE = "its node did not say that it lives for {:g} s"
 OURS = "its node could not say that it lives for {:g} s, and ended it or took it for ended"
 OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended its own runs"
@@ -81,7 +81,7 @@ class Membership(Service):
         self._clock = clock
         self._store = store
         self._store.elsewhere = self._moved
-        self._burial = DeclareDead(store, ids)
+        self._declare_dead = DeclareDead(store, ids)
         self._elapsed = elapsed
         self._term = LeaseTerm()
         self._beats = 0
@@ -133,7 +133,7 @@ class Membership(Service):
     async def declare_dead(self, known: Sequence[str], silent: Sequence[str] = (), reason: str | None = None) -> None:
         """Record what dead nodes left as lost, and these as dead."""
         reason = reason or GONE.format(self.lease.total_seconds())
-        lost = await self._burial.declare_dead(known, silent, reason, now(self._clock))
+        lost = await self._declare_dead.declare_dead(known, silent, reason, now(self._clock))
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -266,7 +266,7 @@ class Membership(Service):
         self._beats += 1
         settled = self._term.settled(self._elapsed())
         silent = self._sightings.silent(snapshot, self._elapsed())
-        if settled and (silent or self._beats % BURIAL == 0):
+        if settled and (silent or self._beats % EACH == 0):
             await self.declare_dead([], silent)
 
     async def _leave(self) -> None:

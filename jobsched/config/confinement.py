@@ -20,7 +20,8 @@ import attrs
 from ..model.rlimits import ResourceLimits
 from . import program as programs
 
-PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux", "sh": "dash"}  # all others are in coreutils
+# All others are in coreutils.
+PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux", "setsid": "util-linux", "sh": "dash"}
 PATIENCE = 20  # seconds that a trial may take: who a user is may be asked of another host
 AT_ONCE = 200  # paths in one command line
 LAST_SECONDS = 5  # of CPU, for a program that wants to end in order when it has used up its own

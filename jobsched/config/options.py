@@ -47,8 +47,10 @@ def _is_number(value: object) -> bool:
 
 
 def _whole(least: int, most: float = math.inf, words: str = "") -> Callable[[object], None]:
-    told = words or (f"a whole number of {least} or more" if most == math.inf else f"a whole number, {least} to {most}")
-    return _rule(told, lambda value: type(value) is int and least <= value <= most)
+    wording = words or (
+        f"a whole number of {least} or more" if most == math.inf else f"a whole number, {least} to {most}"
+    )
+    return _rule(wording, lambda value: type(value) is int and least <= value <= most)
 
 
 def _one_of(*words: str) -> Callable[[object], None]:
@@ -105,7 +107,7 @@ def _is_receiver(value: str) -> bool:
 
 
 def _is_secret(value: object) -> bool:
-    return isinstance(value, str) and len(value) >= 16 and printable(value)
+    return isinstance(value, str) and receiver.is_secret(value)
 
 
 def _are_receivers(value: object) -> bool:
@@ -147,7 +149,7 @@ RECEIVER_OR_NONE = _rule(
     f"{receiver.RULE}, or None", lambda value: value is None or (isinstance(value, str) and _is_receiver(value)), True
 )
 SECRETS_OR_NONE = _rule(
-    "16 or more printable characters, a list of such texts, or None",
+    f"{receiver.RULE_OF_SECRETS}, a list of such texts, or None",
     lambda value: value is None or _is_secret(value) or (isinstance(value, list) and all(map(_is_secret, value))),
     True,
 )
@@ -185,6 +187,7 @@ class Config:
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
     notify_url: str | None = _option("NOTIFY_URL", RECEIVER_OR_NONE, None)  # the receiver for all jobs
     notify_secret: str | Sequence[str] | None = _option("NOTIFY_SECRET", SECRETS_OR_NONE, None)
+    notify_old_signature: bool = _option("NOTIFY_OLD_SIGNATURE", YES_OR_NO, True)
     notify_hosts: Sequence[str] | None = _option("NOTIFY_HOSTS", RECEIVERS_OR_NONE, None)  # None: NOTIFY_URL's alone
     notify_private: bool = _option("NOTIFY_PRIVATE", YES_OR_NO, False)
     run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon

@@ -96,7 +96,7 @@ class Health:
         self._connections = lambda: site.gate.inside
         return site
 
-    async def ailments(self) -> list[HealthProblem]:
+    async def health_problems(self) -> list[HealthProblem]:
         """All that keeps this daemon from its work; nothing, and it is ready."""
         await self._store.look()
         return list(self._found())

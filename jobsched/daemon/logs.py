@@ -143,7 +143,7 @@ class PatientQueueHandler(QueueHandler):
         self.lock = None
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is not threading.main_thread() and not hasattr(_thread, "teller"):
+        if threading.current_thread() is not threading.main_thread() and not hasattr(_thread, "log_worker"):
             self._room.put(record)
             return
         try:

@@ -75,10 +75,10 @@ class Signature:
     node: str
     redaction: Redaction = attrs.field(factory=Redaction)
 
-    def under(self, action: Action, **told: Any) -> Entry:
+    def under(self, action: Action, **fields: Any) -> Entry:
         """The entry of an action."""
         return Entry(
-            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action, **told
+            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action, **fields
         )  # fmt: skip
 
     def of_job(self, before: Job | None, after: Job | None) -> Entry | None:
@@ -116,15 +116,15 @@ class Signature:
         now = after.state if after.ended else "stopping"
         return self._of_run("run.cancel", after, before={"state": before.state}, after={"state": now})
 
-    def _of_run(self, action: Action, run: Run, **told: Any) -> Entry:
-        return self.under(action, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task, **told)
+    def _of_run(self, action: Action, run: Run, **fields: Any) -> Entry:
+        return self.under(action, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task, **fields)
 
     def _plain(self, facts: Facts) -> Facts | None:
         """As it may be kept and shown."""
-        told = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+        kept = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
         if "parameters" in facts:
-            told["parameters"] = self.redaction.shown(facts["parameters"])
-        return told or None
+            kept["parameters"] = self.redaction.shown(facts["parameters"])
+        return kept or None
 
 
 def _action(before: Job | None, after: Job | None) -> Action:

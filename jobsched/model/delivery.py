@@ -100,7 +100,7 @@ def _refusal(status: int) -> str:
 def body(news: News, delivery_id: str) -> dict[str, Any]:
     """What the receiver reads, but for the node that tells it. No parameters: some are secret."""
     job, run = news.job, news.run
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "id": delivery_id,
         "event": news.event,
         "at": _text(news.instant),
@@ -108,7 +108,7 @@ def body(news: News, delivery_id: str) -> dict[str, Any]:
         "run": None if run is None else _run(run),
         "reason": news.reason,
     }
-    return told if news.retry is None else told | {"retry": news.retry}
+    return content if news.retry is None else content | {"retry": news.retry}
 
 
 def _run(run: Run) -> dict[str, Any]:

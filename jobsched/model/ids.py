@@ -36,9 +36,9 @@ class Ids:
         """
         micros = (now - EPOCH) // MICROSECOND
         millis, rest = divmod(max(micros, 0), 1000)
-        told = millis << 12 | rest * 4096 // 1000
+        stamp = millis << 12 | rest * 4096 // 1000
         with self._lock:
-            count = self._last = told if told < self._last - _BACK else max(self._last + 1, told)
+            count = self._last = stamp if stamp < self._last - _BACK else max(self._last + 1, stamp)
         chance = int.from_bytes(self._entropy(8), "big") >> 2
         value = (count >> 12) << 80 | 0x7 << 76 | (count & 0xFFF) << 64 | 0b10 << 62 | chance
         return str(uuid.UUID(int=value))

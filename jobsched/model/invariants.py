@@ -20,7 +20,7 @@ SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
 PROMPT = timedelta(
     seconds=60
 )  # a living node decides a due within so long, after the job's misfire_grace at the latest
-BURIAL = timedelta(
+DECLARED_DEAD = timedelta(
     seconds=10
 )  # after its lease a node is found dead, and its runs are recorded as lost, within so long
 REMEMBERED = timedelta(days=6)  # a node that started a run since then is still known: nodes are kept for 7 days
@@ -48,7 +48,7 @@ class Facts:
 
     def lives(self, node: Node) -> bool:
         """Whether a run may be recorded as running there."""
-        return self.now is not None and node.state == "alive" and node.seen >= self.now - node.lease - BURIAL
+        return self.now is not None and node.state == "alive" and node.seen >= self.now - node.lease - DECLARED_DEAD
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from .policy import Policy
-from .run import Run
+from .run import LastRun
 from .trigger import Schedule
 from .watch import Watch
 
@@ -60,7 +60,7 @@ class JobView:
     """A job with the newest run it has."""
 
     job: Job
-    last_run: Run | None
+    last_run: LastRun | None
 
 
 @attrs.frozen(kw_only=True)

@@ -21,8 +21,8 @@ class LeftOut:
     kinds: dict[str, int]
 
     def __str__(self) -> str:
-        told = ", ".join(f"{kind} x {count}" for kind, count in sorted(self.kinds.items()))
-        return f"{sum(self.kinds.values())} more within {WITHIN:g} s: {told}"
+        kinds = ", ".join(f"{kind} x {count}" for kind, count in sorted(self.kinds.items()))
+        return f"{sum(self.kinds.values())} more within {WITHIN:g} s: {kinds}"
 
 
 @attrs.define

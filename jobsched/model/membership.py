@@ -31,7 +31,7 @@ class MembershipSnapshot:
     now: datetime
     renewed: bool  # false: this node was taken for dead, and its runs with it
     alive: tuple[Node, ...]  # that renewed within the lease
-    late: tuple[Node, ...]  # that did not, or not by this clock, and are not buried yet
+    late: tuple[Node, ...]  # that did not, or not by this clock, and are not declared dead yet
     stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
     kept: timedelta  # the lease that the store keeps
     lease: timedelta  # the one that this node is to go by: the same, but while a node lives that knows no other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -11,6 +12,7 @@ from typing import Final
 import attrs
 
 from .errors import Invalid
+from .printable import printable
 from .watch import Notify
 
 RULE: Final = "an http or https URL of ASCII without blanks, with neither user nor fragment"
@@ -19,6 +21,7 @@ _URL = re.compile(
     rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[!-~]*)?", re.IGNORECASE | re.ASCII
 )
 _PATTERN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._*-]{1,253})(?::(?P<port>\*|[1-9][0-9]{0,4}))?")
+RULE_OF_SECRETS: Final = "16 or more printable characters, or whsec_ with the base64 of 24 or more bytes"
 USUAL = {"http": 80, "https": 443}
 
 
@@ -87,6 +90,22 @@ class Receivers:
             raise Invalid(str(why), "/notify/url") from None
         if not self.allow(receiver):
             raise Invalid(f"{receiver.place} is not among the hosts that are allowed (NOTIFY_HOSTS)", "/notify/url")
+
+
+def signing_key(secret: str) -> bytes:
+    """The key that a secret of the operator stands for, as Standard Webhooks has it: what follows `whsec_` is base64,
+    anything else is used as its bytes. Raises ValueError."""
+    text = secret.removeprefix("whsec_")
+    return secret.encode() if text == secret else base64.b64decode(text, validate=True)
+
+
+def is_secret(text: str) -> bool:
+    """Whether `text` may be a secret."""
+    try:
+        key = signing_key(text)
+    except ValueError:
+        return False
+    return printable(text) and len(key) >= (24 if text.startswith("whsec_") else 16)
 
 
 def place_of(url: str) -> str:

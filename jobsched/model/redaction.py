@@ -53,12 +53,12 @@ class Redaction:
         values = set(_texts(value for name, value in parameters.items() if self.covers(name)))
         longest_first = sorted(values, key=lambda value: (-len(value), value))
 
-        def hushed(text: str) -> str:
+        def redacted(text: str) -> str:
             for value in longest_first:
                 text = text.replace(value, HIDDEN)
             return text
 
-        return hushed
+        return redacted
 
 
 def _texts(values: Iterable[Any]) -> Iterable[str]:

@@ -97,3 +97,15 @@ class Tail:
     def size(self) -> int:
         """Bytes of the whole."""
         return self.start + len(self.data)
+
+
+@attrs.frozen(kw_only=True)
+class LastRun:
+    """What is shown of the newest run of a job."""
+
+    id: str
+    job_id: str
+    task: str
+    due: datetime
+    state: State
+    reason: str

@@ -22,7 +22,7 @@ from ..store.contract.store import Store
 from .sender import NotTold
 
 EVERY = 5.0  # seconds between looks
-GATHER_WAKEUPS = 0.02  # seconds that pokes gather
+GATHER_WAKEUPS = 0.02  # seconds that wake-ups gather
 AGAIN = 0.5  # seconds until it is looked again for what another transaction had in hand
 MOST = 8  # attempts at once
 OF_ONE = 2  # of them, to one place

@@ -23,7 +23,7 @@ from ..model.delivery import Delivery
 from ..model.receiver import Receiver, Receivers
 from ..resolver import LookUp
 from .endpoint import GuardedEndpoint, Refused
-from .signature import sign
+from .signature import Signer
 
 PATIENCE = 10.0  # seconds for all of it
 STANDS_FOR_IT = "http://receiver.invalid/"  # treq would write a URL anew, and can write no IPv6 address
@@ -55,7 +55,7 @@ class WebhookSender:
         reactor: Any,
         look_up: LookUp,
         receivers: Receivers,
-        secrets: Sequence[str],
+        signer: Signer,
         node: str,
         clock: Callable[[], float],
         trust: Any = None,
@@ -63,7 +63,7 @@ class WebhookSender:
         self._reactor = reactor
         self._look_up = look_up
         self._receivers = receivers
-        self._secrets = secrets
+        self._signer = signer
         self._node = node
         self._clock = clock
         self._trust = trust
@@ -95,14 +95,14 @@ class WebhookSender:
         return receiver
 
     def _headers(self, delivery: Delivery, data: bytes) -> Headers:
-        headers: dict[str, list[str]] = {
-            "Content-Type": ["application/json"],
-            "User-Agent": [f"jobsched/{__version__}"],
-            "Jobsched-Delivery": [delivery.id],
-            "Jobsched-Event": [delivery.event],
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"jobsched/{__version__}",
+            "Jobsched-Delivery": delivery.id,
+            "Jobsched-Event": delivery.event,
+            **self._signer.headers(delivery.id, int(self._clock()), data),
         }
-        sealed = sign(self._secrets, int(self._clock()), data)
-        return Headers(headers if sealed is None else headers | {"Jobsched-Signature": [sealed]})
+        return Headers({name: [value] for name, value in headers.items()})
 
 
 async def _send(reactor: Any, endpoint: GuardedEndpoint, url: str, data: bytes, headers: Headers) -> int:

@@ -1,5 +1,5 @@
 """HTTP, and nothing else knows of it: routes, JSON in and out, authentication, limits.
 
 Imports `registry` and below.
-Begin with `site` and `route`; `schemas` says what requests and answers hold.
+Begin with `app`, which is Klein's, and `route`; `schemas` says what requests and answers hold.
 """

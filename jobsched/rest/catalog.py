@@ -13,7 +13,7 @@ from . import from_json
 from .from_json import Defaults
 from .route import Route, body, caller, json
 from .schemas import jobs
-from .schemas.tasks import LimitsOut, TaskOut
+from .schemas.tasks import LimitsOut, Names, TaskOut
 from .to_json import effective_out
 
 
@@ -27,7 +27,7 @@ class Catalog:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        names = {200: jobs.Names}
+        names = {200: Names}
         return [
             Route("GET", "/catalog", self.names, "The tasks that may be scheduled", gives=names),
             Route("POST", "/catalog/reload", self.reload, "Read tokens.cfg and catalog.cfg again", gives=names,
@@ -39,11 +39,11 @@ class Catalog:
 
     async def names(self, request: Request) -> bytes:
         """200: names in the catalog's order."""
-        return json(request, jobs.Names(tasks=self._registry_for(request).task_names()))
+        return json(request, Names(tasks=self._registry_for(request).task_names()))
 
     async def reload(self, request: Request) -> bytes:
         """200: the names there are now; 409 when a file is bad, and what was read of it before stays."""
-        return json(request, jobs.Names(tasks=await self._registry_for(request).reload()))
+        return json(request, Names(tasks=await self._registry_for(request).reload()))
 
     async def show(self, request: Request, name: str) -> bytes:
         """200: one task."""

@@ -90,8 +90,8 @@ class Channel(HTTPChannel):
     """One connection.
 
     Twisted drops what is too much, sets no end to a request that comes a byte at a time, and answers a thousand that
-    come together before it does anything else. Its inner doors are used here: those with an underscore, `lineReceived`
-    and `requestDone`. `tests/unit/rest/test_limits.py` watches them.
+    come together before it does anything else. Its inner methods are used here: those with an underscore, which
+    `twisted_private` lists, `lineReceived` and `requestDone`. `tests/unit/rest/test_connection.py` watches them.
     """
 
     maxHeaders = MOST_HEADERS

@@ -13,7 +13,8 @@ from .from_json import given
 from .pages import Pages
 from .route import Route, caller, query
 from .schemas.deliveries import Deliveries as DeliveriesOut
-from .schemas.deliveries import DeliveryPage, delivery_out
+from .schemas.deliveries import delivery_out
+from .schemas.queries import DeliveryPage
 
 
 class Deliveries:

@@ -91,9 +91,9 @@ async def send_file(request: Request, path: Path) -> bytes:
             file.close()
             return conditions.not_modified(request)
         asked = conditions.asked_range(request, tag, size)
-    except conditions.Unsatisfiable:
+    except conditions.Unsatisfiable as none:
         file.close()
-        request.setHeader(b"content-range", b"bytes */%d" % size)
+        request.setHeader(b"content-range", str(none).encode())
         return answer(request, 416, f"the output has {size} bytes")
     except Stale:
         file.close()
@@ -101,9 +101,12 @@ async def send_file(request: Request, path: Path) -> bytes:
     if asked is None:
         return await _sent(request, file, size)
     request.setResponseCode(206)
-    request.setHeader(b"content-range", b"bytes %d-%d/%d" % (asked.start, asked.stop - 1, size))
-    file.seek(asked.start)
-    return await _sent(request, file, len(asked))
+    request.setHeader(b"content-range", str(asked).encode())
+    begin, end = asked.start, asked.stop
+    assert begin is not None, "werkzeug has a Content-Range of no bytes too"
+    assert end is not None
+    file.seek(begin)
+    return await _sent(request, file, end - begin)
 
 
 async def send_tail(request: Request, path: Path, lines: int, registry: Registry) -> bytes:

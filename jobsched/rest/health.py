@@ -13,13 +13,13 @@ from ..model.health import HealthProblem
 from . import problems
 from .problems import Fault
 from .route import Route, caller, json, whole
-from .schemas import jobs
+from .schemas import nodes
 
 
 class Body(Protocol):
     """What is watched; it answers within seconds, come what may."""
 
-    async def ailments(self) -> list[HealthProblem]:
+    async def health_problems(self) -> list[HealthProblem]:
         """All that keeps this daemon from its work; nothing, and it is ready."""
 
     async def exposition(self) -> bytes:
@@ -34,7 +34,7 @@ class HealthCalls:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        gives: dict[int, type | str | None] = {200: jobs.Health}
+        gives: dict[int, type | str | None] = {200: nodes.Health}
         return [
             Route("GET", "/health", self.alive, "Whether the daemon lives", gives=gives, scope="open"),
             Route("GET", "/health/ready", self.ready, "Whether the daemon can do its work", gives=gives, refuses=(503,),
@@ -45,15 +45,15 @@ class HealthCalls:
 
     async def alive(self, request: Request) -> bytes:
         """200: the reactor turns. Nothing is asked of the store: to start anew would not mend that."""
-        return json(request, jobs.Health(status="ok", version=__version__))
+        return json(request, nodes.Health(status="ok", version=__version__))
 
     async def ready(self, request: Request) -> bytes:
         """200, or 503 with all that is wrong; without a line in the log, for it is asked every few seconds."""
-        found = await self._body.ailments()
+        found = await self._body.health_problems()
         if not found:
-            return json(request, jobs.Health(status="ready", version=__version__))
-        told = [str(each) if caller(request).may("read") else each.words for each in found]
-        return problems.answer(request, 503, "; ".join(told), [Fault(pointer="", detail=words) for words in told])
+            return json(request, nodes.Health(status="ready", version=__version__))
+        shown = [str(each) if caller(request).may("read") else each.words for each in found]
+        return problems.answer(request, 503, "; ".join(shown), [Fault(pointer="", detail=words) for words in shown])
 
     async def metrics(self, request: Request) -> bytes:
         """200: all that is counted. 403 for who may see some tasks only."""

@@ -24,7 +24,7 @@ from .output import Outputs
 from .pages import Pages
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
 from .schemas import jobs as wire
-from .schemas import queries
+from .schemas import queries, runs
 
 KEY = re.compile(rb"[!-~]{1,255}")
 
@@ -58,7 +58,7 @@ class Jobs:
             Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
-                  gives={200: wire.Runs}, refuses=(400, 404)),
+                  gives={200: runs.Runs}, refuses=(400, 404)),
         ]  # fmt: skip
 
     async def create(self, request: Request) -> bytes:

@@ -7,7 +7,7 @@ from twisted.web.http import Request
 from ..model.node import Node, twins
 from ..registry import Registry
 from .route import Route, json
-from .schemas import jobs
+from .schemas import nodes
 
 TWIN = "another living node has this name too"
 
@@ -20,18 +20,18 @@ class Nodes:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        shown = {200: jobs.Nodes}
+        shown = {200: nodes.Nodes}
         return [Route("GET", "/nodes", self.list, "The daemons that share the store", gives=shown, scope="admin")]
 
     async def list(self, request: Request) -> bytes:
         """200: every node that is known, those that began last first."""
         found = await self._registry.nodes()
         doubled = twins(found)
-        return json(request, jobs.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
+        return json(request, nodes.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
 
 
-def _shown(node: Node, doubled: bool) -> jobs.NodeOut:
-    return jobs.NodeOut(
+def _shown(node: Node, doubled: bool) -> nodes.NodeOut:
+    return nodes.NodeOut(
         id=node.id,
         name=node.name,
         url=node.url,
@@ -43,6 +43,6 @@ def _shown(node: Node, doubled: bool) -> jobs.NodeOut:
         state=node.state,
         running=node.running,
         slots=node.slots,
-        claims=jobs.ClaimsOut(tried=node.tried, won=node.won),
+        claims=nodes.ClaimsOut(tried=node.tried, won=node.won),
         problem=TWIN if doubled and node.state == "alive" else None,
     )

@@ -12,7 +12,6 @@ import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
-from .fields import meaning
 from .from_json import TRIGGERS
 from .problems import TITLES, Problem
 from .route import Route, json
@@ -145,10 +144,8 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, Any]:
 
 
 def _refine(record: str, schema: dict[str, Any]) -> None:
-    """Add what types do not say: what each field means, and which go together."""
+    """Add what types do not say: which fields go together."""
     schema["description"] = " ".join(schema.get("description", "").split())
-    for name, field in schema.get("properties", {}).items():
-        field["description"] = meaning(record, name)
     if record == "IntervalIn":
         schema["minProperties"] = 1
     null = {"type": "null"}
@@ -195,7 +192,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
     _, components = msgspec.json.schema_components([route.asks], ref_template=REF)
     properties = components[route.asks.__name__]["properties"]
     return [
-        {"name": name, "in": "query", "description": meaning(route.asks.__name__, name), "schema": schema}
+        {"name": name, "in": "query", "description": schema.pop("description"), "schema": schema}
         for name, schema in properties.items()
     ]
 

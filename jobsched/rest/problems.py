@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from klein import Klein
+from msgspec import Meta
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -61,22 +62,24 @@ WHO = b'Bearer realm="jobsched", Basic realm="jobsched"'
 OF_SUCCESS = (b"accept-ranges", b"cache-control", b"etag", b"jobsched-output")
 OURS = "Jobsched failed to answer; its log says why"
 
+DETAIL = Meta(description="What is wrong, for a person")
+
 
 class Fault(msgspec.Struct):
     """One thing that is wrong; `pointer` (RFC 6901) names the place in the body, or `?name` in the query."""
 
-    pointer: str
-    detail: str
+    pointer: Annotated[str, Meta(description="The place in the body (RFC 6901), or ?name in the query")]
+    detail: Annotated[str, DETAIL]
 
 
 class Problem(msgspec.Struct):
     """The body of every answer that is no success."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[Fault] = []
+    type: Annotated[str, Meta(description="about:blank: the status says it all")]
+    title: Annotated[str, Meta(description="The status in words")]
+    status: Annotated[int, Meta(description="The status of the answer")]
+    detail: Annotated[str, DETAIL]
+    errors: Annotated[list[Fault], Meta(description="What is wrong, field by field")] = []
 
 
 def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:

@@ -102,8 +102,8 @@ class Relay(Service):
 
     def _ask(self, request: Request, url: str) -> Deferred[IResponse]:
         headers = Headers({MARK: [b"1"], **self._own})
-        if (text := single_range(request)) is not None:
-            headers.addRawHeader(b"range", text.encode("ascii"))
+        if (asked := single_range(request)) is not None:
+            headers.addRawHeader(b"range", str(asked).encode("ascii"))
         for name in ASKED if request.method in READS else ():
             for value in request.requestHeaders.getRawHeaders(name, []):
                 headers.addRawHeader(name, value)

@@ -1,25 +1,20 @@
-"""A route as data: what Klein binds, and what the description of the API is made from."""
+"""A route as data, and what its method needs to read a request and to answer it. `app` gives the routes to Klein."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
 from os import SEEK_END
 from typing import Any, TypeVar
 
 import attrs
 import msgspec
-from klein import Klein
-from klein.interfaces import IKleinRequest
-from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
-from werkzeug.exceptions import MethodNotAllowed
 
 from ..model.caller import NEEDS, Caller, Need
-from ..model.errors import Forbidden, Invalid
-from . import conditions, problems
+from ..model.errors import Invalid
+from . import problems
 from .jsontext import duplicate, encoded
 
 T = TypeVar("T")
@@ -69,90 +64,11 @@ class Route:
         return re.sub("<(.*?)>", r"{\1}", self.path)
 
 
-def bind(app: Klein, routes: list[Route], admit: Admit) -> None:
-    """Let Klein serve the routes, to those callers that `admit` lets in."""
-    for route in routes:
-        endpoint = f"{route.verb} {route.path}"
-        answer = _started(route) if route.looks else _shielded(route)
-        guarded = _guarded(answer, route, admit)
-        app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
-
-
-def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit) -> Callable[..., Deferred[bytes]]:
-    """Nothing of a request is looked at before it is known who sent it."""
-
-    taken = route.verb, route.template
-    methods = [b"GET", b"HEAD"] if route.verb == "GET" else [route.verb.encode("ascii")]
-
-    @wraps(answer)
-    def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
-        if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
-            raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
-        request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
-        who = admit(request, route.scope)
-        request.known = who.name is not None  # type: ignore[attr-defined]
-        request.setComponent(Caller, who)
-        return answer(request, *args, **kwargs)
-
-    return start
-
-
 def caller(request: Request) -> Caller:
     """Who sent a request that was let in."""
     assert isinstance(request, ServerRequest)
     found: Caller = request.getComponent(Caller)
     return found
-
-
-def _started(route: Route) -> Callable[..., Deferred[bytes]]:
-    """A look: it is given up when its client goes. What the client has already is not sent again."""
-
-    async def look(request: Request, *args: Any, **kwargs: Any) -> bytes:
-        _check(request, route)
-        data = await route.answer(request, *args, **kwargs)
-        tags = request.responseHeaders.getRawHeaders(b"etag", [None])
-        if request.code == 200 and not request.startedWriting and conditions.unchanged(request, tags[0]):
-            return conditions.not_modified(request)
-        return data
-
-    @wraps(route.answer)
-    def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
-        return Deferred.fromCoroutine(look(*args, **kwargs))
-
-    return start
-
-
-def _shielded(route: Route) -> Callable[..., Deferred[bytes]]:
-    """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
-
-    async def write(request: Request, *args: Any, **kwargs: Any) -> bytes:
-        _check(request, route)
-        return await route.answer(request, *args, **kwargs)
-
-    @wraps(route.answer)
-    def start(request: Request, *args: Any, **kwargs: Any) -> Deferred[bytes]:
-        outer: Deferred[bytes] = Deferred(lambda _: None)
-
-        def heard(result: Any) -> None:
-            if outer.called:  # its client has gone
-                problems.unheard(request, result)
-            else:
-                outer.callback(result)  # be it a failure
-
-        Deferred.fromCoroutine(write(request, *args, **kwargs)).addBoth(heard)
-        return outer
-
-    return start
-
-
-def _check(request: Request, route: Route) -> None:
-    """Refuse what the route would not look at, and who sent it would think it did. Raises Forbidden, Invalid."""
-    if request.method not in conditions.READS:
-        if route.takes is None and _content_type(request) in FORMS:
-            raise Forbidden("a form may not do this; send no content type, or application/json")
-        conditions.must_be_none(request, matched=412 in route.refuses)
-    if route.takes is None and has_body(request):
-        raise Invalid("this call takes no body")
 
 
 def json(request: Request, value: Any) -> bytes:
@@ -182,7 +98,7 @@ def raw(request: Request) -> bytes:
 
 def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSON) -> T:
     """The JSON body as a record of `kind`. Raises Invalid, pointing at what is wrong."""
-    if _content_type(request) not in content_types:
+    if content_type(request) not in content_types:
         raise Invalid(f"the content type must be {content_types[0].decode('ascii')}")
     given = raw(request)
     try:
@@ -197,8 +113,8 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
     return decoded
 
 
-def _content_type(request: Request) -> bytes:
-    """As it is compared."""
+def content_type(request: Request) -> bytes:
+    """The content type as it is compared."""
     return (request.getHeader(b"content-type") or b"").partition(b";")[0].strip().lower()
 
 

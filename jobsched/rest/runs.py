@@ -12,7 +12,8 @@ from .jobs import run_page
 from .output import Outputs
 from .pages import Pages
 from .route import Route, caller, json, query, whole
-from .schemas import jobs, queries
+from .schemas import queries
+from .schemas import runs as wire
 
 
 class Runs:
@@ -28,9 +29,9 @@ class Runs:
         one = "/runs/<run_id>"
         return [
             Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.RunPage,
-                  gives={200: jobs.Runs}, refuses=(400,)),
+                  gives={200: wire.Runs}, refuses=(400,)),
             Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
-                  gives={200: jobs.RunOut}, refuses=(400, 404)),
+                  gives={200: wire.RunOut}, refuses=(400, 404)),
             Route("GET", one + "/output", self.output, "What a run printed", asks=queries.Reading,
                   gives={200: "text/plain", 206: "text/plain", 304: None}, refuses=(400, 404, 416)),
             Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),

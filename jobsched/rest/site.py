@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from klein import Klein
 from klein.resource import KleinResource
 from twisted.python.failure import Failure
 from twisted.web.http import Request
@@ -16,9 +15,10 @@ from ..clock import elapsed
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import connection, host_check, problems
+from .app import make_app
 from .connection import OTHER, Channel, ConnectionGate
 from .log_limit import Lines, shown
-from .route import Admit, Route, bind
+from .route import Admit, Route
 
 MOST_BODY = 1024 * 1024  # bytes
 MOST_LINGERING = 64 * MOST_BODY  # of a body that was refused
@@ -146,8 +146,4 @@ def site(
     admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None,
 ) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""
-    app = Klein()
-    app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
-    problems.install(app)
-    bind(app, routes, admit)
-    return JobschedSite(app.resource(), reactor, hosts, connections, lines or Lines(reactor))
+    return JobschedSite(make_app(routes, admit).resource(), reactor, hosts, connections, lines or Lines(reactor))

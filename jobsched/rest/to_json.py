@@ -9,11 +9,12 @@ from datetime import datetime, tzinfo
 from ..model.definition import seconds, watched
 from ..model.job import JobView
 from ..model.redaction import Redaction
-from ..model.run import Run
+from ..model.run import LastRun, Run
 from ..model.timeout import Timeout
 from ..model.trigger import Interval
 from .schemas import watch
-from .schemas.jobs import JobOut, LastRunOut, OutputOut, RunOut
+from .schemas.jobs import JobOut
+from .schemas.runs import LastRunOut, OutputOut, RunOut
 from .schemas.tasks import EffectiveOut
 
 
@@ -99,7 +100,7 @@ def run_out(run: Run) -> RunOut:
     )
 
 
-def _last(run: Run | None) -> LastRunOut | None:
+def _last(run: LastRun | None) -> LastRunOut | None:
     return None if run is None else LastRunOut(id=run.id, due=run.due, state=run.state, reason=run.reason)
 
 

@@ -27,7 +27,7 @@ from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess
 from .process_survey import ProcessSurvey
-from .session import close_on_exec
+from .session import Sessions, close_on_exec
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start what somebody is just writing
 
@@ -54,6 +54,7 @@ class Calls:
     def __init__(self, reactor: Any, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
         self._reactor = reactor
         self._limits = limits
+        self._sessions = Sessions(reactor)
         self._survey = ProcessSurvey(in_thread)
         self._kept: set[OutputPipe] = set()  # whose runs are over, and what prints there lives on
         self._tasks = Pool(0, limits.threads, "task")
@@ -63,6 +64,7 @@ class Calls:
     def start(self) -> None:
         """Be ready."""
         close_on_exec()
+        self._sessions.check()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._tasks.start()
 
@@ -107,7 +109,7 @@ class Calls:
         found = launch.locate(command, env)
         argv = launch.command_line(command, env, confined, found)
         process = ScriptProcess(
-            self._reactor,
+            self._sessions,
             self._reactor,
             self._survey,
             info.run_id,

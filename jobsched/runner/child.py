@@ -56,8 +56,8 @@ def main() -> None:
 
 
 def _call(order: dict[str, Any]) -> None:
-    told = order["info"]
-    info = Info(**{**told, "due": datetime.fromisoformat(told["due"])})
+    given = order["info"]
+    info = Info(**{**given, "due": datetime.fromisoformat(given["due"])})
     task = getattr(source.load(order["file"]), order["class"])
     task(**order["options"])(info)
 

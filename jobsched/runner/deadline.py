@@ -1,6 +1,6 @@
-"""The end of a run that does not end by itself, and of what one that did has left: TERM, grace, KILL.
+"""The watchdog of a run: ends one that does not end in time, and what an ended one has left, by TERM, grace, KILL.
 
-Deadline, caller, replace and shutdown come here.
+A run's timeout, a caller, `overlap` `replace` and the end of the daemon come here.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Literal
 
 import attrs
+from twisted.internet.error import ProcessTerminated
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..model.printable import shown
 from ..model.run import Run
@@ -60,6 +62,15 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def exit_of(reason: Failure, launchers: tuple[str, ...]) -> ProcessExit:
+    """What Twisted says of a process that has exited."""
+    value = reason.value
+    if not isinstance(value, ProcessTerminated):
+        return ProcessExit(exit_code=0, launchers=launchers)
+    name = signal_name(value.signal) if value.signal else None
+    return ProcessExit(exit_code=None if name else value.exitCode, signal=name, launchers=launchers)
+
+
 def plain(text: str) -> str:
     """Words for the record: one line that every database takes, whatever a script printed or an exception says."""
     line = shown(" ".join(text[:LONGEST].split()))
@@ -92,8 +103,8 @@ def is_busy(opening: bytes, starters: Sequence[str], path: str) -> bool:
 
 def named(processes: Sequence[Stat]) -> str:
     """Processes for people: their numbers and names."""
-    told = ", ".join(f"{each.pid} ({plain(each.name)})" for each in processes[:NAMED])
-    return told + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
+    words = ", ".join(f"{each.pid} ({plain(each.name)})" for each in processes[:NAMED])
+    return words + (f" and {len(processes) - NAMED} more" if len(processes) > NAMED else "")
 
 
 def left_behind(process_exit: ProcessExit) -> str:
@@ -113,18 +124,18 @@ def left_behind(process_exit: ProcessExit) -> str:
 
 def lives_on(process_exit: ProcessExit) -> str:
     """What could not be ended, for the reason; "": there was none."""
-    told = []
+    words = []
     if process_exit.given_up:
         who, be = _who(process_exit.given_up, "is", "are")
         if all(each.state == STUCK for each in process_exit.given_up):
-            told.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
+            words.append(f"{who} {be} in uninterruptible sleep (state D), which KILL does not end: given up")
         else:
             states = ", ".join(dict.fromkeys(each.state or "gone" for each in process_exit.given_up))
-            told.append(f"{who} {be} still there after KILL (state {states}): given up")
+            words.append(f"{who} {be} still there after KILL (state {states}): given up")
     if process_exit.refused:
         who, be = _who(process_exit.refused, "belongs", "belong")
-        told.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
-    return "; ".join(told)
+        words.append(f"{who} {be} to another user, whose processes this daemon may not signal: left alone")
+    return "; ".join(words)
 
 
 def _who(processes: Sequence[Stat], one: str, more: str) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from time import monotonic
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
+from twisted.internet.process import Process
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,12 +21,12 @@ from . import procfs
 from .deadline import AGAIN, Deadline
 from .group import Group, began
 from .leftovers import RemainingProcesses
-from .outcome import BUSY, MISREAD, Fate, ProcessExit, is_busy, signal_name
+from .outcome import BUSY, MISREAD, Fate, ProcessExit, exit_of, is_busy
 from .output import Output
 from .pipe import OutputPipe
 from .process_survey import ProcessSurvey
 from .procfs import Found
-from .session import Sessions
+from .session import STDIN, STDOUT, Sessions
 
 PATIENCE = 1.0  # seconds that what a finished script left behind may go on by itself
 SOON = 0.005  # seconds until something that was asked too early is asked again
@@ -45,9 +45,9 @@ class ScriptProcess(ProcessProtocol):
 
     def __init__(
         self,
-        reactor: IReactorProcess,
+        sessions: Sessions,
         clock: IReactorTime,
-        census: ProcessSurvey,
+        survey: ProcessSurvey,
         run_id: str,
         output: Output,
         grace: float,
@@ -58,12 +58,12 @@ class ScriptProcess(ProcessProtocol):
         self.deadline = Deadline(clock, self._send, grace, monotonic, self._is_over)
         self.pid: int | None = None
         self.pid_started: float | None = None
-        self.pipe = OutputPipe(reactor, output, self._look)
+        self.pipe = OutputPipe(output)
         self.program = ""  # the path of what is to be run
         self.starters: tuple[str, ...] = ()  # the names of the programs in front that may start it
-        self._sessions = Sessions(reactor)
+        self._sessions = sessions
         self._clock = clock
-        self._survey = census
+        self._survey = survey
         self._run_id = run_id
         self._leftovers = leftovers
         self._kept = set() if kept is None else kept  # the pipes of runs that are over, while somebody prints there
@@ -87,40 +87,37 @@ class ScriptProcess(ProcessProtocol):
         Raises OSError when it cannot be started; then nothing is left.
         """
         self._launchers = confinement.launchers
+        sessions = attrs.evolve(self._sessions, owner=confinement.owner)
         try:
-            if confinement.owner is not None:
-                self.pipe.give(*confinement.owner)
-            try:
-                self._start(argv, env, stdin)
-            except FileNotFoundError as why:
-                raise OSError(f"{argv[0]}: {program.fault(argv[0]) or 'no such program'}") from why
-            except OSError as why:
-                if why.errno != errno.ENOEXEC:
-                    raise
-                self._start(["/bin/sh", *argv], env, stdin)  # a script without #!, as execvp and cron take it
-        except BaseException:
-            self.pipe.discard()
-            raise
-        self.pipe.begin()
+            self._start(sessions, argv, env, stdin)
+        except FileNotFoundError as why:
+            raise OSError(f"{argv[0]}: {program.fault(argv[0]) or 'no such program'}") from why
+        except OSError as why:
+            if why.errno != errno.ENOEXEC:
+                raise
+            self._start(sessions, ["/bin/sh", *argv], env, stdin)  # a script without #!, as execvp and cron take it
 
-    def _start(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
-        prints = self.pipe.writing_end
-        self._sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={0: stdin, 1: prints, 2: prints})
+    def _start(self, sessions: IReactorProcess, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
+        sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={STDIN: stdin, STDOUT: "r"})
 
     def connectionMade(self) -> None:
-        assert self.transport is not None
+        assert isinstance(self.transport, Process)
+        self.pipe.begin(self.transport)
         self.pid = self.transport.pid
         assert self.pid is not None
         if (seen := procfs.stat(self.pid)) is not None:
             self.pid_started = began(seen.began)
         self._group = Group(self.pid, None if seen is None else seen.began)
 
+    def outReceived(self, data: bytes) -> None:
+        self.pipe.received(data)  # into the run's file and the log: see `Output`
+
+    def outConnectionLost(self) -> None:
+        self._kept.discard(self.pipe)
+        self._look()
+
     def processExited(self, reason: Failure) -> None:
-        value = reason.value
-        ended_by = value.signal if isinstance(value, ProcessTerminated) else None
-        code = value.exitCode if isinstance(value, ProcessTerminated) else 0
-        name = signal_name(ended_by) if ended_by else None
-        self._status = ProcessExit(exit_code=None if name else code, signal=name, launchers=self._launchers)
+        self._status = exit_of(reason, self._launchers)
         self._exited = monotonic()
         self._by_itself = not self.deadline.begun
         if self._finished:

@@ -114,6 +114,6 @@ def _signal(orphans: Mapping[str, Orphans], number: int) -> None:
 def _wait(orphans: Mapping[str, Orphans], seconds: float) -> None:
     """Until nothing of what was found, and may be signalled, lives any longer, or the time is over."""
     end = time.monotonic() + seconds
-    told = [process for each in orphans.values() for process in each.left if process.key not in each.refused]
-    while any(map(procfs.lives, told)) and time.monotonic() < end:
+    signalled = [process for each in orphans.values() for process in each.left if process.key not in each.refused]
+    while any(map(procfs.lives, signalled)) and time.monotonic() < end:
         time.sleep(LOOK)

@@ -1,8 +1,10 @@
-"""Processes that lead a session, and so a process group, of their own from their first instruction.
+"""Processes that lead a session, and so a process group, of their own from their first instruction, and whose stderr is
+the pipe of their stdout.
 
-The `setsid` program would do it too, at the price of one more program started for each run: with 200 jobs a second
-that is half of what their children cost (`bench/punctuality.py`). posix_spawn can do it itself; Twisted does not ask it
-to, so the one method of `Process` that calls it is replaced here. `tests/process/test_script.py` watches that.
+The `setsid` program would do it too, at the price of more programs started for each run: with 200 jobs a second that is
+half of what their children cost (`bench/punctuality.py`). posix_spawn can do it itself; Twisted does not ask it to, so
+the one method of `Process` that calls it is replaced here. A Twisted that has no such method any more starts scripts
+through `setsid`.
 """
 
 from __future__ import annotations
@@ -12,24 +14,62 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twisted.internet.interfaces import IProcessProtocol, IReactorProcess
-from twisted.internet.process import Process
+import attrs
+from twisted.internet.interfaces import IProcessProtocol, IProcessTransport, IReactorProcess
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.process import Process, ProcessReader
+from twisted.logger import Logger
 from zope.interface import implementer
+
+from ..config import confinement
+from ..twisted_private import SPAWN, is_used
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+TO_ONE_PIPE = 'exec "$@" 2>&1'
+
+
+class OutputReader(ProcessReader):
+    """Twisted's reader of a pipe, but it takes all that a pipe holds at once: by 8 KiB, as Twisted has it and no
+    `bufferSize` changes, each byte would cost half as much again (`bench/output.py`)."""
+
+    bufferSize = 64 * 1024
+
+    def doRead(self) -> Exception | None:
+        try:
+            data = os.read(self.fd, self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if not data:
+            return CONNECTION_DONE
+        self.dataReceived(data)
+        return None
 
 
 class SessionProcess(Process):
-    """A process of Twisted's in all but the call that starts it."""
+    """A process of Twisted's in all but the call that starts it. `owner`: whose the pipe of its output is to be."""
 
+    processReaderFactory = OutputReader
     leads = False
+
+    def __init__(self, owner: tuple[int, int] | None, *args: Any) -> None:
+        self._pipe_owner = owner
+        super().__init__(*args)
 
     def _trySpawnInsteadOfFork(
         self, path: Any, uid: Any, gid: Any, executable: str, args: Any, environment: Any, kwargs: Any
     ) -> bool:
+        descriptors: Mapping[int, int] = kwargs["fdmap"]
+        _give(descriptors[STDOUT], self._pipe_owner)
         self.pid = os.posix_spawn(
             executable,
             args,
             environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in kwargs["fdmap"].items()],
+            file_actions=[
+                *((os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in descriptors.items()),
+                (os.POSIX_SPAWN_DUP2, STDOUT, STDERR),
+            ],
             setsid=True,
             setsigdef=ignored(),
         )
@@ -39,11 +79,25 @@ class SessionProcess(Process):
 
 
 @implementer(IReactorProcess)
+@attrs.frozen
 class Sessions:
-    """`spawnProcess` for processes in sessions of their own; all other descriptors must be close-on-exec."""
+    """`spawnProcess` for processes in sessions of their own; all other descriptors must be close-on-exec.
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    `owner`: the numbers of the user and the group that the pipe of a process's output is given to. `/dev/stdout` is
+    that pipe opened once more, which only its owner may.
+    """
+
+    log = Logger()
+
+    reactor: IReactorProcess
+    owner: tuple[int, int] | None = None
+    private: bool = attrs.field(factory=lambda: is_used(Process, SPAWN.name))  # False: `setsid` has to do it
+
+    def check(self) -> None:
+        """Tell the log of a Twisted that nobody has looked at yet."""
+        if not self.private:
+            words = "{of} has no {name} any more: scripts start through the setsid program, which takes longer"
+            self.log.warn(words, of=SPAWN.of, name=SPAWN.name)
 
     def spawnProcess(
         self,
@@ -56,15 +110,41 @@ class Sessions:
         gid: int | None = None,
         usePTY: bool | tuple[Any, ...] = False,
         childFDs: Mapping[int, int | str] | None = None,
-    ) -> SessionProcess:
-        """As the reactor's; without a directory, a user or a terminal. Raises OSError when it cannot be started."""
+    ) -> IProcessTransport:
+        """As the reactor's; without a directory, a user or a terminal, and stderr goes where stdout does.
+
+        Raises OSError when it cannot be started.
+        """
         if path is not None or uid is not None or gid is not None or usePTY:
             raise ValueError("neither directory, user nor terminal can be given")
-        process = SessionProcess(self._reactor, executable, args, env, None, processProtocol, None, None, childFDs)
+        if not self.private:
+            return self._by_setsid(processProtocol, [executable, *args[1:]], env, childFDs)
+        process = SessionProcess(
+            self.owner, self.reactor, executable, args, env, None, processProtocol, None, None, childFDs
+        )
         if not process.leads:
             process.signalProcess("KILL")
             raise OSError("this Twisted starts processes in another way than Jobsched knows")
         return process
+
+    def _by_setsid(
+        self,
+        protocol: IProcessProtocol,
+        argv: Sequence[bytes | str],
+        env: Mapping[Any, Any] | None,
+        descriptors: Mapping[int, int | str] | None,
+    ) -> IProcessTransport:
+        setsid = confinement.program("setsid")
+        words = [setsid, "--", "/bin/sh", "-c", TO_ONE_PIPE, "sh", *argv]
+        process = self.reactor.spawnProcess(protocol, setsid, words, env, childFDs=descriptors)
+        assert isinstance(process, Process)
+        _give(process.pipes[STDOUT].fileno(), self.owner)
+        return process
+
+
+def _give(pipe: int, owner: tuple[int, int] | None) -> None:
+    if owner is not None:
+        os.fchown(pipe, *owner)
 
 
 def ignored() -> list[int]:

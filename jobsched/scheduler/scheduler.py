@@ -27,23 +27,15 @@ from .quarantine import Quarantine
 from .reconcile import Reconciler
 from .runner_port import RunnerPort
 from .sweeps import EVERY, SweepWatch
-from .ticker import Ticker
+from .ticker import Tickers
 
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
 DOUBT = "?"  # and this for: nothing, but make sure
-GATHER_WAKEUPS = 0.02  # seconds that pokes gather
+GATHER_WAKEUPS = 0.02  # seconds that wake-ups gather
 HELD_UP = 0.1  # seconds until a run that waited for another's transaction is looked at again
 AGAIN = 0.5  # seconds until a claim that failed is tried again
-
-
-@attrs.frozen
-class _Aim:
-    """What a ticker was armed for, and how long it lets other nodes go first."""
-
-    due: Due
-    wait: timedelta
 
 
 class Scheduler(Service):
@@ -61,12 +53,11 @@ class Scheduler(Service):
         self.tried = 0  # dues that were asked for
         self.won = 0  # those that were decided here
         self.observe: Callable[[datetime, float], object] = lambda told, asked: None  # hears the database's clock
-        self._tickers: dict[str, Ticker] = {}
-        self._aims: dict[str, _Aim] = {}
         self._reconciler = Reconciler(store, runner_port, peers)
         self.sweeps = SweepWatch(clock)
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, self._cannot, keep=False, order=self._aimed_at)
+        self._tickers = Tickers(clock, self._due.add)
         self._loop = Loop(clock, EVERY, self._sweep_and_make_sure, "the sweep")
         self._wake_up = Alarm(clock, self._sweep)
         self._looking = DeferredLock()
@@ -119,8 +110,7 @@ class Scheduler(Service):
 
     def _forget_timers(self) -> None:
         self._wake_up.cancel()
-        for job_id in list(self._tickers):
-            self._disarm(job_id)
+        self._tickers.disarm_all()
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
         """The answer to a claim may have been lost, and its commit come later than one looked for it."""
@@ -151,8 +141,7 @@ class Scheduler(Service):
             if len(due) < MOST:
                 break
             last = due[-1]
-        for job_id in self._tickers.keys() - soon:
-            self._disarm(job_id)
+        await self._no_longer_due(self._tickers.disarm_others(soon, horizon))
         self._refused.forget_old()
         await self._look_at_waiting(horizon)
 
@@ -164,7 +153,7 @@ class Scheduler(Service):
         if self.running and self._waiting:
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
-                self._aim(WAITING, ripe, None)
+                self._tickers.aim(WAITING, ripe)
         if self.running and await self._after_downtime.look():
             self._look_again_in(AGAIN)
 
@@ -176,25 +165,14 @@ class Scheduler(Service):
         """Wake up when it is this node's turn to claim that due."""
         wait = claim_delay(self._peers, due)
         if wait is None or due.id in self._refused:
-            self._disarm(due.id)
-            return
-        self._aims[due.id] = _Aim(due, wait)
-        self._aim(due.id, due.next_due + wait, due.every)
-
-    def _aim(self, job_id: str, at: datetime, every: timedelta | None) -> None:
-        if job_id not in self._tickers:
-            self._tickers[job_id] = Ticker(self._clock, lambda: self._due.add(job_id))
-        self._tickers[job_id].aim(at, every)
-
-    def _disarm(self, job_id: str) -> None:
-        ticker = self._tickers.pop(job_id, None)
-        self._aims.pop(job_id, None)
-        if ticker is not None:
-            ticker.stop()
+            self._tickers.disarm(due.id)
+        else:
+            self._tickers.arm(due, wait)
 
     def _aimed_at(self, job_id: str) -> datetime:
         """Earlier dues are claimed first; before all others, what is not known here any more."""
-        return self._aims[job_id].due.next_due if job_id in self._aims else EPOCH
+        due = self._tickers.due(job_id)
+        return EPOCH if due is None else due.next_due
 
     def _claim(self, job_ids: list[str]) -> Deferred[bool]:
         wanted = dict.fromkeys(job_ids)
@@ -230,7 +208,7 @@ class Scheduler(Service):
         if job_id in (WAITING, DOUBT):
             self.log.failure("what waits cannot be started, trying again in {seconds} s", why, seconds=EVERY)
             return
-        self._disarm(job_id)
+        self._tickers.disarm(job_id)
         pause = self._refused.add(job_id)
         self.log.failure("what is due of job {job} cannot be decided, trying again in {seconds:g} s", why,
                          job=job_id, seconds=pause)  # fmt: skip
@@ -238,18 +216,22 @@ class Scheduler(Service):
 
     async def _still_due(self, job_ids: list[str]) -> list[str]:
         """Those that no node before this one has decided; the others are aimed at anew."""
-        later = [job_id for job_id in job_ids if job_id in self._aims and self._aims[job_id].wait]
-        if not later:
-            return job_ids
-        found = {due.id: due for due in await self._store.jobs.dues_of(later)}
+        decided = await self._no_longer_due([job_id for job_id in job_ids if self._tickers.wait(job_id)])
+        return [job_id for job_id in job_ids if job_id not in decided]
+
+    async def _no_longer_due(self, job_ids: list[str]) -> set[str]:
+        """Those of them that were decided meanwhile, or changed; they are aimed at anew, if they are due again."""
+        if not job_ids:
+            return set()
+        found = {due.id: due for due in await self._store.jobs.dues_of(job_ids)}
         instant = now(self._clock)
-        done = {job_id for job_id in later if job_id not in found or found[job_id].next_due > instant}
-        for job_id in done:
+        decided = {job_id for job_id in job_ids if job_id not in found or found[job_id].next_due > instant}
+        for job_id in decided:
             if job_id in found and self.running:
                 self._rearm(found[job_id])
             else:
-                self._disarm(job_id)
-        return [job_id for job_id in job_ids if job_id not in done]
+                self._tickers.disarm(job_id)
+        return decided
 
     async def _decide(self, job_ids: list[str]) -> None:
         asked = self._clock.seconds()
@@ -271,16 +253,19 @@ class Scheduler(Service):
             return
         dues = dict(claimed.dues)
         for job_id, due in dues.items():
-            if due is None or job_id not in self._aims:
-                self._disarm(job_id)
+            before = self._tickers.due(job_id)
+            if due is None or before is None:
+                self._tickers.disarm(job_id)
             else:
-                self._rearm(attrs.evolve(self._aims[job_id].due, next_due=due))
+                self._rearm(attrs.evolve(before, next_due=due))
         for job_id in set(job_ids) - dues.keys():
-            self._disarm(job_id)  # deleted, changed or decided elsewhere; the sweep knows better
+            self._tickers.disarm(job_id)  # deleted, changed or decided elsewhere; the sweep knows better
 
     def _rearm(self, due: Due) -> None:
-        if due.next_due > now(self._clock) + AHEAD:
-            self._disarm(due.id)
+        """Go on with the next due of a job; one that is due later is left to the sweep, but for loops that go on."""
+        horizon = now(self._clock) + AHEAD
+        if due.next_due > horizon and not self._tickers.keep(due, horizon):
+            self._tickers.disarm(due.id)
         elif due.id in self._tickers:
             self._arm(due)
 

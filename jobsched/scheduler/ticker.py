@@ -1,38 +1,52 @@
-"""The in-memory timer that wakes the scheduler for one job. It decides nothing."""
+"""The in-memory timers that wake the scheduler, one for a job that is due soon. They decide nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 
+import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..model.ids import EPOCH
+from ..model.job import Due
 
 AFTER = 0.001  # seconds: a timer must not fire the moment before its due
 NEAR = 0.0001  # seconds off the aim that a timer may be
 DRIFT = 0.005  # seconds off the job's grid that a loop may be
+LONGEST = timedelta(minutes=10)  # the longest interval between whose dues a loop goes on
+MOST = 1_000  # loops that go on although their job is not due soon
 
 
 class Ticker:
-    """Calls `fire` at each due it was aimed at; for an interval job a `LoopingCall` goes on by itself."""
+    """Calls `fire` at each due it was aimed at; for an interval job a `LoopingCall` goes on by itself.
 
-    def __init__(self, clock: IReactorTime, fire: Callable[[], None]) -> None:
+    It is the same loop for as long as the ticker lives, and it goes by the job's grid: where the reactor was late for a
+    beat, the next one is not. Where the next due is not where the loop would beat, as with jitter, it begins anew.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, fire: Callable[[], object]) -> None:
         self._clock = clock
         self._fire = fire
-        self._call: IDelayedCall | None = None
+        self._call: IDelayedCall | None = None  # before the loop begins, or in its place
         self._loop: LoopingCall | None = None
         self._every: timedelta | None = None
+        self._at = 0.0
 
     def aim(self, due: datetime, every: timedelta | None) -> None:
-        """Fire at `due`, and then each `every`, if given. Aiming again at what it does already changes nothing."""
+        """Fire at `due`, and then each `every`, if given. Aiming again at what it does already changes no timer."""
         at = (due - EPOCH).total_seconds() + AFTER
         if every == self._every and self._fires_at(at):
+            self._at = at
             return
         self.stop()
-        self._every = every
+        self._every, self._at = every, at
         call = self._fire if every is None else partial(self._begin, every)
         self._call = self._clock.callLater(self._delay(at), call)
         if self._call.getTime() > at + NEAR:  # something took the processor between two looks at the clock
@@ -42,19 +56,114 @@ class Ticker:
         return max(at - self._clock.seconds(), 0)
 
     def stop(self) -> None:
-        """Fire no more."""
+        """Fire no more, unless it is aimed again."""
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-        self._loop = None
         if self._call is not None and self._call.active():
             self._call.cancel()
 
     def _begin(self, every: timedelta) -> None:
-        self._loop = LoopingCall(self._fire)
-        self._loop.clock = self._clock
-        self._loop.start(every.total_seconds())
+        if self._loop is None:
+            self._loop = LoopingCall(self._beat)
+            self._loop.clock = self._clock
+        self._loop.start(every.total_seconds()).addErrback(self._broken)
+
+    def _beat(self) -> None:
+        """A timer may go off a rounding error before its time; by the grid, the next beat would come at once."""
+        assert self._loop is not None
+        assert self._loop.interval is not None
+        moment = self._clock.seconds()
+        until_next = self._loop.interval - (moment - self._at) % self._loop.interval
+        self._loop.starttime = moment if until_next < NEAR else self._at  # which the next beat is counted from
+        self._fire()
+
+    def _broken(self, why: Failure) -> None:
+        """It goes on when it is aimed again, by the next sweep at the latest."""
+        self.log.failure("a due could not be noted", why)
 
     def _fires_at(self, at: float) -> bool:
         """Whether the timer that is running now, the loop's once it goes, is well set: never before the due."""
-        pending = self._call if self._loop is None else self._loop.call
+        loops = self._loop is not None and self._loop.running
+        pending = self._loop.call if self._loop is not None and loops else self._call
         return pending is not None and pending.active() and -AFTER / 2 <= pending.getTime() - at <= DRIFT
+
+
+@attrs.define
+class _Armed:
+    """A ticker, what it was armed for, and how long it lets other nodes go first."""
+
+    ticker: Ticker
+    due: Due | None = None
+    wait: timedelta = timedelta(0)
+
+
+class Tickers:
+    """Those that are armed, each under the id of its job; `fire(id)` hears each of them.
+
+    A ticker is there as long as its job is due soon. The loop of an interval job goes on between its dues, if these are
+    at most `LONGEST` apart and no more than `MOST` loops do.
+    """
+
+    def __init__(self, clock: IReactorTime, fire: Callable[[str], object]) -> None:
+        self._clock = clock
+        self._fire = fire
+        self._armed: dict[str, _Armed] = {}
+        self._kept: set[str] = set()  # those whose loop goes on between dues
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._armed
+
+    def due(self, job_id: str) -> Due | None:
+        """What it was armed for."""
+        return self._armed[job_id].due if job_id in self._armed else None
+
+    def wait(self, job_id: str) -> timedelta:
+        """How long it lets other nodes go first."""
+        return self._armed[job_id].wait if job_id in self._armed else timedelta(0)
+
+    def arm(self, due: Due, wait: timedelta) -> None:
+        """Fire when it is this node's turn to claim that due."""
+        armed = self.aim(due.id, due.next_due + wait, due.every)
+        armed.due, armed.wait = due, wait
+
+    def aim(self, key: str, at: datetime, every: timedelta | None = None) -> _Armed:
+        """Fire then, and go on if that is for an interval."""
+        if key not in self._armed:
+            self._armed[key] = _Armed(Ticker(self._clock, partial(self._fire, key)))
+        self._armed[key].ticker.aim(at, every)
+        return self._armed[key]
+
+    def keep(self, due: Due, horizon: datetime) -> bool:
+        """Whether the loop of a job goes on although its next due lies behind the horizon, up to which sweeps look."""
+        near = due.every is not None and due.next_due <= horizon + due.every
+        if not near or due.id not in self._armed or not self._may_go_on(due):
+            return False
+        self._kept.add(due.id)
+        return True
+
+    def _may_go_on(self, due: Due) -> bool:
+        return due.id in self._kept or (due.every is not None and due.every <= LONGEST and len(self._kept) < MOST)
+
+    def disarm(self, job_id: str) -> None:
+        """Fire no more."""
+        self._kept.discard(job_id)
+        armed = self._armed.pop(job_id, None)
+        if armed is not None:
+            armed.ticker.stop()
+
+    def disarm_all(self) -> None:
+        """None fires any more."""
+        for job_id in list(self._armed):
+            self.disarm(job_id)
+
+    def disarm_others(self, soon: Collection[str], horizon: datetime) -> list[str]:
+        """All but those that were found to be due before the horizon, and loops that go on until a later due. Of the
+        others, those stay that may go on, and are returned: the store knows what became of the due."""
+        unsure = []
+        for job_id in self._armed.keys() - soon:
+            due = self._armed[job_id].due
+            if due is None or not self._may_go_on(due):
+                self.disarm(job_id)
+            elif job_id not in self._kept or due.next_due < horizon:
+                unsure.append(job_id)
+        return unsure

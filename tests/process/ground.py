@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import psutil
 from twisted.internet import reactor
+from twisted.internet.process import Process
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -25,6 +26,7 @@ from jobsched.runner.runner import Runner
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
+from jobsched.twisted_private import SPAWN
 
 NODE = "this-start-of-this-node"
 EVER = 1000  # seconds that nothing here lasts: what sleeps so long was killed, or the test fails
@@ -167,7 +169,7 @@ class RunnerCase(TestCase):
         return self.words(self.script(text, name=f"{name}.sh"), name=name, **options)
 
     def python(self, source, name="python", **options):
-        """A task of the class `T` in that source; its instance is `self.shelf.get(name).call`."""
+        """A task of the class `T` in that source; its instance is `self.catalog_holder.get(name).call`."""
         (self.folder / f"{name}.py").write_text(source)
         return self.add(name, f"{name}.py", "T", options)
 
@@ -237,6 +239,20 @@ class RunnerCase(TestCase):
         for word in words:
             self.assertIn(word, run.reason)
         self.assertIsNotNone(run.ended)
+
+
+def later_twisted(case):
+    """For that test, a Twisted whose `Process` starts programs by a method of another name."""
+
+    def start(process, path, uid, gid, executable, args, environment, fdmap):
+        actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in fdmap.items()]
+        process.pid = os.posix_spawnp(executable, args, environment, file_actions=actions)
+        process.status = -1
+
+    case.patch(Process, "_fork", start)
+    for kind in Process.__mro__[:2]:
+        case.patch(kind, SPAWN.name, None)
+        delattr(kind, SPAWN.name)
 
 
 def number_of(text):

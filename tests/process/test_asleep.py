@@ -18,6 +18,7 @@ from jobsched.runner.deadline import Stop
 from jobsched.runner.group import began
 from jobsched.runner.process import ScriptProcess
 from jobsched.runner.procfs import Found, stat, state
+from jobsched.runner.session import Sessions
 from jobsched.store.sql import runs as run_rows
 
 from .ground import EVER, RunnerCase, own_environment
@@ -117,7 +118,7 @@ class GivenUpTests(AsleepCase):
     async def test_what_does_not_die_otherwise_is_waited_for(self):
         """The time is over, but it is not asleep: it works on, and so does its run."""
         run, pid = await self.asleep()
-        self.patch(process.proc, "state", lambda pid: "R")
+        self.patch(process.procfs, "state", lambda pid: "R")
         self.runner.stop(run.id, ASKED)
         call = self.runner._active[run.id].call
         await self.until(lambda: call.deadline.hopeless)
@@ -206,10 +207,10 @@ class EdgeTests(RunnerCase):
                 """Nothing is kept."""
 
         clock, stdin, elapsed = Clock(), os.open(os.devnull, os.O_RDONLY), [1000.0]
-        self.patch(process.proc, "lives", lambda found: True)
-        self.patch(process.proc, "state", lambda pid: "D")
+        self.patch(process.procfs, "lives", lambda found: True)
+        self.patch(process.procfs, "state", lambda pid: "D")
         self.patch(process, "monotonic", lambda: elapsed[0])
-        script = ScriptProcess(reactor, clock, ProcessSurvey(), "a-run", Nowhere(), 5)
+        script = ScriptProcess(Sessions(reactor), clock, ProcessSurvey(), "a-run", Nowhere(), 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)

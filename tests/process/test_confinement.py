@@ -14,12 +14,14 @@ from pathlib import Path
 from unittest import SkipTest
 
 import psutil
+from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
+from jobsched.runner.session import Sessions
 
-from .ground import RunnerCase, alive
+from .ground import RunnerCase, alive, later_twisted
 
 ROOT = Path(__file__).parents[2]
 NO_ROOT = None if os.geteuid() == 0 else "only root can start processes of another user"
@@ -127,6 +129,18 @@ class UserTests(UserCase):
 
         self.assertEqual(self.output(run), b"one\ntwo\ntwo\n\n")
         self.assert_outcome(run, "succeeded")
+
+    async def test_its_output_is_open_to_it_with_a_later_twisted_too(self):
+        later_twisted(self)
+        self.patch(self.runner._calls, "_sessions", Sessions(reactor))
+        run = await self.run_of(
+            self.bash(
+                "until [ -O /dev/fd/1 ]; do sleep 0.01; done; echo one > /dev/stdout; echo two > /dev/stderr",
+                user="nobody",
+            )
+        )
+
+        self.assertEqual(self.output(run), b"one\ntwo\n")
 
     async def test_a_python_task_is_that_user_too(self):
         nobody = pwd.getpwnam("nobody")

@@ -13,6 +13,7 @@ from jobsched.runner.deadline import Stop
 from jobsched.runner.process import LOOK, ScriptProcess
 from jobsched.runner.process_survey import ProcessSurvey
 from jobsched.runner.procfs import stat
+from jobsched.runner.session import Sessions
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
 
@@ -262,7 +263,7 @@ class AfterwardsTests(RunnerCase):
                 """Nothing is kept."""
 
         clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
-        script = ScriptProcess(reactor, clock, ProcessSurvey(self.runner.in_thread), "a-run", Nowhere(), 5)
+        script = ScriptProcess(Sessions(reactor), clock, ProcessSurvey(self.runner.in_thread), "a-run", Nowhere(), 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)
@@ -305,6 +306,6 @@ class FaultTests(RunnerCase):
         self.assertEqual(self.told(), ["a fault of ours"])
 
     async def test_an_end_that_cannot_be_put_into_words_is_a_failure(self):
-        self.once("_ending")
+        self.once("_process_exit")
         self.assert_outcome(await self.run_of(self.bash("echo fine")), "failed", "Jobsched failed: a fault of ours")
         self.assertEqual(self.told(), ["a fault of ours"] * 2)

@@ -8,10 +8,13 @@ import sys
 
 import attrs
 from twisted.internet import reactor
+from twisted.internet.process import ProcessReader
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 
 from jobsched.runner.output import LONGEST_LINE, output_path
 from jobsched.runner.pipe import OutputPipe
+from jobsched.runner.session import Sessions
 
 from .ground import EVER, RunnerCase
 
@@ -161,7 +164,7 @@ class SlowLogTests(RunnerCase):
 
     def paused(self):
         """Whether the reactor reads no run's pipe."""
-        return not any(isinstance(reader, OutputPipe) for reader in reactor.getReaders())
+        return not any(isinstance(reader, ProcessReader) for reader in reactor.getReaders())
 
     async def test_only_the_script_is_paused_and_nothing_is_lost(self):
         size, count = 1000, 6000
@@ -252,9 +255,15 @@ class PipeTests(RunnerCase):
                 self.got += data
 
         kept = Nowhere()
-        pipe = OutputPipe(reactor, kept, lambda: None)
-        number = pipe.fileno()
-        pipe.begin()
+        pipe = OutputPipe(kept)
+        protocol = ProcessProtocol()
+        protocol.outReceived = pipe.received
+        with open(os.devnull) as nothing:
+            process = Sessions(reactor).spawnProcess(
+                protocol, "/bin/true", ["true"], {}, childFDs={0: nothing.fileno(), 1: "r"}
+            )
+        pipe.begin(process)
+        number = process.pipes[1].fileno()
         await self.until(lambda: not pipe.connected)
         end, other = os.pipe()
         os.dup2(end, number)

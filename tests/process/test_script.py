@@ -6,11 +6,15 @@ import os
 import signal
 from unittest import SkipTest
 
+from twisted.internet import reactor
+from twisted.internet.process import ProcessReader
+from twisted.logger import capturedLogs, formatEvent
+
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.output import output_path
 
-from .ground import RunnerCase
+from .ground import RunnerCase, later_twisted
 
 APART = """
 from jobsched.task import Command
@@ -99,6 +103,43 @@ class StartTests(RunnerCase):
         self.assertEqual(self.output(run), b"here: a=b/script\n", script)
 
 
+class LaterTwistedTests(RunnerCase):
+    """A Twisted whose `Process` starts programs by a method of another name: `setsid` is put in front."""
+
+    def setUp(self):
+        later_twisted(self)
+        with capturedLogs() as logs:
+            super().setUp()
+        self.logged = [formatEvent(event) for event in logs]
+
+    async def test_scripts_lead_a_session_all_the_same(self):
+        run = await self.run_of(self.bash("cut -d' ' -f1,5,6 /proc/$$/stat"))
+
+        self.assert_outcome(run, "succeeded")
+        self.assertEqual([int(number) for number in self.output(run).split()], [run.pid] * 3)
+
+    async def test_the_log_says_so(self):
+        words = "twisted.internet.process.Process has no _trySpawnInsteadOfFork any more"
+        self.assertEqual([line for line in self.logged if line.startswith(words)], self.logged)
+        self.assertEqual(len(self.logged), 1)
+
+    async def test_stderr_is_in_order_with_stdout(self):
+        run = await self.run_of(self.bash("for n in 1 2 3; do echo out $n; echo err $n >&2; done; exit 7"))
+
+        self.assertEqual((run.state, run.exit_code), ("failed", 7))
+        self.assertEqual(self.output(run), b"".join(b"out %d\nerr %d\n" % (n, n) for n in (1, 2, 3)))
+
+    async def test_all_that_they_started_is_ended(self):
+        run = await self.run_of(self.bash("sleep 1000 & sleep 1000"), timeout=0.3)
+
+        self.assert_outcome(run, "timed_out")
+
+    async def test_one_that_lacks_a_shebang_is_for_the_shell(self):
+        run = await self.run_of(self.words(self.script("echo $0 $1", shebang=""), "a b"))
+
+        self.assertEqual(self.output(run).decode(), f"{self.folder}/script a b\n")
+
+
 class OutputTests(RunnerCase):
     async def test_stdout_and_stderr_come_in_the_order_they_were_written(self):
         lines = [f"{'err' if number % 3 else 'out'} {number}" for number in range(100)]
@@ -110,6 +151,19 @@ class OutputTests(RunnerCase):
         self.assertEqual(
             (run.output_bytes, run.output_kept, run.output_truncated), (len(self.output(run)),) * 2 + (False,)
         )
+
+    async def test_one_reader_of_twisted_serves_both(self):
+        run = await self.start(self.bash("[ /proc/$$/fd/1 -ef /proc/$$/fd/2 ] && echo one pipe >&2; read -r < fifo",
+                                         directory=str(self.folder)))  # fmt: skip
+        os.mkfifo(self.folder / "fifo")
+        await self.printed(run, b"one pipe\n")
+        call = self.runner._active[run.id].call
+        readers = [reader for reader in reactor.getReaders() if isinstance(reader, ProcessReader)]
+
+        self.assertEqual(readers, [*call.transport.pipes.values()])
+        self.assertEqual([reader.name for reader in readers], [1])
+        (self.folder / "fifo").write_text("go\n")
+        await self.end(run)
 
     async def test_lines_are_logged_while_the_script_runs(self):
         os.mkfifo(self.folder / "fifo")
@@ -339,11 +393,12 @@ class CouldNotStartTests(RunnerCase):
             self.assertNotIn(b"hunter22", self.output(ended))
 
     async def test_no_descriptor_left(self):
-        def pipe2(flags):
+        def pipe():
             raise OSError(24, "Too many open files")
 
         task = self.words("true")
-        with_none = self.patch(os, "pipe2", pipe2)
+        self.assert_outcome(await self.run_of(task), "succeeded")
+        with_none = self.patch(os, "pipe", pipe)
         self.assert_outcome(await self.run_of(task), "failed", "could not start", "Too many open files")
         with_none.restore()
         self.assert_outcome(await self.run_of(task), "succeeded")

@@ -1,4 +1,4 @@
-"""What a dead node leaves: runs that are tried again, runs that only it could start, and two that bury at once."""
+"""What a dead node leaves: runs to try again, runs that only it could start, and two that declare it dead at once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect
 
 
 def declare_dead(desk: Desk, seconds: float, *known: str) -> list[Run]:
-    buried: list[Run] = desk.write(node_rows.declare_dead, known, WHY, IDS, lambda: 0.0, at(seconds))
-    return buried
+    declared_dead: list[Run] = desk.write(node_rows.declare_dead, known, WHY, IDS, lambda: 0.0, at(seconds))
+    return declared_dead
 
 
 def heartbeat(name: str) -> Heartbeat:
@@ -161,7 +161,9 @@ async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
             [store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100 + turn)) for store in stores]
         )
         found.append(await stores[0].write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100 + turn)))
-        done = [each.id for buried in found for each in buried]  # MariaDB leaves out what another one looks at as well
+        done = [
+            each.id for declared_dead in found for each in declared_dead
+        ]  # MariaDB leaves out what another one looks at as well
         assert sorted(done) == sorted(each.id for each in (*left, *absent))
     stored = await stores[0].read(every_run)
     assert [each.state for each in stored].count("missed") == 100
@@ -173,7 +175,7 @@ async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
+async def test_nobody_waits_for_one_that_declares_dead_and_who_is_hears_of_it(
     open_store: Callable[[], Store], store_url: str
 ) -> None:
     holder, store = open_store(), open_store()
@@ -183,10 +185,10 @@ async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
     taken, done = Event(), Event()
 
     def hold(connection: Connection) -> list[Run]:
-        buried = node_rows.declare_dead(connection, [], WHY, IDS, lambda: 0.0, at(100))
+        declared_dead = node_rows.declare_dead(connection, [], WHY, IDS, lambda: 0.0, at(100))
         taken.set()
         done.wait(8)
-        return buried
+        return declared_dead
 
     held = holder.write(hold)
     try:
@@ -206,7 +208,7 @@ async def test_nobody_waits_for_one_that_buries_and_who_is_buried_hears_of_it(
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_what_a_job_has_left_that_is_in_hand_is_buried_later_and_nobody_waits_for_it(
+async def test_what_a_job_has_left_that_is_in_hand_is_declared_dead_later_and_nobody_waits_for_it(
     open_store: Callable[[], Store], store_url: str
 ) -> None:
     """Who has the job's row in hand will want its runs next: each would wait for the other."""
@@ -228,9 +230,9 @@ async def test_what_a_job_has_left_that_is_in_hand_is_buried_later_and_nobody_wa
     try:
         assert taken.wait(60)
         began = time.monotonic()
-        buried = await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100))
+        declared_dead = await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100))
         assert time.monotonic() - began < 4
-        assert [each.job_id for each in buried] == [other.id, other.id]
+        assert [each.job_id for each in declared_dead] == [other.id, other.id]
     finally:
         done.set()
     await held
@@ -241,7 +243,9 @@ async def test_what_a_job_has_left_that_is_in_hand_is_buried_later_and_nobody_wa
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_node_that_renews_at_this_moment_is_not_buried(open_store: Callable[[], Store], store_url: str) -> None:
+async def test_a_node_that_renews_at_this_moment_is_not_declared_dead(
+    open_store: Callable[[], Store], store_url: str
+) -> None:
     holder, store = open_store(), open_store()
     desk = Desk.at(store_url)
     desk.know(node("late"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -25,7 +25,7 @@ from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
 from jobsched.store.sql.url import make_url_safe
 from jobsched.verify import verify
-from tests.failover import Standby, Way, demote
+from tests.failover import Standby, Way, demote, succeeds
 from tests.servers import PostgreSQL, Server, started
 from tests.system.daemon import eventually, until
 
@@ -64,13 +64,21 @@ def read_only(server: Server) -> Iterator[None]:
     else:
         on = ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"]
         off = ["ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"]
-    for statement in on:
-        server.execute(statement)
+    settle(server, on, "on")
     try:
         yield
     finally:
-        for statement in off:
-            server.execute(statement)
+        settle(server, off, "off")
+
+
+def settle(server: Server, statements: Sequence[str], read_only: str) -> None:
+    """PostgreSQL reads its settings in its own time: whoever connects once they are in force comes after all that were
+    connected before has been told of them."""
+    for statement in statements:
+        server.execute(statement)
+    if server.kind != "mysql":
+        in_force = f"SELECT 1 / (current_setting('default_transaction_read_only') = '{read_only}')::int"
+        until(lambda: succeeds(lambda: server.execute(in_force)))
 
 
 @pytest.fixture

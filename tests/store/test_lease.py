@@ -70,7 +70,7 @@ class Nodes:
         self.desk.write(node_rows.leave, f"id of {name}", at(when))
 
     def dead(self, when: float) -> set[str]:
-        """Those that a burial then finds, or one before it."""
+        """Those that the next look then finds, or one before it."""
         self.desk.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(when))
         return {each.name for each in self.desk.read(node_rows.every) if each.state == "dead"}
 
@@ -214,8 +214,8 @@ def test_when_it_was_seen_is_told_as_it_was(group: Nodes) -> None:
 
 def test_a_claim_that_comes_within_the_lease_counts(group: Nodes) -> None:
     group.start("a", 60)
-    assert not group.desk.read(node_rows.buried, "id of a", at(60))
-    assert group.desk.read(node_rows.buried, "id of a", at(60.1))
+    assert not group.desk.read(node_rows.declared_dead, "id of a", at(60))
+    assert group.desk.read(node_rows.declared_dead, "id of a", at(60.1))
 
 
 def test_who_waits_for_a_node_waits_as_long_as_it_says_and_not_longer(group: Nodes) -> None:

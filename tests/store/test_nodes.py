@@ -63,8 +63,8 @@ class Register:
         declare_dead = partial(
             node_rows.declare_dead, silent=None if silent is None else [f"id of {name}" for name in silent]
         )
-        buried: list[Run] = self.desk.write(declare_dead, gone, WHY, IDS, lambda: 0.0, local)
-        return buried
+        declared_dead: list[Run] = self.desk.write(declare_dead, gone, WHY, IDS, lambda: 0.0, local)
+        return declared_dead
 
     def get(self, name: str) -> Node | None:
         found: Node | None = self.desk.read(node_rows.get, f"id of {name}")
@@ -116,7 +116,7 @@ def test_one_that_leaves_is_stopped_from_now_on(register: Register) -> None:
     assert (left.state, left.running, left.slots) == ("stopped", 0, 0)
     assert told <= left.seen <= register.now()
     assert [each.name for each in register.beat("b").alive] == ["b"]
-    assert register.beat("b").late == (), "it need not be buried"
+    assert register.beat("b").late == (), "it need not be declared dead"
 
 
 def test_one_that_was_taken_for_dead_cannot_leave_any_more(register: Register) -> None:
@@ -145,7 +145,7 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     assert register.get("a") == renewed
 
 
-@pytest.mark.parametrize("how", ["left", "buried", "never there"])
+@pytest.mark.parametrize("how", ["left", "declared dead", "never there"])
 def test_one_that_is_no_node_does_not_become_one_by_a_heartbeat(register: Register, how: str) -> None:
     register.join(node("b"))
     if how != "never there":
@@ -183,7 +183,7 @@ def test_one_that_comes_late_but_before_its_burial_lives_on(register: Register) 
 
 
 @pytest.mark.usefixtures("told_time")
-def test_to_the_microsecond_a_node_is_alive_or_to_be_buried(register: Register) -> None:
+def test_to_the_microsecond_a_node_is_alive_or_to_be_declared_dead(register: Register) -> None:
     register.join(node("a"), node("b"))
     end = T0 + FIXED
     assert [each.name for each in register.beat("b", end).alive] == ["a", "b"]
@@ -237,7 +237,7 @@ def test_runs_of_nodes_that_are_no_more_are_lost_and_others_are_left_alone(regis
     assert register.declare_dead() == [], "once"
 
 
-def test_those_known_to_be_dead_are_buried_however_fresh(register: Register) -> None:
+def test_those_known_to_be_dead_are_declared_dead_however_fresh(register: Register) -> None:
     register.join(node("known"), node("late"), node("living"))
     register.silent("late", 11)
     register.desk.insert(on("known"), on("late"), on("living"))
@@ -246,7 +246,7 @@ def test_those_known_to_be_dead_are_buried_however_fresh(register: Register) -> 
     assert register.states() == {"known": "dead", "late": "dead", "living": "alive"}
 
 
-def test_of_late_ones_only_those_are_buried_that_the_caller_found_silent_too(register: Register) -> None:
+def test_of_late_ones_only_those_are_declared_dead_that_the_caller_found_silent_too(register: Register) -> None:
     register.join(*(node(name) for name in ("known", "late", "silent", "both")))
     register.silent("late", 11)
     register.silent("both", 11)

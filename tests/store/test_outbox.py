@@ -193,7 +193,7 @@ def test_a_failure_of_a_job_that_does_not_ask_costs_no_statement_more(
     assert costs[one.id] == costs[quiet.id] + 3, "it holds the job, writes what is told, and that the job fails"
 
 
-def test_what_is_told_pokes_after_the_commit(store_url: str) -> None:
+def test_what_is_told_wakes_after_the_commit(store_url: str) -> None:
     store = Store(StillReactor(), store_url, InlinePool)  # type: ignore[arg-type]
     store.startService()
     desk, wakeups = Desk(store), []

@@ -151,7 +151,7 @@ def test_one_run_of_a_dead_node_that_is_refused_keeps_no_other_from_being_lost(d
     theirs = run(80, job_id="theirs", node="b", node_id="id of b")
     desk.insert(*others, absent, theirs)
     with capturedLogs() as logs:
-        ended = buried(desk, "id of a")
+        ended = declared_dead(desk, "id of a")
     found = {each.id: (each.state, each.reason) for each in desk.runs()}
     assert [found[each.id] for each in others] == [("lost", "it is gone")] * 5
     assert found[absent.id][0] == "missed"
@@ -161,11 +161,11 @@ def test_one_run_of_a_dead_node_that_is_refused_keeps_no_other_from_being_lost(d
     assert sorted(each.id for each in ended) == sorted(each.id for each in [bad, *others, absent])
     assert len([event for event in logs if event.get("log_failure")]) == 1
     with capturedLogs() as logs:
-        assert buried(desk, "id of a") == []
+        assert declared_dead(desk, "id of a") == []
     assert logs == []
 
 
-def buried(desk: Desk, *known: str) -> list[Run]:
+def declared_dead(desk: Desk, *known: str) -> list[Run]:
     ended: list[Run] = done(
         Deferred.fromCoroutine(DeclareDead(desk.store, IDS).declare_dead(known, [], "it is gone", at(100)))
     )

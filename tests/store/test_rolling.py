@@ -243,7 +243,7 @@ def test_while_a_daemon_of_the_last_release_lives_the_lease_is_what_it_knows(
     assert beats(shared, 10, 3) == 10
     assert neighbour.beat("old", later(13)) == {"old": True, "id of new": True}
     assert neighbour.beat("old", later(13.1)) == {"old": True, "id of new": False}, (
-        "it is buried 10 s after it was seen"
+        "it is declared dead 10 s after it was seen"
     )
     assert beats(shared, 10, 14) == 10
     neighbour.leave("old", later(15))

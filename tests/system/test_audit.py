@@ -196,13 +196,13 @@ def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemo
 def test_the_log_of_it_can_go_elsewhere(daemon: Daemon) -> None:
     path = daemon.folder / "conf" / "logging.cfg"
     text = path.read_text()
-    text = text.replace("keys = stdout\n", "keys = stdout, trail\n", 1)
+    text = text.replace("keys = stdout\n", "keys = stdout, changes\n", 1)
     text = text.replace("qualname = jobsched.audit\nlevel = INFO\nhandlers =\npropagate = 1",
-                        "qualname = jobsched.audit\nlevel = INFO\nhandlers = trail\npropagate = 0")  # fmt: skip
-    path.write_text(f"{text}\n[handler_trail]\nclass = FileHandler\nargs = ('trail',)\nformatter = line\n")
+                        "qualname = jobsched.audit\nlevel = INFO\nhandlers = changes\npropagate = 0")  # fmt: skip
+    path.write_text(f"{text}\n[handler_changes]\nclass = FileHandler\nargs = ('changes',)\nformatter = line\n")
     daemon.start()
     job = Caller(daemon).make("example").removeprefix("/jobs/")
-    audit_log = daemon.folder / "trail"
+    audit_log = daemon.folder / "changes"
     until(lambda: audit_log.exists() and audit_log.read_text().endswith("\n"))
     assert LINE.findall(audit_log.read_text()) == [("-", "127.0.0.1", "job.create", job, "'a example'")]
     assert "jobsched.audit" not in daemon.log

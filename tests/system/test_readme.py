@@ -20,6 +20,7 @@ BLOCKS = [(kind, textwrap.dedent(text)) for _, kind, text in BLOCK.findall(TEXT)
 RUN_ELSEWHERE = {  # by .ci/run, from a clean checkout; `git clone` in words only
     "git clone REPOSITORY jobsched && cd jobsched",
     "./debug.sh",
+    "./test.sh fast",
     "./test.sh",
     ".ci/run",
 }

@@ -27,7 +27,7 @@ def test_what_keeps_tasks_from_being_started_is_said_at_the_start_and_at_each_re
         f"{tasks}/broken.sh: its #! line ends with a carriage return (CRLF); save it with LF at the ends of its lines"
     )
     gone = f"{tasks}/late.sh: no such program"
-    said = "WARNING jobsched.daemon.reload.Shelf: catalog.cfg: [{}] {}; its runs will fail until that is mended"
+    said = "WARNING jobsched.daemon.reload.CatalogHolder: catalog.cfg: [{}] {}; its runs will fail until that is mended"
     assert [task for task in ("sound", "behind", "broken", "late") if ask.get(f"/catalog/{task}")["problem"]] == [
         "broken", "late",
     ]  # fmt: skip

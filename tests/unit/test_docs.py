@@ -36,7 +36,7 @@ from jobsched.model.trigger import TICK, Schedule
 from jobsched.rest import from_json, problems
 from jobsched.rest.from_json import Defaults
 from jobsched.rest.route import Route
-from jobsched.rest.schemas import audit, deliveries, jobs
+from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks
 from jobsched.tap import Options
 
 ROOT = Path(__file__).parents[2]
@@ -46,17 +46,17 @@ DEFAULTS = Defaults(
     policy=Policy(), timezone="UTC", receivers=Receivers.of("https://hooks.example/", None, private=False)
 )
 ROUTES = service._routes(None, None, config.Config(), lambda: NOW)
-ROOMS = [import_module(f"{rest.__name__}.{room.name}") for room in pkgutil.iter_modules(rest.__path__)]
+ROOMS = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
 RECORDS = {
-    name: kind
+    kind.__name__: kind
     for room in ROOMS
-    for name, kind in vars(room).items()
+    for kind in vars(room).values()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
 }
 # Told in the text of a page, not by a table.
 IN_TEXT = {
-    problems.Problem, problems.Fault, jobs.Jobs, jobs.Runs, jobs.Nodes, jobs.Names, jobs.TaskOut, jobs.Fires,
-    jobs.Health, audit.Entries, deliveries.Deliveries,
+    problems.Problem, problems.Fault, jobs.Jobs, runs.Runs, nodes.Nodes, tasks.Names, tasks.TaskOut, jobs.Fires,
+    nodes.Health, audit.Entries, deliveries.Deliveries,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
@@ -126,6 +126,13 @@ def test_every_field_is_there(built: dict[str, str], record: type[msgspec.Struct
         else:
             assert f" {field.encode_name} " in built["http"]
             assert f".. fields:: {record.__name__}\n" in source("http")
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_every_field_says_what_it_means(record: type[msgspec.Struct]) -> None:
+    _, components = msgspec.json.schema_components([record])
+    fields = components[record.__name__]["properties"]
+    assert [name for name, field in fields.items() if not field.get("description")] == []
 
 
 def messages() -> set[str]:

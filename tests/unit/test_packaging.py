@@ -52,6 +52,13 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
 
 
+def test_a_twisted_that_nobody_has_looked_at_is_not_asked_for(distribution: dict[str, object]) -> None:
+    """Names of Twisted are used that it does not promise: see jobsched/twisted_private.py."""
+    [twisted] = [Requirement(text) for text in distribution["requires"] if canonical(text) == "twisted"]
+    assert twisted.specifier.contains("26.10.0")
+    assert not twisted.specifier.contains("27.1.0")
+
+
 def test_nothing_of_ours_hides_twisted() -> None:
     assert list((ROOT / "twisted").rglob("__init__.py")) == []
 

@@ -215,7 +215,7 @@ def test_work_lets_other_threads_have_their_turn_and_does_not_stand_back_all_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stood_back: list[float] = []
-    moments = iter([0.0, 0.0004, 0.0008, 0.0012, 0.0013, 0.0017, 0.0024, 0.0025])
+    moments = iter([0.0, 0.0008, 0.0016, 0.0024, 0.0026, 0.0034, 0.0048, 0.005])
     monkeypatch.setattr(module, "monotonic", lambda: next(moments))
     monkeypatch.setattr(module, "sleep", stood_back.append)
     turns = module.CooperativeYield()

@@ -1,47 +1,45 @@
-"""Notifications, as they are asked for and shown."""
+"""Notifications, as they are shown."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from ...model.delivery import Delivery, State
 from ...model.receiver import shown
 from ...model.watch import Event
-
-Moment = Annotated[datetime, Meta(tz=True)]
-
-
-class DeliveryPage(Struct, forbid_unknown_fields=True):
-    """Which part of a list of notifications."""
-
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 500
-    after: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+from .shared import FOUND, STATE, Moment
 
 
 class DeliveryOut(Struct):
     """Something that is told to a receiver, and how that went."""
 
-    id: str
-    job_id: str
-    run_id: str | None
-    event: Event
-    url: str | None
-    state: State
-    attempts: int
-    created: Moment
-    next_attempt: Moment | None
-    ended: Moment | None
-    status: int | None
-    error: str | None
+    id: Annotated[str, Meta(description="Unique; the receiver sees it in `Webhook-Id`, the same at each attempt")]
+    job_id: Annotated[str, Meta(description="The job that is told of")]
+    run_id: Annotated[str | None, Meta(description="The run that is told of; null: it is told of the job as such")]
+    event: Annotated[Event, Meta(description="What is told")]
+    url: Annotated[
+        str | None, Meta(description="The receiver, without the query of its URL; null: the one for all jobs")
+    ]
+    state: Annotated[State, STATE]
+    attempts: Annotated[int, Meta(description="How often it was tried, the attempt under way with it")]
+    created: Annotated[Moment, Meta(description="When it happened")]
+    next_attempt: Annotated[
+        Moment | None,
+        Meta(description="When it is tried next; while that is under way, when another may be; null: never"),
+    ]
+    ended: Annotated[Moment | None, Meta(description="When it was delivered, or given up")]
+    status: Annotated[int | None, Meta(description="Of the receiver's last answer; null: there was none")]
+    error: Annotated[
+        str | None, Meta(description="Why the last attempt came to nothing; null: it did not, or there was none")
+    ]
 
 
 class Deliveries(Struct):
     """A page of notifications."""
 
-    values: list[DeliveryOut]
+    values: Annotated[list[DeliveryOut], FOUND]
 
 
 def delivery_out(delivery: Delivery) -> DeliveryOut:

@@ -1,26 +1,24 @@
-"""JSON in and out: what a request may say and what an answer says. Names and text forms are the contract's."""
+"""Jobs, as they are asked for and shown, and what a trigger would do. Names and text forms are the contract's."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...model import tags
 from ...model.job import JobState
-from ...model.node import NodeState
 from ...model.policy import CatchUp, Overlap, Placement
-from ...model.run import Cause, State
 from ...model.trigger import LONGEST
 from ..instants import InstantText
-from .tasks import EffectiveOut, LimitsOut, TaskOut  # noqa: F401  # a part of what is said, kept apart for its size
+from .runs import LastRunOut
+from .shared import FOUND, ID, NAME, TASK, Moment
+from .tasks import EFFECTIVE, EffectiveOut
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
-Amount = Annotated[float, Meta(ge=0, description="a number, 0 or more")]
+Amount = Annotated[float, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=LONGEST.total_seconds())]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=LONGEST.total_seconds())]
-Moment = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 CronText = Annotated[str, Meta(min_length=1, max_length=200)]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -33,232 +31,174 @@ TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": ta
 TagValue = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_VALUE})]
 Require = Annotated[dict[TagName, TagValue], Meta(extra_json_schema={"maxProperties": tags.MOST})]
 
+# What a field means in a request, in a patch and in an answer.
+INTERVAL = Meta(description="Elapsed time between two dues, on a grid from `start`, or from when the job was made")
+CRON = Meta(
+    description="Five fields, or six with seconds first, or @hourly @daily @weekly @monthly @yearly; read in `timezone`"
+)
+AT = Meta(description="The one instant at which it runs; ISO 8601 with an offset")
+TIMEZONE = Meta(description="IANA name of the zone in which `cron` is read")
+START = Meta(description="No due lies before it")
+END = Meta(description="No due lies after it; it may be one itself")
+MAX_RUNS = Meta(description="Scheduled runs after which the job has ended; null for no limit")
+JITTER = Meta(description="Most seconds by which a due is put off: the same at every asking, never to the next due")
+OVERLAP = Meta(description="What happens to a run that is due while another of its job is active")
+MISFIRE_GRACE = Meta(description="Seconds after its due until which a run may still start; null for no limit")
+CATCH_UP = Meta(description="Which of several dues that waited are run: the newest, none or all (at most 1,000)")
+RETRIES = Meta(description="How often a run that failed, timed out or was lost is tried again")
+RETRY_DELAY = Meta(description="Seconds before the first retry; doubles up to an hour, plus up to a quarter by chance")
+TIMEOUT = Meta(description="Seconds after which a run is ended; null for the task's own, or JOB_LIVETIME")
+PARAMETERS = Meta(description="What the task is told, of the names that the catalog allows; 64 KiB of JSON at most")
+PLACEMENT = Meta(description="On how many nodes a due runs: any one, or every one that is alive and has the task")
+REQUIRE = Meta(
+    description="Tags that a node must have: up to 32, names of up to 64 printable characters, values of up to 200"
+)
+MAX_LATE = Meta(description="Seconds from a due to its start after which the job is overdue; null: it never is by that")
+MUST_SUCCEED_EVERY = Meta(
+    description="Seconds without a success after which the job is overdue; null: it never is by that"
+)
+NOTIFY = Meta(
+    description="Who is told what becomes of it; null: the receiver that the operator set for all jobs, of everything"
+)
+
 
 class IntervalIn(Struct, forbid_unknown_fields=True):
     """Elapsed time between two dues: the sum of what is given, at least 0.1 seconds, at most 100 years."""
 
-    seconds: Amount | UnsetType = UNSET
-    minutes: Amount | UnsetType = UNSET
-    hours: Amount | UnsetType = UNSET
-    days: Amount | UnsetType = UNSET
-    weeks: Amount | UnsetType = UNSET
+    seconds: Annotated[Amount | UnsetType, Meta(description="Seconds of it")] = UNSET
+    minutes: Annotated[Amount | UnsetType, Meta(description="Minutes of it")] = UNSET
+    hours: Annotated[Amount | UnsetType, Meta(description="Hours of it")] = UNSET
+    days: Annotated[Amount | UnsetType, Meta(description="Days of it")] = UNSET
+    weeks: Annotated[Amount | UnsetType, Meta(description="Weeks of it")] = UNSET
 
 
 class JobIn(Struct, forbid_unknown_fields=True):
     """A request for a job: a task, a name and exactly one of interval, cron and at."""
 
-    task: Name
-    name: Name
-    interval: IntervalIn | None = None
-    cron: CronText | None = None
-    at: InstantText | None = None
-    timezone: ZoneName | UnsetType = UNSET
-    start: InstantText | None = None
-    end: InstantText | None = None
-    max_runs: MaxRuns | None = None
-    jitter: SecondsOrNone = 0
-    overlap: Overlap | UnsetType = UNSET
-    misfire_grace: Seconds | UnsetType | None = UNSET
-    catch_up: CatchUp | UnsetType = UNSET
-    retries: Retries = 0
-    retry_delay: RetryDelay = 60
-    timeout: Seconds | None = None
-    parameters: dict[str, Scalar] = {}
-    placement: Placement = "any"
-    require: Require = {}
-    max_late: Late | None = None
-    must_succeed_every: Late | None = None
-    notify: NotifyIn | None = None
+    task: Annotated[Name, TASK]
+    name: Annotated[Name, NAME]
+    interval: Annotated[IntervalIn | None, INTERVAL] = None
+    cron: Annotated[CronText | None, CRON] = None
+    at: Annotated[InstantText | None, AT] = None
+    timezone: Annotated[ZoneName | UnsetType, TIMEZONE] = UNSET
+    start: Annotated[InstantText | None, START] = None
+    end: Annotated[InstantText | None, END] = None
+    max_runs: Annotated[MaxRuns | None, MAX_RUNS] = None
+    jitter: Annotated[SecondsOrNone, JITTER] = 0
+    overlap: Annotated[Overlap | UnsetType, OVERLAP] = UNSET
+    misfire_grace: Annotated[Seconds | UnsetType | None, MISFIRE_GRACE] = UNSET
+    catch_up: Annotated[CatchUp | UnsetType, CATCH_UP] = UNSET
+    retries: Annotated[Retries, RETRIES] = 0
+    retry_delay: Annotated[RetryDelay, RETRY_DELAY] = 60
+    timeout: Annotated[Seconds | None, TIMEOUT] = None
+    parameters: Annotated[dict[str, Scalar], PARAMETERS] = {}
+    placement: Annotated[Placement, PLACEMENT] = "any"
+    require: Annotated[Require, REQUIRE] = {}
+    max_late: Annotated[Late | None, MAX_LATE] = None
+    must_succeed_every: Annotated[Late | None, MUST_SUCCEED_EVERY] = None
+    notify: Annotated[NotifyIn | None, NOTIFY] = None
 
 
 class PatchIn(Struct, forbid_unknown_fields=True):
     """A merge patch (RFC 7396) of a job: what is given is changed, null takes the default. To give one of interval,
     cron and at replaces the other."""
 
-    task: Name | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    interval: IntervalIn | UnsetType | None = UNSET
-    cron: CronText | UnsetType | None = UNSET
-    at: InstantText | UnsetType | None = UNSET
-    timezone: ZoneName | UnsetType | None = UNSET
-    start: InstantText | UnsetType | None = UNSET
-    end: InstantText | UnsetType | None = UNSET
-    max_runs: MaxRuns | UnsetType | None = UNSET
-    jitter: SecondsOrNone | UnsetType | None = UNSET
-    overlap: Overlap | UnsetType | None = UNSET
-    misfire_grace: Seconds | UnsetType | None = UNSET
-    catch_up: CatchUp | UnsetType | None = UNSET
-    retries: Retries | UnsetType | None = UNSET
-    retry_delay: RetryDelay | UnsetType | None = UNSET
-    timeout: Seconds | UnsetType | None = UNSET
-    parameters: dict[str, Scalar | None] | UnsetType | None = UNSET
-    placement: Placement | UnsetType | None = UNSET
-    require: dict[str, TagValue | None] | UnsetType | None = UNSET
-    max_late: Late | UnsetType | None = UNSET
-    must_succeed_every: Late | UnsetType | None = UNSET
-    notify: NotifyPatch | UnsetType | None = UNSET
+    task: Annotated[Name | UnsetType, TASK] = UNSET
+    name: Annotated[Name | UnsetType, NAME] = UNSET
+    interval: Annotated[IntervalIn | UnsetType | None, INTERVAL] = UNSET
+    cron: Annotated[CronText | UnsetType | None, CRON] = UNSET
+    at: Annotated[InstantText | UnsetType | None, AT] = UNSET
+    timezone: Annotated[ZoneName | UnsetType | None, TIMEZONE] = UNSET
+    start: Annotated[InstantText | UnsetType | None, START] = UNSET
+    end: Annotated[InstantText | UnsetType | None, END] = UNSET
+    max_runs: Annotated[MaxRuns | UnsetType | None, MAX_RUNS] = UNSET
+    jitter: Annotated[SecondsOrNone | UnsetType | None, JITTER] = UNSET
+    overlap: Annotated[Overlap | UnsetType | None, OVERLAP] = UNSET
+    misfire_grace: Annotated[Seconds | UnsetType | None, MISFIRE_GRACE] = UNSET
+    catch_up: Annotated[CatchUp | UnsetType | None, CATCH_UP] = UNSET
+    retries: Annotated[Retries | UnsetType | None, RETRIES] = UNSET
+    retry_delay: Annotated[RetryDelay | UnsetType | None, RETRY_DELAY] = UNSET
+    timeout: Annotated[Seconds | UnsetType | None, TIMEOUT] = UNSET
+    parameters: Annotated[dict[str, Scalar | None] | UnsetType | None, PARAMETERS] = UNSET
+    placement: Annotated[Placement | UnsetType | None, PLACEMENT] = UNSET
+    require: Annotated[dict[str, TagValue | None] | UnsetType | None, REQUIRE] = UNSET
+    max_late: Annotated[Late | UnsetType | None, MAX_LATE] = UNSET
+    must_succeed_every: Annotated[Late | UnsetType | None, MUST_SUCCEED_EVERY] = UNSET
+    notify: Annotated[NotifyPatch | UnsetType | None, NOTIFY] = UNSET
 
 
 class PreviewIn(Struct, forbid_unknown_fields=True):
     """A trigger to look ahead with: exactly one of interval, cron and at; `count` dues after `from`."""
 
-    interval: IntervalIn | None = None
-    cron: CronText | None = None
-    at: InstantText | None = None
-    timezone: ZoneName | UnsetType = UNSET
-    start: InstantText | None = None
-    end: InstantText | None = None
-    jitter: SecondsOrNone = 0
-    from_: InstantText | None = field(default=None, name="from")
-    count: Annotated[int, Meta(ge=1, le=1000)] = 10
-
-
-class LastRunOut(Struct):
-    """The newest run of a job, in short."""
-
-    id: str
-    due: Moment
-    state: State
-    reason: str
+    interval: Annotated[IntervalIn | None, INTERVAL] = None
+    cron: Annotated[CronText | None, CRON] = None
+    at: Annotated[InstantText | None, AT] = None
+    timezone: Annotated[ZoneName | UnsetType, TIMEZONE] = UNSET
+    start: Annotated[InstantText | None, START] = None
+    end: Annotated[InstantText | None, END] = None
+    jitter: Annotated[SecondsOrNone, JITTER] = 0
+    from_: Annotated[InstantText | None, Meta(description="The instant after which to look; now, if left out")] = field(
+        default=None, name="from"
+    )
+    count: Annotated[int, Meta(ge=1, le=1000, description="How many dues to show")] = 10
 
 
 class JobOut(Struct):
     """A job, as it is shown."""
 
-    id: str
-    name: str
-    interval: str | None
-    next_run: str | None
-    task: str
-    task_known: bool
-    interval_seconds: float | None
-    cron: str | None
-    at: Moment | None
-    timezone: str
-    next_due: Moment | None
-    start: Moment | None
-    end: Moment | None
-    max_runs: int | None
-    jitter: float
-    overlap: Overlap
-    misfire_grace: float | None
-    catch_up: CatchUp
-    retries: int
-    retry_delay: float
-    timeout: float | None
-    effective: EffectiveOut
-    parameters: dict[str, Scalar]
-    placement: Placement
-    require: dict[str, str]
-    max_late: float | None
-    must_succeed_every: float | None
-    notify: NotifyOut | None
-    state: JobState
-    paused: bool
-    overdue: OverdueOut | None
-    created: Moment
-    updated: Moment
-    last_run: LastRunOut | None
-
-
-class OutputOut(Struct):
-    """How much a run printed and how much of it was kept, in bytes."""
-
-    bytes: int
-    kept: int
-    truncated: bool
-
-
-class RunOut(Struct):
-    """A run, as it is shown; `until` and `count` tell of a stretch of dues with one fate."""
-
-    id: str
-    job_id: str
-    job_name: str
-    task: str
-    due: Moment
-    attempt: int
-    cause: Cause
-    state: State
-    reason: str
-    node: str | None
-    pid: int | None
-    started: Moment | None
-    ended: Moment | None
-    duration: float | None
-    exit_code: int | None
-    signal: str | None
-    left_behind: int | None
-    output: OutputOut
-    until: Moment | None
-    count: int
-
-
-class ClaimsOut(Struct):
-    """How many dues a node asked for, and how many of them it got."""
-
-    tried: int
-    won: int
-
-
-class NodeOut(Struct):
-    """A daemon, as it is shown."""
-
-    id: str
-    name: str
-    url: str | None
-    tags: dict[str, str]
-    tasks: list[str]
-    version: str
-    since: Moment
-    seen: Moment
-    state: NodeState
-    running: int
-    slots: int
-    claims: ClaimsOut
-    problem: str | None
-
-
-class Names(Struct):
-    """The catalog, in its order."""
-
-    tasks: list[str]
+    id: Annotated[str, ID]
+    name: Annotated[str, NAME]
+    interval: Annotated[
+        str | None, Meta(description="The interval, as Python writes a timedelta; null for other triggers")
+    ]
+    next_run: Annotated[str | None, Meta(description="The next due in the daemon's local time; null when none is left")]
+    task: Annotated[str, TASK]
+    task_known: Annotated[bool, Meta(description="Whether the catalog has that task now; without it each due fails")]
+    interval_seconds: Annotated[float | None, Meta(description="The interval in seconds; null for other triggers")]
+    cron: Annotated[str | None, CRON]
+    at: Annotated[Moment | None, AT]
+    timezone: Annotated[str, TIMEZONE]
+    next_due: Annotated[Moment | None, Meta(description="The next due; null when none is left")]
+    start: Annotated[Moment | None, START]
+    end: Annotated[Moment | None, END]
+    max_runs: Annotated[int | None, MAX_RUNS]
+    jitter: Annotated[float, JITTER]
+    overlap: Annotated[Overlap, OVERLAP]
+    misfire_grace: Annotated[float | None, MISFIRE_GRACE]
+    catch_up: Annotated[CatchUp, CATCH_UP]
+    retries: Annotated[int, RETRIES]
+    retry_delay: Annotated[float, RETRY_DELAY]
+    timeout: Annotated[float | None, TIMEOUT]
+    effective: Annotated[EffectiveOut, EFFECTIVE]
+    parameters: Annotated[dict[str, Scalar], PARAMETERS]
+    placement: Annotated[Placement, PLACEMENT]
+    require: Annotated[dict[str, str], REQUIRE]
+    max_late: Annotated[float | None, MAX_LATE]
+    must_succeed_every: Annotated[float | None, MUST_SUCCEED_EVERY]
+    notify: Annotated[NotifyOut | None, NOTIFY]
+    state: Annotated[JobState, Meta(description="Whether it waits for its next due, is paused, or has no due left")]
+    paused: Annotated[bool, Meta(description="Whether dues pass without a run until it is resumed")]
+    overdue: Annotated[OverdueOut | None, Meta(description="Since when it is overdue, and why; null: it is not")]
+    created: Annotated[Moment, Meta(description="When it was made")]
+    updated: Annotated[Moment, Meta(description="When its definition was changed last")]
+    last_run: Annotated[LastRunOut | None, Meta(description="The newest run")]
 
 
 class Jobs(Struct):
     """A page of jobs."""
 
-    values: list[JobOut]
-
-
-class Runs(Struct):
-    """A page of runs."""
-
-    values: list[RunOut]
-
-
-class Nodes(Struct):
-    """The daemons that share the store."""
-
-    values: list[NodeOut]
+    values: Annotated[list[JobOut], FOUND]
 
 
 class FireOut(Struct):
     """One due, in the zone asked for and in UTC; the note says what a change of clocks did to it."""
 
-    at: Moment
-    utc: Moment
-    note: str | None
+    at: Annotated[Moment, Meta(description="The due in the zone that was asked for")]
+    utc: Annotated[Moment, Meta(description="The due in UTC")]
+    note: Annotated[str | None, Meta(description="What a change of clocks did to it, if anything")]
 
 
 class Fires(Struct):
     """What a trigger would do."""
 
-    fires: list[FireOut]
-
-
-class Health(Struct):
-    """Whether the daemon can do its work."""
-
-    status: Literal["ok", "ready"]
-    version: str
+    fires: Annotated[list[FireOut], Meta(description="The dues, in order")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -10,38 +10,44 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ...model.job import Job
 from ...model.trigger import LONGEST
 from ...model.watch import EVENTS, Event, Notify, Watch
+from .shared import REASON, Moment
 
 Late = Annotated[float, Meta(ge=1, le=LONGEST.total_seconds())]
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 Events = Annotated[list[Event], Meta(max_length=len(EVENTS))]
 
+RECEIVER = Meta(description="The receiver; null: the one that the operator set for all jobs")
+EVENTS_TOLD = Meta(description="The events that are told; none: nobody is told anything")
+
 
 class NotifyIn(Struct, forbid_unknown_fields=True):
     """Who is to be told of what."""
 
-    url: Url | None = None
-    on: Events = field(default_factory=lambda: list(EVENTS))
+    url: Annotated[
+        Url | None, Meta(description="The receiver; left out: the one that the operator set for all jobs")
+    ] = None
+    on: Annotated[Events, EVENTS_TOLD] = field(default_factory=lambda: list(EVENTS))
 
 
 class NotifyPatch(Struct, forbid_unknown_fields=True):
     """A merge patch of that."""
 
-    url: Url | UnsetType | None = UNSET
-    on: Events | UnsetType | None = UNSET
+    url: Annotated[Url | UnsetType | None, RECEIVER] = UNSET
+    on: Annotated[Events | UnsetType | None, EVENTS_TOLD] = UNSET
 
 
 class NotifyOut(Struct):
     """Who is told of what, as it is shown."""
 
-    url: str | None
-    on: list[Event]
+    url: Annotated[str | None, RECEIVER]
+    on: Annotated[list[Event], EVENTS_TOLD]
 
 
 class OverdueOut(Struct):
     """Since when a job is overdue, and why."""
 
-    since: Annotated[datetime, Meta(tz=True)]
-    reason: str
+    since: Annotated[Moment, Meta(description="Since when")]
+    reason: Annotated[str, REASON]
 
 
 def watch(max_late: float | None, must_succeed_every: float | None, notify: NotifyIn | None) -> Watch:

@@ -22,7 +22,7 @@ class Jobs(Protocol):
         bytes of what varies in size (parameters, require, notify) and 512 for the rest of each, but one at least;
         `more` if others are behind them. Those in `only.tasks` as `model.caller.is_among` has it.
 
-        With each its newest run, the one with the highest id, without its parameters; but none that was made more than
+        With each what is shown of its newest run, the one with the highest id; but of none that was made more than
         `model.ids.BACK` after `now`, by a clock that was wrong.
         """
 

@@ -33,7 +33,7 @@ NO_SLOT = "no free slot: max_running runs are active"
 def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
     who = attrs.evolve(who, now=database_now(transaction, who.now))
-    if not who.alone and node_rows.buried(transaction, who.node_id, who.now):
+    if not who.alone and node_rows.declared_dead(transaction, who.node_id, who.now):
         return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
     due_jobs = job_rows.lock_due(transaction, job_ids, who.now) if job_ids else []
     decided = _decide(transaction, who, due_jobs)

@@ -99,7 +99,7 @@ def _ahead_of(instant: datetime) -> ColumnElement[bool]:
     return type_coerce(nodes.c.seen, BigInteger) > latest
 
 
-def buried(transaction: Transaction, node_id: str, instant: datetime) -> bool:
+def declared_dead(transaction: Transaction, node_id: str, instant: datetime) -> bool:
     """Whether somebody has declared that node dead, or may at any moment."""
     dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | _late(instant))
     return transaction.execute(dead).first() is not None
@@ -130,7 +130,7 @@ def declare_dead(
 
     Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
     for a node that does not come back become missed. Returns both; `only` some runs, if given. Waits for nobody, for a
-    heartbeat may wait for it: what another transaction has in hand is left to the next burial.
+    heartbeat may wait for it: what another transaction has in hand is left to the next look.
     """
     instant = database_now(transaction, local)
     late = _late(instant)
@@ -152,8 +152,8 @@ def left_alone(transaction: Transaction, local: datetime) -> list[Run]:
 
 def _declare_dead(transaction: Transaction, gone: ColumnElement[bool], instant: datetime) -> None:
     query = select(nodes).where(nodes.c.state == "alive", gone)
-    buried = [from_row(row) for row in transaction.execute(query.with_for_update(skip_locked=True))]
-    for node in buried:  # mostly one
+    declared_dead = [from_row(row) for row in transaction.execute(query.with_for_update(skip_locked=True))]
+    for node in declared_dead:  # mostly one
         row = to_row(attrs.evolve(node, state="dead", seen=min(node.seen, instant), running=0, slots=0))
         values = {name: row[name] for name in ("state", "seen", "running", "slots")}
         transaction.execute(update(nodes).where(nodes.c.id == node.id).values(values))

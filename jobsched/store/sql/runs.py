@@ -13,7 +13,7 @@ from ...model.ids import BACK, EPOCH, Ids
 from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
-from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, Run, RunFilter
+from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
 from . import listen_notify, outbox, outcomes
 from .clock import now as database_now
 from .tables import LAST_DUE, jobs, nodes, runs
@@ -37,6 +37,7 @@ _RECORD = (
 
 MOST_LEFT = 1000
 
+_LAST = [runs.c[field.name] for field in attrs.fields(LastRun)]
 _SHOWN = [column for column in runs.c if column is not runs.c.parameters]
 
 _ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
@@ -177,17 +178,15 @@ def any_of(transaction: Transaction, job_id: str, tasks: tuple[str, ...] | None 
     return transaction.execute(query).first() is not None
 
 
-def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, Run]:
-    """The newest run of each job that has one, without its parameters; with `now`, but for those that a clock
-    made which was hours ahead."""
+def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, LastRun]:
+    """The newest run of each job that has one; with `now`, but for those that a clock made which was hours ahead."""
     its = select(runs.c.id).where(runs.c.job_id == jobs.c.id)
     if now is not None:
         its = its.where(runs.c.created <= now + BACK)
     one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in transaction.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    return (
-        {run.job_id: run for run in _all(transaction, select(*_SHOWN).where(runs.c.id.in_(newest)))} if newest else {}
-    )
+    found = transaction.execute(select(*_LAST).where(runs.c.id.in_(newest))) if newest else ()
+    return {row.job_id: LastRun(**row._mapping) for row in found}
 
 
 def active_of(transaction: Transaction, job_ids: Sequence[str]) -> list[Run]:

@@ -15,7 +15,7 @@ from jobsched.model.errors import BadCatalog
 from jobsched.model.rlimits import ResourceLimits
 from jobsched.task import Info
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 KINDS = '''
 """All kinds of tasks."""

@@ -24,7 +24,7 @@ def test_without_a_wish_nothing_is_put_in_front():
 
 
 @pytest.mark.parametrize(
-    ("allowance", "chain"),
+    ("resource_limits", "chain"),
     [
         (ResourceLimits(nice=3), (NICE, "-n", "3", "--", *NO_MORE)),
         (ResourceLimits(nice=0), (NICE, "-n", "0", "--", *NO_MORE)),
@@ -59,7 +59,7 @@ def test_a_user_is_taken_on_last_when_what_only_root_may_do_is_done():
 
 
 @pytest.mark.parametrize(
-    ("allowance", "asked", "found", "chain"),
+    ("resource_limits", "asked", "found", "chain"),
     [
         (NONE, None, True, ()),
         (NONE, True, True, ()),
@@ -103,7 +103,7 @@ def test_only_root_can_start_processes_of_another_user(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "user", "allowance", "package"),
+    ("name", "user", "resource_limits", "package"),
     [
         ("prlimit", None, ResourceLimits(cpu=1), "util-linux"),
         ("setpriv", "root", NONE, "util-linux"),
@@ -120,7 +120,7 @@ def test_a_missing_program_is_named_with_where_to_find_it(name, user, resource_l
 
 
 @pytest.mark.parametrize(
-    ("allowance", "words"),
+    ("resource_limits", "words"),
     [
         (ResourceLimits(files=3), "error while loading shared libraries"),
         (ResourceLimits(memory=1024), "no program can be started so: "),

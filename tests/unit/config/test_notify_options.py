@@ -10,7 +10,10 @@ from jobsched.config.options import load
 from jobsched.model.errors import BadConfig
 
 URL = "must be an http or https URL of ASCII without blanks, with neither user nor fragment, or None"
-SECRET = "must be 16 or more printable characters, a list of such texts, or None"
+SECRET = (
+    "must be 16 or more printable characters, or whsec_ with the base64 of 24 or more bytes, "
+    "a list of such texts, or None"
+)
 HOSTS = "must be a list of hosts such as ['hooks.example', '*.example:8443'], or None, not "
 
 
@@ -24,9 +27,10 @@ def test_nobody_is_told_unless_the_operator_says_so(tmp_path: Path) -> None:
     assert config.receivers.everyone is None
     assert config.receivers.hosts == ()
     assert not config.receivers.private
+    assert config.notify_old_signature
 
 
-@pytest.mark.parametrize("secret", ["0123456789abcdef", ["0123456789abcdef", "a secret, blanks and all"]])
+@pytest.mark.parametrize("secret", ["0123456789abcdef", ["whsec_" + 32 * "A", "a secret, blanks and all"]])
 def test_they_are_read(tmp_path: Path, secret: object) -> None:
     text = (
         f"NOTIFY_URL = 'https://hooks.example/all?key=1'\nNOTIFY_SECRET = {secret!r}\n"
@@ -49,6 +53,9 @@ def test_they_are_read(tmp_path: Path, secret: object) -> None:
         ("NOTIFY_SECRET = b'0123456789abcdef'", f"NOTIFY_SECRET: {SECRET}"),
         ("NOTIFY_SECRET = ['0123456789abcdef', 'hunter22']", f"NOTIFY_SECRET: {SECRET}"),
         ("NOTIFY_SECRET = '0123456789abcdef\\n'", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_SECRET = 'whsec_hunter22hunter22'", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_SECRET = 'whsec_0123456789 hunter22 0123456789'", f"NOTIFY_SECRET: {SECRET}"),
+        ("NOTIFY_OLD_SIGNATURE = 0", "NOTIFY_OLD_SIGNATURE: must be True or False, not 0"),
         ("NOTIFY_HOSTS = 'hooks.example'", f"NOTIFY_HOSTS: {HOSTS}'hooks.example'"),
         ("NOTIFY_HOSTS = ['https://hooks.example']", f"NOTIFY_HOSTS: {HOSTS}['https://hooks.example']"),
         ("NOTIFY_HOSTS = [1]", f"NOTIFY_HOSTS: {HOSTS}[1]"),

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from jobsched.config.options import Config, load
 from jobsched.model.errors import BadConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def put(folder, text):

@@ -12,7 +12,7 @@ import pytest
 from jobsched.config import tokens
 from jobsched.token import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from jobsched.daemon import logs
 from jobsched.model.errors import BadConfig
 
-SHIPPED = (Path(__file__).parents[2] / "conf" / "logging.cfg").read_text()
+SHIPPED = (Path(__file__).parents[3] / "conf" / "logging.cfg").read_text()
 
 
 @pytest.fixture
@@ -233,15 +233,40 @@ def a_record(text):
     return logging.LogRecord("jobsched.test_logs", logging.WARNING, __file__, 1, text, (), None)
 
 
+def test_a_handler_that_logs_waits_for_no_room_in_its_queue():
+    class Echo(logging.Handler):
+        def emit(self, record):
+            if record.getMessage() == "of the daemon":
+                for number in range(3):  # more than there is room for
+                    queued.handle(a_record(f"of the handler {number}"))
+                done.set()
+
+    done = threading.Event()
+    room = Queue(1)
+    queued = logs.PatientQueueHandler(room)
+    worker = logs.LogWorker(room, [Echo()])
+    worker.start()
+    room.put(a_record("of the daemon"))
+    try:
+        assert done.wait(10)
+        assert queued.dropped == 2
+    finally:
+        while not done.wait(0.1):
+            with suppress(Empty):
+                room.get_nowait()
+        worker.end(10)
+        assert worker.ended(10)
+
+
 def test_a_thread_that_waits_for_room_does_not_keep_the_reactor_waiting():
-    class Told(Queue):
+    class Watched(Queue):
         def put(self, item, block=True, timeout=None):
             if block:
                 asked.set()
             super().put(item, block, timeout)
 
     asked = threading.Event()
-    room = Told(1)
+    room = Watched(1)
     queued = logs.PatientQueueHandler(room)
     queued.handle(a_record("fills it"))
     waiting = threading.Thread(target=queued.handle, args=(a_record("waits"),), daemon=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.dispatcher.world import World
 from twisted.logger import globalLogPublisher
 
+from tests.unit.notifications.world import World
 from tests.unit.scheduler.world import done
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.dispatcher.world import World
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.errors import Unavailable
@@ -14,6 +13,7 @@ from jobsched.notifications.dispatcher import EVERY, GATHER_WAKEUPS, OF_ONE, UNP
 from jobsched.notifications.sender import NotTold
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql.deliveries import LEASE
+from tests.unit.notifications.world import World
 from tests.unit.scheduler.world import done
 
 
@@ -38,7 +38,7 @@ def test_what_waits_from_before_is_sent_at_once(world: World) -> None:
     assert world.sender.open() == ["a"]
 
 
-def test_what_another_node_wrote_is_found_without_a_poke(world: World) -> None:
+def test_what_another_node_wrote_is_found_without_a_wakeup(world: World) -> None:
     world.dispatcher.startService()
     world.store.notified = lambda: None
     world.tell("a")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.dispatcher.world import World
-
 from jobsched.notifications.dispatcher import GATHER_WAKEUPS, MOST, Dispatcher
 from jobsched.notifications.sender import NotTold
+from tests.unit.notifications.world import World
 
 
 def test_places_that_answer_have_room_of_their_own(world: World) -> None:

@@ -11,12 +11,12 @@ from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
 
 
-def asked(caller, path, *ailments):
+def asked(caller, path, *health_problems):
     """What a caller is answered by a daemon with these ailments."""
 
     class Body:
-        async def ailments(self):
-            return list(ailments)
+        async def health_problems(self):
+            return list(health_problems)
 
         async def exposition(self):
             return b"jobsched_ready 1\n"

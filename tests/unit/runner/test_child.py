@@ -12,7 +12,7 @@ from jobsched.config import catalog
 from jobsched.runner import child
 from jobsched.task import Info
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DUE = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=timezone(timedelta(hours=1)))
 INFO = Info("j", 2.5, "r", "ä job", DUE, 2, {"day": ["mon", 1]})
 

@@ -15,7 +15,7 @@ class World:
         self.elapsed = 100.0
         self.members = frozenset({7})
         self.seen = 0
-        self.census = ProcessSurvey(self.in_thread, lambda: self.elapsed)
+        self.survey = ProcessSurvey(self.in_thread, lambda: self.elapsed)
 
     def in_thread(self, function, wanted):
         assert function is process_survey.survey
@@ -38,7 +38,7 @@ def world(monkeypatch):
 def test_those_who_ask_while_a_look_is_under_way_share_the_next(world):
     heard = []
     for n in range(4):
-        world.census.of(f"run{n}", n).addBoth(lambda found, n=n: heard.append((n, found)))
+        world.survey.of(f"run{n}", n).addBoth(lambda found, n=n: heard.append((n, found)))
     assert [wanted for wanted, _ in world.looks] == [{"run0": 0}]
     world.looks[0][1].callback({"run0": ["a"]})
     assert [wanted for wanted, _ in world.looks[1:]] == [{"run1": 1, "run2": 2, "run3": 3}]
@@ -50,8 +50,8 @@ def test_those_who_ask_while_a_look_is_under_way_share_the_next(world):
 
 def test_a_look_that_fails_is_told_to_all_who_shared_it_and_there_is_another(world):
     heard = []
-    world.census.of("one", 1).addErrback(lambda why: heard.append(why.type))
-    world.census.of("two", 2).addCallback(heard.append)
+    world.survey.of("one", 1).addErrback(lambda why: heard.append(why.type))
+    world.survey.of("two", 2).addCallback(heard.append)
     world.looks[0][1].errback(OSError())
     world.looks[1][1].callback({"two": []})
 
@@ -59,24 +59,24 @@ def test_a_look_that_fails_is_told_to_all_who_shared_it_and_there_is_another(wor
 
 
 def test_one_who_asks_again_when_he_is_answered_has_another_look(world):
-    world.census.of("one", 1).addCallback(lambda _: world.census.of("one", 1))
+    world.survey.of("one", 1).addCallback(lambda _: world.survey.of("one", 1))
     world.looks[0][1].callback({"one": []})
 
     assert len(world.looks) == 2
 
 
 def test_a_look_at_the_sessions_serves_all_that_ended_before_it(world):
-    assert [world.census.session_is_empty(session, since=99.0) for session in (6, 7, 8)] == [True, False, True]
+    assert [world.survey.session_is_empty(session, since=99.0) for session in (6, 7, 8)] == [True, False, True]
     assert world.seen == 1
 
 
 def test_one_that_ended_later_has_to_wait_for_the_next(world):
-    world.census.session_is_empty(7, since=99.0)  # it took a second
+    world.survey.session_is_empty(7, since=99.0)  # it took a second
     world.members = frozenset()
     since = world.elapsed
-    assert world.census.session_is_empty(7, since) is None
+    assert world.survey.session_is_empty(7, since) is None
     world.elapsed = since + SHARE - 1.5
-    assert world.census.session_is_empty(7, since) is None
+    assert world.survey.session_is_empty(7, since) is None
     world.elapsed = since + SHARE - 1
-    assert world.census.session_is_empty(7, since) is True
+    assert world.survey.session_is_empty(7, since) is True
     assert world.seen == 2

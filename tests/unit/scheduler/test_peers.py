@@ -20,7 +20,7 @@ from jobsched.model.node import Node, claim_rank
 from jobsched.model.policy import Policy
 from jobsched.scheduler.peers import STEP
 from jobsched.store.sql import claims
-from tests.unit.scheduler.world import T0, World, every
+from tests.unit.scheduler.world import T0, CountedLoop, World, every
 
 SOON = 0.05  # seconds within which what is due has started
 
@@ -107,6 +107,23 @@ def test_what_another_node_decided_in_its_turn_is_not_asked_for(world: World) ->
     assert later <= {run.job_id for run in world.starts}, "and it aims at the next due"
 
 
+def test_loops_go_on_where_another_node_decides_and_a_sweep_comes_between(
+    world: World, loops: list[CountedLoop]
+) -> None:
+    beside = accompanied(world, other(1), other(2))
+    world.walk(3.8)
+    jobs = [world.add(every(61, policy=Policy(overlap="allow"))) for _ in range(20)]
+    later = {job.id for job in jobs if turns(world, beside, job) > 0}
+    world.walk(61)
+    for _ in range(10):
+        world.walk(0.1)
+        world.write(claims.claim, somebody(world), list(later))
+        world.walk(60.9)  # every fifth time a sweep comes before the turn of this node
+    assert {run.job_id for run in world.starts} == {job.id for job in jobs} - later
+    assert len(loops) == len(jobs), "one each"
+    assert sorted((loop.starts, loop.beats) for loop in loops) == [(1, 10)] * (20 - len(later)) + [(2, 8)] * len(later)
+
+
 def somebody(world: World) -> Claimant:
     return Claimant(node="other", node_id="other", now=world.now, able_since=world.now, slots=100, ids=world.ids)
 
@@ -150,12 +167,12 @@ def test_what_was_claimed_while_the_node_lost_its_lease_is_not_started(world: Wo
     world.walk(4)
     world.writers.holding = True
     world.walk(2)
-    beside.may_act = False  # frozen, say, until after the others could have buried it
+    beside.may_act = False  # frozen, say, until after the others could have declared it dead
     world.writers.holding = False
     world.writers.release()
     world.walk(1)
     assert world.starts == []
-    assert [run.state for run in world.record()] == ["running"], "the burial of this node will find it"
+    assert [run.state for run in world.record()] == ["running"], "what declares nodes dead here will find it"
 
 
 def test_a_claim_of_which_the_answer_was_lost_is_carried_out(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.policy import Policy
+from jobsched.model.trigger import Interval
 from jobsched.scheduler import scheduler as scheduler_module
+from jobsched.scheduler import ticker as ticker_module
 from jobsched.store.sql import claims, commands
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.tables import jobs
-from tests.unit.scheduler.world import T0, World, every
+from tests.unit.scheduler.world import T0, CountedLoop, World, every
 
 MINUTE = timedelta(minutes=1)
 SOON = 0.05  # seconds within which what is due has started
@@ -91,7 +93,7 @@ def test_a_jittered_interval_is_punctual_too(world: World) -> None:
     assert {(run.due - job.created) % timedelta(seconds=2) for run in world.starts} > {world.starts[0].due - at(2)}
 
 
-def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_poke(world: World) -> None:
+def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_wakeup(world: World) -> None:
     world.walk(0.1)
     world.add(every(0.5))
     world.walk(1.2)
@@ -118,7 +120,9 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_its_dues(world: Wor
     assert any(run.job_id == broken.id for run in world.starts)
 
 
-def test_a_poke_brings_forward_a_look_that_was_planned_for_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wakeup_brings_forward_a_look_that_was_planned_for_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decide = claims.claim
 
     def held_up(*given: Any) -> Claimed:
@@ -141,14 +145,14 @@ def test_a_job_that_is_due_behind_the_horizon_causes_no_look_at_the_store(world:
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
-def test_many_pokes_cause_one_look(world: World) -> None:
+def test_many_wakeups_cause_one_look(world: World) -> None:
     before = len(world.clock.getDelayedCalls())
     for _ in range(100):
         world.scheduler.wake(None)
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
-def test_pokes_during_a_slow_look_cause_one_more_look_between_them(world: World) -> None:
+def test_wakeups_during_a_slow_look_cause_one_more_look_between_them(world: World) -> None:
     world.walk(1)
     world.readers.holding = True
     for _ in range(20):
@@ -194,7 +198,7 @@ def test_a_job_that_is_gone_or_paused_starts_nothing_and_keeps_no_timer(world: W
         world.write(commands.remove, job.id, world.ids, world.now)
     else:
         world.write(commands.pause, job.id, world.now)
-    world.walk(2 * SWEEP)  # without a poke: as if another node had done it
+    world.walk(2 * SWEEP)  # without a wake-up: as if another node had done it
     assert len(world.starts) == 1
     assert len(world.clock.getDelayedCalls()) == 1
 
@@ -216,6 +220,118 @@ def _claimant(world: World) -> Any:
     )
 
 
+# Loops
+
+
+@pytest.mark.parametrize("seconds", [11, 60, 600])
+def test_an_interval_job_keeps_one_loop_for_all_its_dues(
+    world: World, loops: list[CountedLoop], seconds: float
+) -> None:
+    world.add(every(seconds))
+    world.walk(12 * seconds + 1)
+    assert punctual(world, [beat * seconds for beat in range(1, 13)])
+    assert [(loop.starts, loop.beats) for loop in loops] == [(1, 12)]
+
+
+def test_a_job_with_longer_intervals_has_a_loop_for_each_due_and_no_timer_between(
+    world: World, loops: list[CountedLoop]
+) -> None:
+    world.add(every(601))
+    world.walk(601 + 5)
+    assert len(world.clock.getDelayedCalls()) == 1  # the sweep
+    world.walk(601)
+    assert punctual(world, [601, 1202])
+    assert [(loop.starts, loop.beats) for loop in loops] == [(1, 1), (1, 1)]
+
+
+def test_no_more_loops_go_on_than_may(world: World, loops: list[CountedLoop], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticker_module, "MOST", 2)
+    many = [world.add(every(60)) for _ in range(4)]
+    world.walk(4 * 60 + 1)
+    assert [due for due, _ in started(world)] == [60] * 4 + [120] * 4 + [180] * 4 + [240] * 4
+    assert sorted(loop.beats for loop in loops) == [1] * 8 + [4] * 2
+    assert len(world.clock.getDelayedCalls()) == 1 + 2
+    for job in many:
+        world.write(commands.remove, job.id, world.ids, world.now)
+    others = [world.add(every(60)) for _ in range(2)]  # have the room that is free again
+    loops.clear()
+    world.walk(4 * 60 + 1)
+    assert [loop.beats for loop in loops] == [4] * len(others)
+
+
+def _later(job: Job, _: datetime) -> Job:
+    schedule = attrs.evolve(job.schedule, start=at(10_000))
+    return attrs.evolve(job, schedule=schedule, next_due=at(10_000))
+
+
+def _sooner(job: Job, instant: datetime) -> Job:
+    trigger = Interval(start=at(61), every=timedelta(seconds=20))
+    schedule = attrs.evolve(job.schedule, trigger=trigger)
+    return attrs.evolve(job, schedule=schedule, next_due=schedule.next_after(instant))
+
+
+@pytest.mark.parametrize(
+    ("change", "dues"),
+    [
+        (lambda world, job: world.write(commands.remove, job.id, world.ids, world.now), []),
+        (lambda world, job: world.write(commands.pause, job.id, world.now), []),
+        (lambda world, job: world.write(commands.change, job.id, None, world.ids, world.now, _later), []),
+        (
+            lambda world, job: world.write(commands.change, job.id, None, world.ids, world.now, _sooner),
+            [81, 101, 121, 141, 161, 181],
+        ),
+    ],
+    ids=["removed", "paused", "later", "sooner"],
+)
+def test_a_loop_between_dues_follows_what_becomes_of_its_job(
+    world: World, loops: list[CountedLoop], change: Callable[[World, Job], object], dues: list[float]
+) -> None:
+    job = world.add(every(60))
+    world.walk(61)
+    change(world, job)  # without a poke: as if another node had done it
+    world.walk(130)
+    assert punctual(world, [60, *dues])
+    assert any(loop.running for loop in loops) == bool(dues)
+    assert len(world.clock.getDelayedCalls()) == 1 + bool(dues)
+
+
+def test_a_loop_whose_due_another_node_took_goes_on(world: World, loops: list[CountedLoop]) -> None:
+    job = world.add(every(60, policy=Policy(overlap="allow")))
+    world.walk(61)
+    other = attrs.evolve(_claimant(world), now=at(120))
+    world.walk(58.5)
+    world.clock.walk(0.5005)  # past the due, not yet at its beat
+    world.write(claims.claim, other, [job.id])
+    world.walk(65)
+    assert [run.due for run in world.record(job)] == [at(60), at(120), at(180)]
+    assert [run.due for run in world.starts] == [at(60), at(180)]
+    assert [(loop.starts, loop.beats) for loop in loops] == [(1, 3)]
+
+
+def test_a_loop_whose_claim_is_under_way_during_a_sweep_goes_on(world: World, loops: list[CountedLoop]) -> None:
+    world.add(every(58))
+    world.walk(60)
+    world.walk(55.9)
+    world.writers.holding = True  # the claim is through, and its answer under way
+    world.walk(2 * SWEEP)
+    world.writers.release()
+    world.walk(58)
+    assert [due for due, _ in started(world)] == [58, 116, 174]
+    assert [(loop.starts, loop.beats) for loop in loops] == [(1, 3)]
+
+
+def test_after_a_step_of_the_clock_only_jobs_that_are_due_soon_have_a_loop(
+    world: World, loops: list[CountedLoop]
+) -> None:
+    world.add(every(60))
+    world.walk(61)
+    world.step(-40)
+    assert not any(loop.running for loop in loops)
+    assert len(world.clock.getDelayedCalls()) == 1
+    world.walk(160)
+    assert punctual(world, [60, 120, 180])
+
+
 # The store is slow, or gone
 
 
@@ -228,7 +344,7 @@ def test_a_sweep_that_fails_is_told_and_made_again(world: World) -> None:
         "the store could not be swept, trying again in 5.0 s: the disk is full"
     ]
     world.readers.broken = None
-    world.add(once(17))  # too late for a poke
+    world.add(once(17))  # too late for a wake-up
     world.walk(3 * SWEEP)
     assert punctual(world, [17])
 
@@ -465,7 +581,7 @@ def test_after_a_step_back_a_new_job_without_catch_up_runs_at_its_dues(world: Wo
     assert [run.state for run in world.record()] == ["succeeded"] * 3
 
 
-def test_after_a_step_back_a_poke_that_was_under_way_stops_no_later_one(world: World) -> None:
+def test_after_a_step_back_a_wakeup_that_was_under_way_stops_no_later_one(world: World) -> None:
     world.walk(6)
     world.scheduler.wake(None)
     world.step(-3600)

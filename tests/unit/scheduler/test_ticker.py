@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from twisted.logger import capturedLogs
 
-from jobsched.scheduler.ticker import AFTER, DRIFT, Ticker
+from jobsched.scheduler.ticker import AFTER, DRIFT, NEAR, Ticker
 from tests.fakes import StillReactor
+from tests.unit.scheduler.world import CountedLoop
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -92,14 +94,67 @@ def test_a_loop_that_began_late_is_brought_back_to_the_grid(
     assert fired == [1.4, 2.001]
 
 
-def test_a_drift_below_what_a_person_sees_is_left_alone(
+def test_a_loop_that_the_reactor_was_late_for_goes_on_by_the_grid(
     clock: StillReactor, ticker: Ticker, fired: list[float]
 ) -> None:
     ticker.aim(at(1), SECOND)
     clock.advance(1.003)
     ticker.aim(at(2), SECOND)
+    clock.walk(0.5)
+    clock.advance(0.9)
+    clock.walk(1)
+    assert fired == [1.003, 2.403, 3.001]
+
+
+def test_a_drift_below_what_a_person_sees_is_left_alone(
+    clock: StillReactor, ticker: Ticker, fired: list[float]
+) -> None:
+    ticker.aim(at(1), SECOND)
     clock.walk(1.5)
-    assert fired == [1.003, 2.003]
+    timers = clock.getDelayedCalls()
+    ticker.aim(at(1.997), SECOND)  # the clock by which it goes was corrected
+    assert clock.getDelayedCalls() == timers
+    clock.walk(2)
+    assert fired == [1.001, 2.001, 2.998]
+
+
+def test_it_has_one_loop_however_often_that_is_moved(
+    clock: StillReactor, ticker: Ticker, fired: list[float], loops: list[CountedLoop]
+) -> None:
+    ticker.aim(at(1), SECOND)
+    clock.walk(1.5)
+    ticker.aim(at(2.2), SECOND)
+    clock.walk(3)
+    assert fired == [1.001, 2.201, 3.201, 4.201]
+    assert [(loop.starts, loop.beats) for loop in loops] == [(2, 4)]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 1, 7, 59.9, 600])
+def test_no_rounding_error_makes_a_loop_beat_twice(
+    clock: StillReactor, ticker: Ticker, fired: list[float], seconds: float
+) -> None:
+    ticker.aim(at(seconds), timedelta(seconds=seconds))
+    clock.walk(1000.5 * seconds)
+    assert fired == [pytest.approx(beat * seconds + AFTER, abs=NEAR) for beat in range(1, 1001)]
+
+
+def test_a_loop_that_broke_goes_on_when_it_is_aimed_again(clock: StillReactor) -> None:
+    fired: list[float] = []
+
+    def fire() -> None:
+        fired.append(round(clock.seconds() - T0.timestamp(), 6))
+        if len(fired) == 2:
+            raise ZeroDivisionError
+
+    ticker = Ticker(clock, fire)
+    ticker.aim(at(1), SECOND)
+    with capturedLogs() as logs:
+        clock.walk(3)
+    assert [event["log_failure"].type for event in logs] == [ZeroDivisionError]
+    ticker.aim(at(4), SECOND)
+    clock.walk(3)
+    ticker.stop()
+    assert fired == [1.001, 2.001, 4.001, 5.001]
 
 
 @pytest.mark.parametrize("early", [0.002, 0.004])

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, select
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 
 from jobsched.clock import now
 from jobsched.cluster.alone import Alone
@@ -33,6 +34,20 @@ from tests.fakes import HeldPool, StillReactor
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 ENDING = 0.05  # seconds that a run takes to die when it is replaced
+
+
+class CountedLoop(LoopingCall):
+    """Counts how often it was begun, and its beats."""
+
+    starts = beats = 0
+
+    def start(self, interval: float, now: bool = True) -> Deferred[LoopingCall]:
+        self.starts += 1
+        return super().start(interval, now)
+
+    def __call__(self) -> None:
+        self.beats += 1
+        super().__call__()
 
 
 def empty_store(folder: Path) -> Path:

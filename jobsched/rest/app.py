@@ -1,0 +1,106 @@
+"""The Klein app: its routes, each behind what must hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from klein import Klein
+from klein.interfaces import IKleinRequest
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request
+from twisted.web.server import Request as ServerRequest
+from werkzeug.exceptions import MethodNotAllowed
+
+from ..model.caller import Caller
+from ..model.errors import Forbidden, Invalid
+from . import conditions, problems
+from .route import FORMS, Admit, Route, content_type, has_body
+
+
+def make_app(routes: list[Route], admit: Admit) -> Klein:
+    """An app that serves the routes, to those callers that `admit` lets in, and answers errors with problems."""
+    app = Klein()
+    app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
+    problems.install(app)
+    # Klein's own way is a method of one class under `@app.route(...)`. Here each route is a record, and for three
+    # reasons: `openapi` describes the API from the same record that is served, so the two cannot differ; what must hold
+    # for every route (who may, which conditions, what outlives its client) is put around it here, where none can forget
+    # it; and the methods belong to objects by noun, which get what they need from `service` and share no class.
+    for route in routes:
+        endpoint = f"{route.verb} {route.path}"
+        answer = _started(route) if route.looks else _outliving(route)
+        guarded = _guarded(answer, route, admit)
+        app.route(route.path, methods=[route.verb], endpoint=endpoint, strict_slashes=False)(guarded)
+    return app
+
+
+def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit) -> Callable[..., Deferred[bytes]]:
+    """Nothing of a request is looked at before it is known who sent it."""
+
+    taken = route.verb, route.template
+    methods = [b"GET", b"HEAD"] if route.verb == "GET" else [route.verb.encode("ascii")]
+
+    @wraps(answer)
+    def start(request: ServerRequest, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+        if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
+            raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
+        request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
+        who = admit(request, route.scope)
+        request.known = who.name is not None  # type: ignore[attr-defined]
+        request.setComponent(Caller, who)
+        return answer(request, *args, **kwargs)
+
+    return start
+
+
+def _started(route: Route) -> Callable[..., Deferred[bytes]]:
+    """A look: it is given up when its client goes. What the client has already is not sent again."""
+
+    async def look(request: Request, *args: Any, **kwargs: Any) -> bytes:
+        _check(request, route)
+        data = await route.answer(request, *args, **kwargs)
+        tags = request.responseHeaders.getRawHeaders(b"etag", [None])
+        if request.code == 200 and not request.startedWriting and conditions.unchanged(request, tags[0]):
+            return conditions.not_modified(request)
+        return data
+
+    @wraps(route.answer)
+    def start(*args: Any, **kwargs: Any) -> Deferred[bytes]:
+        return Deferred.fromCoroutine(look(*args, **kwargs))
+
+    return start
+
+
+def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
+    """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
+
+    async def write(request: Request, *args: Any, **kwargs: Any) -> bytes:
+        _check(request, route)
+        return await route.answer(request, *args, **kwargs)
+
+    @wraps(route.answer)
+    def start(request: Request, *args: Any, **kwargs: Any) -> Deferred[bytes]:
+        outer: Deferred[bytes] = Deferred(lambda _: None)
+
+        def heard(result: Any) -> None:
+            if outer.called:  # its client has gone
+                problems.unheard(request, result)
+            else:
+                outer.callback(result)  # be it a failure
+
+        Deferred.fromCoroutine(write(request, *args, **kwargs)).addBoth(heard)
+        return outer
+
+    return start
+
+
+def _check(request: Request, route: Route) -> None:
+    """Refuse what the route would not look at, and who sent it would think it did. Raises Forbidden, Invalid."""
+    if request.method not in conditions.READS:
+        if route.takes is None and content_type(request) in FORMS:
+            raise Forbidden("a form may not do this; send no content type, or application/json")
+        conditions.must_be_none(request, matched=412 in route.refuses)
+    if route.takes is None and has_body(request):
+        raise Invalid("this call takes no body")

@@ -1,0 +1,102 @@
+"""Names of Twisted with an underscore: those that are used are listed with a reason, and Twisted still has them."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from twisted.python.reflect import namedAny
+
+import jobsched
+from jobsched import twisted_private
+from jobsched.twisted_private import NAMES, is_used
+
+# Names with an underscore that are public, and are others': SQLAlchemy's, Python's; and one of prometheus_client's.
+OTHERS = {"_mapping", "_exit", "_name"}
+OF_OTHERS = ("twisted", "klein", "treq")
+
+
+def modules() -> list[ModuleType]:
+    """Every module of ours but the migrations, which alembic alone can load."""
+    found = pkgutil.walk_packages(jobsched.__path__, "jobsched.")
+    return [importlib.import_module(each.name) for each in found if ".migrations." not in each.name]
+
+
+def tree(of: ModuleType | type) -> ast.AST:
+    if isinstance(of, ModuleType):
+        return ast.parse(Path(of.__file__).read_text())
+    return ast.parse(textwrap.dedent(inspect.getsource(of)))
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def own_names(kind: type) -> set[str]:
+    """The names with an underscore that a class gives its methods and instances, or takes from its bases."""
+    found = set()
+    for node in ast.walk(tree(kind)):
+        match node:
+            case ast.Attribute(value=ast.Name("self" | "cls") | ast.Call(func=ast.Name("super")), attr=name):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+    return {name for name in found if private(name)}
+
+
+def shared(module: ModuleType) -> Iterator[str]:
+    """What classes of ours have in common with a base of Twisted's, meant or not."""
+    for kind in vars(module).values():
+        if inspect.isclass(kind) and kind.__module__ == module.__name__:
+            for base in kind.__mro__[1:]:
+                if base.__module__.startswith(OF_OTHERS):
+                    yield from own_names(kind) & own_names(base)
+
+
+def reached(module: ModuleType) -> Iterator[str]:
+    """What is taken of another object, or imported, though it has an underscore."""
+    for node in ast.walk(tree(module)):
+        match node:
+            case ast.Attribute(value=ast.Name("self" | "cls") | ast.Call(func=ast.Name("super"))):
+                pass
+            case ast.Attribute(attr=name) if private(name) and name not in OTHERS:
+                yield name
+            case ast.ImportFrom(module=str(origin), names=names) if origin.startswith(OF_OTHERS):
+                yield from (name for name in [*origin.split("."), *(each.name for each in names)] if private(name))
+
+
+def test_what_is_used_is_listed_and_what_is_listed_is_used() -> None:
+    used = {(module.__name__, name) for module in modules() for name in {*shared(module), *reached(module)}}
+    assert used == {(each.used_in, each.name) for each in NAMES}
+
+
+@pytest.mark.parametrize("each", NAMES, ids=lambda each: each.name)
+def test_twisted_has_it_still(each: twisted_private.PrivateName) -> None:
+    kind = namedAny(each.of)
+    assert each.name in set().union(*(own_names(base) for base in kind.__mro__ if base is not object))
+    assert each.why
+
+
+class Has:
+    def _start(self) -> bool:
+        return False
+
+
+class HasAndCalls(Has):
+    def start(self) -> bool:
+        return self._start()
+
+
+class Calls:
+    def start(self) -> bool:
+        return self._start()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("kind", "used"), [(Has, False), (HasAndCalls, True), (Calls, False), (object, False)])
+def test_a_method_can_be_replaced_that_is_there_and_is_called(kind: type, used: bool) -> None:
+    assert is_used(kind, "_start") is used
