@@ -22,8 +22,9 @@ from msgspec import NODEFAULT, UNSET, inspect, structs
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from jobsched import rest, service
+from jobsched import rest
 from jobsched.config import options
+from jobsched.rest import api
 from jobsched.rest.route import Route
 from jobsched.tap import Options
 
@@ -150,7 +151,7 @@ class CommandLine(Table):
 def routes() -> list[Route]:
     """The calls that the daemon serves; none of them can be made, for nothing stands behind them."""
     nothing: Any = None
-    return service._routes(nothing, nothing, options.Config(), nothing)
+    return api.routes(nothing, nothing, options.Config(), nothing, nothing, nothing)
 
 
 def shown(route: Route) -> str:

@@ -8,12 +8,18 @@ import socket
 import threading
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorFromThreads,
+    IReactorTCP,
+    IStreamClientEndpoint,
+)
 from zope.interface import implementer
 
 LookUp = Callable[[str], Deferred[list[str]]]
@@ -22,7 +28,7 @@ LookUp = Callable[[str], Deferred[list[str]]]
 class Names:
     """Looks names up, each in a thread of its own, and no name twice at once: those who ask meanwhile are told too."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactorFromThreads) -> None:
         self._reactor = reactor
         self._asked: dict[str, list[Deferred[list[str]]]] = {}
 
@@ -66,7 +72,7 @@ def _is_address(host: str) -> bool:
         return False
 
 
-def endpoint(reactor: Any, address: str, port: int, timeout: float) -> IStreamClientEndpoint:
+def endpoint(reactor: IReactorTCP, address: str, port: int, timeout: float) -> IStreamClientEndpoint:
     """Where a connection to an address is made."""
     kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
     return cast(IStreamClientEndpoint, kind(reactor, address, port, timeout=timeout))
@@ -76,7 +82,7 @@ def endpoint(reactor: Any, address: str, port: int, timeout: float) -> IStreamCl
 class NamedEndpoint:
     """Connects to the first address of a name that answers, each having `timeout` seconds to do so."""
 
-    def __init__(self, reactor: Any, look_up: LookUp, host: str, port: int, timeout: float) -> None:
+    def __init__(self, reactor: IReactorTCP, look_up: LookUp, host: str, port: int, timeout: float) -> None:
         self._reactor = reactor
         self._look_up = look_up
         self._host = host

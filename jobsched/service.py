@@ -1,20 +1,20 @@
-"""Composition: builds every part, gives each what it needs of the others, orders their start and their end."""
+"""Composition: builds every part, gives each what it needs of the others, says who hears what, and orders their start
+and their end."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from types import MappingProxyType
 
 import attrs
-from twisted.application.service import IService
+from twisted.internet.interfaces import IReactorTime
 
 from . import __version__
 from .audit import AuditLog
-from .clock import ClockWatch, Metronome, SharedClock, now, told_each
+from .clock import ClockWatch, Metronome, SharedClock, elapsed, now, told_each
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.wakeup import Wakeup
@@ -27,11 +27,13 @@ from .config.tokens import load as load_tokens
 from .daemon import logs
 from .daemon.folder_lock import FolderLock
 from .daemon.health import Files, Health
+from .daemon.listening import Port
 from .daemon.reload import CatalogHolder, Reloader
 from .daemon.signals import Signals
 from .daemon.startup import OrderedServices, Predecessor, Startup
+from .daemon.systemd import Systemd
+from .events import Events
 from .metrics import Metrics
-from .model.hosts import LOOPBACK, Hosts
 from .model.ids import Ids
 from .model.lease import answer
 from .model.membership import Heartbeat
@@ -40,25 +42,12 @@ from .model.redaction import Redaction
 from .notifications.dispatcher import Dispatcher
 from .notifications.sender import WebhookSender
 from .notifications.signature import Signer
+from .reactor_types import Reactor
 from .registry import Parts, Registry
 from .resolver import Names
-from .rest.audit import Audit
-from .rest.auth import Authenticator
-from .rest.catalog import Catalog as CatalogCalls
-from .rest.deliveries import Deliveries
-from .rest.from_json import Defaults
-from .rest.health import HealthCalls
-from .rest.jobs import Jobs
-from .rest.log_limit import Lines
-from .rest.nodes import Nodes
-from .rest.openapi import OpenApi
-from .rest.output import Outputs
-from .rest.pages import Pages
+from .rest.api import serve
 from .rest.relay import Relay
-from .rest.route import Route
-from .rest.runs import Runs
-from .rest.site import JobschedSite as Site
-from .rest.site import site
+from .rest.site import JobschedSite
 from .runner.deadline import Stop
 from .runner.limits import Limits
 from .runner.output import output_path
@@ -69,6 +58,7 @@ from .scheduler.runner_port import RunnerPort
 from .scheduler.scheduler import Scheduler
 from .store.contract.store import Store
 from .store.opening import open_store
+from .store.sign_of_life import SignOfLife
 from .threads import CallerThread, Threads
 
 
@@ -82,43 +72,56 @@ class Folders:
 
 
 def build(
-    reactor: Any, config: Config, catalog: Catalog, folders: Folders, held: list[FolderLock], tokens: Tokens = OPEN
-) -> tuple[OrderedServices, Site]:
-    """The whole daemon but for its listening ports, and the site that those are to serve."""
-    ids, metrics = Ids(), Metrics()
-    store = _store(reactor, config)
+    reactor: Reactor,
+    config: Config,
+    catalog: Catalog,
+    folders: Folders,
+    held: Sequence[FolderLock],
+    tokens: Tokens = OPEN,
+    endpoints: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[OrderedServices, JobschedSite]:
+    """The whole daemon, and the site that it serves at the `endpoints`.
+
+    A part is given all by its constructor: parts made before it, callables to ask those that are made later, and the
+    record of events, by which it tells what happens. Nobody sets another's attributes.
+    """
+    events, ids, metrics = Events(), Ids(), Metrics()
+    sign = SignOfLife(lambda: now(clock), elapsed)
+    store = _store(reactor, config, events, sign, lambda: peers.tells())  # noqa: PLW0108  # they come later
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
-    clock: Any = SharedClock(reactor) if store.shared else reactor
-    output = folders.state / "output"
-    dispatcher = Dispatcher(
-        reactor, clock, store, _webhook_sender(reactor, clock, config), everyone=config.receivers.place
-    )
-    redaction = Redaction(config.secret_parameters)
-    runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, _limits(config), clock, redaction)
+    clock: IReactorTime = SharedClock(reactor) if store.shared else reactor
+    output, redaction = folders.state / "output", Redaction(config.secret_parameters)
+    sender = _webhook_sender(reactor, clock, config)
+    dispatcher = Dispatcher(reactor, clock, store, sender, everyone=config.receivers.place)
     read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
-    catalog_holder = CatalogHolder(catalog, lambda: files.run(*read))
+    catalog_holder = CatalogHolder(catalog, lambda: files.run(*read), events)
     token_holder = TokenHolder(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
-    authenticator = Authenticator(
-        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, Lines(reactor)
-    )
+    limits = _limits(config)
+    runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, limits, clock, redaction, events)
 
     def heartbeat() -> Heartbeat:
         tasks, tried, won = tuple(catalog_holder.catalog.names()), scheduler.tried, scheduler.won
         return Heartbeat(id="", tasks=tasks, running=runner.active, slots=runner.slots, tried=tried, won=won)
 
-    peers = _peers(
-        reactor, clock, store, config, ids, _node(config, catalog, now(clock)), heartbeat, metrics, dispatcher
-    )
+    me, previous = _node(config, catalog, now(clock)), Predecessor(folders.state)
+    peers = _peers(reactor, clock, store, config, ids, me, heartbeat, sign, runner, previous, events)
     runner_port = RunnerPort(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
-    scheduler = Scheduler(clock, store, runner_port, ids, peers)
+    scheduler = Scheduler(clock, store, runner_port, ids, peers, events)
     overdue_watch = OverdueWatch(clock, store, peers)
-    runner.recorded, store.notified = scheduler.slots_free, dispatcher.wake
     audit_log = AuditLog(store, ids, lambda: peers.node.name, redaction)
     reloader = Reloader(token_holder, catalog_holder, audit_log, lambda: now(clock))
     parts = _parts(config, catalog_holder, reloader, scheduler, runner, peers, output, callers)
-    registry = Registry(clock, store.for_callers, ids, parts, audit_log)
-    previous, relay = Predecessor(folders.state), Relay(reactor, config.cluster_token)
-    rest: list[Any] = [
+    registry, relay = Registry(clock, store.for_callers, ids, parts, audit_log), Relay(reactor, config.cluster_token)
+    read_files = Files(catalog_holder, token_holder, config.max_running)
+    health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
+    front = serve(reactor, clock, config, registry, relay, token_holder, health, events)
+    ports = [Port(endpoint, front.gate, reactor) for endpoint in endpoints]
+    calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)
+    wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, events, peers.tells)
+    wakeups = [] if isinstance(peers, Alone) else [wakeup]
+    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, peers, *wakeups)]
+    services = OrderedServices(
         logs.QueuedLogging(),
         store,
         peers,  # it goes when nothing runs any more
@@ -129,77 +132,116 @@ def build(
         _retention(clock, store, pruning, output, config, lambda: peers.last_sign),
         relay,
         callers,
-        _startup(
-            Startup(config, store, runner, _ordered_services(scheduler, overdue_watch), peers, held, previous),
-            catalog_holder,
-        ),
-        Signals(reactor, reloader.hang_up),
-    ]
-    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, peers)]
-    if isinstance(peers, Membership):
-        scheduler.observe = clock.observe
-        catalog_holder.changed = peers.look_at_tasks
-        peers.previous = tuple(previous.ids)
-        peers.life = _life(heartbeat, runner, scheduler, previous)
-        wakeup = _wakeup(reactor, config, store, scheduler, peers)
-        rest += [wakeup]
-        stepped += [wakeup.clock_stepped]
-    services = _ordered_services(*rest, ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)))
-    health = Health(
-        reactor, metrics, store, runner, scheduler, peers, Files(catalog_holder, token_holder, config.max_running)
+        Startup(config, catalog_holder, store, runner, calendar, peers, held, previous, events),
+        Signals(reactor, events, reloader.hang_up, *[port.renew for port in ports]),
+        *wakeups,
+        ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)),
+        *ports,
+        systemd,
     )
-    routes = _routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health)
-    front = health.watched(
-        site(routes, reactor, _hosts(config), config.max_connections, authenticator.admit, authenticator.lines)
-    )
+    _count(events, metrics, health)
+    _connect(events, scheduler, dispatcher, systemd)
+    if isinstance(peers, Membership) and isinstance(clock, SharedClock):
+        _connect_to_others(events, clock, store, scheduler, peers, wakeup)
     return services, front
 
 
-def _startup(startup: Startup, catalog_holder: CatalogHolder) -> Startup:
-    startup.say_more = catalog_holder.say_problems
-    return startup
+def _count(events: Events, metrics: Metrics, health: Health) -> None:
+    """What is counted."""
+    events.store_asked.subscribe(health.store_asked)
+    events.runs_ended.subscribe(metrics.ended)
+    events.run_started.subscribe(metrics.begun)
+    events.swept.subscribe(metrics.swept)
+    events.request_answered.subscribe(metrics.answered)
+    events.answer_unheard.subscribe(metrics.unheard)
 
 
-def _ordered_services(*parts: Any) -> OrderedServices:
-    services = OrderedServices()
-    for part in parts:
-        IService(part).setServiceParent(services)
-    return services
+def _connect(events: Events, scheduler: Scheduler, dispatcher: Dispatcher, systemd: Systemd) -> None:
+    """Who hears what on every node."""
+    events.slots_freed.subscribe(scheduler.slots_free)
+    events.notification_stored.subscribe(dispatcher.wake)
+    events.scheduling_began.subscribe(systemd.begun)
+    events.reload_began.subscribe(systemd.reloading)
+    events.reload_ended.subscribe(systemd.reread)
 
 
-def _store(reactor: Any, config: Config) -> Store:
+def _connect_to_others(
+    events: Events, clock: SharedClock, store: Store, scheduler: Scheduler, peers: Membership, wakeup: Wakeup
+) -> None:
+    """Who hears what besides on a node among others. The heartbeat finds out, for all, that the server is another one:
+    what only reads never would."""
+    events.members_changed.subscribe(scheduler.wake)
+    events.others_changed.subscribe(scheduler.wake)
+    events.others_changed.subscribe(peers.look_for_orders)
+    events.catalog_changed.subscribe(peers.look_at_tasks)
+    events.database_time.subscribe(clock.observe)
+    events.server_read_only.subscribe(wakeup.renew)
+    events.server_may_differ.subscribe(store.renew)
+    events.server_may_differ.subscribe(wakeup.renew)
+
+
+def _store(
+    reactor: Reactor, config: Config, events: Events, sign: SignOfLife, tells: Callable[[], bool]
+) -> Store:  # fmt: skip
     """Each connection has one request at a time, which may ask something besides meanwhile: so many may wait."""
-    return open_store(reactor, config.store, everyone=config.receivers.place, waiting=2 * config.max_connections)
+    waiting, everyone = 2 * config.max_connections, config.receivers.place
+    return open_store(
+        reactor, config.store, everyone=everyone, waiting=waiting, events=events, sign=sign.take, tells=tells
+    )  # fmt: skip
 
 
 def _peers(
-    reactor: Any,
-    clock: Any,
+    reactor: Reactor,
+    clock: IReactorTime,
     store: Store,
     config: Config,
     ids: Ids,
     me: Node,
     heartbeat: Callable[[], Heartbeat],
-    metrics: Metrics,
-    dispatcher: Dispatcher,
+    sign: SignOfLife,
+    runner: Runner,
+    previous: Predecessor,
+    events: Events,
 ) -> Membership | Alone:
     """This node among those that share the store; an SQLite file is shared with nobody."""
     if not isinstance(clock, SharedClock):
-        return Alone(clock, store, me, heartbeat)
-    prompt = answer(timedelta(seconds=config.lease))
-    own = open_store(reactor, config.store, threads=1, everyone=config.receivers.place, prompt=prompt)
-    own.ended, own.notified = metrics.ended, dispatcher.wake  # of the runs that dead nodes left
-    return Membership(reactor, clock, own, ids, me)
+        return Alone(clock, store, me, heartbeat, sign)
+    life = Life(
+        heartbeat=heartbeat,
+        end_all=runner.end_all,
+        stored=runner.stored,
+        end=_cancelling(runner),
+        keep_id=previous.keep,
+    )
+    own = _store_of_heartbeats(reactor, config, events)
+    return Membership(reactor, clock, own, ids, me, life, events, tuple(previous.ids))
+
+
+def _store_of_heartbeats(reactor: Reactor, config: Config, events: Events) -> Store:
+    """A store for the heartbeat alone, which must not wait for what else is asked. It tells of the runs that dead nodes
+    left; that its server takes no changes any more is news for the whole node; what it asks is not counted."""
+    tells = Events(
+        runs_ended=events.runs_ended,
+        notification_stored=events.notification_stored,
+        server_read_only=events.server_may_differ,
+    )
+    prompt, everyone = answer(timedelta(seconds=config.lease)), config.receivers.place
+    return open_store(reactor, config.store, threads=1, everyone=everyone, prompt=prompt, events=tells)
 
 
 def _retention(
-    clock: Any, store: Store, pruning: Threads, output: Path, config: Config, last_sign: Callable[[], datetime | None]
+    clock: IReactorTime,
+    store: Store,
+    pruning: Threads,
+    output: Path,
+    config: Config,
+    last_sign: Callable[[], datetime | None],
 ) -> Retention:
     keep = (config.keep_runs, config.keep_days, config.audit_days)
     return Retention(clock, store, pruning.run, output, *keep, last_sign)
 
 
-def _webhook_sender(reactor: Any, clock: Any, config: Config) -> WebhookSender:
+def _webhook_sender(reactor: Reactor, clock: IReactorTime, config: Config) -> WebhookSender:
     signer, receivers = Signer(config.notify_secrets, old=config.notify_old_signature), config.receivers
     return WebhookSender(reactor, Names(reactor).look_up, receivers, signer, config.node_name, clock.seconds)
 
@@ -239,68 +281,9 @@ def _parts(
     )
 
 
-def _life(heartbeat: Callable[[], Heartbeat], runner: Runner, scheduler: Scheduler, previous: Predecessor) -> Life:
-    return Life(
-        heartbeat=heartbeat,
-        end_all=runner.end_all,
-        stored=runner.stored,
-        end=_cancelling(runner),
-        changed=scheduler.wake,
-        keep_id=previous.keep,
-    )
-
-
 def _cancelling(runner: Runner) -> Callable[[str, str], bool]:
     """Ends a run of this node, for a reason."""
     return lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason))
-
-
-def _news(scheduler: Scheduler, membership: Membership) -> Callable[[], None]:
-    """Another node has changed something: look at the store."""
-
-    def heard() -> None:
-        scheduler.wake()
-        membership.look_for_orders()
-
-    return heard
-
-
-def _wakeup(reactor: Any, config: Config, store: Store, scheduler: Scheduler, peers: Membership) -> Wakeup:
-    """And: the heartbeat tells of outages for all, and of another server; what only reads would never find that out."""
-    wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, _news(scheduler, peers))
-
-    def renew() -> None:
-        store.renew()
-        wakeup.renew()
-
-    store.tells = wakeup.tells = peers.tells
-    store.elsewhere, peers.elsewhere = wakeup.renew, renew
-    return wakeup
-
-
-def _routes(
-    registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime],
-    asks: Callable[[], bool] = lambda: False, health: Any = None,
-) -> list[Route]:  # fmt: skip
-    redaction = Redaction(config.secret_parameters)
-    defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
-    outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
-    routes = [
-        *CatalogCalls(registry, defaults, clock).routes(),
-        *Jobs(registry, outputs, defaults, pages).routes(),
-        *Runs(registry, outputs, pages).routes(),
-        *Deliveries(registry, pages).routes(),
-        *Nodes(registry).routes(),
-        *Audit(registry, pages).routes(),
-        *HealthCalls(health).routes(),
-    ]
-    return [*routes, *OpenApi(routes, asks).routes()]
-
-
-def _hosts(config: Config) -> Hosts:
-    """The names we go by; other nodes ask for what NODE_URL says."""
-    given = LOOPBACK if config.allowed_hosts is None else config.allowed_hosts
-    return Hosts.of([*given, urlsplit(config.node_url or "").netloc])
 
 
 def _limits(config: Config) -> Limits:

@@ -6,12 +6,9 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import attrs
-from twisted.application.service import IService, Service
-from twisted.application.strports import service as listening
-from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
 from . import files
@@ -19,13 +16,11 @@ from .config import catalog, tokens
 from .config import options as config
 from .daemon import logs
 from .daemon.folder_lock import FolderLock, locks
-from .daemon.listening import TLS, Certificate, Place, Renewing, closed, look, names
-from .daemon.signals import Signals
-from .daemon.startup import OrderedServices, Startup
-from .daemon.systemd import Systemd
+from .daemon.listening import Place, look, names
+from .daemon.startup import OrderedServices
 from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
-from .rest.site import JobschedSite
+from .reactor_types import Reactor
 from .service import Folders, build
 from .store.opening import migrate
 
@@ -72,12 +67,12 @@ def makeService(options: Options) -> OrderedServices:
     from twisted.internet import reactor
 
     try:
-        return make(reactor, options)
+        return make(cast(Reactor, reactor), options)
     except JobschedError as why:
         raise SystemExit(shown(" ".join(f"jobsched: {why}".split()))) from None
 
 
-def make(reactor: Any, options: Options) -> OrderedServices:
+def make(reactor: Reactor, options: Options) -> OrderedServices:
     """The service that `options` ask for. Raises BadConfig, BadCatalog or BadStore."""
     conf_dir, tasks_dir, state_dir = (Path(options[name]).absolute() for name in ("conf-dir", "tasks-dir", "state-dir"))
     for folder, option in ((conf_dir, "--conf-dir"), (tasks_dir, "--tasks-dir")):
@@ -97,64 +92,9 @@ def make(reactor: Any, options: Options) -> OrderedServices:
             "others may write %s, and replace the store and what runs printed: chmod it to 0700", state_dir
         )
     migrate(configuration.store, galera_single_writer=configuration.galera_single_writer)
-    services, site = build(
-        reactor, configuration, tasks, Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir), held, known
-    )
-    signals: Any = services.getServiceNamed(Signals.name)
-    for endpoint in endpoints:
-        port = Port(endpoint, site, reactor)
-        port.setServiceParent(services)
-        signals.hang_ups.append(port.renew)
-    _report_to(Systemd(reactor, os.environ), services)
+    folders = Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir)
+    services, _site = build(reactor, configuration, tasks, folders, held, known, endpoints, os.environ)
     return services
-
-
-def _report_to(systemd: Systemd, services: OrderedServices) -> None:
-    """Let systemd know what becomes of the house."""
-    startup: Any = services.getServiceNamed(Startup.name)
-    signals: Any = services.getServiceNamed(Signals.name)
-    startup.begun = systemd.begun
-    signals.reloader, signals.reread = systemd.reloader, systemd.reread
-    systemd.setServiceParent(services)
-
-
-class CannotListen(SystemExit, Exception):
-    """Ends the daemon with one line; as an Exception it is also seen by twistd, which then clears its pid file away."""
-
-
-class Port(Service):
-    """Serves `site` at an endpoint; one that is not to be had ends the start."""
-
-    def __init__(self, endpoint: str, site: JobschedSite, reactor: Any) -> None:
-        self.name = endpoint
-        self._certificate = Certificate(endpoint) if endpoint.startswith(TLS) else None
-        stand: Any = reactor if self._certificate is None else Renewing(reactor, self._certificate)
-        self._inner = IService(listening(closed(endpoint), site, reactor=stand))
-        self._open = False
-
-    def renew(self) -> None:
-        """Show the certificate that lies there now, if there is one to show."""
-        if self._certificate is not None:
-            self._certificate.renew()
-
-    def privilegedStartService(self) -> None:
-        try:
-            self._inner.privilegedStartService()
-        except CannotListenError as why:
-            raise CannotListen(f"jobsched: {self.name}: {why.socketError.strerror or why.socketError}") from None
-        except OSError as why:  # of the lock file beside a unix socket
-            raise CannotListen(f"jobsched: {self.name}: {why.strerror}") from None
-        self._open = True
-
-    def startService(self) -> None:
-        super().startService()
-        if not self._open:  # `twist` starts no service as privileged
-            self.privilegedStartService()
-        self._inner.startService()
-
-    def stopService(self) -> Any:
-        super().stopService()
-        return self._inner.stopService()
 
 
 def _own(state_dir: Path, store: str) -> list[FolderLock]:

@@ -53,12 +53,10 @@ class Bulkhead:
             raise self._closed
         if self._under_way >= self._most and len(self._queue) >= self._waiting:
             raise Busy(f"{self._waiting} requests of this kind wait for their turn already; ask again later")
-        queued = _QueuedWork(begin, drop, self._leave)
-        answer: Deferred[T] = Deferred(lambda _: self._give_up(queued))
-        queued.answer = answer
+        queued = _QueuedWork(begin, drop, self._leave, self._give_up)
         self._queue.append(queued)
         self._go_on()
-        return answer
+        return queued.answer
 
     def close(self, why: JobschedError) -> Deferred[None]:
         """Refuse what waits and what comes; fires when nothing is under way."""
@@ -101,14 +99,14 @@ class Bulkhead:
 class _QueuedWork:
     """One piece of work."""
 
-    answer: Deferred[Any]
-
     def __init__(
         self,
         begin: Callable[[], Deferred[Any]],
         drop: Callable[[], object],
         leave: Callable[[_QueuedWork, Any], None],
+        give_up: Callable[[_QueuedWork], None],
     ) -> None:
+        self.answer: Deferred[Any] = Deferred(lambda _: give_up(self))
         self._begin = begin
         self._leave = leave
         self.drop = drop
@@ -176,14 +174,19 @@ class DaemonThread(Thread):
         super().__init__(*args, daemon=True, **kwargs)
 
 
+class DaemonPool(Pool):
+    """For work that may never return."""
+
+    threadFactory = DaemonThread
+
+
 class Threads(Service):
     """Up to `most` threads for chores of one kind, made when they are needed."""
 
-    def __init__(self, reactor: Any, name: str, most: int = 1) -> None:
+    def __init__(self, reactor: IReactorFromThreads, name: str, most: int = 1) -> None:
         self.name = name
         self._reactor = reactor
-        self._pool = Pool(0, most, name)
-        self._pool.threadFactory = DaemonThread
+        self._pool = DaemonPool(0, most, name)
 
     def startService(self) -> None:
         super().startService()
@@ -206,7 +209,7 @@ class CallerThread(Service):
 
     name = "callers"
 
-    def __init__(self, reactor: Any, waiting: int = WAITING) -> None:
+    def __init__(self, reactor: IReactorFromThreads, waiting: int = WAITING) -> None:
         self._bulkhead = Bulkhead(1, waiting)
         self._threads = Threads(reactor, "caller")
         self._ending = False

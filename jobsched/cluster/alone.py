@@ -22,9 +22,9 @@ from ..model.downtime import NO_DAEMON, Downtime
 from ..model.log_throttle import LogThrottle
 from ..model.membership import Heartbeat
 from ..model.node import Node
-from ..store.contract.store import Sign, Store
+from ..store.contract.store import Store
+from ..store.sign_of_life import SignOfLife
 
-OFTEN = 1.0  # seconds between signs of life that go with other changes
 IDLE = 30.0  # seconds after which one goes by itself
 
 
@@ -42,17 +42,18 @@ class Alone(Service):
         store: Store,
         node: Node,
         heartbeat: Callable[[], Heartbeat],
+        sign: SignOfLife,
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
         self._store = store
         self._node = node
         self._heartbeat = heartbeat
+        self._sign = sign
         self._elapsed = elapsed
         self.entered: Deferred[None] = succeed(None)
         self.last_sign: datetime | None = None  # of the daemons before this one
         self.downtime: Downtime | None = None  # since then, until this one began
-        self._given = 0.0  # elapsed time of our last sign
         self._loop = Loop(clock, IDLE, self._give, "the sign of life")
         self._giving: Deferred[None] = succeed(None)
         self._log_throttle = LogThrottle()
@@ -68,6 +69,10 @@ class Alone(Service):
         """Itself."""
         return (self.node,)
 
+    def tells(self) -> bool:
+        """Whether it says that the store cannot be reached, so that others need not: it never does."""
+        return False
+
     def holds(self) -> bool:
         """Nobody takes it for dead."""
         return True
@@ -80,7 +85,7 @@ class Alone(Service):
         """Fires when the store knows that nothing runs from now on, if it can be told."""
         super().stopService()
         self._loop.stop()
-        self._store.sign = lambda: None
+        self._sign.end()
         return Deferred.fromCoroutine(self._end())
 
     def clock_stepped(self) -> None:
@@ -101,21 +106,13 @@ class Alone(Service):
                 self.last_sign = last
                 if last < node.seen:
                     self.downtime = Downtime(last, node.seen, NO_DAEMON)
-            self._store.sign = self._sign
+            self._sign.begin(node.id)
         if self.running:
             self._loop.start(now=False)
 
-    def _sign(self) -> Sign | None:
-        """Asked for in the store's thread, at the end of a change."""
-        moment = self._elapsed()
-        if moment - self._given < OFTEN:
-            return None
-        self._given = moment
-        return self._node.id, now(self._clock)
-
     def _give(self) -> Deferred[None]:
         """By itself, if there was no other change: any change will do."""
-        if self._elapsed() - self._given >= IDLE / 2 and self._giving.called:
+        if self._sign.age >= IDLE / 2 and self._giving.called:
             self._giving = self._store.signs.give().addCallbacks(self._written, self._unwritten)
         return self._giving
 

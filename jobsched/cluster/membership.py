@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import SharedClock, elapsed, now
+from ..events import Events
 from ..loops import Loop
 from ..model.downtime import Downtime
 from ..model.errors import Unavailable
@@ -46,14 +47,14 @@ class Life:
     end_all: Callable[[str], object]  # end every run here, quickly, as lost
     stored: Callable[[], Awaitable[object]]  # fires when outcomes that wait are stored, or after a while
     end: Callable[[str, str], object]  # one run, for a reason
-    changed: Callable[[], object]  # the living nodes are others than before, or this one may act again
     keep_id: Callable[[str], object]  # remember this id for the daemon that comes after this one
 
 
 class Membership(Service):
     """Keeps `node` and `alive` as they are. `entered` fires when this node is one of them.
 
-    `store` is its own: a heartbeat must not wait for what else is asked of the database.
+    `store` is its own: a heartbeat must not wait for what else is asked of the database. `previous` are the nodes that
+    daemons before this one were: they are gone.
     """
 
     name = "membership"
@@ -69,18 +70,20 @@ class Membership(Service):
         store: Store,
         ids: Ids,
         node: Node,
+        life: Life,
+        events: Events,
+        previous: Sequence[str] = (),
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self.node = node
         self.alive: Sequence[Node] = (node,)
         self.entered: Deferred[None] = Deferred()
-        self.life: Life  # set before it starts, by service.build
-        self.previous: Sequence[str] = ()  # the nodes that daemons before this one were: they are gone
-        self.elsewhere: Callable[[], object] = lambda: None  # the store may be another server by now
+        self._life = life
+        self._events = events
+        self._previous = previous
         self._reactor = reactor
         self._clock = clock
         self._store = store
-        self._store.elsewhere = self._moved
         self._declare_dead = DeclareDead(store, ids)
         self._elapsed = elapsed
         self._term = LeaseTerm()
@@ -95,9 +98,6 @@ class Membership(Service):
             Loop(reactor, EVERY, self._one_round, "the heartbeat"),
         )
         self._beating: Deferred[None] = succeed(None)
-
-    def _moved(self) -> None:
-        self.elsewhere()
 
     def startService(self) -> None:
         super().startService()
@@ -138,14 +138,14 @@ class Membership(Service):
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
         if lost:
-            self.life.changed()
+            self._events.members_changed()
 
     def look_at_tasks(self) -> None:
         """This node can run other tasks than before: it claims by that, and the next heartbeat tells of it."""
-        self.node = attrs.evolve(self.node, tasks=self.life.heartbeat().tasks)
+        self.node = attrs.evolve(self.node, tasks=self._life.heartbeat().tasks)
         self.alive = tuple(self.node if node.id == self.node.id else node for node in self.alive)
         if self.running:
-            self.life.changed()
+            self._events.members_changed()
 
     def look_for_orders(self) -> Deferred[None]:
         """End what runs here and other nodes were told to end. Never fails: the next heartbeat looks again."""
@@ -157,7 +157,7 @@ class Membership(Service):
 
     async def _follow_orders(self) -> None:
         for run_id, reason in await self._store.runs.stops(self.node.id):
-            self.life.end(run_id, reason)
+            self._life.end(run_id, reason)
 
     def _watch(self) -> None:
         """Give up in time."""
@@ -166,7 +166,7 @@ class Membership(Service):
             why = OUT_OF_REACH.format(self._term.patience)
             self.log.error("{why}; node {node} starts nothing until it is back", why=why, node=self.node.name)
             with self.log.failuresHandled("the runs of this node could not be ended"):
-                self.life.end_all(why)
+                self._life.end_all(why)
 
     def _one_round(self) -> Deferred[None]:
         """One heartbeat."""
@@ -190,7 +190,7 @@ class Membership(Service):
                 "no heartbeat of node {node} for {silent:.0f} s; its runs ({runs}) go on, nothing starts, gives up in "
                 "{left:.0f} s: {why}",
                 node=self.node.name, silent=self._term.silent(moment), why=words,
-                runs=self.life.heartbeat().running, left=self.remaining,
+                runs=self._life.heartbeat().running, left=self.remaining,
             )  # fmt: skip
 
     def tells(self) -> bool:
@@ -202,15 +202,15 @@ class Membership(Service):
         first = self._term.renewed is None
         if not first:
             await self._store.nodes.get(self.node.id)  # is it there again?
-            await self.life.stored()
+            await self._life.stored()
         old, asked = self.node, self._elapsed()
         fresh = attrs.evolve(old, id=str(uuid.uuid4())) if self._tries else old
         self._tries += 1  # a try that failed may have been stored
         asked_at, patience = self._clock.seconds(), self._term.patience
-        known, gone = ([], self.previous) if first else ([old.id], None)
+        known, gone = ([], self._previous) if first else ([old.id], None)
         entry = await self._store.nodes.join(attrs.evolve(fresh, since=now(self._clock)), known, gone)
         self._clock.observe(entry.now, asked_at)
-        self.life.keep_id(fresh.id)
+        self._life.keep_id(fresh.id)
         self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
         self.alive = (self.node,)
         self._term.begin(asked, entry.lease)
@@ -219,7 +219,7 @@ class Membership(Service):
         if first:
             self.entered.callback(None)
         else:
-            self.elsewhere()
+            self._events.server_may_differ()
             self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
             await self.declare_dead(known, reason=OURS.format(patience))
         await self._beat()
@@ -227,23 +227,23 @@ class Membership(Service):
     async def _beat(self) -> None:
         asked, asked_at = self._elapsed(), self._clock.seconds()
         self._term.ask(asked)
-        heartbeat = attrs.evolve(self.life.heartbeat(), id=self.node.id, lease=self.lease)
+        heartbeat = attrs.evolve(self._life.heartbeat(), id=self.node.id, lease=self.lease)
         snapshot = await self._store.nodes.beat(heartbeat, now(self._clock))
         self._clock.observe(snapshot.now, asked_at)
         if not snapshot.renewed:
             self.log.error("node {node} was taken for dead: its runs end here", node=self.node.name)
             self._outside = True
-            self.life.end_all("this node was taken for dead, so it ended its own runs")
+            self._life.end_all("this node was taken for dead, so it ended its own runs")
             return
         silent = self._term.heard(asked)
         if self._outage.over():
             self.log.info("node {node} is heard again after {silent:.0f} s; its runs ({runs}) went on",
-                          node=self.node.name, silent=silent, runs=self.life.heartbeat().running)  # fmt: skip
-            self.elsewhere()  # perhaps the address leads to another server now
+                          node=self.node.name, silent=silent, runs=self._life.heartbeat().running)  # fmt: skip
+            self._events.server_may_differ()  # perhaps the address leads to another server now
         self._term.agree(snapshot, self.node)
         self._hear(snapshot)
         for run_id, reason in snapshot.stops:
-            self.life.end(run_id, reason)
+            self._life.end(run_id, reason)
         await self._look_after_the_dead(snapshot)
 
     def _hear(self, snapshot: MembershipSnapshot) -> None:
@@ -251,7 +251,7 @@ class Membership(Service):
         after = {node.id: node for node in snapshot.alive}
         told_twin = self._twin
         self.alive = snapshot.alive
-        self._twin = self.node.name in twins(node for node in self.alive if node.id not in self.previous)
+        self._twin = self.node.name in twins(node for node in self.alive if node.id not in self._previous)
         for node_id in after.keys() - before.keys() - {self.node.id}:
             self.log.info("node {node} is there, {id}", node=after[node_id].name, id=node_id)
         for node_id in before.keys() - after.keys() - {self.node.id}:
@@ -259,7 +259,7 @@ class Membership(Service):
         if self._twin and not told_twin:
             self.log.warn("another living node is called {node} too; give each its own NODE_NAME", node=self.node.name)
         if any(_differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
-            self.life.changed()
+            self._events.members_changed()
 
     async def _look_after_the_dead(self, snapshot: MembershipSnapshot) -> None:
         """Now and then, and when some node is silent; not before all had time to come back after a common trouble."""

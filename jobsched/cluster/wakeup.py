@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from ..events import Events
 from ..loops import Alarm, Loop
+from ..reactor_types import TimeAndThreads
 from ..store.contract.store import Listener, Store
 from ..store.opening import listener as open_listener
 
@@ -19,30 +20,32 @@ GATHER = 0.02  # seconds from one call to the next, at least
 
 
 class Wakeup(Service):
-    """Calls `heard` whenever another node may have changed something; never on SQLite, which has one node."""
+    """Tells whenever another node may have changed something; never on SQLite, which has one node. `tells()`
+    says whether the log has it already that the store cannot be reached."""
 
     name = "wakeup"
     log = Logger()
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: TimeAndThreads,
         store: Store,
         url: str,
         node_id: Callable[[], str],
-        heard: Callable[[], None],
+        events: Events,
+        tells: Callable[[], bool],
         listener: Callable[..., Listener] = open_listener,
     ) -> None:
         self._reactor = reactor
         self._store = store
         self._url = url
         self._node_id = node_id
-        self._heard = heard
+        self._events = events
+        self._tells = tells
         self._make = listener
         self._listener: Listener | None = None
         self._loop = Loop(reactor, EVERY, self._tell, "the look for news")
         self._soon = Alarm(reactor, self._tell)
-        self.tells: Callable[[], bool] = lambda: False  # whether it is said that the store cannot be reached
         self._quiet_until = 0.0
         self._deaf = False
         self._gone: Deferred[None] = Deferred()
@@ -89,7 +92,7 @@ class Wakeup(Service):
             self._soon.within(min(max(self._quiet_until - self._reactor.seconds(), 0), GATHER))
 
     def _cut(self, why: str) -> None:
-        if self.running and not self._deaf and not self.tells():
+        if self.running and not self._deaf and not self._tells():
             self._deaf = True
             self.log.warn("news from other nodes do not come in: {why}", why=why)
 
@@ -101,4 +104,4 @@ class Wakeup(Service):
     def _tell(self) -> None:
         self._quiet_until = self._reactor.seconds() + GATHER
         with self.log.failuresHandled("news from another node could not be passed on"):
-            self._heard()
+            self._events.others_changed()

@@ -18,7 +18,6 @@ from ..config.tokens import TokenHolder
 from ..metrics import Facts, Metrics
 from ..model.counts import Counts
 from ..model.health import HealthProblem
-from ..rest.site import JobschedSite
 from ..runner.runner import Runner
 from ..scheduler.scheduler import Scheduler
 from ..store.contract.store import Store
@@ -59,6 +58,7 @@ class Health:
         scheduler: Scheduler,
         peers: Membership | Alone,
         files: Files,
+        connections: Callable[[], int],
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
@@ -67,6 +67,7 @@ class Health:
         self._scheduler = scheduler
         self._peers = peers
         self._files = files
+        self._connections = connections
         self._elapsed = elapsed
         self._begun = elapsed()
         self._store: CachedProbe[None] = CachedProbe(
@@ -79,22 +80,12 @@ class Health:
         self._page = b""
         self._written: float | None = None
         self._writing = DeferredLock()
-        self._connections: Callable[[], int] = lambda: 0
-        store.asked, store.ended = self._asked, metrics.ended
-        runner.begun = metrics.begun
-        scheduler.sweeps.swept = metrics.swept
 
-    def _asked(self, writes: bool, seconds: float, fault: str | None) -> None:
-        """In any thread. A full disk answers every question and takes no change."""
+    def store_asked(self, writes: bool, seconds: float, fault: str | None) -> None:
+        """Any thread may call it. A full disk answers every question and takes no change."""
         if writes and fault == "unavailable":
             self._unstored = self._elapsed()
         self._metrics.asked(writes, seconds, fault)
-
-    def watched(self, site: JobschedSite) -> JobschedSite:
-        """The same, and what is answered there is counted."""
-        site.answered, site.unheard = self._metrics.answered, self._metrics.unheard
-        self._connections = lambda: site.gate.inside
-        return site
 
     async def health_problems(self) -> list[HealthProblem]:
         """All that keeps this daemon from its work; nothing, and it is ready."""

@@ -11,14 +11,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from twisted.application import strports
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.protocol import Factory
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator, IProtocolFactory
+from twisted.internet.protocol import Factory, ServerFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..model.errors import BadConfig
 from ..model.hosts import LOOPBACK
+from ..reactor_types import Reactor
 
 TLS = ("ssl:", "tls:")  # Twisted's name for it, and today's; Twisted itself knows the second for clients alone
 KINDS = ("tcp", "tcp6", "ssl", "tls", "unix")  # of endpoints: those of which we can tell who reaches them
@@ -40,7 +45,7 @@ class Place:
     ) -> None:
         self.port, self.interface, self.options = port, interface, contextFactory
 
-    def listenUNIX(self, address: str, *_: Any, **_options: Any) -> None:
+    def listenUNIX(self, address: str, *_: object, **_options: object) -> None:
         self.path = address
 
     @property
@@ -155,9 +160,55 @@ class Certificate:
 class Renewing:
     """Stands in for the reactor: what would listen with its own certificate does so with one that can be renewed."""
 
-    def __init__(self, reactor: Any, certificate: Certificate) -> None:
+    def __init__(self, reactor: Reactor, certificate: Certificate) -> None:
         self._reactor = reactor
         self._certificate = certificate
 
-    def listenSSL(self, port: int, factory: Factory, contextFactory: object, **options: Any) -> Any:
-        return self._reactor.listenSSL(port, factory, self._certificate, **options)
+    def listenSSL(
+        self, port: int, factory: ServerFactory, contextFactory: object, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        certificate: Any = self._certificate  # Twisted takes more than its interface says
+        listening: IListeningPort = self._reactor.listenSSL(
+            port, factory, certificate, backlog=backlog, interface=interface
+        )
+        return listening
+
+
+class CannotListen(SystemExit, Exception):
+    """Ends the daemon with one line; as an Exception it is also seen by twistd, which then clears its pid file away."""
+
+
+class Port(Service):
+    """Serves what `factory` builds at an endpoint; one that is not to be had ends the start."""
+
+    def __init__(self, endpoint: str, factory: IProtocolFactory, reactor: Reactor) -> None:
+        self.name = endpoint
+        self._certificate = Certificate(endpoint) if endpoint.startswith(TLS) else None
+        stand: Any = reactor if self._certificate is None else Renewing(reactor, self._certificate)
+        self._inner = IService(strports.service(closed(endpoint), factory, reactor=stand))
+        self._open = False
+
+    def renew(self) -> None:
+        """Show the certificate that lies there now, if there is one to show."""
+        if self._certificate is not None:
+            self._certificate.renew()
+
+    def privilegedStartService(self) -> None:
+        try:
+            self._inner.privilegedStartService()
+        except CannotListenError as why:
+            raise CannotListen(f"jobsched: {self.name}: {why.socketError.strerror or why.socketError}") from None
+        except OSError as why:  # of the lock file beside a unix socket
+            raise CannotListen(f"jobsched: {self.name}: {why.strerror}") from None
+        self._open = True
+
+    def startService(self) -> None:
+        super().startService()
+        if not self._open:  # `twist` starts no service as privileged
+            self.privilegedStartService()
+        self._inner.startService()
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        ended: Deferred[None] | None = self._inner.stopService()
+        return ended

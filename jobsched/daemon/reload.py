@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from ..audit import AuditLog
 from ..config.catalog import Catalog
 from ..config.tokens import TokenHolder
+from ..events import Events
 from ..model.audit import Facts
 from ..model.caller import Caller
 from ..model.errors import BadCatalog
@@ -24,11 +25,11 @@ class CatalogHolder:
 
     log = Logger()
 
-    def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]]) -> None:
+    def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]], events: Events) -> None:
         self.catalog = catalog
         self.sound = True  # the files were, when they were read last
-        self.changed: Callable[[], None] = lambda: None  # hears of another catalog
         self._load = load
+        self._events = events
 
     async def reload(self) -> Catalog:
         """Read the files again. Raises BadCatalog; the old catalog is in force then."""
@@ -38,7 +39,7 @@ class CatalogHolder:
             self.sound = False
             raise
         self.sound = True
-        self.changed()
+        self._events.catalog_changed()
         self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
         self.say_problems()
         return self.catalog

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.logger import Logger
+
+from ..events import Events
+from ..reactor_types import Reactor
 
 
 class Signals(Service):
@@ -20,11 +22,10 @@ class Signals(Service):
     name = "signals"
     log = Logger()
 
-    def __init__(self, reactor: Any, *hang_ups: Callable[[], Any]) -> None:
+    def __init__(self, reactor: Reactor, events: Events, *hang_ups: Callable[[], object]) -> None:
         self._reactor = reactor
-        self.hang_ups = [*hang_ups]  # none of them raises; some give a Deferred
-        self.reloader: Callable[[], None] = lambda: None  # hears that they begin
-        self.reread: Callable[[], None] = lambda: None  # hears that all of them are done
+        self._events = events
+        self._hang_ups = hang_ups  # none of them raises; some give a Deferred
         self._ending = False
 
     def startService(self) -> None:
@@ -50,6 +51,6 @@ class Signals(Service):
         self._reactor.callFromThread(self._read_again)
 
     def _read_again(self) -> None:
-        self.reloader()
-        done = DeferredList([maybeDeferred(hang_up) for hang_up in self.hang_ups], consumeErrors=True)
-        done.addCallback(lambda _: self.reread())
+        self._events.reload_began()
+        done = DeferredList([maybeDeferred(hang_up) for hang_up in self._hang_ups], consumeErrors=True)
+        done.addCallback(lambda _: self._events.reload_ended())

@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.application.service import MultiService, Service
@@ -18,16 +18,24 @@ from .. import __version__, files
 from ..cluster.alone import Alone
 from ..cluster.membership import Membership
 from ..config.options import Config
+from ..events import Events
 from ..runner.runner import Runner
 from ..store.contract.store import Store
 from ..store.opening import make_url_safe
 from .folder_lock import FolderLock
+from .reload import CatalogHolder
 
 
 class OrderedServices(MultiService):
-    """Each part stops before what it stands on, and is waited for; one that fails does not keep the others up."""
+    """Services in the order in which they start. Each has a name of its own, and stops before those that it stands on;
+    its end is waited for, and one that fails does not keep the others up."""
 
     log = Logger()
+
+    def __init__(self, *services: Service | Store) -> None:
+        super().__init__()
+        for service in services:
+            service.setServiceParent(self)
 
     def stopService(self) -> Deferred[None]:
         self.running = 0
@@ -98,23 +106,25 @@ class Startup(Service):
     def __init__(
         self,
         config: Config,
+        catalog_holder: CatalogHolder,
         store: Store,
         runner: Runner,
         calendar: OrderedServices,
         peers: Membership | Alone,
-        held: list[FolderLock],
+        held: Sequence[FolderLock],
         previous: Predecessor,
+        events: Events,
     ) -> None:
         self._config = config
+        self._catalog_holder = catalog_holder
         self._store = store
         self._runner = runner
         self._calendar = calendar
         self._peers = peers
         self._held = held
         self._previous = previous
+        self._events = events
         self._recovery: Deferred[None] | None = None
-        self.say_more: Callable[[], None] = lambda: None  # what else is to be said at the start
-        self.begun: Callable[[], None] = lambda: None  # hears that dues are looked after from now on
 
     def startService(self) -> None:
         super().startService()
@@ -125,7 +135,7 @@ class Startup(Service):
             lock.sign()
         for warning in self._config.warnings:
             self.log.warn("jobsched.cfg: {warning}", warning=warning)
-        self.say_more()
+        self._catalog_holder.say_problems()
         self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
                       node=self._config.node_name, store=make_url_safe(self._config.store))  # fmt: skip
         self._recovery = Deferred.fromCoroutine(self._begin())
@@ -141,7 +151,7 @@ class Startup(Service):
             self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
         if self.running:
             self._calendar.startService()
-            self.begun()
+            self._events.scheduling_began()
 
     async def _recover(self) -> None:
         """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""

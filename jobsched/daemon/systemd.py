@@ -9,13 +9,13 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..loops import Loop
+from ..reactor_types import Reactor
 
 AGAIN = 1.0  # seconds until what systemd had no room for is told again
 ENTERING = "waits until the store knows this node"
@@ -43,12 +43,12 @@ class Systemd(Service):
     name = "systemd"
     log = Logger()
 
-    def __init__(self, reactor: Any, environ: Mapping[str, str]) -> None:
+    def __init__(self, reactor: Reactor, environ: Mapping[str, str]) -> None:
         self._reactor = reactor
         self._environ = environ
         self._address = environ.get("NOTIFY_SOCKET", "")
         self._begun = False
-        self._reloader = 0
+        self._reloading = 0
         self._again: IDelayedCall | None = None
         self._failure_log: str | None = None  # why it could not be told the last time
         self._loop: Loop | None = None
@@ -72,16 +72,16 @@ class Systemd(Service):
         if self.running:
             self._ready()
 
-    def reloader(self) -> None:
+    def reloading(self) -> None:
         """Files are about to be read again."""
-        self._reloader += 1
+        self._reloading += 1
         if self._begun and self.running:
             self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reads its files again")
 
     def reread(self) -> None:
         """They were, with or without success."""
-        self._reloader -= 1
-        if self._begun and self.running and not self._reloader:
+        self._reloading -= 1
+        if self._begun and self.running and not self._reloading:
             self._ready()
 
     def stopService(self) -> None:

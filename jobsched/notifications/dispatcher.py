@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 from twisted.application.service import Service
@@ -47,7 +47,7 @@ class Dispatcher(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorTime,
         clock: IReactorTime,
         store: Store,
         sender: Sender,

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from ..model.address import fault
 from ..model.receiver import Receiver
+from ..reactor_types import Connector
 from ..resolver import LookUp, endpoint
 
 CONNECT = 4.0  # seconds for one address
@@ -35,7 +36,9 @@ class GuardedEndpoint:
     from; None: those of the machine.
     """
 
-    def __init__(self, reactor: Any, look_up: LookUp, receiver: Receiver, private: bool, trust: Any = None) -> None:
+    def __init__(
+        self, reactor: Connector, look_up: LookUp, receiver: Receiver, private: bool, trust: Any = None
+    ) -> None:
         self._reactor = reactor
         self._look_up = look_up
         self._receiver = receiver

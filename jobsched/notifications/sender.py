@@ -21,6 +21,7 @@ from zope.interface import implementer
 from .. import __version__
 from ..model.delivery import Delivery
 from ..model.receiver import Receiver, Receivers
+from ..reactor_types import Connector
 from ..resolver import LookUp
 from .endpoint import GuardedEndpoint, Refused
 from .signature import Signer
@@ -48,11 +49,11 @@ class NotTold(Exception):
 
 
 class WebhookSender:
-    """Makes attempts. `look_up` gives the addresses of a name; `trust` as a Road has it; `node` is who tells."""
+    """Makes attempts. `look_up` gives the addresses of a name; `trust` as an endpoint has it; `node` is who tells."""
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Connector,
         look_up: LookUp,
         receivers: Receivers,
         signer: Signer,
@@ -105,7 +106,7 @@ class WebhookSender:
         return Headers({name: [value] for name, value in headers.items()})
 
 
-async def _send(reactor: Any, endpoint: GuardedEndpoint, url: str, data: bytes, headers: Headers) -> int:
+async def _send(reactor: Connector, endpoint: GuardedEndpoint, url: str, data: bytes, headers: Headers) -> int:
     agent = Agent.usingEndpointFactory(reactor, endpoint, HTTPConnectionPool(reactor, persistent=False))
     client = HTTPClient(_Plain(agent, url.encode()))  # a new one has no cookies
     whole = False

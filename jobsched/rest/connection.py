@@ -8,15 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IProtocolNegotiationFactory,
+    ISSLTransport,
+    ITCPTransport,
+)  # fmt: skip
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger, LogPublisher
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from zope.interface import implementer
 
 from ..model.errors import Busy
 from ..model.log_throttle import LogThrottle
 from .host_check import outright
-from .log_limit import shown
 
 IDLE = 60  # seconds without a byte, between two requests
 WHOLE = 30.0  # seconds in which the first byte must come; and from the first to the last of a request
@@ -29,8 +37,6 @@ MOST_HEAD = 16 * 1024  # bytes of the request line and all headers; also of one 
 CONNECTIONS = 256
 FOLLOWERS = 64
 
-OTHER = "other"  # stands for the method and the route of what has none
-
 
 class ConnectionLimit:
     """Counts those who are in, up to a limit."""
@@ -39,51 +45,64 @@ class ConnectionLimit:
         self.most = most
         self.now = 0
 
-    def enter(self) -> bool:
-        """Let one more in, unless it is full; each that came in must leave."""
-        if self.now >= self.most:
-            return False
-        self.now += 1
-        return True
-
-    def leave(self) -> None:
-        """One has gone."""
-        self.now -= 1
-
     @contextmanager
     def place(self) -> Iterator[None]:
         """Stay in for as long as this lasts. Raises Busy."""
-        if not self.enter():
+        if self.now >= self.most:
             raise Busy(f"{self.most} clients wait for runs already; ask again later, or without follow and wait")
+        self.now += 1
         try:
             yield
         finally:
-            self.leave()
+            self.now -= 1
 
 
-class ConnectionGate:
-    """Lets connections in, as many as there may be, and says so when there are more."""
+@implementer(IProtocolNegotiationFactory)
+class ConnectionGate(WrappingFactory[ProtocolWrapper]):
+    """Twisted's policy before the site: lets in as many connections as there may be, refuses more, and says so."""
 
     log = Logger()
+    noisy = False
+    wrappedFactory: Any  # JobschedSite, which makes us
 
-    def __init__(self, most: int, seconds: Callable[[], float]) -> None:
-        self._limit = ConnectionLimit(most)
+    def __init__(self, site: Any, most: int, seconds: Callable[[], float]) -> None:
+        super().__init__(site)
+        self.most = most
         self._seconds = seconds
         self._log_throttle = LogThrottle()
-        self.leave = self._limit.leave
 
     @property
     def inside(self) -> int:
         """How many connections are open."""
-        return self._limit.now
+        return len(self.protocols)
 
-    def enter(self) -> bool:
-        """Whether one more may come in."""
-        if self._limit.enter():
-            return True
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        if self.inside < self.most:
+            return super().buildProtocol(addr)
         if self._log_throttle.should_log("full", self._seconds()):
-            self.log.warn("{most} connections are open, and more are refused with 503", most=self._limit.most)
-        return False
+            self.log.warn("{most} connections are open, and more are refused with 503", most=self.most)
+        return Refusal(self.wrappedFactory)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        accepted: list[bytes] = self.wrappedFactory.acceptableProtocols()
+        return accepted
+
+
+class Refusal(Protocol):
+    """A connection for which there is no room. It counts for nothing: it ends as soon as it was told so."""
+
+    def __init__(self, site: Any) -> None:
+        self._site = site
+
+    def connectionMade(self) -> None:
+        wire: Any = self.transport
+        if ISSLTransport.providedBy(wire):  # to say anything would take a handshake
+            wire.abortConnection()
+            return
+        answer = outright(503, "too many connections are open; try again later")
+        wire.write(answer)
+        self._site.count_refused(wire, 503, len(answer))
+        wire.loseConnection()
 
 
 class Channel(HTTPChannel):
@@ -103,18 +122,13 @@ class Channel(HTTPChannel):
     _stall: IDelayedCall | None = None  # of a client that does not take what is written
     _next_request: IDelayedCall | None = None  # of the next request, when it has come already
     _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own would tell of each client that says nothing
-    _inside = False
     _deaf = False  # nothing more is heard: the last answer is written
 
     def connectionMade(self) -> None:
-        self._inside = self.site.gate.enter()
-        if not self._inside:
-            self._turn_away()
-            return
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
             self._wire.setTcpKeepAlive(True)  # or one that vanished while it follows a quiet run would stay for ever
-        getattr(self._wire, "transport", self._wire).bufferSize = READ  # TLS lies around the socket
+        _socket(self._wire).bufferSize = READ
         self.setTimeout(WHOLE)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -122,9 +136,6 @@ class Channel(HTTPChannel):
         self._calm()
         self._flowing()
         _cancel(self._next_request)
-        if self._inside:
-            self._inside = False
-            self.site.gate.leave()
         super().connectionLost(reason)
 
     # What comes in.
@@ -209,23 +220,10 @@ class Channel(HTTPChannel):
         self._flowing()
         self.loseConnection()
 
-    def _turn_away(self) -> None:
-        self._deaf = True
-        if ISSLTransport.providedBy(self.transport):  # to say anything would take a handshake
-            self._wire.abortConnection()
-            return
-        self._say(503, "too many connections are open; try again later")
-        self._wire.loseConnection()
-
     def _say(self, status: int, detail: str) -> None:
         answer = outright(status, detail)
         self._wire.write(answer)
-        self.count_refused(status, len(answer))
-
-    def count_refused(self, status: int, size: int) -> None:
-        """Something was answered that never became a request which anybody knows."""
-        self.site.lines.cut_off(shown(self._wire.getPeer()), status, size)
-        self.site.answered(OTHER, OTHER, status, 0.0)
+        self.site.count_refused(self._wire, status, len(answer))
 
     # What goes out.
 
@@ -262,6 +260,13 @@ class Channel(HTTPChannel):
     @property
     def _wire(self) -> Any:
         return self.transport
+
+
+def _socket(wire: Any) -> Any:
+    """What lies within the gate, and within TLS."""
+    while isinstance(wire, ProtocolWrapper):
+        wire = wire.transport
+    return wire
 
 
 def _cancel(call: IDelayedCall | None) -> None:

@@ -22,7 +22,9 @@ def encoded(value: Any) -> bytes:
 class _Doubled(dict[str, Any]):
     """An object that holds a name twice."""
 
-    name: str
+    def __init__(self, found: dict[str, Any], name: str) -> None:
+        super().__init__(found)
+        self.name = name
 
 
 def duplicate(text: bytes) -> str | None:
@@ -39,9 +41,7 @@ def duplicate(text: bytes) -> str | None:
         if len(found) == len(pairs):
             return found
         some_doubled = True
-        doubled = _Doubled(found)
-        doubled.name = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        return doubled
+        return _Doubled(found, Counter(name for name, _ in pairs).most_common(1)[0][0])
 
     # Numbers are left as they are written: their value is not asked for here, and a long one costs time.
     whole = json.loads(text.decode(), object_pairs_hook=take, parse_int=str, parse_float=str)

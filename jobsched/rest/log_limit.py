@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 
 from ..model.address import neighbourhood
 from ..model.line_limit import Throttle
@@ -20,7 +19,7 @@ class Lines:
     """Tells of requests. An address from which no right token comes gets a few lines a minute, and one with a count at
     its end."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._throttle = Throttle()
         self._call: IDelayedCall | None = None

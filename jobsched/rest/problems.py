@@ -171,7 +171,7 @@ def unheard(request: Any, result: bytes | Failure) -> None:
     if request.startedWriting and not isinstance(result, Failure):
         return
     status = status_of(result.value) if isinstance(result, Failure) else request.code
-    request.site.unheard(*request.taken, status)
+    request.site.events.answer_unheard(*request.taken, status)
     if not isinstance(result, Failure):
         return
     what = {"method": request.method.decode("ascii", "backslashreplace"), "uri": shown(request)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
-from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
@@ -18,6 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
+from ..reactor_types import Connector
 from ..resolver import NamedEndpoint, Names
 from .conditions import READS, single_range
 from .problems import break_off
@@ -50,7 +52,7 @@ class Relay(Service):
     name = "relay"
     log = Logger()
 
-    def __init__(self, reactor: Any, token: str | None = None) -> None:
+    def __init__(self, reactor: Connector, token: str | None = None) -> None:
         self._reactor = reactor
         self._own = {b"authorization": [b"Bearer " + token.encode()]} if token else {}  # never that of our client
         self._pool = HTTPConnectionPool(reactor)
@@ -116,7 +118,7 @@ class Relay(Service):
 class Nodes:
     """The way to other nodes."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Connector) -> None:
         self._reactor = reactor
         self._names = Names(reactor)
         self._policy = BrowserLikePolicyForHTTPS()
@@ -136,7 +138,7 @@ class Pipe(Protocol, TimeoutMixin):
     `done` fires at the end, with whether the body is whole; a client that has gone needs nothing more.
     """
 
-    def __init__(self, clock: Any, request: Request) -> None:
+    def __init__(self, clock: IReactorTime, request: Request) -> None:
         self.done: Deferred[bool] = Deferred(lambda _: self.stopProducing())
         self._clock = clock
         self._request: Request | None = request
@@ -144,9 +146,10 @@ class Pipe(Protocol, TimeoutMixin):
         self._paused = False
         self._ended = False
 
-    def callLater(self, delay: float, call: Any) -> Any:
+    def callLater(self, delay: float, call: Callable[[], object]) -> IDelayedCall:
         """As TimeoutMixin asks for it."""
-        return self._clock.callLater(delay, call)
+        later: IDelayedCall = self._clock.callLater(delay, call)
+        return later
 
     def hurry(self) -> None:
         """From now on it may not be silent for long."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from klein.resource import KleinResource
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 from twisted.web.server import Site
 
 from ..clock import elapsed
+from ..events import Events
 from ..model.caller import ANYBODY
 from ..model.hosts import Hosts
 from . import connection, host_check, problems
 from .app import make_app
-from .connection import OTHER, Channel, ConnectionGate
+from .connection import Channel, ConnectionGate
 from .log_limit import Lines, shown
 from .route import Admit, Route
 
 MOST_BODY = 1024 * 1024  # bytes
 MOST_LINGERING = 64 * MOST_BODY  # of a body that was refused
 LINGER = 5  # seconds without a byte of it
+
+OTHER = "other"  # stands for the method and the route of what has none
 
 
 class LimitedRequest(ServerRequest):
@@ -91,7 +94,7 @@ class LimitedRequest(ServerRequest):
         channel = self._channel()
         answer = host_check.outright(413, f"a request body may hold {MOST_BODY} bytes")
         channel.transport.write(answer)
-        channel.count_refused(413, len(answer))
+        channel.site.count_refused(channel.transport, 413, len(answer))
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
             self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
             channel.loseConnection()
@@ -109,8 +112,14 @@ class JobschedSite(Site):
     protocol = Channel  # type: ignore[assignment]  # Twisted's own chooses between this and HTTP/2, which has no limits
 
     def __init__(
-        self, resource: KleinResource, reactor: Any, hosts: Hosts | None, connections: int, lines: Lines
-    ) -> None:  # fmt: skip
+        self,
+        resource: KleinResource,
+        reactor: IReactorTime,
+        hosts: Hosts | None,
+        connections: int,
+        lines: Lines,
+        events: Events,
+    ) -> None:
         super().__init__(
             resource,
             requestFactory=LimitedRequest,
@@ -120,18 +129,20 @@ class JobschedSite(Site):
         )
         self.hosts = hosts
         self.lines = lines
-        self.gate = ConnectionGate(connections, reactor.seconds)
-        # Hears of each answer: method, route, status, seconds.
-        self.answered: Callable[[str, str, int, float], object] = lambda method, route, status, seconds: None
-        # Hears of each write whose client had hung up when it was done or refused: method, route, status.
-        self.unheard: Callable[[str, str, int], object] = lambda method, route, status: None
+        self.events = events
+        self.gate = ConnectionGate(self, connections, reactor.seconds)  # is what listens
+
+    def count_refused(self, wire: Any, status: int, size: int) -> None:
+        """Something was answered that never became a request which anybody knows."""
+        self.lines.cut_off(shown(wire.getPeer()), status, size)
+        self.events.request_answered(OTHER, OTHER, status, 0.0)
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
 
     def log(self, request: Request) -> None:
         assert isinstance(request, LimitedRequest)
-        self.answered(*request.taken, request.code, elapsed() - request.begun)
+        self.events.request_answered(*request.taken, request.code, elapsed() - request.begun)
         if not request.logged:
             address = shown(request.getClientAddress())
             self.lines.request(address, request.method, request.uri, request.code, request.sentLength, request.known)
@@ -142,8 +153,9 @@ class JobschedSite(Site):
 
 
 def site(
-    routes: list[Route], reactor: Any, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
-    admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None,
+    routes: list[Route], reactor: IReactorTime, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
+    admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None, events: Events | None = None,
 ) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""
-    return JobschedSite(make_app(routes, admit).resource(), reactor, hosts, connections, lines or Lines(reactor))
+    resource = make_app(routes, admit).resource()
+    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events())

@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 from ..config.catalog import Task
 from ..model.run import Run
 from ..model.timeout import timeout_of
+from ..reactor_types import Reactor
 from ..task import Info
-from ..threads import DaemonThread, Pool
+from ..threads import DaemonPool
 from . import launch
 from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words
@@ -51,14 +52,13 @@ async def patiently(
 class Calls:
     """Has what all calls need: the threads of tasks, and what processes inherit."""
 
-    def __init__(self, reactor: Any, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(self, reactor: Reactor, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
         self._reactor = reactor
         self._limits = limits
         self._sessions = Sessions(reactor)
         self._survey = ProcessSurvey(in_thread)
         self._kept: set[OutputPipe] = set()  # whose runs are over, and what prints there lives on
-        self._tasks = Pool(0, limits.threads, "task")
-        self._tasks.threadFactory = DaemonThread
+        self._tasks = DaemonPool(0, limits.threads, "task")
         self._inherited = launch.inherited(os.environ)
 
     def start(self) -> None:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..events import Topic
 from ..model.run import State
 
 SLICE = 60.0  # seconds: how long a stepped wall clock can hide the end of the time
@@ -51,7 +52,7 @@ class Doomed:
 
 
 class Deadline:
-    """Ends one run: `send(signal)` reaches all its processes; `on_stop(stop)` hears when the end begins.
+    """Ends one run: `send(signal)` reaches all its processes; subscribers of `stopping` hear when the end begins.
 
     `over` tells whether the run has ended by itself: then there is nothing left to stop, and what it left behind gets
     no more time. Time is elapsed time as `monotonic` tells it. The clock only wakes us, at least once in a slice.
@@ -76,7 +77,7 @@ class Deadline:
         self._due = 0.0
         self._then: Callable[[], None] | None = None
         self._killed_at: float | None = None
-        self.on_stop: Callable[[Stop], None] = lambda stop: None
+        self.stopping: Topic[[Stop]] = Topic()
         self.stopped: Stop | None = None
         self.begun = False  # TERM was sent
         self.abandoned = False
@@ -102,7 +103,7 @@ class Deadline:
         if self.stopped is None and not self._over():
             self.stopped = why
             with self.log.failuresHandled("that a run is ended, {why}, could not be noted", why=why.reason):
-                self.on_stop(why)  # first: what is sent may end the run at once
+                self.stopping(why)  # first: what is sent may end the run at once
         self.sweep(why.grace)
 
     def sweep(self, grace: float | None = None) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -31,13 +31,19 @@ class Records:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, store: Store, ids: Ids, read_tail: Callable[[str], Tail | None], redaction: Redaction
+        self,
+        reactor: IReactorTime,
+        store: Store,
+        ids: Ids,
+        read_tail: Callable[[str], Tail | None],
+        redaction: Redaction,
+        stored: Callable[[list[str], bool], object],
     ) -> None:
         self._store = store
         self._ids = ids
         self._read_tail = read_tail
         self._redaction = redaction
-        self.stored: Callable[[list[str], bool], object] = lambda ended, again: None
+        self._stored = stored
         self.unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True)
         self.settled = self._batch.settled
@@ -56,7 +62,7 @@ class Records:
 
     def _tell(self, again: bool, ended: list[str]) -> None:
         self.unstored.difference_update(ended)
-        self.stored(ended, again)
+        self._stored(ended, again)
 
     async def _refused(self, run: Run, why: Failure) -> None:
         """Of the run that the store cannot be told of: at least it must not look as if it were running still."""

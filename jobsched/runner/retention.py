@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -43,7 +44,7 @@ class Retention(Service):
 
     def __init__(
         self,
-        clock: Any,
+        clock: IReactorTime,
         store: Store,
         in_thread: Callable[..., Deferred[Any]],
         folder: Path,

@@ -17,9 +17,11 @@ from twisted.python.failure import Failure
 
 from ..clock import now
 from ..config.catalog import Catalog, Task
+from ..events import Events
 from ..model.ids import Ids
 from ..model.redaction import USUAL, Redaction
 from ..model.run import Run
+from ..reactor_types import Reactor
 from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
@@ -57,8 +59,7 @@ class _Active:
 class Runner(Service):
     """Starts runs, and is the only one that writes their outcomes.
 
-    `catalog` gives the catalog in force; `recorded(again)` is called after outcomes were stored and
-    slots came free; `again` tells that some of those runs will be tried again.
+    `catalog` gives the catalog in force.
     """
 
     name = "runner"
@@ -66,7 +67,7 @@ class Runner(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         store: Store,
         ids: Ids,
         catalog: Callable[[], Catalog],
@@ -74,14 +75,14 @@ class Runner(Service):
         limits: Limits,
         clock: IReactorTime | None = None,
         redaction: Redaction = USUAL,
+        events: Events | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
         self._catalog = catalog
         self._limits = limits
         self._redaction = redaction
-        self.recorded: Callable[[bool], None] = lambda again: None
-        self.begun: Callable[[Run, datetime], object] = lambda run, instant: None  # hears of each start
+        self._events = events or Events()
         self.waiters = Waiters()
         self._doomed = Doomed()
         self._quiet: list[Deferred[None]] = []
@@ -89,8 +90,8 @@ class Runner(Service):
         self._writer = OutputWriter(reactor, output_folder, limits.output)
         self._calls = Calls(reactor, limits, self.in_thread)
         self._chores = Pool(0, 2, "chore")
-        self._records = Records(reactor, store, ids, tail_reader(store, output_folder), redaction)
-        self._records.stored = self._stored
+        tail = tail_reader(store, output_folder)
+        self._records = Records(reactor, store, ids, tail, redaction, self._stored)
         self._prints = PrintCapture()
 
     @property
@@ -173,7 +174,7 @@ class Runner(Service):
         """Execute runs that the store has recorded as running on this node."""
         for run in runs:
             active = self._active[run.id] = _Active(run, stop=self._doomed.take(run.id))
-            self.begun(run, self._now())
+            self._events.run_started(run, self._now())
             done = Deferred.fromCoroutine(self._execute(active))
             done.addErrback(self._broken, active)
             done.addCallback(self._gone, active)
@@ -245,7 +246,7 @@ class Runner(Service):
         if active.noting is not None and active.noting.active():
             active.noting.cancel()  # of a try before this one
         active.call = call
-        call.deadline.on_stop = lambda stop: self._stopping(active, stop, task)
+        call.deadline.stopping.subscribe(lambda stop: self._stopping(active, stop, task))
         if timeout is not None:
             call.deadline.arm(timeout)
         if call.pid is not None:
@@ -270,7 +271,7 @@ class Runner(Service):
         self._tell_quiet()
         self.waiters.ring(ended)
         if ended:
-            self.recorded(again)
+            self._events.slots_freed(again)
 
     def _broken(self, why: Failure, active: _Active) -> None:
         """A fault of ours must not leave a run without an outcome."""

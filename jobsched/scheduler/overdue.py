@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -33,7 +33,7 @@ class OverdueWatch(Service):
     name = "overdue watch"
     log = Logger()
 
-    def __init__(self, clock: Any, store: Store, peers: Peers) -> None:
+    def __init__(self, clock: IReactorTime, store: Store, peers: Peers) -> None:
         self._clock = clock
         self._store = store
         self._peers = peers

@@ -18,17 +18,26 @@ class Reconciler:
         self._store = store
         self._runner = runner_port
         self._peers = peers
-        self.there_is = False
+        self._needed = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether there may be such a run."""
+        return self._needed
+
+    def look_again(self) -> None:
+        """The answer to a claim may have been lost."""
+        self._needed = True
 
     async def settle(self) -> None:
-        """Look, if there is any doubt, and start what the store has running here and was never started."""
-        if not self.there_is:
+        """Look, if it is needed, and start what the store has running here and was never started."""
+        if not self._needed:
             return
         node_id, known = self._peers.node.id, self._runner.known()  # known before the look: one may end meanwhile
         mine = await self._store.claims.started_by(node_id)
         if not self._peers.holds() or self._peers.node.id != node_id:
             return
-        self.there_is = False
+        self._needed = False
         unknown = [run for run in mine if run.id not in known]
         if unknown:
             self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..batching import Batch
 from ..clock import now
+from ..events import Events
 from ..loops import Alarm, Loop
 from ..model.claim import Claimant
 from ..model.errors import Unavailable
@@ -32,7 +32,7 @@ from .ticker import Tickers
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
 MOST = 5_000  # jobs that are read at once
 WAITING = ""  # stands among job ids for: whatever waits
-DOUBT = "?"  # and this for: nothing, but make sure
+RECONCILE = "?"  # and this for: nothing, but make sure
 GATHER_WAKEUPS = 0.02  # seconds that wake-ups gather
 HELD_UP = 0.1  # seconds until a run that waited for another's transaction is looked at again
 AGAIN = 0.5  # seconds until a claim that failed is tried again
@@ -44,17 +44,19 @@ class Scheduler(Service):
     name = "scheduler"
     log = Logger()
 
-    def __init__(self, clock: Any, store: Store, runner_port: RunnerPort, ids: Ids, peers: Peers) -> None:
+    def __init__(
+        self, clock: IReactorTime, store: Store, runner_port: RunnerPort, ids: Ids, peers: Peers, events: Events
+    ) -> None:
         self._clock = clock
         self._store = store
         self._runner = runner_port
         self._ids = ids
         self._peers = peers
+        self._events = events
         self.tried = 0  # dues that were asked for
         self.won = 0  # those that were decided here
-        self.observe: Callable[[datetime, float], object] = lambda told, asked: None  # hears the database's clock
         self._reconciler = Reconciler(store, runner_port, peers)
-        self.sweeps = SweepWatch(clock)
+        self.sweeps = SweepWatch(clock, events)
         self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
         self._due: Batch[str] = Batch(clock, self._claim, self._cannot, keep=False, order=self._aimed_at)
         self._tickers = Tickers(clock, self._due.add)
@@ -114,7 +116,8 @@ class Scheduler(Service):
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
         """The answer to a claim may have been lost, and its commit come later than one looked for it."""
-        self._reconciler.there_is = self._reconciler.there_is or not self._peers.alone
+        if not self._peers.alone:
+            self._reconciler.look_again()
         return self._sweep()
 
     def _sweep(self) -> Deferred[None]:
@@ -148,8 +151,8 @@ class Scheduler(Service):
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
         self._waiting, ripe = await self._store.claims.waiting(now(self._clock))
-        if self.running and self._reconciler.there_is:
-            self._due.add(DOUBT)
+        if self.running and self._reconciler.needed:
+            self._due.add(RECONCILE)
         if self.running and self._waiting:
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
@@ -177,7 +180,7 @@ class Scheduler(Service):
     def _claim(self, job_ids: list[str]) -> Deferred[bool]:
         wanted = dict.fromkeys(job_ids)
         waiting = wanted.pop(WAITING, self) is None
-        wanted.pop(DOUBT, None)
+        wanted.pop(RECONCILE, None)
         return Deferred.fromCoroutine(self._claimed(list(wanted), waiting))
 
     async def _claimed(self, job_ids: list[str], waiting: bool) -> bool:
@@ -196,7 +199,7 @@ class Scheduler(Service):
             if (still_due or waiting) and self._peers.holds():
                 await self._decide(still_due)
         except Exception as why:
-            self._reconciler.there_is = True
+            self._reconciler.look_again()
             if isinstance(why, Unavailable):
                 self._no_claim_before = self._clock.seconds() + AGAIN
                 self._look_again_in(AGAIN)
@@ -205,7 +208,7 @@ class Scheduler(Service):
 
     def _cannot(self, job_id: str, why: Failure) -> None:
         """A claim failed by that alone. Other nodes may have better luck."""
-        if job_id in (WAITING, DOUBT):
+        if job_id in (WAITING, RECONCILE):
             self.log.failure("what waits cannot be started, trying again in {seconds} s", why, seconds=EVERY)
             return
         self._tickers.disarm(job_id)
@@ -238,14 +241,14 @@ class Scheduler(Service):
         who = self._claimant()
         claimed = await self._store.claims.claim(who, job_ids)
         if claimed.now is not None:
-            self.observe(claimed.now, asked)
+            self._events.database_time(claimed.now, asked)
         self._waiting = claimed.waiting
         if claimed.held_up:
             self._look_again_in(HELD_UP)
         self.tried += len(job_ids)
         self.won += claimed.won
         if not self._peers.holds() or self._peers.node.id != who.node_id:
-            self._reconciler.there_is = True  # they are lost with this node, or start when it turns out that it is not
+            self._reconciler.look_again()  # they are lost with this node, or start when it turns out that it is not
             return
         self._runner.start(claimed.started)
         self._runner.replace(claimed.replaced)

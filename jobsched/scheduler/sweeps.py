@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import elapsed
+from ..events import Events
 from ..loops import FailureLog
 
 EVERY = 5.0  # seconds between sweeps
@@ -19,12 +20,12 @@ class SweepWatch:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, elapsed: Callable[[], float] = elapsed) -> None:
+    def __init__(self, clock: IReactorTime, events: Events, elapsed: Callable[[], float] = elapsed) -> None:
         self._clock = clock
+        self._events = events
         self._elapsed = elapsed
         self._failure_log = FailureLog(self.log, clock)
         self._last: float | None = None  # elapsed time when one was whole
-        self.swept: Callable[[float], object] = lambda seconds: None  # hears how long each took
 
     @property
     def age(self) -> float | None:
@@ -37,7 +38,7 @@ class SweepWatch:
         try:
             await look
             self._last = self._elapsed()
-            self.swept(self._last - begun)
+            self._events.swept(self._last - begun)
         except Exception:
             self._failure_log.say("the store could not be swept, trying again in {seconds} s: {why}", Failure(),
                               seconds=EVERY)  # fmt: skip

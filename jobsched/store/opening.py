@@ -8,8 +8,10 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IReactorThreads
 
+from ..events import Events
 from .contract.snapshot import Snapshot
 from .contract.store import Listener, Store
+from .sign_of_life import Sign
 from .sql import schema, url, verify
 from .sql.listen_notify import Listener as NotifyListener
 from .sql.store import THREADS, WAITING
@@ -24,9 +26,22 @@ def open_store(
     everyone: str | None = None,
     waiting: int = WAITING,
     prompt: int | None = None,
+    events: Events | None = None,
+    sign: Callable[[], Sign | None] = lambda: None,
+    tells: Callable[[], bool] = lambda: False,
 ) -> Store:
     """The store at `url`; nothing is opened before it starts. The options are those of `sql.store.Store`."""
-    return SqlStore(reactor, url, threads=threads, everyone=everyone, waiting=waiting, prompt=prompt)
+    return SqlStore(
+        reactor,
+        url,
+        threads=threads,
+        everyone=everyone,
+        waiting=waiting,
+        prompt=prompt,
+        events=events,
+        sign=sign,
+        tells=tells,
+    )
 
 
 def migrate(url: str, *, galera_single_writer: bool = False) -> None:

@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from jobsched.config import catalog
+from jobsched.events import Events
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
 from jobsched.runner.limits import Limits
@@ -109,9 +110,10 @@ class RunnerCase(TestCase):
         self.addCleanup(self.stop_runner)
 
     def new_runner(self):
-        runner = Runner(reactor, self.store, self.ids, lambda: self.catalog_holder, self.output_folder, self.limits)
-        runner.recorded = self.count_recorded
-        return runner
+        events = Events()
+        events.slots_freed.subscribe(self.count_recorded)
+        catalog_in_force = lambda: self.catalog_holder  # noqa: E731
+        return Runner(reactor, self.store, self.ids, catalog_in_force, self.output_folder, self.limits, events=events)
 
     def count_recorded(self, again):
         self.recorded += 1

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, func, insert, select
 
+from jobsched.events import Events
 from jobsched.model.claim import Claimant, Claimed
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
@@ -84,12 +85,14 @@ class Desk:
     """Asks one store; each call is a transaction of its own, over when it returns."""
 
     store: Store
+    events: Events = attrs.field(factory=Events)
 
     @classmethod
     def at(cls, url: str) -> Desk:
-        store = Store(StillReactor(), url, InlinePool)  # type: ignore[arg-type]
+        events = Events()
+        store = Store(StillReactor(), url, InlinePool, events=events)  # type: ignore[arg-type]
         store.startService()
-        return cls(store)
+        return cls(store, events)
 
     def read(self, question: Callable[..., Any], *args: Any) -> Any:
         return done(self.store.read(question, *args))

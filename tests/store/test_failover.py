@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, text
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
+from jobsched.events import Events
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import EPOCH
 from jobsched.store.sql import engine
@@ -94,12 +95,12 @@ def plain_url(kind: str, store_url: str, server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_at() -> Iterator[Callable[[str], Store]]:
+def open_at() -> Iterator[Callable[..., Store]]:
     """Makes running stores."""
     stores: list[Store] = []
 
-    def make(url: str) -> Store:
-        stores.append(Store(reactor, url))
+    def make(url: str, events: Events | None = None) -> Store:
+        stores.append(Store(reactor, url, events=events))
         stores[-1].startService()
         return stores[-1]
 
@@ -114,11 +115,12 @@ def open_at() -> Iterator[Callable[[str], Store]]:
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_a_connection_that_found_its_server_read_only_is_not_used_again(
-    open_at: Callable[[str], Store], plain_url: str, server: Server
+    open_at: Callable[..., Store], plain_url: str, server: Server
 ) -> None:
-    store = open_at(plain_url)
     told: list[str] = []
-    store.elsewhere = lambda: told.append("moved")
+    events = Events()
+    events.server_read_only.subscribe(lambda: told.append("moved"))
+    store = open_at(plain_url, events)
     before = {await store.write(who), await store.read(who)}
     with read_only(server):
         assert {await store.read(who)} <= before, "to read it is good"
@@ -133,7 +135,7 @@ async def test_a_connection_that_found_its_server_read_only_is_not_used_again(
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_a_commit_that_was_refused_as_read_only_was_none_and_that_is_said(
-    open_at: Callable[[str], Store], plain_url: str, server: Server, kind: str
+    open_at: Callable[..., Store], plain_url: str, server: Server, kind: str
 ) -> None:
     """MariaDB refuses the commit, and PostgreSQL lets it through: what had begun is not bound by the setting."""
     store = open_at(plain_url)
@@ -160,11 +162,12 @@ async def test_a_commit_that_was_refused_as_read_only_was_none_and_that_is_said(
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_a_question_that_tries_to_change_something_is_no_failover(
-    open_at: Callable[[str], Store], plain_url: str
+    open_at: Callable[..., Store], plain_url: str
 ) -> None:
-    store = open_at(plain_url)
     told: list[str] = []
-    store.elsewhere = lambda: told.append("moved")
+    events = Events()
+    events.server_read_only.subscribe(lambda: told.append("moved"))
+    store = open_at(plain_url, events)
     before = await store.write(who)
     with pytest.raises(Exception, match=r"(?i)read.only"):
         await store.read(note, "1")
@@ -215,7 +218,7 @@ def test_what_is_set_for_a_heartbeat_is_shorter_than_for_others(store_url: str) 
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_a_connection_is_used_for_its_time_and_then_another(
-    open_at: Callable[[str], Store], plain_url: str, monkeypatch: pytest.MonkeyPatch
+    open_at: Callable[..., Store], plain_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "AGE_SECONDS", 1000)
     store = open_at(plain_url)
@@ -239,7 +242,7 @@ def test_connections_that_were_made_together_do_not_end_together(monkeypatch: py
 @postgresql_only
 @pytest_twisted.ensureDeferred
 async def test_one_that_listens_does_so_on_another_connection_when_it_is_told_to_or_the_first_is_old(
-    store_url: str, server: Server, open_at: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+    store_url: str, server: Server, open_at: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
     cuts: list[str] = []
@@ -321,7 +324,7 @@ def two() -> Iterator[Two]:
 
 @pytest_twisted.ensureDeferred
 async def test_after_a_failover_what_leads_to_the_standby_is_followed_from_the_demoted_primary(
-    two: Two, open_at: Callable[[str], Store]
+    two: Two, open_at: Callable[..., Store]
 ) -> None:
     store = open_at(two.url)
     news: list[str] = []
@@ -352,7 +355,7 @@ def recovering(connection: Connection) -> bool:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_url_may_name_both_servers(two: Two, open_at: Callable[[str], Store]) -> None:
+async def test_a_url_may_name_both_servers(two: Two, open_at: Callable[..., Store]) -> None:
     assert two.primary.password not in make_url_safe(two.both)
     assert f"127.0.0.1%3A{two.standby.port}" in make_url_safe(two.both)
     migrate(two.both)

@@ -194,10 +194,8 @@ def test_a_failure_of_a_job_that_does_not_ask_costs_no_statement_more(
 
 
 def test_what_is_told_wakes_after_the_commit(store_url: str) -> None:
-    store = Store(StillReactor(), store_url, InlinePool)  # type: ignore[arg-type]
-    store.startService()
-    desk, wakeups = Desk(store), []
-    store.notified = lambda: wakeups.append(len(told(desk)))
+    desk, wakeups = Desk.at(store_url), []
+    desk.events.notification_stored.subscribe(lambda: wakeups.append(len(told(desk))))
     quiet, one = job(), telling()
     desk.add(quiet, one)
     fail(desk, quiet)

@@ -26,7 +26,7 @@ Told = list[tuple[str, str]]
 def told(desk: Desk) -> Told:
     """What was told: runs and their states."""
     heard: Told = []
-    desk.store.ended = lambda runs: heard.extend((run.id, run.state) for run in runs)
+    desk.events.runs_ended.subscribe(lambda runs: heard.extend((run.id, run.state) for run in runs))
     return heard
 
 

@@ -37,8 +37,9 @@ class Node:
     records: Records = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.records = Records(self.clock, self.desk.store, IDS, lambda _: None, USUAL)
-        self.records.stored = lambda ended, again: self.told.extend(ended)
+        self.records = Records(
+            self.clock, self.desk.store, IDS, lambda _: None, USUAL, lambda ended, again: self.told.extend(ended)
+        )
 
     def ends(self, *ended: Run, state: str = "succeeded") -> None:
         for each in ended:

@@ -172,7 +172,7 @@ def test_a_job_is_never_counted_beyond_what_a_database_holds(desk: Desk) -> None
 
 def test_each_part_is_counted_as_it_comes(desk: Desk) -> None:
     ended: list[Run] = []
-    desk.store.ended = ended.extend
+    desk.events.runs_ended.subscribe(ended.extend)
     one = unable(desk)
     for seconds in (61, 121, 241):
         desk.claim(seconds, one, **asks(node("a", tasks=())))

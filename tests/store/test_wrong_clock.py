@@ -312,7 +312,7 @@ def test_what_waits_for_a_due_that_has_not_come_does_not_start(desk: Desk) -> No
     desk.claim(YEAR, one, slots=0)
     desk.write(commands.run_now, one.id, None, IDS, at(YEAR + 1))
     ended: list[Run] = []
-    desk.store.ended = ended.extend
+    desk.events.runs_ended.subscribe(ended.extend)
     desk.write(wrong_clock.rest, at(5))
     waits = [each for each in desk.runs() if each.cause == "schedule" and each.due == at(YEAR)]
     assert [(each.state, each.reason, each.ended) for each in waits] == [("skipped", wrong_clock.SET_BACK, at(5))]

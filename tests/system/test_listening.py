@@ -80,6 +80,28 @@ def test_it_speaks_tls_1_2_and_1_3_and_http_1_1(tls, version):
         assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_all_ports_share_one_limit_and_tls_is_cut_there(daemon, tmp_path):
+    daemon.options("MAX_CONNECTIONS = 2")
+    tls = Tls(daemon, tmp_path).start()
+    with contextlib.ExitStack() as inside:
+        for _ in range(2):
+            client = until(lambda: _let_in(inside, tls))
+        with pytest.raises((ConnectionError, ssl.SSLError)), tls.client():
+            pass
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=GENEROUS) as late:
+            assert late.recv(65536).startswith(b"HTTP/1.1 503 ")
+        assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
+    until(daemon.answers)
+
+
+def _let_in(inside, tls):
+    """A client that has a place; none, while the last one of those before it goes."""
+    with contextlib.suppress(OSError):
+        client = inside.enter_context(tls.client())
+        assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
+        return client
+
+
 def test_it_speaks_nothing_older(tls):
     with (
         pytest.warns(DeprecationWarning, match="TLSv1"),

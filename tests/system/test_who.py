@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jobsched import service
 from jobsched.config import options
 from jobsched.config.tokens import FILE, hashed, make
 from jobsched.model.caller import SCOPES
+from jobsched.rest import api
 from jobsched.rest.route import Route
 from tests.system.daemon import GENEROUS, daemon_in
 from tests.system.secured import SecuredDaemon, token
 
-ROUTES: list[Route] = service._routes(None, None, options.Config(), None)  # type: ignore[arg-type]
+ROUTES: list[Route] = api.routes(None, None, options.Config(), None, None, None)  # type: ignore[arg-type]
 MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
            "name": "nosuchtask"}  # fmt: skip
 HIDDEN = "hidden"  # in the name of all that the narrow token must not see

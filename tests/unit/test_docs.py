@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from jobsched import rest, service
+from jobsched import rest
 from jobsched.config import legacy
 from jobsched.config import options as config
 from jobsched.model.cron import Cron
@@ -33,7 +33,7 @@ from jobsched.model.policy import Policy
 from jobsched.model.preview import fires
 from jobsched.model.receiver import Receivers
 from jobsched.model.trigger import TICK, Schedule
-from jobsched.rest import from_json, problems
+from jobsched.rest import api, from_json, problems
 from jobsched.rest.from_json import Defaults
 from jobsched.rest.route import Route
 from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks
@@ -45,7 +45,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(
     policy=Policy(), timezone="UTC", receivers=Receivers.of("https://hooks.example/", None, private=False)
 )
-ROUTES = service._routes(None, None, config.Config(), lambda: NOW)
+ROUTES = api.routes(None, None, config.Config(), lambda: NOW, lambda: False, None)
 ROOMS = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
 RECORDS = {
     kind.__name__: kind

@@ -75,7 +75,6 @@ EXCUSED = {
     "places": "more than one `place` of a run, or of a text",
     "pool": "of threads or connections",
     "post": "POST of HTTP; a fake's post in tests",
-    "proc": "the file system /proc",
     "program": "config/program, and what is started",
     "queries": "rest/schemas/queries, store/sql/queries",
     "questions": "MariaDB's counter of that name",

@@ -4,8 +4,9 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
+from jobsched.daemon.listening import CannotListen, Port
 from jobsched.model.errors import BadConfig
-from jobsched.tap import CannotListen, Options, Port, check_endpoint
+from jobsched.tap import Options, check_endpoint
 
 
 def parsed(*arguments):

@@ -65,4 +65,4 @@ class SignsOfLife(Protocol):
         """It ends now."""
 
     def give(self) -> Deferred[None]:
-        """Make a change that changes nothing: `Store.sign` is asked, and its sign goes with it."""
+        """Make a change that changes nothing: the sign that the store was opened with goes with it."""

@@ -16,14 +16,12 @@ What holds for every method of them:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Protocol
 
+from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 
 from ...model.counts import Counts
-from ...model.run import Run
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
 from .jobs import Claims, Jobs
@@ -32,8 +30,6 @@ from .orders import AuditEntries, Orders
 from .overdue import Overdue
 from .retention import Retention
 from .runs import Runs
-
-Sign = tuple[str, datetime]  # of life: the id of a node, and when
 
 
 class ForCallers(Protocol):
@@ -53,7 +49,7 @@ class ForCallers(Protocol):
 
 
 class Store(Protocol):
-    """A running store: a Twisted service."""
+    """A running store: a Twisted service. What happens to it is told by the `Events` that it was opened with."""
 
     jobs: Jobs
     claims: Claims
@@ -67,13 +63,6 @@ class Store(Protocol):
     wrong_clock: WrongClock
     orders: Orders
 
-    asked: Callable[[bool, float, str | None], object]  # in any thread: whether it was a change, seconds, what failed
-    ended: Callable[[Sequence[Run]], object]  # in any thread: these outcomes are on disk
-    notified: Callable[[], object]  # there is a notification to send
-    tells: Callable[[], bool]  # whether it is said already that the store cannot be reached
-    elsewhere: Callable[[], object]  # the server takes no changes any more
-    sign: Callable[[], Sign | None]  # in any thread: the sign of life that goes with a change, if one is to
-
     @property
     def for_callers(self) -> ForCallers:
         """The same for callers."""
@@ -85,6 +74,8 @@ class Store(Protocol):
     @property
     def notifies(self) -> bool:
         """Whether it can tell at once what other nodes changed: see `Listener`. Where it cannot, look often."""
+
+    def setServiceParent(self, parent: IServiceCollection) -> None: ...
 
     def startService(self) -> None: ...
 

@@ -39,7 +39,7 @@ def tell_all(transaction: Transaction, news: Iterable[News]) -> None:
     ids = Ids()
     rows = [attrs.asdict(_delivery(each, ids.make(each.instant), everyone), recurse=False) for each in wanted]
     transaction.execute(insert(deliveries), rows)
-    transaction.notified = True
+    transaction.will_notify()
     failing: dict[str, datetime] = {}
     for each in wanted:
         if each.event not in ("overdue", "recovered") and wants(each.job, "recovered", everyone):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
@@ -15,9 +15,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from ...clock import elapsed
+from ...events import Events
 from ...model.counts import Counts
 from ...model.errors import Unavailable
-from ...model.run import Run
 from ...threads import Bulkhead, Pool
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
@@ -27,7 +27,7 @@ from ..contract import orders as order_contract
 from ..contract import overdue as overdue_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
-from ..contract.store import Sign
+from ..sign_of_life import Sign
 from . import counts, db_errors, last_seen, nouns, queries
 from .engine import connect, reading, writing
 from .transaction import Transaction
@@ -47,7 +47,9 @@ class Store(Service):
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
     `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
     may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
-    not answered in `prompt` seconds is given up; None: in the usual time.
+    not answered in `prompt` seconds is given up; None: in the usual time. `sign()`, called in the thread that writes,
+    says which sign of life goes with a change, if one is to. `tells()`, called in the reactor, says whether the log has
+    it already that the store cannot be reached.
     """
 
     name = "store"
@@ -61,8 +63,14 @@ class Store(Service):
         everyone: str | None = None,
         waiting: int = WAITING,
         prompt: int | None = None,
+        events: Events | None = None,
+        sign: Callable[[], Sign | None] = lambda: None,
+        tells: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
+        self._events = events or Events()
+        self._sign = sign
+        self._tells = tells
         self._engine: Engine = connect(url, prompt=prompt)
         self._everyone = everyone
         self._reading = reading(self._engine)
@@ -74,13 +82,6 @@ class Store(Service):
         self._for_callers = ForCallers(
             self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting)
         )
-        # The first two are called in whatever thread it happens.
-        self.asked: Callable[[bool, float, str | None], object] = lambda writes, seconds, fault: None
-        self.ended: Callable[[Sequence[Run]], object] = lambda runs: None  # their outcomes are on disk
-        self.notified: Callable[[], object] = lambda: None  # in the reactor: there is a notification to send
-        self.sign: Callable[[], Sign | None] = lambda: None  # in whatever thread: goes with a change, if it is to
-        self.tells: Callable[[], bool] = lambda: False  # in the reactor: whether it is said that it cannot be reached
-        self.elsewhere: Callable[[], object] = lambda: None  # in the reactor: the server takes no changes any more
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.claims: job_contract.Claims = nouns.Claims(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
@@ -171,7 +172,7 @@ class Store(Service):
 
     def _failed(self, why: Failure) -> Failure:
         if isinstance(why.value, Unavailable) and why.value.unreachable:
-            why.value.logged = self.tells()
+            why.value.logged = self._tells()
         return why
 
     def _timed(self, writes: bool, begun: float, work: Callable[[Transaction], T]) -> T:
@@ -186,7 +187,7 @@ class Store(Service):
             fault = "fault"
             raise
         finally:
-            self.asked(writes, elapsed() - begun, fault)
+            self._events.store_asked(writes, elapsed() - begun, fault)
 
     def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
         """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
@@ -200,7 +201,7 @@ class Store(Service):
                 if kind == "fault" or (kind == "raced" and not tries):
                     raise
                 if kind == "elsewhere":
-                    self._reactor.callFromThread(self.elsewhere)
+                    self._reactor.callFromThread(self._events.server_read_only)
                     tries = min(tries, 1)  # on a new connection; there may be no other server yet
                 if kind == "unavailable" or not tries:
                     raise self._unavailable(why) from why
@@ -214,7 +215,7 @@ class Store(Service):
             transaction = Transaction(connection, self._everyone)
             answer = work(transaction)
             if writes:
-                self._sign(transaction)
+                self._add_sign(transaction)
             try:
                 begun.commit()
             except DBAPIError as why:
@@ -222,13 +223,13 @@ class Store(Service):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
         if transaction.ended:
-            self.ended(transaction.ended)
+            self._events.runs_ended(transaction.ended)
         if transaction.notified:
-            self._reactor.callFromThread(self.notified)
+            self._reactor.callFromThread(self._events.notification_stored)
         return answer
 
-    def _sign(self, transaction: Transaction) -> None:
-        if (sign := self.sign()) is not None:
+    def _add_sign(self, transaction: Transaction) -> None:
+        if (sign := self._sign()) is not None:
             last_seen.give(transaction, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:

@@ -23,3 +23,7 @@ class Transaction:
         self.everyone = everyone
         self.ended: list[Run] = []
         self.notified = False
+
+    def will_notify(self) -> None:
+        """A notification is written with it."""
+        self.notified = True

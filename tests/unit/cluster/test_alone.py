@@ -12,10 +12,11 @@ from sqlalchemy import select
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.clock import now
-from jobsched.cluster.alone import IDLE, OFTEN, Alone
+from jobsched.cluster.alone import IDLE, Alone
 from jobsched.model.errors import Unavailable
 from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
+from jobsched.store.sign_of_life import OFTEN, SignOfLife
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
@@ -65,12 +66,17 @@ def url(tmp_path: Path) -> str:
 
 def begin(url: str, seconds: float = 0, name: str = "one") -> One:
     clock = StillReactor(T0.timestamp() + seconds)
-    store = Store(clock, url, InlinePool)  # type: ignore[arg-type]
-    store.startService()
     set_by: list[float] = []
+
+    def elapsed() -> float:
+        return clock.seconds() - sum(set_by) - T0.timestamp() + 1000
+
+    sign = SignOfLife(lambda: now(clock), elapsed)
+    store = Store(clock, url, InlinePool, sign=sign.take)  # type: ignore[arg-type]
+    store.startService()
     node = Node(id=name, name="node", since=now(clock), seen=now(clock))
     heartbeat = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
-    alone = Alone(clock, store, node, lambda: heartbeat, lambda: clock.seconds() - sum(set_by) - T0.timestamp() + 1000)
+    alone = Alone(clock, store, node, lambda: heartbeat, sign, elapsed)
     alone.startService()
     done(alone.entered)
     return One(clock, store, alone, set_by)

@@ -16,6 +16,7 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.clock import SharedClock, now
 from jobsched.cluster.lease_term import EVERY
 from jobsched.cluster.membership import GONE, OURS, Life, Membership
+from jobsched.events import Events
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.model.lease import FIXED as LEASE
@@ -55,6 +56,7 @@ class Place:
     changes: int = 0
     kept: list[str] = attrs.field(factory=list)
     tasks: tuple[str, ...] = ("task",)
+    previous: tuple[str, ...] = ("before",)
     elapsed_is: float = 0.0  # seconds ahead of the clock
     ends_late: bool = False
     asked: float | None = None  # its LEASE; None: 10 s, as in releases without the option
@@ -66,15 +68,16 @@ class Place:
         store = Store(self.reactor, self.url, self._pool)
         asked = None if self.asked is None else timedelta(seconds=self.asked)
         me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0, lease_asked=asked)
-        self.member = Membership(self.reactor, clock, store, Ids(), me, self.elapsed)
-        self.member.life = Life(
+        life = Life(
             heartbeat=lambda: Heartbeat(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
             end_all=lambda reason: self.ended.append(("all", reason)),
             stored=self._stored,
             end=lambda run_id, reason: self.ended.append((run_id, reason)),
-            changed=self._changed,
             keep_id=self.kept.append,
         )
+        events = Events()
+        events.members_changed.subscribe(self._changed)
+        self.member = Membership(self.reactor, clock, store, Ids(), me, life, events, self.previous, self.elapsed)
 
     def _pool(self, *_: Any) -> Any:
         self.pools.append(InlinePool())
@@ -311,7 +314,6 @@ def test_two_of_one_name_are_told_once(place: Place) -> None:
 
 def test_the_daemon_before_this_one_is_no_other_node(place: Place) -> None:
     place.other("here", id="before")
-    place.member.previous = ("before",)
     with capturedLogs() as logs:
         place.walk(EVERY)
     assert not [event for event in logs if "called here too" in formatEvent(event)]

@@ -10,6 +10,7 @@ import pytest
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.cluster.wakeup import EVERY, GATHER, Wakeup
+from jobsched.events import Events
 from tests.fakes import StillReactor
 from tests.unit.scheduler.world import done
 
@@ -49,6 +50,7 @@ class Node:
     clock: StillReactor = attrs.field(factory=lambda: StillReactor(BEGIN))
     heard: list[float] = attrs.field(factory=list)
     broken: bool = False
+    outage: bool = False  # the heartbeat tells of it
     voices: list[Voice] = attrs.field(factory=list)
     wakeups: Wakeup = attrs.field(init=False)
 
@@ -61,7 +63,9 @@ class Node:
         return self.dialect != "sqlite"
 
     def __attrs_post_init__(self) -> None:
-        self.wakeups = Wakeup(self.clock, self, "the url", lambda: "here", self._hear, self._voice)  # type: ignore[arg-type]
+        events = Events()
+        events.others_changed.subscribe(self._hear)
+        self.wakeups = Wakeup(self.clock, self, "the url", lambda: "here", events, lambda: self.outage, self._voice)  # type: ignore[arg-type]
         self.wakeups.startService()
 
     def _hear(self) -> None:

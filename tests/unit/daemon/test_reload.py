@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.config.tokens import Token, TokenHolder, Tokens
 from jobsched.daemon.reload import CatalogHolder, Reloader
+from jobsched.events import Events
 from jobsched.model.caller import Caller
 from jobsched.model.errors import BadCatalog, BadTokens, Unavailable
 
@@ -38,7 +39,7 @@ class World:
         self.told: list[Any] = []
         self.broken: Exception | None = None
         self.token_holder = TokenHolder(Tokens((token("a"),)), lambda: self.tokens)
-        self.catalog_holder = CatalogHolder(catalog("one"), lambda: self.catalog)
+        self.catalog_holder = CatalogHolder(catalog("one"), lambda: self.catalog, Events())
         self.reloader = Reloader(self.token_holder, self.catalog_holder, self, lambda: NOW)  # type: ignore[arg-type]
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Any, after: Any) -> None:

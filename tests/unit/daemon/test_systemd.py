@@ -73,14 +73,14 @@ def test_a_reload_is_over_when_the_last_of_those_under_way_is(door):
     systemd = Systemd(Reactor(), {"NOTIFY_SOCKET": name})
     systemd.startService()
     heard(listening)
-    systemd.reloader()
+    systemd.reloading()
     systemd.reread()
     assert heard(listening) == []  # it is not ready yet, and must not say so
     systemd.begun()
     heard(listening)
     before = time.monotonic_ns() // 1000
-    systemd.reloader()
-    systemd.reloader()
+    systemd.reloading()
+    systemd.reloading()
     systemd.reread()
     first, _second = heard(listening)
     assert first[0] == "RELOADING=1"
@@ -176,7 +176,7 @@ def test_without_systemd_nothing_is_told(told):
     systemd = Systemd(reactor, {"WATCHDOG_USEC": "2000000"})
     systemd.startService()
     systemd.begun()
-    systemd.reloader()
+    systemd.reloading()
     systemd.reread()
     systemd.stopService()
     assert (told, reactor.getDelayedCalls(), reactor.triggers) == ([], [], [])

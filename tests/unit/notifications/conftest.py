@@ -14,8 +14,8 @@ from tests.unit.scheduler.world import done
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(tmp_path, **getattr(request, "param", {}))
 
     def hear(event: Any) -> None:
         if event["log_namespace"].startswith("jobsched.notifications"):

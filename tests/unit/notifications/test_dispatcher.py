@@ -38,9 +38,9 @@ def test_what_waits_from_before_is_sent_at_once(world: World) -> None:
     assert world.sender.open() == ["a"]
 
 
+@pytest.mark.parametrize("world", [{"wakes": False}], indirect=True)
 def test_what_another_node_wrote_is_found_without_a_wakeup(world: World) -> None:
     world.dispatcher.startService()
-    world.store.notified = lambda: None
     world.tell("a")
     world.reactor.walk(EVERY)
     assert world.sender.open() == ["a"]

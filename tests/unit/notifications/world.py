@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from twisted.internet.defer import Deferred
 
+from jobsched.events import Events
 from jobsched.model.delivery import Delivery, News
 from jobsched.model.draft import Draft
 from jobsched.model.watch import Notify, Watch
@@ -48,15 +49,17 @@ class Sender:
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wakes: bool = True) -> None:
         url = f"sqlite:///{folder}/jobsched.sqlite"
         schema.migrate(url)
         self.reactor = StillReactor(BEGUN)
-        self.store = Store(self.reactor, url, InlinePool)  # type: ignore[arg-type]
+        self.events = Events()
+        self.store = Store(self.reactor, url, InlinePool, events=self.events)  # type: ignore[arg-type]
         self.store.startService()
         self.sender = Sender()
         self.dispatcher = Dispatcher(self.reactor, self.reactor, self.store, self.sender, lambda: 0.0)
-        self.store.notified = self.dispatcher.wake
+        if wakes:
+            self.events.notification_stored.subscribe(self.dispatcher.wake)
         self.log: list[str] = []
 
     @property

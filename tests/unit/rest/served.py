@@ -69,7 +69,7 @@ class ServedSite:
     def client(self, *interfaces):
         wire = Wire()
         alsoProvides(wire, *interfaces)
-        channel = self.site.buildProtocol(None)
+        channel = self.site.gate.buildProtocol(None)
         channel.makeConnection(wire)
         return Client(channel, wire)
 

@@ -135,7 +135,7 @@ def hang_up(front, request):
 )
 def test_a_write_whose_client_has_gone_is_counted_and_told_when_it_fails(front, job, monkeypatch, why, status, line):
     heard = []
-    front.site.unheard = lambda *what: heard.append(what)
+    front.site.events.answer_unheard.subscribe(lambda *what: heard.append(what))
     held = Held(front.store, monkeypatch)
     hang_up(front, f"POST {job}/pause HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     with capturedLogs() as log:
@@ -148,7 +148,7 @@ def test_a_write_whose_client_has_gone_is_counted_and_told_when_it_fails(front, 
 
 def test_a_client_that_goes_while_it_follows_has_been_answered(front, job):
     heard = []
-    front.site.unheard = lambda *what: heard.append(what)
+    front.site.events.answer_unheard.subscribe(lambda *what: heard.append(what))
     said, _ = exchange(front.site, f"POST {job}/run?follow=1 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     front.reactor.advance(1)
     assert said.startswith(b"HTTP/1.1 200 OK\r\n")

@@ -6,7 +6,7 @@ from tests.unit.rest.served import POST, ServedSite
 def test_each_answer_is_told_by_its_route():
     served = ServedSite(connections=8)
     told = []
-    served.site.answered = lambda *what: told.append(what)
+    served.site.events.request_answered.subscribe(lambda *what: told.append(what))
     for request in ("GET /quick", "HEAD /quick", "GET /quick?a=1", "GET /no/such", "DELETE /quick", "POST http://x/"):
         served.client().send(f"{request} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     served.client().send(b"nonsense\r\n\r\n")

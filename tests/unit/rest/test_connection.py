@@ -1,9 +1,10 @@
 """How long a connection may take, and how much it may send. Time is a clock's."""
 
 import pytest
+from twisted.protocols.policies import WrappingFactory
 
-from jobsched.rest.connection import GOING, IDLE, MOST_HEAD, MOST_HEADERS, STALLED, WHOLE
-from tests.unit.rest.served import HEAD, POST, ServedSite
+from jobsched.rest.connection import GOING, IDLE, MOST_HEAD, MOST_HEADERS, READ, STALLED, WHOLE
+from tests.unit.rest.served import HEAD, POST, ServedSite, Wire
 
 
 @pytest.fixture
@@ -130,10 +131,17 @@ def test_nothing_is_left_of_a_connection_that_went_by_itself(served):
         client.send(text)
         client.go()
     assert served.timers == []
-    assert served.site.gate.enter()
+    assert served.site.gate.inside == 0
 
 
 # Many at once.
+
+
+def test_little_of_one_connection_is_read_at_once(served):
+    assert served.client().wire.bufferSize == READ
+    wire = Wire()
+    WrappingFactory(served.site.gate).buildProtocol(None).makeConnection(wire)  # as TLS lies around the gate
+    assert wire.bufferSize == READ
 
 
 def test_of_many_requests_at_once_one_is_answered_a_turn(served):
@@ -228,7 +236,7 @@ def test_what_is_refused_is_not_heard_any_further(served):
 def test_a_line_that_ends_with_lf_alone_is_seen_at_once(served):
     for text in (b"GET / HTTP/1.1\n", HEAD + b"X: a\n", HEAD + b"X: a\r\nY: b\n", b"\n"):
         assert served.client().send(text).startswith(b"HTTP/1.1 400 ")
-        served.connections = served.site.gate._limit.most = 99
+        served.connections = served.site.gate.most = 99
 
 
 def test_an_end_of_line_may_come_in_two_pieces(served):

@@ -4,9 +4,9 @@ import pytest
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import capturedLogs
 
-from jobsched import service
 from jobsched.model.errors import Busy
 from jobsched.model.log_throttle import PAUSE
+from jobsched.rest import api
 from jobsched.rest.connection import ConnectionLimit
 from jobsched.rest.output import Outputs
 from tests.unit.rest.conftest import exchange
@@ -77,7 +77,7 @@ def outputs(monkeypatch):
             super().__init__(*parts)
             made.append(self)
 
-    monkeypatch.setattr(service, "Outputs", Seen)
+    monkeypatch.setattr(api, "Outputs", Seen)
     return made
 
 

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.testing import StringTransport
 
 from jobsched.rest.site import site
@@ -54,12 +55,12 @@ def test_the_address_it_was_reached_at_is_ours(front):
 
 
 def test_what_node_url_says_is_ours(tmp_path):
-    from jobsched import service
     from jobsched.config import options
+    from jobsched.rest import api
 
-    hosts = service._hosts(options.Config(allowed_hosts=["jobs"], node_url="http://[fe80::1]:58631"))
+    hosts = api.hosts(options.Config(allowed_hosts=["jobs"], node_url="http://[fe80::1]:58631"))
     assert hosts.names == {"jobs", "fe80::1"}
-    assert service._hosts(options.Config()).names == {"localhost", "127.0.0.1", "::1"}
+    assert api.hosts(options.Config()).names == {"localhost", "127.0.0.1", "::1"}
 
 
 @pytest.mark.parametrize("head", [b"Host: evil.example", b"Host: "])
@@ -233,7 +234,9 @@ def test_a_fault_of_ours_says_it_too(front, monkeypatch):
 
 
 def test_only_http_1_is_offered():
-    assert site([], Reactor()).acceptableProtocols() == [b"http/1.1"]
+    gate = site([], Reactor()).gate
+    assert IProtocolNegotiationFactory.providedBy(gate), "or TLS would not ask"
+    assert gate.acceptableProtocols() == [b"http/1.1"]
 
 
 def test_a_job_is_made_as_ever(front):

@@ -21,7 +21,7 @@ class World:
         self.sent: list[tuple[float, int]] = []
         self.heard: list[Stop] = []
         self.deadline = Deadline(self.clock, self.send, grace, lambda: self.elapsed)
-        self.deadline.on_stop = self.heard.append
+        self.deadline.stopping.subscribe(self.heard.append)
 
     def send(self, number: int) -> None:
         self.sent.append((self.elapsed - 1000, number))
@@ -109,7 +109,7 @@ def test_a_later_stop_may_give_up_on_what_does_not_end(world):
 def test_the_end_is_told_of_before_the_signal_that_may_bring_it(world):
     order = []
     world.deadline._send = lambda number: order.append("sent")
-    world.deadline.on_stop = lambda stop: order.append("told")
+    world.deadline.stopping.subscribe(lambda stop: order.append("told"))
     world.deadline.stop(ASKED)
 
     assert order == ["told", "sent"]
@@ -298,7 +298,7 @@ def test_a_run_is_ended_though_that_it_is_cannot_be_noted(world):
     def broken(_):
         raise LookupError("a fault of ours")
 
-    world.deadline.on_stop = broken
+    world.deadline.stopping.subscribe(broken)
     world.deadline.arm(10)
     with capturedLogs() as logs:
         world.go(15)

@@ -213,7 +213,7 @@ def test_a_run_that_ends_while_it_is_looked_for_is_not_started_again(world: Worl
         world.walk(1.3)
     world.walk(1)  # it was found and started
     (run,) = world.starts
-    world.scheduler._reconciler.there_is = True  # as after another claim that failed
+    world.scheduler._reconciler.look_again()  # as after another claim that failed
     world.readers.holding = True
     world.scheduler.start_waiting()
     world.clock.advance(0)  # the look has seen it running

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.events import Events
 from jobsched.model.errors import Unavailable
 from jobsched.scheduler.sweeps import SweepWatch
 
@@ -19,8 +20,9 @@ def begun(sweeps: SweepWatch) -> Deferred[None]:
 
 def test_its_age_counts_from_the_end_of_the_last_that_was_whole() -> None:
     clock, took = Clock(), list[float]()
-    sweeps = SweepWatch(clock, clock.seconds)
-    sweeps.swept = took.append
+    events = Events()
+    events.swept.subscribe(took.append)
+    sweeps = SweepWatch(clock, events, clock.seconds)
     assert sweeps.age is None
     look = begun(sweeps)
     clock.advance(2)
@@ -32,8 +34,9 @@ def test_its_age_counts_from_the_end_of_the_last_that_was_whole() -> None:
 
 def test_one_that_fails_makes_nothing_younger_and_is_told_once_until_another_is_whole() -> None:
     clock, took = Clock(), list[float]()
-    sweeps = SweepWatch(clock, clock.seconds)
-    sweeps.swept = took.append
+    events = Events()
+    events.swept.subscribe(took.append)
+    sweeps = SweepWatch(clock, events, clock.seconds)
     begun(sweeps).callback(None)
     with capturedLogs() as logs:
         for _ in range(3):

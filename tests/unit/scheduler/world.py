@@ -15,6 +15,7 @@ from twisted.internet.task import LoopingCall
 
 from jobsched.clock import now
 from jobsched.cluster.alone import Alone
+from jobsched.events import Events
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
@@ -24,6 +25,7 @@ from jobsched.model.run import Run
 from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.runner_port import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
+from jobsched.store.sign_of_life import SignOfLife
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
@@ -78,6 +80,7 @@ class World:
     jobs: list[Job] = attrs.field(factory=list)
     ids: Ids = attrs.field(init=False)
     node_id: str = attrs.field(init=False)
+    sign: SignOfLife = attrs.field(init=False)
     store: Store = attrs.field(init=False)
     scheduler: Scheduler = attrs.field(init=False)
     signs: bool = False  # it gives signs of life in the store
@@ -99,7 +102,8 @@ class World:
         self.alone = None
         self.ids = Ids()
         self.node_id = self.ids.make(self.now)
-        self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool)
+        self.sign = SignOfLife(lambda: self.now, lambda: self.elapsed)
+        self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool, sign=self.sign.take)
         self.scheduler = Scheduler(
             self.clock,
             self.store,
@@ -111,6 +115,7 @@ class World:
             ),
             self.ids,
             peers or self._alone(),
+            Events(),
         )
         self.store.startService()
         if self.alone is not None:
@@ -221,7 +226,7 @@ class World:
 
     def _alone(self) -> Peers:
         node = Node(id=self.node_id, name="node", since=self.now, seen=self.now)
-        alone = Alone(self.clock, self.store, node, self._heartbeat, lambda: self.elapsed)
+        alone = Alone(self.clock, self.store, node, self._heartbeat, self.sign, lambda: self.elapsed)
         self.alone = alone if self.signs else None
         return alone
 

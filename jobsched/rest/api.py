@@ -1,0 +1,78 @@
+"""All calls of the API, and the site that serves them to callers who may make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..clock import now
+from ..config.options import Config
+from ..config.tokens import TokenHolder
+from ..events import Events
+from ..model.hosts import LOOPBACK, Hosts
+from ..model.redaction import Redaction
+from ..registry import Registry
+from .audit import Audit
+from .auth import Authenticator
+from .catalog import Catalog
+from .deliveries import Deliveries
+from .from_json import Defaults
+from .health import Body, HealthCalls
+from .jobs import Jobs
+from .log_limit import Lines
+from .nodes import Nodes
+from .openapi import OpenApi
+from .output import Outputs
+from .pages import Pages
+from .relay import Relay
+from .route import Route
+from .runs import Runs
+from .site import JobschedSite, site
+
+
+def serve(
+    reactor: IReactorTime,
+    clock: IReactorTime,
+    config: Config,
+    registry: Registry,
+    relay: Relay,
+    token_holder: TokenHolder,
+    health: Body,
+    events: Events,
+) -> JobschedSite:
+    """The site with all of them. `clock` is the one that all nodes go by."""
+    lines = Lines(reactor)
+    authenticator = Authenticator(
+        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
+    )
+    every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health)
+    return site(every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events)
+
+
+def routes(
+    registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime], asks: Callable[[], bool],
+    health: Body,
+) -> list[Route]:  # fmt: skip
+    """What is served; `asks` tells whether callers have to say who they are."""
+    redaction = Redaction(config.secret_parameters)
+    defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
+    outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
+    calls = [
+        *Catalog(registry, defaults, clock).routes(),
+        *Jobs(registry, outputs, defaults, pages).routes(),
+        *Runs(registry, outputs, pages).routes(),
+        *Deliveries(registry, pages).routes(),
+        *Nodes(registry).routes(),
+        *Audit(registry, pages).routes(),
+        *HealthCalls(health).routes(),
+    ]
+    return [*calls, *OpenApi(calls, asks).routes()]
+
+
+def hosts(config: Config) -> Hosts:
+    """The names this node goes by; other nodes ask for what NODE_URL says."""
+    given = LOOPBACK if config.allowed_hosts is None else config.allowed_hosts
+    return Hosts.of([*given, urlsplit(config.node_url or "").netloc])

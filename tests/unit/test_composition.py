@@ -1,0 +1,174 @@
+"""Nobody reaches into another's attributes; the parts of a daemon start in the order of one list."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobsched import service
+from jobsched.config import catalog, options
+from jobsched.events import Events, Topic
+from jobsched.model.run import Run
+from tests.unit.rest.conftest import Reactor
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "jobsched"
+
+# What is assigned to attributes of an object that is neither `self` nor a record of the same module, and why.
+ALLOWED = {
+    "config/catalog.py": {
+        "atexit": "weakref's own switch: nothing is to be forgotten when the interpreter ends",
+        "optionxform": "configparser's own switch: names keep their case",
+    },
+    "config/source.py": {"has_location": "importlib's own switch: the module has a file"},
+    "daemon/logs.py": {
+        "log_worker": "a mark on the thread, in a threading.local of this module",
+        "handleError": "logging asks for it: the handlers are the user's, and nothing else tells of their failures",
+    },
+    "loops.py": {"clock": "Twisted's own way to give a LoopingCall its clock"},
+    "notifications/endpoint.py": {"dataReceived": "the one way to count bytes before Twisted's HTTP client has them"},
+    "rest/app.py": {
+        "merge_slashes": "werkzeug's own setting of a map, which Klein makes",
+        "taken": "a note on the request: the route that took it",
+        "known": "a note on the request: whoever sent it has a token",
+    },
+    "rest/auth.py": {"logged": "a note on the request, for the line that the site writes of it"},
+    "rest/connection.py": {"bufferSize": "Twisted's own setting of a transport"},
+    "rest/relay.py": {
+        "maxPersistentPerHost": "Twisted's own setting of a pool",
+        "cachedConnectionTimeout": "Twisted's own setting of a pool",
+    },
+    "rest/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
+    "runner/calls.py": {
+        "program": "a ScriptProcess is told what it will run when that is found",
+        "starters": "and by which programs",
+    },
+    "runner/inprocess.py": {"stdout": "what tasks print belongs to their runs", "stderr": "the same"},
+    "scheduler/ticker.py": {
+        "clock": "Twisted's own way to give a LoopingCall its clock",
+        "starttime": "what a LoopingCall counts its beats from: the job's grid",
+    },
+    "store/sql/engine.py": {
+        **dict.fromkeys(
+            ("name", "levelno", "levelname", "msg", "args", "exc_info", "exc_text"),
+            "a logging filter says what it has to say in the record",
+        ),
+        "is_disconnect": "SQLAlchemy asks for it: this error means that the connection is gone",
+        "isolation_level": "a setting of the driver's connection",
+        "read_only": "a setting of the driver's connection",
+    },
+    "store/sql/store.py": {"logged": "a note on our own error, for those who would log it once more"},
+    "watchdog.py": {"jobsched_watchdog": "a decorator's mark on the function that it returns"},
+}
+
+
+def own(module: ast.Module) -> set[str]:
+    """The fields of a module's records that are made to be changed (`attrs.define`): it may change its own."""
+    classes = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    records = [each for each in classes if any("attrs.define" in ast.unparse(one) for one in each.decorator_list)]
+    return {
+        line.target.id
+        for each in records
+        for line in each.body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    }
+
+
+def reached_into(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, attribute) of each that is set on what is not `self`."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) != "self":
+            yield node.lineno, node.attr
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+            yield node.lineno, "setattr"
+
+
+def found_in(text: str) -> list[str]:
+    module = ast.parse(text)
+    return [attribute for _, attribute in reached_into(module) if attribute not in own(module)]
+
+
+def test_nobody_sets_an_attribute_of_another() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if attributes := set(found_in(path.read_text())):
+            found[str(path.relative_to(PACKAGE))] = attributes
+    allowed = {path: set(reasons) for path, reasons in ALLOWED.items()}
+    assert found == allowed, "give it by the constructor, or as an event; what is no more, leaves the list"
+
+
+def test_who_hears_what_is_said_in_one_place() -> None:
+    found = [str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if ".subscribe(" in path.read_text()]
+    # A runner besides hears of the deadlines that it sets itself.
+    assert sorted(found) == ["runner/runner.py", "service.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("store.tells = peers.tells", ["tells"]),
+        ("def f(a):\n    a.b.c, d = 1, 2", ["c"]),
+        ("self._store.sign = 1", ["sign"]),
+        ("a.count += 1", ["count"]),
+        ("for a.x in y: ...", ["x"]),
+        ("setattr(store, 'tells', 1)", ["setattr"]),
+        ("self.a = 1", []),
+        ("@attrs.define\nclass A:\n    state: int\ndef f(a: A):\n    a.state = 1", []),
+        ("@attrs.frozen\nclass A:\n    state: int\ndef f(a: A):\n    a.state = 1", ["state"]),
+        ("class A:\n    def __init__(self, b):\n        self.tells = b.tells = 1", ["tells"]),
+    ],
+)
+def test_it_is_found_however_it_is_written(text: str, found: list[str]) -> None:
+    assert found_in(text) == found
+
+
+# Events
+
+
+def test_all_that_subscribed_are_told_in_their_order() -> None:
+    topic: Topic[[int, str]] = Topic()
+    told: list[tuple[str, int, str]] = []
+    topic(0, "nobody hears")
+    topic.subscribe(lambda number, text: told.append(("first", number, text)))
+    topic.subscribe(lambda number, text: told.append(("second", number, text)))
+    topic(1, "a")
+    assert told == [("first", 1, "a"), ("second", 1, "a")]
+
+
+def test_a_record_of_events_is_its_own() -> None:
+    one, other = Events(), Events()
+    heard: list[list[Run]] = []
+    one.runs_ended.subscribe(lambda runs: heard.append(list(runs)))
+    other.runs_ended([])
+    assert heard == []
+    shared = Events(runs_ended=one.runs_ended)
+    shared.runs_ended([])
+    assert heard == [[]]
+
+
+# Order
+
+FIRST = ["logs", "store"]
+WORK = ["notifications", "runner", "files", "pruning", "retention", "relay", "callers", "startup", "signals"]
+LAST = ["clock watch", "unix:/s/1", "unix:/s/2", "systemd"]
+
+
+@pytest.mark.parametrize(
+    ("store", "order"),
+    [
+        ("sqlite:////none/jobsched.sqlite", [*FIRST, "alone", *WORK, *LAST]),
+        ("postgresql://none.invalid/jobsched", [*FIRST, "membership", *WORK, "wakeup", *LAST]),
+        ("mysql://none.invalid/jobsched", [*FIRST, "membership", *WORK, "wakeup", *LAST]),
+    ],
+    ids=["sqlite", "postgresql", "mysql"],
+)
+def test_services_start_in_one_order(tmp_path: Path, store: str, order: list[str]) -> None:
+    tasks = catalog.load(ROOT / "conf" / "catalog.cfg", ROOT / "tasks")
+    folders = service.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=tmp_path)
+    services, _ = service.build(
+        Reactor(), options.Config(store=store), tasks, folders, [], endpoints=["unix:/s/1", "unix:/s/2"]  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert [each.name for each in services] == order
