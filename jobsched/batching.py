@@ -21,7 +21,7 @@ T = TypeVar("T")
 LONGEST = 60.0  # seconds between two tries of what the store refuses
 
 
-async def apart(items: Sequence[T], give: Callable[[list[T]], Any], refused: Callable[[T, Failure], Any]) -> None:
+async def apart(items: Sequence[T], give: Callable[[list[T]], object], refused: Callable[[T, Failure], object]) -> None:
     """Hand all of `items` to `give`, together; where they are refused together, in halves, until those are found which
     are refused alone: these go to `refused(item, why)`. All is given in order.
 
@@ -70,7 +70,7 @@ class Batch(Generic[T]):
         self,
         clock: IReactorTime,
         give: Callable[[list[T]], Deferred[Any]],
-        refused: Callable[[T, Failure], Any],
+        refused: Callable[[T, Failure], object],
         *,
         keep: bool,
         order: Callable[[T], Any] | None = None,

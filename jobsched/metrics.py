@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from datetime import datetime
 from itertools import chain
 from platform import python_version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
@@ -21,6 +21,7 @@ from .model.counts import Counts
 from .model.run import ENDED, Run
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+M = TypeVar("M", Counter, Histogram)
 MOST_TASKS = 100
 OTHER = "other"
 KINDS: Final = {False: "read", True: "write"}
@@ -177,10 +178,10 @@ class Metrics:
         self._tasks.add(name)
         return name
 
-    def _child(self, metric: Any, *labels: str) -> Any:
+    def _child(self, metric: M, *labels: str) -> M:
         """The metric with those labels; to look it up here takes a third of what `labels` does."""
         key = (metric._name, *labels)
-        child = self._children.get(key)
+        child: M | None = self._children.get(key)
         if child is None:
             child = self._children[key] = metric.labels(*labels)
         return child

@@ -94,8 +94,10 @@ def build(
     output, redaction = folders.state / "output", Redaction(config.secret_parameters)
     sender = _webhook_sender(reactor, clock, config)
     dispatcher = Dispatcher(reactor, clock, store, sender, everyone=config.receivers.place)
-    read = (load_catalog, folders.conf / "catalog.cfg", folders.tasks, config.run_as)
-    catalog_holder = CatalogHolder(catalog, lambda: files.run(*read), events)
+    catalog_file = folders.conf / "catalog.cfg"
+    catalog_holder = CatalogHolder(
+        catalog, lambda: files.run(load_catalog, catalog_file, folders.tasks, config.run_as), events
+    )
     token_holder = TokenHolder(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
     limits = _limits(config)
     runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, limits, clock, redaction, events)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -20,6 +20,7 @@ from twisted.python.threadpool import ThreadPool
 
 from .model.errors import Busy, JobschedError, Unavailable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is under way
 
@@ -197,9 +198,9 @@ class Threads(Service):
         super().stopService()
         return self._pool.leave(self._reactor)
 
-    def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Do a chore off the reactor."""
-        return deferToThreadPool(self._reactor, self._pool, function, *args)
+        return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
 
 
 class CallerThread(Service):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from random import random
 
-import attrs
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -61,8 +60,7 @@ class DeclareDead:
 
     async def _give_up(self, run: Run, reason: str, local: datetime, why: Failure) -> Run:
         words = f"{reason}; more was refused by the store: {self._store.words(why.value)}"
-        ended = run.lost(words, local)
-        if run.state == "waiting":
-            ended = attrs.evolve(run, state="missed", reason=words, ended=local)
+        waits = run.state == "waiting"
+        ended = run.become("missed", reason=words, ended=local) if waits else run.lost(words, local)
         await self._store.runs.give_up(ended, notify=False)
         return ended

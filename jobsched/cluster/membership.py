@@ -26,7 +26,7 @@ from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.log_throttle import PAUSE as LATER
 from ..model.membership import Heartbeat, MembershipSnapshot
-from ..model.node import Node, twins
+from ..model.node import MEMBERSHIP, MembershipEvent, Node, Standing, twins
 from ..model.outage import AGAIN, Outage
 from ..store.contract.store import Store
 from .declare_dead import DeclareDead
@@ -90,7 +90,7 @@ class Membership(Service):
         self._beats = 0
         self._tries = 0  # to enter
         self._sightings = Sightings()
-        self._outside = True
+        self.standing: Standing = MEMBERSHIP.begins["start"]
         self._twin = False
         self._outage = Outage()
         self._loops = (
@@ -123,7 +123,7 @@ class Membership(Service):
     @property
     def remaining(self) -> float:
         """Seconds for which it may still act if no heartbeat is heard; 0: it may not."""
-        return 0.0 if self._outside else self._term.remaining(self._elapsed())
+        return self._term.remaining(self._elapsed()) if self.standing == "inside" else 0.0
 
     @property
     def lease(self) -> timedelta:
@@ -159,10 +159,13 @@ class Membership(Service):
         for run_id, reason in await self._store.runs.stops(self.node.id):
             self._life.end(run_id, reason)
 
+    def _move(self, event: MembershipEvent) -> None:
+        self.standing = MEMBERSHIP.after(self.standing, event)
+
     def _watch(self) -> None:
         """Give up in time."""
-        if not self._outside and not self.holds():
-            self._outside = True
+        if self.standing == "inside" and not self.holds():
+            self._move("lease over")
             why = OUT_OF_REACH.format(self._term.patience)
             self.log.error("{why}; node {node} starts nothing until it is back", why=why, node=self.node.name)
             with self.log.failuresHandled("the runs of this node could not be ended"):
@@ -173,16 +176,19 @@ class Membership(Service):
         self._watch()
         if not self._beating.called:  # a clock step began the loop anew while this was under way
             return succeed(None)
-        self._beating = Deferred.fromCoroutine(self._enter() if self._outside else self._beat())
+        self._beating = Deferred.fromCoroutine(self._beat() if self.standing == "inside" else self._enter())
         return self._beating.addErrback(self._unheard)
 
     def _unheard(self, why: Failure) -> None:
         words, moment = why.getErrorMessage(), self._elapsed()
+        inside = self.standing == "inside"
+        if self.standing == "joining":
+            self._move("fail")
         if why.check(Unavailable) is None:
             self.log.failure("no heartbeat", why)
-        elif not self._outage.failed(words, moment, LATER if self._outside else AGAIN):
+        elif not self._outage.failed(words, moment, AGAIN if inside else LATER):
             return
-        elif self._outside:
+        elif not inside:
             self.log.error("node {node} cannot be one of the nodes yet; nothing runs or starts here, trying on: {why}",
                            node=self.node.name, why=words)  # fmt: skip
         else:
@@ -195,7 +201,7 @@ class Membership(Service):
 
     def tells(self) -> bool:
         """Whether this node says, or soon will say, that the store cannot be reached: others need not."""
-        return self._outside or self._outage.tells(self._elapsed())
+        return self.standing != "inside" or self._outage.tells(self._elapsed())
 
     async def _enter(self) -> None:
         """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
@@ -203,6 +209,7 @@ class Membership(Service):
         if not first:
             await self._store.nodes.get(self.node.id)  # is it there again?
             await self._life.stored()
+        self._move("join")
         old, asked = self.node, self._elapsed()
         fresh = attrs.evolve(old, id=str(uuid.uuid4())) if self._tries else old
         self._tries += 1  # a try that failed may have been stored
@@ -214,7 +221,7 @@ class Membership(Service):
         self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
         self.alive = (self.node,)
         self._term.begin(asked, entry.lease)
-        self._outside = False
+        self._move("joined")
         self._outage.over()
         if first:
             self.entered.callback(None)
@@ -232,7 +239,7 @@ class Membership(Service):
         self._clock.observe(snapshot.now, asked_at)
         if not snapshot.renewed:
             self.log.error("node {node} was taken for dead: its runs end here", node=self.node.name)
-            self._outside = True
+            self._move("declared dead")
             self._life.end_all("this node was taken for dead, so it ended its own runs")
             return
         silent = self._term.heard(asked)
@@ -272,8 +279,9 @@ class Membership(Service):
     async def _leave(self) -> None:
         await self._beating
         try:
-            if not self._outside:
+            if self.standing == "inside":
                 await self._store.nodes.leave(self.node.id, now(self._clock))
+                self._move("leave")
         except Unavailable as why:
             self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
         except Exception as why:

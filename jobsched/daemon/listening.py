@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from OpenSSL.SSL import Connection
 from twisted.application import strports
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
@@ -19,6 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.internet.protocol import Factory, ServerFactory
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from ..model.errors import BadConfig
@@ -41,7 +43,7 @@ class Place:
         self.port, self.interface = port, interface
 
     def listenSSL(
-        self, port: int, factory: Factory, contextFactory: Any, backlog: int = 50, interface: str = ""
+        self, port: int, factory: Factory, contextFactory: object, backlog: int = 50, interface: str = ""
     ) -> None:
         self.port, self.interface, self.options = port, interface, contextFactory
 
@@ -144,8 +146,9 @@ class Certificate:
         self._endpoint = endpoint
         self._options = look(endpoint).options
 
-    def serverConnectionForTLS(self, protocol: Any) -> Any:
-        return self._options.serverConnectionForTLS(protocol)
+    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> Connection:
+        connection: Connection = self._options.serverConnectionForTLS(protocol)
+        return connection
 
     def renew(self) -> None:
         """Read key and certificate again; if they are bad, the old ones stay in force."""

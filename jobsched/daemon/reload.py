@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from ..audit import AuditLog
 from ..config.catalog import Catalog
-from ..config.tokens import TokenHolder
+from ..config.tokens import Token, TokenHolder
 from ..events import Events
 from ..model.audit import Facts
 from ..model.caller import Caller
@@ -49,7 +49,7 @@ class CatalogHolder:
         for problem in self.catalog.problems():
             self.log.warn("catalog.cfg: {problem}; its runs will fail until that is mended", problem=problem)
 
-    def hang_up(self) -> Deferred[Any]:
+    def hang_up(self) -> Deferred[Catalog | None]:
         """As a signal asks for it: a bad catalog is told to the log."""
         return Deferred.fromCoroutine(self.reload()).addErrback(
             lambda why: self.log.error("the old catalog stays in force: {why}", why=why.getErrorMessage())
@@ -83,14 +83,15 @@ class Reloader:
         """For a signal: each file for itself, and what is bad is told to the log."""
 
         async def read() -> None:
-            await DeferredList([self._token_holder.hang_up(), self._catalog_holder.hang_up()])
+            both: list[Deferred[Any]] = [self._token_holder.hang_up(), self._catalog_holder.hang_up()]
+            await DeferredList(both)
 
         return self._lock.run(self._written_down, SIGNAL, read)
 
-    def _written_down(self, caller: Caller, read: Callable[[], Any]) -> Deferred[None]:
+    def _written_down(self, caller: Caller, read: Callable[[], Awaitable[object]]) -> Deferred[None]:
         return Deferred.fromCoroutine(self._write_down(caller, read))
 
-    async def _write_down(self, caller: Caller, read: Callable[[], Any]) -> None:
+    async def _write_down(self, caller: Caller, read: Callable[[], Awaitable[object]]) -> None:
         tokens, catalog = self._token_holder.tokens, self._catalog_holder.catalog
         before = {"tasks": catalog.names(), "tokens": _names(tokens.known)}
         try:
@@ -114,6 +115,6 @@ class Reloader:
             self.log.error("who had files read again could not be stored, and stands in the log alone: {why}", why=why)
 
 
-def _names(tokens: Any) -> list[str]:
+def _names(tokens: Iterable[Token]) -> list[str]:
     """Of tokens; never their hashes."""
     return [token.name for token in tokens]

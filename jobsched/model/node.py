@@ -6,13 +6,32 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import attrs
 
 from . import lease as leases
+from .state_machine import StateMachine
 
 NodeState = Literal["alive", "stopped", "dead"]
+Standing = Literal["outside", "joining", "inside", "fenced"]
+MembershipEvent = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
+
+# Where a daemon stands among the nodes. Outside nothing of it runs; fenced, it is ending what ran, for others may.
+MEMBERSHIP: Final = StateMachine[Standing, MembershipEvent](
+    states=get_args(Standing),
+    begins={"start": "outside"},
+    table={
+        ("outside", "join"): "joining",
+        ("joining", "joined"): "inside",
+        ("joining", "fail"): "outside",
+        ("inside", "lease over"): "fenced",
+        ("inside", "declared dead"): "fenced",
+        ("inside", "leave"): "outside",
+        ("fenced", "declared dead"): "fenced",  # an answer that was under way
+        ("fenced", "join"): "joining",
+    },
+)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from .errors import Invalid, place
 
 MOST: Final = 64 * 1024  # bytes of all of them, as JSON in UTF-8
 
 
-def size(parameters: Mapping[str, Any]) -> int:
+def size(parameters: Mapping[str, object]) -> int:
     """Bytes of JSON in UTF-8."""
     return len(json.dumps(dict(parameters), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
 
 
-def check(parameters: Mapping[str, Any]) -> None:
+def check(parameters: Mapping[str, object]) -> None:
     """Raises Invalid for what no program can be given, and for too much."""
     for name, value in parameters.items():
         if isinstance(value, str):

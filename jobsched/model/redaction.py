@@ -48,7 +48,7 @@ class Redaction:
                 raise Invalid(words, place("parameters", name))
         return {**asked, **{name: before[name] for name in copied}}
 
-    def redact(self, parameters: Mapping[str, Any]) -> Callable[[str], str]:
+    def redact(self, parameters: Mapping[str, object]) -> Callable[[str], str]:
         """Gives a text without the values of these parameters that are secret; unchanged where there are none."""
         values = set(_texts(value for name, value in parameters.items() if self.covers(name)))
         longest_first = sorted(values, key=lambda value: (-len(value), value))
@@ -61,7 +61,7 @@ class Redaction:
         return redacted
 
 
-def _texts(values: Iterable[Any]) -> Iterable[str]:
+def _texts(values: Iterable[object]) -> Iterable[str]:
     """As they are printed, quoted by Python or line by line; true and false are no secrets."""
     for value in values:
         if not isinstance(value, bool):

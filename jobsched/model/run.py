@@ -1,24 +1,75 @@
-"""One execution of a job, as the store keeps it."""
+"""One execution of a job, as the store keeps it, and the states of its process."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import attrs
+
+from .state_machine import StateMachine
 
 State = Literal[
     "waiting", "running", "stopping", "succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed"
 ]
+RunEvent = Literal["wait", "start", "skip", "miss", "stop", "finish", "fail", "time out", "cancel", "lose"]
 Cause = Literal["schedule", "manual", "retry"]
 
-ACTIVE: Final = ("waiting", "running", "stopping")
-STARTED: Final = ("running", "stopping")
-NEVER_RAN: Final = ("skipped", "missed")  # the outcomes of a due that started nothing; they may be those of a stretch
+STATES: Final = StateMachine[State, RunEvent](
+    states=get_args(State),
+    begins={"wait": "waiting", "start": "running", "skip": "skipped", "miss": "missed"},
+    table={
+        ("waiting", "start"): "running",
+        ("waiting", "skip"): "skipped",
+        ("waiting", "miss"): "missed",
+        ("waiting", "cancel"): "cancelled",
+        ("running", "finish"): "succeeded",
+        ("running", "fail"): "failed",
+        ("running", "lose"): "lost",
+        ("running", "cancel"): "cancelled",  # before it has begun here, as the next one
+        ("running", "time out"): "timed_out",
+        ("running", "stop"): "stopping",
+        ("stopping", "fail"): "failed",  # to be ended, or recorded
+        ("stopping", "lose"): "lost",
+        ("stopping", "cancel"): "cancelled",
+        ("stopping", "time out"): "timed_out",
+    },
+)
+ENDED: Final = STATES.final
+ACTIVE: Final = tuple(state for state in STATES.states if state not in ENDED)
+STARTED: Final = STATES.where("lose")
+NEVER_RAN: Final = tuple(state for state in STATES.begins.values() if state in ENDED)  # a stretch may have them
 RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
 ANYWHERE: Final = ""  # the place of what runs once, on whatever node
-ENDED: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
+
+ProcessState = Literal["started", "exited", "ending", "killed", "gone"]
+ProcessEvent = Literal["spawn", "exit", "TERM", "KILL", "nothing left", "let go", "give up"]
+
+# A run's process and what it left behind: `exited` waits for that, `ending` and `killed` were told to end.
+PROCESS: Final = StateMachine[ProcessState, ProcessEvent](
+    states=get_args(ProcessState),
+    begins={"spawn": "started"},
+    table={
+        ("started", "exit"): "exited",
+        ("started", "TERM"): "ending",
+        ("exited", "TERM"): "ending",
+        ("exited", "nothing left"): "gone",
+        ("exited", "let go"): "gone",
+        ("exited", "give up"): "gone",
+        ("ending", "exit"): "ending",
+        ("ending", "KILL"): "killed",
+        ("ending", "nothing left"): "gone",
+        ("ending", "let go"): "gone",
+        ("ending", "give up"): "gone",
+        ("killed", "exit"): "killed",
+        ("killed", "KILL"): "killed",  # again and again
+        ("killed", "nothing left"): "gone",
+        ("killed", "let go"): "gone",
+        ("killed", "give up"): "gone",
+        ("gone", "exit"): "gone",  # one that was given up
+    },
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -62,11 +113,17 @@ class Run:
     output_kept: int = 0
     output_truncated: bool = False
 
+    def become(self, state: State, **changes: Any) -> Run:
+        """It in a state that can follow its own, with what else is other then. Raises Impossible."""
+        STATES.check(self.state, state)
+        return attrs.evolve(self, state=state, **changes)
+
     def lost(self, reason: str, instant: datetime) -> Run:
         """What became of it when the daemon that ran it was gone: it is lost, or cancelled if that was asked for."""
+        before = self if self.active else attrs.evolve(self, state="running")  # until another node took it for lost
         if self.stop is not None:
-            return attrs.evolve(self, state="cancelled", reason=f"{self.stop}; {reason}", ended=instant)
-        return attrs.evolve(self, state="lost", reason=reason, ended=instant)
+            return before.become("cancelled", reason=f"{self.stop}; {reason}", ended=instant)
+        return before.become("lost", reason=reason, ended=instant)
 
     @property
     def active(self) -> bool:

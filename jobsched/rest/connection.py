@@ -19,7 +19,7 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger, LogPublisher
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
 from ..model.errors import Busy
@@ -171,7 +171,7 @@ class Channel(HTTPChannel):
         self._calm()
         super().allContentReceived()
 
-    def requestDone(self, request: Any) -> None:
+    def requestDone(self, request: Request) -> None:
         self.paused = True  # what has come behind it stays in the buffer
         super().requestDone(request)
         self.paused = bool(self._buffer) and bool(self.persistent)

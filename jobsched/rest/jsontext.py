@@ -13,7 +13,7 @@ from ..model.errors import place
 from ..model.printable import shown
 
 
-def encoded(value: Any) -> bytes:
+def encoded(value: object) -> bytes:
     """JSON. What is not to be seen is escaped: it means the same, and a terminal shows it as it is."""
     data = msgspec.json.encode(value)
     return data if data.isascii() else shown(data.decode()).encode()
@@ -48,7 +48,7 @@ def duplicate(text: bytes) -> str | None:
     return next(_places(whole, "")) if some_doubled else None
 
 
-def _places(value: Any, pointer: str) -> Iterator[str]:
+def _places(value: object, pointer: str) -> Iterator[str]:
     """The pointers to what is doubled, the outermost first. What lies in a value that a later one of the same name
     replaced is not found, but that name is."""
     if isinstance(value, _Doubled):

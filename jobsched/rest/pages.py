@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import DeferredSemaphore
 from twisted.web.http import Request
@@ -43,7 +43,7 @@ class Pages:
         return max(LEAST, min(ONE, (ALL - self._held) // 2))
 
     async def answer(
-        self, request: Request, limit: int, ask: Callable[[int], Awaitable[Page[T]]], out: Callable[[T], Any],
+        self, request: Request, limit: int, ask: Callable[[int], Awaitable[Page[T]]], out: Callable[[T], object],
         key: Callable[[T], str],
     ) -> bytes:  # fmt: skip
         """200: as much of a page of up to `limit` as there is room for. `ask(room)` finds it, `out` shows a record."""
@@ -78,7 +78,7 @@ class Pages:
             self._held -= size
 
 
-def _text(found: Page[T], room: int, out: Callable[[T], Any]) -> tuple[BytesIO, int]:
+def _text(found: Page[T], room: int, out: Callable[[T], object]) -> tuple[BytesIO, int]:
     """The JSON of as many records as have room, but of one at least; and how many they are."""
     text, count = BytesIO(), 0
     text.write(b'{"values":[')

@@ -66,7 +66,7 @@ class Relay(Service):
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
 
-    async def forward(self, request: Request, url: str, over: Deferred[Any] | None = None) -> Fate:
+    async def forward(self, request: Request, url: str, over: Deferred[None] | None = None) -> Fate:
         """Answer `request` with what is at `url`; unless that is "answered", nothing was said to the client yet.
 
         The other node may be silent until `over` fires; without one, never for long. When it ends in mid-answer, or

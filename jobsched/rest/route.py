@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from os import SEEK_END
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 import msgspec
@@ -71,7 +71,7 @@ def caller(request: Request) -> Caller:
     return found
 
 
-def json(request: Request, value: Any) -> bytes:
+def json(request: Request, value: object) -> bytes:
     """Answer 200 with JSON."""
     return whole(request, b"application/json", encoded(value))
 

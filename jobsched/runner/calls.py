@@ -41,7 +41,7 @@ async def patiently(
     """The ending of an attempt; one whose program somebody is just writing is made again, for about a second."""
     for pause in PAUSES:
         process_exit = await attempt()
-        if not process_exit.busy:
+        if not process_exit.busy or process_exit.stopped is not None:
             return process_exit
         await deferLater(reactor, pause)
         if (why := stopped()) is not None:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..config.catalog import SPAWNED, Task
 from ..config.confinement import FREE, Confinement, program
@@ -56,7 +55,7 @@ def command_of(task: Task, info: Info) -> Command:
     return Command(child.argv(), env={child.VARIABLE: child.describe(task, info)})
 
 
-def check_names(task: Task, parameters: Mapping[str, Any]) -> None:
+def check_names(task: Task, parameters: Mapping[str, object]) -> None:
     """Whether the catalog allows a task these parameters. Raises Invalid."""
     for name in parameters:
         if name not in task.parameters:
@@ -65,7 +64,7 @@ def check_names(task: Task, parameters: Mapping[str, Any]) -> None:
             raise Invalid(words, place("parameters", name))
 
 
-def check(task: Task, name: str, parameters: Mapping[str, Any]) -> None:
+def check(task: Task, name: str, parameters: Mapping[str, object]) -> None:
     """Whether the task's program can be given these parameters, by a job of that name. Raises Invalid: the kernel would
     refuse each run."""
     if task.kind not in SPAWNED:
@@ -89,7 +88,7 @@ def check(task: Task, name: str, parameters: Mapping[str, Any]) -> None:
         raise Invalid(f"are too much: with all else, a program would be given {whole} bytes", "/parameters")
 
 
-def _pointer(variable: str, parameters: Mapping[str, Any]) -> str:
+def _pointer(variable: str, parameters: Mapping[str, object]) -> str:
     """What of a job stands in a variable of the environment."""
     for name in parameters:
         if variable == _variable(name):

@@ -6,11 +6,12 @@ import os
 import signal
 from collections.abc import Iterable
 
+import attrs
 from twisted.logger import Logger
 
 from . import procfs
 from .group import Group
-from .procfs import Found, Key
+from .procfs import Found, Key, Stat
 
 
 class RemainingProcesses:
@@ -19,18 +20,27 @@ class RemainingProcesses:
     log = Logger()
 
     def __init__(self, run_id: str) -> None:
+        self._first: int | None = None  # the pid of the first process, until that has ended
         self.known: list[Found] = []  # what lived at the last look, and may be signalled
         self.met: dict[Key, Found] = {}  # all that a script left behind which ended by itself
         self.refused: dict[Key, Found] = {}  # what we may not signal
         self._run_id = run_id
         self._told = False  # TERM went to what was there
 
+    def began(self, pid: int) -> None:
+        """The first process has this pid."""
+        self._first = pid
+
+    def exited(self) -> None:
+        """The first process has ended: its pid may be another's from now on."""
+        self._first = None
+
     def live(self) -> bool:
         """Whether anything that was known does still."""
         return any(map(procfs.lives, self.known))
 
     def seen(self, found: Iterable[Found]) -> list[Found]:
-        """A look found these; what of the others still lives is there too: see `proc.survey` on those that sleep."""
+        """A look found these; what of the others still lives is there too: see `procfs.survey` on those that sleep."""
         there = {each.key: each for each in found}
         there |= {each.key: each for each in self.known if each.key not in there and procfs.lives(each)}
         self.known = [each for key, each in there.items() if key not in self.refused]
@@ -39,6 +49,17 @@ class RemainingProcesses:
     def count(self) -> None:
         """What is known now was left behind."""
         self.met |= {each.key: each for each in self.known if procfs.lives(each)}
+
+    def stuck(self) -> bool:
+        """Whether all of it sleeps such that nothing ends it, and the first process too."""
+        pids = [each.pid for each in self.known] + ([] if self._first is None else [self._first])
+        return all(procfs.state(pid) == procfs.STUCK for pid in pids)
+
+    def given_up(self) -> tuple[Stat, ...]:
+        """All of it, and the first process, as they are now."""
+        there = None if self._first is None else procfs.stat(self._first)
+        every = [*self.known, *([] if there is None else [there])]
+        return tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in every)
 
     def signal(self, group: Group, kill: bool, had_it: bool, asked: int) -> None:
         """TERM once, and after the grace KILL; `had_it`: the group was signalled as a whole, in the tick `asked`.

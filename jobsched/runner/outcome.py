@@ -186,9 +186,8 @@ def outcome(
         state, reason = "succeeded", "finished"
     more = (process_exit.hint, _had_ended(process_exit), left_behind(process_exit), lives_on(process_exit), printed.cut)
     reason = "; ".join([reason, *filter(None, more)])
-    return attrs.evolve(
-        run,
-        state=state,
+    return run.become(
+        state,
         reason=plain(redact(reason)),
         ended=now,
         exit_code=process_exit.exit_code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 from ..config import program
 from ..config.catalog import Leftovers
 from ..config.confinement import FREE, Confinement
+from ..model.run import PROCESS, ProcessEvent, ProcessState
 from . import procfs
 from .deadline import AGAIN, Deadline
 from .group import Group, began
@@ -30,6 +32,7 @@ from .session import STDIN, STDOUT, Sessions
 
 PATIENCE = 1.0  # seconds that what a finished script left behind may go on by itself
 SOON = 0.005  # seconds until something that was asked too early is asked again
+ENDING = ("ending", "killed")  # it was told to end
 LOOK = 0.05  # seconds between looks at what is not gone yet; between those that are in vain for long, up to `AGAIN`
 
 
@@ -79,7 +82,7 @@ class ScriptProcess(ProcessProtocol):
         self._asked: float | None = None  # since when an answer of the census is waited for
         self._pause = LOOK
         self._next: IDelayedCall | None = None
-        self._finished = False
+        self._state: ProcessState = PROCESS.begins["spawn"]
 
     def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int, confinement: Confinement = FREE) -> None:
         """Start `argv`, which confines itself so, in a session of its own.
@@ -107,6 +110,7 @@ class ScriptProcess(ProcessProtocol):
         assert self.pid is not None
         if (seen := procfs.stat(self.pid)) is not None:
             self.pid_started = began(seen.began)
+        self._remaining.began(self.pid)
         self._group = Group(self.pid, None if seen is None else seen.began)
 
     def outReceived(self, data: bytes) -> None:
@@ -119,8 +123,10 @@ class ScriptProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         self._status = exit_of(reason, self._launchers)
         self._exited = monotonic()
-        self._by_itself = not self.deadline.begun
-        if self._finished:
+        self._remaining.exited()
+        self._move("exit")
+        self._by_itself = self._state == "exited"
+        if self._state == "gone":
             self.log.info("process {pid} of run {run}, which was given up, has ended", pid=self.pid, run=self._run_id)
             return
         if self._by_itself and self._leftovers != "wait":
@@ -132,6 +138,9 @@ class ScriptProcess(ProcessProtocol):
         self.deadline.look_again()
         if self._next is not None and self._next.active():
             self._look_in(LOOK)
+
+    def _move(self, event: ProcessEvent) -> None:
+        self._state = PROCESS.after(self._state, event)
 
     # What the deadline asks for.
 
@@ -147,8 +156,9 @@ class ScriptProcess(ProcessProtocol):
         return not self.pipe.connected and not self._remaining.live() and self._is_empty() is True
 
     def _send(self, number: int) -> None:
-        if self._finished:
+        if self._state == "gone":
             return
+        self._move("TERM" if number == signal.SIGTERM else "KILL")
         self._as_a_group = self._status is None
         if self._as_a_group:
             self._tick = procfs.now()
@@ -157,7 +167,7 @@ class ScriptProcess(ProcessProtocol):
         if self._asked is None:
             self._ask()
         elif self.deadline.hopeless and monotonic() - self._asked > AGAIN:
-            self._give_up()  # not even the look at it comes to an end
+            self._finish("give up", self._remaining.given_up())  # not even the look at it comes to an end
 
     # What is left, once the first process has ended or is being ended.
 
@@ -171,18 +181,18 @@ class ScriptProcess(ProcessProtocol):
     def _stumbled(self, why: Failure) -> None:
         self._asked = None
         self.log.failure("what is left of {run} could not be looked at", why, run=self._run_id)
-        if not self._finished:
+        if self._state != "gone":
             self._look_in(AGAIN)
         elif not self.ended.called:
             self.ended.errback(why)
 
     def _look_once(self) -> None:
         """Is anything left, and is it time to do something about that?"""
-        if self._finished or self._asked is not None or (self._status is None and not self.deadline.begun):
+        if self._state in ("started", "gone") or self._asked is not None:
             return
         if self._remaining.live():
             self._go_on(left=True)
-        elif self._everywhere or self.deadline.begun:
+        elif self._everywhere or self._state in ENDING:
             self._ask()
         elif (empty := self._is_empty()) is None:
             self._look_in(SOON)
@@ -202,33 +212,33 @@ class ScriptProcess(ProcessProtocol):
 
     def _answer(self, found: list[Found]) -> None:
         self._asked = None
-        if self._finished:
+        if self._state == "gone":
             return
         everywhere = self._everywhere or self.deadline.stopped is not None
         self._remaining.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
-        if self.deadline.begun and not self._keeps:
+        if self._state in ENDING and not self._keeps:
             self._count()
-            self._remaining.signal(self._group, self.deadline.killed, self._as_a_group, self._tick)
+            self._remaining.signal(self._group, self._state == "killed", self._as_a_group, self._tick)
         self._go_on(bool(self._remaining.known))
 
     def _ask_failed(self, why: Failure) -> None:
         self._asked = None
         self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
         if self._status is not None:
-            self._finish()
+            self._finish("give up")
 
     def _go_on(self, left: bool) -> None:
         """What is to be done about what is left, or about nothing that is left."""
         gone = not left and self._status is not None
         patient = monotonic() - self._exited < PATIENCE
-        if gone and (self.deadline.begun or not self.pipe.connected):
-            self._finish()
-        elif self._keeps and (self.deadline.begun or not patient):
+        if gone and (self._state in ENDING or not self.pipe.connected):
+            self._finish("nothing left")
+        elif self._keeps and (self._state in ENDING or not patient):
             self._count()
-            self._finish(keep=True)
-        elif self.deadline.begun:
-            if self.deadline.hopeless and self._is_stuck():
-                self._give_up()
+            self._finish("let go")
+        elif self._state in ENDING:
+            if self.deadline.hopeless and (self.deadline.abandoned or self._remaining.stuck()):
+                self._finish("give up", self._remaining.given_up())
             elif left:
                 self._look_later()
         elif patient:
@@ -250,16 +260,6 @@ class ScriptProcess(ProcessProtocol):
         if self._by_itself:
             self._remaining.count()
 
-    def _is_stuck(self) -> bool:
-        """Whether nobody waits for what is left, or it sleeps such that nothing ends it."""
-        pids = [each.pid for each in self._remaining.known] + ([self.pid or 0] if self._status is None else [])
-        return self.deadline.abandoned or all(procfs.state(pid) == procfs.STUCK for pid in pids)
-
-    def _give_up(self) -> None:
-        first = procfs.stat(self.pid or 0) if self._status is None else None
-        given_up = [*self._remaining.known, *([] if first is None else [first])]
-        self._finish(given_up=tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in given_up))
-
     def _look_later(self) -> None:
         self._look_in(self._pause)
         self._pause = min(self._pause * 1.5, AGAIN)
@@ -269,18 +269,17 @@ class ScriptProcess(ProcessProtocol):
             self._next.cancel()
         self._next = self._clock.callLater(seconds, self._look)
 
-    def _finish(self, keep: bool = False, given_up: tuple[procfs.Stat, ...] = ()) -> None:
-        self._finished = True
+    def _finish(self, how: ProcessEvent, given_up: tuple[procfs.Stat, ...] = ()) -> None:
+        fate: Fate = "kept" if how == "let go" else "ended" if self._state in ENDING else "awaited"
+        self._move(how)
         self.deadline.disarm()
         if self._next is not None and self._next.active():
             self._next.cancel()
-        if keep:
+        if how == "let go":
             self.pipe.let_go(self._kept)
         else:
             self.pipe.finish()
-        self.ended.callback(
-            self._process_exit("kept" if keep else "ended" if self.deadline.begun else "awaited", given_up)
-        )
+        self.ended.callback(self._process_exit(fate, given_up))
 
     def _process_exit(self, fate: Fate, given_up: tuple[procfs.Stat, ...]) -> ProcessExit:
         status = self._status or ProcessExit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import attrs
 from twisted.application.service import Service
@@ -36,6 +36,9 @@ from .records import Records
 from .recovery import end_orphans, tell_lost
 from .tail import tail_reader
 from .waiters import Waiters, all_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
@@ -208,9 +211,9 @@ class Runner(Service):
             if active.noting is not None and active.noting.active():
                 active.noting.reset(0)
 
-    def in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Do a short chore off the reactor."""
-        return deferToThreadPool(self._reactor, self._chores, function, *args)
+        return deferToThreadPool(self._reactor, self._chores, function, *args, **kwargs)
 
     async def _execute(self, active: _Active) -> None:
         run = active.run
@@ -258,7 +261,7 @@ class Runner(Service):
     def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
         reason = f"{stop.reason}; {STOPPED_THREAD}" if task.kind == "thread" else stop.reason
         self.log.warn("run {run} of {job}: {reason}", run=active.run.id, job=active.run.job_name, reason=reason)
-        self._note(active, attrs.evolve(active.run, state="stopping", reason=reason))
+        self._note(active, active.run.become("stopping", reason=reason))
 
     def _note(self, active: _Active, run: Run) -> None:
         """Record a change."""

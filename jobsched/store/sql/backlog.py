@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
 from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, exists, or_, select, update
 
 from ...model.node import Node
@@ -71,7 +70,7 @@ def _cancel(transaction: Transaction, waiting: Sequence[Run], reason: str, now: 
     if waiting:
         cancelled: dict[str, Any] = {"state": "cancelled", "reason": reason, "ended": now}
         transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
-        outcomes.tell(transaction, [attrs.evolve(run, **cancelled) for run in waiting])
+        outcomes.tell(transaction, [run.become(**cancelled) for run in waiting])
 
 
 def _strange() -> Select[Any]:

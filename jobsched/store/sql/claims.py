@@ -232,7 +232,7 @@ def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool, place: str) -> R
 
 
 def _running(run: Run, who: Claimant) -> Run:
-    return attrs.evolve(run, state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
+    return run.become("running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
 
 
 def _waits(run: Run) -> Run:

@@ -158,9 +158,9 @@ def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, as
     if not run.active:
         raise Conflict(f"run {run_id} has ended already: {run.state}")
     waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
-    cancelled = attrs.evolve(run, state="cancelled", reason=reason, ended=now)
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and transaction.execute(update(runs).where(waiting).values(values)).rowcount == 1:
+        cancelled = run.become("cancelled", reason=reason, ended=now)
         outcomes.tell(transaction, [cancelled])
         start_counts.give_back(transaction, [cancelled], now)
         return cancelled
@@ -191,7 +191,7 @@ def _end_waiting(
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
         still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        ended = [attrs.evolve(run, **values) for run in waiting if run.id in still]
+        ended = [run.become(**values) for run in waiting if run.id in still]
         outcomes.tell(transaction, ended)
     return ended, [run for run in active if run.state != "waiting"]
 

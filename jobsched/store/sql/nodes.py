@@ -177,7 +177,7 @@ def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[boo
     found = [from_row(row) for row in transaction.execute(select(nodes).where(recent))]
     there = [node for node in found if node.state == "alive" or node.seen >= instant - ABSENT]
     missed = [
-        attrs.evolve(run, state="missed", reason=f"node {run.place} was gone before it could start", ended=instant)
+        run.become("missed", reason=f"node {run.place} was gone before it could start", ended=instant)
         for run in waiting
         if not any(node.name == run.place and node.can(run.task, run.require) for node in there)
     ]

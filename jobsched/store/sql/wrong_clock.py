@@ -138,7 +138,7 @@ def rest(transaction: Transaction, local: datetime) -> None:
     if waiting:
         values: dict[str, Any] = {"state": "skipped", "reason": SET_BACK, "ended": instant}
         transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(transaction, [attrs.evolve(run, **values) for run in waiting])
+        outcomes.tell(transaction, [run.become(**values) for run in waiting])
     untold = and_(deliveries.c.state == "waiting", deliveries.c.not_before > later, deliveries.c.created > later)
     transaction.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
     transaction.execute(update(keys).where(keys.c.created > later).values(created=instant))

@@ -223,6 +223,24 @@ def test_it_comes_back_by_itself_under_another_id(place: Place) -> None:
     assert len(place.ended) == 1, "its runs are ended once"
 
 
+def test_it_is_fenced_until_the_store_is_there_and_joins_when_its_runs_have_ended(place: Place) -> None:
+    assert place.member.standing == "inside"
+    place.reach(False)
+    place.walk(FENCE + 1)
+    assert place.member.standing == "fenced"
+    place.walk(30)
+    assert place.member.standing == "fenced", "it could not ask"
+    place.ends_late = True
+    place.reach(True)
+    place.walk(EVERY)
+    assert place.member.standing == "fenced", "its outcomes are being stored"
+    place.storing[-1].callback(None)
+    assert place.member.standing == "inside"
+    place.member.stopService()
+    assert place.member.standing == "outside"
+    place.member.startService()
+
+
 def test_it_does_not_hold_while_it_was_frozen_even_before_any_timer_fires(place: Place) -> None:
     place.reactor.rightNow += 20  # SIGSTOP, SIGCONT: time has passed, nothing was called
     assert not place.member.holds()
@@ -400,6 +418,7 @@ def test_one_that_cannot_enter_at_first_tries_on(tmp_path: Path, empty: bytes) -
     assert not place.member.holds()
     place.walk(10)
     assert place.ended == [], "nothing runs that could be ended"
+    assert place.member.standing == "outside"
     place.reach(True)
     place.walk(EVERY)
     assert place.member.entered.called

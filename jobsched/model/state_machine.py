@@ -1,0 +1,53 @@
+"""What may follow what, as a table. `docs/drawings.py` draws those of runs, of their processes and of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import attrs
+
+StateT = TypeVar("StateT", bound=str)
+EventT = TypeVar("EventT", bound=str)
+
+
+class Impossible(Exception):
+    """Something was to happen to what is in a state in which that cannot happen: a fault of ours."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class StateMachine(Generic[StateT, EventT]):
+    """`begins` says in which state it is after its first event, `table` which state follows on (state, event).
+
+    It keeps no state itself: whatever has one asks which is the next.
+    """
+
+    states: tuple[StateT, ...]
+    begins: Mapping[EventT, StateT]
+    table: Mapping[tuple[StateT, EventT], StateT]
+    _steps: frozenset[tuple[StateT, StateT]] = attrs.field(init=False, repr=False)
+
+    @_steps.default
+    def _all_steps(self) -> frozenset[tuple[StateT, StateT]]:
+        return frozenset((before, after) for (before, _), after in self.table.items())
+
+    def after(self, state: StateT, event: EventT) -> StateT:
+        """The state that follows when that happens. Raises Impossible."""
+        if (state, event) not in self.table:
+            raise Impossible(f"{event!r} cannot happen to what is {state!r}")
+        return self.table[state, event]
+
+    def check(self, before: StateT, after: StateT) -> None:
+        """Raises Impossible if nothing leads from one state to the other."""
+        if (before, after) not in self._steps:
+            raise Impossible(f"what is {before!r} cannot become {after!r}")
+
+    def where(self, event: EventT) -> tuple[StateT, ...]:
+        """The states in which that can happen."""
+        return tuple(state for state in self.states if (state, event) in self.table)
+
+    @property
+    def final(self) -> tuple[StateT, ...]:
+        """The states that no other follows."""
+        left = {before for before, after in self._steps if before != after}
+        return tuple(state for state in self.states if state not in left)
