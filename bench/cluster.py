@@ -27,6 +27,7 @@ from jobsched.scheduler.scheduler import AHEAD, MOST
 from jobsched.store.sql import engine
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.transaction import Transaction
 
 CATALOG = f"""\
 {DATE}
@@ -246,8 +247,8 @@ def asked(found: Hosts) -> list[float]:
         begun = time.perf_counter()
         with engine.reading(opened).begin() as connection:
             now = datetime.now(UTC)
-            job_rows.due_before(connection, now + AHEAD, MOST)
-            run_rows.waiting(connection, now)
+            job_rows.due_before(Transaction(connection), now + AHEAD, MOST)
+            run_rows.waiting(Transaction(connection), now)
         times.append(time.perf_counter() - begun)
     opened.dispose()
     return times

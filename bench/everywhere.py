@@ -11,6 +11,7 @@ from daemon import machine, spread
 from fill import put
 from sqlalchemy import Engine, delete, insert
 
+from jobsched.model.claim import Claimant
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
@@ -18,6 +19,7 @@ from jobsched.model.node import Node
 from jobsched.model.policy import Policy
 from jobsched.store.sql import claims, clock, tables
 from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.transaction import Transaction
 from tests.servers import started
 
 MINUTE = timedelta(minutes=1)
@@ -73,13 +75,13 @@ def measure(engine: Engine, jobs: list[Job], known: list[Node], count: int, now:
     peers = tuple(node for node in known if node.state == "alive")
     took = []
     for beat in range(1, count + 1):
-        who = claims.Claimant(
+        who = Claimant(
             node="n0", node_id="node 0", now=now + beat * MINUTE, able_since=now, slots=len(jobs), ids=Ids(),
             peers=peers, alone=False,
         )  # fmt: skip
         begun = time.perf_counter()
         with writing(engine).begin() as connection:
-            claimed = claims.claim(connection, who, [each.id for each in jobs])
+            claimed = claims.claim(Transaction(connection), who, [each.id for each in jobs])
         took.append(time.perf_counter() - begun)
         assert len(claimed.started) == claimed.won == len(jobs), claimed
         with writing(engine).begin() as connection:

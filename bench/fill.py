@@ -17,6 +17,7 @@ from jobsched.model.run import Run
 from jobsched.store.sql import engine, schema
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
+from jobsched.store.sql.transaction import Transaction
 
 T = TypeVar("T")
 SHARE = 5_000  # rows in one statement
@@ -36,10 +37,10 @@ def put(url: str, jobs: Iterable[Job], runs: Iterable[Run] = ()) -> None:
     made, ran = 0, 0
     with engine.writing(opened).begin() as connection:
         for some in _shares(jobs):
-            job_rows.add(connection, some)
+            job_rows.add(Transaction(connection), some)
             made += len(some)
         for few in _shares(runs):
-            run_rows.insert_all(connection, few)
+            run_rows.insert_all(Transaction(connection), few)
             ran += len(few)
     opened.dispose()
     print(f"{made} jobs and {ran} runs put into the store in {time.perf_counter() - begun:.1f} s; {load()}")

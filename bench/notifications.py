@@ -24,9 +24,9 @@ from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.engine import connect, writing
-from jobsched.store.sql.outbox import with_everyone
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.tables import deliveries
+from jobsched.store.sql.transaction import Transaction
 
 RUNS, TOGETHER, WAITING = 2000, 50, 10_000
 IDS = Ids()
@@ -38,7 +38,7 @@ def now() -> datetime:
 
 def outcomes(url: str, state: State, notify: Notify | None, everyone: str | None = None) -> float:
     """Microseconds for each outcome."""
-    engine = with_everyone(writing(connect(url)), everyone)
+    engine = writing(connect(url))
     draft = Draft(task="task", name="job", every=timedelta(days=1), watch=Watch(notify=notify))
     jobs = [draft.job(IDS.make(now()), now()) for _ in range(TOGETHER)]
     made = [
@@ -47,13 +47,13 @@ def outcomes(url: str, state: State, notify: Notify | None, everyone: str | None
         for n in range(RUNS)
     ]  # fmt: skip
     with engine.begin() as connection:
-        job_rows.add(connection, jobs)
-        run_rows.insert_all(connection, made)
+        job_rows.add(Transaction(connection, everyone), jobs)
+        run_rows.insert_all(Transaction(connection, everyone), made)
     begun = time.perf_counter()
     for first in range(0, RUNS, TOGETHER):
         ended = [attrs.evolve(run, state=state, reason="r", ended=now()) for run in made[first : first + TOGETHER]]
         with engine.begin() as connection:
-            run_rows.record(connection, ended, IDS, random.random)
+            run_rows.record(Transaction(connection, everyone), ended, IDS, random.random)
     spent = time.perf_counter() - begun
     engine.dispose()
     return spent / RUNS * 1e6
@@ -75,10 +75,10 @@ def looking(url: str) -> tuple[float, float]:
         with engine.begin() as connection:
             begun = time.perf_counter()
             for _ in range(20):
-                rows.soonest(connection, ["dead"])
+                rows.soonest(Transaction(connection), ["dead"])
             spent.append((time.perf_counter() - begun) / 20 * 1e3)
     with engine.begin() as connection:
-        assert [each.place for each in rows.take(connection, now(), 8, 2, {"dead": 2})] == ["alive"]
+        assert [each.place for each in rows.take(Transaction(connection), now(), 8, 2, {"dead": 2})] == ["alive"]
     engine.dispose()
     return spent[0], spent[1]
 

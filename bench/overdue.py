@@ -20,6 +20,7 @@ from jobsched.model.watch import Notify, Watch
 from jobsched.scheduler.overdue import MOST
 from jobsched.store.sql import clock, overdue, overdue_queries, tables
 from jobsched.store.sql.engine import connect, reading, writing
+from jobsched.store.sql.transaction import Transaction
 
 HOUR = timedelta(hours=1)
 WATCH = Watch(max_late=HOUR, must_succeed_every=2 * HOUR, notify=Notify(url="http://localhost/"))
@@ -79,7 +80,7 @@ def measure(url: str, looks: int, now: datetime) -> None:
     begun = time.perf_counter()
     for begin in range(0, len(found), MOST):
         with writing(engine).connect() as connection, connection.begin():
-            overdue.settle(connection, found[begin : begin + MOST], broken)
+            overdue.settle(Transaction(connection), found[begin : begin + MOST], broken)
     print(f"to store and tell it: {time.perf_counter() - begun:.1f} s")
     print("a look while all are:   ", spread([look(engine, broken)[1] for _ in range(looks)]))
 
@@ -88,8 +89,8 @@ def look(engine: Engine, now: datetime) -> tuple[list[str], float]:
     """What one look finds, and how many seconds it takes."""
     begun = time.perf_counter()
     with reading(engine).connect() as connection, connection.begin():
-        found = overdue_queries.watched(connection, MANY, now)
-        overdue_queries.recovered(connection, MANY, now)
+        found = overdue_queries.watched(Transaction(connection), MANY, now)
+        overdue_queries.recovered(Transaction(connection), MANY, now)
     return found, time.perf_counter() - begun
 
 

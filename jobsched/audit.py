@@ -7,14 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from .model.audit import Entry, Facts, Signature
+from .model.audit import AuditFilter, Entry, Facts, Signature
 from .model.caller import Caller
 from .model.ids import Ids
+from .model.order import Issued, Order, Reload
+from .model.page import Page
 from .model.redaction import Redaction
-from .store.sql import audit
-from .store.sql.audit import Noted
-from .store.sql.paging import Page
-from .store.sql.store import Store
+from .store.contract.store import Store
 
 T = TypeVar("T")
 
@@ -41,23 +40,24 @@ class AuditLog:
             redaction=self._redaction,
         )
 
-    async def write(self, change: Callable[..., Noted[T]], *args: object) -> T:
-        """Make a change with its entry, both or none; what the change came to."""
-        noted = await self._store.for_callers.write(change, *args)
-        if noted.entry is not None:
-            tell(noted.entry)
-        return noted.answer
+    async def perform(self, order: Order[T], issued: Issued) -> T:
+        """Carry an order out with its entry, both or none; what it came to."""
+        performed = await self._store.for_callers.orders.perform(order, issued)
+        if performed.entry is not None:
+            tell(performed.entry)
+        return performed.answer
 
-    async def page(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
+    async def page(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
         """The newest `limit` entries older than `before` that have room, without what is secret by now."""
-        found = await self._store.for_callers.read(audit.fitting, limit, before, only, room)
+        found = await self._store.for_callers.audit.page(limit, before, only, room)
         return Page([entry.shown(self._redaction) for entry in found.values], found.more)
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:
         """Write down what was in force and what is. That is so already: it is told even if it cannot be written."""
-        entry = self.signature(caller, instant).under("catalog.reload", before=before, after=after)
-        tell(entry)
-        await self._store.write(audit.write, entry)
+        signature = self.signature(caller, instant)
+        tell(signature.under("catalog.reload", before=before, after=after))
+        issued = Issued(signature=signature, caller=caller, node_id="", ids=self._ids)
+        await self._store.orders.perform(Reload(before=before, after=after), issued)
 
 
 def tell(entry: Entry) -> None:

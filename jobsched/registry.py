@@ -16,32 +16,37 @@ from twisted.logger import Logger
 from .audit import AuditLog
 from .clock import now
 from .config.catalog import Catalog, Task
-from .model.audit import Entry, Signature
+from .model.audit import AuditFilter, Entry
 from .model.caller import ANYBODY, Caller
 from .model.delivery import Delivery
 from .model.draft import Draft
-from .model.errors import NotFound
+from .model.errors import NotFound, no_job, no_run
 from .model.ids import Ids
-from .model.job import Job
+from .model.job import Job, JobFilter, JobView
 from .model.node import Node
+from .model.order import (
+    CancelRun,
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    IdempotencyKey,
+    Issued,
+    Order,
+    PauseJob,
+    ResumeJob,
+    RunJob,
+    Versions,
+)
 from .model.output_location import OutputLocation, elsewhere
+from .model.page import Page
 from .model.preview import Fire, look_ahead
-from .model.run import Run
+from .model.run import Run, RunFilter, Tail
 from .model.timeout import Timeout, timeout_of
 from .runner import launch
-from .store.sql import audit, commands, deliveries, queries, tails, visibility
-from .store.sql import jobs as job_rows
-from .store.sql import nodes as node_rows
-from .store.sql import runs as run_rows
-from .store.sql.commands import Key, Ran
-from .store.sql.paging import Page
-from .store.sql.queries import JobView
-from .store.sql.store import ForCallers
-from .store.sql.tails import Tail
+from .store.contract.store import ForCallers
 from .threads import Wanted
 
 T = TypeVar("T")
-Versions = frozenset[int] | None  # those of a job that a caller has seen; None: any
 
 UNREAD = "not shown without the scope 'read'"  # in place of a reason
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
@@ -114,12 +119,12 @@ class Registry:
 
     # jobs
 
-    async def schedule(self, draft: Draft, key: Key | None = None) -> str:
+    async def schedule(self, draft: Draft, key: IdempotencyKey | None = None) -> str:
         """Make a job; when this returns its id, it is on disk and will be run."""
         self._check(draft, None)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
-        job_id = await self._audit_log.write(audit.made, job, self._signed(), key, self._me)
+        job_id = await self._perform(CreateJob(job=job, key=key), instant)
         self._then(self._parts.wake, job.next_due)
         return job_id
 
@@ -131,17 +136,17 @@ class Registry:
         """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
         return self._parts.in_thread(work)
 
-    async def jobs(self, limit: int, after: str, only: job_rows.Filter, room: int) -> Page[JobView]:
+    async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
         """Up to `limit` jobs made after the job `after`, oldest first, and no more than have `room` in bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
-        found = await self._store.read(queries.jobs, limit, after, only, room, now(self._clock))
+        found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
 
     async def job(self, job_id: str) -> JobView:
         """One job."""
-        news = await self._store.read(queries.job, job_id, now(self._clock))
+        news = await self._store.jobs.get(job_id, now(self._clock))
         if not self._caller.sees(news.job.task):
-            raise visibility.no_job(job_id)
+            raise no_job(job_id)
         return self._news(news)
 
     async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobView:
@@ -150,73 +155,66 @@ class Registry:
         The grid of an interval stays as long as `every` and `start` do; otherwise it counts from now.
         """
 
-        def make(job: Job, instant: datetime) -> Job:
+        def revise(job: Job, instant: datetime) -> Job:
             draft = redraft(job)
             self._check(draft, job)
             return draft.remade(job, instant)
 
-        instant = now(self._clock)
-        return await self._order(commands.change, job_id, versions, self._ids, instant, make, self._me)
+        return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
 
     async def pause(self, job_id: str, versions: Versions = None) -> JobView:
         """Let dues pass until the job is resumed; what waits or runs goes on."""
-        return await self._order(commands.pause, job_id, now(self._clock), versions)
+        return await self._change(PauseJob(job_id=job_id, versions=versions))
 
     async def resume(self, job_id: str, versions: Versions = None) -> JobView:
         """Go on with the next due."""
-        return await self._order(commands.resume, job_id, self._ids, now(self._clock), self._me, versions)
+        return await self._change(ResumeJob(job_id=job_id, versions=versions))
 
     async def unschedule(self, job_id: str, cancel: bool, versions: Versions = None) -> None:
         """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
         reason = "cancelled: its job was deleted" if cancel else ""
-        more = (self._signed(), self._ids, now(self._clock), reason, self._me, versions)
-        running: list[Run] = await self._audit_log.write(
-            visibility.visible_job, job_id, self._caller, audit.removed, *more
-        )
+        running = await self._perform(DeleteJob(job_id=job_id, cancel=reason, versions=versions))
         for run in running if cancel else []:
             self._then(self._end, run)
         self._then(self._parts.wake, None)
 
     # runs
 
-    async def run_now(self, job_id: str, key: Key | None = None, versions: Versions = None) -> Run:
+    async def run_now(self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None) -> Run:
         """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
-        peers = tuple(self._parts.alive())
-        more = (self._signed(), key, self._ids, now(self._clock), peers, self._me, versions)
-        ran: Ran = await self._audit_log.write(visibility.visible_job, job_id, self._caller, audit.started, *more)
+        order = RunJob(job_id=job_id, key=key, peers=tuple(self._parts.alive()), versions=versions)
+        ran = await self._perform(order)
         self._then(self._parts.replace, ran.replaced)
         self._then(self._parts.start_waiting)
         return ran.run
 
     async def cancel(self, run_id: str) -> None:
         """End a run that has not ended. Raises Conflict when it has."""
-        reason = "cancelled by a caller"
-        more = (self._signed(), reason, now(self._clock), self._me)
-        run: Run = await self._audit_log.write(visibility.visible_run, run_id, self._caller, audit.cancelled, *more)
+        run = await self._perform(CancelRun(run_id=run_id, reason="cancelled by a caller"))
         if run.active:
             self._then(self._end, run)
 
-    async def runs(self, limit: int, before: str | None, only: run_rows.Filter) -> list[Run]:
+    async def runs(self, limit: int, before: str | None, only: RunFilter) -> list[Run]:
         """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
-        return await self._store.read(queries.runs, limit, before, attrs.evolve(only, tasks=self._caller.tasks))
+        return await self._store.runs.page(limit, before, attrs.evolve(only, tasks=self._caller.tasks))
 
     async def run(self, run_id: str) -> Run:
         """One run."""
-        run = await self._store.read(queries.run, run_id)
+        run = await self._store.runs.get(run_id)
         if not self._caller.sees(run.task):
-            raise visibility.no_run(run_id)
+            raise no_run(run_id)
         return run
 
     async def run_deliveries(self, run_id: str, limit: int, before: str | None) -> list[Delivery]:
         """What was told of a run, newest first."""
-        task, found = await self._store.read(deliveries.of_run, run_id, limit, before)
+        task, found = await self._store.deliveries.of_run(run_id, limit, before)
         if not self._caller.sees(task):
-            raise visibility.no_run(run_id)
+            raise no_run(run_id)
         return found
 
     async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:
         """What was told of a job, newest first; raises NotFound for one nobody ever heard of."""
-        return await self._store.read(deliveries.of_job, job_id, limit, before, self._caller.tasks)
+        return await self._store.deliveries.of_job(job_id, limit, before, self._caller.tasks)
 
     async def ended(self, run_id: str, seconds: float) -> Run:
         """The run, once it has ended or `seconds` have passed."""
@@ -244,7 +242,7 @@ class Registry:
     @property
     def shared(self) -> bool:
         """Whether other nodes may use this store too, and runs may be elsewhere."""
-        return self._store.dialect != "sqlite"
+        return self._store.shared
 
     async def output_location(self, run: Run) -> OutputLocation:
         """Where the output of a run is to be had. All is here when this is the only node, or nothing was printed."""
@@ -256,7 +254,7 @@ class Registry:
 
     async def tail(self, run_id: str) -> Tail | None:
         """The end of a run's output, as it is kept in the store of several nodes."""
-        return await self._store.read(tails.get, run_id)
+        return await self._store.runs.tail(run_id)
 
     def timeout(self, name: str, own: float | None) -> Timeout:
         """What is in force on this node for a job of that task with a timeout of its own, or None."""
@@ -268,7 +266,7 @@ class Registry:
         """Whether the catalog has that task now."""
         return self._parts.catalog().get(name) is not None
 
-    async def entries(self, limit: int, before: str | None, only: audit.Filter, room: int) -> Page[Entry]:
+    async def entries(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
         """Who changed what: the newest `limit` entries older than `before` that have `room`, of all tasks."""
         return await self._audit_log.page(limit, before, only, room)
 
@@ -276,22 +274,24 @@ class Registry:
         """The daemons that share the store, those that began last first."""
         if not self.shared:
             return [self._parts.node()]
-        return await self._store.read(node_rows.every)
+        return await self._store.nodes.every()
 
-    async def _order(self, order: Callable[..., Job], job_id: str, *args: object) -> JobView:
-        """Give an order on a job that the caller sees; what the job is after it, by the same transaction."""
-        given = (job_id, self._caller, audit.of_job, self._signed(), order, *args)
-        news: JobView = await self._audit_log.write(visibility.visible_job, *given)
+    async def _change(self, order: Order[JobView]) -> JobView:
+        """Give an order on a job; what the job is after it, by the same transaction."""
+        news = await self._perform(order)
         self._then(self._parts.wake, None)
         return self._news(news)
+
+    async def _perform(self, order: Order[T], instant: datetime | None = None) -> T:
+        """Give an order, now or at an instant that is just over, in the name of this caller."""
+        signature = self._audit_log.signature(self._caller, instant or now(self._clock))
+        issued = Issued(signature=signature, caller=self._caller, node_id=self._me, ids=self._ids)
+        return await self._audit_log.perform(order, issued)
 
     def _then(self, hint: Callable[..., object], *args: object) -> None:
         """Tell others of this node what to look at. The change is on disk: a fault must not make it look undone."""
         with self.log.failuresHandled("an order was stored, and not told at once; sweeps find it"):
             hint(*args)
-
-    def _signed(self) -> Signature:
-        return self._audit_log.signature(self._caller, now(self._clock))
 
     def _news(self, news: JobView) -> JobView:
         """A job's newest run may be of the task that it had before; and its reason may quote what it printed."""

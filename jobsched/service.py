@@ -36,6 +36,7 @@ from .events import Events
 from .metrics import Metrics
 from .model.ids import Ids
 from .model.lease import answer
+from .model.membership import Heartbeat
 from .model.node import Node
 from .model.redaction import Redaction
 from .notifications.dispatcher import Dispatcher
@@ -55,9 +56,9 @@ from .runner.runner import Runner
 from .scheduler.overdue import OverdueWatch
 from .scheduler.runner_port import RunnerPort
 from .scheduler.scheduler import Scheduler
-from .store.sql.last_seen import SignOfLife
-from .store.sql.nodes import Heartbeat
-from .store.sql.store import Store
+from .store.contract.store import Store
+from .store.opening import open_store
+from .store.sign_of_life import SignOfLife
 from .threads import CallerThread, Threads
 
 
@@ -89,7 +90,7 @@ def build(
     sign = SignOfLife(lambda: now(clock), elapsed)
     store = _store(reactor, config, events, sign, lambda: peers.tells())  # noqa: PLW0108  # they come later
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
-    clock: IReactorTime = reactor if store.dialect == "sqlite" else SharedClock(reactor)
+    clock: IReactorTime = SharedClock(reactor) if store.shared else reactor
     output, redaction = folders.state / "output", Redaction(config.secret_parameters)
     sender = _webhook_sender(reactor, clock, config)
     dispatcher = Dispatcher(reactor, clock, store, sender, everyone=config.receivers.place)
@@ -186,8 +187,8 @@ def _store(
 ) -> Store:  # fmt: skip
     """Each connection has one request at a time, which may ask something besides meanwhile: so many may wait."""
     waiting, everyone = 2 * config.max_connections, config.receivers.place
-    return Store(
-        reactor, config.store, everyone=everyone, waiting=waiting, events=events, sign=sign.add, tells=tells
+    return open_store(
+        reactor, config.store, everyone=everyone, waiting=waiting, events=events, sign=sign.take, tells=tells
     )  # fmt: skip
 
 
@@ -227,7 +228,7 @@ def _store_of_heartbeats(reactor: Reactor, config: Config, events: Events) -> St
         server_read_only=events.server_may_differ,
     )
     prompt, everyone = answer(timedelta(seconds=config.lease)), config.receivers.place
-    return Store(reactor, config.store, threads=1, everyone=everyone, prompt=prompt, events=tells)
+    return open_store(reactor, config.store, threads=1, everyone=everyone, prompt=prompt, events=tells)
 
 
 def _retention(

@@ -22,7 +22,7 @@ from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
 from .reactor_types import Reactor
 from .service import Folders, build
-from .store.sql.schema import migrate
+from .store.opening import migrate
 
 
 class Options(usage.Options):

@@ -17,7 +17,7 @@ from .model.errors import JobschedError
 from .model.invariants import Facts, Fault, faults
 from .model.printable import shown
 from .model.run import Run
-from .store.sql import verify as survey
+from .store.opening import snapshot
 
 CLEAN, VIOLATED, UNREADABLE = 0, 1, 2
 
@@ -42,10 +42,10 @@ def verify(url: str, *, whole: bool = False, verdict: Verdict | None = None) -> 
     `whole`: no run was pruned yet, so that dues are computed from each job's creation on.
     """
     verdict = verdict or Verdict()
-    with survey.view(url) as connection:
-        facts = Facts(now=survey.now(connection), nodes=survey.known(connection), whole=whole)
+    with snapshot(url) as view:
+        facts = Facts(now=view.now(), nodes=view.nodes(), whole=whole)
         verdict.nodes_known = facts.now is not None
-        for job_id, job, runs in survey.histories(connection):
+        for job_id, job, runs in view.histories():
             verdict.jobs += 1
             for fault in faults(job_id, job, _counting(runs, verdict), facts):
                 verdict.violations += 1

@@ -20,11 +20,10 @@ from ..clock import elapsed, now
 from ..loops import Loop
 from ..model.downtime import NO_DAEMON, Downtime
 from ..model.log_throttle import LogThrottle
+from ..model.membership import Heartbeat
 from ..model.node import Node
-from ..store.sql import last_seen
-from ..store.sql.last_seen import SignOfLife
-from ..store.sql.nodes import Heartbeat
-from ..store.sql.store import Store
+from ..store.contract.store import Store
+from ..store.sign_of_life import SignOfLife
 
 IDLE = 30.0  # seconds after which one goes by itself
 
@@ -97,7 +96,7 @@ class Alone(Service):
     async def _begin(self) -> None:
         node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
         try:
-            last = await self._store.write(last_seen.begin, node)
+            last = await self._store.signs.begin(node)
         except CancelledError:  # it ends before it could begin
             raise
         except Exception:  # what else there is to say of the store, others say
@@ -114,13 +113,13 @@ class Alone(Service):
     def _give(self) -> Deferred[None]:
         """By itself, if there was no other change: any change will do."""
         if self._sign.age >= IDLE / 2 and self._giving.called:
-            self._giving = self._store.write(lambda _: None).addCallbacks(self._written, self._unwritten)
+            self._giving = self._store.signs.give().addCallbacks(self._written, self._unwritten)
         return self._giving
 
     async def _end(self) -> None:
         await self._giving
         try:
-            await self._store.write(last_seen.give, self._node.id, now(self._clock), "stopped")
+            await self._store.signs.end(self._node.id, now(self._clock))
         except Exception:
             self._unwritten(Failure())
 

@@ -13,9 +13,7 @@ from ..batching import apart
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.run import Run
-from ..store.sql import nodes as node_rows
-from ..store.sql import runs as run_rows
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 
 
 class DeclareDead:
@@ -52,18 +50,17 @@ class DeclareDead:
                                  run=run.id, job=run.job_name, state=run.state)  # fmt: skip
 
         await self._declare_dead(known, silent, reason, local, [])
-        await apart(await self._store.read(node_rows.left_alone, local), give, refused)
+        await apart(await self._store.nodes.left_alone(local), give, refused)
         return ended
 
     async def _declare_dead(
         self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime, only: Sequence[str] | None
     ) -> list[Run]:
-        more = (known, reason, self._ids, random, local)
-        return await self._store.write(node_rows.declare_dead, *more, silent=silent, only=only)
+        return await self._store.nodes.declare_dead(known, silent, reason, self._ids, random, local, only)
 
     async def _give_up(self, run: Run, reason: str, local: datetime, why: Failure) -> Run:
         words = f"{reason}; more was refused by the store: {self._store.words(why.value)}"
         waits = run.state == "waiting"
         ended = run.become("missed", reason=words, ended=local) if waits else run.lost(words, local)
-        await self._store.write(run_rows.give_up, ended, notify=False)
+        await self._store.runs.give_up(ended, notify=False)
         return ended

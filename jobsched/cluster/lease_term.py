@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from twisted.logger import Logger
 
 from ..model import lease as leases
+from ..model.membership import MembershipSnapshot
 from ..model.node import Node
-from ..store.sql.nodes import MembershipSnapshot
 
 EVERY = 2.0  # seconds between heartbeats
 RETURN = 10.0  # seconds that the others have to come back after a trouble that all may have had

@@ -25,11 +25,10 @@ from ..model.downtime import Downtime
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.log_throttle import PAUSE as LATER
+from ..model.membership import Heartbeat, MembershipSnapshot
 from ..model.node import MEMBERSHIP, MembershipEvent, Node, Standing, twins
 from ..model.outage import AGAIN, Outage
-from ..store.sql import nodes as node_rows
-from ..store.sql.nodes import Heartbeat, MembershipSnapshot
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from .declare_dead import DeclareDead
 from .lease_term import EVERY, LeaseTerm, Sightings
 
@@ -157,7 +156,7 @@ class Membership(Service):
             self.log.failure("what other nodes ask of this one could not be read", why)
 
     async def _follow_orders(self) -> None:
-        for run_id, reason in await self._store.read(node_rows.stops, self.node.id):
+        for run_id, reason in await self._store.runs.stops(self.node.id):
             self._life.end(run_id, reason)
 
     def _move(self, event: MembershipEvent) -> None:
@@ -208,7 +207,7 @@ class Membership(Service):
         """Be a node; if this one was one before, under a new id, and what the old one had is lost."""
         first = self._term.renewed is None
         if not first:
-            await self._store.read(node_rows.get, self.node.id)  # is it there again?
+            await self._store.nodes.get(self.node.id)  # is it there again?
             await self._life.stored()
         self._move("join")
         old, asked = self.node, self._elapsed()
@@ -216,7 +215,7 @@ class Membership(Service):
         self._tries += 1  # a try that failed may have been stored
         asked_at, patience = self._clock.seconds(), self._term.patience
         known, gone = ([], self._previous) if first else ([old.id], None)
-        entry = await self._store.write(node_rows.join, attrs.evolve(fresh, since=now(self._clock)), known, gone)
+        entry = await self._store.nodes.join(attrs.evolve(fresh, since=now(self._clock)), known, gone)
         self._clock.observe(entry.now, asked_at)
         self._life.keep_id(fresh.id)
         self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
@@ -236,7 +235,7 @@ class Membership(Service):
         asked, asked_at = self._elapsed(), self._clock.seconds()
         self._term.ask(asked)
         heartbeat = attrs.evolve(self._life.heartbeat(), id=self.node.id, lease=self.lease)
-        snapshot = await self._store.write(node_rows.beat, heartbeat, now(self._clock))
+        snapshot = await self._store.nodes.beat(heartbeat, now(self._clock))
         self._clock.observe(snapshot.now, asked_at)
         if not snapshot.renewed:
             self.log.error("node {node} was taken for dead: its runs end here", node=self.node.name)
@@ -281,7 +280,7 @@ class Membership(Service):
         await self._beating
         try:
             if self.standing == "inside":
-                await self._store.write(node_rows.leave, self.node.id, now(self._clock))
+                await self._store.nodes.leave(self.node.id, now(self._clock))
                 self._move("leave")
         except Unavailable as why:
             self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))

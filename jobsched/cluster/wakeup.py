@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from ..events import Events
 from ..loops import Alarm, Loop
 from ..reactor_types import TimeAndThreads
-from ..store.sql.listen_notify import Listener
-from ..store.sql.store import Store
+from ..store.contract.store import Listener, Store
+from ..store.opening import listener as open_listener
 
 EVERY = 0.5  # seconds between looks where the database cannot tell
 GATHER = 0.02  # seconds from one call to the next, at least
@@ -34,7 +34,7 @@ class Wakeup(Service):
         node_id: Callable[[], str],
         events: Events,
         tells: Callable[[], bool],
-        listener: Callable[..., Listener] = Listener,
+        listener: Callable[..., Listener] = open_listener,
     ) -> None:
         self._reactor = reactor
         self._store = store
@@ -52,13 +52,13 @@ class Wakeup(Service):
 
     def startService(self) -> None:
         super().startService()
-        if self._store.dialect == "postgresql":
+        if self._store.notifies:
             told, cut, left = (
                 partial(self._reactor.callFromThread, call) for call in (self._told, self._cut, self._left)
             )
             self._listener = self._make(self._url, self._node_id, told, cut, left)
             self._listener.start()
-        elif self._store.dialect == "mysql":
+        elif self._store.shared:
             self._loop.start(now=False)
 
     def stopService(self) -> Deferred[None] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import files
 from ..model.errors import BadStore
-from ..store.sql.url import sqlite_file
+from ..store.opening import file_of
 
 
 class FolderLock:
@@ -36,7 +36,7 @@ class FolderLock:
 def locks(state_dir: Path, url: str) -> list[FolderLock]:
     """Hold the state folder and, where the store is an SQLite file in another folder, that file. Raises BadStore."""
     held = [FolderLock(state_dir)]
-    file = sqlite_file(url)
+    file = file_of(url)
     if file is not None and file.parent.resolve() != state_dir.resolve():
         held.append(FolderLock(file.parent, file.name))
     return held

@@ -20,9 +20,7 @@ from ..model.counts import Counts
 from ..model.health import HealthProblem
 from ..runner.runner import Runner
 from ..scheduler.scheduler import Scheduler
-from ..store.sql import queries
-from ..store.sql.counts import counts
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from .cached_probe import CachedProbe
 from .reload import CatalogHolder
 
@@ -73,10 +71,10 @@ class Health:
         self._elapsed = elapsed
         self._begun = elapsed()
         self._store: CachedProbe[None] = CachedProbe(
-            clock, lambda: store.read(queries.answers), fresh=KNOWN, patience=PATIENCE, elapsed=elapsed
+            clock, store.answers, fresh=KNOWN, patience=PATIENCE, elapsed=elapsed
         )
         self._counts: CachedProbe[Counts] = CachedProbe(
-            clock, lambda: store.read(counts), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
+            clock, store.counts, fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
         )
         self._unstored: float | None = None  # elapsed time of the last change that the store refused
         self._page = b""

@@ -20,9 +20,8 @@ from ..cluster.membership import Membership
 from ..config.options import Config
 from ..events import Events
 from ..runner.runner import Runner
-from ..store.sql import runs as run_rows
-from ..store.sql.store import Store
-from ..store.sql.url import make_url_safe
+from ..store.contract.store import Store
+from ..store.opening import make_url_safe
 from .folder_lock import FolderLock
 from .reload import CatalogHolder
 
@@ -33,7 +32,7 @@ class OrderedServices(MultiService):
 
     log = Logger()
 
-    def __init__(self, *services: Service) -> None:
+    def __init__(self, *services: Service | Store) -> None:
         super().__init__()
         for service in services:
             service.setServiceParent(self)
@@ -158,9 +157,9 @@ class Startup(Service):
         """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""
         node = self._peers.node
         if isinstance(self._peers, Alone):
-            await self._runner.recover(await self._store.read(run_rows.left_behind, node.id))
+            await self._runner.recover(await self._store.runs.left_behind(node.id))
             return
-        await self._runner.recover(await self._store.read(run_rows.left_here, self._previous.ids, node.name))
+        await self._runner.recover(await self._store.runs.left_here(self._previous.ids, node.name))
         if self._previous.ids:
             await self._peers.declare_dead(self._previous.ids)
         self._previous.dealt_with()

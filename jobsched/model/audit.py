@@ -51,6 +51,17 @@ class Entry:
 
 
 @attrs.frozen(kw_only=True)
+class AuditFilter:
+    """Which entries are asked for; what is None does not matter. `begin <= at < end`."""
+
+    target: str | None = None  # of a job also what was done to its runs
+    action: Action | None = None
+    who: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Signature:
     """Under an order: who gave it, from where, when, and through which node. It makes the entry of what came of it.
 

@@ -40,3 +40,12 @@ def without_nodes(known: Iterable[Node], living: Iterable[Node]) -> Downtime | N
     last = max((node.seen for node in known if node.id not in began), default=None)
     first = min(began.values(), default=None)
     return None if last is None or first is None or last >= first else Downtime(last, first, NO_NODE)
+
+
+@attrs.frozen(kw_only=True)
+class DowntimeCost:
+    """The dues that were missed, of how many jobs; `whole` when every due of that time has been decided."""
+
+    jobs: int
+    dues: int
+    whole: bool

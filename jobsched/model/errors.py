@@ -29,6 +29,16 @@ class NotFound(JobschedError):
     """What was asked for is not here."""
 
 
+def no_job(job_id: str) -> NotFound:
+    """The same words, be it unknown or somebody else's."""
+    return NotFound(f"there is no job {job_id}")
+
+
+def no_run(run_id: str) -> NotFound:
+    """The same of a run."""
+    return NotFound(f"there is no run {run_id}")
+
+
 class Conflict(JobschedError):
     """The thing is there, and its state forbids what was asked."""
 

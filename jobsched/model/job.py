@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import attrs
 
 from .policy import Policy
+from .run import LastRun
 from .trigger import Schedule
 from .watch import Watch
 
@@ -51,3 +53,33 @@ class Job:
     def watched_anew(self, instant: datetime) -> Job:
         """The same, not overdue; what is asked of it counts from that instant."""
         return attrs.evolve(self, watched=instant if self.watch.asked else None, overdue=None, overdue_reason=None)
+
+
+@attrs.frozen(kw_only=True)
+class JobView:
+    """A job with the newest run it has."""
+
+    job: Job
+    last_run: LastRun | None
+
+
+@attrs.frozen(kw_only=True)
+class Due:
+    """A job that is due soon: what a ticker must know, and what a node must be able to do."""
+
+    id: str
+    next_due: datetime
+    every: timedelta | None
+    task: str
+    require: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class JobFilter:
+    """Which jobs are asked for; what is None does not matter."""
+
+    name: str | None = None
+    task: str | None = None
+    state: JobState | None = None
+    overdue: bool | None = None
+    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen

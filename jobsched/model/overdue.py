@@ -12,6 +12,8 @@ from typing import Final
 import attrs
 
 from .job import Job
+from .run import Run
+from .watch import Event
 
 UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 SKEW: Final = timedelta(seconds=2)  # by which an instant may lie ahead of now and have come all the same
@@ -50,6 +52,16 @@ class Overdue:
 
     since: datetime
     reason: str
+
+
+@attrs.frozen(kw_only=True)
+class OverdueChange:
+    """A job became overdue, or has recovered; by a run, maybe."""
+
+    event: Event
+    job: Job
+    reason: str
+    run: Run | None = None
 
 
 def overdue(job: Job, facts: Facts) -> Overdue | None:

@@ -132,6 +132,31 @@ class Run:
 
 
 @attrs.frozen(kw_only=True)
+class RunFilter:
+    """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
+
+    job_id: str | None = None
+    state: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
+
+
+@attrs.frozen(kw_only=True)
+class Tail:
+    """The last bytes that were kept of a run's output; `start` bytes come before them."""
+
+    run_id: str
+    start: int
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole."""
+        return self.start + len(self.data)
+
+
+@attrs.frozen(kw_only=True)
 class LastRun:
     """What is shown of the newest run of a job."""
 

@@ -37,3 +37,18 @@ def _on_its_grid(schedule: Schedule, now: datetime) -> Schedule:
         return schedule
     beats = (trigger.start - now) // trigger.every + 1
     return attrs.evolve(schedule, trigger=attrs.evolve(trigger, start=trigger.start - beats * trigger.every))
+
+
+@attrs.frozen(kw_only=True)
+class Evidence:
+    """That a clock was hours ahead of `now`: runs that it made, the last due of them, jobs or nodes that it touched."""
+
+    now: datetime
+    runs: int
+    latest: datetime | None
+    touched: bool
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any."""
+        return self.runs > 0 or self.touched

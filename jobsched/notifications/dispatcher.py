@@ -18,8 +18,7 @@ from ..batching import Batch
 from ..clock import now
 from ..loops import Alarm, FailureLog, Loop
 from ..model.delivery import Attempt, Delivery, judged
-from ..store.sql import deliveries
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from .sender import NotTold
 
 EVERY = 5.0  # seconds between looks
@@ -64,9 +63,7 @@ class Dispatcher(Service):
         self._busy: Counter[str] = Counter()  # attempts under way, by place
         self._everyone = everyone
         self._answering: dict[str, None] = {} if everyone is None else {everyone: None}  # places, in order
-        self._results: Batch[Attempt] = Batch(
-            reactor, lambda done: store.write(deliveries.settle, done), self._refused, keep=True
-        )
+        self._results: Batch[Attempt] = Batch(reactor, store.deliveries.settle, self._refused, keep=True)
         self._failure_log = FailureLog(self.log, reactor)
         self._loop = Loop(reactor, EVERY, self._look, "the look for notifications")
         self._wake = Alarm(reactor, self._look)
@@ -125,13 +122,13 @@ class Dispatcher(Service):
             instant = now(self._clock)
             full = [place for place, number in self._busy.items() if number >= OF_ONE]
             room, only = self._room()
-            soonest = await self._store.read(deliveries.soonest, full, only)
+            soonest = await self._store.deliveries.soonest(full, only)
             if soonest is None or not self.running:
                 break
             if soonest > instant:
                 self._look_in(min((soonest - instant).total_seconds(), EVERY))
                 break
-            taken = await self._store.write(deliveries.take, instant, room, OF_ONE, dict(self._busy), only)
+            taken = await self._store.deliveries.take(instant, room, OF_ONE, dict(self._busy), only)
             for delivery in taken:
                 if delivery.id in self._under_way:  # its lease ended early: the database's clock was set
                     continue
@@ -208,7 +205,7 @@ class Dispatcher(Service):
         """The store cannot be told what a receiver said: without those words it can be told the rest."""
         self.log.failure("what came of attempt {number} at notification {id} was refused by the store", why,
                          number=attempt.number, id=attempt.id)  # fmt: skip
-        return self._store.write(deliveries.settle, [attrs.evolve(attempt, status=None, error=UNTOLD)])
+        return self._store.deliveries.settle([attrs.evolve(attempt, status=None, error=UNTOLD)])
 
     def _blind(self, why: Failure) -> None:
         self._failure_log.say(

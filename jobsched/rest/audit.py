@@ -7,9 +7,8 @@ from functools import partial
 import attrs
 from twisted.web.http import Request
 
-from ..model.audit import Entry
+from ..model.audit import AuditFilter, Entry
 from ..registry import Registry
-from ..store.sql.audit import Filter
 from .from_json import given
 from .instants import asked_instant
 from .pages import Pages
@@ -35,7 +34,7 @@ class Audit:
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` entries older than `after`."""
         asked = query(request, queries.AuditPage)
-        only = Filter(
+        only = AuditFilter(
             target=given(asked.target, None),
             action=given(asked.action, None),
             who=given(asked.who, None),

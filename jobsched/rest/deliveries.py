@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from twisted.web.http import Request
 
 from ..model.delivery import Delivery
+from ..model.page import Page
 from ..registry import Registry
-from ..store.sql.paging import Page
 from .from_json import given
 from .pages import Pages
 from .route import Route, caller, query

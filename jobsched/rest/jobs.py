@@ -10,13 +10,11 @@ from functools import partial
 from twisted.web.http import Request
 
 from ..model.errors import Invalid
-from ..model.run import Run
+from ..model.job import JobFilter, JobView
+from ..model.order import IdempotencyKey
+from ..model.page import Page
+from ..model.run import Run, RunFilter
 from ..registry import Registry
-from ..store.sql import jobs as job_rows
-from ..store.sql import runs as run_rows
-from ..store.sql.commands import Key
-from ..store.sql.paging import Page
-from ..store.sql.queries import JobView
 from . import from_json, to_json
 from .conditions import tag_of, versions
 from .from_json import Defaults, given
@@ -74,7 +72,7 @@ class Jobs:
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
         asked = query(request, queries.JobPage)
-        only = job_rows.Filter(
+        only = JobFilter(
             name=given(asked.name, None),
             task=given(asked.task, None),
             state=given(asked.state, None),
@@ -142,7 +140,7 @@ class Jobs:
 async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
     """200: a page of runs, of one job or of all."""
     asked = query(request, queries.RunPage)
-    only = run_rows.Filter(
+    only = RunFilter(
         job_id=job_id,
         state=given(asked.state, None),
         begin=asked_instant(asked.from_, "?from"),
@@ -155,7 +153,7 @@ async def run_page(request: Request, registry: Registry, job_id: str | None, pag
     return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
 
 
-def _key(request: Request, scope: str) -> Key | None:
+def _key(request: Request, scope: str) -> IdempotencyKey | None:
     """The caller's Idempotency-Key. Raises Invalid."""
     text = request.getHeader(b"idempotency-key")
     if text is None:
@@ -165,7 +163,7 @@ def _key(request: Request, scope: str) -> Key | None:
     name = caller(request).name
     if name is not None:  # each has keys of his own; the hash has just the length that there is room for
         scope = hashlib.sha256(f"{name} {scope}".encode()).hexdigest()
-    return Key(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
+    return IdempotencyKey(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
 
 
 def _empty(request: Request) -> bytes:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from twisted.internet.defer import DeferredSemaphore
 from twisted.web.http import Request
 
-from ..store.sql.paging import Page
+from ..model.page import Page
 from .download import FileSender
 from .jsontext import encoded
 from .location import link_next

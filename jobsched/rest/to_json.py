@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 
 from ..model.definition import seconds, watched
+from ..model.job import JobView
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
 from ..model.timeout import Timeout
 from ..model.trigger import Interval
-from ..store.sql.queries import JobView
 from .schemas import watch
 from .schemas.jobs import JobOut
 from .schemas.runs import LastRunOut, OutputOut, RunOut

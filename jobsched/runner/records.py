@@ -15,10 +15,8 @@ from ..batching import Batch
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.redaction import Redaction
-from ..model.run import Run
-from ..store.sql import runs as run_rows
-from ..store.sql import tails
-from ..store.sql.store import Store
+from ..model.run import Run, Tail
+from ..store.contract.store import Store
 from .outcome import plain
 
 
@@ -37,7 +35,7 @@ class Records:
         reactor: IReactorTime,
         store: Store,
         ids: Ids,
-        read_tail: Callable[[str], tails.Tail | None],
+        read_tail: Callable[[str], Tail | None],
         redaction: Redaction,
         stored: Callable[[list[str], bool], object],
     ) -> None:
@@ -59,7 +57,7 @@ class Records:
 
     def _record(self, runs: list[Run]) -> Deferred[None]:
         latest = {run.id: run for run in runs}
-        stored = self._store.write(tails.record, list(latest.values()), self._ids, random.random, self._read_tail)
+        stored = self._store.runs.record(list(latest.values()), self._ids, random.random, self._read_tail)
         return stored.addCallback(self._tell, [run.id for run in latest.values() if not run.active])
 
     def _tell(self, again: bool, ended: list[str]) -> None:
@@ -76,10 +74,10 @@ class Records:
         reason = plain(redact(f"its outcome ({run.state}) was refused by the store: {self._store.words(why.value)}"))
         failed = attrs.evolve(run, state="failed", reason=reason)
         try:
-            await self._store.write(run_rows.give_up, failed)
+            await self._store.runs.give_up(failed)
         except Unavailable:
             raise
         except Exception:  # it may be the notification that is refused
-            await self._store.write(run_rows.give_up, failed, notify=False)
+            await self._store.runs.give_up(failed, notify=False)
         self.log.failure("run {run} of {job}: failed, {reason}", why, run=run.id, job=run.job_name, reason=reason)
         self._tell(False, [run.id])

@@ -19,9 +19,8 @@ from .. import files
 from ..clock import Leaps, now
 from ..loops import FailureLog, Loop
 from ..model.errors import Unavailable
-from ..store.sql import audit, deliveries, prune, retention_turns
-from ..store.sql import nodes as node_rows
-from ..store.sql.store import Store
+from ..model.retention import RetentionPass
+from ..store.contract.store import Store
 from .output import output_names
 
 EVERY = 60.0  # seconds
@@ -55,7 +54,8 @@ class Retention(Service):
         last_sign: Callable[[], datetime | None] = lambda: None,  # of the daemon before this one
     ) -> None:
         self._clock = clock
-        self._store = store
+        self._shared = store.shared
+        self._rows = store.retention
         self._in_thread = in_thread
         self._folder = folder
         self._keep_runs = keep_runs
@@ -90,15 +90,15 @@ class Retention(Service):
     async def prune(self) -> None:
         """One round: of rows if no other node has had one lately, and of the files of this node."""
         steady = self._is_steady()
-        this_pass = await self._store.write(
-            retention_turns.take, now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
+        this_pass = await self._rows.take_turn(
+            now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
         )  # fmt: skip
         if this_pass is not None:
             await self._prune_rows(this_pass, steady)
         if steady and self.running and not self._swept:
             self._swept = True
             await self._in_thread(sweep, self._folder, self._keep_days * 86_400 + LEFTOVER)
-        if steady and self.running and self._store.dialect != "sqlite":
+        if steady and self.running and self._shared:
             await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
 
     def _is_steady(self) -> bool:
@@ -112,7 +112,7 @@ class Retention(Service):
         self._postponed = not steady
         return steady
 
-    async def _prune_rows(self, this_pass: retention_turns.RetentionPass, steady: bool) -> None:
+    async def _prune_rows(self, this_pass: RetentionPass, steady: bool) -> None:
         """Batch after batch until nothing is left to forget."""
         instant = now(self._clock)
         if steady:
@@ -120,44 +120,44 @@ class Retention(Service):
         for job_id in await self._crowded(this_pass):
             await self._thin_out(job_id, instant)
         if self.running:
-            await self._store.write(retention_turns.end, this_pass, self._keep_runs)
+            await self._rows.end_turn(this_pass, self._keep_runs)
 
     async def _forget_what_is_old(self, instant: datetime) -> None:
         edge = instant - timedelta(days=self._keep_days)
-        await self._store.write(prune.old_keys, instant)
-        await self._store.write(node_rows.forget, instant)
-        await self._forget_rows(audit.forget, instant - timedelta(days=self._audit_days))
-        await self._forget_rows(deliveries.forget, edge)
-        while self.running and await self._forgotten(self._store.write(prune.old, edge, BATCH)):
+        await self._rows.forget_keys(instant)
+        await self._rows.forget_nodes(instant)
+        await self._forget_rows(self._rows.forget_entries, instant - timedelta(days=self._audit_days))
+        await self._forget_rows(self._rows.forget_deliveries, edge)
+        while self.running and await self._forgotten(self._rows.forget_runs_before(edge, BATCH)):
             pass
 
-    async def _crowded(self, this_pass: retention_turns.RetentionPass) -> list[str]:
+    async def _crowded(self, this_pass: RetentionPass) -> list[str]:
         """The jobs that have more runs than they keep, and a part more, or as many records that nothing ran. Only those
         can be that were given some since the last round; of these only those are counted that may have come so far."""
         most = self._keep_runs + self._keep_runs // SLACK
         if this_pass.since is None:
             self._room.clear()
-            return await self._store.read(prune.crowded, most)
-        new = await self._store.read(retention_turns.new_runs, this_pass.since)
+            return await self._rows.crowded(most)
+        new = await self._rows.new_runs(this_pass.since)
         if len(self._room) > REMEMBERED:
             self._room.clear()
         self._room |= {job_id: self._room.get(job_id, 0) - count for job_id, count in new.items()}
         unsure = [job_id for job_id in new if self._room[job_id] < 0]
         found: list[str] = []
         for begin in range(0, len(unsure), BATCH):
-            counts = await self._store.read(retention_turns.counts, unsure[begin : begin + BATCH])
+            counts = await self._rows.counts(unsure[begin : begin + BATCH])
             if full := [job_id for job_id, count in counts.items() if count > most]:
-                counts |= await self._store.read(prune.larger, full)
+                counts |= await self._rows.larger(full)
             self._room |= {job_id: most - count for job_id, count in counts.items()}
             found += [job_id for job_id, count in counts.items() if count > most]
         return found
 
     async def _thin_out(self, job_id: str, instant: datetime) -> None:
         """Forget what a job has too much of. That it cannot be forgotten is told, and keeps no other from it."""
-        write, keep = self._store.write, self._keep_runs
+        beyond, keep = self._rows.forget_runs_beyond, self._keep_runs
         try:
             for ran in (True, False):
-                while self.running and await self._forgotten(write(prune.beyond, job_id, keep, BATCH, ran, instant)):
+                while self.running and await self._forgotten(beyond(job_id, keep, BATCH, ran, instant)):
                     pass
         except Unavailable:
             raise
@@ -168,11 +168,11 @@ class Retention(Service):
         """Delete, from one of the folders, the output of runs that went from the store through other nodes."""
         written = await self._in_thread(old_files, self._folder, number, STRAY)
         for begin in range(0, len(written), BATCH):
-            gone = await self._store.read(prune.unknown, written[begin : begin + BATCH])
+            gone = await self._rows.unknown(written[begin : begin + BATCH])
             await self._in_thread(remove, self._folder, gone)
 
-    async def _forget_rows(self, forget: Callable[..., int], edge: datetime) -> None:
-        while self.running and await self._store.write(forget, edge, BATCH) == BATCH:
+    async def _forget_rows(self, forget: Callable[[datetime, int], Deferred[int]], edge: datetime) -> None:
+        while self.running and await forget(edge, BATCH) == BATCH:
             pass
 
     async def _forgotten(self, ids: Deferred[list[str]]) -> bool:

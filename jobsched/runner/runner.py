@@ -22,7 +22,7 @@ from ..model.ids import Ids
 from ..model.redaction import USUAL, Redaction
 from ..model.run import Run
 from ..reactor_types import Reactor
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..store.sql.store import Store
-from ..store.sql.tails import Tail
+from ..model.run import Tail
+from ..store.contract.store import Store
 from .output import open_output
 
 KEPT = 64 * 1024  # bytes
@@ -16,7 +16,7 @@ KEPT = 64 * 1024  # bytes
 
 def tail_reader(store: Store, folder: Path) -> Callable[[str], Tail | None]:
     """How to find the tail of a run. A store that is one node's own has none: that node has the whole."""
-    return partial(read_tail, folder) if store.dialect != "sqlite" else lambda run_id: None
+    return partial(read_tail, folder) if store.shared else lambda run_id: None
 
 
 def read_tail(folder: Path, run_id: str) -> Tail | None:

@@ -11,8 +11,7 @@ from twisted.logger import Logger
 from ..clock import now
 from ..model.ids import BACK
 from ..model.overdue import SKEW
-from ..store.sql import downtimes, wrong_clock
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from .availability import Availability
 from .peers import Peers
 
@@ -47,8 +46,8 @@ class AfterDowntime:
 
     async def _put_right(self, set_back: bool) -> int:
         """Bring what lies ahead of the clock back to it, and say so in one line; of how many jobs it was the dues."""
-        await self._store.write(wrong_clock.rest, now(self._clock))
-        found = await self._store.read(wrong_clock.evidence, now(self._clock))
+        await self._store.wrong_clock.rest(now(self._clock))
+        found = await self._store.wrong_clock.evidence(now(self._clock))
         sign = None if self._looks else self._peers.last_sign
         lived = sign is not None and sign > found.now + BACK
         if not (set_back or lived or found.found):
@@ -69,20 +68,20 @@ class AfterDowntime:
         after: str | None = ""
         anew = 0
         while after is not None:
-            found, after = await self._store.read(wrong_clock.jobs_ahead, now(self._clock), after, PAGE)
+            found, after = await self._store.wrong_clock.jobs_ahead(now(self._clock), after, PAGE)
             for begin in range(0, len(found), SHARE):
-                anew += await self._store.write(wrong_clock.put_right, found[begin : begin + SHARE], now(self._clock))
+                anew += await self._store.wrong_clock.put_right(found[begin : begin + SHARE], now(self._clock))
         return anew
 
     async def _tell_cost(self) -> bool:
         self._looks += 1
         down = self._peers.downtime
         if down is None and not self._peers.alone:
-            down = await self._store.read(downtimes.before, self._peers.node.id)
+            down = await self._store.downtimes.before(self._peers.node.id)
         if down is None:
             self._looks = MOST
             return False
-        cost = await self._store.read(downtimes.cost, down.end)
+        cost = await self._store.downtimes.cost(down.end)
         if not cost.whole and self._looks < MOST:
             return True
         self._looks = MOST

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from ..batching import apart
 from ..clock import now
 from ..loops import FailureLog, Loop
-from ..store.sql import overdue, overdue_queries
-from ..store.sql.store import Store
+from ..model.overdue import OverdueChange
+from ..store.contract.store import Store
 from .peers import Peers
 from .quarantine import Quarantine
 
@@ -75,17 +75,17 @@ class OverdueWatch(Service):
         self._failure_log.settled()
 
     def _watched(self) -> Deferred[list[str]]:
-        return self._store.read(overdue_queries.watched, PAGE, now(self._clock))
+        return self._store.overdue.watched(PAGE, now(self._clock))
 
     def _recovered(self) -> Deferred[list[str]]:
-        return self._store.read(overdue_queries.recovered, PAGE, now(self._clock))
+        return self._store.overdue.recovered(PAGE, now(self._clock))
 
     async def _settle(self, found: Sequence[str]) -> bool:
         """Whether anything came of it."""
-        changes: list[overdue.OverdueChange] = []
+        changes: list[OverdueChange] = []
 
         async def settle(job_ids: list[str]) -> None:
-            some = await self._store.write(overdue.settle, job_ids, now(self._clock))
+            some = await self._store.overdue.settle(job_ids, now(self._clock))
             changes.extend(some)
             for change in some:
                 self._say(change)
@@ -106,7 +106,7 @@ class OverdueWatch(Service):
     def _may_look(self) -> bool:
         return bool(self.running) and self._peers.holds()
 
-    def _say(self, change: overdue.OverdueChange) -> None:
+    def _say(self, change: OverdueChange) -> None:
         told = {"job": change.job.id, "name": change.job.name, "reason": change.reason}
         if change.event == "overdue":
             self.log.warn("job {job} ({name}) is overdue: {reason}", **told)

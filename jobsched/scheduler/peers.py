@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..model.downtime import Downtime
+from ..model.job import Due
 from ..model.node import Node, claim_rank
-from ..store.sql.jobs import Due
 
 STEP = timedelta(seconds=0.4)  # that a node gives the one before it to claim a due
 

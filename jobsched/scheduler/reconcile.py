@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from ..store.sql import runs as run_rows
-from ..store.sql.store import Store
+from ..store.contract.store import Store
 from .peers import Peers
 from .runner_port import RunnerPort
 
@@ -35,7 +34,7 @@ class Reconciler:
         if not self._needed:
             return
         node_id, known = self._peers.node.id, self._runner.known()  # known before the look: one may end meanwhile
-        mine = await self._store.read(run_rows.started_by, node_id)
+        mine = await self._store.claims.started_by(node_id)
         if not self._peers.holds() or self._peers.node.id != node_id:
             return
         self._needed = False

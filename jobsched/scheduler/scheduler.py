@@ -15,12 +15,11 @@ from ..batching import Batch
 from ..clock import now
 from ..events import Events
 from ..loops import Alarm, Loop
+from ..model.claim import Claimant
 from ..model.errors import Unavailable
 from ..model.ids import EPOCH, Ids
-from ..store.sql import claims
-from ..store.sql import jobs as job_rows
-from ..store.sql import runs as run_rows
-from ..store.sql.store import Store
+from ..model.job import Due
+from ..store.contract.store import Store
 from .after_downtime import AfterDowntime
 from .availability import Availability
 from .peers import Peers, claim_delay
@@ -134,9 +133,9 @@ class Scheduler(Service):
         """Arm a ticker for each job that is due soon, and disarm those that no longer are."""
         horizon = self._availability.look() + AHEAD
         soon: set[str] = set()
-        last: job_rows.Due | None = None
+        last: Due | None = None
         while self.running:
-            due = await self._store.read(job_rows.due_before, horizon, MOST, last)
+            due = await self._store.jobs.due_before(horizon, MOST, last)
             if not self.running:
                 break
             soon.update(job.id for job in due)
@@ -151,7 +150,7 @@ class Scheduler(Service):
 
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Runs that wait: some may start now, the first of the others gets a ticker."""
-        self._waiting, ripe = await self._store.read(run_rows.waiting, now(self._clock))
+        self._waiting, ripe = await self._store.claims.waiting(now(self._clock))
         if self.running and self._reconciler.needed:
             self._due.add(RECONCILE)
         if self.running and self._waiting:
@@ -165,7 +164,7 @@ class Scheduler(Service):
         await self._sweeping
         await self._due.settled()
 
-    def _arm(self, due: job_rows.Due) -> None:
+    def _arm(self, due: Due) -> None:
         """Wake up when it is this node's turn to claim that due."""
         wait = claim_delay(self._peers, due)
         if wait is None or due.id in self._refused:
@@ -227,7 +226,7 @@ class Scheduler(Service):
         """Those of them that were decided meanwhile, or changed; they are aimed at anew, if they are due again."""
         if not job_ids:
             return set()
-        found = {due.id: due for due in await self._store.read(job_rows.dues_of, job_ids)}
+        found = {due.id: due for due in await self._store.jobs.dues_of(job_ids)}
         instant = now(self._clock)
         decided = {job_id for job_id in job_ids if job_id not in found or found[job_id].next_due > instant}
         for job_id in decided:
@@ -240,7 +239,7 @@ class Scheduler(Service):
     async def _decide(self, job_ids: list[str]) -> None:
         asked = self._clock.seconds()
         who = self._claimant()
-        claimed = await self._store.write(claims.claim, who, job_ids)
+        claimed = await self._store.claims.claim(who, job_ids)
         if claimed.now is not None:
             self._events.database_time(claimed.now, asked)
         self._waiting = claimed.waiting
@@ -265,7 +264,7 @@ class Scheduler(Service):
         for job_id in set(job_ids) - dues.keys():
             self._tickers.disarm(job_id)  # deleted, changed or decided elsewhere; the sweep knows better
 
-    def _rearm(self, due: job_rows.Due) -> None:
+    def _rearm(self, due: Due) -> None:
         """Go on with the next due of a job; one that is due later is left to the sweep, but for loops that go on."""
         horizon = now(self._clock) + AHEAD
         if due.next_due > horizon and not self._tickers.keep(due, horizon):
@@ -273,9 +272,9 @@ class Scheduler(Service):
         elif due.id in self._tickers:
             self._arm(due)
 
-    def _claimant(self) -> claims.Claimant:
+    def _claimant(self) -> Claimant:
         node, instant = self._peers.node, self._availability.look()
-        return claims.Claimant(
+        return Claimant(
             node=node.name,
             node_id=node.id,
             now=instant,

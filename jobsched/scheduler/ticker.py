@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..model.ids import EPOCH
-from ..store.sql.jobs import Due
+from ..model.job import Due
 
 AFTER = 0.001  # seconds: a timer must not fire the moment before its due
 NEAR = 0.0001  # seconds off the aim that a timer may be

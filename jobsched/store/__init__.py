@@ -1,5 +1,5 @@
 """Everything that is asked of a database.
 
 Imports `model` and the bottom modules. Everything above may import it.
-Begin with `sql`, which is the one implementation.
+Begin with `contract`; `sql` is the one implementation, and `opening` finds it.
 """

@@ -43,7 +43,7 @@ class Record:
         began = now - 10.5 * MINUTE
         jobs = [a_job(f"job{number}", began) for number in range(4)]
         record = cls(url, desk, now, jobs, [a_run(one, began + n * MINUTE) for one in jobs for n in range(1, 11)])
-        if desk.store.dialect != "sqlite":
+        if desk.store.shared:
             here = Node(id="here", name="node", tasks=["task"], since=began, seen=now)
             record.edit(insert(node_table).values(attrs.asdict(here, recurse=False)))
         desk.add(*jobs)

@@ -10,6 +10,7 @@ import attrs
 from sqlalchemy import Connection, func, insert, select
 
 from jobsched.events import Events
+from jobsched.model.claim import Claimant, Claimed
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
@@ -58,10 +59,10 @@ def run(due: float = 60, **fields: Any) -> Run:
     return Run(**(given | fields))
 
 
-def claimant(seconds: float, slots: int = 10, **fields: Any) -> claims.Claimant:
+def claimant(seconds: float, slots: int = 10, **fields: Any) -> Claimant:
     """Who claims at so many seconds after T0."""
     given: dict[str, Any] = {"node": "node", "node_id": "here", "able_since": T0 - timedelta(days=1)}
-    return claims.Claimant(now=at(seconds), slots=slots, ids=IDS, **(given | fields))
+    return Claimant(now=at(seconds), slots=slots, ids=IDS, **(given | fields))
 
 
 def node(name: str, **fields: Any) -> Node:
@@ -115,8 +116,8 @@ class Desk:
         rows = [attrs.asdict(each, recurse=False) | {"tasks": list(each.tasks)} for each in new]
         self.write(lambda connection: connection.execute(insert(nodes), rows))
 
-    def claim(self, seconds: float, *wanted: Job, **fields: Any) -> claims.Claimed:
-        claimed: claims.Claimed = self.write(claims.claim, claimant(seconds, **fields), [each.id for each in wanted])
+    def claim(self, seconds: float, *wanted: Job, **fields: Any) -> Claimed:
+        claimed: Claimed = self.write(claims.claim, claimant(seconds, **fields), [each.id for each in wanted])
         return claimed
 
     def ended(self, *ended: Run, state: str = "succeeded", seconds: float = 1000) -> bool:

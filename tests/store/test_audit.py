@@ -7,23 +7,35 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import gatherResults
 
-from jobsched.model.audit import Entry, Signature
-from jobsched.model.caller import Caller
+from jobsched.model.audit import AuditFilter, Entry, Signature
+from jobsched.model.caller import ANYBODY, Caller
 from jobsched.model.errors import Conflict, NotFound, Reused, Stale
 from jobsched.model.ids import Ids
+from jobsched.model.order import (
+    REPLACED,
+    CancelRun,
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    IdempotencyKey,
+    Issued,
+    Order,
+    PauseJob,
+    ResumeJob,
+    RunJob,
+)
 from jobsched.model.policy import Policy
 from jobsched.model.redaction import Redaction
-from jobsched.store.sql import audit, commands, visibility
+from jobsched.model.run import RunFilter
+from jobsched.store.sql import audit, commands, orders
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.commands import REPLACED, Key
-from jobsched.store.sql.runs import Filter as RunFilter
 from tests.store.samples import IDS, T0, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 
-KEY = Key(scope="/jobs", key="k", digest="d")
+KEY = IdempotencyKey(scope="/jobs", key="k", digest="d")
 
 
 def signed(seconds=0.0, **fields):
@@ -38,7 +50,7 @@ def entry(seconds, ids=IDS, **fields):
 
 def audit_log(desk, limit=100, before=None, **only):
     """Newest first."""
-    return desk.read(audit.page, limit, before, audit.Filter(**only))
+    return desk.read(audit.page, limit, before, AuditFilter(**only))
 
 
 def told(desk, **only):
@@ -50,14 +62,18 @@ def renamed(changed, _instant):
     return attrs.evolve(changed, name="other")
 
 
-def order(desk, what, job_id, *args):
-    return desk.write(audit.of_job, job_id, signed(), what, *args).answer
+def issued(seconds=0.0, caller=ANYBODY, by=None):
+    return Issued(signature=by or signed(seconds), caller=caller, node_id="", ids=IDS)
+
+
+def order(desk, what, seconds=0.0, **fields):
+    return desk.write(orders.perform, what, issued(seconds, **fields))
 
 
 def test_what_is_written_is_what_is_read(desk):
     one = job(parameters={"text": "ä\u2028\x01\ud7ff", "secret": "x"}, name="ü")
     by = signed(5, who="bob", redaction=Redaction())
-    noted = desk.write(audit.made, one, by, None)
+    noted = order(desk, CreateJob(job=one), by=by)
 
     assert noted.answer == one.id
     assert audit_log(desk) == [noted.entry]
@@ -65,13 +81,17 @@ def test_what_is_written_is_what_is_read(desk):
     assert noted.entry.after["parameters"] == {"text": "ä\u2028\x01\ud7ff", "secret": "***"}
 
 
+def test_every_order_can_be_performed():
+    assert set(orders._HOW) == set(Order.__subclasses__())
+
+
 def test_each_order_that_changes_a_job_leaves_one_entry(desk):
     one = job(every=60)
-    desk.write(audit.made, one, signed(), None)
-    order(desk, commands.change, one.id, None, IDS, at(1), renamed)
-    order(desk, commands.pause, one.id, at(2))
-    order(desk, commands.resume, one.id, IDS, at(3))
-    desk.write(audit.removed, one.id, signed(), IDS, at(4), "", "")
+    order(desk, CreateJob(job=one))
+    order(desk, ChangeJob(job_id=one.id, versions=None, revise=renamed), 1)
+    order(desk, PauseJob(job_id=one.id), 2)
+    order(desk, ResumeJob(job_id=one.id), 3)
+    order(desk, DeleteJob(job_id=one.id), 4)
 
     assert [action for action, _, _ in told(desk)] == [
         "job.create", "job.change", "job.pause", "job.resume", "job.delete"
@@ -90,10 +110,10 @@ def test_each_order_that_changes_a_job_leaves_one_entry(desk):
 def test_an_order_that_changes_nothing_leaves_none(desk):
     one = job()
     desk.add(one)
-    order(desk, commands.resume, one.id, IDS, at(1))
-    order(desk, commands.pause, one.id, at(2))
-    order(desk, commands.pause, one.id, at(3))
-    order(desk, commands.change, one.id, None, IDS, at(4), lambda same, _instant: same)
+    order(desk, ResumeJob(job_id=one.id), 1)
+    order(desk, PauseJob(job_id=one.id), 2)
+    order(desk, PauseJob(job_id=one.id), 3)
+    order(desk, ChangeJob(job_id=one.id, versions=None, revise=lambda same, _instant: same), 4)
 
     assert [action for action, _, _ in told(desk)] == ["job.pause"]
     assert desk.read(job_rows.get, one.id).version == 3  # the empty patch gave it a version all the same
@@ -107,67 +127,70 @@ def test_an_order_that_is_refused_leaves_none_and_changes_nothing(desk):
         raise Conflict("no")
 
     refused = [
-        (NotFound, (commands.pause, "nothing", at(1))),
-        (Stale, (commands.change, one.id, frozenset({7}), IDS, at(1), renamed)),
-        (Conflict, (commands.change, one.id, None, IDS, at(1), refuse)),
+        (NotFound, PauseJob(job_id="nothing")),
+        (Stale, ChangeJob(job_id=one.id, versions=frozenset({7}), revise=renamed)),
+        (Conflict, ChangeJob(job_id=one.id, versions=None, revise=refuse)),
     ]
-    for error, (what, job_id, *args) in refused:
+    for error, what in refused:
         with pytest.raises(error):
-            order(desk, what, job_id, *args)
+            order(desk, what, 1)
     with pytest.raises(NotFound):
-        desk.write(visibility.visible_job, one.id, Caller(tasks=("x",)), audit.of_job, signed(), commands.pause, at(1))
+        order(desk, PauseJob(job_id=one.id), 1, caller=Caller(tasks=("x",)))
     assert audit_log(desk) == []
     assert desk.read(job_rows.get, one.id) == one
 
 
-def test_neither_is_there_without_the_other(desk):
+def test_neither_is_there_without_the_other(desk, monkeypatch):
     one = job()
     desk.add(one)
+    pause = commands.pause
 
-    def fails_late(connection, job_id, now):
-        commands.pause(connection, job_id, now)
+    def fails_late(*given):
+        pause(*given)
         raise Conflict("after all")
 
-    with pytest.raises(Conflict):
-        order(desk, fails_late, one.id, at(1))
+    with monkeypatch.context() as late:
+        late.setattr(commands, "pause", fails_late)
+        with pytest.raises(Conflict):
+            order(desk, PauseJob(job_id=one.id), 1)
     assert (audit_log(desk), desk.read(job_rows.get, one.id)) == ([], one)
 
     taken = signed(1)
     desk.write(audit.write, taken.under("catalog.reload"))
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):  # an entry that cannot be written undoes its change
-        desk.write(audit.of_job, one.id, taken, commands.pause, at(1))
+        order(desk, PauseJob(job_id=one.id), by=taken)
     assert desk.read(job_rows.get, one.id) == one
 
 
 def test_what_is_made_under_one_key_is_made_once(desk):
     first, second = job(), job()
-    assert desk.write(audit.made, first, signed(), KEY).entry is not None
-    again = desk.write(audit.made, second, signed(), KEY)
+    assert order(desk, CreateJob(job=first, key=KEY)).entry is not None
+    again = order(desk, CreateJob(job=second, key=KEY))
     assert (again.answer, again.entry) == (first.id, None)
     with pytest.raises(Reused):
-        desk.write(audit.made, second, signed(), attrs.evolve(KEY, digest="other"))
+        order(desk, CreateJob(job=second, key=attrs.evolve(KEY, digest="other")))
 
     key = attrs.evolve(KEY, scope="run")
-    ran, again = (desk.write(audit.started, first.id, signed(), key, IDS, at(n)) for n in (1, 2))
+    ran, again = (order(desk, RunJob(job_id=first.id, key=key), n) for n in (1, 2))
     assert again.answer.run.id == ran.answer.run.id
     assert (ran.entry.target, again.entry) == (ran.answer.run.id, None)
-    desk.write(audit.removed, first.id, signed(), IDS, at(3), "", "")
+    order(desk, DeleteJob(job_id=first.id), 3)
     # The job is gone, and the key knows the run.
-    assert desk.write(audit.started, first.id, signed(), key, IDS, at(4)).entry is None
+    assert order(desk, RunJob(job_id=first.id, key=key), 4).entry is None
     assert [action for action, _, _ in told(desk)] == ["job.create", "run.start", "job.delete"]
 
 
 def test_a_run_is_told_by_itself_and_with_its_job(desk):
     one, other = job(policy=Policy(overlap="skip")), job()
     desk.add(one, other)
-    ran = desk.write(audit.started, one.id, signed(), None, IDS, at(1)).answer.run
-    skipped = desk.write(audit.started, one.id, signed(), None, IDS, at(2)).answer.run
-    desk.write(audit.started, other.id, signed(), None, IDS, at(2))
-    desk.write(audit.cancelled, ran.id, signed(), "why", at(3))
+    ran = order(desk, RunJob(job_id=one.id), 1).answer.run
+    skipped = order(desk, RunJob(job_id=one.id), 2).answer.run
+    order(desk, RunJob(job_id=other.id), 2)
+    order(desk, CancelRun(run_id=ran.id, reason="why"), 3)
     with pytest.raises(Conflict):
-        desk.write(audit.cancelled, ran.id, signed(), "why", at(4))
+        order(desk, CancelRun(run_id=ran.id, reason="why"), 4)
     with pytest.raises(NotFound):
-        desk.write(audit.cancelled, "nothing", signed(), "why", at(4))
+        order(desk, CancelRun(run_id="nothing", reason="why"), 4)
 
     assert told(desk, target=ran.id) == [
         ("run.start", None, {"due": "2024-01-01T00:00:01Z", "state": "waiting"}),
@@ -182,15 +205,13 @@ def test_runs_that_end_with_their_job_or_are_replaced_are_named(desk):
     one = job(policy=Policy(overlap="replace"))
     desk.add(one)
     desk.insert(run(5, id="a run", job_id=one.id))
-    replaced = desk.write(audit.started, one.id, signed(), None, IDS, at(6)).entry
+    replaced = order(desk, RunJob(job_id=one.id), 6).entry
     assert replaced.after["replaced"] == ["a run"]
 
     other = job(name="other")
     desk.add(other)
     desk.insert(run(5, id="another", job_id=other.id))
-    assert desk.write(audit.removed, other.id, signed(), IDS, at(7), "why", "").entry.after == {
-        "cancelled": ["another"]
-    }
+    assert order(desk, DeleteJob(job_id=other.id, cancel="why"), 7).entry.after == {"cancelled": ["another"]}
     assert audit_log(desk)[0].after == {"cancelled": ["another"]}
 
 
@@ -199,11 +220,11 @@ def test_what_ends_already_for_another_reason_is_not_said_to_end_for_this_one(de
     one = job(policy=Policy(overlap="replace"))
     desk.add(one)
     desk.insert(run(5, id="a run", job_id=one.id))
-    desk.write(audit.cancelled, "a run", signed(), "why", at(6), "")
-    started = desk.write(audit.started, one.id, signed(), None, IDS, at(6))
+    order(desk, CancelRun(run_id="a run", reason="why"), 6)
+    started = order(desk, RunJob(job_id=one.id), 6)
     assert [(each.id, each.stop) for each in started.answer.replaced] == [("a run", "why")]
     assert "replaced" not in started.entry.after
-    assert desk.write(audit.removed, one.id, signed(), IDS, at(7), "gone", "").entry.after is None
+    assert order(desk, DeleteJob(job_id=one.id, cancel="gone"), 7).entry.after is None
     assert desk.read(node_rows.stops, "here") == (("a run", "why"),)
 
 
@@ -211,8 +232,8 @@ def test_a_run_whose_place_is_taken_already_is_not_said_to_be_cancelled(desk):
     one = job(policy=Policy(overlap="replace"))
     desk.add(one)
     desk.insert(run(5, id="a run", job_id=one.id))
-    desk.write(audit.started, one.id, signed(), None, IDS, at(6))
-    noted = desk.write(audit.cancelled, "a run", signed(), "cancelled by a caller", at(7), "")
+    order(desk, RunJob(job_id=one.id), 6)
+    noted = order(desk, CancelRun(run_id="a run", reason="cancelled by a caller"), 7)
     assert noted.entry is None
     assert (noted.answer.state, noted.answer.stop) == ("running", REPLACED), "this is what its node ends it for"
 
@@ -220,7 +241,7 @@ def test_a_run_whose_place_is_taken_already_is_not_said_to_be_cancelled(desk):
 def test_what_runs_is_asked_to_end_once(desk):
     desk.insert(run(60, id="a run"))
     for _ in range(2):
-        assert desk.write(audit.cancelled, "a run", signed(), "why", at(61)).answer.state == "running"
+        assert order(desk, CancelRun(run_id="a run", reason="why"), 61).answer.state == "running"
     assert told(desk) == [("run.cancel", {"state": "running"}, {"state": "stopping"})]
     assert desk.read(run_rows.page, 9, None, RunFilter())[0].stop == "why"
 
@@ -232,13 +253,11 @@ async def test_of_two_who_do_the_same_at_once_one_is_told(open_store):
     runs = [run(n, id=f"run {n}") for n in range(10)]
     await stores[0].write(job_rows.add, jobs)
     await stores[0].write(run_rows.insert_all, runs)
-    pauses = [(audit.of_job, each.id, commands.pause, at(1)) for each in jobs]
-    ends = [(audit.cancelled, each.id, "why", at(1)) for each in runs]
-    given = [
-        store.write(change, target, signed(), *args) for store in stores for change, target, *args in (*pauses, *ends)
-    ]
+    pauses = [PauseJob(job_id=each.id) for each in jobs]
+    ends = [CancelRun(run_id=each.id, reason="why") for each in runs]
+    given = [store.orders.perform(what, issued(1)) for store in stores for what in (*pauses, *ends)]
     entries = [noted.entry for noted in await gatherResults(given)]
-    told = await stores[0].read(audit.page, 100, None, audit.Filter())
+    told = await stores[0].read(audit.page, 100, None, AuditFilter())
     assert sorted(each.target for each in told) == sorted(each.id for each in (*jobs, *runs))
     assert sorted(each.id for each in entries if each) == sorted(each.id for each in told)
 
@@ -302,10 +321,10 @@ def test_a_page_of_the_trail_ends_where_there_is_no_more_room(desk):
     entries = [entry(n, before=heavy if n % 2 else None, after=heavy) for n in range(5)]
     for each in entries:
         desk.write(audit.write, each)
-    first = desk.read(audit.fitting, 100, None, audit.Filter(), 100_000)
+    first = desk.read(audit.fitting, 100, None, AuditFilter(), 100_000)
     assert (list(first.values), first.more) == ([entries[4]], True)  # the next has twice as much
-    second = desk.read(audit.fitting, 100, entries[4].id, audit.Filter(), 130_000)
+    second = desk.read(audit.fitting, 100, entries[4].id, AuditFilter(), 130_000)
     assert (list(second.values), second.more) == ([entries[3], entries[2]], True)
-    rest = desk.read(audit.fitting, 100, entries[2].id, audit.Filter(), 1_000_000)
+    rest = desk.read(audit.fitting, 100, entries[2].id, AuditFilter(), 1_000_000)
     assert (list(rest.values), rest.more) == ([entries[1], entries[0]], False)
-    assert desk.read(audit.fitting, 1, None, audit.Filter(), 1_000_000).more
+    assert desk.read(audit.fitting, 1, None, AuditFilter(), 1_000_000).more

@@ -12,13 +12,14 @@ import pytest_twisted
 from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import gatherResults
 
+from jobsched.model.claim import Claimed
 from jobsched.model.job import Job
+from jobsched.model.order import REPLACED
 from jobsched.model.policy import Overlap, Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import claims
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.commands import REPLACED
 from jobsched.store.sql.store import Store
 from tests.store.samples import Desk, at, claimant, every_run, job, run
 
@@ -52,7 +53,7 @@ def test_a_second_claim_finds_nothing_and_says_when_the_job_is_due(desk: Desk) -
     one = job()
     desk.add(one)
     desk.claim(60, one)
-    assert desk.claim(61, one) == claims.Claimed(dues=((one.id, at(120)),), now=at(61))
+    assert desk.claim(61, one) == Claimed(dues=((one.id, at(120)),), now=at(61))
     assert len(desk.runs()) == 1
 
 
@@ -61,7 +62,7 @@ def test_a_job_that_is_paused_ended_or_deleted_owes_nothing(desk: Desk, gone: di
     one = job(**(gone or {}))
     if gone is not None:
         desk.add(one)
-    assert desk.claim(1000, one) == claims.Claimed(now=at(1000))
+    assert desk.claim(1000, one) == Claimed(now=at(1000))
     assert desk.runs() == []
 
 
@@ -178,7 +179,7 @@ def test_with_few_slots_the_oldest_dues_of_several_jobs_start_first(desk: Desk) 
 
 def test_a_run_that_is_not_to_start_yet_does_not(desk: Desk) -> None:
     desk.queue(run(60, state="waiting", node_id=None, not_before=at(90)))
-    assert desk.claim(89.999999) == claims.Claimed(waiting=True, now=at(89.999999))
+    assert desk.claim(89.999999) == Claimed(waiting=True, now=at(89.999999))
     assert dues(desk.claim(90).started) == [60]
 
 
@@ -272,7 +273,7 @@ def test_after_max_runs_a_job_has_no_next_due(desk: Desk) -> None:
 
 
 def test_the_queue_is_looked_at_without_a_job(desk: Desk) -> None:
-    assert desk.claim(60) == claims.Claimed(now=at(60))
+    assert desk.claim(60) == Claimed(now=at(60))
     desk.queue(run(60, state="waiting", node_id=None))
     assert desk.read(run_rows.waiting, at(60)) == (True, None)
     assert dues(desk.claim(61).started) == [60]

@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 from sqlalchemy import Connection, text
 
-from jobsched.model.audit import Entry
+from jobsched.model.audit import AuditFilter, Entry
 from jobsched.model.ids import Ids
 from jobsched.model.policy import Policy
 from jobsched.store.sql import audit, claims, clock
@@ -78,5 +78,5 @@ def test_entries_of_the_trail_come_in_the_order_of_the_server_however_wrong_the_
     for moment in (LONG_AGO + timedelta(days=1), LONG_AGO):
         told = Entry(id=ids.make(moment), at=moment, who=None, address="", node=str(moment), action="job.create")
         assert desk.write(audit.write, told).at > LONG_AGO + timedelta(days=1)
-    later, earlier = desk.read(audit.page, 10, None, audit.Filter())
+    later, earlier = desk.read(audit.page, 10, None, AuditFilter())
     assert (later.node, later.at > earlier.at) == (str(LONG_AGO), True)

@@ -6,8 +6,10 @@ import attrs
 import pytest
 import pytest_twisted
 
+from jobsched.model.claim import Claimant
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
+from jobsched.model.run import RunFilter
 from jobsched.store.sql import claims, commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
@@ -27,13 +29,13 @@ async def add(store, **more):
 
 
 async def claim(store, job, now):
-    who = claims.Claimant(node="n", node_id="i", now=now, able_since=MADE, slots=9, ids=IDS)
+    who = Claimant(node="n", node_id="i", now=now, able_since=MADE, slots=9, ids=IDS)
     return await store.write(claims.claim, who, [job.id])
 
 
 async def told(store, job):
     """What the record says, oldest first."""
-    found = await store.read(run_rows.page, 100, None, run_rows.Filter(job_id=job.id))
+    found = await store.read(run_rows.page, 100, None, RunFilter(job_id=job.id))
     return [((run.due - MADE) / EVERY, run.count, run.state, run.cause) for run in reversed(found)]
 
 

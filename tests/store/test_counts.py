@@ -14,6 +14,7 @@ from jobsched.model.delivery import Delivery
 from jobsched.store.sql import commands
 from jobsched.store.sql.counts import counts
 from jobsched.store.sql.tables import deliveries, jobs
+from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import IDS, T0, Desk, at, job, run
 
 
@@ -55,11 +56,11 @@ def test_each_is_counted_where_it_belongs(desk: Desk) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_no_table_is_read_for_it(desk: Desk) -> None:
-    def plans(connection: Connection) -> list[str]:
-        raw: Any = connection.connection.driver_connection
+    def plans(transaction: Transaction) -> list[str]:
+        raw: Any = transaction.connection.connection.driver_connection
         asked: list[str] = []
         raw.set_trace_callback(asked.append)
-        counts(connection)
+        counts(transaction)
         raw.set_trace_callback(None)
         return [row[3] for statement in asked for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}")]
 

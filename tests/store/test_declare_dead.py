@@ -12,12 +12,13 @@ import pytest_twisted
 from sqlalchemy import Connection
 from twisted.internet.defer import gatherResults
 
+from jobsched.model.membership import Heartbeat
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.nodes import ABSENT, Heartbeat
+from jobsched.store.sql.nodes import ABSENT
 from jobsched.store.sql.store import Store
 from tests.store.samples import IDS, Desk, at, every_run, job, node, run
 from tests.store.telling import telling

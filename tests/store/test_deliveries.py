@@ -13,6 +13,7 @@ from jobsched.store.sql import outbox, prune
 from jobsched.store.sql.deliveries import LEASE
 from jobsched.store.sql.engine import connect, writing
 from jobsched.store.sql.tables import deliveries
+from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import Desk, at
 from tests.store.telling import fail, telling, told
 
@@ -77,7 +78,7 @@ def test_two_nodes_do_not_take_the_same(store_url: str, kind: str) -> None:
     outside(desk, *urls("a", "b", "c"))
     engine = writing(connect(store_url))
     with engine.connect() as one, one.begin():
-        assert len(rows.take(one, at(1), 2, 2, {})) == 2
+        assert len(rows.take(Transaction(one), at(1), 2, 2, {})) == 2
         taken = take(desk, 1)  # without waiting for what the other has in hand
     taken += take(desk, 1)
     assert len(taken) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model.downtime import NO_DAEMON, Downtime
+from jobsched.model.downtime import NO_DAEMON, Downtime, DowntimeCost
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
@@ -110,13 +110,13 @@ def test_the_first_that_begins_again_tells_and_no_other(
 def test_dues_and_jobs_are_counted_once_all_are_decided(desk: Desk) -> None:
     strict, soon, paused = job(policy=STRICT), job(400, policy=STRICT), job(paused=True)
     desk.add(strict, soon, paused)
-    assert desk.read(downtimes.cost, at(500)) == downtimes.Cost(jobs=0, dues=0, whole=False)
+    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=0, dues=0, whole=False)
     desk.claim(501, strict)
-    assert desk.read(downtimes.cost, at(500)) == downtimes.Cost(jobs=1, dues=8, whole=False)
+    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=1, dues=8, whole=False)
     desk.claim(501, soon)
-    assert desk.read(downtimes.cost, at(500)) == downtimes.Cost(jobs=2, dues=9, whole=True)
+    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=2, dues=9, whole=True)
     later = job(550, policy=STRICT)
     desk.add(later)
     desk.claim(590, later)
     assert desk.states().count("missed") == 3
-    assert desk.read(downtimes.cost, at(500)) == downtimes.Cost(jobs=2, dues=9, whole=True), "not those since"
+    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=2, dues=9, whole=True), "not those since"

@@ -10,12 +10,12 @@ import pytest
 from jobsched.model.errors import Conflict
 from jobsched.model.job import Job
 from jobsched.model.node import Node
+from jobsched.model.order import REPLACED, IdempotencyKey, Ran
 from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED
 from jobsched.store.sql import commands
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.commands import REPLACED, Key, Ran
 from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
@@ -31,7 +31,7 @@ def a_job(desk: Desk, **policy: Any) -> Job:
     return one
 
 
-def run_now(desk: Desk, one: Job, seconds: float, *peers: Node, key: Key | None = None) -> Ran:
+def run_now(desk: Desk, one: Job, seconds: float, *peers: Node, key: IdempotencyKey | None = None) -> Ran:
     """Asked of the first of the nodes."""
     asker = peers[0].id if peers else ""
     ran: Ran = desk.write(commands.run_now, one.id, key, IDS, at(seconds), peers, asker)
@@ -96,7 +96,7 @@ def test_the_overlap_of_each_is_with_the_run_on_its_own_node(desk: Desk) -> None
 
 def test_one_key_makes_the_runs_of_all_nodes_once(desk: Desk) -> None:
     one = a_job(desk, placement="every", overlap="allow")
-    key = Key(scope="/run", key="key", digest="same")
+    key = IdempotencyKey(scope="/run", key="key", digest="same")
     first = run_now(desk, one, 7, A, B, key=key)
     assert run_now(desk, one, 8, B, C, A, key=key).run == first.run
     assert told(desk) == [(7, "a", "waiting"), (7, "b", "waiting")]

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
-from jobsched.model.job import Job
+from jobsched.model.job import Due, Job, JobFilter
+from jobsched.model.page import Page
 from jobsched.model.policy import Policy
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.paging import Page
 from tests.store.samples import IDS, T0, Desk, at, job, job_count
 
 few = settings(max_examples=25)
@@ -79,7 +79,7 @@ def test_a_name_comes_back_letter_by_letter_and_is_found_by_no_other(desk: Desk)
         new = job(name=name)
         desk.add(new)
         assert desk.read(job_rows.get, new.id).name == name
-        found = desk.read(job_rows.page, 9999, "", job_rows.Filter(name=name))
+        found = desk.read(job_rows.page, 9999, "", JobFilter(name=name))
         assert new in found
         assert {each.name for each in found} == {name}
 
@@ -118,12 +118,12 @@ def test_a_page_shows_only_what_was_asked_for(desk: Desk) -> None:
     }
     desk.add(*jobs.values())
     for state, expected in jobs.items():
-        assert desk.read(job_rows.page, 9, "", job_rows.Filter(state=state)) == [expected]  # type: ignore[arg-type]
+        assert desk.read(job_rows.page, 9, "", JobFilter(state=state)) == [expected]  # type: ignore[arg-type]
         assert expected.state == state
-    assert desk.read(job_rows.page, 9, "", job_rows.Filter(name="a")) == [jobs["scheduled"], jobs["paused"]]
-    assert desk.read(job_rows.page, 9, "", job_rows.Filter(name="a", state="paused")) == [jobs["paused"]]
-    assert desk.read(job_rows.page, 9, "", job_rows.Filter(task="other")) == [jobs["ended"]]
-    assert desk.read(job_rows.page, 9, "", job_rows.Filter(task="none")) == []
+    assert desk.read(job_rows.page, 9, "", JobFilter(name="a")) == [jobs["scheduled"], jobs["paused"]]
+    assert desk.read(job_rows.page, 9, "", JobFilter(name="a", state="paused")) == [jobs["paused"]]
+    assert desk.read(job_rows.page, 9, "", JobFilter(task="other")) == [jobs["ended"]]
+    assert desk.read(job_rows.page, 9, "", JobFilter(task="none")) == []
 
 
 def test_a_removed_job_is_gone_and_its_neighbour_is_not(desk: Desk) -> None:
@@ -137,7 +137,7 @@ def test_a_removed_job_is_gone_and_its_neighbour_is_not(desk: Desk) -> None:
 def test_jobs_due_are_read_soonest_first_page_by_page_and_each_once(desk: Desk) -> None:
     jobs = [job(every=due) for due in (30, 10, 20, 20, 20, 10, 40)]
     desk.add(*jobs)
-    seen: list[job_rows.Due] = []
+    seen: list[Due] = []
     while page := desk.read(job_rows.due_before, at(40), 2, seen[-1] if seen else None):
         seen += page
     expected = sorted(jobs[:-1], key=lambda each: (each.next_due, each.id))
@@ -150,7 +150,7 @@ def test_jobs_due_are_read_soonest_first_page_by_page_and_each_once(desk: Desk) 
 def test_paused_and_ended_jobs_are_not_due(desk: Desk) -> None:
     one = asked(cron="* * * * *")
     desk.add(one, job(paused=True), job(next_due=None))
-    due = job_rows.Due(id=one.id, next_due=at(60), every=None, task=one.task, require={})
+    due = Due(id=one.id, next_due=at(60), every=None, task=one.task, require={})
     assert desk.read(job_rows.due_before, at(1e6), 9) == [due]
 
 
@@ -178,13 +178,13 @@ def test_a_page_ends_where_there_is_no_more_room_and_the_next_one_goes_on(desk: 
     seen: list[Job] = []
     lengths = []
     while True:
-        page = desk.read(job_rows.fitting, 4, seen[-1].id if seen else "", job_rows.Filter(), room)
+        page = desk.read(job_rows.fitting, 4, seen[-1].id if seen else "", JobFilter(), room)
         seen += page.values
         lengths.append(len(page.values))
         if not page.more:
             break
     assert seen == jobs
     assert lengths == [3, 1, 3]  # the fourth is too heavy for any page, and has one of its own
-    assert desk.read(job_rows.fitting, 4, seen[-1].id, job_rows.Filter(), room) == Page([], False)
-    assert desk.read(job_rows.fitting, 2, "", job_rows.Filter(name="job"), room) == Page(jobs[:2], True)
-    assert desk.read(job_rows.fitting, 2, "", job_rows.Filter(task="none"), room) == Page([], False)
+    assert desk.read(job_rows.fitting, 4, seen[-1].id, JobFilter(), room) == Page([], False)
+    assert desk.read(job_rows.fitting, 2, "", JobFilter(name="job"), room) == Page(jobs[:2], True)
+    assert desk.read(job_rows.fitting, 2, "", JobFilter(task="none"), room) == Page([], False)

@@ -13,10 +13,10 @@ from sqlalchemy import delete, insert, select, update
 from twisted.internet.defer import gatherResults
 
 from jobsched.model.lease import FIXED
+from jobsched.model.membership import Heartbeat, Joined, MembershipSnapshot
 from jobsched.model.node import Node
 from jobsched.store.sql import deliveries, settings
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.nodes import Entry, Heartbeat, MembershipSnapshot
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes
 from jobsched.store.sql.tables import settings as rows
@@ -43,7 +43,7 @@ class Nodes:
     def _join(self, name: str, asked: float | None, when: float, known: list[str], gone: Any, new: str = "") -> float:
         one = node(name, since=at(when), lease_asked=None if asked is None else timedelta(seconds=asked))
         one = attrs.evolve(one, id=new or one.id)
-        entry: Entry = self.desk.write(node_rows.join, one, known, gone)
+        entry: Joined = self.desk.write(node_rows.join, one, known, gone)
         return entry.lease.total_seconds()
 
     def stranger(self, name: str, when: float = 0, state: str = "alive") -> None:

@@ -16,6 +16,7 @@ from jobsched.model.ids import EPOCH
 from jobsched.store.sql import engine, listen_notify
 from jobsched.store.sql.listen_notify import Listener, tell
 from jobsched.store.sql.tables import keys
+from jobsched.store.sql.transaction import Transaction
 from tests.servers import Mode, Server
 from tests.store.samples import Desk
 
@@ -283,9 +284,9 @@ def test_to_stop_while_it_connects_takes_no_longer_than_to_connect(
 def test_elsewhere_nothing_is_asked_of_the_database(desk: Desk) -> None:
     said = []
 
-    def change(connection: Connection) -> None:
-        event.listen(connection, "before_cursor_execute", lambda *call: said.append(call[2]))
-        tell(connection, "there")
+    def change(transaction: Transaction) -> None:
+        event.listen(transaction.connection, "before_cursor_execute", lambda *call: said.append(call[2]))
+        tell(transaction, "there")
 
     desk.write(change)
     assert said == []

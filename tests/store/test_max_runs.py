@@ -10,10 +10,12 @@ import pytest
 
 from jobsched import verify
 from jobsched.model.audit import Signature
+from jobsched.model.caller import ANYBODY
 from jobsched.model.job import Job
+from jobsched.model.order import CancelRun, Issued
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.store.sql import audit, commands
+from jobsched.store.sql import commands, orders
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql.start_counts import SPENT
@@ -155,7 +157,8 @@ def test_the_cancelling_is_written_down_with_it(desk: Desk) -> None:
     desk.claim(60, one)
     desk.claim(120, one)
     signature = Signature(id="an entry", at=at(125), who="alice", address="192.0.2.7", node="alpha")
-    entry = desk.write(audit.cancelled, waiting(desk).id, signature, "why", at(125), "").entry
+    issued = Issued(signature=signature, caller=ANYBODY, node_id="", ids=IDS)
+    entry = desk.write(orders.perform, CancelRun(run_id=waiting(desk).id, reason="why"), issued).entry
     assert entry.action == "run.cancel"
     assert stands(desk, one) == (1, 180)
 

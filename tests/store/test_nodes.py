@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import update
 
 from jobsched.model.lease import FIXED
+from jobsched.model.membership import Heartbeat, Joined, MembershipSnapshot
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql.clock import now as database_now
-from jobsched.store.sql.nodes import FORGOTTEN, Entry, Heartbeat, MembershipSnapshot
+from jobsched.store.sql.nodes import FORGOTTEN
 from jobsched.store.sql.tables import nodes
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
@@ -38,9 +39,9 @@ class Register:
         told = [self.enter(each, known=known).now for each in new]
         return max(told)
 
-    def enter(self, new: Node, *, known: Sequence[str] = (), gone: Sequence[str] | None = ()) -> Entry:
+    def enter(self, new: Node, *, known: Sequence[str] = (), gone: Sequence[str] | None = ()) -> Joined:
         """It starts; or, with `gone` None, comes back."""
-        entry: Entry = self.desk.write(node_rows.join, new, known, gone)
+        entry: Joined = self.desk.write(node_rows.join, new, known, gone)
         return entry
 
     def silent(self, name: str, seconds: float) -> None:

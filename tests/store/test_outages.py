@@ -23,6 +23,7 @@ from jobsched.store.sql import db_errors, engine
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
+from jobsched.store.sql.transaction import Transaction
 from jobsched.store.sql.url import make_url_safe
 from tests.servers import Mode, Server
 
@@ -340,10 +341,10 @@ async def test_a_disk_that_is_full_is_an_outage(store: Store, kind: str) -> None
         "mysql": "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'",
     }
 
-    def full(connection: Connection) -> None:
-        connection.exec_driver_sql(raised[kind])
+    def full(transaction: Transaction) -> None:
+        transaction.connection.exec_driver_sql(raised[kind])
         for number in range(1000):
-            note(connection, f"{number}" * 50)
+            note(transaction, f"{number}" * 50)
 
     assert "full" in await refused(store.write(full), 3) or kind == "postgresql"
     await store.read(noted)

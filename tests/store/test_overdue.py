@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from jobsched.model.draft import Draft
-from jobsched.model.job import Job
+from jobsched.model.job import Job, JobFilter
+from jobsched.model.overdue import OverdueChange
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.watch import Notify, Watch
 from jobsched.store.sql import commands, overdue_queries, prune
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.overdue import OverdueChange, settle
+from jobsched.store.sql.overdue import settle
 from jobsched.store.sql.tables import deliveries, jobs
 from tests.store.samples import IDS, T0, Desk, at, job, run
 
@@ -318,7 +319,7 @@ def test_a_list_shows_those_that_are_overdue_or_those_that_are_not(desk: Desk) -
     look(desk, 3700)
 
     def ids(**only: Any) -> list[str]:
-        return [each.id for each in desk.read(job_rows.page, 9, "", job_rows.Filter(**only))]
+        return [each.id for each in desk.read(job_rows.page, 9, "", JobFilter(**only))]
 
     assert ids(overdue=True) == [one.id]
     assert sorted(ids(overdue=False)) == sorted([other.id, plain.id])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jobsched.model.claim import Claimed
 from jobsched.model.job import Job
 from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
@@ -77,7 +78,7 @@ def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk
     desk.add(one)
     desk.queue(waiting(1))
     desk.know(node("a", tags=A.tags, state="dead", seen=at(60)), node("b", tags=GPU, seen=at(60)))
-    assert desk.claim(60, one, **asks(A, B)) == claims.Claimed(now=at(60))
+    assert desk.claim(60, one, **asks(A, B)) == Claimed(now=at(60))
     assert len(desk.claim(60, one, **asks(B)).started) == 2
 
 
@@ -85,7 +86,7 @@ def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk)
     one = with_gpu()
     desk.add(one)
     desk.know(node("a", tags=A.tags, seen=at(60) - FIXED))
-    assert desk.claim(60.000001, one, **asks(A, B)) == claims.Claimed(now=at(60.000001))
+    assert desk.claim(60.000001, one, **asks(A, B)) == Claimed(now=at(60.000001))
     assert len(desk.claim(60, one, **asks(A, B)).started) == 1
 
 

@@ -12,17 +12,19 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.model.audit import Entry
+from jobsched.model.audit import AuditFilter, Entry
 from jobsched.model.ids import Ids
-from jobsched.model.run import Run
+from jobsched.model.order import IdempotencyKey
+from jobsched.model.run import Run, RunFilter
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
 from jobsched.store.sql import audit, commands, prune, retention_turns
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.commands import Key, _recall, _remember
+from jobsched.store.sql.commands import _recall, _remember
 from jobsched.store.sql.engine import connect, writing
+from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -67,7 +69,7 @@ class Kept:
 
     async def left(self):
         """The ids of the runs that are left; each, and no other, has its file."""
-        runs = await self.store.read(run_rows.page, 10_000, None, run_rows.Filter())
+        runs = await self.store.read(run_rows.page, 10_000, None, RunFilter())
         ids = sorted(run.id for run in runs)
         assert ids == sorted(path.stem for path in self.folder.glob("*/*.log"))
         return ids
@@ -191,10 +193,10 @@ async def test_many_go_in_small_batches_in_one_round(kept, monkeypatch):
 async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
     made = kept.retention(keep_runs=1)
     runs = await kept.add("job", 3, 2)
-    store, made._store = made._store, None  # an outage of the worst kind
+    rows, made._rows = made._rows, None  # an outage of the worst kind
     kept.clock.advance(60)
     assert await kept.left() == sorted(runs)
-    made._store = store
+    made._rows = rows
     kept.clock.advance(60)
     await made._pruning
     await made.stopService()
@@ -250,7 +252,7 @@ async def test_only_jobs_with_new_runs_are_looked_at_and_of_these_only_those_tha
     assert counted[0] == ["full", "half", "mixed"], "it is not known yet how many they have"
     assert {job for jobs in counted[1:] for job in jobs} == {"full"}
     assert thinned == ["full"] * 4, "each time that it has three more than it keeps: those that ran, and the others"
-    runs = await kept.store.read(run_rows.page, 10_000, None, run_rows.Filter(job_id="full"))
+    runs = await kept.store.read(run_rows.page, 10_000, None, RunFilter(job_id="full"))
     assert len(runs) == 41
     await kept.left()
 
@@ -334,7 +336,7 @@ async def test_to_forget_a_run_no_other_is_looked_at(kept, store_url):
     engine = connect(store_url)
     event.listen(engine, "before_cursor_execute", lambda _c, _r, statement, given, *_: said.append((statement, given)))
     with writing(engine).begin() as connection:
-        assert len(prune.beyond(connection, "job", 1, 500)) == 2
+        assert len(prune.beyond(Transaction(connection), "job", 1, 500)) == 2
     with writing(engine).begin() as connection:
         plans = [
             (statement, str(row))
@@ -349,7 +351,7 @@ async def test_to_forget_a_run_no_other_is_looked_at(kept, store_url):
 
 @pytest_twisted.ensureDeferred
 async def test_a_key_is_forgotten_after_its_day_and_not_before(kept):
-    key = Key(scope="/jobs", key="k", digest="d")
+    key = IdempotencyKey(scope="/jobs", key="k", digest="d")
     old = attrs.evolve(key, key="old")
     await kept.store.write(_remember, key, "target", NOW - timedelta(hours=23))
     await kept.store.write(_remember, old, "target", NOW - timedelta(hours=25))
@@ -446,7 +448,7 @@ async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeyp
         entry = Entry(id=ids.make(at), at=at, who=None, address="unix", node="n", action="job.create")
         await kept.store.write(audit.write, entry)
     await kept.prune(keep_days=30)
-    left = await kept.store.read(audit.page, 100, None, audit.Filter())
+    left = await kept.store.read(audit.page, 100, None, AuditFilter())
     assert [(NOW - entry.at).days for entry in left] == [0, 39, 363]
 
     kept.clock.rightNow += EVERY
@@ -454,4 +456,4 @@ async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeyp
     made.startService()
     await made.prune()
     await made.stopService()
-    assert len(await kept.store.read(audit.page, 100, None, audit.Filter())) == 1
+    assert len(await kept.store.read(audit.page, 100, None, AuditFilter())) == 1

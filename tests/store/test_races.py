@@ -14,14 +14,15 @@ from sqlalchemy import Connection, func, select, text
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
+from jobsched.model.claim import Claimant, Claimed
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.node import Node
+from jobsched.model.order import IdempotencyKey
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval, Schedule
 from jobsched.store.sql import claims, commands, jobs, runs
-from jobsched.store.sql.claims import Claimant, Claimed
 from jobsched.store.sql.engine import connect
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs as runs_table
@@ -191,7 +192,7 @@ async def test_of_nodes_that_start_from_one_backlog_at_once_each_run_starts_once
 async def test_one_key_sent_to_several_nodes_at_once_makes_one_job(open_store: Callable[[], Store], kind: str) -> None:
     stores = [open_store() for _ in range(1 if kind == "sqlite" else 4)]
     for number in range(20):
-        key = commands.Key(scope="/jobs", key=f"key{number}", digest="same")
+        key = IdempotencyKey(scope="/jobs", key=f"key{number}", digest="same")
         asked = [
             stores[one % len(stores)].write(commands.add, a_job(number * 4 + one), key) for one in range(4)
         ]  # fmt: skip
@@ -275,7 +276,7 @@ def until_waiting(store: Store) -> None:
     question = {
         "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
         "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
-    }[store.dialect]
+    }[store._engine.dialect.name]
     engine = connect(store._engine.url.render_as_string(hide_password=False))
     end = time.monotonic() + 30
     with engine.connect() as connection:

@@ -11,14 +11,16 @@ import attrs
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from jobsched.model.claim import Claimed
 from jobsched.model.ids import EPOCH, MICROSECOND
+from jobsched.model.membership import Heartbeat
+from jobsched.model.order import IdempotencyKey
 from jobsched.model.policy import Policy
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.claims import Claimed, claim
-from jobsched.store.sql.nodes import Heartbeat
+from jobsched.store.sql.claims import claim
 from jobsched.store.sql.schema import migrate
 from tests.store.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
 from tests.store.samples import IDS, T0, Desk, at, claimant, job, node, run
@@ -77,7 +79,7 @@ def test_a_key_that_one_took_is_taken_for_the_other(older: Older, desk: Desk) ->
     older.insert(older.jobs, job_row("job"))
     older.insert(older.keys, key_row("theirs"))
     one = job()
-    theirs, ours = (commands.Key(scope="/jobs", key=key, digest="same") for key in ("theirs", "ours"))
+    theirs, ours = (IdempotencyKey(scope="/jobs", key=key, digest="same") for key in ("theirs", "ours"))
     assert desk.write(commands.add, one, theirs) == "job"
     assert desk.write(commands.add, one, ours) == one.id
     assert [row["target"] for row in older.rows(older.keys)] == [one.id, "job"]

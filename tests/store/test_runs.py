@@ -11,7 +11,7 @@ import pytest
 from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.policy import Policy
-from jobsched.model.run import ENDED, RETRIED, LastRun, Run
+from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter
 from jobsched.store.sql import commands
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
@@ -160,11 +160,11 @@ def test_pages_of_runs_go_back_in_time_and_miss_none(desk: Desk) -> None:
     many = [run(60 + number, job_id=f"job {number % 2}") for number in range(9)]
     desk.insert(*many)
     for only, expected in [
-        (run_rows.Filter(), many),
-        (run_rows.Filter(job_id="job 1"), many[1::2]),
-        (run_rows.Filter(begin=at(62), end=at(66)), many[2:6]),
-        (run_rows.Filter(state="failed"), []),
-        (run_rows.Filter(job_id="job 0", state="running", begin=at(61)), many[2::2]),
+        (RunFilter(), many),
+        (RunFilter(job_id="job 1"), many[1::2]),
+        (RunFilter(begin=at(62), end=at(66)), many[2:6]),
+        (RunFilter(state="failed"), []),
+        (RunFilter(job_id="job 0", state="running", begin=at(61)), many[2::2]),
     ]:
         seen: list[Run] = []
         while page := desk.read(run_rows.page, 2, seen[-1].id if seen else None, only):
@@ -176,7 +176,7 @@ def test_a_stretch_is_found_by_any_instant_within_it(desk: Desk) -> None:
     stretch = run(60, until=at(120), count=2, state="missed")
     desk.insert(stretch)
     for begin, end, found in [(0, 60, 0), (0, 60.000001, 1), (90, 100, 1), (120, 130, 1), (120.000001, 130, 0)]:
-        only = run_rows.Filter(begin=at(begin), end=at(end))
+        only = RunFilter(begin=at(begin), end=at(end))
         assert len(desk.read(run_rows.page, 9, None, only)) == found
 
 
@@ -253,7 +253,7 @@ def test_a_page_of_runs_leaves_out_what_nobody_is_shown(desk):
     one = run(job_id=its.id, parameters={"text": "x" * 1000})
     desk.write(run_rows.insert_all, [one])
     shown = attrs.evolve(one, parameters={})
-    assert desk.read(run_rows.page, 9, None, run_rows.Filter()) == [shown]
+    assert desk.read(run_rows.page, 9, None, RunFilter()) == [shown]
     assert desk.read(run_rows.get, one.id) == one
 
 

@@ -20,6 +20,7 @@ from jobsched.store.sql import queries
 from jobsched.store.sql.engine import connect, reading, writing
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.tables import metadata
+from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import Desk, job, job_count
 
 sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -39,10 +40,10 @@ def pragma(connection: Connection, name: str) -> object:
 def test_a_database_answers_once_it_has_our_tables(empty_url: str) -> None:
     engine = connect(empty_url)
     with pytest.raises(SQLAlchemyError), reading(engine).begin() as connection:
-        queries.answers(connection)
+        queries.answers(Transaction(connection))
     migrate(empty_url)
     with reading(engine).begin() as connection:
-        queries.answers(connection)
+        queries.answers(Transaction(connection))
     engine.dispose()
 
 

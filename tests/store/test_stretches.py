@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from jobsched.model.job import Job
 from jobsched.model.policy import Overlap, Policy
-from jobsched.model.run import Run
+from jobsched.model.run import Run, RunFilter
 from jobsched.model.watch import Watch
 from jobsched.store.sql import claims, commands, prune
 from jobsched.store.sql import jobs as job_rows
@@ -92,7 +92,7 @@ def test_a_run_that_a_caller_asked_for_parts_them_so_that_pages_stay_newest_firs
     desk.claim(120, one)
     desk.write(commands.run_now, one.id, None, IDS, at(130))
     desk.claim(180, one)
-    page = desk.read(run_rows.page, 10, None, run_rows.Filter(job_id=one.id))
+    page = desk.read(run_rows.page, 10, None, RunFilter(job_id=one.id))
     assert [run.due for run in page] == [at(180), at(130), at(120), at(60)]
 
 

@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from jobsched.model.ids import Ids
+from jobsched.model.run import Tail
 from jobsched.runner.output import output_path
 from jobsched.runner.tail import KEPT, read_tail
 from jobsched.store.sql import prune, tails
-from jobsched.store.sql.tails import Tail
 from tests.store.samples import IDS, T0, Desk, at, run
 
 EVERY_BYTE = bytes(range(256)) * 256

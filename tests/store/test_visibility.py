@@ -3,10 +3,14 @@
 import attrs
 import pytest
 
+from jobsched.model.audit import Signature
 from jobsched.model.caller import Caller, is_among
 from jobsched.model.errors import NotFound
-from jobsched.store.sql import commands, queries, visibility
+from jobsched.model.job import JobFilter
+from jobsched.model.order import CancelRun, Issued, PauseJob
+from jobsched.model.run import RunFilter
 from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import orders, queries
 from jobsched.store.sql import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
@@ -22,6 +26,11 @@ def desk(store_url):
     desk = Desk.at(store_url)
     yield desk
     desk.close()
+
+
+def order(desk, what, caller):
+    by = Signature(id=IDS.make(at(1)), at=at(1), who=None, address="", node="n")
+    return desk.write(orders.perform, what, Issued(signature=by, caller=caller, node_id="", ids=IDS)).answer
 
 
 def pages(page, key):
@@ -40,10 +49,10 @@ def test_every_database_reads_patterns_alike_and_pages_are_full(desk, patterns):
     seen = [task for task in TASKS if is_among(task, patterns)]
 
     def of_jobs(limit, after):
-        return desk.read(job_rows.page, limit, after or "", job_rows.Filter(tasks=patterns))
+        return desk.read(job_rows.page, limit, after or "", JobFilter(tasks=patterns))
 
     def of_runs(limit, before):
-        return desk.read(run_rows.page, limit, before, run_rows.Filter(tasks=patterns))
+        return desk.read(run_rows.page, limit, before, RunFilter(tasks=patterns))
 
     assert [one.task for one in pages(of_jobs, lambda one: one.id)] == seen
     assert [one.task for one in pages(of_runs, lambda one: one.id)] == seen[::-1]
@@ -57,24 +66,22 @@ def test_an_order_on_what_is_not_seen_is_refused_in_the_words_for_what_is_not_th
     other = Caller(name="other", tasks=("report",))
 
     with pytest.raises(NotFound) as refused:
-        desk.write(visibility.visible_job, theirs.id, other, commands.pause, at(1))
+        order(desk, PauseJob(job_id=theirs.id), other)
     with pytest.raises(NotFound) as missing:
-        desk.write(visibility.visible_job, "nothing", other, commands.pause, at(1))
+        order(desk, PauseJob(job_id="nothing"), other)
     assert str(refused.value).replace(theirs.id, "nothing") == str(missing.value)
     assert not desk.read(job_rows.get, theirs.id).paused
 
     with pytest.raises(NotFound) as refused:
-        desk.write(visibility.visible_run, waits.id, other, commands.cancel, "cancelled", at(1))
+        order(desk, CancelRun(run_id=waits.id, reason="cancelled"), other)
     with pytest.raises(NotFound) as missing:
-        desk.write(visibility.visible_run, "nothing", other, commands.cancel, "cancelled", at(1))
+        order(desk, CancelRun(run_id="nothing", reason="cancelled"), other)
     assert str(refused.value).replace(waits.id, "nothing") == str(missing.value)
     assert desk.read(run_rows.get, waits.id).state == "waiting"
 
     for caller in (Caller(tasks=("back*",)), Caller()):
-        assert desk.write(visibility.visible_job, theirs.id, caller, commands.pause, at(1)).paused
-    cancelled = desk.write(
-        visibility.visible_run, waits.id, Caller(tasks=("back*",)), commands.cancel, "cancelled", at(1)
-    )
+        assert order(desk, PauseJob(job_id=theirs.id), caller).job.paused
+    cancelled = order(desk, CancelRun(run_id=waits.id, reason="cancelled"), Caller(tasks=("back*",)))
     assert cancelled.state == "cancelled"
 
 
@@ -84,7 +91,7 @@ def test_runs_of_a_job_are_there_for_whom_the_job_or_a_run_of_it_is(desk):
     desk.write(run_rows.insert_all, [run(task="old", job_id=one.id, id=IDS.make(at(1)))])
 
     def runs(*tasks):
-        return [found.task for found in desk.read(queries.runs, 9, None, run_rows.Filter(job_id=one.id, tasks=tasks))]
+        return [found.task for found in desk.read(queries.runs, 9, None, RunFilter(job_id=one.id, tasks=tasks))]
 
     assert (runs("old"), runs("new"), runs("old", "new")) == (["old"], [], ["old"])
     with pytest.raises(NotFound):

@@ -10,7 +10,8 @@ import attrs
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from jobsched.model.job import Job
+from jobsched.model.job import Job, JobFilter
+from jobsched.model.membership import Heartbeat
 from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
@@ -346,7 +347,7 @@ def test_a_key_is_remembered_for_a_day(desk: Desk) -> None:
 
 def test_a_node_that_died_while_the_clock_was_ahead_is_found_dead(desk: Desk) -> None:
     desk.know(node("a", seen=at(YEAR)), node("b", seen=at(5)))
-    heartbeat = node_rows.Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
+    heartbeat = Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
     snapshot = desk.write(node_rows.beat, heartbeat, at(6))
     assert [each.name for each in snapshot.late] == ["a"]
     assert [each.name for each in snapshot.alive] == ["a", "b"], "it may be about to say that it lives"
@@ -378,7 +379,7 @@ def test_the_last_run_is_the_last_that_has_come(desk: Desk) -> None:
     assert desk.read(queries.job, one.id, at(11)).last_run.due == at(6)
     lived(desk, one, 12)
     assert desk.read(queries.job, one.id, at(12)).last_run.due == at(12)
-    (news,) = desk.read(queries.jobs, 10, "", job_rows.Filter(), 10_000, at(12)).values
+    (news,) = desk.read(queries.jobs, 10, "", JobFilter(), 10_000, at(12)).values
     assert news.last_run.due == at(12)
 
 

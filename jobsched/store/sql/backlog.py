@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, exists, or_, select, update
 
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
@@ -14,10 +14,11 @@ from ...model.run import ANYWHERE, STARTED, Run
 from . import outcomes
 from . import runs as run_rows
 from .tables import jobs, runs
+from .transaction import Transaction
 
 
 def startable(
-    connection: Connection, now: datetime, most: int, node: Node | None = None, *, any_task: bool = True
+    transaction: Transaction, now: datetime, most: int, node: Node | None = None, *, any_task: bool = True
 ) -> tuple[list[Run], bool]:
     """Up to `most` waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue.
     And whether some other might, but for a transaction that is under way.
@@ -30,46 +31,46 @@ def startable(
     asked: dict[str, Any] = {"now": now, "most": most}
     question = _STARTABLE
     if node is not None:
-        wanted = connection.execute(_REQUIRED).scalars()
+        wanted = transaction.execute(_REQUIRED).scalars()
         matched = [require for require in wanted if node.matches(require)]
         asked |= {"places": [ANYWHERE, node.name], "matched": matched, "tasks": list(node.tasks), "any_task": any_task}
         question = _STARTABLE_HERE
-    found = [run_rows.from_row(row) for row in connection.execute(question, asked)]
+    found = [run_rows.from_row(row) for row in transaction.execute(question, asked)]
     held_up = False
-    if found and connection.dialect.name != "sqlite":
-        found, held_up = _alone(connection, found, now)
-    return _of_their_jobs(connection, found, now), held_up
+    if found and transaction.dialect.name != "sqlite":
+        found, held_up = _alone(transaction, found, now)
+    return _of_their_jobs(transaction, found, now), held_up
 
 
-def _alone(connection: Connection, found: Sequence[Run], now: datetime) -> tuple[list[Run], bool]:
+def _alone(transaction: Transaction, found: Sequence[Run], now: datetime) -> tuple[list[Run], bool]:
     """Those beside which no other run of their job starts: with the job's row in hand nobody else decides about it,
     and what was decided until then is seen only by another look. A job that somebody else holds has to wait.
 
     A retry that was added while its job was deleted is cancelled.
     """
     job_ids = list({run.job_id for run in found})
-    held = set(connection.execute(_HOLD, {"ids": job_ids}).scalars())
-    there = held | set(connection.execute(_THERE, {"ids": job_ids}).scalars())
-    _cancel(connection, [run for run in found if run.job_id not in there], "its job was deleted", now)
+    held = set(transaction.execute(_HOLD, {"ids": job_ids}).scalars())
+    there = held | set(transaction.execute(_THERE, {"ids": job_ids}).scalars())
+    _cancel(transaction, [run for run in found if run.job_id not in there], "its job was deleted", now)
     mine = [run.id for run in found if run.job_id in held]
-    still = set(connection.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
+    still = set(transaction.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
     return [run for run in found if run.id in still], bool(there - held)
 
 
-def _of_their_jobs(connection: Connection, found: Sequence[Run], now: datetime) -> list[Run]:
+def _of_their_jobs(transaction: Transaction, found: Sequence[Run], now: datetime) -> list[Run]:
     """Those but for retries whose job has another task by now, or whose task is not that of the attempt before them.
     Such are cancelled: a daemon of an older release added them, or one that did not see the change of the job yet."""
     retries = [run.id for run in found if run.attempt > 1]
-    strange = set(connection.execute(_STRANGE, {"ids": retries}).scalars()) if retries else set()
-    _cancel(connection, [run for run in found if run.id in strange], OTHER_TASK, now)
+    strange = set(transaction.execute(_STRANGE, {"ids": retries}).scalars()) if retries else set()
+    _cancel(transaction, [run for run in found if run.id in strange], OTHER_TASK, now)
     return [run for run in found if run.id not in strange]
 
 
-def _cancel(connection: Connection, waiting: Sequence[Run], reason: str, now: datetime) -> None:
+def _cancel(transaction: Transaction, waiting: Sequence[Run], reason: str, now: datetime) -> None:
     if waiting:
         cancelled: dict[str, Any] = {"state": "cancelled", "reason": reason, "ended": now}
-        connection.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
-        outcomes.tell(connection, [run.become(**cancelled) for run in waiting])
+        transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
+        outcomes.tell(transaction, [run.become(**cancelled) for run in waiting])
 
 
 def _strange() -> Select[Any]:

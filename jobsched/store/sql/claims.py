@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import attrs
-from sqlalchemy import Connection, update
+from sqlalchemy import update
 
+from ...model.claim import Claimant, Claimed
 from ...model.downtime import Downtime, without_nodes
-from ...model.ids import Ids
 from ...model.job import Job
 from ...model.node import Node
+from ...model.order import REPLACED
 from ...model.owed import Situation, Stretch, owed, shared
 from ...model.run import ANYWHERE, Run
 from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
@@ -22,73 +23,42 @@ from . import runs as run_rows
 from .clock import now as database_now
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import runs
+from .transaction import Transaction
 
 IS_RUNNING = "is running"
 LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
 NO_SLOT = "no free slot: max_running runs are active"
 
 
-@attrs.frozen(kw_only=True)
-class Claimant:
-    """Who claims, when, and how much it can take.
-
-    `peers` are the living nodes as it was told last, itself among them; without any, whatever comes is for it. One
-    that is `alone` has a database of its own.
-    """
-
-    node: str
-    node_id: str
-    now: datetime  # where the database has a clock, that one is asked
-    able_since: datetime
-    slots: int  # runs it can start at once
-    ids: Ids
-    peers: Sequence[Node] = ()
-    alone: bool = True
-    downtimes: Sequence[Downtime] = ()  # in which nothing could be run here; of several nodes the store tells
-
-
-@attrs.frozen(kw_only=True)
-class Claimed:
-    """What a claim came to."""
-
-    started: tuple[Run, ...] = ()  # recorded as running here; their processes are to be started now
-    replaced: tuple[Run, ...] = ()  # active runs that are to end, each for its `stop`: a newer one takes their place
-    dues: tuple[tuple[str, datetime | None], ...] = ()  # (job, its next due) for each job that was decided, or not due
-    waiting: bool = False  # some run waits, for a slot or for another
-    held_up: bool = False  # more might have been decided or started, but for a transaction under way
-    won: int = 0  # jobs that were decided
-    now: datetime | None = None  # when
-
-
-def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Claimed:
+def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
-    who = attrs.evolve(who, now=database_now(connection, who.now))
-    if not who.alone and node_rows.declared_dead(connection, who.node_id, who.now):
+    who = attrs.evolve(who, now=database_now(transaction, who.now))
+    if not who.alone and node_rows.declared_dead(transaction, who.node_id, who.now):
         return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
-    due_jobs = job_rows.lock_due(connection, job_ids, who.now) if job_ids else []
-    decided = _decide(connection, who, due_jobs)
-    held_up, some_wait = False, run_rows.any_waiting(connection)
+    due_jobs = job_rows.lock_due(transaction, job_ids, who.now) if job_ids else []
+    decided = _decide(transaction, who, due_jobs)
+    held_up, some_wait = False, run_rows.any_waiting(transaction)
     schedules = {job.id: job.schedule for job in due_jobs}
     if some_wait:  # those that wait go first
         later = [_waits(run) if run.state == "running" else run for run in decided.runs]
-        stretches.add(connection, later, schedules, who.now)
-        ready, held_up = _startable(connection, who)
-        who = attrs.evolve(who, now=database_now(connection, who.now))  # it may have waited for a lock
-        started = _start(connection, who, ready)
+        stretches.add(transaction, later, schedules, who.now)
+        ready, held_up = _startable(transaction, who)
+        who = attrs.evolve(who, now=database_now(transaction, who.now))  # it may have waited for a lock
+        started = _start(transaction, who, ready)
     else:
-        stretches.add(connection, decided.runs, schedules, who.now)
+        stretches.add(transaction, decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
-    job_rows.move_on(connection, decided.moved)
-    replaced = run_rows.ask_to_end(connection, decided.replaced, commands.REPLACED, who.node_id)
+    job_rows.move_on(transaction, decided.moved)
+    replaced = run_rows.ask_to_end(transaction, decided.replaced, REPLACED, who.node_id)
     begun = {run.id for run in started}
     if any(run.active and run.id not in begun for run in decided.runs):
-        listen_notify.tell(connection, who.node_id)
-    dues, left_out = _dues(connection, who, job_ids, due_jobs, decided)
+        listen_notify.tell(transaction, who.node_id)
+    dues, left_out = _dues(transaction, who, job_ids, due_jobs, decided)
     return Claimed(
         started=tuple(started),
         replaced=tuple(replaced),
         dues=dues,
-        waiting=run_rows.any_waiting(connection) if some_wait else any(run.state == "waiting" for run in decided.runs),
+        waiting=run_rows.any_waiting(transaction) if some_wait else any(run.state == "waiting" for run in decided.runs),
         held_up=held_up or left_out,
         won=len(decided.moved),
         now=who.now,
@@ -96,7 +66,7 @@ def claim(connection: Connection, who: Claimant, job_ids: Sequence[str]) -> Clai
 
 
 def _dues(
-    connection: Connection, who: Claimant, job_ids: Sequence[str], due_jobs: list[Job], decided: _Decided
+    transaction: Transaction, who: Claimant, job_ids: Sequence[str], due_jobs: list[Job], decided: _Decided
 ) -> tuple[tuple[tuple[str, datetime | None], ...], bool]:
     """The next dues as they are now, also of jobs that were asked for in vain: decided elsewhere, or too early.
 
@@ -107,7 +77,7 @@ def _dues(
     if not others:
         return tuple(moved), False
     seen = {job.id for job in due_jobs}
-    found = job_rows.dues_of(connection, others)
+    found = job_rows.dues_of(transaction, others)
     later = [(due.id, due.next_due) for due in found if due.next_due > who.now]
     return (*moved, *later), any(due.next_due <= who.now and due.id not in seen for due in found)
 
@@ -119,16 +89,16 @@ class _Decided:
     moved: list[tuple[Job, datetime | None, int]] = attrs.field(factory=list)
 
 
-def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Decided:
+def _decide(transaction: Transaction, who: Claimant, due_jobs: list[Job]) -> _Decided:
     decided = _Decided()
     if not due_jobs:
         return decided
     active: dict[str, list[Run]] = defaultdict(list)
-    for run in run_rows.ripe_of(connection, [job.id for job in due_jobs], who.now):
+    for run in run_rows.ripe_of(transaction, [job.id for job in due_jobs], who.now):
         active[run.job_id].append(run)
     owing: list[tuple[Job, Stretch, str]] = []
-    living = LivingNodes(connection, who.peers, who.node_id, who.now)
-    for job in _still_due(connection, who, due_jobs, decided, owing):
+    living = LivingNodes(transaction, who.peers, who.node_id, who.now)
+    for job in _still_due(transaction, who, due_jobs, decided, owing):
         where = placement_of(job, living) if who.peers else Placement()
         if not _is_for(who, job, where):
             continue
@@ -136,23 +106,27 @@ def _decide(connection: Connection, who: Claimant, due_jobs: list[Job]) -> _Deci
             owing += _nobody(job, who, where.nobody, decided)
             continue
         late = not who.alone and job.next_due is not None and who.now - job.next_due > LATE
-        owing += _owing(connection, job, who, where, active[job.id], decided, living.known if late else ())
+        owing += _owing(transaction, job, who, where, active[job.id], decided, living.known if late else ())
     slots = who.slots
     for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
         run = _run(job, stretch, who, slots > 0, place)
         slots -= run.state == "running"
         decided.runs.append(run)
         if stretch.fate == "replace":
-            decided.replaced += commands.drop_waiting(connection, in_place(active[job.id], place), who.now)[1]
+            decided.replaced += commands.drop_waiting(transaction, in_place(active[job.id], place), who.now)[1]
     return decided
 
 
 def _still_due(
-    connection: Connection, who: Claimant, due_jobs: list[Job], decided: _Decided, owing: list[tuple[Job, Stretch, str]]
+    transaction: Transaction,
+    who: Claimant,
+    due_jobs: list[Job],
+    decided: _Decided,
+    owing: list[tuple[Job, Stretch, str]],
 ) -> Iterator[Job]:
     """But for those that are not: a clock that was set back has come to dues that had their outcome before."""
     for job in due_jobs:
-        moved, left = wrong_clock.settled(connection, job, who.now)
+        moved, left = wrong_clock.settled(transaction, job, who.now)
         if left is not None:
             owing.append((moved, left, ANYWHERE))
         if moved.next_due is None or moved.next_due > who.now:
@@ -162,7 +136,7 @@ def _still_due(
 
 
 def _owing(
-    connection: Connection,
+    transaction: Transaction,
     job: Job,
     who: Claimant,
     where: Placement,
@@ -172,7 +146,7 @@ def _owing(
 ) -> list[tuple[Job, Stretch, str]]:
     """What is owed in each place. A due counts once against max_runs, wherever it starts; one that waits and is
     replaced does not count any more."""
-    back = _replaceable(connection, job, where, active)
+    back = _replaceable(transaction, job, where, active)
     facts = {place: _situation(job, who, in_place(active, place), back, known) for place in (*where.names, *where.down)}
     if not where.names:  # nothing starts, so nothing counts
         facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
@@ -189,12 +163,12 @@ def _owing(
     ]
 
 
-def _replaceable(connection: Connection, job: Job, where: Placement, active: list[Run]) -> int:
+def _replaceable(transaction: Transaction, job: Job, where: Placement, active: list[Run]) -> int:
     """How many of its dues count against max_runs, and do not any more when runs that wait are replaced."""
     if job.policy.overlap != "replace":
         return 0
     there = {run.id: run for place in where.names for run in in_place(active, place) if run.state == "waiting"}
-    return start_counts.not_started(connection, list(there.values()))[job.id] if there else 0
+    return start_counts.not_started(transaction, list(there.values()))[job.id] if there else 0
 
 
 def _is_for(who: Claimant, job: Job, where: Placement) -> bool:
@@ -265,17 +239,17 @@ def _waits(run: Run) -> Run:
     return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
 
 
-def _startable(connection: Connection, who: Claimant) -> tuple[list[Run], bool]:
+def _startable(transaction: Transaction, who: Claimant) -> tuple[list[Run], bool]:
     if not who.peers:
-        return backlog.startable(connection, who.now, who.slots)
+        return backlog.startable(transaction, who.now, who.slots)
     mine = next((node for node in who.peers if node.id == who.node_id), None)
-    return ([], False) if mine is None else backlog.startable(connection, who.now, who.slots, mine, any_task=who.alone)
+    return ([], False) if mine is None else backlog.startable(transaction, who.now, who.slots, mine, any_task=who.alone)
 
 
-def _start(connection: Connection, who: Claimant, waiting: Iterable[Run]) -> list[Run]:
+def _start(transaction: Transaction, who: Claimant, waiting: Iterable[Run]) -> list[Run]:
     started = [_running(run, who) for run in waiting]
     if started:
-        connection.execute(
+        transaction.execute(
             update(runs)
             .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
             .values(state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)

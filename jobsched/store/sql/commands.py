@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
-from ...model.errors import Conflict, NotFound, Reused, Stale
+from ...model.errors import Conflict, Reused, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
 from ...model.job import Job
 from ...model.node import Node
+from ...model.order import REPLACED, IdempotencyKey, Ran
 from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
@@ -21,44 +22,24 @@ from . import listen_notify, outcomes, start_counts, stretches, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
-
-REPLACED = "replaced by a later due of its job"
-
-
-@attrs.frozen(kw_only=True)
-class Key:
-    """An Idempotency-Key: `scope` is what it was sent to, `digest` stands for the request's body."""
-
-    scope: str
-    key: str
-    digest: str
-
-
-@attrs.frozen(kw_only=True)
-class Ran:
-    """What an order to run came to: the run, and the runs that it replaces, to be ended each for its `stop`."""
-
-    run: Run
-    replaced: tuple[Run, ...] = ()
-    again: bool = False  # it was made before, under the same key
-
+from .transaction import Transaction
 
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
 
-def add(connection: Connection, job: Job, key: Key | None, asker: str = "") -> str:
+def add(transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "") -> str:
     """Store a job; its id, or that of the job which this key made before. `asker` is the node, here as below."""
-    if key is not None and (known := _recall(connection, key)) is not None:
+    if key is not None and (known := _recall(transaction, key)) is not None:
         return known
-    job_rows.add(connection, [job])
+    job_rows.add(transaction, [job])
     if job.next_due is not None and job.next_due - job.created < SOON:
-        listen_notify.tell(connection, asker)
-    _remember(connection, key, job.id, job.created)
+        listen_notify.tell(transaction, asker)
+    _remember(transaction, key, job.id, job.created)
     return job.id
 
 
 def change(
-    connection: Connection, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
+    transaction: Transaction, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
     make: Callable[[Job, datetime], Job], asker: str = "",
 ) -> Job:  # fmt: skip
     """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
@@ -67,65 +48,65 @@ def change(
 
     `versions`, here as below, are those the caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
     """
-    job = held(connection, job_id, versions)
-    decided, latest = wrong_clock.decided(connection, job_id, now)
+    job = held(transaction, job_id, versions)
+    decided, latest = wrong_clock.decided(transaction, job_id, now)
     changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
     if latest is not None and latest != decided:
         changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
-        _settle(connection, job, ids, now, "the job was changed before it could start")
-    job_rows.put(connection, changed)
+        _settle(transaction, job, ids, now, "the job was changed before it could start")
+    job_rows.put(transaction, changed)
     if changed.task != job.task:
-        again = [run for run in run_rows.active_of(connection, [job_id]) if run.cause == "retry"]
-        _end_waiting(connection, again, "cancelled", OTHER_TASK, now)
-    listen_notify.tell(connection, asker)
+        again = [run for run in run_rows.active_of(transaction, [job_id]) if run.cause == "retry"]
+        _end_waiting(transaction, again, "cancelled", OTHER_TASK, now)
+    listen_notify.tell(transaction, asker)
     return changed
 
 
-def pause(connection: Connection, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
+def pause(transaction: Transaction, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
     """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once."""
-    job = held(connection, job_id, versions)
+    job = held(transaction, job_id, versions)
     if job.paused:
         return job
     paused = attrs.evolve(job.watched_anew(now), paused=True, version=job.version + 1, updated=now)
-    job_rows.put(connection, paused)
+    job_rows.put(transaction, paused)
     return paused
 
 
 def resume(
-    connection: Connection, job_id: str, ids: Ids, now: datetime, asker: str = "",
+    transaction: Transaction, job_id: str, ids: Ids, now: datetime, asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> Job:  # fmt: skip
     """Go on with the next due; those that passed meanwhile become one skipped stretch."""
-    job = held(connection, job_id, versions)
+    job = held(transaction, job_id, versions)
     if not job.paused:
         return job
-    job = _settle(connection, job, ids, now, "paused")
+    job = _settle(transaction, job, ids, now, "paused")
     following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
     awake = attrs.evolve(job.watched_anew(now), paused=False, next_due=following)
     resumed = attrs.evolve(awake, version=job.version + 1, updated=now)
-    job_rows.put(connection, resumed)
-    listen_notify.tell(connection, asker)
+    job_rows.put(transaction, resumed)
+    listen_notify.tell(transaction, asker)
     return resumed
 
 
 def remove(
-    connection: Connection, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
+    transaction: Transaction, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> list[Run]:  # fmt: skip
     """Forget a job. What waits is cancelled. What runs is returned, and goes on unless `cancel` is a reason to end it;
     then it is to be ended for its `stop`.
     """
-    job = held(connection, job_id, versions)
-    _settle(connection, job, ids, now, "the job was deleted before it could start")
-    active = run_rows.active_of(connection, [job_id])
-    _, running = _end_waiting(connection, active, "cancelled", "its job was deleted", now)
-    connection.execute(delete(jobs).where(jobs.c.id == job_id))
-    return run_rows.ask_to_end(connection, running, cancel, asker) if cancel else running
+    job = held(transaction, job_id, versions)
+    _settle(transaction, job, ids, now, "the job was deleted before it could start")
+    active = run_rows.active_of(transaction, [job_id])
+    _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
+    transaction.execute(delete(jobs).where(jobs.c.id == job_id))
+    return run_rows.ask_to_end(transaction, running, cancel, asker) if cancel else running
 
 
 def run_now(
-    connection: Connection, job_id: str, key: Key | None, ids: Ids, now: datetime,
+    transaction: Transaction, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
     peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
 ) -> Ran:  # fmt: skip
     """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
@@ -133,16 +114,16 @@ def run_now(
     A job that runs on every node gets one for each living node that can; the first of them is returned. `peers` are
     those that were known to live when it was ordered. What a key made is given back whatever became of the job since.
     """
-    if key is not None and (known := _recall(connection, key)) is not None:
-        run = run_rows.get(connection, known)
+    if key is not None and (known := _recall(transaction, key)) is not None:
+        run = run_rows.get(transaction, known)
         if run is None:
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
-    job = held(connection, job_id, versions)
-    living = LivingNodes(connection, peers, asker, now)
+    job = held(transaction, job_id, versions)
+    living = LivingNodes(transaction, peers, asker, now)
     where = placement_of(job, living) if peers else Placement()
-    active = run_rows.ripe_of(connection, [job_id], now)
-    due = _free_due(connection, job, now)
+    active = run_rows.ripe_of(transaction, [job_id], now)
+    due = _free_due(transaction, job, now)
     added: list[Run] = []
     replaced: list[Run] = []
     dropped: list[Run] = []
@@ -155,52 +136,52 @@ def run_now(
         run = run_rows.passed(job, stretch, ids.make(now), now)
         added.append(attrs.evolve(run, cause="manual", reason=why, place=place))
         if fate == "replace":
-            waited, others = drop_waiting(connection, there, now)
+            waited, others = drop_waiting(transaction, there, now)
             dropped, replaced = dropped + waited, replaced + others
-    start_counts.give_back(connection, dropped, now)
-    run_rows.insert_all(connection, added)
-    replaced = run_rows.ask_to_end(connection, replaced, REPLACED, asker)
-    _remember(connection, key, added[0].id, now)
-    listen_notify.tell(connection, asker)
+    start_counts.give_back(transaction, dropped, now)
+    run_rows.insert_all(transaction, added)
+    replaced = run_rows.ask_to_end(transaction, replaced, REPLACED, asker)
+    _remember(transaction, key, added[0].id, now)
+    listen_notify.tell(transaction, asker)
     return Ran(run=added[0], replaced=tuple(replaced))
 
 
-def cancel(connection: Connection, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
+def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
     """Cancel a run that waits; give one that runs back, to be ended by its node for its `stop`.
 
     Raises NotFound, Conflict.
     """
-    hold_job_of(connection, run_id)
-    run = run_rows.get(connection, run_id)
+    hold_job_of(transaction, run_id)
+    run = run_rows.get(transaction, run_id)
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise no_run(run_id)
     if not run.active:
         raise Conflict(f"run {run_id} has ended already: {run.state}")
     waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
     values = {"state": "cancelled", "reason": reason, "ended": now}
-    if run.state == "waiting" and connection.execute(update(runs).where(waiting).values(values)).rowcount == 1:
+    if run.state == "waiting" and transaction.execute(update(runs).where(waiting).values(values)).rowcount == 1:
         cancelled = run.become("cancelled", reason=reason, ended=now)
-        outcomes.tell(connection, [cancelled])
-        start_counts.give_back(connection, [cancelled], now)
+        outcomes.tell(transaction, [cancelled])
+        start_counts.give_back(transaction, [cancelled], now)
         return cancelled
     if run.state == "waiting":  # it was started meanwhile
-        run = run_rows.get(connection, run_id) or run
-    return run_rows.ask_to_end(connection, [run], reason, asker)[0]
+        run = run_rows.get(transaction, run_id) or run
+    return run_rows.ask_to_end(transaction, [run], reason, asker)[0]
 
 
-def hold_job_of(connection: Connection, run_id: str) -> None:
+def hold_job_of(transaction: Transaction, run_id: str) -> None:
     """Let nobody else decide about the job of a run until the transaction ends: jobs are held before their runs."""
-    job_id = connection.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
-    connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
+    job_id = transaction.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
+    transaction.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
 
 
-def drop_waiting(connection: Connection, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
+def drop_waiting(transaction: Transaction, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
     """For a run that replaces `active`: those that only waited and are skipped now, and the others, to be ended."""
-    return _end_waiting(connection, active, "skipped", "a later run took its place while it waited", now)
+    return _end_waiting(transaction, active, "skipped", "a later run took its place while it waited", now)
 
 
 def _end_waiting(
-    connection: Connection, active: list[Run], state: State, reason: str, now: datetime
+    transaction: Transaction, active: list[Run], state: State, reason: str, now: datetime
 ) -> tuple[list[Run], list[Run]]:
     """Those that only waited have this outcome; they, and the others."""
     waiting = [run for run in active if run.state == "waiting"]
@@ -208,50 +189,50 @@ def _end_waiting(
     if waiting:
         values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
-        still = set(connection.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
-        connection.execute(update(runs).where(runs.c.id.in_(still)).values(values))
+        still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
+        transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
         ended = [run.become(**values) for run in waiting if run.id in still]
-        outcomes.tell(connection, ended)
+        outcomes.tell(transaction, ended)
     return ended, [run for run in active if run.state != "waiting"]
 
 
-def held(connection: Connection, job_id: str, versions: frozenset[int] | None = None) -> Job:
+def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None = None) -> Job:
     """A job that nobody else changes until the transaction ends. Raises NotFound, and Stale when it is at none of
     `versions`."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    row = transaction.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     if row is None:
-        raise NotFound(f"there is no job {job_id}")
+        raise no_job(job_id)
     job = job_rows.from_row(row)
     if versions is not None and job.version not in versions:
         raise Stale(f"job {job_id} is at version {job.version} by now")
     return job
 
 
-def _settle(connection: Connection, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
+def _settle(transaction: Transaction, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
     """Give every due up to `now` its outcome: one skipped stretch. The job, behind those that had theirs."""
-    job, left = wrong_clock.settled(connection, job, now)
+    job, left = wrong_clock.settled(transaction, job, now)
     facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
     why = "paused" if job.paused else reason
     dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
     dues = dues if left is None else [attrs.evolve(left, fate="skipped", reason=why), *dues]
     settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
-    stretches.add(connection, settled, {job.id: job.schedule}, now)
+    stretches.add(transaction, settled, {job.id: job.schedule}, now)
     return job
 
 
-def _free_due(connection: Connection, job: Job, now: datetime) -> datetime:
+def _free_due(transaction: Transaction, job: Job, now: datetime) -> datetime:
     """Now, or the first microsecond after it that no run of the job has, and that is no due of its schedule."""
     due = now
     while (
-        connection.execute(select(runs.c.id).where(runs.c.job_id == job.id, runs.c.due == due)).first()
+        transaction.execute(select(runs.c.id).where(runs.c.job_id == job.id, runs.c.due == due)).first()
         or job.schedule.next_after(due - MICROSECOND) == due
     ):
         due += MICROSECOND
     return due
 
 
-def _recall(connection: Connection, key: Key) -> str | None:
-    row = connection.execute(select(keys).where(keys.c.scope == key.scope, keys.c.key == key.key)).one_or_none()
+def _recall(transaction: Transaction, key: IdempotencyKey) -> str | None:
+    row = transaction.execute(select(keys).where(keys.c.scope == key.scope, keys.c.key == key.key)).one_or_none()
     if row is None:
         return None
     if row.digest != key.digest:
@@ -259,6 +240,6 @@ def _recall(connection: Connection, key: Key) -> str | None:
     return str(row.target)
 
 
-def _remember(connection: Connection, key: Key | None, target: str, now: datetime) -> None:
+def _remember(transaction: Transaction, key: IdempotencyKey | None, target: str, now: datetime) -> None:
     if key is not None:
-        connection.execute(insert(keys).values(**attrs.asdict(key), target=target, created=now))
+        transaction.execute(insert(keys).values(**attrs.asdict(key), target=target, created=now))

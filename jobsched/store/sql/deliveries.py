@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import Boolean, ColumnElement, Connection, Row, bindparam, delete, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Row, bindparam, delete, or_, select, update
 
 from ...model.delivery import Attempt, Delivery
 from ...model.ids import least
 from . import queries, settings
 from .clock import now as database_now
 from .tables import deliveries
+from .transaction import Transaction
 from .visibility import of_tasks
 
 LEASE = timedelta(seconds=60)  # while an attempt is made; a node that dies meanwhile is no longer waited for then
@@ -32,19 +33,19 @@ _SETTLE = (
 )
 
 
-def soonest(connection: Connection, full: Sequence[str], only: Sequence[str] | None = None) -> datetime | None:
+def soonest(transaction: Transaction, full: Sequence[str], only: Sequence[str] | None = None) -> datetime | None:
     """When the next attempt may be made, but for those `full` places that take no more now; to `only` some if given."""
     query = select(deliveries.c.not_before).where(_WAITS, *_at(full, only))
-    return connection.execute(query.order_by(deliveries.c.not_before).limit(1)).scalar()
+    return transaction.execute(query.order_by(deliveries.c.not_before).limit(1)).scalar()
 
 
 def take(
-    connection: Connection, local: datetime, most: int, of_one: int, busy: Mapping[str, int],
+    transaction: Transaction, local: datetime, most: int, of_one: int, busy: Mapping[str, int],
     only: Sequence[str] | None = None,
 ) -> list[Delivery]:  # fmt: skip
     """Up to `most` that may be attempted, those that wait longest first, so that no place gets more than `of_one`;
     so many are `busy` there already. To `only` some if given. They are this node's for the time of the lease."""
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     full = [place for place, number in busy.items() if number >= of_one]
     query = (
         select(deliveries)
@@ -54,20 +55,20 @@ def take(
     )
     there = Counter(busy)
     taken: list[Delivery] = []
-    for row in connection.execute(query.with_for_update(skip_locked=True)):
+    for row in transaction.execute(query.with_for_update(skip_locked=True)):
         if len(taken) < most and there[row.place] < of_one:
             there[row.place] += 1
             taken.append(attrs.evolve(from_row(row), attempts=row.attempts + 1))
     if taken:
         mine = deliveries.c.id.in_([delivery.id for delivery in taken])
-        leased = {"not_before": instant + lease(connection), "attempts": deliveries.c.attempts + 1}
-        connection.execute(update(deliveries).where(mine).values(leased))
+        leased = {"not_before": instant + lease(transaction), "attempts": deliveries.c.attempts + 1}
+        transaction.execute(update(deliveries).where(mine).values(leased))
     return taken
 
 
-def lease(connection: Connection) -> timedelta:
+def lease(transaction: Transaction) -> timedelta:
     """How long what was taken is a node's: while the database is away, a node that made an attempt cannot say so."""
-    return max(LEASE, SETTLES + (settings.lease(connection) or timedelta(0)))
+    return max(LEASE, SETTLES + (settings.lease(transaction) or timedelta(0)))
 
 
 def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:
@@ -76,10 +77,10 @@ def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[b
     return [deliveries.c.place.not_in(full)] if full else []
 
 
-def settle(connection: Connection, attempts: Sequence[Attempt]) -> None:
+def settle(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
     """Write what came of attempts, where it is not known already."""
     if attempts:
-        connection.execute(_SETTLE, [_settled(attempt) for attempt in attempts])
+        transaction.execute(_SETTLE, [_settled(attempt) for attempt in attempts])
 
 
 def _settled(attempt: Attempt) -> dict[str, Any]:
@@ -87,44 +88,44 @@ def _settled(attempt: Attempt) -> dict[str, Any]:
     return which | {f"new_{name}": getattr(attempt, name) for name in _WRITTEN}
 
 
-def of_run(connection: Connection, run_id: str, limit: int, before: str | None) -> tuple[str, list[Delivery]]:
+def of_run(transaction: Transaction, run_id: str, limit: int, before: str | None) -> tuple[str, list[Delivery]]:
     """What was told of a run, newest first, and the task that it was a run of. Raises NotFound."""
-    run = queries.run(connection, run_id)
-    return run.task, _page(connection, deliveries.c.run_id == run_id, limit, before)
+    run = queries.run(transaction, run_id)
+    return run.task, _page(transaction, deliveries.c.run_id == run_id, limit, before)
 
 
 def of_job(
-    connection: Connection, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
+    transaction: Transaction, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
 ) -> list[Delivery]:
     """The same of a job, so far as it was of `tasks` then. Raises NotFound for one that nobody ever heard of."""
     its = deliveries.c.job_id == job_id
     if tasks is not None:
-        its &= of_tasks(connection, deliveries.c.task, tasks)
-    found = _page(connection, its, limit, before)
+        its &= of_tasks(transaction, deliveries.c.task, tasks)
+    found = _page(transaction, its, limit, before)
     if not found:
-        queries.must_be_known(connection, job_id, tasks)
+        queries.must_be_known(transaction, job_id, tasks)
     return found
 
 
-def forget_of(connection: Connection, run_ids: Sequence[str]) -> None:
+def forget_of(transaction: Transaction, run_ids: Sequence[str]) -> None:
     """Drop what was told of runs; what is still to be told of them stays."""
-    connection.execute(delete(deliveries).where(deliveries.c.run_id.in_(run_ids), ~_WAITS))
+    transaction.execute(delete(deliveries).where(deliveries.c.run_id.in_(run_ids), ~_WAITS))
 
 
-def forget(connection: Connection, before: datetime, most: int) -> int:
+def forget(transaction: Transaction, before: datetime, most: int) -> int:
     """Drop up to `most` that were told before that instant, or were given up; how many there were."""
     query = select(deliveries.c.id).where(deliveries.c.id < least(before), ~_WAITS).order_by(deliveries.c.id)
-    ids = list(connection.execute(query.limit(most).with_for_update(skip_locked=True)).scalars())
+    ids = list(transaction.execute(query.limit(most).with_for_update(skip_locked=True)).scalars())
     if ids:
-        connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
+        transaction.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
     return len(ids)
 
 
-def _page(connection: Connection, which: ColumnElement[bool], limit: int, before: str | None) -> list[Delivery]:
+def _page(transaction: Transaction, which: ColumnElement[bool], limit: int, before: str | None) -> list[Delivery]:
     query = select(*_SHOWN).where(which).order_by(deliveries.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(deliveries.c.id < before)
-    return [from_row(row) for row in connection.execute(query)]
+    return [from_row(row) for row in transaction.execute(query)]
 
 
 def from_row(row: Row[Any]) -> Delivery:

@@ -1,21 +1,23 @@
-"""Jobs in the store. Every function runs inside the transaction of its `connection`."""
+"""Jobs in the store. Every function runs inside a transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, Select, and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
-from ...model.job import Job, JobState
+from ...model.job import Due, Job, JobFilter
+from ...model.page import Page
 from ...model.policy import Policy
 from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.watch import Notify, Watch
-from .paging import Page, cut, weight
+from .paging import cut, weight
 from .tables import jobs
+from .transaction import Transaction
 from .visibility import of_tasks
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
@@ -47,54 +49,32 @@ _WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
-@attrs.frozen(kw_only=True)
-class Due:
-    """A job that is due soon: what a ticker must know, and what a node must be able to do."""
-
-    id: str
-    next_due: datetime
-    every: timedelta | None
-    task: str
-    require: Mapping[str, str]
-
-
-def add(connection: Connection, new: Iterable[Job]) -> None:
+def add(transaction: Transaction, new: Iterable[Job]) -> None:
     """Store new jobs."""
-    connection.execute(insert(jobs), [_columns(job) for job in new])
+    transaction.execute(insert(jobs), [_columns(job) for job in new])
 
 
-def get(connection: Connection, job_id: str) -> Job | None:
+def get(transaction: Transaction, job_id: str) -> Job | None:
     """The job of that id."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    row = transaction.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else from_row(row)
 
 
-@attrs.frozen(kw_only=True)
-class Filter:
-    """Which jobs are asked for; what is None does not matter."""
-
-    name: str | None = None
-    task: str | None = None
-    state: JobState | None = None
-    overdue: bool | None = None
-    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
-
-
-def page(connection: Connection, limit: int, after: str = "", only: Filter | None = None) -> list[Job]:
+def page(transaction: Transaction, limit: int, after: str = "", only: JobFilter | None = None) -> list[Job]:
     """Up to `limit` jobs made after the job `after`, oldest first."""
-    query = _asked(connection, select(jobs), after, only).limit(limit)
-    return [from_row(row) for row in connection.execute(query)]
+    query = _asked(transaction, select(jobs), after, only).limit(limit)
+    return [from_row(row) for row in transaction.execute(query)]
 
 
-def fitting(connection: Connection, limit: int, after: str, only: Filter, room: int) -> Page[Job]:
+def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, room: int) -> Page[Job]:
     """The same, but no more than have `room` together, in bytes."""
-    query = _asked(connection, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
-    ids, more = cut(connection.execute(query), limit, room)
+    query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
+    ids, more = cut(transaction.execute(query), limit, room)
     found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
-    return Page([from_row(row) for row in connection.execute(found)], more)
+    return Page([from_row(row) for row in transaction.execute(found)], more)
 
 
-def _asked(connection: Connection, query: Select[Any], after: str, only: Filter | None) -> Select[Any]:
+def _asked(transaction: Transaction, query: Select[Any], after: str, only: JobFilter | None) -> Select[Any]:
     query = query.where(jobs.c.id > after).order_by(jobs.c.id)
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)
@@ -105,43 +85,43 @@ def _asked(connection: Connection, query: Select[Any], after: str, only: Filter 
     if only is not None and only.overdue is not None:
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
     if only is not None and only.tasks is not None:
-        query = query.where(of_tasks(connection, jobs.c.task, only.tasks))
+        query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     return query
 
 
-def put(connection: Connection, job: Job) -> None:
+def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the one of the same id."""
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
+    transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
 
 
-def due_before(connection: Connection, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
+def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
     """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
     query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
-    return [Due(**row._mapping) for row in connection.execute(query)]
+    return [Due(**row._mapping) for row in transaction.execute(query)]
 
 
-def dues_of(connection: Connection, ids: Iterable[str]) -> list[Due]:
+def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
     """When those of `ids` are due that will be, soonest first; paused ones are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
-    return [Due(**row._mapping) for row in connection.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+    return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
 
 
-def lock_due(connection: Connection, ids: Sequence[str], now: datetime) -> list[Job]:
+def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> list[Job]:
     """Those of `ids` that are due at `now`, soonest first, held until the transaction ends.
 
     A job that another node holds is left out: that node is deciding it.
     """
-    return [from_row(row) for row in connection.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
+    return [from_row(row) for row in transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
 
 
-def move_on(connection: Connection, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
+def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
     """For each (job, next_due, starts): a due that was decided never comes back."""
     rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
     if rows:
-        connection.execute(_MOVE, rows)
+        transaction.execute(_MOVE, rows)
 
 
 def _columns(job: Job) -> dict[str, Any]:

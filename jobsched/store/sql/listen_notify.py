@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from ...clock import elapsed
 from . import db_errors
 from .engine import connect, end_of_use
+from .transaction import Transaction
 
 CHANNEL = "jobsched"
 WATCH = 5.0  # seconds without a word until we ask whether the server is there; so long it has to answer
@@ -27,14 +28,14 @@ FIRST, LONGEST = 0.1, 5.0  # seconds before it is tried to listen again, and at 
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', :who)")
 
 
-def tell(connection: Connection, who: str) -> None:
+def tell(transaction: Transaction, who: str) -> None:
     """Let other nodes look at what this transaction changes, as soon as it is committed.
 
     `who` is the id of this node, which does not react to its own news. Only PostgreSQL can do this; elsewhere the
     others look often. Transactions that tell are committed one after the other: tell only what others must know soon.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_TELL, {"who": who})
+    if transaction.dialect.name == "postgresql":
+        transaction.execute(_TELL, {"who": who})
 
 
 class Listener:

@@ -1,4 +1,4 @@
-"""Nodes in the store: who is alive, by the database's clock. Runs inside its connection's transaction.
+"""Nodes in the store: who is alive, by the database's clock. Runs inside a transaction.
 
 In its row a node's `seen` is carried ahead by what its lease is longer than 10 s. So "dead is a node whose `seen` is
 older than 10 s" is true for every lease, also where a daemon of a release that knows no other looks at the row.
@@ -15,7 +15,6 @@ import attrs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
     Row,
     Select,
     delete,
@@ -29,102 +28,65 @@ from sqlalchemy import (
 
 from ...model import lease as leases
 from ...model.ids import EPOCH, MICROSECOND, Ids
+from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
 from ...model.run import STARTED, Run
 from . import outbox, outcomes, settings, start_counts
 from . import runs as run_rows
 from .clock import now as database_now
 from .tables import nodes, runs
+from .transaction import Transaction
 
 ABSENT = timedelta(seconds=30)  # a run that only one node may start waits so long for it to come back
 FORGOTTEN = timedelta(days=7)  # a node that was not seen for so long is not known any more
 
 
-@attrs.frozen(kw_only=True)
-class Heartbeat:
-    """What a node says of itself at each heartbeat."""
-
-    id: str
-    tasks: Sequence[str]
-    running: int
-    slots: int
-    tried: int
-    won: int
-    lease: timedelta = leases.FIXED  # for which it counts on being taken for alive from now on
-
-
-@attrs.frozen(kw_only=True)
-class MembershipSnapshot:
-    """What a heartbeat brings back, all by the database's clock."""
-
-    now: datetime
-    renewed: bool  # false: this node was taken for dead, and its runs with it
-    alive: tuple[Node, ...]  # that renewed within the lease
-    late: tuple[Node, ...]  # that did not, or not by this clock, and are not declared dead yet
-    stops: tuple[tuple[str, str], ...]  # (run, reason): what this node is asked to end
-    kept: timedelta  # the lease that the store keeps
-    lease: timedelta  # the one that this node is to go by: the same, but while a node lives that knows no other
-
-    @property
-    def strangers(self) -> tuple[Node, ...]:
-        """The nodes that may live and know no lease but one."""
-        return tuple(node for node in (*self.alive, *self.late) if node.lease_asked is None)
-
-
-@attrs.frozen(kw_only=True)
-class Entry:
-    """When a node joined, by the database's clock, and the lease that it goes by at first."""
-
-    now: datetime
-    lease: timedelta
-
-
-def join(connection: Connection, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Entry:
+def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Joined:
     """Be a node from now on; those `known` to be dead are that from now on.
 
     One that starts says which nodes are `gone`, be it none: the daemons that it takes the place of. It may have the
     store keep the lease that it asks for.
     """
-    instant = database_now(connection, node.since)
-    kept = settings.lease(connection, hold=True)
-    there = [each for each in living(connection) if each.id not in (*known, *(gone or ()))]
+    instant = database_now(transaction, node.since)
+    kept = settings.lease(transaction, hold=True)
+    there = [each for each in living(transaction) if each.id not in (*known, *(gone or ()))]
     asked = node.lease_asked or leases.FIXED
     if kept is None or gone is not None:
         agreed = leases.agreed(kept, asked, [each.lease_asked for each in there if not each.late(instant)])
-        settings.keep_lease(connection, agreed, instead_of=kept)
+        settings.keep_lease(transaction, agreed, instead_of=kept)
         kept = agreed
     lease = leases.in_force(kept, [each.lease_asked for each in there])
-    connection.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
+    transaction.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
     if known:
-        _declare_dead(connection, nodes.c.id.in_(known), instant)
-    return Entry(now=instant, lease=lease)
+        _declare_dead(transaction, nodes.c.id.in_(known), instant)
+    return Joined(now=instant, lease=lease)
 
 
-def beat(connection: Connection, heartbeat: Heartbeat, local: datetime) -> MembershipSnapshot:
+def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> MembershipSnapshot:
     """Say that this node is alive; hear who else is, and what it is asked to end."""
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     values = attrs.asdict(heartbeat, recurse=False, filter=attrs.filters.exclude("id")) | {
         "tasks": list(heartbeat.tasks)
     }
     mine = (nodes.c.id == heartbeat.id) & (nodes.c.state == "alive")
     seen = _ahead(instant, heartbeat.lease)
-    renewed = connection.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
-    there = living(connection)
-    kept = settings.lease(connection) or heartbeat.lease
+    renewed = transaction.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
+    there = living(transaction)
+    kept = settings.lease(transaction) or heartbeat.lease
     return MembershipSnapshot(
         now=instant,
         renewed=renewed,
         alive=tuple(sorted((node for node in there if not node.late(instant)), key=lambda node: node.id)),
         late=tuple(node for node in there if node.late(instant) or node.ahead(instant)),
-        stops=stops(connection, heartbeat.id),
+        stops=stops(transaction, heartbeat.id),
         kept=kept,
         lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != heartbeat.id]),
     )
 
 
-def living(connection: Connection) -> list[Node]:
+def living(transaction: Transaction) -> list[Node]:
     """Those that nobody has declared dead, late ones too."""
-    return [from_row(row) for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))]
+    return [from_row(row) for row in transaction.execute(select(nodes).where(nodes.c.state == "alive"))]
 
 
 def _late(instant: datetime) -> ColumnElement[bool]:
@@ -137,30 +99,30 @@ def _ahead_of(instant: datetime) -> ColumnElement[bool]:
     return type_coerce(nodes.c.seen, BigInteger) > latest
 
 
-def declared_dead(connection: Connection, node_id: str, instant: datetime) -> bool:
+def declared_dead(transaction: Transaction, node_id: str, instant: datetime) -> bool:
     """Whether somebody has declared that node dead, or may at any moment."""
     dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | _late(instant))
-    return connection.execute(dead).first() is not None
+    return transaction.execute(dead).first() is not None
 
 
-def stops(connection: Connection, node_id: str) -> tuple[tuple[str, str], ...]:
+def stops(transaction: Transaction, node_id: str) -> tuple[tuple[str, str], ...]:
     """The runs that a node is asked to end, and why."""
     asked = select(runs.c.id, runs.c.stop).where(
         runs.c.state.in_(STARTED), runs.c.node_id == node_id, runs.c.stop.is_not(None)
     )
-    return tuple((row.id, row.stop) for row in connection.execute(asked))
+    return tuple((row.id, row.stop) for row in transaction.execute(asked))
 
 
-def leave(connection: Connection, node_id: str, local: datetime) -> None:
+def leave(transaction: Transaction, node_id: str, local: datetime) -> None:
     """Be no node any more; nothing of it runs."""
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     mine = (nodes.c.id == node_id) & (nodes.c.state == "alive")
-    seen = _ahead(instant, node.lease) if (node := get(connection, node_id)) else instant
-    connection.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
+    seen = _ahead(instant, node.lease) if (node := get(transaction, node_id)) else instant
+    transaction.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
 
 
 def declare_dead(
-    connection: Connection, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
+    transaction: Transaction, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
     *, silent: Sequence[str] | None = None, only: Sequence[str] | None = None,
 ) -> list[Run]:  # fmt: skip
     """Declare nodes dead of which it is `known`, and those that did not renew within the lease; of these, only the
@@ -170,31 +132,31 @@ def declare_dead(
     for a node that does not come back become missed. Returns both; `only` some runs, if given. Waits for nobody, for a
     heartbeat may wait for it: what another transaction has in hand is left to the next look.
     """
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     late = _late(instant)
     if silent is not None:  # or it died while the clock was ahead, which was set back since
         late = (late | _ahead_of(instant)) & nodes.c.id.in_(silent)
-    _declare_dead(connection, nodes.c.id.in_(known) | late, instant)
+    _declare_dead(transaction, nodes.c.id.in_(known) | late, instant)
     some = true() if only is None else runs.c.id.in_(only)
-    lost = [run.lost(reason, instant) for run in _taken(connection, select(runs).where(_orphaned(), some))]
+    lost = [run.lost(reason, instant) for run in _taken(transaction, select(runs).where(_orphaned(), some))]
     if lost:
-        run_rows.record(connection, lost, ids, chance)
-    return lost + _absent(connection, instant, some)
+        run_rows.record(transaction, lost, ids, chance)
+    return lost + _absent(transaction, instant, some)
 
 
-def left_alone(connection: Connection, local: datetime) -> list[Run]:
+def left_alone(transaction: Transaction, local: datetime) -> list[Run]:
     """The runs that `declare_dead` looks at: those of dead nodes, and those that have waited long for one node."""
-    waits = _waits_long(database_now(connection, local))
-    return [run_rows.from_row(row) for row in connection.execute(select(runs).where(_orphaned() | waits))]
+    waits = _waits_long(database_now(transaction, local))
+    return [run_rows.from_row(row) for row in transaction.execute(select(runs).where(_orphaned() | waits))]
 
 
-def _declare_dead(connection: Connection, gone: ColumnElement[bool], instant: datetime) -> None:
+def _declare_dead(transaction: Transaction, gone: ColumnElement[bool], instant: datetime) -> None:
     query = select(nodes).where(nodes.c.state == "alive", gone)
-    declared_dead = [from_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+    declared_dead = [from_row(row) for row in transaction.execute(query.with_for_update(skip_locked=True))]
     for node in declared_dead:  # mostly one
         row = to_row(attrs.evolve(node, state="dead", seen=min(node.seen, instant), running=0, slots=0))
         values = {name: row[name] for name in ("state", "seen", "running", "slots")}
-        connection.execute(update(nodes).where(nodes.c.id == node.id).values(values))
+        transaction.execute(update(nodes).where(nodes.c.id == node.id).values(values))
 
 
 def _orphaned() -> ColumnElement[bool]:
@@ -206,13 +168,13 @@ def _waits_long(instant: datetime) -> ColumnElement[bool]:
     return (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
 
 
-def _absent(connection: Connection, instant: datetime, some: ColumnElement[bool]) -> list[Run]:
+def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[bool]) -> list[Run]:
     """Runs that wait for one node by its name, and it is not there, or can run them no more."""
-    waiting = _taken(connection, select(runs).where(_waits_long(instant), some), every=True)
+    waiting = _taken(transaction, select(runs).where(_waits_long(instant), some), every=True)
     if not waiting:
         return []
     recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
-    found = [from_row(row) for row in connection.execute(select(nodes).where(recent))]
+    found = [from_row(row) for row in transaction.execute(select(nodes).where(recent))]
     there = [node for node in found if node.state == "alive" or node.seen >= instant - ABSENT]
     missed = [
         run.become("missed", reason=f"node {run.place} was gone before it could start", ended=instant)
@@ -220,39 +182,39 @@ def _absent(connection: Connection, instant: datetime, some: ColumnElement[bool]
         if not any(node.name == run.place and node.can(run.task, run.require) for node in there)
     ]
     for run in missed:
-        connection.execute(
+        transaction.execute(
             update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
         )
-    outcomes.tell(connection, missed)
-    start_counts.give_back(connection, missed, instant)
-    outbox.tell_missed(connection, missed)
+    outcomes.tell(transaction, missed)
+    start_counts.give_back(transaction, missed, instant)
+    outbox.tell_missed(transaction, missed)
     return missed
 
 
-def _taken(connection: Connection, which: Select[Any], *, every: bool = False) -> list[Run]:
+def _taken(transaction: Transaction, which: Select[Any], *, every: bool = False) -> list[Run]:
     """Those of the runs, and of their jobs, that nobody else has in hand, held: the jobs first, as everybody does. Jobs
     are held of which somebody may want to be told, or `every` one."""
-    busy = outbox.busy(connection, [run_rows.from_row(row) for row in connection.execute(which)], every=every)
+    busy = outbox.busy(transaction, [run_rows.from_row(row) for row in transaction.execute(which)], every=every)
     if busy:
         which = which.where(runs.c.job_id.not_in(busy))
-    return [run_rows.from_row(row) for row in connection.execute(which.with_for_update(skip_locked=True, of=runs))]
+    return [run_rows.from_row(row) for row in transaction.execute(which.with_for_update(skip_locked=True, of=runs))]
 
 
-def forget(connection: Connection, local: datetime) -> None:
+def forget(transaction: Transaction, local: datetime) -> None:
     """Drop nodes that were not seen for a week."""
-    instant = database_now(connection, local)
-    connection.execute(delete(nodes).where(nodes.c.state != "alive", nodes.c.seen < instant - FORGOTTEN))
+    instant = database_now(transaction, local)
+    transaction.execute(delete(nodes).where(nodes.c.state != "alive", nodes.c.seen < instant - FORGOTTEN))
 
 
-def every(connection: Connection, most: int = 1000) -> list[Node]:
+def every(transaction: Transaction, most: int = 1000) -> list[Node]:
     """The nodes that are known, those that began last first."""
     query = select(nodes).order_by(nodes.c.since.desc(), nodes.c.id).limit(most)
-    return [from_row(row) for row in connection.execute(query)]
+    return [from_row(row) for row in transaction.execute(query)]
 
 
-def get(connection: Connection, node_id: str) -> Node | None:
+def get(transaction: Transaction, node_id: str) -> Node | None:
     """The node of that id."""
-    row = connection.execute(select(nodes).where(nodes.c.id == node_id)).one_or_none()
+    row = transaction.execute(select(nodes).where(nodes.c.id == node_id)).one_or_none()
     return None if row is None else from_row(row)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Engine, bindparam, false, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, bindparam, false, insert, or_, select, true, update
 
 from ...model.delivery import Delivery, News, body
 from ...model.ids import Ids
@@ -16,9 +16,8 @@ from ...model.run import RETRIED, Run
 from ...model.watch import Event, Notify
 from .jobs import from_row
 from .tables import deliveries, jobs
+from .transaction import Transaction
 
-EVERYONE = "everyone"  # an engine's option: where the receiver for all jobs is, if there is one
-NOTIFIED = "notified"  # in what a connection carries with it
 ALL = Notify()
 RETRIES = jobs.c.retries > 0
 
@@ -30,33 +29,23 @@ _FAILS = (
 )
 
 
-def with_everyone(engine: Engine, place: str | None) -> Engine:
-    """The same engine, for a store whose operator set a receiver for all jobs, at that host and port."""
-    return engine.execution_options(**{EVERYONE: place})
-
-
-def notified(connection: Connection) -> bool:
-    """Whether a notification was written since the last time that this was asked of the connection."""
-    return bool(connection.info.pop(NOTIFIED, False))
-
-
-def tell_all(connection: Connection, news: Iterable[News]) -> None:
+def tell_all(transaction: Transaction, news: Iterable[News]) -> None:
     """Let those know who want to. A failure that is told makes its job one of those that may recover: by a run that
     begins after the last of them."""
-    everyone = _everyone(connection)
+    everyone = transaction.everyone
     wanted = [each for each in news if wants(each.job, each.event, everyone)]
     if not wanted:
         return
     ids = Ids()
     rows = [attrs.asdict(_delivery(each, ids.make(each.instant), everyone), recurse=False) for each in wanted]
-    connection.execute(insert(deliveries), rows)
-    connection.info[NOTIFIED] = True
+    transaction.execute(insert(deliveries), rows)
+    transaction.will_notify()
     failing: dict[str, datetime] = {}
     for each in wanted:
         if each.event not in ("overdue", "recovered") and wants(each.job, "recovered", everyone):
             failing[each.job.id] = max(each.instant, failing.get(each.job.id, each.instant))
     if failing:
-        connection.execute(_FAILS, [{"key": job_id, "instant": failing[job_id]} for job_id in sorted(failing)])
+        transaction.execute(_FAILS, [{"key": job_id, "instant": failing[job_id]} for job_id in sorted(failing)])
 
 
 def wants(job: Job, event: Event, everyone: str | None) -> bool:
@@ -65,11 +54,11 @@ def wants(job: Job, event: Event, everyone: str | None) -> bool:
     return event in notify.on and (notify.url is not None or everyone is not None)
 
 
-def tell_missed(connection: Connection, missed: Sequence[Run]) -> None:
+def tell_missed(transaction: Transaction, missed: Sequence[Run]) -> None:
     """Dues that were missed, each stretch once."""
-    asking = concerned(connection, missed)
+    asking = concerned(transaction, missed)
     tell_all(
-        connection,
+        transaction,
         [
             News(event="missed", job=asking[run.job_id], run=run, reason=run.reason, instant=run.ended or run.created)
             for run in missed
@@ -78,7 +67,7 @@ def tell_missed(connection: Connection, missed: Sequence[Run]) -> None:
     )
 
 
-def tell_failed(connection: Connection, failed: Sequence[Run], asking: Mapping[str, Job], again: set[str]) -> None:
+def tell_failed(transaction: Transaction, failed: Sequence[Run], asking: Mapping[str, Job], again: set[str]) -> None:
     """Runs that failed, timed out or were lost, `asking` being the jobs concerned; those `again` are tried again."""
     news = []
     for run in failed:
@@ -86,55 +75,50 @@ def tell_failed(connection: Connection, failed: Sequence[Run], asking: Mapping[s
         if run.job_id in asking and run.ended is not None:
             job, retry = asking[run.job_id], run.id in again
             news.append(News(event=run.state, job=job, run=run, reason=run.reason, instant=run.ended, retry=retry))
-    tell_all(connection, news)
+    tell_all(transaction, news)
 
 
-def concerned(connection: Connection, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
+def concerned(transaction: Transaction, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
     """The jobs of those runs of which somebody may want to be told and, where runs may be `retried`, that ask for it.
     Nobody else changes them until the transaction ends.
 
     Who holds a job's row may want its runs next, so it is taken before them.
     """
-    found = _asking(connection, ended, RETRIES if retried else false())
-    if held := _to_hold(connection, found, retried):
+    found = _asking(transaction, ended, RETRIES if retried else false())
+    if held := _to_hold(transaction, found, retried):
         for job_id in held:
             del found[job_id]  # what is known of it may be out of date, and it may be gone
         query = select(jobs).where(jobs.c.id.in_(held)).order_by(jobs.c.id).with_for_update()
-        found |= {row.id: from_row(row) for row in connection.execute(query)}
+        found |= {row.id: from_row(row) for row in transaction.execute(query)}
     return found
 
 
-def busy(connection: Connection, ended: Sequence[Run], *, every: bool = False) -> list[str]:
+def busy(transaction: Transaction, ended: Sequence[Run], *, every: bool = False) -> list[str]:
     """Those jobs that `concerned` would hold and another transaction has in hand; the others are held.
     For who must not wait. With `every`: of all jobs of those runs."""
-    found = _asking(connection, ended, true() if every else RETRIES)
-    wanted = list(found) if every else _to_hold(connection, found, retried=True)
+    found = _asking(transaction, ended, true() if every else RETRIES)
+    wanted = list(found) if every else _to_hold(transaction, found, retried=True)
     query = select(jobs.c.id).where(jobs.c.id.in_(wanted)).order_by(jobs.c.id).with_for_update(skip_locked=True)
-    held = set(connection.execute(query).scalars()) if wanted else set()
+    held = set(transaction.execute(query).scalars()) if wanted else set()
     return [job_id for job_id in wanted if job_id not in held]
 
 
-def _asking(connection: Connection, ended: Sequence[Run], also: ColumnElement[bool]) -> dict[str, Job]:
+def _asking(transaction: Transaction, ended: Sequence[Run], also: ColumnElement[bool]) -> dict[str, Job]:
     if not ended:
         return {}
     query = select(jobs).where(jobs.c.id.in_({run.job_id for run in ended}))
-    if _everyone(connection) is None:
+    if transaction.everyone is None:
         query = query.where(or_(jobs.c.notify.is_not(None), also))
-    return {row.id: from_row(row) for row in connection.execute(query)}
+    return {row.id: from_row(row) for row in transaction.execute(query)}
 
 
-def _to_hold(connection: Connection, asking: Mapping[str, Job], retried: bool) -> list[str]:
-    everyone = _everyone(connection)
+def _to_hold(transaction: Transaction, asking: Mapping[str, Job], retried: bool) -> list[str]:
+    everyone = transaction.everyone
     return [
         job.id
         for job in asking.values()
         if (retried and job.policy.retries) or any(wants(job, event, everyone) for event in ALL.on)
     ]
-
-
-def _everyone(connection: Connection) -> str | None:
-    place: str | None = connection.get_execution_options().get(EVERYONE)
-    return place
 
 
 def _delivery(news: News, delivery_id: str, everyone: str | None) -> Delivery:

@@ -7,70 +7,60 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, null, or_, select, update
 
 from ...model.delivery import News
 from ...model.job import Job
-from ...model.overdue import SKEW, Facts, Late, Overdue, Success, overdue
+from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success, overdue
 from ...model.run import Run
-from ...model.watch import Event
 from . import outbox
 from . import runs as run_rows
 from .clock import now as database_now
 from .jobs import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
+from .transaction import Transaction
 
 
-@attrs.frozen(kw_only=True)
-class OverdueChange:
-    """A job became overdue, or has recovered; by a run, maybe."""
-
-    event: Event
-    job: Job
-    reason: str
-    run: Run | None = None
-
-
-def settle(connection: Connection, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:
+def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:
     """Decide of each whether it is overdue and whether it fails still; write what has changed, and let it be told.
 
     A change is made only where the row is as it was read: so of several nodes one makes it.
     """
-    instant = database_now(connection, local)
-    rows = connection.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
-    facts = _facts(connection, [row.id for row in rows], instant)
-    found = _runs(connection, (run_id for row in rows for run_id in (row.success, row.mender, row.starter)))
-    changes = [_overdue_change(connection, row, facts[row.id], found) for row in rows]
+    instant = database_now(transaction, local)
+    rows = transaction.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
+    facts = _facts(transaction, [row.id for row in rows], instant)
+    found = _runs(transaction, (run_id for row in rows for run_id in (row.success, row.mender, row.starter)))
+    changes = [_overdue_change(transaction, row, facts[row.id], found) for row in rows]
     news = [change for change in changes if change is not None]
-    outbox.tell_all(connection, [News(**attrs.asdict(change, recurse=False), instant=instant) for change in news])
+    outbox.tell_all(transaction, [News(**attrs.asdict(change, recurse=False), instant=instant) for change in news])
     return news
 
 
-def remember(connection: Connection, run_ids: Sequence[str]) -> None:
+def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
     """These runs are about to be forgotten: keep when the last of them succeeded, for jobs of which it is asked."""
     # By their ids alone: SQLite would rather look through all runs that have succeeded.
     these = select(runs.c.job_id, runs.c.state, runs.c.ended).where(runs.c.id.in_(run_ids))
     latest: dict[str, datetime] = {}
-    for row in connection.execute(these):
+    for row in transaction.execute(these):
         if row.state == "succeeded" and row.ended is not None:
             latest[row.job_id] = max(row.ended, latest.get(row.job_id, row.ended))
     asked = select(jobs.c.id).where(jobs.c.id.in_(latest), jobs.c.must_succeed_every.is_not(None)).order_by(jobs.c.id)
-    for job_id in connection.execute(asked).scalars().all() if latest else ():
+    for job_id in transaction.execute(asked).scalars().all() if latest else ():
         older = or_(jobs.c.succeeded.is_(None), jobs.c.succeeded < latest[job_id])
-        connection.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
+        transaction.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
 
 
-def _overdue_change(connection: Connection, row: Any, facts: Facts, found: dict[str, Run]) -> OverdueChange | None:
+def _overdue_change(transaction: Transaction, row: Any, facts: Facts, found: dict[str, Run]) -> OverdueChange | None:
     """What becomes of a job, written; None: nothing that anybody is to know."""
     job, run = from_row(row), found.get(row.success or "")
     verdict = overdue(job, attrs.evolve(facts, success=_success(row, run, facts.now)))
     if verdict is not None and job.overdue is None:
-        return _became(connection, job, verdict)
+        return _became(transaction, job, verdict)
     over, mends = job.overdue is not None and verdict is None, row.mender is not None
     values = ({"overdue": None, "overdue_reason": None} if over else {}) | ({"failing": None} if mends else {})
     same = (jobs.c.id == job.id) & _is(jobs.c.overdue, job.overdue) & _is(jobs.c.failing, row.failing)
-    if not values or connection.execute(update(jobs).where(same).values(values)).rowcount != 1:
+    if not values or transaction.execute(update(jobs).where(same).values(values)).rowcount != 1:
         return None
     cause, reason = _cause(row, found)
     if not mends and (job.paused or (cause is None and job.next_due is None)):
@@ -80,10 +70,10 @@ def _overdue_change(connection: Connection, row: Any, facts: Facts, found: dict[
     return OverdueChange(event="recovered", job=job, reason=reason, run=cause)
 
 
-def _became(connection: Connection, job: Job, verdict: Overdue) -> OverdueChange | None:
+def _became(transaction: Transaction, job: Job, verdict: Overdue) -> OverdueChange | None:
     values = {"overdue": verdict.since, "overdue_reason": verdict.reason}
     same = (jobs.c.id == job.id) & (jobs.c.version == job.version) & jobs.c.overdue.is_(None)
-    if connection.execute(update(jobs).where(same).values(values)).rowcount != 1:
+    if transaction.execute(update(jobs).where(same).values(values)).rowcount != 1:
         return None
     job = attrs.evolve(job, overdue=verdict.since, overdue_reason=verdict.reason)
     return OverdueChange(event="overdue", job=job, reason=verdict.reason)
@@ -108,23 +98,23 @@ def _cause(row: Any, found: dict[str, Run]) -> tuple[Run | None, str]:
     return run, "none of its dues is late any more" if run is None else f"run {run.id} was started"
 
 
-def _facts(connection: Connection, job_ids: Sequence[str], instant: datetime) -> dict[str, Facts]:
+def _facts(transaction: Transaction, job_ids: Sequence[str], instant: datetime) -> dict[str, Facts]:
     """Of each job: the oldest due that waits, and the oldest that was missed and nothing was started since."""
     asked = {"ids": job_ids, "now": instant}
-    waiting, missed = _oldest(connection, _WAITING, asked), _oldest(connection, _MISSED, asked)
+    waiting, missed = _oldest(transaction, _WAITING, asked), _oldest(transaction, _MISSED, asked)
     return {each: Facts(now=instant, waiting=waiting.get(each), missed=missed.get(each)) for each in job_ids}
 
 
-def _oldest(connection: Connection, dues: Select[Any], asked: dict[str, Any]) -> dict[str, Late]:
+def _oldest(transaction: Transaction, dues: Select[Any], asked: dict[str, Any]) -> dict[str, Late]:
     oldest: dict[str, Late] = {}
-    for row in connection.execute(dues, asked):
+    for row in transaction.execute(dues, asked):
         oldest.setdefault(row.job_id, Late(due=row.due, why=row.reason))
     return oldest
 
 
-def _runs(connection: Connection, run_ids: Iterable[str | None]) -> dict[str, Run]:
+def _runs(transaction: Transaction, run_ids: Iterable[str | None]) -> dict[str, Run]:
     wanted = {run_id for run_id in run_ids if run_id is not None}
-    rows = connection.execute(select(runs).where(runs.c.id.in_(wanted))) if wanted else ()
+    rows = transaction.execute(select(runs).where(runs.c.id.in_(wanted))) if wanted else ()
     return {row.id: run_rows.from_row(row) for row in rows}
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
     ScalarSelect,
     and_,
     bindparam,
@@ -28,20 +27,21 @@ from ...model.overdue import SKEW
 from ...model.run import STARTED
 from .clock import now as database_now
 from .tables import jobs, runs
+from .transaction import Transaction
 
 LEFT: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost")  # the outcomes of a run that was started
 
 
-def watched(connection: Connection, most: int, local: datetime) -> list[str]:
+def watched(transaction: Transaction, most: int, local: datetime) -> list[str]:
     """Jobs that are not any more what their row says: up to `most` for each way to become overdue, or not to be."""
-    asked = {"now": database_now(connection, local)}
-    found = [job_id for question in _SUSPECTS for job_id in connection.execute(question.limit(most), asked).scalars()]
+    asked = {"now": database_now(transaction, local)}
+    found = [job_id for question in _SUSPECTS for job_id in transaction.execute(question.limit(most), asked).scalars()]
     return list(dict.fromkeys(found))
 
 
-def recovered(connection: Connection, most: int, local: datetime) -> list[str]:
+def recovered(transaction: Transaction, most: int, local: datetime) -> list[str]:
     """Up to `most` jobs that fail, as somebody was told, and a run that was started since has succeeded."""
-    return list(connection.execute(_MENDED.limit(most), {"now": database_now(connection, local)}).scalars())
+    return list(transaction.execute(_MENDED.limit(most), {"now": database_now(transaction, local)}).scalars())
 
 
 NOW: Final = bindparam("now", type_=jobs.c.watched.type)

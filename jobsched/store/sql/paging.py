@@ -5,27 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import add
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
-import attrs
 from sqlalchemy import ColumnElement, func
 
 T = TypeVar("T")
 
 REST: Final = 512  # bytes of a row beside what is weighed
-
-
-@attrs.frozen
-class Page(Generic[T]):
-    """Some of a list, and whether there is more behind it."""
-
-    values: Sequence[T]
-    more: bool
-
-    @classmethod
-    def of(cls, found: Sequence[T], limit: int) -> Page[T]:
-        """Of what was found when one more than `limit` was asked for."""
-        return cls(found[:limit], len(found) > limit)
 
 
 def weight(*columns: ColumnElement[Any]) -> ColumnElement[int]:

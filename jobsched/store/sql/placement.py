@@ -7,13 +7,13 @@ from datetime import datetime
 from functools import cached_property
 
 import attrs
-from sqlalchemy import Connection
 
 from ...model.job import Job
 from ...model.node import Node
 from ...model.run import ANYWHERE, Run
 from . import nodes as node_rows
 from .clock import now as database_now
+from .transaction import Transaction
 
 
 class LivingNodes:
@@ -21,22 +21,22 @@ class LivingNodes:
     those that the store has now, for no node must be overlooked that has just come or gone. They are read once, however
     many jobs ask."""
 
-    def __init__(self, connection: Connection, last_heard: Sequence[Node], own: str, local: datetime) -> None:
+    def __init__(self, transaction: Transaction, last_heard: Sequence[Node], own: str, local: datetime) -> None:
         self.last_heard = last_heard
-        self._connection = connection
+        self._transaction = transaction
         self._own = own
         self._local = local
 
     @cached_property
     def known(self) -> Sequence[Node]:
         """Every node that is not forgotten, those that began last first."""
-        return node_rows.every(self._connection)
+        return node_rows.every(self._transaction)
 
     @cached_property
     def alive(self) -> Sequence[Node]:
         """Those that live. Of itself this node knows best; where nodes are not stored, it lives alone."""
         mine = {node.id: node for node in self.last_heard if node.id == self._own}
-        instant = database_now(self._connection, self._local)
+        instant = database_now(self._transaction, self._local)
         there = (node for node in self.known if node.state == "alive" and not node.late(instant))
         return [mine.get(node.id, node) for node in there] or self.last_heard
 

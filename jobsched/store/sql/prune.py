@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, or_, select, update
 
 from ...model.ids import BACK, least
 from ...model.run import ENDED, NEVER_RAN
 from . import deliveries, overdue, tails
 from .tables import LAST_DUE, jobs, keys, runs
+from .transaction import Transaction
 
 KEY_LIFE = timedelta(hours=24)
 SHARE = 500  # jobs in one question
@@ -23,26 +24,26 @@ _EITHER = (
 )
 
 
-def crowded(connection: Connection, most: int) -> list[str]:
+def crowded(transaction: Transaction, most: int) -> list[str]:
     """The jobs that have more than `most` runs that ran, or more than `most` records that nothing did."""
     many = select(runs.c.job_id).group_by(runs.c.job_id).having(func.count() > most)  # this much an index tells
-    found = list(connection.execute(many).scalars())
+    found = list(transaction.execute(many).scalars())
     shares = (found[begin : begin + SHARE] for begin in range(0, len(found), SHARE))
-    return [job for share in shares for job, count in larger(connection, share).items() if count > most]
+    return [job for share in shares for job, count in larger(transaction, share).items() if count > most]
 
 
-def larger(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+def larger(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, int]:
     """How many runs of each job ran, or how many of its records say that nothing did, whichever are more."""
-    return {row[0]: max(int(row[2]), row[1] - int(row[2])) for row in connection.execute(_EITHER, {"ids": job_ids})}
+    return {row[0]: max(int(row[2]), row[1] - int(row[2])) for row in transaction.execute(_EITHER, {"ids": job_ids})}
 
 
-def old(connection: Connection, before: datetime, most: int) -> list[str]:
+def old(transaction: Transaction, before: datetime, most: int) -> list[str]:
     """Forget up to `most` runs made before that instant; their ids."""
-    return _forget(connection, runs.c.id < least(before), most)
+    return _forget(transaction, runs.c.id < least(before), most)
 
 
 def beyond(
-    connection: Connection, job_id: str, keep: int, most: int, ran: bool = True, now: datetime | None = None
+    transaction: Transaction, job_id: str, keep: int, most: int, ran: bool = True, now: datetime | None = None
 ) -> list[str]:
     """Forget up to `most` runs of a job behind its newest `keep` that ran, or behind as many records that nothing did:
     neither pushes the other out, nor do those that a clock made which was hours ahead of `now`. Their ids."""
@@ -50,39 +51,39 @@ def beyond(
     if now is not None:
         which &= runs.c.id < least(now + BACK)
     newest = select(runs.c.id).where(which).order_by(runs.c.id.desc())
-    edge = connection.execute(newest.offset(keep).limit(1)).scalar()
+    edge = transaction.execute(newest.offset(keep).limit(1)).scalar()
     if edge is None:
         return []
-    return _forget(connection, which & (runs.c.id <= edge), most, job_id)
+    return _forget(transaction, which & (runs.c.id <= edge), most, job_id)
 
 
-def unknown(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+def unknown(transaction: Transaction, run_ids: Sequence[str]) -> list[str]:
     """Those of some ids that no run has: it was forgotten, maybe through another node."""
-    known = set(connection.execute(select(runs.c.id).where(runs.c.id.in_(run_ids))).scalars())
+    known = set(transaction.execute(select(runs.c.id).where(runs.c.id.in_(run_ids))).scalars())
     return [run_id for run_id in run_ids if run_id not in known]
 
 
-def old_keys(connection: Connection, now: datetime) -> None:
+def old_keys(transaction: Transaction, now: datetime) -> None:
     """Forget idempotency keys whose day is over."""
-    connection.execute(delete(keys).where(keys.c.created < now - KEY_LIFE))
+    transaction.execute(delete(keys).where(keys.c.created < now - KEY_LIFE))
 
 
-def _forget(connection: Connection, which: ColumnElement[bool], most: int, job_id: str | None = None) -> list[str]:
+def _forget(transaction: Transaction, which: ColumnElement[bool], most: int, job_id: str | None = None) -> list[str]:
     """`job_id`: of that job others may stay that are older; so it is noted up to where dues may have no record."""
     query = select(runs.c.id).where(which, runs.c.state.in_(ENDED)).order_by(runs.c.id).limit(most)
     free = query.with_for_update(skip_locked=True)  # other nodes forget at the same time
-    ids = list(connection.execute(free).scalars())
+    ids = list(transaction.execute(free).scalars())
     if ids:
-        tails.forget(connection, ids)
-        deliveries.forget_of(connection, ids)
-        overdue.remember(connection, ids)
+        tails.forget(transaction, ids)
+        deliveries.forget_of(transaction, ids)
+        overdue.remember(transaction, ids)
         if job_id is not None:
-            _note(connection, job_id, ids)
-        connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+            _note(transaction, job_id, ids)
+        transaction.execute(delete(runs).where(runs.c.id.in_(ids)))
     return ids
 
 
-def _note(connection: Connection, job_id: str, ids: Sequence[str]) -> None:
-    edge = connection.execute(select(func.max(LAST_DUE)).where(runs.c.id.in_(ids))).scalar()
+def _note(transaction: Transaction, job_id: str, ids: Sequence[str]) -> None:
+    edge = transaction.execute(select(func.max(LAST_DUE)).where(runs.c.id.in_(ids))).scalar()
     earlier = or_(jobs.c.forgotten.is_(None), jobs.c.forgotten < edge)
-    connection.execute(update(jobs).where(jobs.c.id == job_id, earlier).values(forgotten=edge))
+    transaction.execute(update(jobs).where(jobs.c.id == job_id, earlier).values(forgotten=edge))

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ...model.ids import EPOCH, MICROSECOND, least
+from ...model.retention import RetentionPass
 from .clock import now as database_now
 from .tables import runs, settings
+from .transaction import Transaction
 
 OVERLAP = timedelta(seconds=60)  # the id of a run is older than its commit by so much at most
 
@@ -25,29 +26,21 @@ _COUNTS = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class RetentionPass:
-    """To look at the jobs that have runs made `since` then; None: at all jobs."""
-
-    since: datetime | None
-    begun: datetime
-
-
-def take(connection: Connection, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
+def take(transaction: Transaction, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
     """Take the turn, unless another node has taken it within the time that is between two. `keep`: how many runs each
     job keeps."""
-    instant = database_now(connection, local)
-    value: dict[str, Any] | None = connection.execute(_HOLD).scalar_one_or_none()
+    instant = database_now(transaction, local)
+    value: dict[str, Any] | None = transaction.execute(_HOLD).scalar_one_or_none()
     if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
         return None
-    _put(connection, {"done": None, "keep": keep} | (value or {}) | {"taken": _micros(instant)}, value is None)
+    _put(transaction, {"done": None, "keep": keep} | (value or {}) | {"taken": _micros(instant)}, value is None)
     return RetentionPass(since=None if value is None else _looked_at(value, instant, keep), begun=instant)
 
 
-def end(connection: Connection, this_pass: RetentionPass, keep: int) -> None:
+def end(transaction: Transaction, this_pass: RetentionPass, keep: int) -> None:
     """All was looked at that was there when the turn was begun."""
     begun = _micros(this_pass.begun)
-    connection.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
+    transaction.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
 
 
 def _looked_at(value: dict[str, Any], instant: datetime, keep: int) -> datetime | None:
@@ -56,22 +49,22 @@ def _looked_at(value: dict[str, Any], instant: datetime, keep: int) -> datetime 
     return None if done is None or done > instant or keep < value["keep"] else done - OVERLAP
 
 
-def _put(connection: Connection, value: dict[str, Any], first: bool) -> None:
+def _put(transaction: Transaction, value: dict[str, Any], first: bool) -> None:
     if first:
-        connection.execute(insert(settings).values(name="retention", value=value))
+        transaction.execute(insert(settings).values(name="retention", value=value))
     else:
-        connection.execute(update(settings).where(_MINE).values(value=value))
+        transaction.execute(update(settings).where(_MINE).values(value=value))
 
 
-def new_runs(connection: Connection, since: datetime) -> dict[str, int]:
+def new_runs(transaction: Transaction, since: datetime) -> dict[str, int]:
     """How many runs each job was given since then, of those that were given any. Counted here: to group them a database
     would rather go through all runs in the order of their jobs."""
-    return Counter(connection.execute(select(runs.c.job_id).where(runs.c.id >= least(since))).scalars())
+    return Counter(transaction.execute(select(runs.c.job_id).where(runs.c.id >= least(since))).scalars())
 
 
-def counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+def counts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, int]:
     """How many runs those jobs have; an index tells it."""
-    return {row[0]: row[1] for row in connection.execute(_COUNTS, {"ids": list(job_ids)})}
+    return {row[0]: row[1] for row in transaction.execute(_COUNTS, {"ids": list(job_ids)})}
 
 
 def _instant(micros: int) -> datetime:

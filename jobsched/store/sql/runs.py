@@ -1,4 +1,4 @@
-"""Runs in the store: their outcomes and their history. Every function runs inside its connection's transaction."""
+"""Runs in the store: their outcomes and their history. Every function runs inside a transaction."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, update
 
 from ...model.ids import BACK, EPOCH, Ids
 from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
-from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run
+from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
 from . import listen_notify, outbox, outcomes
 from .clock import now as database_now
 from .tables import LAST_DUE, jobs, nodes, runs
+from .transaction import Transaction
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
@@ -43,67 +44,67 @@ _ACTIVE_OF = select(runs).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(bind
 _ANY_WAITING = select(runs.c.id).where(runs.c.state == "waiting").limit(1)
 
 
-def insert_all(connection: Connection, new: Iterable[Run]) -> None:
+def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
     """Store new runs; (job, due, attempt) is unique, so a second start of one due cannot be stored."""
     added = list(new)
     if added:
-        connection.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
-        outcomes.tell(connection, added)
-        outbox.tell_missed(connection, [run for run in added if run.state == "missed"])
+        transaction.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
+        outcomes.tell(transaction, added)
+        outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
 
-def record(connection: Connection, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
+def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
     """Write what became of runs, each only where its node still owns it and no outcome is written yet.
 
     A failed run whose job asks for it is tried again: in the same transaction, so that it is tried once. True if any
     will be.
     """
-    executed = _in_its_time(connection, executed)
+    executed = _in_its_time(transaction, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
-    asking = outbox.concerned(connection, failed, retried=True)
+    asking = outbox.concerned(transaction, failed, retried=True)
     failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
-        written = connection.execute(_RECORD, [_note(run) for run in others]).rowcount
-        outcomes.tell(connection, others if written == len(others) else _as_stored(connection, others))
-    lost = [run for run in failed if connection.execute(_RECORD, _note(run)).rowcount == 1]
-    outcomes.tell(connection, lost)
-    again = _try_again(connection, lost, asking, ids, chance)
-    outbox.tell_failed(connection, lost, asking, again)
+        written = transaction.execute(_RECORD, [_note(run) for run in others]).rowcount
+        outcomes.tell(transaction, others if written == len(others) else _as_stored(transaction, others))
+    lost = [run for run in failed if transaction.execute(_RECORD, _note(run)).rowcount == 1]
+    outcomes.tell(transaction, lost)
+    again = _try_again(transaction, lost, asking, ids, chance)
+    outbox.tell_failed(transaction, lost, asking, again)
     return bool(again)
 
 
-def give_up(connection: Connection, run: Run, *, notify: bool = True) -> bool:
+def give_up(transaction: Transaction, run: Run, *, notify: bool = True) -> bool:
     """Write that a run has ended whose outcome the database refuses: with as little as there can be, and only where it
     has none yet. It is not tried again, and its output is not kept here; `notify`: who wants to know that it failed is
     told. Whether there was anything to write.
     """
-    (run,) = _in_its_time(connection, [run])
-    asking = outbox.concerned(connection, [run]) if notify else {}
+    (run,) = _in_its_time(transaction, [run])
+    asking = outbox.concerned(transaction, [run]) if notify else {}
     its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
     its &= runs.c.node_id.is_(None) if run.node_id is None else runs.c.node_id == run.node_id
     ended = {name: getattr(run, name) for name in _NOTES}
-    if connection.execute(update(runs).where(its).values(ended)).rowcount != 1:
+    if transaction.execute(update(runs).where(its).values(ended)).rowcount != 1:
         return False
-    outcomes.tell(connection, [run])
+    outcomes.tell(transaction, [run])
     if notify and run.state in RETRIED:
-        outbox.tell_failed(connection, [run], asking, set())
+        outbox.tell_failed(transaction, [run], asking, set())
     return True
 
 
-def _as_stored(connection: Connection, noted: Sequence[Run]) -> list[Run]:
+def _as_stored(transaction: Transaction, noted: Sequence[Run]) -> list[Run]:
     """Those of which the store says the same; of the others some node has recorded another outcome."""
     wanted = select(runs.c.id, runs.c.state, runs.c.ended).where(runs.c.id.in_([run.id for run in noted]))
-    stored = {row.id: (row.state, row.ended) for row in connection.execute(wanted)}
+    stored = {row.id: (row.state, row.ended) for row in transaction.execute(wanted)}
     return [run for run in noted if stored.get(run.id) == (run.state, run.ended)]
 
 
-def _in_its_time(connection: Connection, executed: Sequence[Run]) -> Sequence[Run]:
+def _in_its_time(transaction: Transaction, executed: Sequence[Run]) -> Sequence[Run]:
     """By the database's clock, which said when they started, they ended after that and before now."""
     ends = [run.ended for run in executed if run.ended is not None]
-    if not ends or connection.dialect.name == "sqlite":
+    if not ends or transaction.dialect.name == "sqlite":
         return executed
-    latest = database_now(connection, max(ends))
+    latest = database_now(transaction, max(ends))
     return [
         run if run.ended is None else attrs.evolve(run, ended=max(min(run.ended, latest), run.started or EPOCH))
         for run in executed
@@ -115,7 +116,7 @@ def _note(run: Run) -> dict[str, Any]:
 
 
 def _try_again(
-    connection: Connection, failed: list[Run], asking: Mapping[str, Job], ids: Ids, chance: Callable[[], float]
+    transaction: Transaction, failed: list[Run], asking: Mapping[str, Job], ids: Ids, chance: Callable[[], float]
 ) -> set[str]:
     """Add the next attempts of runs whose jobs are `asking` for them; which runs those are."""
     retries, again = [], set()
@@ -140,28 +141,17 @@ def _try_again(
                 place=run.place,
             )
         )
-    insert_all(connection, retries)
+    insert_all(transaction, retries)
     return again
 
 
-def get(connection: Connection, run_id: str) -> Run | None:
+def get(transaction: Transaction, run_id: str) -> Run | None:
     """The run of that id."""
-    row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+    row = transaction.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     return None if row is None else from_row(row)
 
 
-@attrs.frozen(kw_only=True)
-class Filter:
-    """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
-
-    job_id: str | None = None
-    state: str | None = None
-    begin: datetime | None = None
-    end: datetime | None = None
-    tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
-
-
-def page(connection: Connection, limit: int, before: str | None, only: Filter) -> list[Run]:
+def page(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
     left out: of a thousand runs they may be much."""
     query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
@@ -176,37 +166,37 @@ def page(connection: Connection, limit: int, before: str | None, only: Filter) -
     if only.end is not None:
         query = query.where(runs.c.due < only.end)
     if only.tasks is not None:
-        query = query.where(of_tasks(connection, runs.c.task, only.tasks))
-    return _all(connection, query)
+        query = query.where(of_tasks(transaction, runs.c.task, only.tasks))
+    return _all(transaction, query)
 
 
-def any_of(connection: Connection, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:
-    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a Filter."""
+def any_of(transaction: Transaction, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:
+    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a RunFilter."""
     query = select(runs.c.id).where(runs.c.job_id == job_id).limit(1)
     if tasks is not None:
-        query = query.where(of_tasks(connection, runs.c.task, tasks))
-    return connection.execute(query).first() is not None
+        query = query.where(of_tasks(transaction, runs.c.task, tasks))
+    return transaction.execute(query).first() is not None
 
 
-def last_of(connection: Connection, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, LastRun]:
+def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, LastRun]:
     """The newest run of each job that has one; with `now`, but for those that a clock made which was hours ahead."""
     its = select(runs.c.id).where(runs.c.job_id == jobs.c.id)
     if now is not None:
         its = its.where(runs.c.created <= now + BACK)
     one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
-    newest = [run_id for run_id in connection.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    found = connection.execute(select(*_LAST).where(runs.c.id.in_(newest))) if newest else ()
+    newest = [run_id for run_id in transaction.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
+    found = transaction.execute(select(*_LAST).where(runs.c.id.in_(newest))) if newest else ()
     return {row.job_id: LastRun(**row._mapping) for row in found}
 
 
-def active_of(connection: Connection, job_ids: Sequence[str]) -> list[Run]:
+def active_of(transaction: Transaction, job_ids: Sequence[str]) -> list[Run]:
     """The runs of those jobs that have no outcome yet."""
-    return [from_row(row) for row in connection.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
+    return [from_row(row) for row in transaction.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
 
 
-def ripe_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> list[Run]:
+def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[Run]:
     """The active runs of those jobs but for retries whose time has not come."""
-    active = active_of(connection, job_ids)
+    active = active_of(transaction, job_ids)
     return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
 
 
@@ -231,12 +221,12 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
     )
 
 
-def left_behind(connection: Connection, node_id: str) -> list[Run]:
+def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
     """The runs that some daemon but `node_id` started and did not end, where there is one daemon at a time."""
-    return _all(connection, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
+    return _all(transaction, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
 
-def left_here(connection: Connection, previous: Sequence[str], name: str) -> list[Run]:
+def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:
     """The runs that daemons before this one, which were the nodes `previous`, started and did not end; and those of
     them that other nodes have taken for lost meanwhile: their processes may live on.
 
@@ -246,16 +236,16 @@ def left_here(connection: Connection, previous: Sequence[str], name: str) -> lis
         own = (runs.c.node == name) & runs.c.state.in_(STARTED) & runs.c.node_id.not_in(select(nodes.c.id))
     else:
         own = runs.c.node_id.in_(previous) & runs.c.state.in_((*STARTED, "lost"))
-    return _all(connection, select(runs).where(own).order_by(runs.c.id.desc()).limit(MOST_LEFT))
+    return _all(transaction, select(runs).where(own).order_by(runs.c.id.desc()).limit(MOST_LEFT))
 
 
-def started_by(connection: Connection, node_id: str) -> list[Run]:
+def started_by(transaction: Transaction, node_id: str) -> list[Run]:
     """The runs that a node is executing, as the store has it; oldest first."""
     mine = (runs.c.node_id == node_id) & runs.c.state.in_(STARTED)
-    return _all(connection, select(runs).where(mine).order_by(runs.c.id))
+    return _all(transaction, select(runs).where(mine).order_by(runs.c.id))
 
 
-def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
+def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
     """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows.
 
     The runs come back with the reason for which they end, `stop`: the first that was given stays.
@@ -265,24 +255,24 @@ def ask_to_end(connection: Connection, wanted: Iterable[Run], reason: str, asker
         return []
     these = runs.c.id.in_([run.id for run in asked])
     started = these & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
-    connection.execute(update(runs).where(started).values(stop=reason))
+    transaction.execute(update(runs).where(started).values(stop=reason))
     if any(run.node_id != asker for run in asked):
-        listen_notify.tell(connection, asker)
-    stops = {row.id: row.stop for row in connection.execute(select(runs.c.id, runs.c.stop).where(these))}
+        listen_notify.tell(transaction, asker)
+    stops = {row.id: row.stop for row in transaction.execute(select(runs.c.id, runs.c.stop).where(these))}
     return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
 
 
-def waiting(connection: Connection, now: datetime) -> tuple[bool, datetime | None]:
+def waiting(transaction: Transaction, now: datetime) -> tuple[bool, datetime | None]:
     """Whether any run waits, and when the first of those that may not start before then becomes ripe."""
     waits = runs.c.state == "waiting"
     soonest = select(func.min(runs.c.not_before)).where(waits, runs.c.not_before > now)
-    some = any_waiting(connection)
-    return some, connection.execute(soonest).scalar() if some else None
+    some = any_waiting(transaction)
+    return some, transaction.execute(soonest).scalar() if some else None
 
 
-def any_waiting(connection: Connection) -> bool:
+def any_waiting(transaction: Transaction) -> bool:
     """Whether any run waits."""
-    return connection.execute(_ANY_WAITING).first() is not None
+    return transaction.execute(_ANY_WAITING).first() is not None
 
 
 def from_row(row: Row[Any]) -> Run:
@@ -290,5 +280,5 @@ def from_row(row: Row[Any]) -> Run:
     return Run(**row._mapping)
 
 
-def _all(connection: Connection, query: Select[Any]) -> list[Run]:
-    return [from_row(row) for row in connection.execute(query)]
+def _all(transaction: Transaction, query: Select[Any]) -> list[Run]:
+    return [from_row(row) for row in transaction.execute(query)]

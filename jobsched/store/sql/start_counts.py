@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from ...model.ids import Ids
 from ...model.job import Job
@@ -18,11 +18,12 @@ from ...model.run import Run
 from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import LAST_DUE, OF_A_DUE, jobs, runs
+from .transaction import Transaction
 
 SPENT = "max_runs was reached, until a run that waited came to nothing"
 
 
-def not_started(connection: Connection, ended: Sequence[Run]) -> Counter[str]:
+def not_started(transaction: Transaction, ended: Sequence[Run]) -> Counter[str]:
     """How many dues of each job have no run that was started or waits, but for these: they waited, and have come to
     nothing, or are about to."""
     dues = {(run.job_id, run.due) for run in ended if run.cause == "schedule" and run.attempt == 1}
@@ -35,34 +36,34 @@ def not_started(connection: Connection, ended: Sequence[Run]) -> Counter[str]:
         OF_A_DUE,
         or_(runs.c.state == "waiting", runs.c.started.is_not(None)),
     )
-    dues -= {(row.job_id, row.due) for row in connection.execute(others)}
+    dues -= {(row.job_id, row.due) for row in transaction.execute(others)}
     return Counter(job_id for job_id, _ in dues)
 
 
-def give_back(connection: Connection, ended: Sequence[Run], now: datetime) -> None:
+def give_back(transaction: Transaction, ended: Sequence[Run], now: datetime) -> None:
     """These runs waited and have come to nothing. Where their job had reached max_runs with them, it goes on with its
     next due; those that passed meanwhile become one skipped stretch. The rows of the jobs are held."""
-    for job_id, count in not_started(connection, ended).items():
-        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    for job_id, count in not_started(transaction, ended).items():
+        row = transaction.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is not None:
-            _give_back(connection, job_rows.from_row(row), count, now)
+            _give_back(transaction, job_rows.from_row(row), count, now)
 
 
-def _give_back(connection: Connection, job: Job, count: int, now: datetime) -> None:
+def _give_back(transaction: Transaction, job: Job, count: int, now: datetime) -> None:
     starts = max(job.starts - count, 0)
     spent = job.max_runs is not None and job.next_due is None and starts < job.max_runs <= job.starts
-    values = {"starts": starts, "next_due": _go_on(connection, job, now) if spent else job.next_due}
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+    values = {"starts": starts, "next_due": _go_on(transaction, job, now) if spent else job.next_due}
+    transaction.execute(update(jobs).where(jobs.c.id == job.id).values(values))
 
 
-def _go_on(connection: Connection, job: Job, now: datetime) -> datetime | None:
+def _go_on(transaction: Transaction, job: Job, now: datetime) -> datetime | None:
     """The next due of a job that had none left, once those that passed have their outcome."""
     latest = select(func.max(LAST_DUE)).where(runs.c.job_id == job.id, OF_A_DUE)
-    decided = connection.execute(latest).scalar()
+    decided = transaction.execute(latest).scalar()
     following = job.schedule.next_after(decided or now)
     if following is None or following > now or job.paused:
         return following
     answer = owed(job.schedule, job.policy, Situation(next_due=following, now=now, able_since=now, paused=True))
     skipped = (attrs.evolve(stretch, reason=SPENT) for stretch in answer.stretches)
-    run_rows.insert_all(connection, [run_rows.passed(job, stretch, Ids().make(now), now) for stretch in skipped])
+    run_rows.insert_all(transaction, [run_rows.passed(job, stretch, Ids().make(now), now) for stretch in skipped])
     return answer.next_due

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
@@ -16,10 +16,21 @@ from twisted.python.failure import Failure
 
 from ...clock import elapsed
 from ...events import Events
+from ...model.counts import Counts
 from ...model.errors import Unavailable
 from ...threads import Bulkhead, Pool
-from . import db_errors, outbox, outcomes
+from ..contract import deliveries as delivery_contract
+from ..contract import history as history_contract
+from ..contract import jobs as job_contract
+from ..contract import nodes as node_contract
+from ..contract import orders as order_contract
+from ..contract import overdue as overdue_contract
+from ..contract import retention as retention_contract
+from ..contract import runs as run_contract
+from ..sign_of_life import Sign
+from . import counts, db_errors, last_seen, nouns, queries
 from .engine import connect, reading, writing
+from .transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,9 +47,9 @@ class Store(Service):
     On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
     `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
     may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
-    not answered in `prompt` seconds is given up; None: in the usual time. `sign(connection)`, called in the thread that
-    writes, adds to each change what it wants to. `tells()`, called in the reactor, says whether the log has it already
-    that the store cannot be reached.
+    not answered in `prompt` seconds is given up; None: in the usual time. `sign()`, called in the thread that writes,
+    says which sign of life goes with a change, if one is to. `tells()`, called in the reactor, says whether the log has
+    it already that the store cannot be reached.
     """
 
     name = "store"
@@ -53,26 +64,56 @@ class Store(Service):
         waiting: int = WAITING,
         prompt: int | None = None,
         events: Events | None = None,
-        sign: Callable[[Connection], object] = lambda connection: None,
+        sign: Callable[[], Sign | None] = lambda: None,
         tells: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
         self._events = events or Events()
         self._sign = sign
         self._tells = tells
-        self._engine: Engine = outbox.with_everyone(connect(url, prompt=prompt), everyone)
+        self._engine: Engine = connect(url, prompt=prompt)
+        self._everyone = everyone
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
         one_writer = self._engine.dialect.name == "sqlite"
         self._readers = pool(0, threads + OWN, "store-read")
         self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
-        self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting))
+        self._for_callers = ForCallers(
+            self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting)
+        )
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.claims: job_contract.Claims = nouns.Claims(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.signs: node_contract.SignsOfLife = nouns.SignsOfLife(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
+        self.overdue: overdue_contract.Overdue = nouns.Overdue(self)
+        self.retention: retention_contract.Retention = nouns.Retention(self)
+        self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
+        self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
+        self.orders: order_contract.Orders = nouns.Orders(self)
 
     @property
-    def dialect(self) -> str:
-        """The database's kind: sqlite, postgresql or mysql."""
-        return self._engine.dialect.name
+    def shared(self) -> bool:
+        """Whether it is a server's."""
+        return self._engine.dialect.name != "sqlite"
+
+    @property
+    def notifies(self) -> bool:
+        """Whether it has LISTEN and NOTIFY."""
+        return self._engine.dialect.name == "postgresql"
+
+    @property
+    def for_callers(self) -> ForCallers:
+        """The same for callers."""
+        return self._for_callers
+
+    def answers(self) -> Deferred[None]:
+        return self.read(queries.answers)
+
+    def counts(self) -> Deferred[Counts]:
+        return self.read(counts.counts)
 
     def startService(self) -> None:
         super().startService()
@@ -94,12 +135,14 @@ class Store(Service):
         """Use no connection again that there is now: its server is read-only, or no longer the one that counts."""
         self._engine.dispose()
 
-    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Ask `question(connection, ...)` in one consistent view of the store."""
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Ask `question(transaction, ...)` in one consistent view of the store."""
         return self._ask(self._readers, False, question, *args, **kwargs)
 
-    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Make `change(connection, ...)`; the Deferred fires after the commit is on disk.
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Make `change(transaction, ...)`; the Deferred fires after the commit is on disk.
 
         Fails with `Unavailable` when the database cannot be reached or written; then nothing was changed, unless its
         words say that this is not known: the connection broke after the commit was asked for.
@@ -117,12 +160,12 @@ class Store(Service):
         self,
         pool: Pool,
         writes: bool,
-        function: Callable[Concatenate[Connection, P], T],
+        function: Callable[Concatenate[Transaction, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Deferred[T]:
-        def work(connection: Connection) -> T:
-            return function(connection, *args, **kwargs)
+        def work(transaction: Transaction) -> T:
+            return function(transaction, *args, **kwargs)
 
         asked: Deferred[T] = deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
         return asked.addErrback(self._failed)
@@ -132,7 +175,7 @@ class Store(Service):
             why.value.logged = self._tells()
         return why
 
-    def _timed(self, writes: bool, begun: float, work: Callable[[Connection], T]) -> T:
+    def _timed(self, writes: bool, begun: float, work: Callable[[Transaction], T]) -> T:
         """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
         fault = None
         try:
@@ -146,7 +189,7 @@ class Store(Service):
         finally:
             self._events.store_asked(writes, elapsed() - begun, fault)
 
-    def _insist(self, writes: bool, work: Callable[[Connection], T]) -> T:
+    def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
         """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
         tries = TRIES
         while True:
@@ -163,28 +206,31 @@ class Store(Service):
                 if kind == "unavailable" or not tries:
                     raise self._unavailable(why) from why
 
-    def _transact(self, writes: bool, work: Callable[[Connection], T]) -> T:
+    def _transact(self, writes: bool, work: Callable[[Transaction], T]) -> T:
         try:
             opened = (self._writing if writes else self._reading).connect()
         except DBAPIError as why:  # not to be tried again: it may have taken its time
             raise self._unavailable(why, connected=False) from why
-        with opened as connection, connection.begin() as transaction:
-            ended = outcomes.gather(connection)
-            answer = work(connection)
+        with opened as connection, connection.begin() as begun:
+            transaction = Transaction(connection, self._everyone)
+            answer = work(transaction)
             if writes:
-                self._sign(connection)
-            notified = outbox.notified(connection)
+                self._add_sign(transaction)
             try:
-                transaction.commit()
+                begun.commit()
             except DBAPIError as why:
                 if writes and why.connection_invalidated and not db_errors.not_made(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
-        if ended:
-            self._events.runs_ended(ended)
-        if notified:
+        if transaction.ended:
+            self._events.runs_ended(transaction.ended)
+        if transaction.notified:
             self._reactor.callFromThread(self._events.notification_stored)
         return answer
+
+    def _add_sign(self, transaction: Transaction) -> None:
+        if (sign := self._sign()) is not None:
+            last_seen.give(transaction, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
@@ -202,16 +248,24 @@ class ForCallers:
         self._store = store
         self._reading = reading
         self._writing = writing
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
+        self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
+        self.orders: order_contract.Orders = nouns.Orders(self)
 
     @property
-    def dialect(self) -> str:
-        """The database's kind."""
-        return self._store.dialect
+    def shared(self) -> bool:
+        """As that of the store."""
+        return self._store.shared
 
-    def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
         """Ask a question."""
         return self._reading.run(lambda: self._store.read(question, *args, **kwargs))
 
-    def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Make a change."""
         return self._writing.run(lambda: self._store.write(change, *args, **kwargs))

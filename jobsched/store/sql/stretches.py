@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
 from ...model.ids import BACK
 from ...model.owed import MOST
@@ -19,6 +19,7 @@ from . import outbox, outcomes
 from . import runs as run_rows
 from .overdue_queries import started_since
 from .tables import jobs, runs
+from .transaction import Transaction
 
 ALIKE = ("job_name", "task", "state", "reason", "overlaps", "parameters", "timeout", "require")
 GROWS = ("until", "count", "created", "ended")  # it was decided when its last due was
@@ -48,7 +49,7 @@ _EXTEND = (
 )
 
 
-def add(connection: Connection, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
+def add(transaction: Transaction, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
     """Store new runs of jobs that nobody else decides meanwhile, by due; `schedules` are those of the jobs.
 
     Where the first of a job, in its place, started nothing, for the same reason as the last record says, and no due
@@ -59,17 +60,17 @@ def add(connection: Connection, new: Sequence[Run], schedules: Mapping[str, Sche
     for run in new:
         first.setdefault((run.job_id, run.place), run)
     wanted = [run for run in first.values() if run.state in NEVER_RAN and run.cause == "schedule"]
-    grown = list(_grown(wanted, _last(connection, wanted, now), schedules)) if wanted else []
+    grown = list(_grown(wanted, _last(transaction, wanted, now), schedules)) if wanted else []
     if grown:
-        connection.execute(_EXTEND, [_extent(last, run) for last, run in grown])
+        transaction.execute(_EXTEND, [_extent(last, run) for last, run in grown])
         added = [attrs.evolve(run, id=last.id) for last, run in grown]
-        outcomes.tell(connection, added)
-        outbox.tell_missed(connection, [run for run in added if run.state == "missed"])
+        outcomes.tell(transaction, added)
+        outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
     shared = {run.id for _, run in grown}
-    run_rows.insert_all(connection, [run for run in new if run.id not in shared])
+    run_rows.insert_all(transaction, [run for run in new if run.id not in shared])
 
 
-def _last(connection: Connection, wanted: Iterable[Run], now: datetime) -> dict[tuple[str, str], Run]:
+def _last(transaction: Transaction, wanted: Iterable[Run], now: datetime) -> dict[tuple[str, str], Run]:
     """The last record of each job, in each place, if it is one that may be extended."""
     ids: list[str] = []
     of_place: dict[str, list[str]] = {}
@@ -77,8 +78,8 @@ def _last(connection: Connection, wanted: Iterable[Run], now: datetime) -> dict[
         of_place.setdefault(run.place, []).append(run.job_id)
     for place, job_ids in of_place.items():
         asked = {"place": place, "job_ids": job_ids, "before": now + BACK}
-        ids += (found for found in connection.execute(_LAST, asked).scalars() if found)
-    found = [run_rows.from_row(row) for row in connection.execute(_OPEN, {"ids": ids, "now": now})] if ids else []
+        ids += (found for found in transaction.execute(_LAST, asked).scalars() if found)
+    found = [run_rows.from_row(row) for row in transaction.execute(_OPEN, {"ids": ids, "now": now})] if ids else []
     return {(run.job_id, run.place): run for run in found}
 
 

@@ -5,57 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import attrs
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from ...model.ids import Ids
-from ...model.run import Run
+from ...model.run import Run, Tail
 from . import runs as run_rows
 from .tables import runs, tails
-
-
-@attrs.frozen(kw_only=True)
-class Tail:
-    """The last bytes that were kept of a run's output; `start` bytes come before them."""
-
-    run_id: str
-    start: int
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole."""
-        return self.start + len(self.data)
+from .transaction import Transaction
 
 
 def record(
-    connection: Connection, executed: Sequence[Run], ids: Ids, chance: Callable[[], float],
+    transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: Callable[[], float],
     read: Callable[[str], Tail | None],
 ) -> bool:  # fmt: skip
     """`runs.record`, and in the same transaction the tails of those that have ended, as `read` finds them."""
     ends = [tail for run in executed if not run.active and (tail := read(run.id)) is not None]
-    again = run_rows.record(connection, executed, ids, chance)
-    save(connection, ends)
+    again = run_rows.record(transaction, executed, ids, chance)
+    save(transaction, ends)
     return again
 
 
-def save(connection: Connection, new: Iterable[Tail]) -> None:
+def save(transaction: Transaction, new: Iterable[Tail]) -> None:
     """Keep the tails of runs, in place of older ones; of a run that was forgotten none is kept."""
     found = {tail.run_id: tail for tail in new}
     if not found:
         return
-    known = connection.execute(select(runs.c.id).where(runs.c.id.in_(found)).with_for_update()).scalars()
+    known = transaction.execute(select(runs.c.id).where(runs.c.id.in_(found)).with_for_update()).scalars()
     rows = [attrs.asdict(found[run_id]) for run_id in known]  # held, so that they are not forgotten meanwhile
     if rows:
-        forget(connection, list(found))
-        connection.execute(insert(tails), rows)
+        forget(transaction, list(found))
+        transaction.execute(insert(tails), rows)
 
 
-def get(connection: Connection, run_id: str) -> Tail | None:
+def get(transaction: Transaction, run_id: str) -> Tail | None:
     """The tail of a run, if there is one."""
-    row = connection.execute(select(tails).where(tails.c.run_id == run_id)).one_or_none()
+    row = transaction.execute(select(tails).where(tails.c.run_id == run_id)).one_or_none()
     return None if row is None else Tail(**row._mapping)
 
 
-def forget(connection: Connection, run_ids: Sequence[str]) -> None:
+def forget(transaction: Transaction, run_ids: Sequence[str]) -> None:
     """Drop the tails of runs."""
-    connection.execute(delete(tails).where(tails.c.run_id.in_(run_ids)))
+    transaction.execute(delete(tails).where(tails.c.run_id.in_(run_ids)))

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -25,6 +25,7 @@ from . import runs as run_rows
 from .clock import now as database_now
 from .engine import connect, reading
 from .tables import nodes, runs
+from .transaction import Transaction
 from .url import make_url_safe
 
 JOBS = 500  # that are in memory at once
@@ -32,7 +33,7 @@ RUNS = 1000
 
 
 @contextmanager
-def view(url: str) -> Iterator[Connection]:
+def view(url: str) -> Iterator[Transaction]:
     """One consistent view of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
     name = make_url_safe(url)
     if _absent(url):
@@ -40,11 +41,27 @@ def view(url: str) -> Iterator[Connection]:
     engine = connect(url, patient=True)
     try:
         with reading(engine).connect() as connection, connection.begin():
-            yield connection
+            yield Transaction(connection)
     except SQLAlchemyError as why:
         raise BadStore(f"store: {name} cannot be read: {db_errors.words(engine.url, why)}") from why
     finally:
         engine.dispose()
+
+
+class Snapshot:
+    """What stands in a view."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def now(self) -> datetime | None:
+        return now(self._transaction)
+
+    def nodes(self) -> dict[str, Node]:
+        return known(self._transaction)
+
+    def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
+        return histories(self._transaction)
 
 
 def _absent(url: str) -> bool:
@@ -57,38 +74,38 @@ def _absent(url: str) -> bool:
     return target.get_backend_name() == "sqlite" and not file.startswith("file:") and not Path(file).is_file()
 
 
-def now(connection: Connection) -> datetime | None:
+def now(transaction: Transaction) -> datetime | None:
     """The instant of the view, by the database's clock; None on SQLite, which has no clock and knows no nodes."""
-    return None if connection.dialect.name == "sqlite" else database_now(connection, EPOCH)
+    return None if transaction.dialect.name == "sqlite" else database_now(transaction, EPOCH)
 
 
-def known(connection: Connection) -> dict[str, Node]:
+def known(transaction: Transaction) -> dict[str, Node]:
     """Every node that is not forgotten, by its id."""
-    return {row.id: node_rows.from_row(row) for row in connection.execute(select(nodes))}
+    return {row.id: node_rows.from_row(row) for row in transaction.execute(select(nodes))}
 
 
-def histories(connection: Connection) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
+def histories(transaction: Transaction) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
     """Each job that there is, or of which runs are left (None), by id; its runs by due, attempt and place.
 
     The runs are to be read before the next job is asked for.
     """
     after: str | None = ""
     while after is not None:
-        page = {job.id: job for job in job_rows.page(connection, JOBS, after)}
+        page = {job.id: job for job in job_rows.page(transaction, JOBS, after)}
         until = max(page) if len(page) == JOBS else None
-        for job_id, found in groupby(_between(connection, after, until), key=attrgetter("job_id")):
+        for job_id, found in groupby(_between(transaction, after, until), key=attrgetter("job_id")):
             yield job_id, page.pop(job_id, None), found
         for job_id, job in page.items():
             yield job_id, job, ()
         after = until
 
 
-def _between(connection: Connection, after: str, until: str | None) -> Iterator[Run]:
+def _between(transaction: Transaction, after: str, until: str | None) -> Iterator[Run]:
     """The runs of jobs with ids behind `after`, up to `until`, in the order of an index."""
     query = select(runs).where(runs.c.job_id > after)
     if until is not None:
         query = query.where(runs.c.job_id <= until)
     query = query.order_by(runs.c.job_id, runs.c.due, runs.c.attempt, runs.c.place).execution_options(yield_per=RUNS)
-    with connection.execute(query) as rows:
+    with transaction.execute(query) as rows:
         for row in rows:
             yield run_rows.from_row(row)

@@ -2,7 +2,7 @@
 
 The rule is `model/wrong_clock`. Dues that are computed anew may already have an outcome by the other clock: a run that
 started, or is to start, keeps it and does not start again; missed or skipped before they came does not count.
-Every function runs inside its connection's transaction.
+Every function runs inside a transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import attrs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
     and_,
     case,
     delete,
@@ -33,84 +32,70 @@ from ...model.overdue import SKEW
 from ...model.owed import Stretch
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
-from ...model.wrong_clock import anew
+from ...model.wrong_clock import Evidence, anew
 from . import jobs as job_rows
 from . import outcomes
 from . import runs as run_rows
 from .clock import now as database_now
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
+from .transaction import Transaction
 
 SET_BACK = "the clock was set back before it could start"
 LATE = "dues after it had their outcome already, by a clock that was ahead"
 RAN_AHEAD = "the clock ran hours ahead when it was due, and was set back since"
 
 
-@attrs.frozen(kw_only=True)
-class Evidence:
-    """That a clock was hours ahead of `now`: runs that it made, the last due of them, jobs or nodes that it touched."""
-
-    now: datetime
-    runs: int
-    latest: datetime | None
-    touched: bool
-
-    @property
-    def found(self) -> bool:
-        """Whether there is any."""
-        return self.runs > 0 or self.touched
-
-
-def evidence(connection: Connection, local: datetime) -> Evidence:
+def evidence(transaction: Transaction, local: datetime) -> Evidence:
     """What there is; mostly nothing, which is quickly found."""
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     later = instant + BACK
-    made = connection.execute(select(func.count(), func.max(LAST_DUE)).where(runs.c.id >= least(later))).one()
+    made = transaction.execute(select(func.count(), func.max(LAST_DUE)).where(runs.c.id >= least(later))).one()
     touched = (
         select(jobs.c.id).where(or_(jobs.c.updated > later, jobs.c.created > later)).limit(1),
         select(nodes.c.id).where(nodes.c.seen > later).limit(1),
     )
-    any_touched = any(connection.execute(query).first() is not None for query in touched)
+    any_touched = any(transaction.execute(query).first() is not None for query in touched)
     return Evidence(now=instant, runs=made[0], latest=made[1], touched=any_touched)
 
 
-def jobs_ahead(connection: Connection, local: datetime, after: str, most: int) -> tuple[list[str], str | None]:
+def jobs_ahead(transaction: Transaction, local: datetime, after: str, most: int) -> tuple[list[str], str | None]:
     """Among up to `most` jobs behind the job `after`: those that are due too late. And the last one looked at, if there
     are more."""
-    instant = database_now(connection, local)
-    rows = connection.execute(_far(instant).where(jobs.c.id > after).order_by(jobs.c.id).limit(most)).all()
+    instant = database_now(transaction, local)
+    rows = transaction.execute(_far(instant).where(jobs.c.id > after).order_by(jobs.c.id).limit(most)).all()
     found = [job.id for job in map(job_rows.from_row, rows) if anew(job, instant) is not None]
     return found, rows[-1].id if len(rows) == most else None
 
 
-def put_right(connection: Connection, job_ids: Sequence[str], local: datetime) -> int:
+def put_right(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> int:
     """Compute the dues of these jobs anew, where a clock that was wrong had decided them; of how many that was so."""
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     held = select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
-    return sum(_put_right(connection, job_rows.from_row(row), instant) for row in connection.execute(held).all())
+    return sum(_put_right(transaction, job_rows.from_row(row), instant) for row in transaction.execute(held).all())
 
 
-def _put_right(connection: Connection, job: Job, instant: datetime) -> bool:
+def _put_right(transaction: Transaction, job: Job, instant: datetime) -> bool:
     fresh = anew(job, instant)
-    if fresh is None or fresh.next_due is None or not _was_wrong(connection, job, instant):
+    if fresh is None or fresh.next_due is None or not _was_wrong(transaction, job, instant):
         return False
-    edge = connection.execute(select(func.max(LAST_DUE)).where(OF_A_DUE, runs.c.job_id == job.id)).scalar()
+    edge = transaction.execute(select(func.max(LAST_DUE)).where(OF_A_DUE, runs.c.job_id == job.id)).scalar()
     edges = [job.ahead, job.next_due, edge and edge + MICROSECOND]
     due, edge = fresh.next_due, max((each for each in edges if each is not None), default=None)
-    fresh = _cut(connection, attrs.evolve(fresh, ahead=edge), due, instant)
+    fresh = _cut(transaction, attrs.evolve(fresh, ahead=edge), due, instant)
     trigger = fresh.schedule.trigger
     anchor = {"anchor": trigger.start} if isinstance(trigger, Interval) else {}
-    _write(connection, fresh, **anchor)
+    _write(transaction, fresh, **anchor)
     return True
 
 
-def settled(connection: Connection, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
+def settled(transaction: Transaction, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
     """`job`, which is held, behind those of its dues up to `instant` that had their outcome by another clock; and the
     dues before these that have none, and are too late to start."""
     if job.ahead is None or job.next_due is None:
         return job, None
-    moved, left = _cut(connection, job, instant, instant), None
+    moved, left = _cut(transaction, job, instant, instant), None
     decided = and_(OF_A_DUE, runs.c.job_id == job.id, runs.c.due <= instant, ~_void(instant))
-    latest = connection.execute(select(func.max(LAST_DUE)).where(decided)).scalar()
+    latest = transaction.execute(select(func.max(LAST_DUE)).where(decided)).scalar()
     if latest is not None and latest >= job.next_due:
         if moved.ahead_from is not None and job.next_due < moved.ahead_from <= latest:
             left = _between(job.schedule, job.next_due, moved.ahead_from)
@@ -118,13 +103,13 @@ def settled(connection: Connection, job: Job, instant: datetime) -> tuple[Job, S
     if moved.ahead is not None and (moved.next_due is None or moved.next_due >= moved.ahead):
         moved = attrs.evolve(moved, ahead=None, ahead_from=None)
     if moved != job:
-        _write(connection, moved)
+        _write(transaction, moved)
     return moved, left
 
 
-def _write(connection: Connection, job: Job, **more: Any) -> None:
+def _write(transaction: Transaction, job: Job, **more: Any) -> None:
     values = {"next_due": job.next_due, "ahead": job.ahead, "ahead_from": job.ahead_from}
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **more))
+    transaction.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **more))
 
 
 def _between(schedule: Schedule, first: datetime, edge: datetime) -> Stretch:
@@ -133,44 +118,44 @@ def _between(schedule: Schedule, first: datetime, edge: datetime) -> Stretch:
     return Stretch(due=first, until=last, count=1 + schedule.count(first, last), fate="missed", reason=LATE)
 
 
-def decided(connection: Connection, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
+def decided(transaction: Transaction, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
     """The last due of a job that had its outcome; by a clock that is not known to be wrong, and by any."""
     sound = case((runs.c.created <= instant + BACK, LAST_DUE), else_=null())
-    row = connection.execute(select(func.max(sound), func.max(LAST_DUE)).where(runs.c.job_id == job_id)).one()
+    row = transaction.execute(select(func.max(sound), func.max(LAST_DUE)).where(runs.c.job_id == job_id)).one()
     return row[0], row[1]
 
 
-def rest(connection: Connection, local: datetime) -> None:
+def rest(transaction: Transaction, local: datetime) -> None:
     """What else waits for an instant that was told by a clock that was wrong."""
-    instant = database_now(connection, local)
+    instant = database_now(transaction, local)
     soon, later = instant + SKEW, instant + BACK
     for column in (jobs.c.watched, jobs.c.failing):
-        connection.execute(update(jobs).where(column > soon).values({column: instant}))
-    connection.execute(update(jobs).where(jobs.c.succeeded > soon).values(succeeded=null()))
-    _let_retries_wait_as_long(connection, instant)
+        transaction.execute(update(jobs).where(column > soon).values({column: instant}))
+    transaction.execute(update(jobs).where(jobs.c.succeeded > soon).values(succeeded=null()))
+    _let_retries_wait_as_long(transaction, instant)
     early = and_(OF_A_DUE, runs.c.state == "waiting", runs.c.due > later, runs.c.created > later)
-    waiting = [run_rows.from_row(row) for row in connection.execute(select(runs).where(early).with_for_update())]
+    waiting = [run_rows.from_row(row) for row in transaction.execute(select(runs).where(early).with_for_update())]
     if waiting:
         values: dict[str, Any] = {"state": "skipped", "reason": SET_BACK, "ended": instant}
-        connection.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(connection, [run.become(**values) for run in waiting])
+        transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
+        outcomes.tell(transaction, [run.become(**values) for run in waiting])
     untold = and_(deliveries.c.state == "waiting", deliveries.c.not_before > later, deliveries.c.created > later)
-    connection.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
-    connection.execute(update(keys).where(keys.c.created > later).values(created=instant))
-    connection.execute(update(nodes).where(nodes.c.since > later).values(since=instant))
+    transaction.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
+    transaction.execute(update(keys).where(keys.c.created > later).values(created=instant))
+    transaction.execute(update(nodes).where(nodes.c.since > later).values(since=instant))
     over = nodes.c.state != "alive"  # one that lives will say when it was seen
-    connection.execute(update(nodes).where(over, nodes.c.seen > later).values(seen=instant))
+    transaction.execute(update(nodes).where(over, nodes.c.seen > later).values(seen=instant))
 
 
-def _let_retries_wait_as_long(connection: Connection, instant: datetime) -> None:
+def _let_retries_wait_as_long(transaction: Transaction, instant: datetime) -> None:
     """From now on; once, for then what they wait for lies before they were made."""
     later = instant + BACK
     delay = type_coerce(runs.c.not_before, BigInteger) - type_coerce(runs.c.created, BigInteger)
     waiting = and_(runs.c.state == "waiting", runs.c.created > later, runs.c.not_before > later)
-    found = connection.execute(select(runs.c.id, delay).where(waiting, runs.c.not_before >= runs.c.created)).all()
+    found = transaction.execute(select(runs.c.id, delay).where(waiting, runs.c.not_before >= runs.c.created)).all()
     for run_id, micros in found:
         until = instant + micros * MICROSECOND
-        connection.execute(update(runs).where(runs.c.id == run_id, waiting).values(not_before=until))
+        transaction.execute(update(runs).where(runs.c.id == run_id, waiting).values(not_before=until))
 
 
 def _far(instant: datetime) -> Any:
@@ -181,12 +166,12 @@ def _far(instant: datetime) -> Any:
     return select(jobs).where(or_(jobs.c.next_due > later, and_(jobs.c.next_due.is_(None), more, goes_on)))
 
 
-def _was_wrong(connection: Connection, job: Job, instant: datetime) -> bool:
+def _was_wrong(transaction: Transaction, job: Job, instant: datetime) -> bool:
     """Whether something of the job was written hours later than it is now."""
     if max(job.created, job.updated) > instant + BACK:
         return True
     newest = select(runs.c.id, runs.c.created).where(runs.c.job_id == job.id).order_by(runs.c.id.desc()).limit(1)
-    row = connection.execute(newest).one_or_none()
+    row = transaction.execute(newest).one_or_none()
     return row is not None and (row.created > instant + BACK or row.id >= least(instant + BACK))
 
 
@@ -195,26 +180,26 @@ def _void(instant: datetime) -> ColumnElement[bool]:
     return and_(runs.c.state.in_(NEVER_RAN), runs.c.created > instant + BACK)
 
 
-def _cut(connection: Connection, job: Job, until: datetime, instant: datetime) -> Job:
+def _cut(transaction: Transaction, job: Job, until: datetime, instant: datetime) -> Job:
     """Records that nothing ran do not reach the dues from the job's next one up to `until`, if they are void. `job`, as
     it knows then from where on dues had an outcome all the same."""
     assert job.next_due is not None
     reach = and_(OF_A_DUE, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
-    for row in connection.execute(select(runs).where(reach, job.next_due <= LAST_DUE).with_for_update()).all():
+    for row in transaction.execute(select(runs).where(reach, job.next_due <= LAST_DUE).with_for_update()).all():
         run = run_rows.from_row(row)
-        _shorten(connection, job.schedule, run, job.next_due, instant)
+        _shorten(transaction, job.schedule, run, job.next_due, instant)
         behind = (run.until or run.due) + MICROSECOND
         job = attrs.evolve(job, ahead_from=max(behind, job.ahead_from or behind))
     return job
 
 
-def _shorten(connection: Connection, schedule: Schedule, run: Run, edge: datetime, instant: datetime) -> None:
+def _shorten(transaction: Transaction, schedule: Schedule, run: Run, edge: datetime, instant: datetime) -> None:
     if run.due >= edge:
-        connection.execute(delete(runs).where(runs.c.id == run.id))
+        transaction.execute(delete(runs).where(runs.c.id == run.id))
         return
     kept = _between(schedule, run.due, edge)
     values: dict[str, Any] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
     values["ended"] = instant
     if run.state == "missed":
         values["reason"] = RAN_AHEAD
-    connection.execute(update(runs).where(runs.c.id == run.id).values(values))
+    transaction.execute(update(runs).where(runs.c.id == run.id).values(values))

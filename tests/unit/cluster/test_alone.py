@@ -14,10 +14,10 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.clock import now
 from jobsched.cluster.alone import IDLE, Alone
 from jobsched.model.errors import Unavailable
+from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
+from jobsched.store.sign_of_life import OFTEN, SignOfLife
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.last_seen import OFTEN, SignOfLife
-from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes
@@ -72,7 +72,7 @@ def begin(url: str, seconds: float = 0, name: str = "one") -> One:
         return clock.seconds() - sum(set_by) - T0.timestamp() + 1000
 
     sign = SignOfLife(lambda: now(clock), elapsed)
-    store = Store(clock, url, InlinePool, sign=sign.add)  # type: ignore[arg-type]
+    store = Store(clock, url, InlinePool, sign=sign.take)  # type: ignore[arg-type]
     store.startService()
     node = Node(id=name, name="node", since=now(clock), seen=now(clock))
     heartbeat = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)

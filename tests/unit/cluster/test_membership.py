@@ -21,14 +21,15 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.model.lease import FIXED as LEASE
 from jobsched.model.lease import gives_up
+from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes, runs
+from jobsched.store.sql.transaction import Transaction
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 
@@ -106,7 +107,7 @@ class Place:
 
     def write(self, change: Any, *args: Any) -> Any:
         with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]
-            return change(connection, *args)
+            return change(Transaction(connection), *args)
 
     def other(self, name: str = "there", **fields: Any) -> Node:
         """Another node that has just said that it lives."""

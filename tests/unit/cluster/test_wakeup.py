@@ -54,6 +54,14 @@ class Node:
     voices: list[Voice] = attrs.field(factory=list)
     wakeups: Wakeup = attrs.field(init=False)
 
+    @property
+    def notifies(self) -> bool:
+        return self.dialect == "postgresql"
+
+    @property
+    def shared(self) -> bool:
+        return self.dialect != "sqlite"
+
     def __attrs_post_init__(self) -> None:
         events = Events()
         events.others_changed.subscribe(self._hear)

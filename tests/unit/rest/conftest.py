@@ -201,7 +201,7 @@ def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> It
     from jobsched.store.sql import store
 
     monkeypatch.setattr(openapi, "describe", remembered(openapi.describe))
-    monkeypatch.setattr(service, "Store", lambda reactor, url, **more: store.Store(reactor, url, InlinePool, **more))
+    monkeypatch.setattr(service, "open_store", lambda *given, **more: store.Store(*given, InlinePool, **more))
     root = Path(__file__).parents[3]
     reactor = Reactor()
     configuration = options.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsched.model.page import Page
 from jobsched.rest import pages as page
 from jobsched.rest.jsontext import encoded
 from jobsched.rest.pages import ALL, LEAST, ONE, Pages, _text
 from jobsched.rest.route import Route
 from jobsched.rest.site import site
-from jobsched.store.sql.paging import REST, Page, cut
+from jobsched.store.sql.paging import REST, cut
 from tests.unit.rest.conftest import Reactor, ask
 from tests.unit.rest.test_lists import NEXT
 

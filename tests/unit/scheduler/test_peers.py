@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.model.claim import Claimant
 from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
 from jobsched.model.node import Node, claim_rank
@@ -123,8 +124,8 @@ def test_loops_go_on_where_another_node_decides_and_a_sweep_comes_between(
     assert sorted((loop.starts, loop.beats) for loop in loops) == [(1, 10)] * (20 - len(later)) + [(2, 8)] * len(later)
 
 
-def somebody(world: World) -> claims.Claimant:
-    return claims.Claimant(node="other", node_id="other", now=world.now, able_since=world.now, slots=100, ids=world.ids)
+def somebody(world: World) -> Claimant:
+    return Claimant(node="other", node_id="other", now=world.now, able_since=world.now, slots=100, ids=world.ids)
 
 
 def test_a_node_without_the_task_leaves_it_to_another(world: World) -> None:

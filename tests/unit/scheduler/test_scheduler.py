@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import update
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.model.claim import Claimed
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
 from jobsched.model.job import Job
@@ -125,7 +126,7 @@ def test_a_wakeup_brings_forward_a_look_that_was_planned_for_later(
 ) -> None:
     decide = claims.claim
 
-    def held_up(*given: Any) -> claims.Claimed:
+    def held_up(*given: Any) -> Claimed:
         return attrs.evolve(decide(*given), held_up=True)  # as if another node had a job in hand
 
     monkeypatch.setattr(claims, "claim", held_up)
@@ -215,7 +216,7 @@ def test_a_stale_ticker_finds_nothing(world: World) -> None:
 
 
 def _claimant(world: World) -> Any:
-    return scheduler_module.claims.Claimant(
+    return scheduler_module.Claimant(
         node="other", node_id="other", now=world.now, able_since=world.now, slots=1, ids=world.ids
     )
 

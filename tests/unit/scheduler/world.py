@@ -19,16 +19,16 @@ from jobsched.events import Events
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
+from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.runner_port import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
+from jobsched.store.sign_of_life import SignOfLife
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.last_seen import SignOfLife
-from jobsched.store.sql.nodes import Heartbeat
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs
@@ -103,7 +103,7 @@ class World:
         self.ids = Ids()
         self.node_id = self.ids.make(self.now)
         self.sign = SignOfLife(lambda: self.now, lambda: self.elapsed)
-        self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool, sign=self.sign.add)
+        self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool, sign=self.sign.take)
         self.scheduler = Scheduler(
             self.clock,
             self.store,

@@ -1,0 +1,157 @@
+"""What callers order: a record for each order, which says what is done, what is answered and what is refused.
+
+A store performs each in one transaction. `versions` are those of a job that the caller has seen: an order on a job that
+is at none of them raises Stale; None: any. An order on a job or a run that is not there raises NotFound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+import attrs
+
+from .audit import Entry, Facts, Signature
+from .caller import Caller
+from .ids import Ids
+from .job import Job, JobView
+from .node import Node
+from .run import Run
+
+T = TypeVar("T")
+Versions = frozenset[int] | None
+
+REPLACED: Final = "replaced by a later due of its job"
+
+
+@attrs.frozen(kw_only=True)
+class IdempotencyKey:
+    """An Idempotency-Key: `scope` is what it was sent to, `digest` stands for the request's body.
+
+    An order under a key that was stored before within 24 hours is not done again: it answers what it made then. Raises
+    Reused when the digest is another.
+    """
+
+    scope: str
+    key: str
+    digest: str
+
+
+@attrs.frozen(kw_only=True)
+class Issued:
+    """What comes with an order: under whose signature, for whom, through which node. It is given at `signature.at`."""
+
+    signature: Signature
+    caller: Caller  # jobs and runs of tasks that he does not see are not there
+    node_id: str  # of the daemon that took the order; the others are told
+    ids: Ids
+
+    @property
+    def now(self) -> datetime:
+        """When it was given."""
+        return self.signature.at
+
+
+@attrs.frozen(kw_only=True)
+class Performed(Generic[T]):
+    """What an order came to, and its entry in the audit log; None where it changed nothing."""
+
+    answer: T
+    entry: Entry | None
+
+
+@attrs.frozen(kw_only=True)
+class Ran:
+    """What an order to run came to: the run, and the runs that it replaces, to be ended each for its `stop`."""
+
+    run: Run
+    replaced: tuple[Run, ...] = ()
+    again: bool = False  # it was made before, under the same key
+
+
+@attrs.frozen(kw_only=True)
+class Order(Generic[T]):
+    """Something that a caller orders; it answers a T."""
+
+
+@attrs.frozen(kw_only=True)
+class CreateJob(Order[str]):
+    """Store a job. Answers its id, or that of the job which this key made before."""
+
+    job: Job
+    key: IdempotencyKey | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ChangeJob(Order[JobView]):
+    """Make a job what `revise(job, instant)` says of it. Answers the job after it; raises what `revise` raises.
+
+    That is a function, for a patch is applied to what the transaction reads: it is pure, and may be called more than
+    once. Where it moves the next due, dues up to now are settled, and those after `instant` are new; otherwise the next
+    due, passed or not, stays what it was. With another task, retries that wait are cancelled; each other run stays what
+    it was made to be. The version is one more than before.
+    """
+
+    job_id: str
+    versions: Versions
+    revise: Callable[[Job, datetime], Job]
+
+
+@attrs.frozen(kw_only=True)
+class PauseJob(Order[JobView]):
+    """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once. Answers the job after."""
+
+    job_id: str
+    versions: Versions = None
+
+
+@attrs.frozen(kw_only=True)
+class ResumeJob(Order[JobView]):
+    """Go on with the next due; those that passed meanwhile become one skipped stretch. Answers the job after it."""
+
+    job_id: str
+    versions: Versions = None
+
+
+@attrs.frozen(kw_only=True)
+class DeleteJob(Order[list[Run]]):
+    """Forget a job; its runs stay. Dues that passed become one skipped stretch, what waits is cancelled. What runs is
+    answered, and goes on, unless `cancel` is a reason to end it: then it is to be ended for its `stop`."""
+
+    job_id: str
+    cancel: str = ""
+    versions: Versions = None
+
+
+@attrs.frozen(kw_only=True)
+class RunJob(Order[Ran]):
+    """Add a manual run, due now, under the job's overlap rule: it waits until it is claimed, or is skipped at once.
+
+    Its due is the first microsecond from now on that no run of the job has and that is no due of its schedule. A job
+    that runs on every node gets one for each living node that can; the first of them is answered. `peers` are the nodes
+    that are known to live. What a key made is answered whatever became of the job since; raises Conflict when that run
+    is no longer kept.
+    """
+
+    job_id: str
+    key: IdempotencyKey | None = None
+    peers: Sequence[Node] = ()
+    versions: Versions = None
+
+
+@attrs.frozen(kw_only=True)
+class CancelRun(Order[Run]):
+    """Cancel a run that waits; answer one that runs, to be ended by its node for its `stop`: the first reason that was
+    given stays. Raises Conflict when it has ended."""
+
+    run_id: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Reload(Order[None]):
+    """Write down that files were read again: what was in force `before`, and what is `after` it."""
+
+    before: Facts
+    after: Facts

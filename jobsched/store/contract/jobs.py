@@ -1,0 +1,70 @@
+"""Jobs, and the claiming of their dues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from ...model.claim import Claimant, Claimed
+from ...model.job import Due, JobFilter, JobView
+from ...model.page import Page
+from ...model.run import Run
+
+
+class Jobs(Protocol):
+    """Schedules, as they are looked at. They are made and changed by `Orders`."""
+
+    def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
+        """Up to `limit` jobs with ids behind `after`, by id, as `only` asks for. No more than have `room` together, in
+        bytes of what varies in size (parameters, require, notify) and 512 for the rest of each, but one at least;
+        `more` if others are behind them. Those in `only.tasks` as `model.caller.is_among` has it.
+
+        With each what is shown of its newest run, the one with the highest id; but of none that was made more than
+        `model.ids.BACK` after `now`, by a clock that was wrong.
+        """
+
+    def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
+        """The job, and its newest run as in `page`. Raises NotFound."""
+
+    def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
+        """Up to `most` jobs that are not paused and whose next due is before `instant`, by (next due, id); only those
+        behind `after` in this order, if it is given."""
+
+    def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
+        """Those of these jobs that are not paused and have a next due, by (next due, id)."""
+
+
+class Claims(Protocol):
+    """How dues become runs, each once."""
+
+    def claim(self, claimant: Claimant, job_ids: Sequence[str]) -> Deferred[Claimed]:
+        """Decide the dues of these jobs that have come, then start what may start here, oldest due first, as far as
+        there are `slots`.
+
+        Nothing is decided or started for a node that is not alive in the store any more, or is late: the answer has
+        `now` alone. Waits for no other claim: a job that another change holds is left out, and `held_up` says so.
+        Of each job that is taken:
+
+        - What is owed from its next due on is decided by `model.owed`, once for each place where it runs
+          (`placement`); `max_runs` counts a due once, wherever it starts. Its next due and its starts are stored with
+          that, so that no due is decided twice, and (job, due, attempt, place) is unique among runs.
+        - Neighbours that started nothing for one reason share one record: the newest of the job in that place grows
+          instead of a new one being made, where no due lies between and nothing was started since.
+        - Where no living node can run it, its dues are missed once their grace is over; where others can and this node
+          cannot, it is left to them.
+        - Runs that are replaced: those that wait are skipped at once; the others are asked to end, for `REPLACED`.
+
+        Waiting runs go first: by id, and of a job that does not overlap only the head of its queue, when nothing of it
+        runs in that place. A retry is cancelled whose job is gone or has another task by now. What is started is
+        recorded as running on this node. Other nodes are told when something is left for them to start.
+        """
+
+    def waiting(self, now: datetime) -> Deferred[tuple[bool, datetime | None]]:
+        """Whether any run waits, and the first instant after `now` at which one that is to wait until then may start;
+        None: there is none such."""
+
+    def started_by(self, node_id: str) -> Deferred[list[Run]]:
+        """The runs that the store has as running or stopping on that node, by id."""

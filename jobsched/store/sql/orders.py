@@ -1,0 +1,127 @@
+"""Performing a caller's order: seen, done and written down in one transaction. `commands` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from ...model.audit import Entry
+from ...model.job import Job, JobView
+from ...model.order import (
+    REPLACED,
+    CancelRun,
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    Issued,
+    Order,
+    PauseJob,
+    Performed,
+    Ran,
+    Reload,
+    ResumeJob,
+    RunJob,
+)
+from ...model.run import Run
+from . import audit, commands, queries, visibility
+from . import runs as run_rows
+from .tables import runs
+from .transaction import Transaction
+
+T = TypeVar("T")
+
+
+def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Performed[T]:
+    """As `contract.Orders.perform` has it. Raises what the order does."""
+    performed: Performed[T] = _HOW[type(order)](transaction, order, issued)
+    return performed
+
+
+def _create(transaction: Transaction, order: CreateJob, issued: Issued) -> Performed[str]:
+    job_id = commands.add(transaction, order.job, order.key, issued.node_id)
+    made = job_id == order.job.id
+    return _performed(transaction, job_id, issued.signature.of_job(None, order.job) if made else None)
+
+
+def _change(transaction: Transaction, order: ChangeJob, issued: Issued) -> Performed[JobView]:
+    before = _held(transaction, order.job_id, issued)
+    commands.change(
+        transaction, order.job_id, order.versions, issued.ids, issued.now, order.revise, issued.node_id
+    )  # fmt: skip
+    return _changed(transaction, before, issued)
+
+
+def _pause(transaction: Transaction, order: PauseJob, issued: Issued) -> Performed[JobView]:
+    before = _held(transaction, order.job_id, issued)
+    commands.pause(transaction, order.job_id, issued.now, order.versions)
+    return _changed(transaction, before, issued)
+
+
+def _resume(transaction: Transaction, order: ResumeJob, issued: Issued) -> Performed[JobView]:
+    before = _held(transaction, order.job_id, issued)
+    commands.resume(transaction, order.job_id, issued.ids, issued.now, issued.node_id, order.versions)
+    return _changed(transaction, before, issued)
+
+
+def _delete(transaction: Transaction, order: DeleteJob, issued: Issued) -> Performed[list[Run]]:
+    before = _held(transaction, order.job_id, issued)
+    running = commands.remove(
+        transaction, order.job_id, issued.ids, issued.now, order.cancel, issued.node_id, order.versions
+    )
+    ended = [run for run in running if run.stop == order.cancel]  # others were ended already, for another reason
+    return _performed(transaction, running, issued.signature.of_removal(before, ended))
+
+
+def _run(transaction: Transaction, order: RunJob, issued: Issued) -> Performed[Ran]:
+    """A job that is not there is left to the command: it may know the caller's key."""
+    visibility.must_see_job(transaction, order.job_id, issued.caller)
+    ran = commands.run_now(
+        transaction, order.job_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, order.versions
+    )
+    replaced = [run for run in ran.replaced if run.stop == REPLACED]
+    return _performed(transaction, ran, None if ran.again else issued.signature.of_start(ran.run, replaced))
+
+
+def _cancel(transaction: Transaction, order: CancelRun, issued: Issued) -> Performed[Run]:
+    visibility.must_see_run(transaction, order.run_id, issued.caller)
+    commands.hold_job_of(transaction, order.run_id)
+    transaction.execute(select(runs.c.id).where(runs.c.id == order.run_id).with_for_update())
+    before = run_rows.get(transaction, order.run_id)
+    answer = commands.cancel(transaction, order.run_id, order.reason, issued.now, issued.node_id)
+    after = run_rows.get(transaction, order.run_id)
+    return _performed(transaction, answer, issued.signature.of_end(before, after) if before and after else None)
+
+
+def _reload(transaction: Transaction, order: Reload, issued: Issued) -> Performed[None]:
+    entry = issued.signature.under("catalog.reload", before=order.before, after=order.after)
+    return _performed(transaction, None, entry)
+
+
+def _held(transaction: Transaction, job_id: str, issued: Issued) -> Job:
+    visibility.must_see_job(transaction, job_id, issued.caller)
+    return commands.held(transaction, job_id)
+
+
+def _changed(transaction: Transaction, before: Job, issued: Issued) -> Performed[JobView]:
+    """What the job is after it, and how it differs. That is looked at here: after the commit somebody else may change
+    or delete it, and the store may be away."""
+    after = queries.job(transaction, before.id, issued.now)
+    return _performed(transaction, after, issued.signature.of_job(before, after.job))
+
+
+def _performed(transaction: Transaction, answer: T, entry: Entry | None) -> Performed[T]:
+    return Performed(answer=answer, entry=None if entry is None else audit.write(transaction, entry))
+
+
+_HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[Any]]] = {
+    CreateJob: _create,
+    ChangeJob: _change,
+    PauseJob: _pause,
+    ResumeJob: _resume,
+    DeleteJob: _delete,
+    RunJob: _run,
+    CancelRun: _cancel,
+    Reload: _reload,
+}
