@@ -131,8 +131,9 @@ def test_its_snippets_are_a_configuration_and_a_catalog_that_load(daemon):
 
 @pytest.mark.parametrize("command", sorted(RUN_ELSEWHERE - {"git clone REPOSITORY jobsched && cd jobsched"}))
 def test_the_scripts_it_names_are_there_to_be_started(command):
-    assert os.access(ROOT / command, os.X_OK)
-    assert subprocess.run(["bash", "-n", ROOT / command], check=False).returncode == 0
+    script = ROOT / command.split()[0]
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 def test_every_file_it_names_is_there():
