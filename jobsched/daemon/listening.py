@@ -180,6 +180,10 @@ class Renewing:
 class CannotListen(SystemExit, Exception):
     """Ends the daemon with one line; as an Exception it is also seen by twistd, which then clears its pid file away."""
 
+    __module__ = (
+        "jobsched"  # a daemon in the background has 100 bytes to say why it ends, the path of this class among them
+    )
+
 
 class Port(Service):
     """Serves what `factory` builds at an endpoint; one that is not to be had ends the start."""
