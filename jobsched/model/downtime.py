@@ -1,4 +1,4 @@
-"""A time in which nothing could be run, and what is said of it."""
+"""A time in which nothing could be run, and the words for it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Reused(JobschedError):
 
 
 class Unavailable(JobschedError):
-    """The store cannot take or give anything now; trying again later may help. `logged`: the log says so already."""
+    """The store cannot take or give anything now; trying again later may help. `logged`: the log has it already."""
 
     def __init__(self, detail: str, *, unreachable: bool = False) -> None:
         super().__init__(detail)

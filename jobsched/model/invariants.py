@@ -137,7 +137,7 @@ def _order(run: Run, facts: Facts) -> Iterator[str]:
 
 
 def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
-    """A run that goes on is on a living node; one that started was on a node that existed then."""
+    """A run in progress is on a living node; a run that started did so on a node that existed then."""
     node = facts.nodes.get(node_id)
     name = f"node {run.node} ({node_id})"
     if run.state in STARTED and (node is None or not facts.lives(node)):

@@ -8,8 +8,8 @@ from typing import Final
 import attrs
 
 MOST: Final = 10  # lines that an address gets
-WITHIN: Final = 60.0  # seconds from the first of them
-ADDRESSES: Final = 1000  # that are counted separately; all others share the lines of one address
+WITHIN: Final = 60.0  # seconds from the first of these lines
+ADDRESSES: Final = 1000  # counted separately; all other addresses share the lines of one
 OTHERS: Final = "other addresses"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PAUSE = 30.0  # seconds until the same is said again
+PAUSE = 30.0  # seconds until the same words are logged again
 
 
 class LogThrottle:

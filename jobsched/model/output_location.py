@@ -24,7 +24,7 @@ class OutputLocation:
 
 
 def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> OutputLocation:
-    """Where to find an output if node `own` has no file of it; `nodes` are sorted, the newest start first.
+    """Where to find the output of `run` if node `own` has no file of it; `nodes`: the newest start first.
 
     It is on the node that executed the run, or on a later start of that node, with the same name and the old files.
     """
