@@ -43,7 +43,7 @@ class Defaults:
 
 
 def draft(request: JobIn, defaults: Defaults) -> Draft:
-    """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
+    """The draft that a request asks for; fields left out come from the configuration. Raises Invalid."""
     defaults.redaction.meant(request.parameters, {})
     asked = _draft(request, defaults)
     defaults.receivers.check(asked.watch.notify)
@@ -114,7 +114,7 @@ def every(interval: IntervalIn) -> timedelta:
 
 
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
-    """What a merge patch makes of a job. Raises Invalid."""
+    """The draft of `job` after a merge patch. Raises Invalid."""
     wanted = {name: _text(value) for name, value in definition(job).items()}
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:

@@ -108,7 +108,7 @@ class Outputs:
     async def _fetched(
         self, request: Request, run: Run, where: OutputLocation, lines: int | None, over: Deferred[None] | None
     ) -> bytes:
-        """The answer of a node that has the output, or what the store keeps of it."""
+        """The answer of a node that has the output, or else the end that the store keeps."""
         if relayed(request):
             raise NotFound(f"the output of run {run.id} is not on this node")
         asked = ({"follow": 1} if over is not None else {}) | ({} if lines is None else {"tail": lines})

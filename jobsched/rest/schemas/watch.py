@@ -1,4 +1,4 @@
-"""What of a job is watched and told, as it is asked for and shown."""
+"""When a job is overdue and which events are told, in requests and in answers."""
 
 from __future__ import annotations
 
