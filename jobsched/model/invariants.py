@@ -170,7 +170,7 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
     yield from _carried(runs)
     last = runs[-1]
     if job is None or job.version != 1:
-        return  # the job was changed: the retries it asked for then are not known
+        return  # a changed or deleted job: the retries asked for then are not known
     if last.attempt > job.policy.retries + 1:
         yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
     if last.state in RETRIED and last.attempt <= job.policy.retries:

@@ -26,8 +26,8 @@ def answer(lease: timedelta) -> int:
 def agreed(kept: timedelta | None, asked: timedelta, others: Iterable[timedelta | None]) -> timedelta:
     """The lease that the store is to keep when a node starts.
 
-    - `kept`: the lease in the store; it stays unless it is None or all `others` ask for the same as this node
-    - `asked`: what this node asks for
+    - `kept`: the lease in the store; None: there is none yet
+    - `asked`: what this node asks for; it replaces `kept` if that is None, or if all `others` ask for the same
     - `others`: what the other living nodes ask for; None: a release without the option, which does not ask
     """
     return asked if kept is None or all(other == asked for other in others) else kept
