@@ -22,8 +22,8 @@ from jobsched.model.rlimits import ResourceLimits, resource_limits
 from jobsched.task import Info
 from jobsched.watchdog import is_marked, seconds_of
 
-APART = ("user", "limits", "new_privileges", "leftovers")  # for tasks in a process of their own
-# the options that are ours; all others go to the task's `__init__`
+APART = ("user", "limits", "new_privileges", "leftovers")  # only for tasks in a process of their own
+# options read here; all others go to the task's `__init__`
 RESERVED = ("file", "class", "parameters", *APART)
 SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
 YES_OR_NO = {"yes": True, "no": False, "": None}
@@ -39,15 +39,15 @@ class Task:
     kind: str  # "command", "process", "async" or "thread": where it runs
     description: str
     parameters: tuple[str, ...]  # names that a job may set
-    timeout: float | None  # seconds, its own; None: JOB_LIVETIME
+    timeout: float | None  # seconds, set by the task; None: JOB_LIVETIME
     call: Any  # the instance; a "command" task has `command(info)`, any other is called with its `Info`
     file: Path
     class_name: str
     options: Mapping[str, str]
     tasks_dir: Path
     confinement: Confinement = FREE
-    leftovers: Leftovers | None = None  # what becomes of what its scripts leave behind; None: see docs/runs.rst
-    problem: str | None = None  # what would keep it from being started, as of when the catalog was read
+    leftovers: Leftovers | None = None  # for processes that its scripts leave behind; None: see docs/runs.rst
+    problem: str | None = None  # why it cannot be started, as found when the catalog was read
 
 
 @attrs.frozen
@@ -65,16 +65,16 @@ class Catalog:
         return self.tasks.get(name)
 
     def problems(self) -> list[str]:
-        """What would keep tasks from being started, in words; to be told, for none of it keeps others from running."""
+        """Why tasks cannot be started, in words. These are warnings: the other tasks can run all the same."""
         return [f"[{task.name}] {task.problem}" for task in self.tasks.values() if task.problem is not None]
 
 
 def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog:
     """Read the catalog file and load every task in it, afresh; a catalog without sections has no tasks.
 
-    `run_as` is the user of those tasks that run outside of the daemon and name none.
+    `run_as` is the user for tasks that run outside of the daemon and name no user.
 
-    Raises BadCatalog, in one line; then nothing of what was loaded stays behind.
+    Raises BadCatalog, in one line; then no module that was loaded stays behind.
     """
     parser = _read(conf_path)
     if not tasks_dir.is_dir():
@@ -90,13 +90,13 @@ def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog
         _forget(list(modules.values()))
         raise
     catalog = Catalog(MappingProxyType(_looked_at(tasks)))
-    # Old modules go when the last holder of their catalog is done with it, or each reload would leave a set behind.
+    # The modules go when nothing refers to their catalog any more, or each reload would leave a set of modules behind.
     weakref.finalize(catalog, _forget, list(modules.values())).atexit = False
     return catalog
 
 
 def _looked_at(tasks: Mapping[str, Task]) -> dict[str, Task]:
-    """The same, each with what would keep its program from being started."""
+    """The same tasks, each with the reason why its program cannot be started, if there is one."""
     commands = [task for task in tasks.values() if task.kind == "command"]
     problems = hindrances([(task.call, task.confinement) for task in commands])
     known = {task.name: problem for task, problem in zip(commands, problems, strict=True)}
@@ -123,7 +123,7 @@ def _read(path: Path) -> configparser.ConfigParser:
 
 
 def _asks_for_parameters(made_from: type) -> bool:
-    """Whether a class wants to be told which parameters a job may set: by an argument of that name."""
+    """Whether a class asks for the names that a job may set, by an argument called `parameters`."""
     try:
         return "parameters" in inspect.signature(made_from).parameters
     except ValueError:  # written in C, and mute about its arguments
@@ -132,7 +132,7 @@ def _asks_for_parameters(made_from: type) -> bool:
 
 @attrs.frozen
 class _Confinements:
-    """Those that were asked for so far: each is tried out once, however many tasks are to have it."""
+    """The confinements asked for so far: each is tried out once, however many tasks have it."""
 
     run_as: str | None
     known: dict[tuple[str | None, ResourceLimits, bool | None], Confinement] = attrs.field(factory=dict)
@@ -226,7 +226,7 @@ class _Section:
         return kind, method
 
     def _refuse_uncallable(self, kind: str, method: Callable[..., object]) -> None:
-        """What would go wrong at the first run, and can be seen now."""
+        """Raises BadCatalog for a method whose call would fail at the first run."""
         name = getattr(method, "__qualname__", type(method).__name__)
         if kind in {"command", "process"} and inspect.iscoroutinefunction(method):
             why = "nothing awaits it" if kind == "command" else "its process has no reactor; leave @watchdog() out"
@@ -253,7 +253,7 @@ class _Section:
             yield name
 
     def _confinement(self, kind: str) -> Confinement:
-        """As whom the task runs, and within which limits: neither can be said of a part of the daemon."""
+        """The user and the limits of the task: a task that runs within the daemon cannot have its own."""
         for option in APART:
             if self._given(option) and kind not in SPAWNED:
                 where = "a thread of the daemon" if kind == "thread" else "the daemon itself"

@@ -1,7 +1,7 @@
-"""As whom a run is started and what it may take, made true by small programs that are put in front of its own.
+"""The user and the limits of a run. Small programs set them, which are put in front of the run's own program.
 
-They run one after the other in the same process (`prlimit`, `nice`, `setpriv`, then the run's own), so nothing
-stands between the daemon and the run, and the daemon is not forked.
+These programs run one after the other in the same process (`prlimit`, `nice`, `setpriv`, then the run's own), so
+nothing stands between the daemon and the run, and the daemon is not forked.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import attrs
 from ..model.rlimits import ResourceLimits
 from . import program as programs
 
-# All others are in coreutils.
+# The packages of the small programs; all others are in coreutils.
 PACKAGES = {"prlimit": "util-linux", "setpriv": "util-linux", "setsid": "util-linux", "sh": "dash"}
-PATIENCE = 20  # seconds that a trial may take: who a user is may be asked of another host
+PATIENCE = 20  # seconds that a trial may take: looking up a user may need another host
 AT_ONCE = 200  # paths in one command line
-LAST_SECONDS = 5  # of CPU, for a program that wants to end in order when it has used up its own
+LAST_SECONDS = 5  # of CPU beyond the limit, for a program that ends in order when it has reached it
 
 
 @attrs.frozen(kw_only=True)
 class Confinement:
-    """What goes before the words of a run's program, and what its environment says of its user."""
+    """The words before those of a run's program (`chain`), and the variables for its user (`environment`)."""
 
     user: str | None = None  # None: the daemon's own
-    owner: tuple[int, int] | None = None  # the numbers of that user and of its group
+    owner: tuple[int, int] | None = None  # the ids of that user and of its group
     resource_limits: ResourceLimits = attrs.field(factory=ResourceLimits)
     new_privileges: bool = True  # whether its processes may gain rights through setuid programs, such as sudo
     chain: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ FREE = Confinement()
 def confine(user: str | None, resource_limits: ResourceLimits, new_privileges: bool | None = None) -> Confinement:
     """The confinement, tried out with a program that does nothing. Raises ValueError in words.
 
-    `new_privileges` None: no, for what has a user or limits; it could leave them by a setuid program.
+    `new_privileges` None: not for a run with a user or limits, which it could escape by a setuid program.
     """
     who = None if user is None else account(user)
     if new_privileges is None:
@@ -64,7 +64,7 @@ def confine(user: str | None, resource_limits: ResourceLimits, new_privileges: b
         kept = [] if new_privileges else ["--no-new-privs"]
         if who is not None:
             ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--inh-caps=-all"]
-            # It has root's rights until it starts another program: the first one is ours, and may what the user may.
+            # setpriv has root's rights until it starts another program. So `nice` comes first, with the user's rights.
             chain += [program("setpriv"), *ids, *kept, "--", program("nice"), "-n", "0", "--"]
         elif kept:
             chain += [program("setpriv"), *kept, "--"]
@@ -85,10 +85,10 @@ def confine(user: str | None, resource_limits: ResourceLimits, new_privileges: b
 
 
 def hindrances(asked: Sequence[tuple[Any, Confinement]]) -> list[str | None]:
-    """What would keep the programs from being started that tasks say they run, each in its attribute `program`.
+    """Why the programs of tasks cannot be started, in words, for each task in turn. Tasks name theirs in `program`.
 
-    In words, for each task in turn. None where nothing is to be seen, or where it says nothing: what a run's command is
-    made of cannot be looked at before there is a run.
+    None: nothing wrong can be seen, or the task names no program. The command of a run cannot be checked before there
+    is a run.
     """
     seen = [_look_at(task) for task, _ in asked]
     users: dict[str, tuple[Confinement, set[str]]] = {}
@@ -103,7 +103,7 @@ def hindrances(asked: Sequence[tuple[Any, Confinement]]) -> list[str | None]:
 
 
 def _look_at(task: Any) -> tuple[str, str | None]:
-    """The path of a task's program, "" for none, and what is wrong with it that anybody can see."""
+    """The path of a task's program, "" for none, and what is wrong with it for any user; None: nothing."""
     path, directory = getattr(task, "program", None), getattr(task, "directory", None)
     if not isinstance(path, str) or "/" not in path:
         return "", None
@@ -116,14 +116,14 @@ def _look_at(task: Any) -> tuple[str, str | None]:
 
 
 def _closed(confinement: Confinement, paths: Sequence[str]) -> list[str]:
-    """Those that a user may not start: asked for as that user, for nobody else can tell."""
+    """The paths that a user may not start, found out by a shell that runs as that user: only so it is certain."""
     script = 'for path; do if test -x "$path"; then echo yes; else echo no; fi; done'
     closed = []
     for begin in range(0, len(paths), AT_ONCE):
         some = paths[begin : begin + AT_ONCE]
         try:
             done = _run([*confinement.chain, program("sh"), "-c", script, "sh", *some])
-        except (OSError, subprocess.TimeoutExpired):  # it is not known then, and the first run will tell
+        except (OSError, subprocess.TimeoutExpired):  # not known then: the first run will tell
             continue
         answers = done.stdout.decode("utf-8", "replace").split()
         closed += [path for path, answer in zip(some, answers, strict=False) if answer == "no"]
@@ -131,7 +131,7 @@ def _closed(confinement: Confinement, paths: Sequence[str]) -> list[str]:
 
 
 def account(name: str) -> pwd.struct_passwd:
-    """What the machine knows of a user. Raises ValueError where none may be run as."""
+    """The entry of a user of this machine. Raises ValueError: no such user, or the daemon may not run tasks as one."""
     try:
         found = pwd.getpwnam(name)
     except (KeyError, ValueError):  # none of that name; a NUL in it
@@ -159,18 +159,18 @@ def _resources(resource_limits: ResourceLimits) -> list[str]:
 
 
 def _environment(who: pwd.struct_passwd) -> dict[str, str]:
-    """As a login has it."""
+    """The variables that a login sets for the user."""
     return {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, "SHELL": who.pw_shell or "/bin/sh"}
 
 
 def _try(words: list[str]) -> None:
-    """See that a program can be started so: this host may lack a right, or the limits may be too small for any."""
+    """Check that a program can be started so: this host may lack a right, or the limits be too small for all."""
     try:
         done = _run(words)
     except subprocess.TimeoutExpired:
         raise ValueError(f"a program that does nothing did not end in {PATIENCE} s") from None
     said = " ".join(done.stdout.decode("utf-8", "replace").split())
-    if done.returncode or said:  # `nice` goes on where it is refused, and only says so
+    if done.returncode or said:  # where `nice` is refused, it only prints that and goes on
         raise ValueError(f"no program can be started so: {said or f'it ended with {done.returncode}'}")
 
 

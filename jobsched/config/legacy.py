@@ -1,9 +1,9 @@
-"""What an old `SCHED_CONFIG` said to APScheduler, in our words, so that an old `jobsched.cfg` keeps working.
+"""Translates an old `SCHED_CONFIG`, written for APScheduler, so that an old `jobsched.cfg` keeps working.
 
 2.x: `apscheduler.jobstore.ALIAS.OPTION`, `apscheduler.threadpool.OPTION`, `apscheduler.coalesce` and so on.
 3.x: `apscheduler.jobstores.ALIAS`, `apscheduler.executors.ALIAS`, `apscheduler.job_defaults`, `apscheduler.timezone`;
-the options dotted onto them or in a dict. Values may be texts, as from an ini file. Jobs in an old store are pickles
-of APScheduler: they are not read.
+their options follow after a dot, or are in a dict. Values may be texts, as from an ini file. Jobs in an old store are
+pickles of APScheduler: they are not read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PREFIX = "apscheduler."
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 TRUE = {"true", "yes", "on", "y", "t", "1"}
 FALSE = {"false", "no", "off", "n", "f", "0"}
-WITHOUT_EFFECT = {"daemonic", "standalone", "threadpool.keepalive"}  # nothing here could differ by them
+WITHOUT_EFFECT = {"daemonic", "standalone", "threadpool.keepalive"}  # nothing here depends on these
 
 
 def translate(sched_config: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
-    """`SCHED_CONFIG` in our keys alone, and a sentence for each old key that is not followed to the letter.
+    """`SCHED_CONFIG` with our keys only, and a warning for each old key that is not followed exactly.
 
-    A key of ours stays as it is, and wins over an old one that means the same.
+    A new key stays as it is, and wins over an old key of the same meaning.
     """
     old = {key: value for key, value in sched_config.items() if isinstance(key, str) and key.startswith(PREFIX)}
     ours = {key: value for key, value in sched_config.items() if key not in old}
@@ -38,7 +38,7 @@ def translate(sched_config: Mapping[str, object]) -> tuple[dict[str, object], li
 
 
 def with_driver(url: str) -> str:
-    """A database URL that names the driver we ship with, whatever driver it named before."""
+    """The database URL with the driver we ship with, instead of any driver that it names."""
     scheme, mark, rest = url.partition("://")
     return DRIVERS.get(scheme.split("+")[0], scheme) + mark + rest
 
@@ -58,7 +58,7 @@ def _flat(options: Mapping[str, object], path: str = "") -> Iterator[tuple[str, 
 
 @attrs.define
 class _Found:
-    """The old options, dotted and without prefix; what became of them."""
+    """The old options, with dots and without the prefix, and their translation."""
 
     old: dict[str, object]
     ours: dict[str, tuple[object, str]] = attrs.Factory(dict)  # our key -> (value, old key)
@@ -124,7 +124,7 @@ class _Found:
             self.warn(key, f"not the name of a zone: {value!r}; ignored")
 
     def _pool(self, pool: dict[str, object]) -> None:
-        """2.x: as many threads as the greater of the two numbers says; 20 where there was no greatest."""
+        """2.x: the greater of the two numbers of threads; without max_threads at least 20."""
         sizes = {key: _number(value) for key, value in pool.items() if value not in (0, "0")}
         for key, size in sizes.items():
             if size is None:
@@ -152,7 +152,7 @@ class _Found:
             self._leftover(alias, options)
 
     def _stores(self, stores: dict[str, dict[str, object]]) -> None:
-        """There is one store here: the default one, or else the first that was named."""
+        """There is only one store here: the one called `default`, or else the first that is named."""
         defaults = [alias for alias in stores if alias.endswith(".default")]
         chosen = next(iter(defaults or stores), None)
         for alias, options in stores.items():

@@ -1,6 +1,6 @@
-"""`jobsched.cfg` -> options, each checked: Python source, its capital names are the options.
+"""`jobsched.cfg` -> options, each checked. The file is Python source: its names in capitals are the options.
 
-A new option is one line in `Config`. Names in lower case are the writer's own.
+A new option is one line in `Config`. Names in lower case are free for the writer of the file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be writt
 
 
 def _rule(words: str, holds: Callable[[Any], bool], secret: bool = False) -> Callable[[object], None]:
-    """A check that says, in words, what a value must be; one that may hold a password is not repeated."""
+    """A check whose error says what a value must be. A value that may be `secret` is not repeated in it."""
 
     def check(value: object) -> None:
         if not holds(value):
@@ -75,7 +75,7 @@ def _is_url(value: object) -> bool:
 def _is_user(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(confinement.account(value))
-    except ValueError:  # no such user; or none may be run as, for we are an ordinary user ourselves
+    except ValueError:  # no such user; or only root may run tasks as another user
         return False
 
 
@@ -166,7 +166,7 @@ def _option(name: str, check: Callable[[object], None], default: object) -> Any:
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """All options, as `name, check, default`. A name in lower case stands in `SCHED_CONFIG`."""
+    """All options, as `name, check, default`. A name in lower case is a key of `SCHED_CONFIG`."""
 
     livetime: float = _option("JOB_LIVETIME", SECONDS, 3600)
     kill_grace: float = _option("KILL_GRACE", SECONDS_OR_0, 5)
@@ -177,11 +177,11 @@ class Config:
     port: int = _option("JOBSCHED_PORT", _whole(0, 65535), 58631)  # 0: any free one
     node_name: str = _option("NODE_NAME", NAME, attrs.Factory(socket.gethostname))
     node_tags: Mapping[str, str] = _option("NODE_TAGS", TAGS, {})
-    node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # as `load` returns it, with no slash at its end
-    lease: float = _option("LEASE", LEASE, leases.USUAL.total_seconds())  # as the nodes of a store agree on it
+    node_url: str | None = _option("NODE_URL", ADDRESS_OR_NONE, None)  # from `load`: with no slash at its end
+    lease: float = _option("LEASE", LEASE, leases.USUAL.total_seconds())  # in force once all nodes ask for it
     galera_single_writer: bool = _option("GALERA_SINGLE_WRITER", YES_OR_NO, False)
-    cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # by which nodes ask one another
-    allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: those it listens on
+    cluster_token: str | None = _option("CLUSTER_TOKEN", TOKEN_OR_NONE, None)  # for calls between nodes
+    allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: where it listens
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
@@ -192,18 +192,18 @@ class Config:
     notify_private: bool = _option("NOTIFY_PRIVATE", YES_OR_NO, False)
     run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon
     secret_parameters: Sequence[str] = _option("SECRET_PARAMETERS", NAMES, ["password", "token", "secret"])
-    store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # as `load` returns it, with an absolute path
+    store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # from `load`: with an absolute path
     threads: int = _option("threads", _whole(1), 20)
     max_running: int = _option("max_running", _whole(1), 64)
     misfire_grace: float | None = _option("misfire_grace", SECONDS_OR_NONE, 60)  # None: no limit
     catch_up: str = _option("catch_up", _one_of("latest", "none", "all"), "latest")
     overlap: str = _option("overlap", _one_of("skip", "queue", "replace", "allow"), "skip")
     timezone: str = _option("timezone", ZONE, "UTC")
-    warnings: tuple[str, ...] = ()  # to be logged: what an old file asked for and will not get, who can read it
+    warnings: tuple[str, ...] = ()  # for the log: old options not followed; a file that all can read
 
     @property
     def notify_secrets(self) -> Sequence[str]:
-        """With each of these notifications are signed."""
+        """The secrets: notifications are signed with each of them."""
         given = self.notify_secret or []
         return [given] if isinstance(given, str) else given
 
@@ -214,7 +214,7 @@ class Config:
 
     @property
     def policy(self) -> Policy:
-        """What a job wants that does not say it."""
+        """The policy of a job that sets none of its own."""
         checked: Any = {"overlap": self.overlap, "catch_up": self.catch_up}
         grace = None if self.misfire_grace is None else timedelta(seconds=self.misfire_grace)
         return Policy(misfire_grace=grace, **checked)
@@ -224,10 +224,7 @@ FIELDS = {field.metadata["name"]: field for field in attrs.fields(Config) if fie
 
 
 def load(conf_dir: Path, state_dir: Path) -> Config:
-    """Read `jobsched.cfg` in that folder; a relative SQLite path in it is relative to the state folder.
-
-    Raises BadConfig, in one line.
-    """
+    """Read `jobsched.cfg` in `conf_dir`; a relative SQLite path starts at `state_dir`. Raises BadConfig, one line."""
     path = conf_dir / "jobsched.cfg"
     options = _execute(path)
     sched = options.pop("SCHED_CONFIG", {})
@@ -248,7 +245,7 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
 
 
 def _secrets(config: Config) -> dict[str, Iterable[str | None]]:
-    """What all users of the machine are not to read, by the names that it goes by."""
+    """Name -> values: the secrets that not every user of the machine should be able to read."""
     return {
         "CLUSTER_TOKEN": [config.cluster_token],
         "NOTIFY_SECRET": config.notify_secrets,
@@ -257,7 +254,7 @@ def _secrets(config: Config) -> dict[str, Iterable[str | None]]:
 
 
 def _execute(path: Path) -> dict[str, object]:
-    """Run the file; its capital names."""
+    """Run the file, and return its names in capitals. Raises BadConfig."""
     try:
         text = path.read_bytes()
     except FileNotFoundError as error:
@@ -293,7 +290,7 @@ def _nearest(label: str) -> str:
 
 
 def _resolved(url: str, state_dir: Path) -> str:
-    """The URL with our driver, and with an absolute path if it is a file of SQLite."""
+    """The URL with our driver, and with an absolute path if it names a file of SQLite."""
     scheme, _, rest = legacy.with_driver(url).partition("://")
     if scheme.split("+")[0] != "sqlite" or not rest.startswith("/") or rest.startswith(("//", "/file:")):
         return f"{scheme}://{rest}"

@@ -10,15 +10,15 @@ from urllib.parse import unquote
 
 
 def exposed(path: Path, secrets: Mapping[str, Iterable[str | None]]) -> Iterator[str]:
-    """One sentence if others can read `path` and one of these stands in it, by the names that they are known by.
+    """One sentence if all users can read `path` and it contains one of the `secrets` (name -> values); else none.
 
-    One that the file itself took from another place does not stand in it.
+    A secret that the file itself reads from another place is not contained in it.
     """
     try:
         if not path.stat().st_mode & stat.S_IROTH:
             return
         text = path.read_text("utf-8", "replace")
-    except OSError:  # it was there a moment ago: who takes it away knows more than we do
+    except OSError:  # it was there a moment ago: its removal is not our concern
         return
     held = [name for name, values in secrets.items() if any(value and value in text for value in values)]
     if held:
@@ -26,6 +26,6 @@ def exposed(path: Path, secrets: Mapping[str, Iterable[str | None]]) -> Iterator
 
 
 def passwords(url: str) -> Iterator[str]:
-    """Those of a database URL, as they may be written."""
+    """The passwords in a database URL, as written and with %XX decoded."""
     for password in re.findall(r"^[^/?]*//[^/?@:]*:([^@]+)@|[?&](?:password|passwd)=([^&]+)", url):
         yield from (text for written in password for text in (written, unquote(written)))

@@ -1,4 +1,4 @@
-"""What keeps a file from being started as a program, told before it is tried, or after that has failed."""
+"""Why a file cannot be started as a program: found out before it is tried, or after that has failed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 import stat
 
 LONGEST = 256  # bytes of a #! line, as the kernel reads it
-BLANKS = re.compile(rb"[ \t]+")  # a carriage return is none
+BLANKS = re.compile(rb"[ \t]+")  # a carriage return does not count as a blank
 SAVE = "its #! line ends with a carriage return (CRLF); save it with LF at the ends of its lines"
 
 
 def fault(path: str) -> str | None:
-    """Why this file cannot be started, in words; None: nothing is to be seen from here."""
+    """Why this file cannot be started, in words; None: nothing wrong can be seen."""
     if not os.path.exists(path):
         return "no such program"
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
@@ -25,7 +25,7 @@ def fault(path: str) -> str | None:
 
 
 def carriage_return(path: str) -> str:
-    """What to do about the #! line of a script that failed early, if that is how its line ends; "": it is not."""
+    """What to do if the #! line of a script that failed early ends with a carriage return; "": it does not."""
     return SAVE if first_line(path).endswith(b"\r") else ""
 
 
@@ -45,7 +45,7 @@ def first_line(path: str) -> bytes:
 
 
 def _asks_env_in_vain(words: list[bytes]) -> bool:
-    """`#!/usr/bin/env python3`, with a carriage return behind it that `env` takes for a part of the name."""
+    """Whether it is `#!/usr/bin/env python3` and a carriage return, which `env` takes for a part of the name."""
     if len(words) < 2 or os.path.basename(words[0]) != b"env":
         return False
     return words[1].endswith(b"\r") and not words[1].startswith(b"-")

@@ -1,4 +1,4 @@
-"""Files of sections, as `configparser` reads them: what is wrong with one, for people."""
+"""Files with sections, as `configparser` reads them: what is wrong with such a file, in words for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import configparser
 
 
 def mistake(error: configparser.Error) -> str:
-    """The line and what is wrong in it; it goes behind the name of the file and a colon."""
+    """The line number and what is wrong; the text is to follow the name of the file and a colon."""
     match error:
         case configparser.DuplicateSectionError():
             return f"{error.lineno}: [{error.section}] is there twice"

@@ -1,6 +1,6 @@
 """Python source that a person wrote for Jobsched: the tasks and `jobsched.cfg`.
 
-Stdlib only, and light: a Python task in its own process is loaded by this too.
+Stdlib only, and light: this module also loads a Python task in its own process.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class _Fresh(SourceFileLoader):
 def load(path: str) -> ModuleType:
     """Execute a file as a module under a name of its own; raises whatever the file raises.
 
-    It stays in `sys.modules` (dataclasses and pickle look there) until the caller takes `__name__` out; one that
-    raised is not left there.
+    The module stays in `sys.modules` (dataclasses and pickle look there) until the caller removes it, by `__name__`. A
+    module that raised is not left there.
     """
     name = f"_jobsched_task_{next(_serial)}"
     loader = _Fresh(name, path)
@@ -46,7 +46,7 @@ def load(path: str) -> ModuleType:
 
 
 def mishap(error: BaseException, path: str) -> tuple[int | None, str]:
-    """The line of the file at `path` where an error arose, None if outside of it, and the error in one line."""
+    """The line of `path` where an error arose (None: it arose in another file), and the error in one line."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return error.lineno, _one_line(error.msg)
     line, trace = None, error.__traceback__

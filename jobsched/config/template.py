@@ -1,4 +1,4 @@
-"""Texts of the catalog with places, such as {name}, that a job's parameters fill: a value stays a value.
+"""Texts of the catalog with places such as {name}, which a job's parameters fill. A value cannot break the syntax.
 
 For task authors; stdlib only. All raise ValueError, in words without a value.
 """
@@ -19,7 +19,7 @@ Filled = Callable[[Values], str]
 
 
 def path(text: str, values: Values) -> str:
-    """The path of a URL, with as many segments as it was written with: no value leaves its own."""
+    """The path of a URL. A value stays within its segment: the number of segments does not change."""
     segments = []
     for segment in text.split("/"):
         filled = _fill(segment, values, _quote)
@@ -35,7 +35,7 @@ def query(text: str, values: Values) -> str:
 
 
 def body(text: str, kind: str, names: Iterable[str]) -> Filled:
-    """How to fill a body of that media type; places that bear none of `names` are text like any other."""
+    """A function that fills a body of the media type `kind`; a place with none of `names` is ordinary text."""
     known = frozenset(names)
     if kind == "application/json" or kind.endswith("+json"):
         try:
@@ -62,7 +62,7 @@ def _fill(text: str, values: Values, written: Callable[[str], str], known: froze
 
 
 def _json(text: str, values: Values, known: frozenset[str]) -> str:
-    """Within a string a value is a part of that string; elsewhere it stands for itself."""
+    """Within a string a value becomes a part of that string; elsewhere it becomes a JSON value."""
 
     def fill(match: re.Match[str]) -> str:
         if match[1] is None:

@@ -1,6 +1,6 @@
 """`tokens.cfg` -> tokens: who may do what. The file holds a hash of each token and never the token itself.
 
-A token is 256 random bits, so a plain SHA-256 is enough: nobody can try so many, and a hash that is slow on purpose,
+A token is 256 random bits, so a plain SHA-256 is enough: nobody can try so many tokens. A hash that is slow on purpose,
 as passwords need it, would only let strangers keep the daemon busy.
 """
 
@@ -25,7 +25,7 @@ from ..model.caller import SCOPES, Scope, is_pattern
 from ..model.errors import BadTokens
 
 FILE = "tokens.cfg"
-PREFIX = "jobsched_"  # tells a token that lies about for what it is
+PREFIX = "jobsched_"  # makes a lost or published token easy to recognise
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 NOT_FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP
 OPTIONS = ("scopes", "hash", "tasks", "expires")
@@ -44,18 +44,18 @@ class Token:
 
 @attrs.frozen
 class Tokens:
-    """All that are known; without any, nobody is asked who he is."""
+    """All tokens that are known. Without any, no caller needs a token, unless `closed`."""
 
     known: tuple[Token, ...] = ()
-    closed: bool = False  # there were some: everybody is asked, though nobody can say
+    closed: bool = False  # there were tokens before: every caller needs one, though none is valid
 
     @property
     def asked(self) -> bool:
-        """Whether a caller has to say who he is."""
+        """Whether a caller needs a token."""
         return bool(self.known) or self.closed
 
     def find(self, secret: bytes) -> Token | None:
-        """The token that was sent. Each is compared, each in the same time: nothing is told by how long it takes."""
+        """The token that was sent. All are compared, in constant time, so that the time taken tells nothing."""
         sent = hashed(secret)
         found = None
         for token in self.known:
@@ -73,20 +73,20 @@ def make() -> str:
 
 
 def hashed(secret: bytes) -> str:
-    """What is kept of a token."""
+    """The hash by which a token is kept."""
     return sha256(secret).hexdigest()
 
 
 def load(path: Path) -> Tokens:
-    """Read the file; none has no tokens. Raises BadTokens, in one line."""
+    """Read the file; without a file there are no tokens. Raises BadTokens, in one line."""
     return Tokens(parse(read(path), path))
 
 
 def read(path: Path) -> str:
-    """The text of the file, "" where there is none. Raises BadTokens, also where too many may read or write it."""
+    """The text of the file, "" where there is none. Raises BadTokens, also if other users may read or change it."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode  # of what is read, whatever lies there a moment later
+            mode = os.fstat(file.fileno()).st_mode  # of the open file, even if another one has its name a moment later
             if not stat.S_ISREG(mode):
                 raise BadTokens(f"{path}: not a file")
             if mode & NOT_FOR_OTHERS:
@@ -103,8 +103,8 @@ def read(path: Path) -> str:
 
 
 def parse(text: str, path: Path) -> tuple[Token, ...]:
-    """The tokens of a text; `path` is named where they are wrong. Raises BadTokens."""
-    parser = configparser.RawConfigParser(default_section="")  # or [DEFAULT] would give scopes to all
+    """The tokens of a text; errors name `path`. Raises BadTokens."""
+    parser = configparser.RawConfigParser(default_section="")  # or [DEFAULT] would give scopes to all tokens
     try:
         parser.read_string(text, source=str(path))
     except configparser.Error as why:
@@ -122,7 +122,7 @@ def parse(text: str, path: Path) -> tuple[Token, ...]:
 
 
 def _token(name: str, options: Mapping[str, str]) -> Token:
-    """Raises ValueError, in words."""
+    """The token of one section. Raises ValueError, in words."""
     if NAME.fullmatch(name) is None:
         raise ValueError("a name has up to 64 letters, digits, and . _ @ - behind the first")
     unknown = next((option for option in options if option not in OPTIONS), None)
@@ -167,21 +167,21 @@ def _instant(text: str | None) -> datetime | None:
 
 
 class TokenHolder:
-    """Holds the tokens in force, and puts others in their place when those are sound.
+    """Holds the tokens in force, and replaces them when the file has changed and is sound.
 
-    A daemon that once asked its callers who they are goes on asking until it ends: a file that was emptied by mistake,
-    or to shut everybody out, must not let everybody in.
+    A daemon that once required tokens requires them until it ends: a file that was emptied by mistake, or to shut all
+    callers out, must not let all callers in.
     """
 
     log = Logger()
 
     def __init__(self, tokens: Tokens, load: Callable[[], Deferred[Tokens]]) -> None:
         self.tokens = tokens
-        self.sound = True  # the file was, when it was read last
+        self.sound = True  # whether the file was sound when it was read last
         self._load = load
 
     async def reload(self) -> None:
-        """Read the file again. Raises BadTokens; the old ones are in force then."""
+        """Read the file again. Raises BadTokens; the old tokens stay in force then."""
         try:
             tokens = await self._load()
         except BadTokens:
@@ -195,7 +195,7 @@ class TokenHolder:
         self.log.info("tokens were read: {names}", names=", ".join(token.name for token in tokens.known) or "none")
 
     def hang_up(self) -> Deferred[None]:
-        """As a signal asks for it: a bad file is told to the log."""
+        """Read the file again for a signal: a bad file is reported in the log."""
         return Deferred.fromCoroutine(self.reload()).addErrback(
             lambda why: self.log.error("the old tokens stay in force: {why}", why=why.getErrorMessage())
         )

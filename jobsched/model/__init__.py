@@ -1,5 +1,5 @@
-"""Words and pure rules: jobs, triggers, runs, what is owed, what may be sent where.
+"""Records and pure rules: jobs, triggers, runs, which dues are owed, where notifications may be sent.
 
-Everybody may import it; it imports nothing of ours, and knows no clock, disk, network or Twisted.
+Every other package may import this one. It imports none of them, and uses no clock, disk, network or Twisted.
 Begin with `job`, `trigger` and `owed`.
 """

@@ -1,11 +1,11 @@
-"""Addresses of the network: whose they may be, and which notifications may be sent to."""
+"""IP addresses: which ones count as one client, and which ones a notification may be sent to."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-# From there anybody may have the machine's own keys, or set it up anew: Azure, Alibaba, Oracle; EC2, EKS, GCP and
-# Scaleway by IPv6.
+# Metadata services of clouds: any program may get the machine's own keys there, or reconfigure the machine.
+# Azure, Alibaba, Oracle; by IPv6: EC2, EKS, GCP and Scaleway.
 METADATA = frozenset(
     map(
         ip_address,
@@ -22,11 +22,14 @@ METADATA = frozenset(
 )
 THIS_HOST = IPv4Network("0.0.0.0/8")
 NAT64 = IPv6Network("64:ff9b::/96")
-LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # where in it an IPv4 address stands, only its network knows
+LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # the position of the IPv4 address within it is known to its network only
 
 
 def neighbourhood(address: str) -> str:
-    """What stands for whoever has an address: one customer has 2**64 of IPv6. Text that is none stays as it is."""
+    """The name under which a client is counted: for IPv6 the /64 network, since one customer has 2**64 addresses.
+
+    Text that is no address is returned as it is.
+    """
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -38,12 +41,12 @@ def neighbourhood(address: str) -> str:
 
 
 def fault(address: str, private: bool) -> str:
-    """Why nothing may be sent to `address`, in words; "" if something may. `private`: to networks of our own too.
+    """Why nothing may be sent to `address`, in words; "": it is allowed. `private`: our own networks are allowed too.
 
-    What is not known to be harmless is refused.
+    An address that is not known to be harmless is refused.
     """
     try:
-        found = ip_address(address.partition("%")[0])  # behind % stands the network card
+        found = ip_address(address.partition("%")[0])  # after % comes the network interface
     except ValueError:
         return f"{address} is no address"
     inner = _inner(found) if isinstance(found, IPv6Address) else None
@@ -53,7 +56,7 @@ def fault(address: str, private: bool) -> str:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that one stands for: mapped, by 6to4 or by NAT64."""
+    """The IPv4 address that an IPv6 address stands for: mapped, by 6to4 or by NAT64; None: there is none."""
     if address in NAT64:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour

@@ -1,4 +1,4 @@
-"""Who changed what: the entries of an audit log that only grows, until it is old."""
+"""Audit log: who changed what. Entries are added, never changed, and deleted when they are old."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _ABSENT: Final = object()
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One change. `before` and `after` hold what it is about, without secrets; None where there was nothing."""
+    """One change. `before` and `after` hold the values that changed, without secrets; None: there were none."""
 
     id: str
     at: datetime
-    who: str | None  # the name of a token; None: nobody was asked, or it was a signal
+    who: str | None  # the name of a token; None: no token was needed, or a signal was sent
     address: str
     node: str
     action: Action
     target: str | None = None  # the id of a job or of a run
-    job_id: str | None = None  # whose run that is
+    job_id: str | None = None  # the job of that run
     name: str | None = None  # of the job
     task: str | None = None
     before: Facts | None = None
     after: Facts | None = None
 
     def shown(self, redaction: Redaction) -> Entry:
-        """As it may be shown now: more names may be secret than when it was written."""
+        """The entry as it may be shown now: more names may be secret than when the entry was written."""
 
         def plain(facts: Facts | None) -> Facts | None:
             if facts is None or "parameters" not in facts:
@@ -63,9 +63,9 @@ class AuditFilter:
 
 @attrs.frozen(kw_only=True)
 class Signature:
-    """Under an order: who gave it, from where, when, and through which node. It makes the entry of what came of it.
+    """Who gave an order, from where, when, and through which node. Makes the entry for the result of the order.
 
-    It is made before the order is carried out, which may be tried more than once.
+    A signature is made before its order is carried out, since that may be tried more than once.
     """
 
     id: str
@@ -82,9 +82,10 @@ class Signature:
         )  # fmt: skip
 
     def of_job(self, before: Job | None, after: Job | None) -> Entry | None:
-        """What became of a job, which was made, changed or deleted: all of it, or what differs. None if nothing does.
+        """The entry for a job that was made, changed or deleted. None: nothing differs.
 
-        What differs is found before secrets are hidden: the change of one is a change.
+        Of a changed job it holds the fields that differ. They are compared before secrets are hidden, so that a new
+        value of a secret counts as a change.
         """
         job = after or before
         assert job is not None
@@ -100,17 +101,17 @@ class Signature:
         )  # fmt: skip
 
     def of_removal(self, job: Job, ended: Sequence[Run]) -> Entry | None:
-        """A job was deleted, and those runs of it are ended."""
+        """The entry for a deleted job; `ended` are the runs of the job that were ended with it."""
         entry = self.of_job(job, None)
         return entry and attrs.evolve(entry, after=_runs("cancelled", ended) or None)
 
     def of_start(self, run: Run, replaced: Sequence[Run] = ()) -> Entry:
-        """A run was asked for, which takes the place of those."""
+        """The entry for a run that was asked for; `replaced` are the runs whose place it takes."""
         after = {"due": _text(run.due), "state": run.state, **_runs("replaced", replaced)}
         return self._of_run("run.start", run, after=after)
 
     def of_end(self, before: Run, after: Run) -> Entry | None:
-        """A run was asked to end. None if it had been before."""
+        """The entry for a run that was asked to end. None: the run had been asked before, and nothing changed."""
         if (before.state, before.stop) == (after.state, after.stop):
             return None
         now = after.state if after.ended else "stopping"
@@ -120,7 +121,7 @@ class Signature:
         return self.under(action, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task, **fields)
 
     def _plain(self, facts: Facts) -> Facts | None:
-        """As it may be kept and shown."""
+        """`facts` as they may be kept and shown: without secrets; None: there are none."""
         kept = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
         if "parameters" in facts:
             kept["parameters"] = self.redaction.shown(facts["parameters"])
@@ -150,5 +151,5 @@ def _only(names: list[str], facts: Mapping[str, Any]) -> Facts:
 
 
 def _text(instant: datetime) -> str:
-    """As answers show it."""
+    """An instant as answers show it."""
     return instant.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Who asks, what he may do, and which tasks are there for him."""
+"""The caller of the API: what a caller may do, and which tasks a caller may see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .errors import Forbidden
 from .printable import printable
 
 Scope = Literal["read", "run", "write", "admin"]
-Need = Literal["open", Scope]  # what a call asks for; open: nothing, of nobody
+Need = Literal["open", Scope]  # what a call requires; open: no scope, and no token
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 NEEDS: tuple[Need, ...] = ("open", *SCOPES)
 
@@ -25,15 +25,15 @@ def is_pattern(text: str) -> bool:
 
 
 def is_among(task: str, patterns: tuple[str, ...] | None) -> bool:
-    """Whether one of the patterns is of this task; None is of all. `store/sql/visibility.py` says the same in SQL."""
+    """Whether one of the patterns matches this task; None matches all. `store/sql/visibility.py` is the same in SQL."""
     return patterns is None or any(fnmatchcase(task, pattern) for pattern in patterns)
 
 
 @attrs.frozen(kw_only=True)
 class Caller:
-    """Somebody who was let in; `name` is None for one who did not have to say who he is.
+    """A caller that was let in; `name` is that of the token, None where no token was needed.
 
-    Each scope stands alone, but for `admin`, which holds them all. `tasks` are patterns; None: all tasks.
+    No scope includes another, except `admin`, which includes all. `tasks` are patterns; None: all tasks.
     """
 
     name: str | None = None
@@ -42,7 +42,7 @@ class Caller:
     address: str = ""  # where the request came from: an IP address, or "unix"
 
     def may(self, scope: Scope) -> bool:
-        """Whether the scope is his."""
+        """Whether the caller has the scope."""
         return scope in self.scopes or "admin" in self.scopes
 
     def must(self, scope: Scope) -> None:
@@ -51,9 +51,9 @@ class Caller:
             raise Forbidden(f"this needs the scope {scope!r}, which the token {self.name!r} does not have")
 
     def sees(self, task: str) -> bool:
-        """Whether a task is there for him, and with it its jobs and runs."""
+        """Whether the caller may see a task, and with it the jobs and runs of the task."""
         return is_among(task, self.tasks)
 
 
-ANYBODY = Caller()  # where no tokens are asked for
-NOBODY = Caller(scopes=frozenset(), tasks=())  # who need not say who he is, for all that is open
+ANYBODY = Caller()  # every caller, where no token is needed
+NOBODY = Caller(scopes=frozenset(), tasks=())  # a caller without a valid token, for calls that are open

@@ -1,4 +1,4 @@
-"""How much of what there is, in the whole store."""
+"""How many jobs, runs and notifications the whole store holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DELIVERY_STATES: Final[tuple[DeliveryState, ...]] = get_args(DeliveryState)
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """What all nodes share; every state is there, if only with 0."""
+    """Numbers that are the same for all nodes. Every state has a number, if only 0."""
 
     jobs: Mapping[str, int]  # by their state
     overdue: int  # jobs

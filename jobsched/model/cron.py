@@ -38,7 +38,7 @@ class Cron:
 
     @classmethod
     def parse(cls, expression: str, timezone: str = "UTC") -> Cron:
-        """The trigger for `expression`; BadTrigger when it or the zone is not understood or nothing is ever due."""
+        """The trigger. Raises BadTrigger when the expression or the zone is not understood, or nothing is ever due."""
         return cls(expression=expression, timezone=timezone)
 
     def next_after(self, instant: datetime) -> datetime | None:
@@ -52,7 +52,7 @@ class Cron:
         found = 0
         if begin < end:
             found = _count_fixed(rule, place, begin, end) if rule.fixed else _count_real(rule, place, begin, end)
-        if until >= LATEST > after:  # of the end of the calendar only the first due is followed
+        if until >= LATEST > after:  # from LATEST on, only the first due counts
             last = self.next_after(LATEST - TICK)
             found += last is not None and last <= until
         return found
@@ -64,7 +64,7 @@ def explain(cron: Cron, fire: datetime) -> str | None:
     place = zone.find(cron.timezone)
     for gap in place.gaps_before(instant, DAY):
         note = _explain_gap(cron, gap)
-        if note and cron.next_after(gap.at - TICK) == instant:  # said once, at the first due after it
+        if note and cron.next_after(gap.at - TICK) == instant:  # said once, at the first due after the gap
             return note
     turn = place.turn(instant)
     if not turn:
@@ -97,7 +97,7 @@ def _time(wall: datetime) -> str:
 
 @lru_cache(maxsize=4096)
 def _prove(expression: str, timezone: str) -> None:
-    """Refuse what can never be followed, at once, and say what can."""
+    """Raises BadTrigger for a cron that can never be followed; its words propose one that can."""
     zone.find(timezone)
     try:
         _try(expression, timezone)
@@ -151,11 +151,11 @@ def _next_real(rule: Pattern, place: Zone, instant: datetime) -> datetime | None
         if due < season.end:
             return due
         beyond = season.end
-        if beyond > instant + 2 * DAY:  # no clock is set back to what it showed at `instant`: nothing comes before
+        if beyond > instant + 2 * DAY:  # no clock is set back by two days: no match comes earlier
             beyond = max(beyond, wall.replace(tzinfo=UTC) - 2 * DAY)
         season, before = place.season(beyond), season
         opening = season.wall(season.begin)
-        if opening > wall or season.offset < before.offset:  # the match was skipped, or earlier ones come again
+        if opening > wall or season.offset < before.offset:  # the match was skipped, or earlier matches come again
             wall = rule.after(opening - TICK)
     return None
 
@@ -192,7 +192,7 @@ def _count_fixed(rule: Pattern, place: Zone, begin: datetime, end: datetime) -> 
 
 
 def _comes_at(rule: Pattern, gap: Gap | None, reached: datetime, opening: datetime) -> bool:
-    """Whether a match in `reached < wall <= opening` is due at once; one of a day that was skipped whole is not."""
+    """Whether a match in `reached < wall <= opening` is due at once; a match on a day that was skipped whole is not."""
     wall = rule.after(reached)
     while wall is not None and wall <= opening:
         if gap is None or wall >= gap.last or not gap.holds_day_of(wall):

@@ -1,6 +1,6 @@
-"""What somebody may have meant by a cron expression that is refused: one that is not, or the fields that say it.
+"""Hints for a cron expression that is refused: an expression that is accepted, or other fields with the same meaning.
 
-Other crons know more, or less. What a hint says has been tried before it is given.
+Other cron programs accept more, or less. An expression has been tried before a hint proposes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Accepted = Callable[[str], bool]
 
 
 def hint(expression: str, timezone: str, is_followed: Callable[[str, str], bool]) -> str:
-    """What to write or to give instead, in words; `is_followed` says whether an expression is, in a zone."""
+    """What to write or give instead, in words. `is_followed(expression, timezone)`: whether that is accepted."""
 
     def accepted(cron: str) -> bool:
         return is_followed(cron, timezone)
@@ -82,7 +82,7 @@ def _rewritten(text: str, accepted: Accepted) -> Iterator[str]:
 
 
 def _rhythm(text: str) -> Iterator[str]:
-    """`*/90 * * * *`: no clock shows that, but it is an interval."""
+    """`*/90 * * * *`: a step too wide for its field, but possible as an interval."""
     parts = text.replace("?", "*").split()
     if len(parts) not in (5, 6):
         return
@@ -104,14 +104,14 @@ def _corrections(text: str, accepted: Accepted) -> Iterator[str]:
         whole = _as_both([term for term in terms if term is not None], parts)
         if len(whole) < len(parts):
             tried = _in_their_field(parts)
-        else:  # what is refused of it then never comes
+        else:  # each field is right now: an expression that is still refused is never due
             last = [" ".join([*whole[:-3], "L", *whole[-2:]])] if whole[-1] == "*" else []
             tried = [" ".join(whole), *_in_gaps(whole), *last]
         yield from (cron for cron in tried if accepted(cron))
 
 
 def _as_both(terms: list[str], parts: list[str]) -> list[str]:
-    """Of two days, one that began with `*` has to begin with it still: then both must match. Sunday can."""
+    """If one of the two day fields began with `*`, both had to match, and still must: Sunday as `*/7`, others []."""
     if len(terms) < len(parts):
         return terms
     day, weekday = terms[-3], terms[-1]
@@ -123,7 +123,7 @@ def _as_both(terms: list[str], parts: list[str]) -> list[str]:
 
 
 def _as_fields(parts: list[str]) -> Iterator[list[str]]:
-    """Five or six fields: as they are, without the year that Quartz has, or without what a crontab line runs."""
+    """Five or six fields: as given, without the year field of Quartz, or without the command of a crontab line."""
     if len(parts) in (5, 6):
         yield parts
     if len(parts) == 7 and parts[6] == "*":
@@ -133,7 +133,7 @@ def _as_fields(parts: list[str]) -> Iterator[list[str]]:
 
 
 def _in_gaps(parts: list[str]) -> Iterator[str]:
-    """What real time never shows: a fixed time comes right after the gap."""
+    """For a time that clocks never show: the same at a fixed time, which is due right after the gap."""
     if len(parts) == 6:
         yield " ".join(parts[1:])
     fixed = [_one(field, part) for field, part in zip(FIELDS[1:3], parts[-5:-3], strict=True)]
@@ -150,7 +150,7 @@ def _in_their_field(parts: list[str]) -> list[str]:
 
 
 def _mend(field: Field, part: str) -> str | None:
-    """The field as it may have been meant; None: nobody can tell."""
+    """The field as it may have been meant; None: that cannot be told."""
     found = [_mend_term(field, term) for term in part.split(",") if term]
     terms = [term for term in found if term is not None]
     return ",".join(terms) if terms and len(terms) == len(found) else None
@@ -159,7 +159,7 @@ def _mend(field: Field, part: str) -> str | None:
 def _mend_term(field: Field, term: str) -> str | None:
     body, slash, digits = term.partition("/")
     body = _day(field, body)
-    with suppress(BadTrigger):  # nearly special, and cannot be meant as anything else
+    with suppress(BadTrigger):  # refused as nearly special: no other meaning is found below
         if field.is_special(body):
             return body
     if body == "H":  # Jenkins: some value, the same each time
@@ -191,7 +191,7 @@ def _day(field: Field, body: str) -> str:
 
 
 def _value(field: Field, text: str, missing: str) -> str:
-    """A value as the field has it, "" if there is none like it."""
+    """The value as the field writes it; `missing` for an empty text or `*`; "": the field has no such value."""
     text = text.removeprefix("+")
     if not text or text == "*":
         return missing
@@ -204,7 +204,7 @@ def _value(field: Field, text: str, missing: str) -> str:
 
 
 def _from_the_end(text: str, back: int, at: tuple[int, int], accepted: Accepted) -> str:
-    """So many days before the last: another day in months of another length."""
+    """`back` days before the last day of a month: a job for each length of month."""
     months = {31: "1,3,5,7,8,10,12", 30: "4,6,9,11", 28: "2"}
     jobs = []
     for length, these in months.items():

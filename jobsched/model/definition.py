@@ -12,7 +12,7 @@ from .watch import Watch
 
 
 def definition(job: Job) -> dict[str, Any]:
-    """The request that would make this job: what JSON knows, and instants. Its secrets are in it."""
+    """The request that would make this job: JSON values and datetimes. It contains the job's secrets."""
     schedule, policy = job.schedule, job.policy
     return {
         "task": job.task,
@@ -37,7 +37,7 @@ def definition(job: Job) -> dict[str, Any]:
 
 
 def watched(watch: Watch) -> dict[str, Any]:
-    """What of it is watched and told."""
+    """The fields that say when a job is overdue, and which events are told to which receiver."""
     notify = watch.notify
     return {
         "max_late": seconds(watch.max_late),
@@ -47,7 +47,7 @@ def watched(watch: Watch) -> dict[str, Any]:
 
 
 def seconds(span: timedelta | None) -> float | None:
-    """As JSON has it."""
+    """A span as JSON has it: a number of seconds, or None."""
     return None if span is None else span.total_seconds()
 
 

@@ -1,4 +1,4 @@
-"""A notification on its way: what is told, and when it is tried again."""
+"""A notification on its way: what it tells, and when the next attempt is made."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ State = Literal["waiting", "delivered", "failed"]
 
 FIRST: Final = timedelta(seconds=1)
 LONGEST: Final = timedelta(hours=1)
-SPREAD: Final = 0.25  # of the pause: what failed together is not tried again together
+SPREAD: Final = 0.25  # of the pause: attempts that failed together are not repeated together
 GONE: Final = 410
-PATIENCE: Final = timedelta(hours=24)  # from when it was told
+PATIENCE: Final = timedelta(hours=24)  # after its creation a delivery is given up
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """Something that is told to one receiver, as the store keeps it."""
+    """A notification to one receiver, as the store keeps it."""
 
     id: str
     job_id: str
     run_id: str | None
     task: str
     event: Event
-    url: str | None = attrs.field(repr=False)  # None: the receiver for all jobs; it may hold a secret
-    place: str  # its host and port
+    url: str | None = attrs.field(repr=False)  # None: the receiver for all jobs; a URL may hold a secret
+    place: str  # host and port of the receiver
     body: Mapping[str, Any]
     state: State = "waiting"
     attempts: int = 0
     created: datetime
-    not_before: datetime  # of the next attempt; while one is made, when another may be
+    not_before: datetime  # of the next attempt; during an attempt: when another may begin
     ended: datetime | None = None
     status: int | None = None  # of the last answer
     error: str | None = None  # of the last attempt
@@ -44,11 +44,11 @@ class Delivery:
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """What came of one."""
+    """The result of one attempt."""
 
     id: str  # of the delivery
-    number: int  # 1, and one more for each
-    state: State  # waiting: it is tried again
+    number: int  # of the attempt, from 1
+    state: State  # waiting: another attempt follows
     not_before: datetime
     ended: datetime | None = None
     status: int | None = None
@@ -57,7 +57,7 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class News:
-    """What is to be told of a job, and of its run if there is one."""
+    """What a notification is to tell about a job, and about a run of the job if there is one."""
 
     event: Event
     job: Job
@@ -68,8 +68,10 @@ class News:
 
 
 def pause(attempts: int, chance: float) -> timedelta:
-    """How long after the end of so many attempts the next is made: a second, doubled up to an hour, and up to a
-    quarter more as `chance` (0 to 1) says."""
+    """How long after the end of attempt number `attempts` the next one is made.
+
+    A second, doubled at each attempt up to an hour, plus up to a quarter of it as `chance` (0 to 1) says.
+    """
     doubled: timedelta = min(FIRST * 2 ** min(max(attempts - 1, 0), 20), LONGEST)
     return doubled * (1 + SPREAD * chance)
 
@@ -77,9 +79,10 @@ def pause(attempts: int, chance: float) -> timedelta:
 def judged(
     delivery: Delivery, instant: datetime, chance: float, *, status: int | None, error: str | None, final: bool = False
 ) -> Attempt:
-    """What comes of an attempt that ended at `instant`: by the receiver's status, or for an `error` if it gave none.
+    """The result of an attempt that ended at `instant`: by the receiver's `status`, or an `error` if it gave none.
 
-    Whatever is no success is tried again until its day is over, but for a receiver that is gone and what is `final`.
+    An attempt without success is repeated for a day after the delivery was created, unless the receiver is gone (410)
+    or `final` is set.
     """
     what: dict[str, Any] = {"id": delivery.id, "number": delivery.attempts, "status": status}
     if status is not None and error is None:
@@ -98,7 +101,7 @@ def _refusal(status: int) -> str:
 
 
 def body(news: News, delivery_id: str) -> dict[str, Any]:
-    """What the receiver reads, but for the node that tells it. No parameters: some are secret."""
+    """The JSON for the receiver; the sender adds the node. It has no parameters: some are secret."""
     job, run = news.job, news.run
     content: dict[str, Any] = {
         "id": delivery_id,

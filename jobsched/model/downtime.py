@@ -1,4 +1,4 @@
-"""A time in which nothing could be run, and what is said of it."""
+"""A time in which nothing could be run, and the words for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELD_UP: Final = "nothing could be scheduled"
 
 @attrs.frozen
 class Downtime:
-    """From the last sign of life, `begin`, until there was one again: `what` was so, as in "no daemon ran"."""
+    """The time from a last sign of life, `begin`, to the next one, `end`; `what` happened, as in "no daemon ran"."""
 
     begin: datetime
     end: datetime
@@ -34,8 +34,10 @@ class Downtime:
 
 
 def without_nodes(known: Iterable[Node], living: Iterable[Node]) -> Downtime | None:
-    """From the last sign of life of those `known` until the first of the `living` began; None: one lived all the time,
-    or none did before."""
+    """The downtime from the last sign of life of the nodes `known` to the start of the first of the nodes `living`.
+
+    None: one node lived all the time, or no node lived before.
+    """
     began = {node.id: node.since for node in living}
     last = max((node.seen for node in known if node.id not in began), default=None)
     first = min(began.values(), default=None)

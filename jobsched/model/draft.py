@@ -1,4 +1,4 @@
-"""What a caller asks a job to be, before it is one."""
+"""A job as a caller asks for it, before the job exists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Draft:
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
 
     def job(self, job_id: str, now: datetime) -> Job:
-        """The job this asks for, made at `now`. Raises Invalid or BadTrigger when it could never run."""
+        """The job that this draft asks for, made at `now`. Raises Invalid or BadTrigger when it could never run."""
         schedule = self.schedule(job_id, now)
         first = schedule.first(now)
         if first is None:
@@ -43,7 +43,7 @@ class Draft:
         return self._job(job_id, schedule, first, now)
 
     def remade(self, job: Job, now: datetime) -> Job:
-        """`job` as this asks for it; its dues start anew after `now` only where the schedule changed."""
+        """`job`, changed to what this draft asks for; dues start anew after `now` only where the schedule changed."""
         schedule = self.schedule(job.id, now)
         if self.same_rule(job.schedule.trigger) and self.start == job.schedule.start:
             schedule = attrs.evolve(schedule, trigger=job.schedule.trigger)
@@ -89,7 +89,7 @@ class Draft:
         return Schedule(trigger=self._trigger(anchor), start=self.start, end=self.end, jitter=self.jitter, salt=salt)
 
     def same_rule(self, trigger: Trigger) -> bool:
-        """Whether this asks for the rule that `trigger` follows already, wherever its grid is."""
+        """Whether this draft asks for the rule that `trigger` follows already, whatever the start of an interval."""
         if isinstance(trigger, Interval):
             return self.every == trigger.every
         if isinstance(trigger, Cron):

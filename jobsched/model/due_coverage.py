@@ -13,28 +13,29 @@ from .trigger import TICK, Schedule
 class DueCoverage:
     """Takes a job's dues as they are recorded, oldest first, and says which are missing, extra, or there twice.
 
-    What cannot be known is not held against the record:
+    Where the truth cannot be known, the record is not called wrong:
 
-    - Of a job that was changed, paused or resumed, only dues after the last such change are computed again: the
-      schedule before it is not known. (If the clock of a single host was set back before the change, so that dues later
-      than it had been decided already, they are taken for wrong or missing ones.)
-    - Old runs are pruned, unless `whole` says that none was yet. So the record begins at the oldest due that is kept;
-      and as a run that is active is kept while later ones go, dues after it may be missing if it outlived them. Runs
-      that ran and records that nothing did are counted apart: up to where the job says, either may be missing.
-    - A clock that was wrong leaves dues behind that have an outcome before they came. The job says up to where there
-      may be some: they are not looked at until its next due has come to them. Nor are dues before the job was made.
-    - Of a deleted job (None) no due is computed.
+    - If the job was changed, paused or resumed, only dues after the last such change are computed again: the schedule
+      before it is not known. (If the clock of a single host was set back before the change, dues later than the change
+      may have been decided already: they are reported as wrong or missing.)
+    - Old runs are pruned, unless `whole` says that no run was pruned yet. So the record begins at the oldest due that
+      is kept. An active run is kept while later runs are pruned: dues after it may be missing if it outlived them.
+      Runs that ran and records of dues that did not run are pruned separately: up to `job.forgotten`, either kind may
+      be missing.
+    - Dues that were decided by a wrong clock have an outcome before they come. While `job.ahead` says that there may be
+      some, dues from the job's next due on are not looked at. Nor are dues before the job was made.
+    - For a deleted job (None) no due is computed.
     """
 
     def __init__(self, job: Job | None, whole: bool) -> None:
         self._job = job
         self._whole = whole
-        self._ends: dict[str, datetime] = {}  # of each place: up to here everything was looked at
-        self._last: datetime | None = None  # the last of these
-        self._end: datetime | None = None  # the first end of a run that was looked at; None: none has ended
+        self._ends: dict[str, datetime] = {}  # place -> the last due there that was looked at
+        self._last: datetime | None = None  # the latest of `_ends`
+        self._end: datetime | None = None  # of the runs looked at, the first end; None: none has ended
 
     def take(self, due: datetime, rows: Sequence[Run]) -> Iterator[str]:
-        """The first attempts at one due, or of stretches that begin with it, in all places where it was to run."""
+        """Check one due. `rows`: in each place, the first attempt at the due, or the stretch that begins with it."""
         if self._of_another_clock(due):
             return
         places = {run.place for run in rows}
@@ -63,14 +64,14 @@ class DueCoverage:
         return due < job.created or (job.ahead is not None and job.next_due is not None and due >= job.next_due)
 
     def _covered(self, place: str) -> datetime | None:
-        """Up to where dues have an outcome there; one for the whole job is one everywhere."""
+        """The last due with an outcome at `place`; an outcome for the whole job counts at every place."""
         if place == ANYWHERE:
             return self._last
         ends = [end for name in (place, ANYWHERE) if (end := self._ends.get(name)) is not None]
         return max(ends, default=None)
 
     def end(self) -> Iterator[str]:
-        """Whether the job's next due is the one after the last that is recorded."""
+        """Check that the job's next due is the one after the last due that is recorded."""
         job = self._job
         if job is None:
             return
@@ -88,7 +89,7 @@ class DueCoverage:
             yield from self._follows(job, next_due)
 
     def _follows(self, job: Job, due: datetime) -> Iterator[str]:
-        """Whether `due` is the one after the last that was looked at."""
+        """Check that `due` is the one after the last due that was looked at."""
         expected = self._expected(job)
         if due in expected:
             return
@@ -102,22 +103,22 @@ class DueCoverage:
             yield f"due {due.isoformat()} comes before the first"
 
     def _expected(self, job: Job) -> list[datetime]:
-        """Which due comes next; several where it depends on what is not known, none where there is none."""
+        """The next due; several where it depends on something that is not known, none where no due is left."""
         if job.version == 1:
             following = job.schedule.first(job.created) if self._last is None else job.schedule.next_after(self._last)
             return [] if following is None else [following]
         since = job.updated if self._last is None else max(self._last, job.updated)
         possible = {job.schedule.next_after(since)}
         if since == job.updated:
-            possible.add(job.schedule.first(since))  # the trigger was changed then; differs under jitter only
+            possible.add(job.schedule.first(since))  # right if the trigger was changed then; differs under jitter only
         return sorted(due for due in possible if due is not None)
 
     def _pruned(self, due: datetime) -> bool:
-        """Whether the outcome of `due` may have been pruned while the older ones that are kept were still active."""
+        """Whether the outcome of `due` may have been pruned while older runs, which are kept, were still active."""
         return not self._whole and (self._end is None or self._end >= due)
 
     def _forgotten(self, job: Job, first: datetime, due: datetime) -> bool:
-        """Whether all from `first` to before `due` may have been pruned by their number, and older ones were not."""
+        """Whether all dues from `first` to before `due` may have been pruned by number, and older dues were not."""
         if self._whole or job.forgotten is None or first > job.forgotten:
             return False
         return job.schedule.newest(first - TICK, due - TICK, 1)[-1:] <= [job.forgotten]
@@ -129,7 +130,7 @@ def is_due(schedule: Schedule, instant: datetime) -> bool:
 
 
 def _counted(schedule: Schedule, due: datetime, until: datetime, count: int) -> Iterator[str]:
-    """Whether a stretch stands for as many dues as there are."""
+    """Check that a stretch counts as many dues as there are in it."""
     if until <= due:
         return
     found = schedule.count(due, until) + 1

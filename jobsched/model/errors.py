@@ -8,7 +8,7 @@ class JobschedError(Exception):
 
 
 class Invalid(JobschedError, ValueError):
-    """A request that makes no sense as it stands; `pointer` names the field (RFC 6901), "" the whole."""
+    """A request that makes no sense as it stands; `pointer` names the field (RFC 6901), "": the whole request."""
 
     def __init__(self, detail: str, pointer: str = "") -> None:
         super().__init__(detail)
@@ -40,7 +40,7 @@ def no_run(run_id: str) -> NotFound:
 
 
 class Conflict(JobschedError):
-    """The thing is there, and its state forbids what was asked."""
+    """What was asked for exists, but its state forbids the request."""
 
 
 class Stale(JobschedError):
@@ -52,7 +52,7 @@ class Reused(JobschedError):
 
 
 class Unavailable(JobschedError):
-    """The store cannot take or give anything now; trying again later may help. `logged`: the log says so already."""
+    """The store cannot take or give anything now; trying again later may help. `logged`: the log has it already."""
 
     def __init__(self, detail: str, *, unreachable: bool = False) -> None:
         super().__init__(detail)
@@ -61,11 +61,11 @@ class Unavailable(JobschedError):
 
 
 class Busy(JobschedError):
-    """So many are served already that one more must wait; trying again later will help."""
+    """Too many requests are being served already; trying again later will help."""
 
 
 class Unauthorized(JobschedError):
-    """Whoever asks did not say who he is, or not in a way that is believed."""
+    """The request has no token, or one that is not accepted."""
 
 
 class Slower(JobschedError):
@@ -77,7 +77,7 @@ class Slower(JobschedError):
 
 
 class Forbidden(JobschedError):
-    """The request is understood, and whoever sent it may not make it."""
+    """The request is understood, but its caller may not make it."""
 
 
 class Unreachable(JobschedError):
@@ -101,5 +101,5 @@ class BadStore(JobschedError):
 
 
 def is_logged(why: BaseException | None) -> bool:
-    """Whether the log says already that this is so."""
+    """Whether the log tells of this error already."""
     return isinstance(why, Unavailable) and why.logged

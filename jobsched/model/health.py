@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen
 class HealthProblem:
-    """`words` are for anybody; `why` may name hosts and files, and is for those who may read."""
+    """`words` may be shown to anybody; `why` may name hosts and files, and needs the scope `read`."""
 
     words: str
     why: str = ""

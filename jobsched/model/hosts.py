@@ -1,4 +1,4 @@
-"""By which names a daemon may be asked: what a Host header may hold, so that no web page reaches it by another name."""
+"""The host names of a daemon: what a Host header may hold, so that no web page reaches the daemon by another name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def plain(host: str) -> str:
     found = NAME_AND_PORT.fullmatch(host)
     name = host if found is None else found[1] or found[2]
     try:
-        address = ip_address(name.partition("%")[0])  # behind % stands the network card
+        address = ip_address(name.partition("%")[0])  # after % comes the network interface
     except ValueError:
         return "" if found is None or found[1] else name.lower().removesuffix(".")
     return str(getattr(address, "ipv4_mapped", None) or address)
@@ -31,13 +31,13 @@ class Hosts:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Hosts:
-        """From names as people write them."""
+        """The hosts of a list of names, as people write them."""
         return cls(frozenset(filter(None, map(plain, names))))
 
     def know(self, host: str, here: str) -> bool:
-        """Whether `host` is one of them, or the address `here` that the connection came in by.
+        """Whether `host` is one of these names, or `here`, our own address on this connection.
 
-        No web page of somebody else has an address of ours for its name.
+        A foreign web page cannot have one of our addresses as its host name.
         """
         name = plain(host)
         return name != "" and (name in self.names or name == plain(here))

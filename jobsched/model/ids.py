@@ -15,14 +15,15 @@ _BACK = BACK // MICROSECOND // 1000 << 12
 
 
 def least(instant: datetime) -> str:
-    """The id before which those made earlier than `instant` sort, to the millisecond."""
+    """The lowest id of `instant`, to the millisecond: ids that were made earlier sort before it."""
     return str(uuid.UUID(int=max((instant - EPOCH) // MICROSECOND // 1000, 0) << 80))
 
 
 class Ids:
-    """Makes ids that never sort before the ones this instance made earlier, whatever the clock does and in whatever
-    thread it is asked: the reactor and all threads of the store share one. But those that it made by a clock that was
-    set back by hours do not count."""
+    """Makes ids that sort after all ids this instance made before, unless the clock was set back by more than `BACK`.
+
+    Safe for threads: the reactor and all threads of the store share one instance.
+    """
 
     def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._entropy = entropy

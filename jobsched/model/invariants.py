@@ -1,4 +1,4 @@
-"""What the record of a job must never say: the promise, as rules over what is stored. No clock, no I/O."""
+"""Rules that the record of a job must never break: our promise, checked on stored data. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from .lease import FIXED
 from .node import Node
 from .run import ACTIVE, ENDED, NEVER_RAN, RETRIED, STARTED, Run
 
-SKEW = timedelta(seconds=2)  # by which the clocks of two nodes may differ
-PROMPT = timedelta(
-    seconds=60
-)  # a living node decides a due within so long, after the job's misfire_grace at the latest
-DECLARED_DEAD = timedelta(
-    seconds=10
-)  # after its lease a node is found dead, and its runs are recorded as lost, within so long
+SKEW = timedelta(seconds=2)  # the clocks of two nodes may differ by so much
+# A living node decides a due within this time, which begins after the job's misfire_grace at the latest.
+PROMPT = timedelta(seconds=60)
+# Within this time after the end of its lease a node is found dead, and its runs are recorded as lost.
+DECLARED_DEAD = timedelta(seconds=10)
 REMEMBERED = timedelta(days=6)  # a node that started a run since then is still known: nodes are kept for 7 days
 
 NOT_BEGUN: Final = ("waiting", *NEVER_RAN)
@@ -33,8 +31,9 @@ BEGUN: Final = ("running", "stopping", "succeeded", "failed", "timed_out", "lost
 class Facts:
     """What is known beside a job and its runs.
 
-    `now` is None where the store has neither nodes nor a clock of its own (SQLite, which has one daemon): what depends
-    on them is not looked at then. `whole`: no run was pruned yet, so that each job's record begins with its first due.
+    `now` is None where the store has neither nodes nor a clock of its own (SQLite, which has one daemon): rules about
+    nodes and the clock are left out then. `whole`: no run was pruned yet, so each job's record begins with its first
+    due.
     """
 
     now: datetime | None = None
@@ -43,7 +42,7 @@ class Facts:
 
     @property
     def first_node(self) -> datetime:
-        """Since when there are nodes: a daemon of an older schema was none."""
+        """When the first node began: daemons of an older schema were not recorded as nodes."""
         return min((node.since for node in self.nodes.values()), default=datetime.max.replace(tzinfo=UTC))
 
     def lives(self, node: Node) -> bool:
@@ -65,9 +64,9 @@ class Fault:
 
 
 def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> Iterator[Fault]:
-    """All that is wrong with a job and its runs, which come by due, attempt and place; None: the job is deleted.
+    """All that is wrong with a job (None: it is deleted) and its `runs`, sorted by due, attempt and place.
 
-    Of one due at a time everything is held in memory, of the rest nothing.
+    Only the runs of one due at a time are held in memory.
     """
     coverage, counted = DueCoverage(job, facts.whole), 0
     for due, group in groupby(runs, key=attrgetter("due")):
@@ -113,7 +112,7 @@ def _shape(run: Run) -> Iterator[str]:
 
 
 def _begun(run: Run) -> Iterator[str]:
-    """Whether it started, where, and whether it ended go with its state."""
+    """The start, the node and the end of a run fit its state."""
     if (run.state in ENDED) != (run.ended is not None):
         yield f"{run.state}, and its end is {_at(run.ended)}"
     if run.state in BEGUN and (run.started is None or not run.node_id or not run.node):
@@ -123,7 +122,9 @@ def _begun(run: Run) -> Iterator[str]:
 
 
 def _order(run: Run, facts: Facts) -> Iterator[str]:
-    """Nothing is recorded before its time. The clock of a single host may be set back while something waits or runs."""
+    """Nothing is recorded before its time. Start and end are not checked on a single host, whose clock may be set back
+    while a run waits or runs.
+    """
     last = run.until or run.due
     if run.cause == "schedule" and run.created < last - SKEW:
         yield f"was decided at {_at(run.created)}, before its due {_at(last)}"
@@ -136,14 +137,14 @@ def _order(run: Run, facts: Facts) -> Iterator[str]:
 
 
 def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
-    """What runs is on a living node, and what ran was on one that existed then."""
+    """A run in progress is on a living node; a run that started did so on a node that existed then."""
     node = facts.nodes.get(node_id)
     name = f"node {run.node} ({node_id})"
     if run.state in STARTED and (node is None or not facts.lives(node)):
         how = "which is not known" if node is None else f"which is {node.state} and was last seen at {_at(node.seen)}"
         yield f"{run.state} on {name}, {how}"
     if run.started is None or not max(now - REMEMBERED, facts.first_node) <= run.started <= now + SKEW:
-        return  # what lies ahead was written by a clock that was wrong
+        return  # a start in the future was written by a wrong clock
     if node is None:
         yield f"{run.state}, executed by {name}, which never existed"
     elif run.node != node.name:
@@ -169,7 +170,7 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
     yield from _carried(runs)
     last = runs[-1]
     if job is None or job.version != 1:
-        return  # it is not known what was asked for then
+        return  # a changed or deleted job: the retries asked for then are not known
     if last.attempt > job.policy.retries + 1:
         yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
     if last.state in RETRIED and last.attempt <= job.policy.retries:
@@ -177,13 +178,13 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
 
 
 def _starts(job: Job, counted: int, whole: bool) -> Iterator[str]:
-    """Each due that has started, or waits to, counts once against max_runs, and no other."""
+    """Each due that has started, or waits to start, counts once against max_runs; no other due counts."""
     if counted > job.starts or (whole and job.max_runs is not None and counted < job.starts):
         yield f"counts {job.starts} starts, and {counted} of its dues have started or wait to"
 
 
 def _carried(runs: list[Run]) -> Iterator[tuple[Run, str]]:
-    """Parameters, some of them secret, are for the task that they were given with, in each attempt that began."""
+    """Each attempt that started has the task and parameters of the one before: secrets are given for one task."""
     for before, run in pairwise(runs):
         if run.started is not None and run.task != before.task:
             yield run, f"attempt {run.attempt} at {_at(run.due)} is of task {run.task}, though {before.task} failed"
@@ -194,7 +195,7 @@ def _carried(runs: list[Run]) -> Iterator[tuple[Run, str]]:
 def _overdue(job: Job, facts: Facts) -> Iterator[str]:
     """A due that a living node should have decided long ago.
 
-    Without a limit to its lateness, a due that no living node can run waits for one.
+    If misfire_grace has no limit (None), a due may wait as long as no living node can run it.
     """
     if facts.now is None or job.next_due is None or job.paused:
         return
@@ -202,7 +203,8 @@ def _overdue(job: Job, facts: Facts) -> Iterator[str]:
     settled = [node for node in facts.nodes.values() if facts.lives(node) and node.since <= facts.now - PROMPT]
     if grace is None:
         settled = [node for node in settled if node.can(job.task, job.policy.require)]
-    away = max((node.lease for node in settled), default=FIXED) - FIXED  # so much longer the database may be away
+    # With longer leases the database may be away for so much longer.
+    away = max((node.lease for node in settled), default=FIXED) - FIXED
     if settled and job.next_due < facts.now - PROMPT - away - (grace or timedelta(0)):
         yield f"is due since {_at(job.next_due)}, and nobody decides it"
 

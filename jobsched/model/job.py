@@ -36,12 +36,12 @@ class Job:
     version: int = 1  # of the definition; a run does not change it
     created: datetime
     updated: datetime
-    watched: datetime | None = None  # since when it is looked for whether it is overdue; None: that is not asked
-    overdue: datetime | None = None  # since when it is
+    watched: datetime | None = None  # since when the job is checked for being overdue; None: it is not checked
+    overdue: datetime | None = None  # since when the job is overdue
     overdue_reason: str | None = None
     forgotten: datetime | None = None  # dues up to here may have no record any more
-    ahead: datetime | None = None  # its dues were computed anew: up to here some had their outcome by another clock,
-    ahead_from: datetime | None = None  # but none before this that is still to come; None: that is not known
+    ahead: datetime | None = None  # dues were computed anew: up to here some may have an outcome by another clock
+    ahead_from: datetime | None = None  # future dues before this have no such outcome; None: that is not known
 
     @property
     def state(self) -> JobState:
@@ -51,7 +51,7 @@ class Job:
         return "ended" if self.next_due is None else "scheduled"
 
     def watched_anew(self, instant: datetime) -> Job:
-        """The same, not overdue; what is asked of it counts from that instant."""
+        """The same job, not overdue; `max_late` and `must_succeed_every` are watched from `instant` on."""
         return attrs.evolve(self, watched=instant if self.watch.asked else None, overdue=None, overdue_reason=None)
 
 

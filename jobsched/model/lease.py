@@ -1,11 +1,11 @@
-"""For how long a node counts as living after it was heard last. No clock: what nodes ask for, and what is in force."""
+"""How long a node counts as living after its last heartbeat. No clock: which lease is asked for, which is in force."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
 
-FIXED = timedelta(seconds=10)  # that of a release without the option LEASE
+FIXED = timedelta(seconds=10)  # the lease in a release without the option LEASE
 SHORTEST, LONGEST = FIXED, timedelta(hours=1)
 USUAL = timedelta(seconds=30)
 
@@ -19,16 +19,20 @@ def gives_up(lease: timedelta) -> float:
 
 
 def answer(lease: timedelta) -> int:
-    """Seconds to wait for the answer to a heartbeat, so that there is time for others before the node gives up."""
+    """Seconds to wait for the answer to one heartbeat: there is time for more before the node gives up."""
     return min(max(lease // timedelta(seconds=5), _PROMPT), _SLOW)
 
 
 def agreed(kept: timedelta | None, asked: timedelta, others: Iterable[timedelta | None]) -> timedelta:
-    """What the store is to keep when a node starts that asks for a lease: what it keeps, unless every other living node
-    asks for the same as this one. Of `others` None: is of a release without the option, and does not ask."""
+    """The lease that the store is to keep when a node starts.
+
+    - `kept`: the lease in the store; None: there is none yet
+    - `asked`: what this node asks for; it replaces `kept` if that is None, or if all `others` ask for the same
+    - `others`: what the other living nodes ask for; None: a release without the option, which does not ask
+    """
     return asked if kept is None or all(other == asked for other in others) else kept
 
 
 def in_force(kept: timedelta, others: Iterable[timedelta | None]) -> timedelta:
-    """The lease of a node: what the store keeps, but never more than each of the `others` knows of."""
+    """The lease of a node: what the store keeps, or `FIXED` while one of `others` does not know the option (None)."""
     return FIXED if None in list(others) else kept

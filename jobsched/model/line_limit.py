@@ -1,4 +1,4 @@
-"""How many lines of the log one address may cause: some in full, of the rest a count."""
+"""A limit to the lines of the log that one address may cause: some are written in full, the rest is counted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 import attrs
 
 MOST: Final = 10  # lines that an address gets
-WITHIN: Final = 60.0  # seconds from the first of them
-ADDRESSES: Final = 1000  # that are told apart; all others share the lines of one
+WITHIN: Final = 60.0  # seconds from the first of these lines
+ADDRESSES: Final = 1000  # counted separately; all other addresses share the lines of one
 OTHERS: Final = "other addresses"
 
 
 @attrs.frozen(kw_only=True)
 class LeftOut:
-    """What had no line of its own within the minute of an address: how often, by kind."""
+    """Lines that were left out within the minute of an address: how many, by kind."""
 
     address: str
     kinds: dict[str, int]
@@ -45,7 +45,7 @@ class Throttle:
         return len(self._minutes)
 
     def line(self, address: str, seconds: float) -> bool:
-        """Whether one more line is given to that address. What is `over` must have been asked for."""
+        """Whether that address gets one more line. Call `over` before, which forgets the minutes that have ended."""
         minute = self._minute(address, seconds)
         if minute.lines >= MOST:
             return False
@@ -53,22 +53,22 @@ class Throttle:
         return True
 
     def leave_out(self, address: str, kind: str, seconds: float) -> None:
-        """Something of this kind gets no line."""
+        """Count a line of this kind that is left out."""
         self._minute(address, seconds).left_out[kind] += 1
 
     def over(self, seconds: float | None = None) -> list[LeftOut]:
-        """What was left out in minutes that are over by then, or in all of them; they are forgotten with it."""
+        """What was left out in minutes that are over at `seconds`, None: in all. These minutes are forgotten."""
         ended: dict[str, _Minute] = {}
         for key, each in self._minutes.items():
             if seconds is not None and not each.over(seconds):
-                break  # what comes after it began later
+                break  # the minutes after this one began later
             ended[key] = each
         for key in ended:
             del self._minutes[key]
         return [LeftOut(address=key, kinds=dict(each.left_out)) for key, each in ended.items() if each.left_out]
 
     def next_end(self) -> float | None:
-        """When the first minute ends in which something was left out; None: there is none."""
+        """The end of the first minute in which a line was left out; None: there is none."""
         return min((each.begun + WITHIN for each in self._minutes.values() if each.left_out), default=None)
 
     def _minute(self, address: str, seconds: float) -> _Minute:

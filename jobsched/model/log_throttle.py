@@ -1,19 +1,19 @@
-"""Whether a complaint is worth a line in the log: the same words again and again hide what else is said."""
+"""Whether a complaint is worth a line in the log: the same words again and again hide the other lines."""
 
 from __future__ import annotations
 
-PAUSE = 30.0  # seconds until the same is said again
+PAUSE = 30.0  # seconds until the same words are logged again
 
 
 class LogThrottle:
-    """Remembers what was said last, and when."""
+    """Remembers which words were logged last, and when."""
 
     def __init__(self) -> None:
         self._words = ""
         self._said = 0.0
 
     def should_log(self, words: str, seconds: float) -> bool:
-        """Whether `words`, at this time in seconds, are new or were said long ago. Asking is saying."""
+        """Whether `words` are new, or were logged `PAUSE` or more before `seconds`. True: they count as logged now."""
         if words == self._words and 0 <= seconds - self._said < PAUSE:
             return False
         self._words, self._said = words, seconds

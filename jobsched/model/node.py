@@ -17,7 +17,7 @@ NodeState = Literal["alive", "stopped", "dead"]
 Standing = Literal["outside", "joining", "inside", "fenced"]
 MembershipEvent = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
 
-# Where a daemon stands among the nodes. Outside nothing of it runs; fenced, it is ending what ran, for others may.
+# Membership of a daemon. Outside, it runs nothing; fenced, it ends its runs, since other nodes may start them again.
 MEMBERSHIP: Final = StateMachine[Standing, MembershipEvent](
     states=get_args(Standing),
     begins={"start": "outside"},
@@ -36,11 +36,12 @@ MEMBERSHIP: Final = StateMachine[Standing, MembershipEvent](
 
 @attrs.frozen(kw_only=True)
 class Node:
-    """A daemon. `id` is fresh at each start; `name` is configured, `url` is how other nodes reach it.
+    """A daemon, from one start to its end. It is dead after the time `lease` without a heartbeat.
 
-    `running` and `slots` are the runs it executes and could still start, `tried` and `won` the dues it asked for and
-    those it got, since it began. Without a heartbeat for its `lease` it is dead; `lease_asked` is what its
-    configuration says, None in a release that knows of no such option.
+    - `id`: fresh at each start; `name`: from the configuration; `url`: how other nodes reach it
+    - `running`: how many runs it executes; `slots`: how many more it could start
+    - `tried`: how many dues it tried to claim since it began; `won`: how many of them it got
+    - `lease_asked`: what its configuration says; None: its release has no such option
     """
 
     id: str
@@ -60,12 +61,12 @@ class Node:
     lease_asked: timedelta | None = None
 
     def late(self, instant: datetime) -> bool:
-        """Whether it may be taken for dead then."""
+        """Whether the node may be taken for dead at `instant`."""
         return self.seen < instant - self.lease
 
     def ahead(self, instant: datetime) -> bool:
-        """Whether it was seen by a clock that was ahead, and has been set back since. It may be about to say that it
-        lives; or it never will."""
+        """Whether `seen` was written by a clock that was ahead, and has been set back since. The node may be alive and
+        send its next heartbeat soon, or never."""
         return self.seen > instant + self.lease
 
     def can(self, task: str, require: Mapping[str, str]) -> bool:
@@ -78,11 +79,11 @@ class Node:
 
 
 def claim_rank(nodes: Iterable[Node], own: str, key: str, task: str, require: Mapping[str, str]) -> int | None:
-    """The place of node `own` in the order in which nodes try to claim what `key` stands for; 0 is first.
+    """The position of node `own` in the order in which nodes try to claim the item `key`; 0 is first.
 
-    Rendezvous hashing: each node computes the same order from the same nodes, and one that goes changes nothing
-    between the others. Only nodes that can run the task take part, None: `own` cannot. If none can, all do, for
-    somebody has to say so.
+    Rendezvous hashing: each node computes the same order from the same nodes, and a node that goes does not change the
+    order of the others. Only nodes that can run the task take part; None: `own` cannot. If no node can, all take part,
+    since one of them has to record that.
     """
     everyone = list(nodes)
     able = [node for node in everyone if node.can(task, require)] or everyone
@@ -91,7 +92,7 @@ def claim_rank(nodes: Iterable[Node], own: str, key: str, task: str, require: Ma
 
 
 def twins(nodes: Iterable[Node]) -> set[str]:
-    """The names that more than one living node goes by."""
+    """The names that more than one living node has."""
     names = Counter(node.name for node in nodes if node.state == "alive")
     return {name for name, count in names.items() if count > 1}
 

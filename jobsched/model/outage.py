@@ -1,26 +1,29 @@
-"""What is worth a line in the log while no heartbeat is heard: a few lines, whatever else fails for the same reason."""
+"""What to log while heartbeats fail: a few lines, however many other parts fail for the same reason."""
 
 from __future__ import annotations
 
-SOON = 5.0  # seconds until another reason is told
-AGAIN = 10.0  # seconds until the same is, with the time that is left
-DOUBT = 4.0  # seconds until a heartbeat has found out what others have; then it has no trouble, and they have their own
-CALM = 10.0  # seconds without trouble after which the next is another
+SOON = 5.0  # seconds until a different reason is logged
+AGAIN = 10.0  # seconds until the same reason is logged again, with the time that is left
+# Seconds in which a heartbeat fails too if the store is away. If none fails, the trouble of other parts is their own.
+DOUBT = 4.0
+CALM = 10.0  # seconds without trouble after which the next trouble is a new one
 
 
 class Outage:
-    """Remembers since when heartbeats fail, what was said of it, and since when others have trouble. All times are
-    seconds of elapsed time."""
+    """Remembers since when heartbeats fail, what was logged, and since when other parts have trouble with the store.
+
+    All times are seconds of elapsed time.
+    """
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._words = ""
         self._said: float | None = None
-        self._troubled: tuple[float, float] | None = None  # since when others are, and when they were last
+        self._troubled: tuple[float, float] | None = None  # the first and last time of other parts' trouble
 
     def failed(self, words: str, seconds: float, again: float = AGAIN) -> bool:
-        """A heartbeat failed; whether that is worth saying, for the same reason `again` after so long. Asking is
-        saying."""
+        """A heartbeat failed: whether to log that; the same `words` only `again` seconds later. True: they count as
+        logged now."""
         self._since = seconds if self._since is None else self._since
         pause = again if words == self._words else SOON
         if self._said is not None and seconds - self._said < pause:
@@ -29,13 +32,13 @@ class Outage:
         return True
 
     def over(self) -> bool:
-        """A heartbeat was heard; whether it was said that none was."""
+        """A heartbeat succeeded: whether its failure had been logged before."""
         said = self._said is not None
         self._since, self._words, self._said = None, "", None
         return said
 
     def tells(self, seconds: float) -> bool:
-        """Somebody else cannot reach the store; whether that is said here, or soon will be."""
+        """Another part cannot reach the store: whether the heartbeat's own lines tell that, or soon will."""
         if self._since is not None:
             return True
         since, last = self._troubled or (seconds, seconds)

@@ -1,4 +1,4 @@
-"""Which nodes have what a run printed. Every node keeps the output of the runs that it executed."""
+"""Which nodes have the output of a run. Every node keeps the output of the runs that it executed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .run import Run
 
 @attrs.frozen(kw_only=True)
 class OutputLocation:
-    """Here, or at the addresses of other nodes, the likeliest first; `lack` says in words why it may not be had there.
+    """Where an output is: `here`, or at the addresses `urls` of other nodes, the likeliest first.
 
-    `gone`: the node that should have it was asked, and does not.
+    `lack`: why these nodes may not give it, in words. `gone`: the node that should have the output does not have it.
     """
 
     here: bool = False
@@ -24,9 +24,9 @@ class OutputLocation:
 
 
 def elsewhere(run: Run, own: str, nodes: Iterable[Node]) -> OutputLocation:
-    """Where the output of a run is of which node `own` has no file; `nodes` are newest start first.
+    """Where to find the output of `run` if node `own` has no file of it; `nodes`: the newest start first.
 
-    That is the node which executed it, or a later start of that one: it has the same name, and the old files.
+    It is on the node that executed the run, or on a later start of that node, with the same name and the old files.
     """
     alive = [node for node in nodes if node.state == "alive"]
     itself = [node for node in alive if node.id == run.node_id]
@@ -45,5 +45,5 @@ def no_more(run: Run) -> str:
 
 
 def no_answer(run: Run) -> str:
-    """In words: it was asked, and can or may not answer."""
+    """In words: the node of a run was asked for its output, and can or may not answer."""
     return f"node {run.node}, which has the whole, does not give it now"

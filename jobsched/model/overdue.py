@@ -16,7 +16,7 @@ from .run import Run
 from .watch import Event
 
 UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-SKEW: Final = timedelta(seconds=2)  # by which an instant may lie ahead of now and have come all the same
+SKEW: Final = timedelta(seconds=2)  # an instant may lie ahead of now by so much and still count as past
 UNDECIDED: Final = "no node has taken it up yet"
 
 
@@ -30,7 +30,7 @@ class Late:
 
 @attrs.frozen(kw_only=True)
 class Success:
-    """When a run of the job succeeded, and which; None: it is not kept any more."""
+    """When a run of the job succeeded, and its id; None: the run is not kept any more."""
 
     ended: datetime
     run_id: str | None = None
@@ -38,12 +38,12 @@ class Success:
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """What the record says of a job at one instant. Dues that were skipped are nobody's fault, and not in it."""
+    """What the record says of a job at one instant, without the dues that were skipped: those are no fault."""
 
     now: datetime
     waiting: Late | None = None  # the oldest due whose run waits to be started
-    missed: Late | None = None  # the oldest that was missed since it is watched, and after which no run has started
-    success: Success | None = None  # the last one that has come: one in the future is of a clock that was wrong
+    missed: Late | None = None  # the oldest due missed since the job is watched, if no run started after it
+    success: Success | None = None  # the last one, but none in the future: that is from a wrong clock
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +65,7 @@ class OverdueChange:
 
 
 def overdue(job: Job, facts: Facts) -> Overdue | None:
-    """Whether it is; a paused job never is."""
+    """Since when the job is overdue, and why; None: it is not. A paused job never is."""
     if job.paused or job.watched is None:
         return None
     found = [*_late(job, facts), *_unsuccessful(job, facts, job.watched)]
@@ -75,7 +75,7 @@ def overdue(job: Job, facts: Facts) -> Overdue | None:
 
 
 def _late(job: Job, facts: Facts) -> Iterator[Overdue]:
-    """By `max_late`: the oldest due that has not started. Of a job without a next due it is only one that waits."""
+    """By `max_late`: the oldest due that has not started. For a job without a next due only a waiting run counts."""
     most, late = job.watch.max_late, [facts.waiting]
     if job.next_due is not None:
         late += [facts.missed, Late(due=job.next_due, why=UNDECIDED)]
@@ -86,7 +86,7 @@ def _late(job: Job, facts: Facts) -> Iterator[Overdue]:
 
 
 def _unsuccessful(job: Job, facts: Facts, watched: datetime) -> Iterator[Overdue]:
-    """By `must_succeed_every`: since the last success, or since it is watched, or since `start`, which is latest."""
+    """By `must_succeed_every`, counted from the latest of: the last success, the beginning of the watch, `start`."""
     most, success = job.watch.must_succeed_every, facts.success
     begin = max(watched, job.schedule.start or watched)
     latest = begin if success is None else max(begin, success.ended)

@@ -16,7 +16,7 @@ from .policy import CATCH_UP_MOST, Policy
 from .trigger import TICK, Schedule
 
 FIRST = datetime.min.replace(tzinfo=UTC)
-MOST = 2**31 - 1  # dues of one stretch: what the column of every database holds
+MOST = 2**31 - 1  # dues of one stretch: the largest number that the column of every database holds
 Fate = Literal["run", "queue", "replace", "skipped", "missed"]
 STARTS: Final = ("run", "queue", "replace")
 
@@ -54,7 +54,7 @@ class Situation:
 
     next_due: datetime | None
     now: datetime
-    able_since: datetime  # dues before it passed while nobody could run them
+    able_since: datetime  # dues before this instant passed while no node could run them
     active: bool = False  # a run of the job is waiting to start, running or stopping
     queued: bool = False  # a run of the job waits behind the active one
     paused: bool = False
@@ -65,7 +65,7 @@ class Situation:
 def owed(schedule: Schedule, policy: Policy, facts: Situation) -> Owed:
     """Decide every due in `next_due .. now`; rules 1 to 6 of the design's section 4.
 
-    Dues are counted, not walked, but for those that may start: the answer costs the same however many there are.
+    Only dues that may start are looked at one by one, others are counted: the cost does not grow with their number.
     """
     if facts.starts_left is not None and facts.starts_left <= 0:
         return Owed(stretches=(), next_due=None)
@@ -91,7 +91,7 @@ def owed(schedule: Schedule, policy: Policy, facts: Situation) -> Owed:
 
 
 def shared(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
-    """The same, but that neighbours that start nothing, with one fate and one reason, are one."""
+    """The same, with neighbours merged that start nothing and have the same fate and reason."""
     last: Stretch | None = None
     for stretch in stretches:
         alike = last is not None and (last.fate, last.reason) == (stretch.fate, stretch.reason)
@@ -107,14 +107,14 @@ def shared(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
 
 @attrs.frozen
 class _Passed:
-    """The dues from `first` up to `now`, both of them included; several, if these differ."""
+    """The dues from `first` up to `now`, both included; only one if the two are equal."""
 
     schedule: Schedule
     first: datetime
     now: datetime
 
     def newest(self, since: datetime | None, most: int) -> list[datetime]:
-        """The last of them, up to `most`, that are not before `since`, oldest first."""
+        """The last dues that are not before `since`, up to `most` of them, oldest first."""
         if since is not None and since > self.first:
             return self.schedule.newest(since - TICK, self.now, most)
         found = self.schedule.newest(self.first, self.now, most)
@@ -123,7 +123,7 @@ class _Passed:
     def stretches(
         self, edges: Iterable[datetime], fate: Fate, why: Callable[[datetime], str], before: datetime | None = None
     ) -> Iterator[Stretch]:
-        """All of them, or those before `before`, as stretches; the reason changes at none but the `edges`."""
+        """All dues, or those before `before`, as stretches. `why` gives the reason, which changes at `edges` only."""
         last = self.now if before is None else before - TICK
         due: datetime | None = self.first
         ahead = [last + TICK, *sorted((edge for edge in edges if self.first < edge <= last), reverse=True)]
@@ -150,7 +150,7 @@ def _fresh_from(policy: Policy, facts: Situation) -> datetime | None:
 
 
 def _edges(policy: Policy, facts: Situation) -> list[datetime]:
-    """Where the reason for which dues are missed may change."""
+    """The instants at which the reason why dues are missed may change."""
     edges = [facts.able_since]
     if policy.misfire_grace is not None:
         edges.append(_before(facts.now, policy.misfire_grace))
@@ -169,7 +169,7 @@ def _why_missed(due: datetime, policy: Policy, facts: Situation) -> str:
 
 
 def _overlap(chosen: list[datetime], policy: Policy, facts: Situation) -> Iterator[Stretch]:
-    """The fate of dues that are in time. Dues caught up on together never make each other overlap."""
+    """The fate of dues that are in time. Dues that are caught up on together never overlap one another."""
     for position, due in enumerate(chosen):
         fate, reason = overlap(policy, active=facts.active, queued=facts.queued)
         if position > 0 and policy.overlap != "allow" and fate != "skipped":
@@ -178,7 +178,7 @@ def _overlap(chosen: list[datetime], policy: Policy, facts: Situation) -> Iterat
 
 
 def overlap(policy: Policy, *, active: bool, queued: bool) -> tuple[Fate, str]:
-    """What a run does whose job has an active run already, and one that is queued behind that, and why."""
+    """The fate of a new run, and why. `active`: the job has an active run; `queued`: another waits behind that."""
     if not active or policy.overlap == "allow":
         return "run", ""
     if policy.overlap == "skip":

@@ -1,4 +1,4 @@
-"""What the parameters of a job may hold: little enough to be kept with each run, shown in lists, given to programs."""
+"""What the parameters of a job may hold. They are kept with each run, shown in lists and given to programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def size(parameters: Mapping[str, object]) -> int:
 
 
 def check(parameters: Mapping[str, object]) -> None:
-    """Raises Invalid for what no program can be given, and for too much."""
+    """Raises Invalid for text that no program can be given, and for more than `MOST` bytes in all."""
     for name, value in parameters.items():
         if isinstance(value, str):
             _check_text(value, place("parameters", name))

@@ -1,7 +1,7 @@
 """The cron dialect: which expressions are understood, and which wall times they match.
 
-A wall time is what a clock on the wall shows, hence a naive datetime: an expression knows no zone. What the wall times
-of a zone mean as instants is `model/cron`.
+A wall time is what a clock on the wall shows, hence a naive datetime: an expression knows no zone. `model/cron` turns
+the wall times of a zone into instants.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Field:
     low: int
     high: int
     names: tuple[str, ...] = ()  # the first stands for 0 or, for months, 1
-    sunday_again: bool = False  # one more than `high` is `low` once more
+    sunday_again: bool = False  # `high` + 1 means `low` again
     allowed: str = ""  # in words
 
     @property
@@ -60,7 +60,7 @@ class Field:
 
     @property
     def widest(self) -> int:
-        """The widest step. Of the day of week it leads from Sunday to Sunday: `*/7` is the day, and begins with `*`."""
+        """The widest step. In the day of week it leads from Sunday to Sunday: `*/7` is Sunday, and begins with `*`."""
         return self.high - self.low + self.sunday_again
 
     def number(self, text: str) -> int:
@@ -68,7 +68,7 @@ class Field:
         return self.names.index(text) + self.low if text in self.names else int(text)
 
     def read(self, text: str) -> str:
-        """`text` as cronsim is to have it; refused with a reason unless every term of it is of the dialect."""
+        """`text` as cronsim is to get it. Raises BadTrigger, with a reason, for a term that is not in the dialect."""
         if "?" in text:
             refuse(f'{self.name}: "?" is not understood; write "*" for any')
         return ",".join(self._read_term(term) for term in text.split(","))
@@ -112,7 +112,7 @@ class Field:
             refuse(f'{self.name}: a step of "{step}" is not allowed; 1 to {self.widest} are')
 
     def forwards(self, first: str, last: str, step: int) -> str:
-        """A range, written as the two that it is if it runs over the end of the field."""
+        """A range; if it runs over the end of the field, it is written as two ranges."""
         begin, end = self.number(first), self.number(last)
         if begin <= end:
             return self._span(first, last, step)
@@ -152,8 +152,8 @@ FIELDS = (
 class Pattern:
     """A set of wall times, on whole seconds; `fixed` if they are times of the day rather than a rhythm.
 
-    `rule` has read the expression, and says of a day whether it matches. Its own search would walk, day by day and
-    hour by hour, through all that lies between two matches.
+    `rule` is the expression as cronsim has read it, and says whether a day matches. The search of cronsim is not used:
+    it would go, day by day and hour by hour, through all the time between two matches.
     """
 
     def __init__(self, rule: CronSim, *, fixed: bool) -> None:
@@ -162,7 +162,7 @@ class Pattern:
         self._months, self._hours = sorted(rule.months), sorted(rule.hours)
         self._minutes, self._seconds = sorted(rule.minutes), sorted(rule.seconds)
         self._first = time(self._hours[0], self._minutes[0], self._seconds[0])
-        self._known: dict[tuple[int, int], list[int]] = {}  # shared by threads: two may fill in the same at worst
+        self._known: dict[tuple[int, int], list[int]] = {}  # shared by threads: at worst two compute the same item
 
     def after(self, wall: datetime) -> datetime | None:
         """The first match strictly after `wall`; None when the next 50 years have none."""
@@ -206,12 +206,12 @@ class Pattern:
 
     @cached_property
     def _years(self) -> list[int]:
-        """How many days match in the first so many years of a cycle, after which weekdays are the same again."""
+        """Item n: how many days match in the first n years of a cycle, after which weekdays are the same again."""
         of_year = (sum(len(self._days_of(year, month)) for month in self._months) for year in range(1, CYCLE + 1))
         return [0, *accumulate(of_year)]
 
     def _on_day_from(self, start: datetime) -> datetime | None:
-        """The first match from `start` to the end of its day, which is one that matches."""
+        """The first match from `start` to the end of its day; the day is known to match."""
         if start.hour in self._rule.hours:
             second = _from(self._seconds, start.second)
             if start.minute in self._rule.minutes and second is not None:
@@ -231,7 +231,7 @@ class Pattern:
                     yield from (day for day in days if day >= start)
 
     def _days_of(self, year: int, month: int) -> list[int]:
-        """The days of a month that match: the same for all of its length that begin on its day of the week."""
+        """The days of a month that match: the same for all months of this length that begin on this weekday."""
         kind = monthrange(year, month)
         if kind not in self._known:
             days = range(1, kind[1] + 1)
@@ -247,13 +247,13 @@ def _from(values: list[int], least: int) -> int | None:
 
 @lru_cache(maxsize=4096)
 def read(expression: str) -> Pattern:
-    """The pattern that `expression` means; BadTrigger, with what is wrong where, when it means none."""
+    """The pattern that `expression` means. Raises BadTrigger, which says what is wrong and where."""
     parts = _expand(expression).upper().split()
     terms = [field.read(part) for field, part in zip(FIELDS[-len(parts) :], parts, strict=True)]
     fixed = len(parts) == 5 and not any(part.startswith("*") for part in parts[:2])
     try:
         rule = CronSim(" ".join(terms), datetime(2000, 1, 1))  # noqa: DTZ001 - a wall time has no zone
-    except CronSimError:  # the terms are right, so it is what they say together
+    except CronSimError:  # each term is right, so their combination is not
         refuse(f'"{expression}" never comes: no month it names has such a day')
     return Pattern(rule, fixed=fixed)
 

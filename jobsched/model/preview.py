@@ -15,7 +15,7 @@ from .draft import Draft
 
 @attrs.frozen(kw_only=True)
 class Fire:
-    """One due: in the schedule's zone, in UTC, and a note if a change of clocks had a hand in it."""
+    """One due: in the schedule's zone, in UTC, and a note if a change of clocks affected it."""
 
     at: datetime
     utc: datetime
@@ -33,7 +33,7 @@ def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
 
 
 def _local(due: datetime, zone: ZoneInfo) -> datetime:
-    """In the zone; a due whose local time lies outside of the calendar stays in UTC."""
+    """The due in the zone; if its local time lies outside of the calendar, it stays in UTC."""
     try:
         return due.astimezone(zone)
     except OverflowError:
@@ -41,7 +41,7 @@ def _local(due: datetime, zone: ZoneInfo) -> datetime:
 
 
 def look_ahead(draft: Draft, after: datetime, count: int, wanted: Callable[[], None]) -> list[Fire]:
-    """These dues at once; `wanted` is called before each, and raises when nobody waits for them any more."""
+    """The same dues as a list; `wanted` is called before each, and raises when the list is no longer wanted."""
     found = []
     for fire in fires(draft, after, count):
         wanted()

@@ -1,8 +1,8 @@
-"""What a text may hold that a person is to see: in a name, in a line of the log, in an answer.
+"""The characters that a text for people may hold: in a name, in a line of the log, in an answer.
 
-Whatever else it holds could be taken for something that it is not: a carriage return and an escape sequence forge a
-line on a terminal, a separator ends one for some readers, a bidi control turns one around, a NUL makes `grep` take a
-log for binary.
+Other characters can make a text look like something else: a carriage return or an escape sequence forges a line on a
+terminal, a separator ends a line for some programs, a bidi control turns a line around, a NUL makes `grep` take a log
+for binary.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Final
 from unicodedata import category
 
 JOINERS: Final = "\u200c\u200d"  # words of Persian and of Hindi, and many emoji, are written with them
-BLANKS: Final = "Zs"  # the category of the blank, of the one that does not break, of that of Chinese and Japanese
-QUOTED: Final = 200  # characters of what somebody else wrote that a line repeats
+BLANKS: Final = "Zs"  # the category of the blank, the no-break space and the ideographic space
+QUOTED: Final = 200  # characters of a foreign text that a line repeats
 
 
 def printable(text: str) -> bool:
-    """Whether all of a text is to be seen: no controls, no separators of lines, no marks without a shape, no halves of
-    surrogate pairs, nothing that Unicode has not given a meaning."""
+    """Whether every character is visible: no controls, no separators of lines, no marks without a shape, no halves of
+    surrogate pairs, nothing that Unicode has not assigned."""
     return text.isprintable() or all(map(_is_seen, text))
 
 
 def unprintable(text: str) -> str:
-    """The first character that is not to be seen, as U+001B; "" if there is none."""
+    """The first character that is not visible, as U+001B; "" if there is none."""
     return "" if printable(text) else next(f"U+{ord(char):04X}" for char in text if not _is_seen(char))
 
 
 def shown(text: str, tabs: bool = False) -> str:
-    """The text with all that is not to be seen escaped, as JSON escapes it; `tabs` may stay."""
+    """The text with all characters that are not visible escaped as in JSON; `tabs`: whether tabs may stay."""
     return text if text.isprintable() else text.translate(_TABBED if tabs else _PLAIN)
 
 
 def quoted(text: str, most: int = QUOTED) -> str:
-    """What somebody else wrote, for a line: escaped, and cut after `most` characters."""
+    """A foreign text for a line: escaped, and cut after `most` characters."""
     found = shown(text[: most + 1])
     return found if len(found) <= most else f"{found[:most]}..."
 
@@ -43,7 +43,7 @@ def _is_seen(char: str) -> bool:
 
 
 class _Escapes(dict[int, int | str]):
-    """For `str.translate`. What is seen often is kept, of the rest nothing: it could be a million characters."""
+    """For `str.translate`. Only frequent characters are kept in memory: all of them could be a million."""
 
     def __init__(self, kept: str) -> None:
         super().__init__({code: ord(char) if (char := chr(code)) in kept else self[code] for code in range(256)})

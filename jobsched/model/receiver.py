@@ -1,4 +1,4 @@
-"""Whom notifications may go to: a receiver's URL, and the hosts that the operator allows."""
+"""Where notifications may go: a receiver's URL, and the hosts that the operator allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ USUAL = {"http": 80, "https": 443}
 
 @attrs.frozen(kw_only=True)
 class Receiver:
-    """A URL, taken apart; written so plainly that no two programs could read it differently."""
+    """A URL and its parts. Only plain URLs are accepted, which no two programs could read differently."""
 
     url: str = attrs.field(repr=False)  # as it was given; it may hold a secret
     scheme: str
@@ -47,7 +47,7 @@ class Receiver:
 
     @property
     def place(self) -> str:
-        """Host and port: all that may be told of it."""
+        """Host and port: the part of the URL that logs and messages name."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -73,11 +73,11 @@ class Receivers:
         return None if self.everyone is None else self.everyone.place
 
     def allow(self, receiver: Receiver) -> bool:
-        """Whether a job may name it. The operator's own is always allowed."""
+        """Whether a job may name this receiver. The operator's own is always allowed."""
         return receiver == self.everyone or any(_matches(pattern, receiver) for pattern in self.hosts)
 
     def check(self, notify: Notify | None) -> None:
-        """Raises Invalid where a job may not name that receiver, or asks to be told to nobody."""
+        """Raises Invalid if a job may not name that receiver, or if there is no receiver for its events."""
         if notify is None:
             return
         if notify.url is None:
@@ -100,7 +100,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def is_secret(text: str) -> bool:
-    """Whether `text` may be a secret."""
+    """Whether `text` may be used as a secret (`RULE_OF_SECRETS`)."""
     try:
         key = signing_key(text)
     except ValueError:
@@ -109,7 +109,7 @@ def is_secret(text: str) -> bool:
 
 
 def place_of(url: str) -> str:
-    """Its host and port; "" for what is no receiver's URL."""
+    """Host and port of a receiver's URL; "": it is no such URL."""
     try:
         return Receiver.of(url).place
     except ValueError:

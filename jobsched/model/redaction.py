@@ -1,4 +1,4 @@
-"""Parameters whose values nobody is shown but the task itself, told by their names."""
+"""Secret parameters, known by their names: their values are shown to the task alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import Invalid, place
 
 HIDDEN = "***"  # stands for a value
 NAMES = ("password", "token", "secret")
-SHORTEST = 4  # characters of a value that is looked for in a text: one of less would spoil any text
+SHORTEST = 4  # characters of a value to be replaced in a text: a shorter value would spoil any text
 
 
 def _plain(names: Iterable[str]) -> frozenset[str]:
@@ -25,7 +25,7 @@ class Redaction:
     names: frozenset[str] = attrs.field(default=NAMES, converter=_plain)
 
     def covers(self, name: str) -> bool:
-        """Whether nobody is to be shown the value of a parameter of this name."""
+        """Whether the value of a parameter of this name is secret."""
         return name.casefold() in self.names
 
     def shown(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,10 +33,10 @@ class Redaction:
         return {name: HIDDEN if self.covers(name) else value for name, value in parameters.items()}
 
     def meant(self, asked: Mapping[str, Any], before: Mapping[str, Any], moved: bool = False) -> dict[str, Any]:
-        """What a caller means who may have copied what was shown: the value of `before` that is hidden there.
+        """The parameters that a caller means: `HIDDEN`, copied from an answer, stands for the secret value in `before`.
 
-        Raises Invalid where there was none, and where one would come along that was `moved` to another task: that may
-        be a way to have it printed.
+        Raises Invalid where `before` has no such value. Raises it too where the job is `moved` to another task and a
+        secret is not given again: the other task might print the old value.
         """
         for name in before if moved else ():
             if self.covers(name) and asked.get(name, HIDDEN) == HIDDEN:
@@ -49,7 +49,7 @@ class Redaction:
         return {**asked, **{name: before[name] for name in copied}}
 
     def redact(self, parameters: Mapping[str, object]) -> Callable[[str], str]:
-        """Gives a text without the values of these parameters that are secret; unchanged where there are none."""
+        """A function that hides the secret values among these parameters in a text; other text is unchanged."""
         values = set(_texts(value for name, value in parameters.items() if self.covers(name)))
         longest_first = sorted(values, key=lambda value: (-len(value), value))
 
@@ -62,7 +62,7 @@ class Redaction:
 
 
 def _texts(values: Iterable[object]) -> Iterable[str]:
-    """As they are printed, quoted by Python or line by line; true and false are no secrets."""
+    """The values as they may be printed: plain, quoted by Python, line by line. True and false are no secrets."""
     for value in values:
         if not isinstance(value, bool):
             text = str(value)

@@ -18,13 +18,13 @@ OTHER_TASK: Final = "not tried again: its job was given another task"
 
 
 def follows(job: Job | None, run: Run) -> bool:
-    """Whether another attempt follows a run that failed. Its parameters, some of them secret, were given for its task:
-    where the job has another by now, none does."""
+    """Whether another attempt follows a run that failed. If the job has another task by now, none follows: the run's
+    parameters, some of them secret, were given for its own task."""
     return job is not None and run.attempt <= job.policy.retries and job.task == run.task
 
 
 def final(job: Job | None, run: Run) -> Run:
-    """A run that failed; its reason says so where another attempt was asked for, and none follows for the task."""
+    """The failed run; if retries are left, and none follows since the job has another task, the reason says so."""
     if job is None or run.attempt > job.policy.retries or job.task == run.task:
         return run
     return attrs.evolve(run, reason=f"{run.reason}; {OTHER_TASK}")

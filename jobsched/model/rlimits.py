@@ -8,12 +8,12 @@ import attrs
 
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 LEAST_NICE, MOST_NICE = -20, 19
-MOST = 1024**5  # of anything: beyond what a machine has, and within what its programs can read
+MOST = 1024**5  # bytes: more than any machine has, and still a number that its programs can read
 
 
 @attrs.frozen(kw_only=True)
 class ResourceLimits:
-    """Each None is for as much as the daemon itself may take."""
+    """The limits; None: as much as the daemon itself may take."""
 
     nice: int | None = None  # added to the daemon's own
     memory: int | None = None  # bytes of address space

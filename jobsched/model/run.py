@@ -27,7 +27,7 @@ STATES: Final = StateMachine[State, RunEvent](
         ("running", "finish"): "succeeded",
         ("running", "fail"): "failed",
         ("running", "lose"): "lost",
-        ("running", "cancel"): "cancelled",  # before it has begun here, as the next one
+        ("running", "cancel"): "cancelled",  # before it has begun here; so is the next line
         ("running", "time out"): "timed_out",
         ("running", "stop"): "stopping",
         ("stopping", "fail"): "failed",  # to be ended, or recorded
@@ -39,14 +39,15 @@ STATES: Final = StateMachine[State, RunEvent](
 ENDED: Final = STATES.final
 ACTIVE: Final = tuple(state for state in STATES.states if state not in ENDED)
 STARTED: Final = STATES.where("lose")
-NEVER_RAN: Final = tuple(state for state in STATES.begins.values() if state in ENDED)  # a stretch may have them
+NEVER_RAN: Final = tuple(state for state in STATES.begins.values() if state in ENDED)  # states of a stretch
 RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
-ANYWHERE: Final = ""  # the place of what runs once, on whatever node
+ANYWHERE: Final = ""  # the place of a run that any one node may execute
 
 ProcessState = Literal["started", "exited", "ending", "killed", "gone"]
 ProcessEvent = Literal["spawn", "exit", "TERM", "KILL", "nothing left", "let go", "give up"]
 
-# A run's process and what it left behind: `exited` waits for that, `ending` and `killed` were told to end.
+# A run's process and the processes that it left behind: in `exited` they are waited for, in `ending` and `killed`
+# they were told to end.
 PROCESS: Final = StateMachine[ProcessState, ProcessEvent](
     states=get_args(ProcessState),
     begins={"spawn": "started"},
@@ -67,7 +68,7 @@ PROCESS: Final = StateMachine[ProcessState, ProcessEvent](
         ("killed", "nothing left"): "gone",
         ("killed", "let go"): "gone",
         ("killed", "give up"): "gone",
-        ("gone", "exit"): "gone",  # one that was given up
+        ("gone", "exit"): "gone",  # of a process that was given up
     },
 )
 
@@ -76,8 +77,8 @@ PROCESS: Final = StateMachine[ProcessState, ProcessEvent](
 class Run:
     """A job's run: what was due, what became of it, and why.
 
-    A `missed` or `skipped` run may stand for a stretch: every due from `due` to `until`, `count` of them. It may grow:
-    `created` and `ended` are then of its last due.
+    A `missed` or `skipped` run may stand for a stretch: every due from `due` to `until`, `count` of them. A stretch may
+    grow: `created` and `ended` are then those of its last due.
     `started` and `ended` are instants, `timeout` seconds, output sizes bytes.
     """
 
@@ -108,19 +109,19 @@ class Run:
     ended: datetime | None = None
     exit_code: int | None = None
     signal: str | None = None
-    left_behind: int | None = None  # processes, by a script that ended by itself; None: it did not, or is not known
+    left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
     output_bytes: int = 0
     output_kept: int = 0
     output_truncated: bool = False
 
     def become(self, state: State, **changes: Any) -> Run:
-        """It in a state that can follow its own, with what else is other then. Raises Impossible."""
+        """The run in a state that can follow its own, with these `changes`. Raises Impossible."""
         STATES.check(self.state, state)
         return attrs.evolve(self, state=state, **changes)
 
     def lost(self, reason: str, instant: datetime) -> Run:
-        """What became of it when the daemon that ran it was gone: it is lost, or cancelled if that was asked for."""
-        before = self if self.active else attrs.evolve(self, state="running")  # until another node took it for lost
+        """The run after the daemon that executed it has gone: lost, or cancelled if a caller had asked for that."""
+        before = self if self.active else attrs.evolve(self, state="running")  # as before it was recorded as lost
         if self.stop is not None:
             return before.become("cancelled", reason=f"{self.stop}; {reason}", ended=instant)
         return before.become("lost", reason=reason, ended=instant)

@@ -1,4 +1,4 @@
-"""What may follow what, as a table. `docs/drawings.py` draws those of runs, of their processes and of nodes."""
+"""Which state may follow which, as a table. `docs/drawings.py` draws the tables of runs, their processes and nodes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ EventT = TypeVar("EventT", bound=str)
 
 
 class Impossible(Exception):
-    """Something was to happen to what is in a state in which that cannot happen: a fault of ours."""
+    """An event came in a state that does not allow it: a fault of ours."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class StateMachine(Generic[StateT, EventT]):
-    """`begins` says in which state it is after its first event, `table` which state follows on (state, event).
+    """`begins` gives the state after a first event, `table` the state that follows on (state, event).
 
-    It keeps no state itself: whatever has one asks which is the next.
+    The machine keeps no state itself: the owner of a state asks for the next one.
     """
 
     states: tuple[StateT, ...]
@@ -32,7 +32,7 @@ class StateMachine(Generic[StateT, EventT]):
         return frozenset((before, after) for (before, _), after in self.table.items())
 
     def after(self, state: StateT, event: EventT) -> StateT:
-        """The state that follows when that happens. Raises Impossible."""
+        """The state that follows `state` when `event` happens. Raises Impossible."""
         if (state, event) not in self.table:
             raise Impossible(f"{event!r} cannot happen to what is {state!r}")
         return self.table[state, event]
@@ -43,7 +43,7 @@ class StateMachine(Generic[StateT, EventT]):
             raise Impossible(f"what is {before!r} cannot become {after!r}")
 
     def where(self, event: EventT) -> tuple[StateT, ...]:
-        """The states in which that can happen."""
+        """The states in which `event` can happen."""
         return tuple(state for state in self.states if (state, event) in self.table)
 
     @property

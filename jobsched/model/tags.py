@@ -12,12 +12,12 @@ RULE = f"at most {MOST} tags, names of 1 to {LONGEST_NAME} printable characters,
 
 
 def is_name(text: object) -> bool:
-    """Whether a tag may be called so."""
+    """Whether this may be the name of a tag."""
     return _is_text(text, LONGEST_NAME)
 
 
 def is_value(text: object) -> bool:
-    """Whether a tag may say so."""
+    """Whether this may be the value of a tag."""
     return _is_text(text, LONGEST_VALUE)
 
 

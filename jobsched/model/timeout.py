@@ -11,16 +11,20 @@ Source = Literal["job", "task", "JOB_LIVETIME"]
 
 @attrs.frozen(kw_only=True)
 class Timeout:
-    """Seconds after which a run is ended, and where that number stands; None: it is not ended."""
+    """Seconds after which a run is ended, and where that number is set; None: the run is not ended."""
 
     seconds: float | None = None
     source: Source | None = None
 
 
 def timeout_of(job: float | None, kind: str | None, task: float | None, livetime: float) -> Timeout:
-    """What holds for a job with a timeout of its own, or None, and a task of that kind; None: it is not known.
+    """The timeout in force for a run.
 
-    A plain task in a thread cannot be ended: only where its job asks for it is it at least recorded as timed out.
+    - `job`, `task`: the timeouts that the job and the task set; None: not set
+    - `kind`: of the task; None: not known
+    - `livetime`: JOB_LIVETIME
+
+    A plain task in a thread cannot be ended: if its job sets a timeout, the run is at least recorded as timed out.
     """
     if job is not None:
         return Timeout(seconds=job, source="job")

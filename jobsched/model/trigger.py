@@ -88,11 +88,11 @@ class Schedule:
         return None if following is None else self._put_off(following, after)
 
     def first(self, now: datetime) -> datetime | None:
-        """The first due of a schedule made at `now`: that of the first beat after it, be it `start` itself."""
+        """The first due of a schedule made at `now`: the due of the first beat after `now`, which may be `start`."""
         return next(self.dues(now), None)
 
     def dues(self, now: datetime) -> Iterator[datetime]:
-        """All dues of a schedule made at `now`, in order. To ask for one after the other by `next_after` costs more."""
+        """All dues of a schedule made at `now`, in order. Repeated calls of `next_after` cost more."""
         beat = self._next_beat(now)
         while beat is not None:
             following = self._next_beat(beat)
@@ -114,7 +114,7 @@ class Schedule:
         """The last dues, up to `most` of them, in `after < due <= until`, oldest first."""
         begin = late = until
         count, back = 0, SHORTEST
-        while begin > after and count < most:  # those that are wanted lie behind `begin`
+        while begin > after and count < most:  # the dues that are wanted come after `begin`
             late, begin = begin, until - min(back, until - after)
             count, back = self.count(begin, until), back * 2
         while count > most:  # from `begin` there are too many, from `late` too few
@@ -142,9 +142,10 @@ class Schedule:
         return None if beat is None or (self.end is not None and beat > self.end) else beat
 
     def _last_beat(self, instant: datetime, following: datetime | None, after: datetime | None) -> datetime | None:
-        """The last beat up to `instant`; None where none is near enough to be put off past it.
+        """The last beat up to `instant`; None: no beat is near enough to be put off past it.
 
-        The next two tell how far back to begin; however uneven the beats are, some dozens of looks find it.
+        The next two beats, `following` and `after`, tell how far back to begin; even for very uneven beats, some
+        dozens of looks find the last one.
         """
         back = SHORTEST if following is None or after is None else after - following
         clear = instant  # no beat lies between it and `instant`

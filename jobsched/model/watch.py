@@ -1,4 +1,4 @@
-"""What somebody wants to be told of a job."""
+"""When a job counts as overdue, and which of its events are told to which receiver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Notify:
 
 @attrs.frozen(kw_only=True)
 class Watch:
-    """When a job is overdue, and what is told of it. Without a `notify` all is, to the receiver for all jobs."""
+    """When a job is overdue, and what is told. Without `notify` all events are told, to the receiver for all jobs."""
 
     max_late: timedelta | None = None  # from a due to its start
     must_succeed_every: timedelta | None = None

@@ -1,8 +1,8 @@
-"""What lies ahead of the clock although it should not: it was written by a clock that was wrong, and has been set back.
+"""Jobs whose next due lies too far ahead: it was computed by a wrong clock, which has been set back since.
 
-A schedule whose next due lies further ahead than its own next is silent for as long as the clock was wrong by. Which of
-the two clocks was right, nobody can tell; this one is followed, as everything else is. A clock that was set back by
-less than three hours changes nothing: the job goes on when the clock reaches its next due.
+Such a job would be silent for as long as that clock was ahead. Which of the two clocks was right cannot be known; the
+present one is followed, as everywhere else. A clock that was set back by less than three hours changes nothing: the job
+goes on when the clock reaches its next due.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .trigger import Interval, Schedule
 
 
 def anew(job: Job, now: datetime) -> Job | None:
-    """`job` with its dues computed anew, as of `now`; None: it is due no later than its schedule says."""
+    """`job` with its dues computed anew, as of `now`; None: its next due is not too far ahead, or no due is left."""
     schedule = _on_its_grid(job.schedule, now)
     following = schedule.next_after(now)
     first = schedule.first(now)  # under jitter, the due of a beat before `now` may come earlier
@@ -30,8 +30,8 @@ def anew(job: Job, now: datetime) -> Job | None:
 
 
 def _on_its_grid(schedule: Schedule, now: datetime) -> Schedule:
-    """An interval that counts from when its job was made, or changed: by a clock that was wrong it begins ahead. The
-    grid stays, and goes back to where the clock is."""
+    """An interval without `start` counts from when its job was made or changed; by a wrong clock that may lie ahead.
+    Its start is then moved back by whole intervals to before `now`, so that the grid stays the same."""
     trigger = schedule.trigger
     if not isinstance(trigger, Interval) or schedule.start is not None or trigger.start <= now + BACK:
         return schedule

@@ -31,7 +31,7 @@ class Season:
     offset: timedelta
 
     def wall(self, instant: datetime) -> datetime:
-        """What a clock shows at `instant`, also for the season's `end`: then before it is set."""
+        """What a clock shows at `instant`; at the season's `end`, what it shows before it is set."""
         return (instant + self.offset).replace(tzinfo=None)
 
     def instant(self, wall: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Tells receivers what the outbox holds: a few at a time, so that one who does not answer delays nobody else."""
+"""Sends the outbox to the receivers: a few at a time, so that a receiver that does not answer delays no other."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..store.contract.store import Store
 from .sender import NotTold
 
 EVERY = 5.0  # seconds between looks
-GATHER_WAKEUPS = 0.02  # seconds that wake-ups gather
-AGAIN = 0.5  # seconds until it is looked again for what another transaction had in hand
+GATHER_WAKEUPS = 0.02  # seconds in which wake-ups are gathered into one
+AGAIN = 0.5  # seconds until the next look for deliveries that another transaction had locked
 MOST = 8  # attempts at once
-OF_ONE = 2  # of them, to one place
-UNPROVEN = 6  # of them, to places that did not answer last time, or are new: those that answer always have room
+OF_ONE = 2  # attempts at once to one place
+UNPROVEN = 6  # attempts at once to places that are new or did not answer last time: the others always have room
 REMEMBERED = 1000  # places that answered
 UNTOLD = "the store refused what came of it; the log says more"
 UNSTORED = 5.0  # seconds that a stop waits for the store to take the last results
@@ -39,8 +39,11 @@ class Sender(Protocol):
 
 
 class Dispatcher(Service):
-    """Takes what waits from the store, and writes back what came of it. `clock` is what all nodes go by; `everyone` is
-    the place of the receiver for all jobs, which has as much room as one that answers."""
+    """Takes waiting deliveries from the store, and writes back the results of attempts.
+
+    `clock`: the one that all nodes use; `everyone`: the place of the receiver for all jobs, which always counts as a
+    place that answers.
+    """
 
     name = "notifications"
     log = Logger()
@@ -62,7 +65,7 @@ class Dispatcher(Service):
         self._under_way: dict[str, Deferred[int]] = {}
         self._busy: Counter[str] = Counter()  # attempts under way, by place
         self._everyone = everyone
-        self._answering: dict[str, None] = {} if everyone is None else {everyone: None}  # places, in order
+        self._answering: dict[str, None] = {} if everyone is None else {everyone: None}  # oldest answer first
         self._results: Batch[Attempt] = Batch(reactor, store.deliveries.settle, self._refused, keep=True)
         self._failure_log = FailureLog(self.log, reactor)
         self._loop = Loop(reactor, EVERY, self._look, "the look for notifications")
@@ -75,17 +78,17 @@ class Dispatcher(Service):
         self._loop.start()
 
     def stopService(self) -> Deferred[None]:
-        """Breaks attempts off and leaves them to the next daemon; fires when the store knows."""
+        """Breaks attempts off and leaves them to the next daemon; fires when the store has recorded that."""
         super().stopService()
         self._stop_timers()
         return Deferred.fromCoroutine(self._settle())
 
     def wake(self) -> None:
-        """Something is to be told."""
+        """A new notification is in the outbox."""
         self._look_in(GATHER_WAKEUPS)
 
     def clock_stepped(self) -> None:
-        """Timers were set by a clock that no longer holds; those of attempts too, which are made again."""
+        """The clock was set: start the timers anew. Attempts have timers too, so they are broken off and made again."""
         self._results.nudge()
         if self.running:
             self._stop_timers()
@@ -104,14 +107,14 @@ class Dispatcher(Service):
         await self._last_look
         self._break_off()
         settled = self._results.settled().addTimeout(UNSTORED, self._reactor)
-        await settled.addErrback(lambda _: None)  # their leases will end
+        await settled.addErrback(lambda _: None)  # the leases of these deliveries will end
 
     def _look_in(self, seconds: float) -> None:
         if self.running:
             self._wake.within(seconds)
 
     def _look(self) -> Deferred[None]:
-        """One look at a time; one that waits for its turn will see whatever this one would."""
+        """One look at a time; if one waits for its turn already, it will see what a further one would see."""
         if not self._looking.waiting:
             self._last_look = self._looking.run(lambda: Deferred.fromCoroutine(self._take()).addErrback(self._blind))
         return self._last_look
@@ -142,7 +145,7 @@ class Dispatcher(Service):
         self._failure_log.settled()
 
     def _room(self) -> tuple[int, list[str] | None]:
-        """For how many more attempts there is room now, and to which places alone; None: to any."""
+        """For how many more attempts there is room now, and to which places they are limited; None: any place."""
         room = MOST - len(self._under_way)
         unproven = UNPROVEN - sum(number for place, number in self._busy.items() if place not in self._answering)
         return (min(room, unproven), None) if unproven > 0 else (room, list(self._answering))
@@ -190,7 +193,7 @@ class Dispatcher(Service):
             self.log.info("{place} was told of {event} of {job}", **_words(delivery))
 
     def _leave(self, delivery: Delivery) -> None:
-        """As if there had been no attempt: the next may be made at once, by this daemon or another."""
+        """Record that no attempt was made: the next may be made at once, by this daemon or another."""
         at_once = Attempt(
             id=delivery.id,
             number=delivery.attempts,
@@ -202,7 +205,7 @@ class Dispatcher(Service):
         self._results.add(at_once)
 
     def _refused(self, attempt: Attempt, why: Failure) -> Deferred[None]:
-        """The store cannot be told what a receiver said: without those words it can be told the rest."""
+        """The store refused the result of an attempt: write it again without the status and words of the receiver."""
         self.log.failure("what came of attempt {number} at notification {id} was refused by the store", why,
                          number=attempt.number, id=attempt.id)  # fmt: skip
         return self._store.deliveries.settle([attrs.evolve(attempt, status=None, error=UNTOLD)])

@@ -1,4 +1,4 @@
-"""The way to a receiver: its name is looked up once, and only an address that was looked at is connected to."""
+"""The connection to a receiver: its name is looked up once, and only an address that was checked is connected to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..resolver import LookUp, endpoint
 CONNECT = 4.0  # seconds for one address
 LINGER = 2.0  # seconds for the other side to agree that the connection ends
 TRIED = 3  # addresses of one name
-MOST = 256 * 1024  # bytes that may come before an answer is there: headers without an end would fill the memory
+MOST = 256 * 1024  # bytes that may come before the body: headers without an end would fill the memory
 
 
 class Refused(Exception):
@@ -30,10 +30,11 @@ class Refused(Exception):
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
 class GuardedEndpoint:
-    """Leads one request to one receiver, and to nobody else, whoever asks.
+    """Connects one request to one receiver, and refuses any other address.
 
-    `private`: whether networks of our own may be reached. `trust` are the authorities that its certificate may be
-    from; None: those of the machine.
+    - `look_up`: gives the addresses of a host name
+    - `private`: whether networks of our own may be reached
+    - `trust`: the authorities that the receiver's certificate may be from; None: those of the machine
     """
 
     def __init__(
@@ -82,12 +83,12 @@ class GuardedEndpoint:
         return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), plain)
 
     def answered(self) -> None:
-        """What comes now is the body of an answer."""
+        """The headers of the answer are complete: what comes now is its body."""
         if self._header_limit is not None:
             self._header_limit.over()
 
     def close(self, gently: bool = False) -> None:
-        """Leave no connection, whether the other side answers or not. `gently`: it is being closed already."""
+        """Leave no connection, even if the other side does not react. `gently`: it is being closed already."""
         if self._wire is not None and gently:
             self._reactor.callLater(LINGER, self._wire.abortConnection)
         elif self._wire is not None:
@@ -95,7 +96,7 @@ class GuardedEndpoint:
 
 
 class HeaderLimit:
-    """Watches the protocol of one connection, and cuts that off when too much comes before `over` is called."""
+    """Watches one connection, and cuts it off when more than `MOST` bytes come before `over` is called."""
 
     def __init__(self, protocol: Any) -> None:
         self._wire = protocol.transport
@@ -105,7 +106,7 @@ class HeaderLimit:
         protocol.dataReceived = self._received
 
     def over(self) -> None:
-        """The answer is there: whoever reads its body knows when to stop."""
+        """The headers are complete: the reader of the body knows when to stop."""
         self._over = True
 
     def _received(self, data: bytes) -> None:

@@ -28,8 +28,8 @@ from .signature import Signer
 
 PATIENCE = 10.0  # seconds for all of it
 STANDS_FOR_IT = "http://receiver.invalid/"  # treq would write a URL anew, and can write no IPv6 address
-READ = 4096  # bytes of an answer: what it says is of no interest, but who is cut off while he speaks complains
-LINGER = 2.0  # seconds for them
+READ = 4096  # bytes of an answer: it is of no interest, but a receiver that is cut off while it answers logs an error
+LINGER = 2.0  # seconds for these bytes
 
 TOLD: tuple[tuple[type[BaseException], str], ...] = (
     (error.ConnectionRefusedError, "nobody listens there"),
@@ -41,7 +41,7 @@ TOLD: tuple[tuple[type[BaseException], str], ...] = (
 
 
 class NotTold(Exception):
-    """An attempt came to nothing; why, in words that hold no secret. `final`: another would not help."""
+    """An attempt failed; its words say why, and hold no secret. `final`: another attempt would not help."""
 
     def __init__(self, words: str, final: bool = False) -> None:
         super().__init__(words)
@@ -49,7 +49,13 @@ class NotTold(Exception):
 
 
 class WebhookSender:
-    """Makes attempts. `look_up` gives the addresses of a name; `trust` as an endpoint has it; `node` is who tells."""
+    """Makes attempts.
+
+    - `look_up`: gives the addresses of a host name
+    - `receivers`, `trust`: where notifications may go, and the `trust` of the endpoint
+    - `node`: the name of this node, for the receiver
+    - `clock`: gives the seconds since 1970 for signatures
+    """
 
     def __init__(
         self,
@@ -125,8 +131,8 @@ async def _send(reactor: Connector, endpoint: GuardedEndpoint, url: str, data: b
 
 @implementer(IAgent)
 class _Plain:
-    """Asks for the very URL that was looked at, byte by byte, and takes an answer as it comes, packed or not: a small
-    one could be unpacked to gigabytes."""
+    """Requests exactly the URL that was checked, byte by byte. Does not unpack the answer: a small one could become
+    gigabytes."""
 
     def __init__(self, agent: IAgent, url: bytes) -> None:
         self._agent = agent
@@ -145,7 +151,7 @@ def _as_it_comes(answer: IResponse) -> IResponse:
 
 
 class _Reading(Protocol):
-    """Takes some of an answer's body; `done` fires with True at its end, with False when that is enough."""
+    """Takes some of an answer's body; `done` fires with True at its end, with False when enough was read."""
 
     def __init__(self) -> None:
         self.done: Deferred[bool] = Deferred(lambda _: None)
@@ -185,7 +191,7 @@ def _not_told(why: Exception) -> Exception:
 
 
 def _words(causes: Sequence[BaseException]) -> str:
-    """What went wrong. Not as the libraries say it: they may repeat the URL."""
+    """What went wrong, in our own words: those of the libraries may repeat the URL."""
     name = "an unknown fault"
     for cause in causes:
         for kind, words in TOLD:
@@ -205,7 +211,7 @@ def _tls(why: SSL.Error) -> str:
 
 
 def _causes(why: BaseException) -> Iterator[BaseException]:
-    """What Twisted has wrapped, and what it wrapped it in."""
+    """The errors that Twisted has wrapped, and then the wrapping error."""
     for reason in getattr(why, "reasons", ()):
         yield from _causes(reason.value)
     yield why

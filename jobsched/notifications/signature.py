@@ -1,4 +1,4 @@
-"""The headers by which a receiver knows that a notification is ours, and new.
+"""The headers by which a receiver can check that a notification is ours, and new.
 
 Their format is that of Standard Webhooks (https://www.standardwebhooks.com), with its symmetric signatures, `v1`.
 """
@@ -17,15 +17,17 @@ from ..model.receiver import signing_key
 
 @attrs.frozen
 class Signer:
-    """Signs with each of `secrets`: a receiver tries the one that it knows, so a secret can be replaced while both are
-    in use. `old`: `Jobsched-Signature` is added for receivers that know no other header; the next release drops it.
+    """Signs with each of `secrets`: a receiver tries the secret that it knows, so a secret can be replaced while the
+    old one is still in use.
+
+    `old`: `Jobsched-Signature` is added for receivers that know no other header; the next release drops that header.
     """
 
     secrets: Sequence[str] = attrs.field(default=(), repr=False)
     old: bool = True
 
     def headers(self, message: str, seconds: int, body: bytes) -> dict[str, str]:
-        """All that a receiver needs. Without a secret nothing is signed.
+        """All headers that a receiver needs. Without a secret nothing is signed.
 
         `message` is the id of the delivery, the same at each attempt; `seconds` is the time of this attempt.
         """
@@ -40,7 +42,7 @@ class Signer:
         return headers
 
     def _old(self, seconds: int, body: bytes) -> str:
-        """`t=SECONDS,v1=HEX`, with a `v1` for each secret, of `SECONDS.BODY`; a secret is the key as it is written."""
+        """`t=SECONDS,v1=HEX`: for each secret a `v1`, the HMAC of `SECONDS.BODY`; the key is the secret as written."""
         marks = (_mac(secret.encode(), b"%d." % seconds + body).hex() for secret in self.secrets)
         return ",".join([f"t={seconds}", *(f"v1={mark}" for mark in marks)])
 

@@ -1,4 +1,4 @@
-"""All calls of the API, and the site that serves them to callers who may make them."""
+"""All calls of the API, and the site that serves each of them to the callers that may make it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def serve(
     health: Body,
     events: Events,
 ) -> JobschedSite:
-    """The site with all of them. `clock` is the one that all nodes go by."""
+    """The site with all calls. `clock`: the one that all nodes use."""
     lines = Lines(reactor)
     authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
@@ -56,7 +56,7 @@ def routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime], asks: Callable[[], bool],
     health: Body,
 ) -> list[Route]:  # fmt: skip
-    """What is served; `asks` tells whether callers have to say who they are."""
+    """All routes; `asks` tells whether callers need a token."""
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
@@ -73,6 +73,6 @@ def routes(
 
 
 def hosts(config: Config) -> Hosts:
-    """The names this node goes by; other nodes ask for what NODE_URL says."""
+    """The host names of this node; other nodes use the name in NODE_URL."""
     given = LOOPBACK if config.allowed_hosts is None else config.allowed_hosts
     return Hosts.of([*given, urlsplit(config.node_url or "").netloc])

@@ -1,4 +1,4 @@
-"""The Klein app: its routes, each behind what must hold for all of them."""
+"""The Klein app: the routes, each behind the checks that all routes share."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .route import FORMS, Admit, Route, content_type, has_body
 
 
 def make_app(routes: list[Route], admit: Admit) -> Klein:
-    """An app that serves the routes, to those callers that `admit` lets in, and answers errors with problems."""
+    """An app that serves the routes to the callers that `admit` lets in, and answers errors with problems."""
     app = Klein()
     app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
     problems.install(app)
-    # Klein's own way is a method of one class under `@app.route(...)`. Here each route is a record, and for three
-    # reasons: `openapi` describes the API from the same record that is served, so the two cannot differ; what must hold
-    # for every route (who may, which conditions, what outlives its client) is put around it here, where none can forget
-    # it; and the methods belong to objects by noun, which get what they need from `api` and share no class.
+    # Klein's own way is a method of one class under `@app.route(...)`. Here each route is a record, for three reasons:
+    # - `openapi` describes the API from the same record that is served, so the two cannot differ
+    # - the rules for every route (callers, conditions, writes outlive their client) are applied here: none is forgotten
+    # - the methods belong to objects by noun, which get their parts from `api` and share no class
     for route in routes:
         endpoint = f"{route.verb} {route.path}"
         answer = _started(route) if route.looks else _outliving(route)
@@ -37,14 +37,14 @@ def make_app(routes: list[Route], admit: Admit) -> Klein:
 
 
 def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit) -> Callable[..., Deferred[bytes]]:
-    """Nothing of a request is looked at before it is known who sent it."""
+    """Find out the caller first: nothing else of a request is looked at before."""
 
     taken = route.verb, route.template
     methods = [b"GET", b"HEAD"] if route.verb == "GET" else [route.verb.encode("ascii")]
 
     @wraps(answer)
     def start(request: ServerRequest, *args: object, **kwargs: object) -> Deferred[bytes]:
-        if request.method not in methods:  # werkzeug takes `get` for it, which nobody else would
+        if request.method not in methods:  # werkzeug takes `get` for `GET`; other programs do not
             raise MethodNotAllowed(IKleinRequest(request).mapper.allowed_methods())
         request.taken = taken  # type: ignore[attr-defined]  # of LimitedRequest
         who = admit(request, route.scope)
@@ -56,7 +56,7 @@ def _guarded(answer: Callable[..., Deferred[bytes]], route: Route, admit: Admit)
 
 
 def _started(route: Route) -> Callable[..., Deferred[bytes]]:
-    """A look: it is given up when its client goes. What the client has already is not sent again."""
+    """A read: given up when its client goes. An answer that the client has already is not sent again."""
 
     async def look(request: Request, *args: object, **kwargs: object) -> bytes:
         _check(request, route)
@@ -74,7 +74,7 @@ def _started(route: Route) -> Callable[..., Deferred[bytes]]:
 
 
 def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
-    """A write outlives its client: Klein cancels the Deferred it was given, not the work."""
+    """A write outlives its client: Klein cancels the Deferred that it got, not the work."""
 
     async def write(request: Request, *args: object, **kwargs: object) -> bytes:
         _check(request, route)
@@ -85,10 +85,10 @@ def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
         outer: Deferred[bytes] = Deferred(lambda _: None)
 
         def heard(result: Any) -> None:
-            if outer.called:  # its client has gone
+            if outer.called:  # the client has gone
                 problems.unheard(request, result)
             else:
-                outer.callback(result)  # be it a failure
+                outer.callback(result)  # a result or a failure
 
         Deferred.fromCoroutine(write(request, *args, **kwargs)).addBoth(heard)
         return outer
@@ -97,7 +97,7 @@ def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
 
 
 def _check(request: Request, route: Route) -> None:
-    """Refuse what the route would not look at, and who sent it would think it did. Raises Forbidden, Invalid."""
+    """Refuse a form, and any condition or body that the route would silently ignore. Raises Forbidden, Invalid."""
     if request.method not in conditions.READS:
         if route.takes is None and content_type(request) in FORMS:
             raise Forbidden("a form may not do this; send no content type, or application/json")

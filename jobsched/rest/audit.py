@@ -18,7 +18,7 @@ from .schemas.audit import Entries, EntryOut
 
 
 class Audit:
-    """The call on the audit log. It tells of all tasks: for `admin`, which no token for some tasks can have."""
+    """The call on the audit log. The log tells of all tasks, so it needs `admin`: no token for some tasks has that."""
 
     def __init__(self, registry: Registry, pages: Pages) -> None:
         self._registry = registry

@@ -1,8 +1,8 @@
-"""Who is let in: the token that a request carries, what it may do, and how often a wrong one may be sent.
+"""Which callers are let in: the token of a request, what it may do, and how often a wrong token may be sent.
 
-A wrong token is answered with 401, and from the eleventh within a minute from one address with 429. A right one is let
-in all the same: 256 random bits cannot be guessed at any pace, and who sends wrong ones from an address that others
-share, or through the proxy of everybody, must not shut them out. What is slowed down is the noise, also in the log.
+A wrong token is answered with 401, and from the eleventh within a minute from one address with 429. A right token is
+let in all the same: 256 random bits cannot be guessed at any pace, and a client that sends wrong tokens must not shut
+out others behind the same address or proxy. The limit is against noise, also in the log.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from .log_limit import Lines, shown
 
 WRONG = 10  # tokens from one address
 WITHIN = 60.0  # seconds
-ADDRESSES = 1000  # that are remembered; of more, those are forgotten that were wrong longest ago
+ADDRESSES = 1000  # remembered at most; beyond that, the address whose last wrong token is oldest is forgotten
 
-NODE = "(node)"  # no token can be called so
+NODE = "(node)"  # no token can have this name
 NEEDED = "a token is needed: as 'Authorization: Bearer TOKEN', or as the password of Basic, with any user name"
 
 
 class Authenticator:
-    """Looks at each request before its route does; `cluster` is the token by which other nodes ask."""
+    """Checks each request before its route gets it; `cluster` is the token that other nodes send."""
 
     log = Logger()
 
@@ -51,11 +51,11 @@ class Authenticator:
 
     @property
     def asks(self) -> bool:
-        """Whether a caller has to say who he is."""
+        """Whether a caller needs a token."""
         return self._tokens().asked
 
     def admit(self, request: Request, need: Need) -> Caller:
-        """Who asks, if he may do that. Raises Unauthorized, Slower, Forbidden."""
+        """The caller, if it has the scope `need`. Raises Unauthorized, Slower, Forbidden."""
         address = shown(request.getClientAddress())
         if not self.asks:
             return attrs.evolve(ANYBODY, address=address)
@@ -66,7 +66,7 @@ class Authenticator:
         return caller
 
     def _recognised(self, request: Request, address: str) -> Caller:
-        """Who asks for what is open to all: a wrong token is as good as none there."""
+        """The caller of a call that is open to all: a wrong token counts as none."""
         secret = _secret(_given(request))
         token = None if secret is None else self._tokens().find(secret)
         return attrs.evolve(NOBODY, address=address) if token is None or self._is_over(token) else _of(token, address)
@@ -102,7 +102,7 @@ class Authenticator:
 
 
 class Failures:
-    """When wrong tokens came, by address, for a minute and for so many addresses; `seconds` is a clock."""
+    """When the last `WRONG` wrong tokens came, for each of up to `ADDRESSES` addresses; `seconds` is a clock."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -112,7 +112,7 @@ class Failures:
         return len(self._times)
 
     def add(self, address: str) -> None:
-        """One more came from there."""
+        """One more wrong token came from `address`."""
         key = neighbourhood(address)
         times = self._times.setdefault(key, deque(maxlen=WRONG))
         times.append(self._seconds())
@@ -121,7 +121,7 @@ class Failures:
             self._times.popitem(last=False)
 
     def wait(self, address: str) -> int:
-        """Whole seconds until one more may come from there; 0 for now."""
+        """Whole seconds until one more wrong token may come from `address`; 0: now."""
         times = self._times.get(neighbourhood(address))
         if times is None or len(times) < WRONG:
             return 0
@@ -138,7 +138,7 @@ def _given(request: Request) -> Sequence[bytes]:
 
 
 def _secret(given: Sequence[bytes]) -> bytes | None:
-    """The token of the one Authorization header: all of Bearer, or the password of Basic."""
+    """The token in the Authorization header, if there is just one header: all of Bearer, or the password of Basic."""
     if len(given) != 1:
         return None
     scheme, _, rest = given[0].strip().partition(b" ")

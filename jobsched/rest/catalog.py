@@ -1,4 +1,4 @@
-"""/catalog and /preview: what may be run, and when it would be."""
+"""/catalog and /preview: the tasks that may be run, and when a trigger would be due."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Catalog:
         return json(request, Names(tasks=self._registry_for(request).task_names()))
 
     async def reload(self, request: Request) -> bytes:
-        """200: the names there are now; 409 when a file is bad, and what was read of it before stays."""
+        """200: the names that there are now; 409: a file is bad, and its last good version stays in force."""
         return json(request, Names(tasks=await self._registry_for(request).reload()))
 
     async def show(self, request: Request, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Conditions under which a request is meant (RFC 9110, section 13), and the range of bytes that it asks for (14.2)."""
+"""The conditions of a request (RFC 9110, section 13), and the range of bytes that it asks for (14.2)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from werkzeug.http import parse_etags, parse_range_header
 from ..model.errors import Invalid, Stale
 
 READS = (b"GET", b"HEAD")
-LAST_0 = re.compile("bytes=-0+", re.IGNORECASE)  # is a range, and werkzeug takes it for none
-NO_BYTES = Range("bytes", [(sys.maxsize, None)])  # one that is as empty
-VERSION = re.compile(r"([1-9][0-9]{0,8})(\..*)?", re.DOTALL)  # and what was shown then, which is no matter
+LAST_0 = re.compile("bytes=-0+", re.IGNORECASE)  # a range, which werkzeug does not take for one
+NO_BYTES = Range("bytes", [(sys.maxsize, None)])  # a range that is just as empty
+VERSION = re.compile(r"([1-9][0-9]{0,8})(\..*)?", re.DOTALL)  # what follows the dot does not matter
 
 
 class Unsatisfiable(Exception):
-    """No byte of the range is there; says so as Content-Range has it."""
+    """No byte of the range exists; the text of the error is the header Content-Range."""
 
 
 def tag_of(version: int, shown: bytes) -> bytes:
-    """The ETag of a job: its version, and what stands for all that is shown of it."""
+    """The ETag of a job: its version, and a hash of the answer, `shown`."""
     return b'"%d.%s"' % (version, hashlib.blake2b(shown, digest_size=8).hexdigest().encode())
 
 
 def versions(request: Request) -> frozenset[int] | None:
-    """The versions of a job that If-Match names, be it as `"VERSION.SHOWN"` or as `"VERSION"`; None for any.
+    """The versions of a job that If-Match names, as `"VERSION.SHOWN"` or `"VERSION"`; None: any version.
 
-    A weak tag, and one that is none of ours, matches nothing.
+    A weak tag, or a tag in another form, matches nothing.
     """
     text = _given(request, b"if-match")
     if text is None:
@@ -38,12 +38,12 @@ def versions(request: Request) -> frozenset[int] | None:
     tags = parse_etags(text)
     if tags.star_tag:
         return None
-    found = (VERSION.fullmatch(tag or "") for tag in tags)  # the empty tag comes as None
+    found = (VERSION.fullmatch(tag or "") for tag in tags)  # the empty tag is None here
     return frozenset(int(one.group(1)) for one in found if one is not None)
 
 
 def must_be_none(request: Request, matched: bool) -> None:
-    """Refuse conditions that nobody would look at: a write must not be made that was not meant. Raises Invalid."""
+    """Refuse conditions that would be ignored: the client does not mean an unconditional write. Raises Invalid."""
     refused = ["If-None-Match"] if matched else ["If-Match", "If-None-Match"]
     for name in refused:
         if request.requestHeaders.hasHeader(name.lower()):
@@ -51,9 +51,9 @@ def must_be_none(request: Request, matched: bool) -> None:
 
 
 def unchanged(request: Request, tag: bytes | None) -> bool:
-    """Whether who reads has got already what is tagged so; a HEAD or GET is then answered with 304.
+    """Whether the client already has the answer with this tag; a HEAD or GET is then answered with 304.
 
-    `tag` None: there is something, without a tag. Raises Stale where If-Match asks for something else.
+    `tag` None: the answer has no tag. Raises Stale if If-Match asks for another tag.
     """
     if request.method not in READS:
         return False
@@ -69,7 +69,7 @@ def unchanged(request: Request, tag: bytes | None) -> bool:
 
 
 def not_modified(request: Request) -> bytes:
-    """304: no body, and no word of one."""
+    """304: no body, and no header that describes one."""
     request.setResponseCode(304)
     for name in (b"content-type", b"content-length"):
         request.responseHeaders.removeHeader(name)
@@ -77,17 +77,17 @@ def not_modified(request: Request) -> bytes:
 
 
 def asked_range(request: Request, tag: bytes | None, size: int) -> ContentRange | None:
-    """The one range of bytes that a GET asks for, of `size` that are there; None for all of them.
+    """The one range of bytes that a GET asks for, out of `size` bytes; None: all bytes are to be sent.
 
-    None as well where several are asked for, or something that is no range, or where If-Range names another tag: all of
-    that may be answered with the whole. Raises Unsatisfiable.
+    None also if several ranges are asked for, or the header is no range, or If-Range names another tag: in these cases
+    a server may send all. Raises Unsatisfiable.
     """
     asked = single_range(request)
     given = request.requestHeaders.getRawHeaders(b"if-range")
-    if asked is None or (given is not None and given != [tag]):  # by a date too: there is none to compare with
+    if asked is None or (given is not None and given != [tag]):  # a date in If-Range never matches
         return None
     [(begin, end)] = asked.ranges
-    # Of the last 9 bytes of 5 werkzeug says that they are not there; RFC 9110 has it that they are all 5.
+    # The last 9 bytes of 5: werkzeug says that there is no such range, RFC 9110 that it is all 5 bytes.
     found = Range(asked.units, [(max(begin, -size), end)]).make_content_range(size)
     if found is None:
         raise Unsatisfiable(ContentRange(asked.units, None, None, size).to_header())
@@ -95,7 +95,7 @@ def asked_range(request: Request, tag: bytes | None, size: int) -> ContentRange 
 
 
 def single_range(request: Request) -> Range | None:
-    """The header Range, where it means anything here: one range of bytes, and a GET."""
+    """The header Range; None where it is ignored: it counts for a GET, with one range of bytes."""
     given = request.requestHeaders.getRawHeaders(b"range", [])
     if request.method != b"GET" or len(given) != 1:
         return None

@@ -1,5 +1,5 @@
-"""What one connection may take of us, in time and bytes, and how many there may be: a thousand clients that are slow,
-broken or evil must not keep the scheduler from its work.
+"""Limits: the time and bytes that one connection may take, and the number of connections. A thousand clients that are
+slow, broken or evil must not keep the scheduler from its work.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from ..model.log_throttle import LogThrottle
 from .host_check import outright
 
 IDLE = 60  # seconds without a byte, between two requests
-WHOLE = 30.0  # seconds in which the first byte must come; and from the first to the last of a request
-STALLED = 300.0  # seconds in which a client must take what is written for it
+WHOLE = 30.0  # seconds until the first byte must come, and from the first byte of a request to its last
+STALLED = 300.0  # seconds in which a client must take the bytes that are written to it
 GOING = 15.0  # seconds to take the last answer
-READ = 2048  # bytes of one connection that are looked at before the others have their turn
+READ = 2048  # bytes of one connection that are handled before other connections have their turn
 MOST_HEADERS = 100
-MOST_HEAD = 16 * 1024  # bytes of the request line and all headers; also of one of them
+MOST_HEAD = 16 * 1024  # bytes of the request line and all headers together, or of any one line
 
 CONNECTIONS = 256
 FOLLOWERS = 64
 
 
 class ConnectionLimit:
-    """Counts those who are in, up to a limit."""
+    """Counts the clients that hold a place, up to a limit."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -47,7 +47,7 @@ class ConnectionLimit:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Stay in for as long as this lasts. Raises Busy."""
+        """Hold a place for as long as the context lasts. Raises Busy."""
         if self.now >= self.most:
             raise Busy(f"{self.most} clients wait for runs already; ask again later, or without follow and wait")
         self.now += 1
@@ -59,7 +59,7 @@ class ConnectionLimit:
 
 @implementer(IProtocolNegotiationFactory)
 class ConnectionGate(WrappingFactory[ProtocolWrapper]):
-    """Twisted's policy before the site: lets in as many connections as there may be, refuses more, and says so."""
+    """A policy in the sense of Twisted, before the site: lets in up to `most` connections, refuses more with 503."""
 
     log = Logger()
     noisy = False
@@ -89,14 +89,14 @@ class ConnectionGate(WrappingFactory[ProtocolWrapper]):
 
 
 class Refusal(Protocol):
-    """A connection for which there is no room. It counts for nothing: it ends as soon as it was told so."""
+    """A connection for which there is no room. It is not counted as open, since it ends as soon as it is refused."""
 
     def __init__(self, site: Any) -> None:
         self._site = site
 
     def connectionMade(self) -> None:
         wire: Any = self.transport
-        if ISSLTransport.providedBy(wire):  # to say anything would take a handshake
+        if ISSLTransport.providedBy(wire):  # an answer would need a handshake first
             wire.abortConnection()
             return
         answer = outright(503, "too many connections are open; try again later")
@@ -106,11 +106,12 @@ class Refusal(Protocol):
 
 
 class Channel(HTTPChannel):
-    """One connection.
+    """One connection, with limits that Twisted does not have.
 
-    Twisted drops what is too much, sets no end to a request that comes a byte at a time, and answers a thousand that
-    come together before it does anything else. Its inner methods are used here: those with an underscore, which
-    `twisted_private` lists, `lineReceived` and `requestDone`. `tests/unit/rest/test_connection.py` watches them.
+    Twisted drops a client that sends too much, sets no limit to the time of a request that comes a byte at a time, and
+    answers a thousand requests that come together before it does anything else. This class uses inner methods of
+    Twisted: the methods with an underscore, which `twisted_private` lists, `lineReceived` and `requestDone`.
+    `tests/unit/rest/test_connection.py` watches all of them.
     """
 
     maxHeaders = MOST_HEADERS
@@ -121,13 +122,13 @@ class Channel(HTTPChannel):
     _deadline: IDelayedCall | None = None  # of a request that has begun to come
     _stall: IDelayedCall | None = None  # of a client that does not take what is written
     _next_request: IDelayedCall | None = None  # of the next request, when it has come already
-    _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own would tell of each client that says nothing
-    _deaf = False  # nothing more is heard: the last answer is written
+    _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own logger would report each silent client
+    _deaf = False  # no more input is read: the last answer is written
 
     def connectionMade(self) -> None:
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
-            self._wire.setTcpKeepAlive(True)  # or one that vanished while it follows a quiet run would stay for ever
+            self._wire.setTcpKeepAlive(True)  # or a client that vanished while following a quiet run would stay
         _socket(self._wire).bufferSize = READ
         self.setTimeout(WHOLE)
 
@@ -148,19 +149,19 @@ class Channel(HTTPChannel):
         super().dataReceived(data)
         if self._deaf or self._busyReceiving or self._handlingRequest or self.paused:
             return
-        if self.line_mode and b"\n" in self._buffer:  # an end of line would have been taken out
+        if self.line_mode and b"\n" in self._buffer:  # Twisted would have taken out a CR LF
             self.refuse(400, "a line ends with CR LF, not with LF alone")
         elif self._deadline is None and (self._buffer or self.requests):
             self._deadline = self.callLater(WHOLE, self._overdue)
 
     def lineReceived(self, line: bytes) -> None:
-        if line.startswith((b" ", b"\t")):  # Twisted would fold the lines; others see two headers (RFC 9112, 5.2)
+        if line.startswith((b" ", b"\t")):  # Twisted would join the lines; others see two headers (RFC 9112, 5.2)
             self.refuse(400, "a header goes over several lines")
         else:
             super().lineReceived(line)
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
-        """Refuse each way of saying how long a body is that a proxy before us might understand differently."""
+        """Refuse every form of a body's length that a proxy in front of us might understand differently."""
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
             return self._failChooseTransferDecoder()
         if header == b"Content-Length" and len(data) > 20:
@@ -172,7 +173,7 @@ class Channel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
-        self.paused = True  # what has come behind it stays in the buffer
+        self.paused = True  # bytes after this request stay in the buffer
         super().requestDone(request)
         self.paused = bool(self._buffer) and bool(self.persistent)
         if self.paused:
@@ -180,7 +181,7 @@ class Channel(HTTPChannel):
             self._next_request = self.callLater(0, self._go_on)
 
     def _go_on(self) -> None:
-        """Look at the next request that has come, unless the client is yet to take the answer to the last one."""
+        """Handle the next request that has come, unless the client has not taken the last answer yet."""
         self._next_request = None
         if self._waitingForTransport:
             return
@@ -209,7 +210,7 @@ class Channel(HTTPChannel):
         self.refuse(408, f"a request has to come within {WHOLE:g} seconds")
 
     def refuse(self, status: int, detail: str) -> None:
-        """Answer what cannot become a request, and close. Where an answer was begun already, close."""
+        """Answer input that cannot become a request, and close. If an answer was begun already, only close."""
         if self._deaf:
             return
         self._deaf = True
@@ -238,7 +239,7 @@ class Channel(HTTPChannel):
             self._next_request = self.callLater(0, self._go_on)
 
     def loseConnection(self) -> None:
-        self._slow(GOING if self._deaf else STALLED)  # in TLS the other end has to say that it goes too
+        self._slow(GOING if self._deaf else STALLED)  # TLS waits until the other end closes too
         super().loseConnection()
 
     def _slow(self, seconds: float) -> None:
@@ -263,7 +264,7 @@ class Channel(HTTPChannel):
 
 
 def _socket(wire: Any) -> Any:
-    """What lies within the gate, and within TLS."""
+    """The socket inside the wrappers of the gate and of TLS."""
     while isinstance(wire, ProtocolWrapper):
         wire = wire.transport
     return wire

@@ -1,4 +1,4 @@
-"""/runs/ID/deliveries, /jobs/ID/deliveries: who was told, and who is still to be."""
+"""/runs/ID/deliveries, /jobs/ID/deliveries: notifications that were sent or are still to be sent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Deliveries:
         return await self._page(request, asked, self._registry.seen_by(caller(request)).job_deliveries, job_id)
 
     async def of_run(self, request: Request, run_id: str) -> bytes:
-        """200: the same of one run."""
+        """200: up to `limit` notifications of one run older than `after`."""
         asked = query(request, DeliveryPage)
         return await self._page(request, asked, self._registry.seen_by(caller(request)).run_deliveries, run_id)
 

@@ -1,6 +1,6 @@
-"""Sending what a run printed: a file, a range of it, its last lines, or all that comes until the run ends.
+"""Sends the output of a run: the file, a range of it, its last lines, or all that comes until the run ends.
 
-Nothing is held in memory but the piece under way, and a slow client slows down nobody else.
+Only the piece that is being sent is held in memory, and a slow client slows down no other.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = Logger()
 class FileSender:
     """Gives `left` bytes of an open file as fast as the client takes them.
 
-    `done` fires at the end, and fails when the file does not hold as much as was said: it was cut, or cannot be read.
+    `done` fires at the end. It fails if the file holds fewer bytes than `left`: the file was cut, or cannot be read.
     """
 
     def __init__(self, request: Request, file: BinaryIO, left: int) -> None:
@@ -76,8 +76,8 @@ class FileSender:
 async def send_file(request: Request, path: Path) -> bytes:
     """200, 206 or 304: the file's bytes as plain text, or one range of them; nothing, when there is no file.
 
-    The tag stands for the bytes that are there now. What a run prints later makes it another, so that who resumes with
-    If-Range gets the whole as long as the run goes on.
+    The tag stands for the bytes that are there now. When the run prints more, the tag changes, so a client that resumes
+    with If-Range gets the whole file as long as the run goes on.
     """
     file = _open(path)
     plain_text(request, b"bytes")
@@ -125,8 +125,8 @@ async def send_tail(request: Request, path: Path, lines: int, registry: Registry
 
 
 def _start_of_tail(path: Path, lines: int, size: int, registry: Registry) -> Deferred[int]:
-    """Looked for in a thread: the file may be long, and its lines too. The thread has the file open for itself, for
-    meanwhile the client may go, and its file be closed."""
+    """Where the last lines begin, looked for in a thread, since the file and its lines may be long. The thread opens
+    the file for itself: the client may go meanwhile, and the client's open file is closed then."""
 
     def look(wanted: Wanted) -> int:
         file = _open(path)
@@ -139,7 +139,7 @@ def _start_of_tail(path: Path, lines: int, size: int, registry: Registry) -> Def
 
 
 def _open(path: Path) -> BinaryIO | None:
-    """The file of an output, looked at and never waited for; None while there is none. Raises Unreachable."""
+    """The open file of an output; None while there is none. Opening never blocks. Raises Unreachable."""
     try:
         return files.reading(path.parents[1], path.parent.name, path.name)
     except (FileNotFoundError, NotADirectoryError):
@@ -150,16 +150,16 @@ def _open(path: Path) -> BinaryIO | None:
 
 
 def start_of_tail(file: BinaryIO, lines: int, size: int, wanted: Wanted) -> int:
-    """Where the last `lines` lines of the first `size` bytes begin; read backwards, a piece at a time.
+    """Where the last `lines` lines of the first `size` bytes begin. The file is read backwards, a piece at a time.
 
-    `wanted` is called before each piece, and raises when nobody waits for it any more.
+    `wanted` is called before each piece, and raises when no client waits for the result any more.
     """
     position, missing = size, lines
     if missing == 0:
         return size
     if size:
         file.seek(size - 1)
-        missing += file.read(1) == b"\n"  # the end of the last line begins no other
+        missing += file.read(1) == b"\n"  # the last line end begins no new line
     while position > 0:
         wanted()
         step = min(CHUNK, position)
@@ -190,18 +190,18 @@ class Follower:
         request.registerProducer(self, True)
 
     def begin(self) -> None:
-        """Open the file, if there is one yet: that it cannot be read has to be told before anything is said."""
+        """Open the file, if there is one yet: an error must be reported before the answer begins."""
         self._file = _open(self._path)
 
     async def begin_at(self, lines: int, registry: Registry) -> None:
-        """Leave out what comes before the last `lines` lines that there are now."""
+        """Open the file, and begin with the last `lines` lines that there are now."""
         self.begin()
         if self._file is not None:
             size = os.fstat(self._file.fileno()).st_size
             self._file.seek(await _start_of_tail(self._path, lines, size, registry))
 
     def send(self) -> bool:
-        """Send one piece; false when there was none, or the client takes none now."""
+        """Send one piece; false: there was no new piece, or the client takes none now."""
         if self.paused:
             return False
         if self._file is None:
@@ -221,7 +221,7 @@ class Follower:
             self._request.unregisterProducer()
 
     def room(self) -> Deferred[None]:
-        """Fires when a client that is slow takes more, or has gone. To look again later would set the speed."""
+        """Fires when a slow client takes more, or has gone. Looking every `LOOK` seconds would limit the speed."""
         self._room = Deferred()
         return self._room
 
@@ -243,14 +243,14 @@ class Follower:
 
 
 async def follow(request: Request, registry: Registry, over: Deferred[None], run_id: str, lines: int | None) -> bytes:
-    """200: what the run has printed, and what it prints, until `over` has fired or the client has gone."""
+    """200: all output so far, and what the run prints then, until `over` has fired or the client has gone."""
     plain_text(request)
     if request.method == b"HEAD":
         return b""
     follower = Follower(request, registry.output_path(run_id))
     request.notifyFinish().addErrback(lambda _: follower.stopProducing())
     ended: list[object] = []
-    over.addBoth(ended.append)  # the end of the run, or why nobody can say when that is
+    over.addBoth(ended.append)  # the end of the run, or why it cannot be known
     try:
         if lines is None:
             follower.begin()
@@ -258,7 +258,7 @@ async def follow(request: Request, registry: Registry, over: Deferred[None], run
             await follower.begin_at(lines, registry)
         request.write(b"")  # the headers, at once
         while not follower.gone:
-            last = bool(ended)  # asked before sending: what was printed before the end is in the file by now
+            last = bool(ended)  # asked before sending: if the run has ended, its whole output is in the file now
             sent = follower.send()
             if last and not sent and not follower.paused:
                 break
@@ -284,4 +284,4 @@ def plain_text(request: Request, ranges: bytes = b"none") -> None:
     """The headers of an output, and whether ranges of it may be asked for."""
     request.setHeader(b"content-type", TEXT)
     request.setHeader(b"accept-ranges", ranges)
-    request.setHeader(b"cache-control", b"no-store")  # though it may have a tag: what runs print is for nobody's cache
+    request.setHeader(b"cache-control", b"no-store")  # even with a tag: outputs are not for caches

@@ -1,4 +1,4 @@
-"""The wire's records as the model's: what a request asks for."""
+"""Turns the records of requests into those of the model."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 TRIGGERS = ("interval", "cron", "at")
-MERGED = ("parameters", "require")  # a patch changes each name in them by itself
+MERGED = ("parameters", "require")  # a patch changes each name in these fields separately
 
 
 @attrs.frozen(kw_only=True)
 class Defaults:
-    """What a request leaves out comes from the configuration."""
+    """Defaults from the configuration, for what a request leaves out."""
 
     policy: Policy
     timezone: str
@@ -43,7 +43,7 @@ class Defaults:
 
 
 def draft(request: JobIn, defaults: Defaults) -> Draft:
-    """What a request asks for; what it leaves out comes from the configuration. Raises Invalid."""
+    """The draft that a request asks for; fields left out come from the configuration. Raises Invalid."""
     defaults.redaction.meant(request.parameters, {})
     asked = _draft(request, defaults)
     defaults.receivers.check(asked.watch.notify)
@@ -51,7 +51,7 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
 
 
 def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
-    """What `job` says already, if there is one, is not looked at: it may be from before there was a limit."""
+    """Values that `job` has already, if there is one, are not checked: they may be older than a limit."""
     if job is None or request.task != job.task:
         _check_name(request.task, "/task")
     if job is None or request.name != job.name:
@@ -88,7 +88,7 @@ def _check_tags(require: Mapping[str, str]) -> None:
 
 
 def _when(request: JobIn | PreviewIn, defaults: Defaults) -> dict[str, Any]:
-    """The trigger that a request asks for and its bounds, as a draft has them."""
+    """The trigger that a request asks for, and its bounds, as fields of a draft."""
     return {
         "every": None if request.interval is None else every(request.interval),
         "cron": request.cron,
@@ -114,7 +114,7 @@ def every(interval: IntervalIn) -> timedelta:
 
 
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
-    """What a merge patch makes of a job. Raises Invalid."""
+    """The draft of `job` after a merge patch. Raises Invalid."""
     wanted = {name: _text(value) for name, value in definition(job).items()}
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:
@@ -136,13 +136,13 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
         changed = _draft(msgspec.convert(kept, JobIn), defaults, job)
     except msgspec.ValidationError as why:
         raise invalid(why) from None
-    if changed.watch.notify != job.watch.notify:  # what is allowed now need not have been then
+    if changed.watch.notify != job.watch.notify:  # the rules may have changed since the job was made
         defaults.receivers.check(changed.watch.notify)
     return changed
 
 
 def preview(request: PreviewIn, defaults: Defaults, now: datetime) -> tuple[Draft, datetime]:
-    """What to look ahead with, and from when. Raises Invalid."""
+    """The draft whose dues a preview shows, and the instant from which they are shown. Raises Invalid."""
     asked = Draft(
         task="",
         name="",
@@ -165,12 +165,12 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
 
 
 def _text(value: Any) -> Any:
-    """As a request has it."""
+    """A value as a request has it."""
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _span(seconds: float | None) -> timedelta | None:
-    """What is above 0 stays so."""
+    """The span of `seconds`; a number above 0 never becomes 0."""
     return None if seconds is None else max(timedelta(seconds=seconds), timedelta.resolution)
 
 

@@ -1,4 +1,4 @@
-"""/health, /health/ready and /metrics: how the daemon is, for those who watch it."""
+"""/health, /health/ready and /metrics: the state of the daemon, for monitoring."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .schemas import nodes
 
 
 class Body(Protocol):
-    """What is watched; it answers within seconds, come what may."""
+    """The daemon as these calls see it; it answers within seconds, in any state."""
 
     async def health_problems(self) -> list[HealthProblem]:
-        """All that keeps this daemon from its work; nothing, and it is ready."""
+        """All problems that keep this daemon from its work; an empty list: it is ready."""
 
     async def exposition(self) -> bytes:
         """A page of metrics."""
 
 
 class HealthCalls:
-    """The calls that tell how things stand."""
+    """The calls for monitoring."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -44,11 +44,11 @@ class HealthCalls:
         ]  # fmt: skip
 
     async def alive(self, request: Request) -> bytes:
-        """200: the reactor turns. Nothing is asked of the store: to start anew would not mend that."""
+        """200: the reactor runs. The store is not checked: a restart of the daemon would not repair it."""
         return json(request, nodes.Health(status="ok", version=__version__))
 
     async def ready(self, request: Request) -> bytes:
-        """200, or 503 with all that is wrong; without a line in the log, for it is asked every few seconds."""
+        """200, or 503 with all problems. Not logged, since this call is made every few seconds."""
         found = await self._body.health_problems()
         if not found:
             return json(request, nodes.Health(status="ready", version=__version__))
@@ -56,7 +56,7 @@ class HealthCalls:
         return problems.answer(request, 503, "; ".join(shown), [Fault(pointer="", detail=words) for words in shown])
 
     async def metrics(self, request: Request) -> bytes:
-        """200: all that is counted. 403 for who may see some tasks only."""
+        """200: all metrics. 403: the caller may see only some tasks."""
         who = caller(request)
         if who.tasks is not None:
             raise Forbidden(f"this shows all tasks, and the token {who.name!r} is for some only")

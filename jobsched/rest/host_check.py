@@ -1,8 +1,8 @@
-"""Who may ask: a request must be sent to us by a name of ours, and not by somebody else's web page; and what every
-answer forbids a browser to do with it.
+"""Protection from foreign web pages: a request must name one of our host names, and must not come from another site's
+page. Security headers limit what a browser may do with an answer.
 
-Whoever sits at this machine can reach the daemon, and so can every web page that is open in his browser: by a form, or
-by a name of its own that suddenly points here (DNS rebinding). No answer ever carries a CORS header.
+A user of this machine can reach the daemon, and so can every web page that is open in the user's browser: by a form, or
+by a host name of its own that suddenly points here (DNS rebinding). No answer ever carries a CORS header.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..model.hosts import Hosts
 from . import problems
 
 HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 3986: what a host and a port may hold
-TARGET = re.compile(rb"/[!-~]*")  # RFC 9112 calls it the origin form
-ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([/?][!-~]*)?", re.IGNORECASE)  # and this the absolute one
+TARGET = re.compile(rb"/[!-~]*")  # the origin form of RFC 9112
+ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([/?][!-~]*)?", re.IGNORECASE)  # its absolute form
 
 READS = (b"GET", b"HEAD", b"OPTIONS")
-OF_OURS = (b"same-origin", b"none")  # what a browser says of where a request comes from, and need not worry us
+OF_OURS = (b"same-origin", b"none")  # values of Sec-Fetch-Site that are harmless
 
 ALWAYS = (
     (b"Server", b"jobsched"),
@@ -34,8 +34,8 @@ ALWAYS = (
 
 
 def target(given: bytes, headers: Headers) -> bytes:
-    """What is asked for as a path, also where a whole address was given; one of another host than Host says stays what
-    it is, to be refused: of two servers each might believe another of the two."""
+    """The target of a request as a path, also if it was given as a whole address. An address with another host than the
+    header Host stays as it is, to be refused: two servers might each believe a different one of the two hosts."""
     address = ABSOLUTE.fullmatch(given)
     if address is None or [host.lower() for host in headers.getRawHeaders(b"host", [])] != [address[1].lower()]:
         return given
@@ -44,7 +44,7 @@ def target(given: bytes, headers: Headers) -> bytes:
 
 
 def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
-    """The status and the words with which a request is refused, whatever it asks for; None: let it come in."""
+    """The status and the words with which a request is refused, whatever its route; None: it is let in."""
     given = request.requestHeaders.getRawHeaders(b"host", [])
     if len(given) > 1 or not all(_is_host(host) for host in given):
         return 400, "the Host header is no host"
@@ -60,7 +60,7 @@ def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
     host = given[0].decode("ascii") if given else ""
     if given and hosts is not None and not _is_ours(request, hosts, host):
         return 421, f"this daemon does not go by the name of {host!r}; see ALLOWED_HOSTS in jobsched.cfg"
-    if request.path.startswith(b"//"):  # werkzeug would see one
+    if request.path.startswith(b"//"):  # werkzeug would see a single slash
         return 404, "there is nothing at this path"
     if request.method not in READS and _is_foreign(request, host):
         return 403, "a web page of another site made a browser send this"
@@ -69,7 +69,7 @@ def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
 
 def _is_host(text: bytes) -> bool:
     try:
-        text.partition(b":")[0].decode("ascii").encode("idna")  # as werkzeug will
+        text.partition(b":")[0].decode("ascii").encode("idna")  # as werkzeug does it later
     except UnicodeError:
         return False
     return HOST.fullmatch(text) is not None
@@ -77,11 +77,11 @@ def _is_host(text: bytes) -> bool:
 
 def _is_ours(request: Request, hosts: Hosts, host: str) -> bool:
     here = request.getHost()
-    return isinstance(here, UNIXAddress) or hosts.know(host, getattr(here, "host", ""))  # no web page reaches a file
+    return isinstance(here, UNIXAddress) or hosts.know(host, getattr(here, "host", ""))  # web pages cannot use a file
 
 
 def _is_foreign(request: Request, host: str) -> bool:
-    """Whether a browser says that it sends this for a page that is not of this daemon."""
+    """Whether the headers of a browser say that it sends the request for a page of another site."""
     headers = request.requestHeaders
     sites = headers.getRawHeaders(b"sec-fetch-site", [])
     origins = headers.getRawHeaders(b"origin", [])
@@ -92,7 +92,10 @@ def _is_foreign(request: Request, host: str) -> bool:
 
 
 def add_security_headers(headers: Headers) -> None:
-    """Put on an answer what every one of ours says. What has a tag may be kept, and asked about, unless it says no."""
+    """Add the security and caching headers that every response carries.
+
+    A response with a tag may be cached, and revalidated by the tag, unless its route has set Cache-Control.
+    """
     for name, value in ALWAYS:
         headers.setRawHeaders(name, [value])
     headers.setRawHeaders(b"Date", [datetimeToString()])
@@ -101,7 +104,7 @@ def add_security_headers(headers: Headers) -> None:
 
 
 def outright(status: int, detail: str) -> bytes:
-    """A whole answer, a problem after which the connection ends: for what never becomes a request that Klein sees."""
+    """A whole response, with a problem, that ends the connection: for input that never reaches Klein as a request."""
     text = problems.body(status, detail)
     headers = Headers()
     add_security_headers(headers)

@@ -22,7 +22,7 @@ _LOST_PLUS = re.compile(r"([^T ]+[T ][^ ]+) ([0-9]{2}:?(?:[0-9]{2})?)", re.ASCII
 
 
 def instant(text: str | None, pointer: str) -> datetime | None:
-    """In UTC; an instant needs an offset, or it could be any of 38. Raises Invalid."""
+    """The instant in UTC. The text needs an offset, or it could mean any of 38 instants. Raises Invalid."""
     if text is None:
         return None
     plain = text.strip().upper()
@@ -42,7 +42,7 @@ def instant(text: str | None, pointer: str) -> datetime | None:
 
 
 def asked_instant(text: str | UnsetType, pointer: str) -> datetime | None:
-    """An instant in a query, in UTC; the plus sign of its offset arrives as a blank when it was typed as it is."""
+    """An instant in a query, in UTC; a plus sign that was not escaped in the URL arrives as a blank."""
     if isinstance(text, UnsetType):
         return None
     lost = _LOST_PLUS.fullmatch(text.strip())

@@ -1,4 +1,4 @@
-"""/jobs: schedules, their making, changing and unmaking."""
+"""/jobs: making, showing, changing and deleting jobs."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ class Jobs:
         return _empty(request)
 
     async def run(self, request: Request, job_id: str) -> bytes:
-        """202 once the run is on disk, or its output until it has ended: to who may read it."""
+        """202 once the run is on disk, or 200 with its output until it ends, for a caller that may read it."""
         follow = query(request, queries.Following).follow
         if follow:
             caller(request).must("read")
-        with self._outputs.place() if follow else nullcontext():  # taken first: who is refused has made no run
+        with self._outputs.place() if follow else nullcontext():  # first: a refused request has made no run
             key = _key(request, f"/jobs/{job_id}/run")
             run = await self._registry_for(request).run_now(job_id, key, versions(request))
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
@@ -161,7 +161,7 @@ def _key(request: Request, scope: str) -> IdempotencyKey | None:
     if not KEY.fullmatch(text):
         raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
     name = caller(request).name
-    if name is not None:  # each has keys of his own; the hash has just the length that there is room for
+    if name is not None:  # each caller has separate keys; the hash is as long as the column
         scope = hashlib.sha256(f"{name} {scope}".encode()).hexdigest()
     return IdempotencyKey(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
 

@@ -1,4 +1,4 @@
-"""JSON as it goes over the wire: what is sent can be looked at on a terminal, what comes holds no name twice."""
+"""JSON on the wire: JSON that is sent can be shown on a terminal, JSON that is received holds no name twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model.printable import shown
 
 
 def encoded(value: object) -> bytes:
-    """JSON. What is not to be seen is escaped: it means the same, and a terminal shows it as it is."""
+    """JSON with invisible characters escaped: the meaning is the same, and a terminal shows it safely."""
     data = msgspec.json.encode(value)
     return data if data.isascii() else shown(data.decode()).encode()
 
@@ -28,10 +28,10 @@ class _Doubled(dict[str, Any]):
 
 
 def duplicate(text: bytes) -> str | None:
-    """The pointer (RFC 6901) to a name that an object in `text` holds twice, "a" and "\\u0061" being one; None: there
-    is none. RFC 8259 leaves open which of the two counts, and two programs may choose two.
+    """The pointer (RFC 6901) to a name that an object in `text` holds twice; None: there is none. "a" and "\\u0061" are
+    the same name. RFC 8259 leaves open which of the two values counts, so two programs may choose differently.
 
-    `text` is JSON in UTF-8, and not nested deeper than Python can follow: it was decoded before.
+    `text` is JSON in UTF-8, not nested deeper than Python can follow: it has been decoded once before.
     """
     some_doubled = False
 
@@ -43,14 +43,14 @@ def duplicate(text: bytes) -> str | None:
         some_doubled = True
         return _Doubled(found, Counter(name for name, _ in pairs).most_common(1)[0][0])
 
-    # Numbers are left as they are written: their value is not asked for here, and a long one costs time.
+    # Numbers are left as text: their values are not needed here, and to compute a long one costs time.
     whole = json.loads(text.decode(), object_pairs_hook=take, parse_int=str, parse_float=str)
     return next(_places(whole, "")) if some_doubled else None
 
 
 def _places(value: object, pointer: str) -> Iterator[str]:
-    """The pointers to what is doubled, the outermost first. What lies in a value that a later one of the same name
-    replaced is not found, but that name is."""
+    """The pointers to doubled names, the outermost first. If a later value replaced an earlier one of the same name,
+    doubled names within the earlier value are not found, but that name is."""
     if isinstance(value, _Doubled):
         yield pointer + place(value.name)
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

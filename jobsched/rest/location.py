@@ -1,4 +1,4 @@
-"""Addresses of our own things, as the caller can use them."""
+"""URLs of jobs, runs and pages, as the caller can use them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def location(request: Request, path: str) -> bytes:
 
 
 def link_next(request: Request, limit: int, last: str) -> None:
-    """Say where the page behind `last` is."""
+    """Set the header Link to the page after `last`."""
     url = urlsplit(request.uri.decode("ascii", "replace"))
     asked = dict(parse_qsl(url.query)) | {"limit": str(limit), "after": last}
     target = location(request, f"{url.path}?{urlencode(asked)}")

@@ -1,4 +1,4 @@
-"""Lines of the log that callers cause: a stranger must not fill the disk with them."""
+"""Log lines caused by requests: a client without a valid token must not fill the disk with them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ access = logging.getLogger("jobsched.access")
 
 
 class Lines:
-    """Tells of requests. An address from which no right token comes gets a few lines a minute, and one with a count at
-    its end."""
+    """Logs requests. An address that sends no right token gets a few lines a minute, and at its end a line with the
+    number of those left out."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -25,7 +25,7 @@ class Lines:
         self._call: IDelayedCall | None = None
 
     def room(self, address: str) -> bool:
-        """Whether a stranger at that address gets a line; it is taken."""
+        """Whether a client without a right token gets a line at that address; the line is then used up."""
         seconds = self._clock.seconds()
         self._tell_counts(seconds)
         return self._throttle.line(neighbourhood(address), seconds)
@@ -33,12 +33,12 @@ class Lines:
     def request(
         self, address: str, method: bytes, uri: bytes, status: int, size: int, known: bool = False
     ) -> None:  # fmt: skip
-        """A request was answered; `known` is one with a right token."""
+        """A request was answered; `known`: it had a right token."""
         if self.line(address, status, known):
             access.info("%s %s %s %s %s", address, _text(method, LONGEST_METHOD), _text(uri), status, size)
 
     def line(self, address: str, status: int, known: bool) -> bool:
-        """Whether a request that came to this status gets a line; else it is counted."""
+        """Whether a request that ended with this status gets a line; if not, it is counted."""
         if known or self.room(address):
             return True
         self._throttle.leave_out(neighbourhood(address), str(status), self._clock.seconds())
@@ -46,11 +46,11 @@ class Lines:
         return False
 
     def cut_off(self, address: str, status: int, size: int) -> None:
-        """Something was refused before it was known what is asked for."""
+        """Input was refused before its method and path were known."""
         self.request(address, b"-", b"-", status, size)
 
     def stop(self) -> None:
-        """Tell what there is to be told."""
+        """Log the counts that are left."""
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
@@ -72,7 +72,7 @@ class Lines:
 
 
 def shown(address: IAddress) -> str:
-    """Where a client is."""
+    """The IP address of a client, or "unix"."""
     return getattr(address, "host", "unix")
 
 

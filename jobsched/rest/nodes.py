@@ -24,7 +24,7 @@ class Nodes:
         return [Route("GET", "/nodes", self.list, "The daemons that share the store", gives=shown, scope="admin")]
 
     async def list(self, request: Request) -> bytes:
-        """200: every node that is known, those that began last first."""
+        """200: every node that is known, the latest start first."""
         found = await self._registry.nodes()
         doubled = twins(found)
         return json(request, nodes.Nodes(values=[_shown(node, node.name in doubled) for node in found]))

@@ -54,7 +54,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"enum": ["whole", "tail"]},
     },
 }
-# What any request may be refused with: no HTTP, too slow, too long, for a host that is not ours; a fault; no room.
+# Statuses that refuse any request: no HTTP, too slow, too long, a host that is not ours; a fault of ours; no room.
 ANY = (400, 408, 414, 421, 431, 500, 503)
 SCHEMES: dict[str, dict[str, Any]] = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of tokens.cfg"},
@@ -111,7 +111,7 @@ class OpenApi:
     def __init__(self, routes: Iterable[Route], asks: Callable[[], bool] = lambda: True) -> None:
         routes = [*routes, *self.routes()]
         self._texts = {asked: describe(routes, asked) for asked in (True, False)}
-        self._asks = asks  # whether callers have to say who they are
+        self._asks = asks  # whether callers need a token
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -124,7 +124,7 @@ class OpenApi:
 
 
 def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, Any]:
-    """The whole document; `asked`: for callers who have to say who they are."""
+    """The whole document; `asked`: whether callers need a token."""
     routes = list(routes)
     kinds = {kind for route in routes for kind in (route.takes, *route.gives.values()) if isinstance(kind, type)}
     _, components = msgspec.json.schema_components(
@@ -218,7 +218,7 @@ def _success(route: Route, name: str, status: int) -> dict[str, Any]:
     headers = _headers(route, name, status)
     if headers:
         response["headers"] = {header: HEADERS[header] for header in headers}
-    if 206 in route.gives:  # an output that is not in a file has none
+    if 206 in route.gives:  # only an output in a file has a tag
         response["headers"]["ETag"] = HEADERS["ETag"] | {"required": False}
     if status == 202 and name in LINKS:
         source = {"job_id" if name == "POST /jobs" else "run_id": "$response.header.Location#regex:/([^/]+)$"}

@@ -1,4 +1,4 @@
-"""What a run printed, wherever it is: in a file here, on another node, or the end of it in the store."""
+"""The output of a run, wherever it is: in a file here, on another node, or its end in the store."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Outputs:
         self._followers = connection.ConnectionLimit(followers)
 
     def place(self) -> AbstractContextManager[None]:
-        """A place among those who wait for what a run prints, or for its end. Raises Busy when all are taken."""
+        """A place among the clients that wait for a run's output or end. Raises Busy when all places are taken."""
         return self._followers.place()
 
     async def send(self, request: Request, run_id: str, lines: int | None) -> bytes:
-        """200, 206 or 304: what there is now, or its last `lines` lines. Raises NotFound, Stale, Unreachable, Busy."""
+        """200, 206 or 304: the output so far, or its last `lines` lines. Raises NotFound, Stale, Unreachable, Busy."""
         run = await self._registry.seen_by(caller(request)).run(run_id)
         where = await self._registry.output_location(run)
         if not where.here:
@@ -52,7 +52,7 @@ class Outputs:
         return await send_tail(request, path, lines, self._registry)
 
     async def follow(self, request: Request, run_id: str, lines: int | None = None) -> bytes:
-        """200: what there is, and all that comes until the run has ended. Raises NotFound, Stale, Unreachable, Busy."""
+        """200: the output so far, and the rest until the run has ended. Raises NotFound, Stale, Unreachable, Busy."""
         run = await self._begun(request, run_id)
         if request.channel is None:  # the client has gone
             return b""
@@ -69,8 +69,8 @@ class Outputs:
             over.cancel()
 
     async def followed(self, request: Request, run_id: str) -> bool:
-        """Answer with what a run prints that this request has made. False if that cannot be, whatever the reason: the
-        run is there all the same, and the caller has to hear of it."""
+        """Answer with the output of a run that this request has made. False if that fails for any reason: the run
+        exists all the same, and the caller has to be told of it."""
         try:
             await self.follow(request, run_id)
         except CancelledError:
@@ -83,7 +83,7 @@ class Outputs:
         return True
 
     async def _begun(self, request: Request, run_id: str) -> Run:
-        """The run, once a node has it; it is not known before which one will."""
+        """The run, once a node has started it: before that, it is not known which node will."""
         pause = SOON
         while True:
             run = await self._registry.seen_by(caller(request)).run(run_id)
@@ -93,7 +93,7 @@ class Outputs:
             pause = min(2 * pause, LOOK)
 
     async def _over(self, run_id: str) -> None:
-        """Fires once the run has ended, or is no longer in the record; a store that cannot be asked ends nothing."""
+        """Returns once the run has ended, or is no longer stored; goes on waiting while the store is unavailable."""
         while True:
             try:
                 await self._registry.ended(run_id, FOREVER)
@@ -107,7 +107,7 @@ class Outputs:
     async def _fetched(
         self, request: Request, run: Run, where: OutputLocation, lines: int | None, over: Deferred[None] | None
     ) -> bytes:
-        """The answer of a node that has the output, or what the store keeps of it."""
+        """The answer of a node that has the output, or else the end that the store keeps."""
         if relayed(request):
             raise NotFound(f"the output of run {run.id} is not on this node")
         asked = ({"follow": 1} if over is not None else {}) | ({} if lines is None else {"tail": lines})
@@ -124,7 +124,7 @@ class Outputs:
         return await self._kept(request, run.id, lines, OutputLocation(lack=lack, gone=gone))
 
     async def _kept(self, request: Request, run_id: str, lines: int | None, where: OutputLocation) -> bytes:
-        """What the store keeps. Raises Unreachable when that is nothing, and there is something elsewhere."""
+        """The end that the store keeps. Raises Unreachable if it keeps none, and another node may have the output."""
         run = await self._registry.run(run_id)  # it may have ended by now
         tail = None if run.active else await self._registry.tail(run_id)
         if conditions.unchanged(request, None):
@@ -139,7 +139,7 @@ class Outputs:
 
 
 def send_kept(request: Request, tail: Tail, lines: int | None, lack: str) -> bytes:
-    """200: the stored end of an output; a line before it tells so, unless it is all that was asked for."""
+    """200: the stored end of an output. If more was asked for, a line before it says that it is only the end."""
     begin = 0 if lines is None else start_of_tail(BytesIO(tail.data), lines, len(tail.data), lambda: None)
     complete = tail.start == 0 or begin > 0
     data = tail.data[begin:]

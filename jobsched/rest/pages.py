@@ -1,7 +1,7 @@
-"""Answers with a page of a list: none is too large, and all that are under way together are not either.
+"""Answers with a page of a list. There is a limit to the bytes of one page, and of all pages that are being sent.
 
-A page that would be too large ends earlier, and its `Link` leads on: nothing is lost, and memory has a limit whatever
-the list holds, however many ask for it at once, and however slowly they take it.
+A page that would be too large ends earlier, and its `Link` leads on: nothing is lost, and the memory used is limited,
+however long the list, however many clients ask at once, and however slowly they read.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from .route import whole
 T = TypeVar("T")
 
 ONE = 4 * 1024 * 1024  # bytes of one answer, unless a single record is larger
-ALL = 32 * 1024 * 1024  # of those that are being sent
-LEAST = 256 * 1024  # of one, however many there are
-AT_ONCE = 2  # that are read and written; while they are, they take several times what is sent
-SMALL = 64 * 1024  # is given to the connection as it is
+ALL = 32 * 1024 * 1024  # bytes of all answers that are being sent
+LEAST = 256 * 1024  # bytes of one answer, however many are being sent
+AT_ONCE = 2  # pages that are read and encoded: that takes several times the memory of the answer
+SMALL = 64 * 1024  # bytes: an answer up to this size is given to the connection at once
 
 JSON = b"application/json"
 
 
 class Pages:
-    """Makes them, and knows what is under way."""
+    """Makes pages, and counts the bytes of those that are being sent."""
 
     def __init__(self) -> None:
         self._turns = DeferredSemaphore(AT_ONCE)
@@ -46,7 +46,7 @@ class Pages:
         self, request: Request, limit: int, ask: Callable[[int], Awaitable[Page[T]]], out: Callable[[T], object],
         key: Callable[[T], str],
     ) -> bytes:  # fmt: skip
-        """200: as much of a page of up to `limit` as there is room for. `ask(room)` finds it, `out` shows a record."""
+        """200: up to `limit` records, as many as have room. `ask(room)` finds them, `out` turns one into its schema."""
         await self._turns.acquire()
         try:
             room = self.room
@@ -60,7 +60,7 @@ class Pages:
         return await self._sent(request, text)
 
     async def _sent(self, request: Request, text: BytesIO) -> bytes:
-        """Give it out as fast as the client takes it: the connection would keep a copy."""
+        """Send the text as fast as the client takes it: given at once, the connection would keep a copy."""
         size = text.seek(0, 2)
         text.seek(0)
         if size <= SMALL:
@@ -79,7 +79,7 @@ class Pages:
 
 
 def _text(found: Page[T], room: int, out: Callable[[T], object]) -> tuple[BytesIO, int]:
-    """The JSON of as many records as have room, but of one at least; and how many they are."""
+    """The JSON of as many records as have room, but at least one, and their number."""
     text, count = BytesIO(), 0
     text.write(b'{"values":[')
     for record in found.values:

@@ -92,7 +92,7 @@ def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
 
 
 def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
-    """Set status and type of a problem, and give its body. What was said of another answer is taken back."""
+    """Set status and type of a problem, and return its body. Headers of another answer are removed."""
     request.setResponseCode(status, TITLES.get(status, "Error").encode("ascii"))
     for name in OF_SUCCESS if status == 416 else (*OF_SUCCESS, b"content-range"):
         request.responseHeaders.removeHeader(name)
@@ -150,8 +150,8 @@ def _unknown(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
 
 
 async def break_off(request: Any) -> bytes:
-    """End the connection without an end of the answer, so that nobody takes it for the whole, and no problem for a part
-    of it; what was written still goes out, if that cannot be mistaken."""
+    """Close the connection before the end of the answer, so that the client sees that the answer is not whole, and gets
+    no problem in the middle of it. Bytes already written still go out if the client can see that (HTTP/1.1)."""
     channel = request.channel
     if channel is None:
         return b""
@@ -166,8 +166,8 @@ async def break_off(request: Any) -> bytes:
 
 
 def unheard(request: Any, result: bytes | Failure) -> None:
-    """A write came to this, and its client had hung up: nobody else would ever know that it failed. One that went
-    while it followed a run knows that the run was made."""
+    """Count the result of a write whose client has hung up, and log a failure, which nobody would know of otherwise.
+    Without a failure, a client that went while it followed a run is not counted: it knows that the run was made."""
     if request.startedWriting and not isinstance(result, Failure):
         return
     status = status_of(result.value) if isinstance(result, Failure) else request.code
@@ -184,7 +184,7 @@ def unheard(request: Any, result: bytes | Failure) -> None:
 
 
 def shown(request: IRequest) -> str:
-    """What was asked for, as text for a log."""
+    """The URI of a request, as text for a log."""
     return quoted(bytes(request.uri).decode("ascii", "backslashreplace"))
 
 
@@ -200,7 +200,7 @@ def invalid(why: msgspec.ValidationError) -> errors.Invalid:
     pointer = ""
     if place is not None:
         text = text[: place.start()]
-        known = place.group(1).replace("[...]", "")  # some value of a dict: msgspec does not say which
+        known = place.group(1).replace("[...]", "")  # a value of a dict: msgspec does not say which one
         pointer = re.sub(r"\[(\d+)\]", r"/\1", known).replace(".", "/")
     for pattern, words in ((_UNKNOWN, "is not known here"), (_MISSING, "is missing")):
         if found := pattern.search(text):

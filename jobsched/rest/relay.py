@@ -26,8 +26,8 @@ from .problems import break_off
 
 CONNECT = 3.0  # seconds to reach another node
 ANSWER = 10.0  # seconds until it begins to answer
-SILENCE = 30.0  # seconds without a byte from one that has something to say
-IDLE = 30.0  # seconds that a connection is kept for the next question; the other end keeps it for 60
+SILENCE = 30.0  # seconds without a byte from a node that is not waiting for a run
+IDLE = 30.0  # seconds that a connection is kept for the next request; the other node keeps it for 60
 KEPT = 4  # such connections for each node
 
 MARK = b"jobsched-relayed"
@@ -42,19 +42,19 @@ Fate = Literal["answered", "absent", "refused", "unreachable"]
 
 
 def relayed(request: Request) -> bool:
-    """Whether another node asks for a client of its own; it is not sent on once more."""
+    """Whether another node sent this request for a client of its own; then it is not relayed again."""
     return request.getHeader(MARK) is not None
 
 
 class Relay(Service):
-    """Asks other nodes."""
+    """Relays requests to other nodes; `token` is the CLUSTER_TOKEN."""
 
     name = "relay"
     log = Logger()
 
     def __init__(self, reactor: Connector, token: str | None = None) -> None:
         self._reactor = reactor
-        self._own = {b"authorization": [b"Bearer " + token.encode()]} if token else {}  # never that of our client
+        self._own = {b"authorization": [b"Bearer " + token.encode()]} if token else {}  # never the token of our client
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = KEPT
         self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
@@ -67,10 +67,10 @@ class Relay(Service):
         return closed
 
     async def forward(self, request: Request, url: str, over: Deferred[None] | None = None) -> Fate:
-        """Answer `request` with what is at `url`; unless that is "answered", nothing was said to the client yet.
+        """Answer `request` with the answer from `url`. Unless this returns "answered", nothing was sent to the client.
 
-        The other node may be silent until `over` fires; without one, never for long. When it ends in mid-answer, or
-        is silent for too long, the connection to the client is ended too, so that nobody takes it for the whole.
+        The other node may be silent until `over` fires; without `over`, never for long. If its answer breaks off, or it
+        is silent for too long, the connection to the client is ended too, so that a part is not taken for the whole.
         """
         try:
             asking = self._ask(request, url)
@@ -116,7 +116,7 @@ class Relay(Service):
 
 @implementer(IAgentEndpointFactory)
 class Nodes:
-    """The way to other nodes."""
+    """Connects to other nodes."""
 
     def __init__(self, reactor: Connector) -> None:
         self._reactor = reactor
@@ -133,9 +133,9 @@ class Nodes:
 
 @implementer(IPushProducer)
 class Pipe(Protocol, TimeoutMixin):
-    """Gives the body of an answer on to a client, as fast as that takes it.
+    """Passes the body of an answer on to a client, as fast as the client takes it.
 
-    `done` fires at the end, with whether the body is whole; a client that has gone needs nothing more.
+    `done` fires at the end: True if the body is whole, or if the client has gone and needs no more.
     """
 
     def __init__(self, clock: IReactorTime, request: Request) -> None:
@@ -152,12 +152,12 @@ class Pipe(Protocol, TimeoutMixin):
         return later
 
     def hurry(self) -> None:
-        """From now on it may not be silent for long."""
+        """From now on the other node may not be silent for long."""
         self._patience = SILENCE
         self._listen()
 
     def drop(self, response: IResponse) -> None:
-        """Hear nothing of a body."""
+        """Close the connection without reading the body."""
         self._request = None
         response.deliverBody(self)
 
@@ -199,7 +199,7 @@ class Pipe(Protocol, TimeoutMixin):
         self._hang_up()
 
     def _listen(self) -> None:
-        """While the client takes nothing, nothing can come."""
+        """Limit the other node's silence, except while the client takes nothing: then nothing can come."""
         self.setTimeout(None if self._paused or self._ended else self._patience)
 
     def _hang_up(self) -> None:
@@ -211,7 +211,7 @@ class Pipe(Protocol, TimeoutMixin):
 
 
 def _begin(request: Request, response: IResponse) -> None:
-    """Say what the other node said of its body."""
+    """Copy the status of the other node's answer, and its headers about the body."""
     request.setResponseCode(response.code, response.phrase)
     for name in TOLD:
         values = response.headers.getRawHeaders(name)

@@ -1,4 +1,4 @@
-"""A route as data, and what its method needs to read a request and to answer it. `app` gives the routes to Klein."""
+"""A route as data, and helpers for its method to read a request and to answer. `app` gives the routes to Klein."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/pl
 class Route:
     """One method on one path; `answer(request, **path variables)` gives the body.
 
-    `takes` is the record of the JSON body, `asks` that of the query, `gives` the record, media type or nothing behind
-    each status of success, `refuses` the statuses of its problems; `keyed` routes know Idempotency-Key. `scope` is
-    what a caller needs; "open" lets anybody in. A route that only `looks` changes nothing, whatever its verb, and is
-    given up when its client goes.
+    - `takes`: the record of the JSON body; `asks`: the record of the query
+    - `gives`: for each status of success the record, the media type or None
+    - `refuses`: the statuses of its problems
+    - `keyed`: the route accepts Idempotency-Key
+    - `scope`: what a caller needs; "open": every caller is let in
+    - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
     """
 
     verb: str
@@ -65,7 +67,7 @@ class Route:
 
 
 def caller(request: Request) -> Caller:
-    """Who sent a request that was let in."""
+    """The caller of a request that was let in."""
     assert isinstance(request, ServerRequest)
     found: Caller = request.getComponent(Caller)
     return found
@@ -90,7 +92,7 @@ def has_body(request: Request) -> bool:
 
 
 def raw(request: Request) -> bytes:
-    """The body, as often as it is asked for."""
+    """The body; it can be read more than once."""
     assert request.content is not None
     request.content.seek(0)
     return bytes(request.content.read())
@@ -114,7 +116,7 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
 
 
 def content_type(request: Request) -> bytes:
-    """The content type as it is compared."""
+    """The content type in the form in which it is compared."""
     return (request.getHeader(b"content-type") or b"").partition(b";")[0].strip().lower()
 
 

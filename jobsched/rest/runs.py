@@ -1,4 +1,4 @@
-"""/runs: what was executed, and what it printed."""
+"""/runs: the runs of jobs, and their outputs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Runs:
             return await self._outputs.follow(request, run_id, tail)
 
     async def cancel(self, request: Request, run_id: str) -> bytes:
-        """202: its end has begun."""
+        """202: the run is being ended."""
         await self._registry_for(request).cancel(run_id)
         request.setResponseCode(202)
         return whole(request, b"text/plain; charset=utf-8", b"")

@@ -22,23 +22,24 @@ from .log_limit import Lines, shown
 from .route import Admit, Route
 
 MOST_BODY = 1024 * 1024  # bytes
-MOST_LINGERING = 64 * MOST_BODY  # of a body that was refused
-LINGER = 5  # seconds without a byte of it
+MOST_LINGERING = 64 * MOST_BODY  # bytes of a refused body that are still read
+LINGER = 5  # seconds without a byte of such a body
 
-OTHER = "other"  # stands for the method and the route of what has none
+OTHER = "other"  # for requests without a known method and route
 
 
 class LimitedRequest(ServerRequest):
-    """Refuses what must not reach Klein: a body over 1 MiB as soon as that is known, and what the host check refuses.
+    """Refuses requests that must not reach Klein: a body over 1 MiB as soon as its size is known, and all requests that
+    the host check refuses.
 
-    `gotLength` and `handleContentChunk` are Twisted's inner doors; `tests/unit/rest/test_site.py` watches them.
+    `gotLength` and `handleContentChunk` are inner methods of Twisted; `tests/unit/rest/test_site.py` watches them.
     """
 
     _received = 0
     refused = False
-    logged = False  # a line of the log tells of it already
-    known = False  # whoever sent it has a token
-    begun = 0.0  # elapsed time when it was whole
+    logged = False  # the log has a line about this request already
+    known = False  # the request has a valid token
+    begun = 0.0  # elapsed time when the request was complete
     taken = (OTHER, OTHER)  # method and route
 
     def gotLength(self, length: int | None) -> None:
@@ -67,7 +68,7 @@ class LimitedRequest(ServerRequest):
         if fault is None:
             super().process()
             return
-        self._channel().persistent = False  # whatever follows: who sends this is not heard any more
+        self._channel().persistent = False  # no more requests are read from a client that sent this
         self.setHeader(b"connection", b"close")
         self.write(problems.answer(self, *fault))
         self.finish()
@@ -88,8 +89,8 @@ class LimitedRequest(ServerRequest):
         return reason
 
     def _refuse(self) -> None:
-        """Answer at once. What still comes is thrown away for a while: a client cut off in mid-body would see a
-        reset and no answer."""
+        """Answer at once. The rest of the body is read for a while and thrown away: a client that is cut off while
+        it sends would see a reset and no answer."""
         self.refused = True
         channel = self._channel()
         answer = host_check.outright(413, f"a request body may hold {MOST_BODY} bytes")
@@ -109,7 +110,7 @@ class JobschedSite(Site):
 
     displayTracebacks = False
     requestFactory = LimitedRequest
-    protocol = Channel  # type: ignore[assignment]  # Twisted's own chooses between this and HTTP/2, which has no limits
+    protocol = Channel  # type: ignore[assignment]  # Twisted's default may choose HTTP/2, which has no limits
 
     def __init__(
         self,
@@ -130,10 +131,10 @@ class JobschedSite(Site):
         self.hosts = hosts
         self.lines = lines
         self.events = events
-        self.gate = ConnectionGate(self, connections, reactor.seconds)  # is what listens
+        self.gate = ConnectionGate(self, connections, reactor.seconds)  # the factory that listens
 
     def count_refused(self, wire: Any, status: int, size: int) -> None:
-        """Something was answered that never became a request which anybody knows."""
+        """Log and count an answer to input that never became a request."""
         self.lines.cut_off(shown(wire.getPeer()), status, size)
         self.events.request_answered(OTHER, OTHER, status, 0.0)
 
@@ -156,6 +157,6 @@ def site(
     routes: list[Route], reactor: IReactorTime, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
     admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None, events: Events | None = None,
 ) -> JobschedSite:  # fmt: skip
-    """A site that serves `routes` and answers everything else with a problem; `hosts` None lets it go by any name."""
+    """A site that serves `routes` and answers all else with a problem; `hosts` None: any host name is accepted."""
     resource = make_app(routes, admit).resource()
     return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events())

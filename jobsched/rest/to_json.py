@@ -1,4 +1,4 @@
-"""The model's records as the wire's: jobs and runs for the outside."""
+"""Turns the model's records into those of answers: jobs and runs for the outside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def job_out(
     redaction: Redaction,
     local: tzinfo | None = None,
 ) -> JobOut:
-    """A job for the outside, without its secrets; `timeout` tells what is in force for a task and a job's own number.
+    """A job for the outside, without its secrets. `timeout(task, seconds)`: the timeout in force for a job of that task
+    that sets `seconds` itself (None: not set).
 
     `next_run` is the local time of the daemon, as the first Jobsched showed it.
     """
@@ -69,7 +70,7 @@ def job_out(
 
 
 def effective_out(timeout: Timeout) -> EffectiveOut:
-    """What is in force, for the outside."""
+    """The timeout in force, for the outside."""
     return EffectiveOut(timeout=None if timeout.seconds is None else float(timeout.seconds), source=timeout.source)
 
 

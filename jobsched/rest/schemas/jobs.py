@@ -26,7 +26,7 @@ MaxRuns = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Retries = Annotated[int, Meta(ge=0, le=100)]
 RetryDelay = Annotated[float, Meta(ge=0, le=86400)]
 Scalar = str | bool | int | float
-# The limits of tags are for the description; `convert` holds to them, for it can say which tag is wrong.
+# The limits of tags are for the description; `from_json` checks them, since it can say which tag is wrong.
 TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_NAME})]
 TagValue = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_VALUE})]
 Require = Annotated[dict[TagName, TagValue], Meta(extra_json_schema={"maxProperties": tags.MOST})]

@@ -11,7 +11,7 @@ from ...model.job import JobState
 from ...model.run import State
 from .shared import NAME, STATE, TASK
 
-MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # in a query, where 0.5 would be one too
+MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 

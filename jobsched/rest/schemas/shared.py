@@ -1,4 +1,4 @@
-"""What several records say with the same type or in the same words."""
+"""Types and descriptions that several records share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a job is watched and told, as it is asked for and shown."""
+"""When a job is overdue and which events are told, in requests and in answers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def merged(before: dict[str, Any] | None, patch: dict[str, Any] | None) -> dict[
 
 
 def overdue_out(job: Job) -> OverdueOut | None:
-    """How a job stands."""
+    """Since when a job is overdue, and why; None: it is not."""
     return None if job.overdue is None else OverdueOut(since=job.overdue, reason=job.overdue_reason or "")
 
 
