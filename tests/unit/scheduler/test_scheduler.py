@@ -209,7 +209,7 @@ def test_a_stale_ticker_finds_nothing(world: World) -> None:
     world.walk(1)
     other = attrs.evolve(_claimant(world), now=at(8))
     world.clock.walk(7.0005)  # past the due, not yet at its ticker
-    world.write(scheduler_module.claims.claim, other, [job.id])
+    world.write(claims.claim, other, [job.id])
     world.walk(10)
     assert [run.due for run in world.record(job)] == [at(8), at(16)]
     assert [run.due for run in world.starts] == [at(16)]
