@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 
 def all_of(waited: Sequence[Deferred[None]], seconds: float, clock: IReactorTime) -> Deferred[None]:
-    """Fires when all of those have, or when that time is over; none of them is cancelled."""
+    """Fires when all `waited` have fired, or after `seconds`; none of `waited` is cancelled."""
     over: Deferred[None] = Deferred()
     gatherResults(waited).addCallback(lambda _: None if over.called else over.callback(None))
     return over.addTimeout(seconds, clock, lambda _given_up, _seconds: None)
