@@ -153,7 +153,7 @@ class Retention(Service):
         return found
 
     async def _thin_out(self, job_id: str, instant: datetime) -> None:
-        """Delete what one job has too much of. A failure is logged, and does not stop the work for other jobs."""
+        """Forget what a job has too much of. That it cannot be forgotten is told, and keeps no other from it."""
         write, keep = self._store.write, self._keep_runs
         try:
             for ran in (True, False):
@@ -186,7 +186,7 @@ class Retention(Service):
 
 
 def remove(folder: Path, run_ids: Iterable[str]) -> None:
-    """Delete the output of runs. A missing file was never written; a file that stays does not stop the others."""
+    """Delete the output of runs; one that is not there was never written, and one that stays does not keep others."""
     for run_id in run_ids:
         _delete(folder, *output_names(run_id))
 

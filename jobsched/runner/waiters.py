@@ -1,4 +1,4 @@
-"""Tells those who wait for a run that it has ended."""
+"""Tells every waiter of a run that the run has ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def all_of(waited: Sequence[Deferred[None]], seconds: float, clock: IReactorTime
 
 
 class Waiters:
-    """Fires the Deferreds of all who asked, once."""
+    """Fires the Deferred of each waiter, once."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[Deferred[None]]] = defaultdict(list)
@@ -29,7 +29,7 @@ class Waiters:
         return waiter
 
     def ring(self, run_ids: Iterable[str]) -> None:
-        """These have ended."""
+        """These runs have ended: fire their waiters."""
         for run_id in run_ids:
             for waiter in self._waiting.pop(run_id, ()):
                 waiter.callback(None)
