@@ -78,7 +78,7 @@ class ToLogging:
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """All that a logger has, and what those pass their records on to."""
+    """All handlers of all loggers, and the handlers to which those pass records on."""
     loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
     for handler in (each for logger in loggers for each in logger.handlers):
         behind: logging.Handler | None = handler
