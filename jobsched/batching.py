@@ -22,11 +22,11 @@ LONGEST = 60.0  # seconds between two tries of what the store refuses
 
 
 async def apart(items: Sequence[T], give: Callable[[list[T]], object], refused: Callable[[T, Failure], object]) -> None:
-    """Hand all of `items` to `give`, together; where they are refused together, in halves, until those are found which
-    are refused alone: these go to `refused(item, why)`. All is given in order.
+    """Hand all of `items` to `give` together. A refused group is split in halves, until the items that are refused
+    alone are found: these go to `refused(item, why)`. All items are given in order.
 
-    A store that cannot be used at all (Unavailable) says nothing of the items: that is raised, and the rest is not
-    given. So is what `refused` raises.
+    Raises Unavailable when the store cannot be used at all, for that says nothing about the items; also raises what
+    `refused` raises. In both cases the remaining items are not given.
     """
     groups = deque([list(items)])
     while groups:
@@ -86,7 +86,7 @@ class Batch(Generic[T]):
         self._pause = pause
         self._items: list[T] = []
         self._under_way: list[T] = []  # what of a hand-over was not given yet
-        self._said = False  # that something of it was refused
+        self._said = False  # a refusal in this hand-over was logged
         self._suspects: list[_Suspect[T]] = []  # whose turn has come again
         self._resting: list[IDelayedCall] = []  # each brings a suspect back
         self._call: IDelayedCall | None = None
@@ -155,7 +155,7 @@ class Batch(Generic[T]):
             self._failure_log.settled()
 
     async def _found(self, item: T, why: Failure) -> None:
-        """This one is refused, also alone."""
+        """The store refused `item` alone too."""
         del self._under_way[0]
         if self._keep:
             self._rest(_Suspect(item, self._pause))
@@ -179,7 +179,7 @@ class Batch(Generic[T]):
         return self._pause
 
     async def _try_suspects(self) -> None:
-        """Each alone: what the store took meanwhile is stored, what it refuses still is dealt with."""
+        """Give each suspect alone. If the store still refuses one, `_set_aside` deals with it."""
         while self._suspects:
             suspect = self._suspects[0]
             await apart([suspect.item], self._give, partial(self._set_aside, suspect))

@@ -40,8 +40,8 @@ def bring_forward(reactor: IReactorTime, seconds: float) -> None:
 
 
 class Leaps:
-    """Whether a clock that is asked now and then went on by hours at once, lately: what is old by it need not be. The
-    machine may have slept, or the clock is wrong."""
+    """Whether a clock, asked now and then, lately jumped ahead by more than an hour: something old by that clock may be
+    new. The machine may have slept, or the clock is wrong."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -53,7 +53,7 @@ class Leaps:
         self._last = last.timestamp()
 
     def lately(self) -> bool:
-        """Whether there was one within the last hour."""
+        """Whether there was a leap within the last hour."""
         moment = self._clock.seconds()
         if self._last is not None and moment - self._last > LEAP:
             self._seen = moment

@@ -34,7 +34,7 @@ class Topic(Generic[P]):
 
 @attrs.frozen(kw_only=True)
 class Events:
-    """All of them, by who tells. They happen in the reactor's thread, unless it says "any thread"."""
+    """All events, grouped by the part that tells of them; in the reactor's thread, unless marked "any thread"."""
 
     # The store.
     store_asked: Topic[[bool, float, str | None]] = attrs.field(factory=Topic)

@@ -33,7 +33,7 @@ class Loop:
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
+        """Whether the loop goes on."""
         return self._call is not None and bool(self._call.running)
 
     def start(self, *, now: bool = True) -> None:
@@ -72,7 +72,7 @@ class Alarm:
 
     @property
     def is_set(self) -> bool:
-        """Whether it will ring."""
+        """Whether the alarm will ring."""
         return self._call is not None and self._call.active()
 
     def within(self, seconds: float) -> None:
@@ -111,5 +111,5 @@ class FailureLog:
             self._log.failure(text, why, why=words, **fields)
 
     def settled(self) -> None:
-        """It is over: the next one is news."""
+        """The trouble is over: the next failure is news."""
         self._log_throttle.settled()

@@ -126,7 +126,7 @@ class Metrics:
     # What is told.
 
     def know(self, tasks: Iterable[str]) -> None:
-        """These are in the catalog: their first failure has to be seen too."""
+        """These tasks are in the catalog: their counters start at 0, so that the first failure shows too."""
         for task in tasks:
             for state in ENDED:
                 self._child(self._runs, self._task(task), state)
@@ -138,7 +138,7 @@ class Metrics:
             self._child(self._lateness, self._task(run.task)).observe(max(late, 0.0))
 
     def ended(self, runs: Sequence[Run]) -> None:
-        """These have their outcome. Of a due the first attempt counts."""
+        """These runs have their outcome. A due is counted once, by its first attempt."""
         for run in runs:
             task = self._task(run.task)
             self._child(self._runs, task, run.state).inc()

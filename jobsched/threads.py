@@ -113,7 +113,7 @@ class _QueuedWork:
         self.drop = drop
 
     def take(self) -> None:
-        """It is its turn."""
+        """The work has its turn."""
         maybeDeferred(self._begin).addBoth(lambda result: self._leave(self, result))
 
 

@@ -107,7 +107,7 @@ def revoke(path: Path, name: str) -> None:
 
 
 def _write(path: Path, text: str, names: list[str]) -> None:
-    """In one step, once it is known to be sound; a file that was there keeps its mode and owner."""
+    """Replace the file in one step, after `text` was parsed as a check. An existing file keeps its mode and owner."""
     if [token.name for token in tokens.parse(text, path)] != names:
         raise BadTokens(f"{path}: its sections cannot be told apart; change it by hand")
     path = path.resolve()
@@ -130,7 +130,7 @@ def _write(path: Path, text: str, names: list[str]) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Two at once would lose one of their tokens. Raises BadTokens."""
+    """Lock the folder: two commands at once would lose a token. Raises BadTokens."""
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as why:

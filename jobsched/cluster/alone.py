@@ -25,7 +25,7 @@ from ..model.node import Node
 from ..store.contract.store import Store
 from ..store.sign_of_life import SignOfLife
 
-IDLE = 30.0  # seconds after which one goes by itself
+IDLE = 30.0  # seconds between signs of life when nothing else is written
 
 
 class Alone(Service):
@@ -70,11 +70,11 @@ class Alone(Service):
         return (self.node,)
 
     def tells(self) -> bool:
-        """Whether it says that the store cannot be reached, so that others need not: it never does."""
+        """Whether this service itself reports an unreachable store, so that others need not. It never does."""
         return False
 
     def holds(self) -> bool:
-        """Nobody takes it for dead."""
+        """Always true: no other node can take this one for dead."""
         return True
 
     def startService(self) -> None:
@@ -111,7 +111,7 @@ class Alone(Service):
             self._loop.start(now=False)
 
     def _give(self) -> Deferred[None]:
-        """By itself, if there was no other change: any change will do."""
+        """Write a sign of life, unless another change has carried one lately."""
         if self._sign.age >= IDLE / 2 and self._giving.called:
             self._giving = self._store.signs.give().addCallbacks(self._written, self._unwritten)
         return self._giving

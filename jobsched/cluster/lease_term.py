@@ -41,7 +41,7 @@ class LeaseTerm:
         self._until = min(self._until, moment + leases.gives_up(self.lease))
 
     def heard(self, asked: float) -> float:
-        """One that was asked for then was heard; how long after the last."""
+        """A heartbeat asked for at `asked` was heard. Returns the seconds between it and the last one heard."""
         silent = asked - (asked if self.renewed is None else self.renewed)
         if silent > 2 * EVERY:
             self._since = asked
@@ -49,16 +49,16 @@ class LeaseTerm:
         return silent
 
     def remaining(self, moment: float) -> float:
-        """Seconds until it is over; 0: it is."""
+        """Seconds until the term is over; 0: it is over."""
         return max(self._until - moment, 0.0)
 
     @property
     def patience(self) -> float:
-        """Seconds that it has from the last heartbeat that was heard."""
+        """Length of the term in seconds, from the last heartbeat that was heard."""
         return round(self._until - (self.renewed or 0.0), 1)
 
     def silent(self, moment: float) -> float:
-        """Seconds since that heartbeat."""
+        """Seconds since the last heartbeat that was heard."""
         return moment - (self.renewed or 0.0)
 
     def settled(self, moment: float) -> bool:
@@ -88,7 +88,7 @@ class Sightings:
         self._last: dict[str, tuple[datetime, float]] = {}
 
     def silent(self, snapshot: MembershipSnapshot, moment: float) -> list[str]:
-        """The nodes that are late, and of which this one itself has heard nothing new for as long."""
+        """Ids of late nodes whose `seen` this node has not seen change for their whole lease, less one heartbeat."""
         before = self._last
         self._last = {
             node.id: before[node.id] if before.get(node.id, (None,))[0] == node.seen else (node.seen, moment)

@@ -292,5 +292,5 @@ class Membership(Service):
 
 
 def _differs(before: Node | None, after: Node) -> bool:
-    """Whether it is another node, or can run something else."""
+    """Whether the node is new (`before` is None), or its tasks or tags changed."""
     return before is None or (before.tasks, before.tags) != (after.tasks, after.tags)

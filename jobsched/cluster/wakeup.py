@@ -84,7 +84,7 @@ class Wakeup(Service):
             self._soon.within(0)
 
     def _told(self) -> None:
-        """There are news: the first are passed on at once, those close behind them together."""
+        """Another node has news. The first is passed on at once; news that follow closely are passed on together."""
         if self._deaf:
             self._deaf = False
             self.log.info("news from other nodes come in again")

@@ -63,7 +63,7 @@ class CachedProbe(Generic[T]):
         return self._why or None
 
     def _age(self) -> float:
-        """Seconds since it was asked."""
+        """Seconds since the question was asked."""
         return float("inf") if self._asked is None else self._elapsed() - self._asked
 
     def _begin(self) -> None:

@@ -78,7 +78,7 @@ class ToLogging:
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """All that a logger has, and what those pass their records on to."""
+    """All handlers of all loggers, and the handlers to which those pass records on."""
     loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
     for handler in (each for logger in loggers for each in logger.handlers):
         behind: logging.Handler | None = handler
@@ -165,12 +165,12 @@ class LogWorker:
         self._thread.start()
 
     def end(self, seconds: float) -> None:
-        """Say that no more will come. The end waits for its turn: what was logged before is out before."""
+        """Queue the end: no record follows. Records that were logged before are written first."""
         with suppress(Full):
             self._room.put(None, timeout=max(seconds, 0))
 
     def ended(self, seconds: float) -> bool:
-        """Whether all is out, within that time."""
+        """Wait up to that time; whether all records are written."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 

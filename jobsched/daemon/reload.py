@@ -50,7 +50,7 @@ class CatalogHolder:
             self.log.warn("catalog.cfg: {problem}; its runs will fail until that is mended", problem=problem)
 
     def hang_up(self) -> Deferred[Catalog | None]:
-        """As a signal asks for it: a bad catalog is told to the log."""
+        """Reload on a signal: a bad catalog is reported in the log."""
         return Deferred.fromCoroutine(self.reload()).addErrback(
             lambda why: self.log.error("the old catalog stays in force: {why}", why=why.getErrorMessage())
         )
@@ -80,7 +80,7 @@ class Reloader:
         await self._lock.run(self._written_down, caller, read)
 
     def hang_up(self) -> Deferred[None]:
-        """For a signal: each file for itself, and what is bad is told to the log."""
+        """Reload on a signal: each file by itself; a bad file is reported in the log."""
 
         async def read() -> None:
             both: list[Deferred[Any]] = [self._token_holder.hang_up(), self._catalog_holder.hang_up()]
@@ -108,7 +108,7 @@ class Reloader:
                 await self._told(caller, before, after)
 
     async def _told(self, caller: Caller, before: Facts, after: Facts) -> None:
-        """What was read is in force: that it cannot be written down must not make it look as if it were not."""
+        """Record the reload in the audit log. A failure is only logged: the files read are in force anyway."""
         try:
             await self._audit_log.reloaded(caller, self._now(), before, after)
         except Exception as why:
@@ -116,5 +116,5 @@ class Reloader:
 
 
 def _names(tokens: Iterable[Token]) -> list[str]:
-    """Of tokens; never their hashes."""
+    """The names of tokens; never their hashes."""
     return [token.name for token in tokens]

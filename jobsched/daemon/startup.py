@@ -78,7 +78,7 @@ class Predecessor:
         self._write()
 
     def dealt_with(self) -> None:
-        """Nothing is left of those before us."""
+        """Nothing is left of the earlier daemons: forget their ids."""
         self.ids = []
         self._write()
 
@@ -154,7 +154,7 @@ class Startup(Service):
             self._events.scheduling_began()
 
     async def _recover(self) -> None:
-        """An SQLite file has one daemon at a time: there it is all that is left, whatever the daemon was called."""
+        """Deal with runs left behind. An SQLite file has one daemon at a time: there, any node's runs are meant."""
         node = self._peers.node
         if isinstance(self._peers, Alone):
             await self._runner.recover(await self._store.runs.left_behind(node.id))

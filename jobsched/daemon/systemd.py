@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from ..loops import Loop
 from ..reactor_types import Reactor
 
-AGAIN = 1.0  # seconds until what systemd had no room for is told again
+AGAIN = 1.0  # seconds until a message that systemd had no room for is sent again
 ENTERING = "waits until the store knows this node"
 READY = "serves, and runs what is due"
 ENDING = "ends its runs"
@@ -79,7 +79,7 @@ class Systemd(Service):
             self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reads its files again")
 
     def reread(self) -> None:
-        """They were, with or without success."""
+        """The files were read again, with or without success."""
         self._reloading -= 1
         if self._begun and self.running and not self._reloading:
             self._ready()
@@ -92,7 +92,7 @@ class Systemd(Service):
         self._tell("READY=1", f"STATUS={READY}")
 
     def _tell(self, *lines: str) -> None:
-        """A state; what is still to be told of an earlier one is out of date."""
+        """Send a state. A message about an earlier state that still waits to be sent is dropped."""
         if self._again is not None and self._again.active():
             self._again.cancel()
         if not self._address:
@@ -113,7 +113,7 @@ class Systemd(Service):
             self._failed("WATCHDOG=1", why)
 
     def _failed(self, what: str, error: OSError) -> None:
-        """To the log, once until it is another error or was none: signs of life are given for ever."""
+        """Log an error once, until it changes or a send succeeds: signs of life are sent for ever."""
         why = error.strerror or str(error)
         if why != self._failure_log:
             self._failure_log = why

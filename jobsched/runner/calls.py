@@ -30,7 +30,7 @@ from .process import ScriptProcess
 from .process_survey import ProcessSurvey
 from .session import Sessions, close_on_exec
 
-PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start what somebody is just writing
+PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
 Call = ScriptProcess | ThreadCall | CoroutineCall
 
@@ -38,7 +38,7 @@ Call = ScriptProcess | ThreadCall | CoroutineCall
 async def patiently(
     reactor: IReactorTime, attempt: Callable[[], Awaitable[ProcessExit]], stopped: Callable[[], Stop | None]
 ) -> ProcessExit:
-    """The ending of an attempt; one whose program somebody is just writing is made again, for about a second."""
+    """How an attempt ended. If the program file is still being written, try again, for about a second."""
     for pause in PAUSES:
         process_exit = await attempt()
         if not process_exit.busy or process_exit.stopped is not None:
@@ -57,7 +57,7 @@ class Calls:
         self._limits = limits
         self._sessions = Sessions(reactor)
         self._survey = ProcessSurvey(in_thread)
-        self._kept: set[OutputPipe] = set()  # whose runs are over, and what prints there lives on
+        self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
         self._tasks = DaemonPool(0, limits.threads, "task")
         self._inherited = launch.inherited(os.environ)
 
@@ -69,7 +69,7 @@ class Calls:
         self._tasks.start()
 
     def stop(self) -> Deferred[None]:
-        """Nothing runs any more, but threads that do not end; those are not waited for."""
+        """Call it when no run is left. Threads of tasks that do not end are not waited for."""
         for pipe in list(self._kept):
             pipe.finish()
         os.close(self._stdin)
@@ -80,7 +80,7 @@ class Calls:
         return timeout_of(run.timeout, task.kind, task.timeout, self._limits.livetime).seconds
 
     def begin(self, task: Task, info: Info, output: Output) -> Call | ProcessExit:
-        """Start it; an `ProcessExit` says why it could not be started, and nothing is left of it then."""
+        """Start the task. A `ProcessExit` says why the task could not be started; then nothing of it is left."""
         try:
             return self._begin(task, info, output)
         except OSError as why:

@@ -1,6 +1,6 @@
-"""The watchdog of a run: ends one that does not end in time, and what an ended one has left, by TERM, grace, KILL.
+"""The watchdog of a run: ends a late run, and the processes an ended run left behind, by TERM, grace, KILL.
 
-A run's timeout, a caller, `overlap` `replace` and the end of the daemon come here.
+It serves a run's timeout, a caller's request, `overlap` `replace` and the end of the daemon.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..model.run import State
 
 SLICE = 60.0  # seconds: how long a stepped wall clock can hide the end of the time
 AGAIN = 1.0  # seconds between KILLs to what does not die
-HOPELESS = 10.0  # seconds from the first KILL until what does not die of it is given up
-ABANDONED = 2.0  # the same where nobody waits for it any longer
+HOPELESS = 10.0  # seconds from the first KILL until a process that does not die is given up
+ABANDONED = 2.0  # the same for an abandoned run
 
 
 @attrs.frozen
@@ -28,7 +28,7 @@ class Stop:
 
     state: State
     reason: str
-    abandon: bool = False  # what cannot be killed is not waited for, or not for long
+    abandon: bool = False  # do not wait, or not for long, for a process that cannot be killed
     grace: float | None = None  # seconds from TERM to KILL, if not as always
 
 
@@ -41,7 +41,7 @@ class Doomed:
         self._stops: dict[str, Stop] = {}
 
     def add(self, run_id: str, why: Stop) -> None:
-        """Remember it; the oldest of too many is forgotten."""
+        """Remember the stop for this run. Above `MOST` stops, the oldest is forgotten."""
         self._stops[run_id] = why
         if len(self._stops) > self.MOST:
             del self._stops[next(iter(self._stops))]
@@ -122,7 +122,7 @@ class Deadline:
             self._call.cancel()
 
     def look_again(self) -> None:
-        """The wall clock was stepped: the wake-up is where it no longer belongs."""
+        """The wall clock was stepped: set the wake-up again."""
         if self._then is not None:
             self._sleep()
 

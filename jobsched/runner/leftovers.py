@@ -36,7 +36,7 @@ class RemainingProcesses:
         self._first = None
 
     def live(self) -> bool:
-        """Whether anything that was known does still."""
+        """Whether any known process still lives."""
         return any(map(procfs.lives, self.known))
 
     def seen(self, found: Iterable[Found]) -> list[Found]:
@@ -47,7 +47,7 @@ class RemainingProcesses:
         return self.known
 
     def count(self) -> None:
-        """What is known now was left behind."""
+        """Count the processes known now as left behind."""
         self.met |= {each.key: each for each in self.known if procfs.lives(each)}
 
     def stuck(self) -> bool:

@@ -55,7 +55,7 @@ class ProcessExit:
 
 
 def signal_name(number: int) -> str:
-    """As people know it."""
+    """The name of a signal as people know it."""
     try:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal
@@ -144,7 +144,7 @@ def _who(processes: Sequence[Stat], one: str, more: str) -> tuple[str, str]:
 
 
 def _had_ended(process_exit: ProcessExit) -> str:
-    """Of a run that was stopped while it waited for what its script had left behind."""
+    """How the script ended, for a run stopped while it waited for processes left behind; "" for any other run."""
     if process_exit.stopped is None or process_exit.left is None:
         return ""
     return f"its script had ended with {process_exit.signal or f'exit code {process_exit.exit_code}'}"

@@ -45,15 +45,15 @@ def output_path(folder: Path, run_id: str) -> Path:
 
 
 def output_name(folder: Path, run_id: str) -> str:
-    """The same as a text, for what is done with every run: a Path enters its parts into a table of the interpreter.
+    """`output_path` as a string, for code that runs once per run: a Path interns its parts in the interpreter.
 
-    They are taken out again, but the table grows by that, and is copied whole when it does.
+    The parts are removed again, but the table of interned strings grows meanwhile, and growing copies it whole.
     """
     return "/".join((str(folder), *output_names(run_id)))
 
 
 def output_names(run_id: str) -> tuple[str, str]:
-    """The folder in that folder, and the file."""
+    """The names of the run's subfolder and of its file in it."""
     return run_id[-2:], f"{run_id}.log"
 
 
@@ -177,7 +177,7 @@ class OutputWriter:
 
 
 def _open(folder: Path, run_id: str) -> int:
-    """Of each run a new file: what lies there already was put there by somebody else."""
+    """Create a new file for the run. A file that exists already is not ours, and is an error."""
     inner, name = output_names(run_id)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
     try:
@@ -263,7 +263,7 @@ class _Sink:
             self._line = self._line[LONGEST_LINE:]
 
     def _log_rest(self) -> None:
-        """What was begun and will not be ended is a line too."""
+        """A last line without a line end is logged too."""
         rest, self._line = self._line, b""
         if rest:
             self._log(rest)

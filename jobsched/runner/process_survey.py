@@ -1,4 +1,4 @@
-"""Who lives, asked for by many runs at once: each look through all processes serves all that asked before it began."""
+"""Which processes of a run live. One look through all processes serves every run that asked before the look began."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ class Stat:
 
     @property
     def dead(self) -> bool:
-        """Whether it has ended; one that nobody has reaped stands in the list all the same."""
+        """Whether the process has ended; /proc lists it until it is reaped."""
         return self.state in DEAD
 
     @property
     def key(self) -> Key:
-        """What no other process has."""
+        """A value that no other process has."""
         return self.pid, self.began
 
 
@@ -76,7 +76,7 @@ def now() -> int:
 
 
 def lives(process: Stat) -> bool:
-    """Whether that very process still does, and is no other that was given its pid."""
+    """Whether that very process still lives, and its pid was not given to another one."""
     now = stat(process.pid)
     return now is not None and now.began == process.began and not now.dead
 
@@ -108,7 +108,7 @@ def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
 
 
 def sessions() -> frozenset[int]:
-    """All that have members; the dead whom nobody has reaped count. Quick: no file is read."""
+    """Ids of all sessions that have members; unreaped dead processes count. Quick: no file is read."""
     members = set()
     for pid in _pids():
         try:

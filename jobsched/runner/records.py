@@ -21,8 +21,8 @@ from .outcome import plain
 
 
 class Records:
-    """Writes outcomes and notes, those that come together in one transaction. One that the store refuses keeps none of
-    the others from it: its run is recorded as failed.
+    """Writes outcomes and notes; records that come together share one transaction. A refused record does not keep the
+    others out of the store: its run is recorded as failed.
 
     `read_tail` finds the end of a run's output; `stored(ended, again)` hears which runs have their outcome on disk, and
     whether some of them will be tried again.

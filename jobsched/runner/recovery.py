@@ -86,7 +86,7 @@ def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run
 
 
 def lost(run: Run, found: str, now: datetime) -> Run:
-    """The run's outcome."""
+    """The run with its outcome, `lost`."""
     return run.lost(f"the daemon that ran it is gone; {found}", now)
 
 

@@ -135,7 +135,7 @@ class Runner(Service):
             await gatherResults([self._chores.end(self._reactor), self._calls.stop()])
 
     def _settled(self) -> Deferred[None]:
-        """Bounded: what does not end, or a store out of reach does not take, is found as `lost` at the next start."""
+        """Bounded wait: a run that does not end, or that the store cannot take, becomes `lost` at the next start."""
         for active in self._active.values():
             self.log.error("run {run} of {job} does not come to its end; it will be lost",
                            run=active.run.id, job=active.run.job_name)  # fmt: skip
@@ -185,7 +185,7 @@ class Runner(Service):
     def stop(self, run_id: str, why: Stop) -> bool:
         """End a run; false if it is not active here. Its outcome is recorded when it is dead.
 
-        One that was claimed and is about to start is remembered, and does not.
+        If the run was claimed and is about to start, the stop is remembered and the run does not start.
         """
         active = self._active.get(run_id)
         if active is None:

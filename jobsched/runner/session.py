@@ -94,7 +94,7 @@ class Sessions:
     private: bool = attrs.field(factory=lambda: is_used(Process, SPAWN.name))  # False: `setsid` has to do it
 
     def check(self) -> None:
-        """Tell the log of a Twisted that nobody has looked at yet."""
+        """Log a warning if this Twisted lacks the private method that is replaced here."""
         if not self.private:
             words = "{of} has no {name} any more: scripts start through the setsid program, which takes longer"
             self.log.warn(words, of=SPAWN.of, name=SPAWN.name)
@@ -148,12 +148,12 @@ def _give(pipe: int, owner: tuple[int, int] | None) -> None:
 
 
 def ignored() -> list[int]:
-    """The signals that we ignore and a program expects not to be."""
+    """Signals that this process ignores, but that a started program expects to have their default action."""
     return [number for number in _ALL if signal.getsignal(number) == signal.SIG_IGN]
 
 
 def close_on_exec() -> None:
-    """Keep for ourselves what descriptors we were started with, but for the standard three."""
+    """No child inherits the descriptors this process was started with, except the standard three."""
     for number in map(int, os.listdir("/proc/self/fd")):
         if number > 2:
             try:

@@ -1,4 +1,4 @@
-"""Tells those who wait for a run that it has ended."""
+"""Tells every waiter of a run that the run has ended."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from twisted.internet.interfaces import IReactorTime
 
 
 def all_of(waited: Sequence[Deferred[None]], seconds: float, clock: IReactorTime) -> Deferred[None]:
-    """Fires when all of those have, or when that time is over; none of them is cancelled."""
+    """Fires when all `waited` have fired, or after `seconds`; none of `waited` is cancelled."""
     over: Deferred[None] = Deferred()
     gatherResults(waited).addCallback(lambda _: None if over.called else over.callback(None))
     return over.addTimeout(seconds, clock, lambda _given_up, _seconds: None)
 
 
 class Waiters:
-    """Fires the Deferreds of all who asked, once."""
+    """Fires the Deferred of each waiter, once."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[Deferred[None]]] = defaultdict(list)
@@ -29,7 +29,7 @@ class Waiters:
         return waiter
 
     def ring(self, run_ids: Iterable[str]) -> None:
-        """These have ended."""
+        """These runs have ended: fire their waiters."""
         for run_id in run_ids:
             for waiter in self._waiting.pop(run_id, ()):
                 waiter.callback(None)
