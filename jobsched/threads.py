@@ -4,10 +4,10 @@ bulkhead: so much of it at once, so much that waits, and more is refused.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
-from time import monotonic, sleep
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.application.service import Service
@@ -26,8 +26,7 @@ Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is unde
 
 OVER = "this daemon is about to end"
 WAITING = 32  # orders that wait for the thread
-TURN = 0.002  # seconds of work
-STANDING_BACK = 0.00005  # seconds, and what the kernel adds
+SWITCH = 0.001  # seconds until a thread that computes has to give Python's lock to one that waits; Python's own: 0.005
 
 
 class Bulkhead:
@@ -214,40 +213,30 @@ class CallerThread(Service):
         self._bulkhead = Bulkhead(1, waiting)
         self._threads = Threads(reactor, "caller")
         self._ending = False
+        self._switch = sys.getswitchinterval()
 
     def startService(self) -> None:
+        """From now on the reactor, which needs Python's lock anew after each look at its sockets, has it in time."""
         super().startService()
+        self._switch = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
         self._threads.startService()
 
     def stopService(self) -> Deferred[None]:
         """What waits is refused; fires when what is under way has seen that it is not wanted any more."""
         super().stopService()
         self._ending = True
+        sys.setswitchinterval(self._switch)
         closed = self._bulkhead.close(Unavailable(OVER))
         return closed.addCallback(lambda _: self._threads.stopService())
 
     def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
-        """What `work(wanted)` comes to. It calls `wanted` now and then: nobody may want it any more, and other threads
-        have their turn then. Raises Busy."""
-        dropped, pause = Event(), CooperativeYield()
+        """What `work(wanted)` comes to. It calls `wanted` now and then, since nobody may want it any more. Raises
+        Busy."""
+        dropped = Event()
 
         def wanted() -> None:
             if dropped.is_set() or self._ending:
                 raise Unavailable("nobody waits for this any more, or this daemon is about to end")
-            pause.give_way()
 
         return self._bulkhead.run(lambda: self._threads.run(work, wanted), dropped.set)
-
-
-class CooperativeYield:
-    """Lets other threads have Python's lock after each two milliseconds of work. By itself a thread gives it away only
-    when another has asked for it for five, and the reactor needs it anew after each look at its sockets."""
-
-    def __init__(self) -> None:
-        self._since = monotonic()
-
-    def give_way(self) -> None:
-        """Stand back for as short as can be, if it is time."""
-        if monotonic() - self._since >= TURN:
-            sleep(STANDING_BACK)
-            self._since = monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -211,17 +212,13 @@ def test_the_end_of_the_daemon_waits_for_no_caller(begun: threading.Event) -> No
     assert ended.called
 
 
-def test_work_lets_other_threads_have_their_turn_and_does_not_stand_back_all_the_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stood_back: list[float] = []
-    moments = iter([0.0, 0.0008, 0.0016, 0.0024, 0.0026, 0.0034, 0.0048, 0.005])
-    monkeypatch.setattr(module, "monotonic", lambda: next(moments))
-    monkeypatch.setattr(module, "sleep", stood_back.append)
-    turns = module.CooperativeYield()
-    for _ in range(5):
-        turns.give_way()
-    assert stood_back == [module.STANDING_BACK] * 2
+def test_while_callers_may_order_work_no_thread_keeps_the_lock_for_long() -> None:
+    before = sys.getswitchinterval()
+    callers = CallerThread(Reactor())
+    callers.startService()
+    assert sys.getswitchinterval() == pytest.approx(module.SWITCH)
+    callers.stopService()
+    assert sys.getswitchinterval() == before
 
 
 def test_a_chore_that_hangs_does_not_hold_up_the_end(begun: threading.Event) -> None:
