@@ -14,9 +14,8 @@ from sqlalchemy import Engine, delete, insert
 from jobsched.model.claim import Claimant
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.store.sql import claims, clock, tables
 from jobsched.store.sql.engine import connect, writing
 from jobsched.store.sql.transaction import Transaction

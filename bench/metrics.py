@@ -16,7 +16,7 @@ from daemon import Caller, machine, percentile, running, verdict
 from twisted.internet.defer import Deferred, succeed
 
 from jobsched.metrics import MOST_TASKS, Facts, Metrics
-from jobsched.model.counts import Counts
+from jobsched.model.health import Counts
 from jobsched.model.run import Run
 
 RUNS = 20_000

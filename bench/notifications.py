@@ -18,8 +18,8 @@ from sqlalchemy import insert
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
+from jobsched.model.job import Notify, Watch
 from jobsched.model.run import Run, State
-from jobsched.model.watch import Notify, Watch
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows

@@ -14,9 +14,8 @@ from sqlalchemy import Engine, update
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Notify, Watch
 from jobsched.model.run import Run, State
-from jobsched.model.watch import Notify, Watch
 from jobsched.scheduler.overdue import MOST
 from jobsched.store.sql import clock, overdue, overdue_queries, tables
 from jobsched.store.sql.engine import connect, reading, writing

@@ -19,8 +19,7 @@ from fill import fill, put
 
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.model.job import Job
-from jobsched.model.policy import Policy
+from jobsched.model.job import Job, Policy
 
 YEAR = timedelta(days=365.25)
 STRETCHES: dict[str, tuple[timedelta, dict[str, Any]]] = {

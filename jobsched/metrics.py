@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from .model.counts import Counts
+from .model.health import Counts
 from .model.run import ENDED, Run
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4

@@ -22,7 +22,7 @@ from .model.delivery import Delivery
 from .model.draft import Draft
 from .model.errors import NotFound, no_job, no_run
 from .model.ids import Ids
-from .model.job import Job, JobFilter, JobView
+from .model.job import Job, JobFilter, JobView, Timeout, timeout_of
 from .model.node import Node
 from .model.order import (
     CancelRun,
@@ -41,7 +41,6 @@ from .model.output_location import OutputLocation, elsewhere
 from .model.page import Page
 from .model.preview import Fire, look_ahead
 from .model.run import Run, RunFilter, Tail
-from .model.timeout import Timeout, timeout_of
 from .runner import launch
 from .store.contract.store import ForCallers
 from .threads import Wanted

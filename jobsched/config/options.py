@@ -25,7 +25,7 @@ from jobsched.model import lease as leases
 from jobsched.model import receiver, tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
-from jobsched.model.policy import Policy
+from jobsched.model.job import Policy
 from jobsched.model.printable import printable
 
 MIB = 1024 * 1024

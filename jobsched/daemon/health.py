@@ -16,8 +16,7 @@ from ..cluster.alone import Alone
 from ..cluster.membership import Membership
 from ..config.tokens import TokenHolder
 from ..metrics import Facts, Metrics
-from ..model.counts import Counts
-from ..model.health import HealthProblem
+from ..model.health import Counts, HealthProblem
 from ..runner.runner import Runner
 from ..scheduler.scheduler import Scheduler
 from ..store.contract.store import Store

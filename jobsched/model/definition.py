@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .cron import Cron
-from .job import Job
+from .job import Job, Watch
 from .trigger import Interval, Trigger
-from .watch import Watch
 
 
 def definition(job: Job) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from .job import Job
+from .job import Event, Job
 from .run import Run
-from .watch import Event
 
 State = Literal["waiting", "delivered", "failed"]
 

@@ -9,10 +9,8 @@ import attrs
 
 from .cron import Cron
 from .errors import BadTrigger, Invalid
-from .job import Job
-from .policy import Policy
+from .job import Job, Policy, Watch
 from .trigger import At, Interval, Schedule, Trigger
-from .watch import Watch
 
 
 @attrs.frozen(kw_only=True)

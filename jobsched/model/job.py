@@ -4,14 +4,93 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import attrs
 
-from .policy import Policy
 from .run import LastRun
 from .trigger import Schedule
-from .watch import Watch
+
+Overlap = Literal["skip", "queue", "replace", "allow"]
+CatchUp = Literal["latest", "none", "all"]
+Placement = Literal["any", "every"]
+
+CATCH_UP_MOST = 1000  # runs that `catch_up: all` starts for one stretch of downtime
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """The choices of one job; the defaults are the contract's."""
+
+    overlap: Overlap = "skip"
+    misfire_grace: timedelta | None = timedelta(seconds=60)  # None: no limit
+    catch_up: CatchUp = "latest"
+    retries: int = 0
+    retry_delay: timedelta = timedelta(seconds=60)
+    placement: Placement = "any"
+    require: Mapping[str, str] = attrs.field(factory=dict)  # tags that a node must have
+
+
+Event = Literal["failed", "timed_out", "lost", "missed", "overdue", "recovered"]
+
+EVENTS: Final[tuple[Event, ...]] = get_args(Event)
+
+
+@attrs.frozen(kw_only=True)
+class Notify:
+    """Which events are told, and to whom; `url` None is the receiver that the operator set for all."""
+
+    url: str | None = None
+    on: tuple[Event, ...] = EVENTS
+
+
+@attrs.frozen(kw_only=True)
+class Watch:
+    """When a job is overdue, and what is told. Without `notify` all events are told, to the receiver for all jobs."""
+
+    max_late: timedelta | None = None  # from a due to its start
+    must_succeed_every: timedelta | None = None
+    notify: Notify | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether such a job can be overdue."""
+        return self.max_late is not None or self.must_succeed_every is not None
+
+    def same_terms(self, other: Watch) -> bool:
+        """Whether both are overdue at the same time."""
+        mine, theirs = (self.max_late, self.must_succeed_every), (other.max_late, other.must_succeed_every)
+        return mine == theirs
+
+
+Source = Literal["job", "task", "JOB_LIVETIME"]
+
+
+@attrs.frozen(kw_only=True)
+class Timeout:
+    """Seconds after which a run is ended, and where that number is set; None: the run is not ended."""
+
+    seconds: float | None = None
+    source: Source | None = None
+
+
+def timeout_of(job: float | None, kind: str | None, task: float | None, livetime: float) -> Timeout:
+    """The timeout in force for a run.
+
+    - `job`, `task`: the timeouts that the job and the task set; None: not set
+    - `kind`: of the task; None: not known
+    - `livetime`: JOB_LIVETIME
+
+    A plain task in a thread cannot be ended: if its job sets a timeout, the run is at least recorded as timed out.
+    """
+    if job is not None:
+        return Timeout(seconds=job, source="job")
+    if kind is None or kind == "thread":
+        return Timeout()
+    if task is not None:
+        return Timeout(seconds=task, source="task")
+    return Timeout(seconds=livetime, source="JOB_LIVETIME")
+
 
 JobState = Literal["scheduled", "paused", "ended"]
 

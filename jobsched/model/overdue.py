@@ -11,9 +11,8 @@ from typing import Final
 
 import attrs
 
-from .job import Job
+from .job import Event, Job
 from .run import Run
-from .watch import Event
 
 UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 SKEW: Final = timedelta(seconds=2)  # an instant may lie ahead of now by so much and still count as past

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import attrs
 
 from .downtime import Downtime
-from .policy import CATCH_UP_MOST, Policy
+from .job import CATCH_UP_MOST, Policy
 from .trigger import TICK, Schedule
 
 FIRST = datetime.min.replace(tzinfo=UTC)

@@ -12,8 +12,8 @@ from typing import Final
 import attrs
 
 from .errors import Invalid
+from .job import Notify
 from .printable import printable
-from .watch import Notify
 
 RULE: Final = "an http or https URL of ASCII without blanks, with neither user nor fragment"
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?\.?)"

@@ -7,8 +7,7 @@ from typing import Final
 
 import attrs
 
-from .job import Job
-from .policy import Policy
+from .job import Job, Policy
 from .run import Run
 
 LONGEST = timedelta(hours=1)

@@ -14,8 +14,7 @@ from ..model import parameters, tags
 from ..model.definition import definition
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
-from ..model.job import Job
-from ..model.policy import Policy
+from ..model.job import Job, Policy
 from ..model.printable import unprintable
 from ..model.receiver import Receivers
 from ..model.redaction import Redaction

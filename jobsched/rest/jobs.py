@@ -19,9 +19,8 @@ from . import from_json, to_json
 from .conditions import tag_of, versions
 from .from_json import Defaults, given
 from .instants import asked_instant
-from .location import location
 from .output import Outputs
-from .pages import Pages
+from .pages import Pages, location
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs

@@ -7,7 +7,7 @@ import logging
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 
 from ..model.address import neighbourhood
-from ..model.line_limit import Throttle
+from ..model.log_throttle import Throttle
 from ..model.printable import quoted
 
 LONGEST_METHOD = 20  # characters

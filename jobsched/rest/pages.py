@@ -1,4 +1,4 @@
-"""Answers with a page of a list. There is a limit to the bytes of one page, and of all pages that are being sent.
+"""Answers with a page of a list, and where what was made is to be found.
 
 A page that would be too large ends earlier, and its `Link` leads on: nothing is lost, and the memory used is limited,
 however long the list, however many clients ask at once, and however slowly they read.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from typing import TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from twisted.internet.defer import DeferredSemaphore
 from twisted.web.http import Request
@@ -16,8 +17,26 @@ from twisted.web.http import Request
 from ..model.page import Page
 from .download import FileSender
 from .jsontext import encoded
-from .location import link_next
 from .route import whole
+
+
+def location(request: Request, path: str) -> bytes:
+    """The absolute URL of `path` on the host that was asked."""
+    host = request.getHeader(b"host")
+    if not host:
+        here = request.getHost()
+        name = getattr(here, "host", "localhost")
+        host = f"{f'[{name}]' if ':' in name else name}:{getattr(here, 'port', 80)}".encode()
+    return (b"https://" if request.isSecure() else b"http://") + host + path.encode("ascii")
+
+
+def link_next(request: Request, limit: int, last: str) -> None:
+    """Set the header Link to the page after `last`."""
+    url = urlsplit(request.uri.decode("ascii", "replace"))
+    asked = dict(parse_qsl(url.query)) | {"limit": str(limit), "after": last}
+    target = location(request, f"{url.path}?{urlencode(asked)}")
+    request.setHeader(b"link", b"<" + target + b'>; rel="next"')
+
 
 T = TypeVar("T")
 

@@ -7,10 +7,9 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 
 from ..model.definition import seconds, watched
-from ..model.job import JobView
+from ..model.job import JobView, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
-from ..model.timeout import Timeout
 from ..model.trigger import Interval
 from .schemas import watch
 from .schemas.jobs import JobOut

@@ -14,8 +14,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from ..config.catalog import Task
+from ..model.job import timeout_of
 from ..model.run import Run
-from ..model.timeout import timeout_of
 from ..reactor_types import Reactor
 from ..task import Info
 from ..threads import DaemonPool

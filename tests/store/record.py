@@ -10,9 +10,8 @@ from sqlalchemy import delete, insert, update
 
 from jobsched import verify
 from jobsched.model.ids import EPOCH
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
 from jobsched.store.sql.clock import now as database_now

@@ -13,9 +13,8 @@ from jobsched.events import Events
 from jobsched.model.claim import Claimant, Claimed
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import claims
 from jobsched.store.sql import jobs as job_rows

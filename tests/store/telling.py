@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from jobsched.model.delivery import Delivery
-from jobsched.model.watch import Event, Notify, Watch
+from jobsched.model.job import Event, Notify, Watch
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql.tables import deliveries
 from tests.store.samples import Desk, job, run

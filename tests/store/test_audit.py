@@ -11,6 +11,7 @@ from jobsched.model.audit import AuditFilter, Entry, Signature
 from jobsched.model.caller import ANYBODY, Caller
 from jobsched.model.errors import Conflict, NotFound, Reused, Stale
 from jobsched.model.ids import Ids
+from jobsched.model.job import Policy
 from jobsched.model.order import (
     REPLACED,
     CancelRun,
@@ -24,7 +25,6 @@ from jobsched.model.order import (
     ResumeJob,
     RunJob,
 )
-from jobsched.model.policy import Policy
 from jobsched.model.redaction import Redaction
 from jobsched.model.run import RunFilter
 from jobsched.store.sql import audit, commands, orders

@@ -13,9 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import gatherResults
 
 from jobsched.model.claim import Claimed
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Overlap, Policy
 from jobsched.model.order import REPLACED
-from jobsched.model.policy import Overlap, Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import claims
 from jobsched.store.sql import jobs as job_rows

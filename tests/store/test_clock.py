@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from jobsched.model.audit import AuditFilter, Entry
 from jobsched.model.ids import Ids
-from jobsched.model.policy import Policy
+from jobsched.model.job import Policy
 from jobsched.store.sql import audit, claims, clock
 from jobsched.store.sql.store import Store
 from tests.store.samples import Desk, claimant, job

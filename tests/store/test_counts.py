@@ -9,8 +9,8 @@ import attrs
 import pytest
 from sqlalchemy import Connection, insert, update
 
-from jobsched.model.counts import Counts
 from jobsched.model.delivery import Delivery
+from jobsched.model.health import Counts
 from jobsched.store.sql import commands
 from jobsched.store.sql.counts import counts
 from jobsched.store.sql.tables import deliveries, jobs

@@ -12,8 +12,8 @@ import pytest_twisted
 from sqlalchemy import Connection
 from twisted.internet.defer import gatherResults
 
+from jobsched.model.job import Policy
 from jobsched.model.membership import Heartbeat
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows

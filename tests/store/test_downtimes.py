@@ -9,9 +9,8 @@ import attrs
 import pytest
 
 from jobsched.model.downtime import NO_DAEMON, Downtime, DowntimeCost
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.store.sql import downtimes
 from tests.store.samples import Desk, asks, at, job, node
 

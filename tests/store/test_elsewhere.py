@@ -8,10 +8,9 @@ import attrs
 import pytest
 
 from jobsched.model.errors import Conflict
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
 from jobsched.model.order import REPLACED, IdempotencyKey, Ran
-from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED
 from jobsched.store.sql import commands
 from jobsched.store.sql import nodes as node_rows

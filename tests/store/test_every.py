@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model.job import Job
-from jobsched.model.policy import Policy
+from jobsched.model.job import Job, Policy
 from jobsched.store.sql import claims, commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
-from jobsched.model.job import Due, Job, JobFilter
+from jobsched.model.job import Due, Job, JobFilter, Policy
 from jobsched.model.page import Page
-from jobsched.model.policy import Policy
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from tests.store.samples import IDS, T0, Desk, at, job, job_count

@@ -11,9 +11,8 @@ import pytest
 from jobsched import verify
 from jobsched.model.audit import Signature
 from jobsched.model.caller import ANYBODY
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.order import CancelRun, Issued
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import commands, orders
 from jobsched.store.sql import jobs as job_rows

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from sqlalchemy import event, select
 
-from jobsched.model.policy import Policy
+from jobsched.model.job import Policy
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.store import Store

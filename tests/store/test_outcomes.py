@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from jobsched.model.errors import NotFound
-from jobsched.model.policy import Policy
+from jobsched.model.job import Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import commands, start_counts
 from jobsched.store.sql import nodes as node_rows

@@ -10,11 +10,9 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from jobsched.model.draft import Draft
-from jobsched.model.job import Job, JobFilter
+from jobsched.model.job import Job, JobFilter, Notify, Policy, Watch
 from jobsched.model.overdue import OverdueChange
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
-from jobsched.model.watch import Notify, Watch
 from jobsched.store.sql import commands, overdue_queries, prune
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql.overdue import settle

@@ -9,10 +9,9 @@ import attrs
 import pytest
 from sqlalchemy import update
 
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Watch
 from jobsched.model.overdue import SKEW, Facts, Late, Success, overdue
 from jobsched.model.run import ENDED, STARTED, Run
-from jobsched.model.watch import Watch
 from jobsched.store.sql import overdue_queries
 from jobsched.store.sql.overdue import settle
 from jobsched.store.sql.tables import jobs

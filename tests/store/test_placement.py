@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from jobsched.model.claim import Claimed
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.store.sql import claims
 from jobsched.store.sql import jobs as job_rows

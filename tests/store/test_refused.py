@@ -10,10 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.cluster.declare_dead import DeclareDead
-from jobsched.model.policy import Policy
+from jobsched.model.job import Notify, Policy, Watch
 from jobsched.model.redaction import USUAL
 from jobsched.model.run import Run
-from jobsched.model.watch import Notify, Watch
 from jobsched.runner.records import Records
 from jobsched.store.sql import deliveries, outbox
 from jobsched.store.sql import runs as run_rows

@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from jobsched.model.claim import Claimed
 from jobsched.model.ids import EPOCH, MICROSECOND
+from jobsched.model.job import Policy
 from jobsched.model.membership import Heartbeat
 from jobsched.model.order import IdempotencyKey
-from jobsched.model.policy import Policy
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows

@@ -8,9 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter
 from jobsched.store.sql import commands
 from jobsched.store.sql import nodes as node_rows

@@ -12,10 +12,8 @@ import pytest
 import pytest_twisted
 from sqlalchemy import Connection, select, update
 
-from jobsched.model.job import Job
-from jobsched.model.policy import Overlap, Policy
+from jobsched.model.job import Job, Overlap, Policy, Watch
 from jobsched.model.run import Run, RunFilter
-from jobsched.model.watch import Watch
 from jobsched.store.sql import claims, commands, prune
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import overdue as overdue_rows

@@ -10,12 +10,10 @@ import attrs
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from jobsched.model.job import Job, JobFilter
+from jobsched.model.job import Job, JobFilter, Policy, Watch
 from jobsched.model.membership import Heartbeat
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
-from jobsched.model.watch import Watch
 from jobsched.store.sql import commands, overdue_queries, prune, queries, wrong_clock
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows

@@ -28,8 +28,8 @@ from jobsched.model.cron import Cron
 from jobsched.model.downtime import NO_DAEMON, Downtime
 from jobsched.model.draft import Draft
 from jobsched.model.errors import BadTrigger, JobschedError
+from jobsched.model.job import Policy
 from jobsched.model.owed import Situation, owed
-from jobsched.model.policy import Policy
 from jobsched.model.preview import fires
 from jobsched.model.receiver import Receivers
 from jobsched.model.trigger import TICK, Schedule

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred, succeed
 
 from jobsched.metrics import Facts, Metrics
-from jobsched.model.counts import Counts
+from jobsched.model.health import Counts
 from jobsched.model.run import Run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -87,7 +87,7 @@ EXCUSED = {
     "source": "config/source, and where a value comes from",
     "starts": "of runs, of a text",
     "survey": "store/sql/verify's look, runner/process_survey's",
-    "throttle": "to hold back lines: model/line_limit",
+    "throttle": "to hold back lines: model/log_throttle",
     "task": "a section of the catalog; jobsched/task",
     "term": "cluster/lease_term's",
     "threads": "jobsched/threads, and threads",

@@ -7,8 +7,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...model.delivery import Delivery, State
+from ...model.job import Event
 from ...model.receiver import shown
-from ...model.watch import Event
 from .shared import FOUND, STATE, Moment
 
 

@@ -7,8 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...model import tags
-from ...model.job import JobState
-from ...model.policy import CatchUp, Overlap, Placement
+from ...model.job import CatchUp, JobState, Overlap, Placement
 from ...model.trigger import LONGEST
 from ..instants import InstantText
 from .runs import LastRunOut

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...config.catalog import Leftovers
-from ...model.timeout import Source
+from ...model.job import Source
 
 EFFECTIVE = Meta(description="What is in force for its runs, and where that stands: of the node that was asked")
 

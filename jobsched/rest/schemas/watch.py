@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ...model.job import Job
+from ...model.job import EVENTS, Event, Job, Notify, Watch
 from ...model.trigger import LONGEST
-from ...model.watch import EVENTS, Event, Notify, Watch
 from .shared import REASON, Moment
 
 Late = Annotated[float, Meta(ge=1, le=LONGEST.total_seconds())]

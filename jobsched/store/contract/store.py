@@ -21,7 +21,7 @@ from typing import Protocol
 from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 
-from ...model.counts import Counts
+from ...model.health import Counts
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
 from .jobs import Claims, Jobs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from ...model.counts import DELIVERY_STATES, JOB_STATES, Counts
+from ...model.health import DELIVERY_STATES, JOB_STATES, Counts
 from ...model.job import JobState
 from .tables import deliveries, jobs, runs
 from .transaction import Transaction

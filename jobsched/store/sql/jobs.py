@@ -10,11 +10,9 @@ import attrs
 from sqlalchemy import Row, Select, and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
-from ...model.job import Due, Job, JobFilter
+from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
 from ...model.page import Page
-from ...model.policy import Policy
 from ...model.trigger import At, Interval, Schedule, Trigger
-from ...model.watch import Notify, Watch
 from .paging import cut, weight
 from .tables import jobs
 from .transaction import Transaction

@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, bindparam, false, insert, or_, select, tru
 
 from ...model.delivery import Delivery, News, body
 from ...model.ids import Ids
-from ...model.job import Job
+from ...model.job import Event, Job, Notify
 from ...model.receiver import place_of
 from ...model.run import RETRIED, Run
-from ...model.watch import Event, Notify
 from .jobs import from_row
 from .tables import deliveries, jobs
 from .transaction import Transaction

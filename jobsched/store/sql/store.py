@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from ...clock import elapsed
 from ...events import Events
-from ...model.counts import Counts
 from ...model.errors import Unavailable
+from ...model.health import Counts
 from ...threads import Bulkhead, Pool
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract

@@ -12,11 +12,9 @@ import pytest
 from jobsched.model.audit import Signature
 from jobsched.model.definition import definition
 from jobsched.model.draft import Draft
-from jobsched.model.job import Job
-from jobsched.model.policy import Policy
+from jobsched.model.job import Job, Notify, Policy, Watch
 from jobsched.model.redaction import Redaction
 from jobsched.model.run import Run
-from jobsched.model.watch import Notify, Watch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 SIGNED = Signature(id="an id", at=T0, who="alice", address="192.0.2.7", node="alpha")

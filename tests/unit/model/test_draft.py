@@ -11,7 +11,7 @@ import pytest
 from jobsched.model.cron import Cron
 from jobsched.model.draft import Draft
 from jobsched.model.errors import BadTrigger, Invalid
-from jobsched.model.policy import Policy
+from jobsched.model.job import Policy
 from jobsched.model.trigger import At, Interval
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

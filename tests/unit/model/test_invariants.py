@@ -12,9 +12,8 @@ import pytest
 
 from jobsched.model.draft import Draft
 from jobsched.model.invariants import Facts, faults
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.policy import Policy
 from jobsched.model.run import Run
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

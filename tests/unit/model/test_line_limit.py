@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.address import neighbourhood
-from jobsched.model.line_limit import ADDRESSES, MOST, OTHERS, WITHIN, LeftOut, Throttle
+from jobsched.model.log_throttle import ADDRESSES, MOST, OTHERS, WITHIN, LeftOut, Throttle
 
 
 def knock(throttle, address, seconds, kind="401"):

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Watch
 from jobsched.model.overdue import Facts, Late, Success, overdue, spoken
-from jobsched.model.watch import Watch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

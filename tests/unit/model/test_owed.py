@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jobsched.model import owed as owed_module
 from jobsched.model.cron import Cron
 from jobsched.model.downtime import Downtime
+from jobsched.model.job import CATCH_UP_MOST, Overlap, Policy
 from jobsched.model.owed import Owed, Situation, Stretch, owed
-from jobsched.model.policy import CATCH_UP_MOST, Overlap, Policy
 from jobsched.model.trigger import At, Interval, Schedule
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

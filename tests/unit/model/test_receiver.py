@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from twisted.web.client import URI
 
 from jobsched.model.errors import Invalid
+from jobsched.model.job import Notify
 from jobsched.model.receiver import Receiver, Receivers, is_pattern, place_of, shown
-from jobsched.model.watch import Notify
 
 URLS = [
     ("https://hooks.example/a?b=c", "https", "hooks.example", 443),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
-from jobsched.model.policy import Policy
+from jobsched.model.job import Policy
 from jobsched.model.retry import LONGEST, OTHER_TASK, SPREAD, delay, final, follows
 from jobsched.model.run import Run
 

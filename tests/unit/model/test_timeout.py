@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobsched.model.timeout import Timeout, timeout_of
+from jobsched.model.job import Timeout, timeout_of
 
 NONE = Timeout()
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from jobsched.events import Events
 from jobsched.model.delivery import Delivery, News
 from jobsched.model.draft import Draft
-from jobsched.model.watch import Notify, Watch
+from jobsched.model.job import Notify, Watch
 from jobsched.notifications.dispatcher import Dispatcher
 from jobsched.store.sql import deliveries as rows
 from jobsched.store.sql import outbox, schema

@@ -7,8 +7,8 @@ import pytest
 
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid
+from jobsched.model.job import Policy
 from jobsched.model.parameters import MOST
-from jobsched.model.policy import Policy
 from jobsched.rest import from_json
 from jobsched.rest.from_json import Defaults
 from jobsched.rest.schemas.jobs import PatchIn

@@ -14,9 +14,8 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Watch
 from jobsched.model.node import Node
-from jobsched.model.watch import Watch
 from jobsched.scheduler import overdue as module
 from jobsched.scheduler.overdue import EVERY, OverdueWatch
 from jobsched.store.sql.tables import jobs as rows

@@ -15,9 +15,8 @@ from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.model.claim import Claimant
 from jobsched.model.errors import Unavailable
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node, claim_rank
-from jobsched.model.policy import Policy
 from jobsched.scheduler.peers import STEP
 from jobsched.store.sql import claims
 from tests.unit.scheduler.world import T0, CountedLoop, World, every

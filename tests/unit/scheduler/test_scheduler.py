@@ -16,8 +16,7 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.model.claim import Claimed
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
-from jobsched.model.job import Job
-from jobsched.model.policy import Policy
+from jobsched.model.job import Job, Policy
 from jobsched.model.trigger import Interval
 from jobsched.scheduler import scheduler as scheduler_module
 from jobsched.scheduler import ticker as ticker_module

@@ -25,8 +25,7 @@ from jobsched.model import owed as owed_module
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import BACK
-from jobsched.model.job import Job
-from jobsched.model.policy import Policy
+from jobsched.model.job import Job, Policy
 from jobsched.model.run import Run
 from jobsched.scheduler import availability as ability_module
 from jobsched.scheduler import scheduler as scheduler_module
