@@ -203,7 +203,7 @@ class _Section:
             raise self._bad("class", f"must be a class of {self.tasks_dir / file.name}: {name} is {wrong}")
         return found
 
-    def _instance(self, made_from: type, options: dict[str, str], file: Path) -> Any:
+    def _instance(self, made_from: type, options: dict[str, str], file: Path) -> object:
         try:
             return made_from(**options)
         except (Exception, SystemExit) as error:

@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import attrs
 
@@ -84,7 +83,7 @@ def confine(user: str | None, resource_limits: ResourceLimits, new_privileges: b
     )
 
 
-def hindrances(asked: Sequence[tuple[Any, Confinement]]) -> list[str | None]:
+def hindrances(asked: Sequence[tuple[object, Confinement]]) -> list[str | None]:
     """Why the programs of tasks cannot be started, in words, for each task in turn. Tasks name theirs in `program`.
 
     None: nothing wrong can be seen, or the task names no program. The command of a run cannot be checked before there
@@ -102,7 +101,7 @@ def hindrances(asked: Sequence[tuple[Any, Confinement]]) -> list[str | None]:
     ]
 
 
-def _look_at(task: Any) -> tuple[str, str | None]:
+def _look_at(task: object) -> tuple[str, str | None]:
     """The path of a task's program, "" for none, and what is wrong with it for any user; None: nothing."""
     path, directory = getattr(task, "program", None), getattr(task, "directory", None)
     if not isinstance(path, str) or "/" not in path:

@@ -72,7 +72,7 @@ def _json(text: str, values: Values, known: frozenset[str]) -> str:
     return STRING_OR_PLACE.sub(fill, text)
 
 
-def _given(name: str, values: Values) -> Any:
+def _given(name: str, values: Values) -> object:
     if name not in values:
         raise ValueError(f"the job does not set the parameter {name}")
     return values[name]

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from .errors import BadTrigger
 from .pattern import FIELDS, Field
@@ -43,7 +42,7 @@ def hint(expression: str, timezone: str, is_followed: Callable[[str, str], bool]
     return EXAMPLE
 
 
-def _give(**fields: Any) -> str:
+def _give(**fields: object) -> str:
     return f"give {json.dumps(fields)}"
 
 

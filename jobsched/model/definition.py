@@ -10,7 +10,7 @@ from .job import Job, Watch
 from .trigger import Interval, Trigger
 
 
-def definition(job: Job) -> dict[str, Any]:
+def definition(job: Job) -> dict[str, object]:
     """The request that would make this job: JSON values and datetimes. It contains the job's secrets."""
     schedule, policy = job.schedule, job.policy
     return {

@@ -99,7 +99,7 @@ def _refusal(status: int) -> str:
     return f"status {status}" + (": redirects are not followed" if 300 <= status < 400 else "")
 
 
-def body(news: News, delivery_id: str) -> dict[str, Any]:
+def body(news: News, delivery_id: str) -> dict[str, object]:
     """The JSON for the receiver; the sender adds the node. It has no parameters: some are secret."""
     job, run = news.job, news.run
     content: dict[str, Any] = {
@@ -113,7 +113,7 @@ def body(news: News, delivery_id: str) -> dict[str, Any]:
     return content if news.retry is None else content | {"retry": news.retry}
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run) -> dict[str, object]:
     return {
         "id": run.id,
         "due": _text(run.due),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -65,7 +64,7 @@ class WebhookSender:
         signer: Signer,
         node: str,
         clock: Callable[[], float],
-        trust: Any = None,
+        trust: object = None,
     ) -> None:
         self._reactor = reactor
         self._look_up = look_up

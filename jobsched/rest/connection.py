@@ -65,7 +65,7 @@ class ConnectionGate(WrappingFactory[ProtocolWrapper]):
     noisy = False
     wrappedFactory: Any  # JobschedSite, which makes us
 
-    def __init__(self, site: Any, most: int, seconds: Callable[[], float]) -> None:
+    def __init__(self, site: object, most: int, seconds: Callable[[], float]) -> None:
         super().__init__(site)
         self.most = most
         self._seconds = seconds

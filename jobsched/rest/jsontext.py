@@ -22,7 +22,7 @@ def encoded(value: object) -> bytes:
 class _Doubled(dict[str, Any]):
     """An object that holds a name twice."""
 
-    def __init__(self, found: dict[str, Any], name: str) -> None:
+    def __init__(self, found: dict[str, object], name: str) -> None:
         super().__init__(found)
         self.name = name
 
@@ -35,7 +35,7 @@ def duplicate(text: bytes) -> str | None:
     """
     some_doubled = False
 
-    def take(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def take(pairs: list[tuple[str, object]]) -> dict[str, object]:
         nonlocal some_doubled
         found = dict(pairs)
         if len(found) == len(pairs):

@@ -123,7 +123,7 @@ class OpenApi:
         return json(request, self._texts[self._asks()])
 
 
-def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, Any]:
+def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     """The whole document; `asked`: whether callers need a token."""
     routes = list(routes)
     kinds = {kind for route in routes for kind in (route.takes, *route.gives.values()) if isinstance(kind, type)}
@@ -159,7 +159,7 @@ def _refine(record: str, schema: dict[str, Any]) -> None:
         ]
 
 
-def _operation(route: Route, path: str, asked: bool) -> dict[str, Any]:
+def _operation(route: Route, path: str, asked: bool) -> dict[str, object]:
     name = f"{route.verb} {path}"
     operation: dict[str, Any] = {
         "operationId": name,
@@ -182,11 +182,11 @@ def _operation(route: Route, path: str, asked: bool) -> dict[str, Any]:
     return operation
 
 
-def _path_parameters(path: str) -> list[dict[str, Any]]:
+def _path_parameters(path: str) -> list[dict[str, object]]:
     return [{"name": name, "in": "path", "required": True} | IN_PATH[name] for name in re.findall("{(.*?)}", path)]
 
 
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
+def _query_parameters(route: Route) -> list[dict[str, object]]:
     if route.asks is None:
         return []
     _, components = msgspec.json.schema_components([route.asks], ref_template=REF)
@@ -197,7 +197,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _header_parameters(route: Route) -> list[dict[str, Any]]:
+def _header_parameters(route: Route) -> list[dict[str, object]]:
     known = {
         "Idempotency-Key": route.keyed,
         "If-Match": 412 in route.refuses,
@@ -208,7 +208,7 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
     return [{"name": name, "in": "header"} | IN_HEADER[name] for name, here in known.items() if here]
 
 
-def _success(route: Route, name: str, status: int) -> dict[str, Any]:
+def _success(route: Route, name: str, status: int) -> dict[str, object]:
     kind = route.gives[status]
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(kind, str):
@@ -238,7 +238,7 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
     return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int) -> dict[str, object]:
     schema = {"$ref": REF.format(name="Problem")}
     problem: dict[str, Any] = {
         "description": TITLES[status],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -58,7 +58,7 @@ def watch(max_late: float | None, must_succeed_every: float | None, notify: Noti
     )
 
 
-def merged(before: dict[str, Any] | None, patch: dict[str, Any] | None) -> dict[str, Any] | None:
+def merged(before: dict[str, object] | None, patch: dict[str, object] | None) -> dict[str, object] | None:
     """What a merge patch makes of `notify`."""
     if patch is None:
         return None
