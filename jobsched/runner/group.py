@@ -17,7 +17,7 @@ LONGEST_UP = 2.0**32  # seconds; no machine stays up for that long
 
 @attrs.frozen
 class Group:
-    """The process group that a run's first process leads. The pid of that process is the id of its group and session."""
+    """The process group that a run's first process leads: that process's pid is also the group's and session's id."""
 
     pid: int
     began: int | None = None  # when the first process began, in ticks since boot
@@ -80,7 +80,7 @@ def _seconds(ticks: int) -> float:
 
 @cache  # the value stays until the next boot, and each run needs it
 def _boot(path: str) -> int:
-    """A number from 0 to 8,191 for this boot: beside a larger one, a double could not hold seconds and ticks exactly."""
+    """A number from 0 to 8,191 for this boot: beside a larger one, a double cannot hold seconds and ticks exactly."""
     try:
         with open(path) as text:
             return int(text.read(8), 16) % 8192
