@@ -1,4 +1,4 @@
-"""Gathering what happens close together, so that it shares one transaction."""
+"""Gathers items that come close together, so that they share one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .model.errors import Unavailable
 
 T = TypeVar("T")
 
-LONGEST = 60.0  # seconds between two tries of what the store refuses
+LONGEST = 60.0  # seconds between two tries of an item that the store refuses, at most
 
 
 async def apart(items: Sequence[T], give: Callable[[list[T]], object], refused: Callable[[T, Failure], object]) -> None:
@@ -45,23 +45,24 @@ async def apart(items: Sequence[T], give: Callable[[list[T]], object], refused: 
 
 @attrs.define
 class _Suspect(Generic[T]):
-    """An item that was refused alone, and is tried again `pause` seconds later."""
+    """An item that was refused alone; it is tried again `pause` seconds later."""
 
     item: T
     pause: float
 
 
 class Batch(Generic[T]):
-    """Hands all items of one reactor turn, and all that come while a hand-over is under way, to `give` together.
+    """Hands items to `give` together: all of one reactor turn, and all that come while a hand-over is under way.
 
-    There is never more than one hand-over at a time: under load batches grow by themselves. They go out in `order`, if
-    given, `most` at once. `give` tells False where it did not try, which says nothing of the store.
+    Only one hand-over is under way at a time, so batches grow under load. Items are sorted by `order`, if given, and at
+    most `most` are given at once. `give` returns False if it did not try: that says nothing about the store.
 
-    When `give` fails with Unavailable and `keep` is set, the items go in again, with what came since, after a pause;
-    else they are dropped. When it fails in another way, some item is refused: `apart` finds it, and the others are
-    given without it. That one is given to `refused(item, why)`, which does what can be done instead. With `keep` not
-    at once, for the fault may be the store's own after all: it is tried once more, alone, after a pause. Should
-    `refused` fail too, the item stays, and is tried again after longer and longer pauses.
+    If `give` raises Unavailable, the items are dropped; with `keep` they are given again after a pause, together with
+    newer ones. After any other exception `apart` finds the refused items, and the others are given without them:
+
+    - Without `keep`, a refused item goes to `refused(item, why)` at once, which does what can be done instead.
+    - With `keep`, the item is first tried once more, alone, after a pause: the fault may have been the store's. If
+      `refused` then fails too, the item stays, and is tried again after longer and longer pauses.
     """
 
     log = Logger()
@@ -85,10 +86,10 @@ class Batch(Generic[T]):
         self._most = most
         self._pause = pause
         self._items: list[T] = []
-        self._under_way: list[T] = []  # what of a hand-over was not given yet
+        self._under_way: list[T] = []  # items of this hand-over that are not given yet
         self._said = False  # a refusal in this hand-over was logged
-        self._suspects: list[_Suspect[T]] = []  # whose turn has come again
-        self._resting: list[IDelayedCall] = []  # each brings a suspect back
+        self._suspects: list[_Suspect[T]] = []  # suspects whose pause is over
+        self._resting: list[IDelayedCall] = []  # timers; each brings a suspect back after its pause
         self._call: IDelayedCall | None = None
         self._busy = False
         self._idle: list[Deferred[None]] = []
@@ -100,13 +101,13 @@ class Batch(Generic[T]):
         self._soon(0)
 
     def nudge(self) -> None:
-        """The wall clock was stepped: pauses that end by the old one are over."""
+        """The wall clock was stepped: pauses that were to end by the old clock are over."""
         for call in self._resting:
             call.reset(0)
         self._soon(0)
 
     def settled(self) -> Deferred[None]:
-        """Fires when nothing is gathered and nothing is under way."""
+        """Fires when no item is left: none gathered, none under way, none in a pause."""
         waiter: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(waiter)
         self._tell_idle()
@@ -127,7 +128,7 @@ class Batch(Generic[T]):
         handed_over.addErrback(self._broken).addCallback(self._done)
 
     async def _hand_over(self) -> float:
-        """Give what is gathered; how long to wait before the next time, in seconds."""
+        """Give the gathered items; returns the seconds to wait before the next hand-over."""
         if self._order is not None:
             self._items.sort(key=self._order)
         self._under_way, self._items = self._items[: self._most], self._items[self._most :]
@@ -164,7 +165,7 @@ class Batch(Generic[T]):
                 await maybeDeferred(self._refused, item, why)
 
     def _broken(self, why: Failure) -> float:
-        """A fault of ours must not be the last hand-over."""
+        """After a bug of ours in a hand-over, the items are handed over again."""
         self.log.failure("changes could not be handed over, trying again in {seconds} s", why, seconds=self._pause)
         self._items = self._under_way + self._items
         return self._pause
@@ -204,7 +205,7 @@ class Batch(Generic[T]):
         self._resting.append(call)
 
     def _say(self, fate: str, why: Failure, count: int) -> None:
-        reason = ": {why}" if why.check(Unavailable) else ""  # a fault of ours has its traceback
+        reason = ": {why}" if why.check(Unavailable) else ""  # any other failure is logged with its traceback
         self._failure_log.say(f"{{count}} changes {{fate}}{reason}", why, count=count, fate=fate)
 
     def _done(self, delay: float) -> None:

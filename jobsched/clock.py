@@ -1,4 +1,4 @@
-"""What time it is, and the news that somebody changed it."""
+"""What time it is, and a notice when the wall clock is stepped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from twisted.logger import Logger
 from zope.interface import implementer
 
-LOOK = 0.5  # seconds between looks
-BEAT = 1.0  # seconds between two of the metronome
-DRIFT = 5e-5  # seconds that two clocks may come apart in a second
-LEAP = 3600.0  # seconds that a clock goes on at once, and for which nothing is forgotten then
-STEP = 0.5  # seconds of difference that make a step; slewing stays far below
+LOOK = 0.5  # seconds between looks at the wall clock
+BEAT = 1.0  # seconds between two beats of the metronome
+DRIFT = 5e-5  # seconds by which two clocks may drift apart in a second
+LEAP = 3600.0  # seconds: a longer jump ahead is a leap, and for so long after it nothing is deleted for its age
+STEP = 0.5  # seconds: a difference of so much is a step; slewing stays far below
 
 
 def elapsed() -> float:
-    """Seconds since this host was started, those included in which it was suspended; nobody can step them."""
+    """Seconds since this host was started, including the time for which it was suspended; no step changes them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -33,9 +33,9 @@ def now(clock: IReactorTime) -> datetime:
 
 
 def bring_forward(reactor: IReactorTime, seconds: float) -> None:
-    """The wall clock was set back by so many seconds: timers that were set before go off when they would have."""
+    """The wall clock was set back by `seconds`: make earlier timers go off at the moment for which they were meant."""
     for call in reactor.getDelayedCalls():
-        if call.getTime() - reactor.seconds() > seconds:  # else it was set just now, by the new clock
+        if call.getTime() - reactor.seconds() > seconds:  # else the timer was set just now, by the new clock
             call.delay(-seconds)
 
 
@@ -46,10 +46,10 @@ class Leaps:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._last: float | None = None
-        self._seen: float | None = None  # what it was after the last leap
+        self._seen: float | None = None  # what the clock showed after its last leap
 
     def begin(self, last: datetime) -> None:
-        """The clock was at `last` when somebody looked before."""
+        """The clock showed `last` at an earlier look."""
         self._last = last.timestamp()
 
     def lately(self) -> bool:
@@ -63,17 +63,16 @@ class Leaps:
 
 @implementer(IReactorTime)
 class SharedClock:
-    """What time it is for all nodes alike: this host's elapsed time, set by what the database's clock was seen to be.
-
-    That somebody steps the clock of this host does not move it. Timers are the reactor's.
+    """The time that all nodes share: this host's elapsed time, plus an offset that observations of the database's clock
+    set. A step of this host's wall clock does not move the shared clock. Timers are the reactor's.
     """
 
     def __init__(self, reactor: IReactorTime, elapsed: Callable[[], float] = elapsed) -> None:
         self._reactor = reactor
         self._elapsed = elapsed
         self._offset = reactor.seconds() - elapsed()
-        self._unsure = math.inf  # seconds that it may be wrong, when it was set
-        self._set = 0.0  # elapsed time when it was
+        self._unsure = math.inf  # seconds by which the offset could be wrong when it was set
+        self._set = 0.0  # elapsed time when the offset was set
 
     def seconds(self) -> float:
         return self._elapsed() + self._offset
@@ -92,13 +91,14 @@ class SharedClock:
         return [_SharedCall(self, self._reactor, call) for call in self._reactor.getDelayedCalls()]
 
     def observe(self, database: datetime, asked: float) -> float:
-        """The database's clock was at `database` at some moment between `asked` and now, as `seconds` shows them.
+        """The database's clock showed `database` at some moment between `asked` and now, both as `seconds` shows them.
 
-        Follows it where this clock cannot be right, and where the answer was quicker than the one it goes by: it is
-        then less than half of that time wrong. By how many seconds it was set.
+        This clock is set if that proves it wrong, or if the answer came more quickly than the one by which the clock
+        was set before: the error is at most half the time that the answer took. Returns the seconds by which this
+        clock was moved; 0: it was not.
         """
         moment, heard = database.timestamp(), self.seconds()
-        if asked > heard:  # it was set back meanwhile, by another answer
+        if asked > heard:  # this clock was set back meanwhile, by another answer
             return 0.0
         unsure = (heard - asked) / 2
         known = self._unsure + DRIFT * (self._elapsed() - self._set)
@@ -112,7 +112,7 @@ class SharedClock:
 
 @implementer(IDelayedCall)
 class _SharedCall:
-    """A timer of the reactor that tells its time as the shared clock does."""
+    """A timer of the reactor whose `getTime` is a time of the shared clock."""
 
     def __init__(self, clock: SharedClock, reactor: IReactorTime, call: IDelayedCall) -> None:
         self._clock = clock
@@ -136,32 +136,32 @@ class _SharedCall:
 
 
 class Metronome:
-    """A timer of the reactor that is set anew each time: it tells when timers were set by a clock that was wrong for
-    less time than it takes to look at it."""
+    """A timer of the reactor that is set again at each beat. If the wall clock is ahead only between two looks, no step
+    is seen, but all timers set in that moment go off too late. `too_late` tells so if this timer is among them."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Go off for the first time after a beat, and then each beat."""
+        """Go off for the first time in `BEAT` seconds, and then again each `BEAT` seconds."""
         self._call = self._reactor.callLater(BEAT, self.start)
 
     def stop(self) -> None:
-        """Go off no more."""
+        """Do not go off any more."""
         if self._call is not None and self._call.active():
             self._call.cancel()
 
     @property
     def too_late(self) -> float:
-        """Seconds by which it will go off too late."""
+        """Seconds by which the next beat will come too late."""
         if self._call is None or not self._call.active():
             return 0.0
         return max(self._call.getTime() - self._reactor.seconds() - BEAT, 0.0)
 
 
 def told_each(reactor: IReactorTime, hearers: Sequence[Callable[[], object]]) -> Callable[[float], None]:
-    """Tells all of them of a step, whatever one of them makes of it: their timers wait for times of the old clock."""
+    """A function that tells all `hearers` of a step, even if one fails: their timers go by the old clock."""
 
     def tell(seconds: float) -> None:
         if seconds < 0:
@@ -174,7 +174,7 @@ def told_each(reactor: IReactorTime, hearers: Sequence[Callable[[], object]]) ->
 
 
 class ClockWatch(Service):
-    """Tells of wall clock steps, from a thread: Twisted's own timers stand still while a clock set back catches up."""
+    """Tells of steps of the wall clock. Looks from a thread: after a step back, Twisted's own timers stand still."""
 
     name = "clock watch"
     log = Logger()
@@ -212,7 +212,7 @@ class ClockWatch(Service):
         os.close(self._stop)
 
     def _watch(self) -> None:
-        """Each wait is a span: one until a time, by whatever clock, would not end where that clock is set back too."""
+        """Each wait has a length, not an end time: a wait for a time would not end if its clock were set back too."""
         ring = select.poll()
         ring.register(self._stop, select.POLLIN)
         wall = self._wall()
@@ -221,7 +221,7 @@ class ClockWatch(Service):
             (last, wall), before = (wall, self._wall()), offset
             offset = wall - self._elapsed()
             step = offset - before
-            if wall - last <= -STEP:  # whatever else went back with it
+            if wall - last <= -STEP:  # even if the other clock went back with it
                 step = min(step, wall - last)
             if abs(step) >= STEP:
                 self._reactor.callFromThread(self._tell, step)

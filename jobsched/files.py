@@ -1,9 +1,9 @@
-"""Opening files in folders that others may write: no link is followed there, nothing is waited for, and what was opened
-is looked at.
+"""Opens files in folders that other users may write: follows no link there, waits for nothing, and checks the file that
+was opened.
 
-Whoever may write such a folder can put something else in the place of a file: a FIFO, at which an `open` waits for
-ever, or a link to a file that only the daemon may read or write. Runs without a `user` may do that, for they are the
-daemon's own user; so may others, where the folder was there before the daemon and its mode lets them.
+A user who may write such a folder can put something else in the place of a file: a FIFO, at which an `open` waits for
+ever, or a link to a file that only the daemon may read or write. Runs without a `user` can do that, for they run as the
+daemon's own user; so can other users, if the folder was there before the daemon and its mode lets them.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Replaced(OSError):
-    """Something else lies in the place of a file of ours, or in that of a folder on the way to it."""
+    """Something else is in the place of a file of ours, or of a folder on the way to that file."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(errno.EPERM, what, path)
 
 
 def opened(folder: str | Path, *names: str, flags: int = os.O_RDONLY) -> int:
-    """A descriptor of the plain file to which `names` lead from `folder`; made with mode 0600, if `flags` make it.
+    """A descriptor of the plain file at `names` below `folder`. If `flags` create the file, its mode is 0600.
 
-    The folder itself may be a link, of whoever set up this machine. Raises OSError, Replaced among them.
+    `folder` itself may be a link, which the administrator made. Raises OSError, Replaced among them.
     """
     path = os.path.join(folder, *names)
     with _entered(folder, *names[:-1]) as at:
@@ -52,12 +52,12 @@ def opened(folder: str | Path, *names: str, flags: int = os.O_RDONLY) -> int:
 
 
 def reading(folder: str | Path, *names: str) -> BinaryIO:
-    """The same, to be read."""
+    """The file that `opened` opens, to be read."""
     return os.fdopen(opened(folder, *names), "rb")
 
 
 def plain(path: Path) -> bytes:
-    """What is in a file that an operator named: a link to it is followed, a FIFO is not waited for. Raises OSError."""
+    """The content of a file that an operator named: a link is followed, a FIFO is not waited for. Raises OSError."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is not a plain file", str(path))
@@ -65,14 +65,17 @@ def plain(path: Path) -> bytes:
 
 
 def delete(folder: str | Path, *names: str) -> None:
-    """Take away what lies there, be it a link or a file. Raises OSError."""
+    """Delete the file or link at `names` below `folder`. Raises OSError."""
     *inner, last = names
     with _entered(folder, *inner) as at:
         os.unlink(last, dir_fd=at)
 
 
 def listed(folder: str | Path, name: str) -> list[tuple[str, os.stat_result]]:
-    """What lies in a folder inside of `folder`, links as what they are; nothing, where it is not there or is a link."""
+    """Entries of the folder `name` in `folder`; links are not followed. Empty if `name` is missing.
+
+    Raises OSError; Replaced if `name` is a link or a file.
+    """
     try:
         with _entered(folder, name, how=_LISTED) as at:
             return list(_entries(at))
@@ -81,13 +84,13 @@ def listed(folder: str | Path, name: str) -> list[tuple[str, os.stat_result]]:
 
 
 def open_to_others(folder: Path) -> bool:
-    """Whether somebody beside its owner may put something into a folder."""
+    """Whether users other than its owner may put files into a folder."""
     return bool(folder.stat().st_mode & OTHERS)
 
 
 @contextmanager
 def _entered(folder: str | Path, *names: str, how: int = _FOLDER) -> Iterator[int]:
-    """A descriptor of a folder below `folder`, to which no link leads from there."""
+    """A descriptor of the folder at `names` below `folder`. Raises OSError; Replaced if one of `names` is a link."""
     at = os.open(folder, how)
     try:
         for number, name in enumerate(names, 1):
@@ -106,13 +109,16 @@ def _entered(folder: str | Path, *names: str, how: int = _FOLDER) -> Iterator[in
 
 
 def _check(path: str, found: os.stat_result, folder: os.stat_result, keeper: int) -> None:
-    """Raises Replaced for what is no file of ours, nor of the `keeper`, to whom the outermost folder belongs."""
+    """Raises Replaced for a file that is not plain, or not of ours, root or `keeper`, the outermost folder's owner.
+
+    Also for a file with several links, if the folder is open to others or belongs to neither us nor root.
+    """
     ours = (os.geteuid(), 0)
     if not stat.S_ISREG(found.st_mode):
         raise Replaced(path, "is not a plain file")
     if found.st_uid not in (*ours, keeper):
         raise Replaced(path, "belongs to another user")
-    if found.st_nlink > 1 and (folder.st_mode & OTHERS or folder.st_uid not in ours):  # else it may be a backup's
+    if found.st_nlink > 1 and (folder.st_mode & OTHERS or folder.st_uid not in ours):  # else it may be a backup's link
         raise Replaced(path, "is a file that lies elsewhere too")
 
 
@@ -121,5 +127,5 @@ def _entries(at: int) -> Iterator[tuple[str, os.stat_result]]:
         for entry in found:
             try:
                 yield entry.name, entry.stat(follow_symlinks=False)
-            except FileNotFoundError:  # it went meanwhile
+            except FileNotFoundError:  # the entry was deleted meanwhile
                 continue

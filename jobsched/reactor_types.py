@@ -1,8 +1,8 @@
-"""What the parts of a node ask of the reactor. A part that needs one of Twisted's interfaces names that one: a clock is
-an `IReactorTime`, and so is the time that nodes share. Here are the sets of several that parts need at once.
+"""What the parts of a node ask of the reactor. A part that needs one of Twisted's interfaces names that interface: a
+clock is an `IReactorTime`, and so is the clock that nodes share. Parts that need several interfaces name a class here.
 
-They are protocols of our own made of Twisted's interfaces, not classes of `typing.Protocol`: the functions of Twisted
-to which a reactor is handed on ask for their interfaces by name.
+These classes inherit from Twisted's interfaces and are not classes of `typing.Protocol`: Twisted's functions, to which
+parts hand the reactor on, ask for Twisted's interfaces by name.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class TimeAndThreads(IReactorTime, IReactorFromThreads):
 
 
 class Connector(TimeAndThreads, IReactorTCP):
-    """That, and connections to others."""
+    """Timers, a way back from other threads, and connections to other hosts."""
 
 
 class Reactor(
     Connector, IReactorCore, IReactorThreads, IReactorFDSet, IReactorProcess, IReactorSSL, IReactorUNIX
 ):  # fmt: skip
-    """All that a daemon needs: any reactor of a Unix system has it."""
+    """All that a daemon needs; any reactor of a Unix system provides it."""

@@ -1,5 +1,5 @@
-"""Addresses of names. A name server that does not answer holds up whoever asked for that name and nobody else, and not
-the end of the daemon: the reactor's own threads, which would be asked otherwise, are waited for.
+"""Addresses of host names. A name server that does not answer delays only the lookups of that name, and not the end of
+the daemon: Twisted would use the reactor's own threads, and the daemon waits for these threads at its end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LookUp = Callable[[str], Deferred[list[str]]]
 
 
 class Names:
-    """Looks names up, each in a thread of its own, and no name twice at once: those who ask meanwhile are told too."""
+    """Looks names up, each in a thread of its own; callers that ask for a name at the same time share one lookup."""
 
     def __init__(self, reactor: IReactorFromThreads) -> None:
         self._reactor = reactor
@@ -36,13 +36,13 @@ class Names:
         """The addresses of a name. Fails with OSError or UnicodeError."""
         if _is_address(host):
             return succeed([host])
-        found: Deferred[list[str]] = Deferred(lambda _: None)  # what comes after a cancel is not heard any more
+        found: Deferred[list[str]] = Deferred(lambda _: None)  # after a cancel, the result is ignored
         waiting = self._asked.setdefault(host, [])
         waiting.append(found)
         if len(waiting) == 1:
             try:
                 threading.Thread(target=self._work, args=(host,), name="name", daemon=True).start()
-            except RuntimeError as why:  # there may be no more threads
+            except RuntimeError as why:  # the system may allow no more threads
                 self._tell(host, OSError(str(why)))
         return found
 
@@ -73,14 +73,14 @@ def _is_address(host: str) -> bool:
 
 
 def endpoint(reactor: IReactorTCP, address: str, port: int, timeout: float) -> IStreamClientEndpoint:
-    """Where a connection to an address is made."""
+    """The endpoint that connects to an address and a port."""
     kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
     return cast(IStreamClientEndpoint, kind(reactor, address, port, timeout=timeout))
 
 
 @implementer(IStreamClientEndpoint)
 class NamedEndpoint:
-    """Connects to the first address of a name that answers, each having `timeout` seconds to do so."""
+    """Connects to the first address of a name that answers; each address has `timeout` seconds for that."""
 
     def __init__(self, reactor: IReactorTCP, look_up: LookUp, host: str, port: int, timeout: float) -> None:
         self._reactor = reactor

@@ -1,5 +1,5 @@
-"""Composition: builds every part, gives each what it needs of the others, says who hears what, and orders their start
-and their end."""
+"""Composition: builds every part, gives each part the others that it needs, connects events to the parts that handle
+them, and orders the start and the end of all parts."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def build(
 ) -> tuple[OrderedServices, JobschedSite]:
     """The whole daemon, and the site that it serves at the `endpoints`.
 
-    A part is given all by its constructor: parts made before it, callables to ask those that are made later, and the
-    record of events, by which it tells what happens. Nobody sets another's attributes.
+    A part gets everything through its constructor: parts made before it, callables that ask parts made later, and the
+    `Events` through which it tells what happens. No part sets an attribute of another.
     """
     events, ids, metrics = Events(), Ids(), Metrics()
     sign = SignOfLife(lambda: now(clock), elapsed)
-    store = _store(reactor, config, events, sign, lambda: peers.tells())  # noqa: PLW0108  # they come later
+    store = _store(reactor, config, events, sign, lambda: peers.tells())  # noqa: PLW0108  # `peers` comes later
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
     clock: IReactorTime = SharedClock(reactor) if store.shared else reactor
     output, redaction = folders.state / "output", Redaction(config.secret_parameters)
@@ -126,7 +126,7 @@ def build(
     services = OrderedServices(
         logs.QueuedLogging(),
         store,
-        peers,  # it goes when nothing runs any more
+        peers,  # stops when nothing runs any more
         dispatcher,
         runner,
         files,
@@ -149,7 +149,7 @@ def build(
 
 
 def _count(events: Events, metrics: Metrics, health: Health) -> None:
-    """What is counted."""
+    """Connect events to the parts that count them."""
     events.store_asked.subscribe(health.store_asked)
     events.runs_ended.subscribe(metrics.ended)
     events.run_started.subscribe(metrics.begun)
@@ -159,7 +159,7 @@ def _count(events: Events, metrics: Metrics, health: Health) -> None:
 
 
 def _connect(events: Events, scheduler: Scheduler, dispatcher: Dispatcher, systemd: Systemd) -> None:
-    """Who hears what on every node."""
+    """Connect events to the parts that handle them on every node."""
     events.slots_freed.subscribe(scheduler.slots_free)
     events.notification_stored.subscribe(dispatcher.wake)
     events.scheduling_began.subscribe(systemd.begun)
@@ -170,8 +170,8 @@ def _connect(events: Events, scheduler: Scheduler, dispatcher: Dispatcher, syste
 def _connect_to_others(
     events: Events, clock: SharedClock, store: Store, scheduler: Scheduler, peers: Membership, wakeup: Wakeup
 ) -> None:
-    """Who hears what besides on a node among others. The heartbeat finds out, for all, that the server is another one:
-    what only reads never would."""
+    """Connect further events on a node among others. For all parts, the heartbeat finds out that the database server is
+    another one now: a part that only reads would never notice."""
     events.members_changed.subscribe(scheduler.wake)
     events.others_changed.subscribe(scheduler.wake)
     events.others_changed.subscribe(peers.look_for_orders)
@@ -185,7 +185,7 @@ def _connect_to_others(
 def _store(
     reactor: Reactor, config: Config, events: Events, sign: SignOfLife, tells: Callable[[], bool]
 ) -> Store:  # fmt: skip
-    """Each connection has one request at a time, which may ask something besides meanwhile: so many may wait."""
+    """The node's store. A connection has one request at a time, and that may ask one thing more: hence `waiting`."""
     waiting, everyone = 2 * config.max_connections, config.receivers.place
     return open_store(
         reactor, config.store, everyone=everyone, waiting=waiting, events=events, sign=sign.take, tells=tells
@@ -205,7 +205,7 @@ def _peers(
     previous: Predecessor,
     events: Events,
 ) -> Membership | Alone:
-    """This node among those that share the store; an SQLite file is shared with nobody."""
+    """This node among the nodes that share the store; no other node shares an SQLite file."""
     if not isinstance(clock, SharedClock):
         return Alone(clock, store, me, heartbeat, sign)
     life = Life(
@@ -220,8 +220,8 @@ def _peers(
 
 
 def _store_of_heartbeats(reactor: Reactor, config: Config, events: Events) -> Store:
-    """A store for the heartbeat alone, which must not wait for what else is asked. It tells of the runs that dead nodes
-    left; that its server takes no changes any more is news for the whole node; what it asks is not counted."""
+    """A store for heartbeats alone, which must not wait for other requests. This store tells of the runs that dead
+    nodes left. If its server takes no more changes, the whole node is told. Its requests are not counted."""
     tells = Events(
         runs_ended=events.runs_ended,
         notification_stored=events.notification_stored,
@@ -284,7 +284,7 @@ def _parts(
 
 
 def _cancelling(runner: Runner) -> Callable[[str, str], bool]:
-    """Ends a run of this node, for a reason."""
+    """A function that ends a run of this node, for a reason."""
     return lambda run_id, reason: runner.stop(run_id, Stop("cancelled", reason))
 
 

@@ -50,7 +50,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"unexpected argument: {extra[0]}")
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """A mistake is one line and exit 1, not a page of help and exit 0 as twistd would have it."""
+        """A wrong option ends in one line and exit status 1; in twistd itself, in a page of help and exit status 0."""
         try:
             super().parseOptions(options)
         except usage.UsageError as why:
@@ -63,7 +63,7 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> OrderedServices:
-    """Check all that must be true before anything is served, then build. Exits with one line if it is not."""
+    """Check all that must be true before anything is served, then build. Exits with one line if a check fails."""
     from twisted.internet import reactor
 
     try:
@@ -109,7 +109,7 @@ def _own(state_dir: Path, store: str) -> list[FolderLock]:
 
 
 def check_endpoint(endpoint: str, asked: bool = False) -> Place:
-    """Refuse what cannot be listened on, and what others could reach unless they are `asked` who they are."""
+    """Refuse an endpoint that cannot be listened on, or that others can reach if they are not `asked` for a token."""
     place = look(endpoint)
     if place.loopback or asked:
         return place

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Record:
-    """Set once by `__init__` through `vars(self)`, then read only; compares, pickles and prints by its fields."""
+    """Its fields are set once, by `__init__` through `vars(self)`; it compares, pickles and prints by these fields."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} cannot be changed: {name}")
@@ -41,7 +41,7 @@ class Info(_Record):
     name: str  # of the job
     due: datetime  # aware
     attempt: int  # 1, and one more for each retry
-    parameters: dict[str, Any]  # what the job set, of the names that the catalog allows
+    parameters: dict[str, Any]  # the values that the job set; the catalog allows their names
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class Command(_Record):
     """A program to run: no shell is put in between, so no word of it needs quoting."""
 
     argv: tuple[str, ...]
-    env: dict[str, str]  # beside what every run is given
-    directory: str | None  # where it runs; None: where the daemon does
+    env: dict[str, str]  # added to the variables that every run is given
+    directory: str | None  # where the program runs; None: where the daemon runs
 
     def __init__(
         self,

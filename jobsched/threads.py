@@ -1,5 +1,5 @@
-"""Threads, each for work of one kind, so that no work waits behind another kind. What callers order goes through a
-bulkhead: so much of it at once, so much that waits, and more is refused.
+"""Threads, separate for each kind of work, so that no work waits behind another kind. Work that callers order passes
+a bulkhead: a fixed number of orders runs at once, a fixed number waits, and any more are refused.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .model.errors import Busy, JobschedError, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Wanted = Callable[[], None]  # raises Unavailable once nobody wants what is under way
+Wanted = Callable[[], None]  # raises Unavailable once the result of the work is not wanted any more
 
 OVER = "this daemon is about to end"
-WAITING = 32  # orders that wait for the thread
-SWITCH = 0.001  # seconds until a thread that computes has to give Python's lock to one that waits; Python's own: 0.005
+WAITING = 32  # orders that may wait for the thread
+SWITCH = 0.001  # seconds after which a computing thread gives Python's lock to a waiting one; Python's default: 0.005
 
 
 class Bulkhead:
-    """Lets work in, `most` pieces at once; up to `waiting` more have their turn later, in the order they came."""
+    """Runs `most` pieces of work at once; up to `waiting` more pieces wait for their turn, in the order they came."""
 
     log = Logger()
 
@@ -44,10 +44,10 @@ class Bulkhead:
         self._empty: Deferred[None] = Deferred()
 
     def run(self, begin: Callable[[], Deferred[T]], drop: Callable[[], object] = lambda: None) -> Deferred[T]:
-        """What `begin` comes to, once it has its turn. Raises Busy.
+        """The result of `begin`, which is called when the work has its turn. Raises Busy; after `close`, its `why`.
 
-        When it is cancelled before that, it is never begun. One that is under way keeps its place until it is done,
-        though nobody waits for it any more; `drop` is called then, and may bring its end nearer.
+        If the caller cancels before that turn, `begin` is never called. Work that is cancelled under way keeps its
+        place until it is done; `drop` is called at the cancel, and may bring the end of the work nearer.
         """
         if self._closed is not None:
             raise self._closed
@@ -59,7 +59,7 @@ class Bulkhead:
         return queued.answer
 
     def close(self, why: JobschedError) -> Deferred[None]:
-        """Refuse what waits and what comes; fires when nothing is under way."""
+        """Refuse waiting and new work; fires when no work is under way."""
         self._closed = why
         waiting, self._queue = self._queue, deque()
         for queued in waiting:
@@ -74,7 +74,7 @@ class Bulkhead:
             queued.drop()
 
     def _go_on(self) -> None:
-        if self._moving:  # what is done at once would have this call itself, as deep as the queue is long
+        if self._moving:  # work that is done at once would call this again, as deep as the queue is long
             return
         self._moving = True
         while self._queue and self._under_way < self._most:
@@ -85,7 +85,7 @@ class Bulkhead:
     def _leave(self, queued: _QueuedWork, result: Any) -> None:
         self._under_way -= 1
         if not queued.answer.called:
-            queued.answer.callback(result)  # be it a failure
+            queued.answer.callback(result)  # the result may be a Failure
         elif isinstance(result, Failure) and not result.check(JobschedError):
             self.log.failure("what nobody waited for any more failed", result)
         self._go_on()
@@ -97,7 +97,7 @@ class Bulkhead:
 
 
 class _QueuedWork:
-    """One piece of work."""
+    """One piece of work, and the `answer` to its caller."""
 
     def __init__(
         self,
@@ -117,8 +117,8 @@ class _QueuedWork:
 
 
 def waited_for(reactor: IReactorFromThreads, wait: Callable[[], object], name: str) -> Deferred[None]:
-    """Call what waits for threads, or for a disk, in a thread of its own; fires when it has returned. The reactor goes
-    on meanwhile: what is to be joined may need it, and systemd is to be told that the daemon lives."""
+    """Call `wait`, which waits for threads or for a disk, in a thread of its own; fires when `wait` has returned.
+    Meanwhile the reactor runs: the threads that end may need it, and systemd must hear that the daemon lives."""
     over: Deferred[None] = Deferred()
 
     def work() -> None:
@@ -134,8 +134,8 @@ def waited_for(reactor: IReactorFromThreads, wait: Callable[[], object], name: s
 
 
 class Pool(ThreadPool):
-    """Up to so many threads of one name, made when they are needed. What comes after its end fails: a ThreadPool would
-    forget it, and whoever asked would wait for ever."""
+    """A ThreadPool whose threads are made when needed. Work that comes after its end fails: Twisted's would forget that
+    work, and its caller would wait for ever."""
 
     def callInThreadWithCallback(
         self, onResult: Callable[[bool, Any], object] | None, func: Callable[..., Any], *args: Any, **kw: Any
@@ -146,11 +146,11 @@ class Pool(ThreadPool):
         super().callInThreadWithCallback(onResult, func, *args, **kw)
 
     def refuse(self) -> None:
-        """Take nothing more. What was given is done still."""
+        """Take no more work. Work given before is still done."""
         self.joined = True
 
     def end(self, reactor: IReactorFromThreads, then: Callable[[], object] = lambda: None) -> Deferred[None]:
-        """Take nothing more; fires when all that was given is done, and `then` is, which is called off the reactor."""
+        """Take no more work; fires when all work is done and after it `then`, called off the reactor, has returned."""
         self.refuse()
 
         def wait() -> None:
@@ -160,7 +160,7 @@ class Pool(ThreadPool):
         return waited_for(reactor, wait, f"end of {self.name}")
 
     def leave(self, reactor: IReactorFromThreads) -> Deferred[None]:
-        """Take nothing more; fires when all threads have ended, or at once where some work: they may never return."""
+        """Take no more work; fires when all threads have ended, or at once if some still work: these may never end."""
         if self.working:
             self.refuse()
             return succeed(None)
@@ -193,18 +193,18 @@ class Threads(Service):
         self._pool.start()
 
     def stopService(self) -> Deferred[None]:
-        """What hangs is left where it is; what is asked for from now on is refused."""
+        """Work that hangs is left alone; work that comes from now on is refused."""
         super().stopService()
         return self._pool.leave(self._reactor)
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Do a chore off the reactor."""
+        """Call `function` in one of the threads; the result is its result."""
         return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
 
 
 class CallerThread(Service):
-    """The thread for what callers order that is work for the processor: one, for Python does one thing at a time, and
-    more of them would be done no sooner.
+    """The one thread for orders of callers that keep the processor busy. Python computes in one thread at a time, so
+    with more threads the orders would be done no sooner.
     """
 
     name = "callers"
@@ -216,14 +216,14 @@ class CallerThread(Service):
         self._switch = sys.getswitchinterval()
 
     def startService(self) -> None:
-        """From now on the reactor, which needs Python's lock anew after each look at its sockets, has it in time."""
+        """Make busy threads give up Python's lock sooner: the reactor needs the lock after each look at its sockets."""
         super().startService()
         self._switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH)
         self._threads.startService()
 
     def stopService(self) -> Deferred[None]:
-        """What waits is refused; fires when what is under way has seen that it is not wanted any more."""
+        """Waiting work is refused; fires when the work under way has ended: at its next call of `wanted`, or before."""
         super().stopService()
         self._ending = True
         sys.setswitchinterval(self._switch)
@@ -231,8 +231,8 @@ class CallerThread(Service):
         return closed.addCallback(lambda _: self._threads.stopService())
 
     def run(self, work: Callable[[Wanted], T]) -> Deferred[T]:
-        """What `work(wanted)` comes to. It calls `wanted` now and then, since nobody may want it any more. Raises
-        Busy."""
+        """The result of `work(wanted)`. `work` calls `wanted` now and then, which raises Unavailable once the result is
+        not wanted any more. Raises Busy."""
         dropped = Event()
 
         def wanted() -> None:

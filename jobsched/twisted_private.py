@@ -1,7 +1,7 @@
 """Every name of Twisted with an underscore in front that Jobsched uses, and why.
 
-Such a name may go with any release. So the requirement is `Twisted<27` until somebody has looked at a newer one, and
-`tests/unit/test_twisted_private.py` fails for a name that Twisted has no more, and for one that is used and not listed.
+Such a name may go with any release. So the requirement is `Twisted<27` until a newer release was looked at, and
+`tests/unit/test_twisted_private.py` fails for a name that Twisted has no more, and for a name used but not listed here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHANNEL = "twisted.web.http.HTTPChannel"
 
 @attrs.frozen
 class PrivateName:
-    """A name that a class of Twisted has, the module of ours that uses it, and what for."""
+    """The `name`, the class `of` Twisted that has the name, the module of ours it is `used_in`, and `why`."""
 
     of: str
     name: str
@@ -24,13 +24,13 @@ class PrivateName:
     why: str
 
 
-# What Twisted would need for us to do without: an argument of `IReactorProcess.spawnProcess`, and a value of another:
+# We could do without this name if `IReactorProcess.spawnProcess` had one more argument, and another took a new value:
 # `spawnProcess(..., childFDs={0: "w", 1: "r", 2: SameAs(1)}, startNewSession=True)`.
 # - `startNewSession`, named after `subprocess.Popen(start_new_session=...)`: `posix_spawn(setsid=True)` where that is
 #   used, and `os.setsid()` in `_setupChild` after a fork.
 # - In `childFDs` an integer is a descriptor of the parent's. "The same as descriptor 1 of the child", one more
-#   POSIX_SPAWN_DUP2 or `os.dup2`, needs a value of its own. Without it no reader gets stdout and stderr in the order of
-#   writing.
+#   POSIX_SPAWN_DUP2 or `os.dup2`, needs a value of its own. Without that value, stdout and stderr cannot be read in the
+#   order in which they were written.
 SPAWN = PrivateName(
     PROCESS,
     "_trySpawnInsteadOfFork",
@@ -61,6 +61,6 @@ NAMES = (
 
 
 def is_used(kind: type, name: str) -> bool:
-    """Whether a class of Twisted has a method of that name, and calls it: then it can be replaced."""
+    """Whether a class of Twisted has a method of that name and calls the method: then we can replace it."""
     functions = [each for base in kind.__mro__ for each in vars(base).values() if isinstance(each, FunctionType)]
     return hasattr(kind, name) and any(name in function.__code__.co_names for function in functions)

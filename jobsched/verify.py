@@ -1,8 +1,8 @@
-"""`python -m jobsched.verify`: looks through a store for what the promise says can never be there.
+"""`python -m jobsched.verify`: looks through a store for states that break Jobsched's promise.
 
-It reads the store alone: it tells of double starts, of dues without an outcome and of runs that nobody executes, but
-cannot see whether a process lives. It may be used while daemons run, for it sees one state of the store; it writes
-nothing.
+The command reads only the store: it finds double starts, dues without an outcome and runs that no node executes, but
+cannot see whether a process lives. It may be used while daemons run, for it reads one consistent state of the store; it
+writes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CLEAN, VIOLATED, UNREADABLE = 0, 1, 2
 
 @attrs.define
 class Verdict:
-    """How much was looked at, and how much of it is wrong."""
+    """How many jobs and runs were checked, and how many violations were found."""
 
     nodes_known: bool = False
     jobs: int = 0
@@ -37,9 +37,9 @@ class Verdict:
 
 
 def verify(url: str, *, whole: bool = False, verdict: Verdict | None = None) -> Iterator[Fault]:
-    """All that is wrong in the store at `url`, as it is found; `verdict` counts along. Raises BadStore.
+    """Yields the faults in the store at `url` as they are found, and counts them in `verdict`. Raises BadStore.
 
-    `whole`: no run was pruned yet, so that dues are computed from each job's creation on.
+    `whole`: no run was pruned yet, so dues are computed from each job's creation on.
     """
     verdict = verdict or Verdict()
     with snapshot(url) as view:
@@ -59,7 +59,7 @@ def _counting(runs: Iterable[Run], verdict: Verdict) -> Iterator[Run]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """One line for each violation, then a summary; the exit status."""
+    """Print one line for each violation, then a summary. Returns the exit status."""
     parser = ArgumentParser(
         prog="python -m jobsched.verify",
         description="Look through a store for what can never be there: a due that was started twice or has no outcome, "

@@ -1,4 +1,4 @@
-"""The decorator with which a task asks for a process of its own, and for an end to it.
+"""The decorator with which a task asks for a process of its own, and for a time after which that process is ended.
 
 For task authors; stdlib only, because every child process pays for this import.
 """

@@ -1,4 +1,4 @@
-"""Recording what dead nodes left behind, each run for itself where the store refuses one of them."""
+"""Records the runs that dead nodes left behind; one run at a time if the store refuses one of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DeclareDead:
     async def declare_dead(
         self, known: Sequence[str], silent: Sequence[str], reason: str, local: datetime
     ) -> list[Run]:
-        """Record what dead nodes left as lost, and these nodes as dead; the runs that have their outcome now."""
+        """Declare dead the nodes `known` to be, and the late ones in `silent`; returns the runs that end by that."""
         try:
             return await self._declare_dead(known, silent, reason, local, None)
         except Unavailable:

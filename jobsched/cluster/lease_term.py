@@ -1,4 +1,4 @@
-"""For how long this node may act without being heard: counted by its own elapsed time, by the lease that counts."""
+"""How long this node may act while none of its heartbeats is heard: in its own elapsed time, by the lease in force."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from ..model.membership import MembershipSnapshot
 from ..model.node import Node
 
 EVERY = 2.0  # seconds between heartbeats
-RETURN = 10.0  # seconds that the others have to come back after a trouble that all may have had
+RETURN = 10.0  # seconds for the other nodes to come back after a trouble that all nodes may have had
 
 
 class LeaseTerm:
-    """Runs from before a heartbeat that is heard was asked for; all times are seconds of elapsed time.
+    """The time for which this node may act. Begins when a heartbeat is asked for that is then heard; all times are
+    seconds of elapsed time.
 
-    Others take this node for dead when the lease is over that its last heartbeat counted on, of those that the database
-    has seen. Where it is not known whether it has seen one, the shorter lease counts.
+    Other nodes take this node for dead when the lease of the last heartbeat that the database has seen is over. If this
+    node does not know whether the database has seen a heartbeat, the lease that ends earlier counts.
     """
 
     log = Logger()
 
     def __init__(self) -> None:
-        self.lease = leases.FIXED  # that the next heartbeat counts on
-        self.renewed: float | None = None  # when the last one was asked for that was heard
-        self._until = 0.0  # when it is over
-        self._since = 0.0  # since when it was renewed without a break
-        self._kept: timedelta | None = None  # what the store was last said to keep
+        self.lease = leases.FIXED  # the lease of the next heartbeat
+        self.renewed: float | None = None  # when the last heartbeat that was heard was asked for
+        self._until = 0.0  # when the term is over
+        self._since = 0.0  # since when the term was renewed without a break
+        self._kept: timedelta | None = None  # the lease that the store keeps, as last read
 
     def begin(self, asked: float, lease: timedelta) -> None:
         """This node has joined."""
@@ -62,11 +63,11 @@ class LeaseTerm:
         return moment - (self.renewed or 0.0)
 
     def settled(self, moment: float) -> bool:
-        """Whether the others had time to come back after a trouble that all may have had."""
+        """Whether the other nodes had time to come back after a trouble that all nodes may have had."""
         return moment - self._since > RETURN
 
     def agree(self, snapshot: MembershipSnapshot, me: Node) -> None:
-        """Go by the lease that the store keeps, from the next heartbeat on."""
+        """From the next heartbeat on, go by the lease in `snapshot`."""
         if snapshot.lease != self.lease or self._kept is None:
             strangers = ", ".join(sorted(node.name for node in snapshot.strangers))
             why = f", for {strangers} may live and is of a release that knows no other" if strangers else ""
@@ -82,7 +83,7 @@ class LeaseTerm:
 
 
 class Sightings:
-    """When each node was seen last, and since when this one knows that: the database's clock may have been set."""
+    """The `seen` time of each node, and since when this node has known it: the database's clock may have been set."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[datetime, float]] = {}

@@ -1,4 +1,4 @@
-"""One daemon per state folder, and per SQLite file: locks that the kernel drops when their holder dies."""
+"""One daemon per state folder and per SQLite file: the kernel drops these locks when the process with them dies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..store.opening import file_of
 
 
 class FolderLock:
-    """Holds `folder`, or one file `name` in it, for this process and for the child it becomes as a daemon."""
+    """Locks `folder`, or one file `name` in it, for this process and for the forked child that becomes the daemon."""
 
     def __init__(self, folder: Path, name: str = "") -> None:
         self._descriptor = files.opened(folder, f"{name or 'jobsched'}.lock", flags=os.O_RDWR | os.O_CREAT)
@@ -28,13 +28,13 @@ class FolderLock:
             ) from None
 
     def sign(self) -> None:
-        """Write our pid into the file, for the message that a second daemon shows."""
+        """Write our pid into the lock file: the error message of a second daemon shows it."""
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
 
 
 def locks(state_dir: Path, url: str) -> list[FolderLock]:
-    """Hold the state folder and, where the store is an SQLite file in another folder, that file. Raises BadStore."""
+    """Lock the state folder and, if the store is an SQLite file in another folder, that file. Raises BadStore."""
     held = [FolderLock(state_dir)]
     file = file_of(url)
     if file is not None and file.parent.resolve() != state_dir.resolve():

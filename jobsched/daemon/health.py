@@ -1,4 +1,4 @@
-"""How this daemon is: whether it can do its work, and what there is to count."""
+"""The health of this daemon: whether it can do its work, and its metrics."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .cached_probe import CachedProbe
 from .reload import CatalogHolder
 
 PATIENCE = 2.0  # seconds to wait for the store
-COUNTED = 15.0  # seconds for which counts of the whole store are good
-KNOWN = 1.0  # and for which it is known that the store answers, and a page of metrics is good
-SWEPT = 15.0  # seconds without a sweep after which something is wrong: there should be three
-UNSTORED = 15.0  # seconds for which a change that the store refused counts; what is due is tried again all the time
+COUNTED = 15.0  # seconds for which counts of the whole store are used again
+KNOWN = 1.0  # seconds for which the store's last answer, and a page of metrics, are used again
+SWEPT = 15.0  # seconds without a sweep that show a fault: there should have been three sweeps
+UNSTORED = 15.0  # seconds for which a refused change is a problem; due runs are tried again all the time
 
 ENTERING = "what an earlier daemon left behind is being dealt with, or this one ends"
 NO_STORE = "the store does not answer"
@@ -38,7 +38,7 @@ NO_TASKS = "the catalog has no tasks"
 
 @attrs.frozen
 class Files:
-    """What was read of the configuration."""
+    """What Health needs of the configuration files."""
 
     catalog_holder: CatalogHolder
     token_holder: TokenHolder
@@ -46,7 +46,7 @@ class Files:
 
 
 class Health:
-    """Asked every few seconds by those who watch, it costs the store one small question a second at most."""
+    """Answers monitors, which ask every few seconds: `health_problems` costs at most one small query a second."""
 
     def __init__(
         self,
@@ -81,13 +81,13 @@ class Health:
         self._writing = DeferredLock()
 
     def store_asked(self, writes: bool, seconds: float, fault: str | None) -> None:
-        """Any thread may call it. A full disk answers every question and takes no change."""
+        """Note a request to the store; from any thread. On a full disk a store answers queries but takes no change."""
         if writes and fault == "unavailable":
             self._unstored = self._elapsed()
         self._metrics.asked(writes, seconds, fault)
 
     async def health_problems(self) -> list[HealthProblem]:
-        """All that keeps this daemon from its work; nothing, and it is ready."""
+        """All that keeps this daemon from its work. An empty list: the daemon is ready."""
         await self._store.look()
         return list(self._found())
 
@@ -109,7 +109,7 @@ class Health:
             yield HealthProblem(NO_TASKS)
 
     async def exposition(self) -> bytes:
-        """A page of metrics. Those who ask together, or within a second, are given the same one."""
+        """A page of metrics. Requests at the same time, or within a second, get the same page."""
         await self._writing.acquire()
         try:
             if self._written is None or self._elapsed() - self._written >= KNOWN:

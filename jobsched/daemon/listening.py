@@ -1,4 +1,4 @@
-"""What --listen names: where to listen, by which names that can be asked for, and which certificate is shown there."""
+"""What --listen says: where to listen, for requests to which host names, and with which certificate."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from ..model.errors import BadConfig
 from ..model.hosts import LOOPBACK
 from ..reactor_types import Reactor
 
-TLS = ("ssl:", "tls:")  # Twisted's name for it, and today's; Twisted itself knows the second for clients alone
-KINDS = ("tcp", "tcp6", "ssl", "tls", "unix")  # of endpoints: those of which we can tell who reaches them
+TLS = ("ssl:", "tls:")  # Twisted's name for TLS, and today's name, which Twisted knows for clients only
+KINDS = ("tcp", "tcp6", "ssl", "tls", "unix")  # of endpoints: for these kinds we can tell which clients reach them
 
 
 class Place:
-    """Stands in for the reactor to be told what an endpoint would listen on: no second parser of ours can be fooled."""
+    """Stands in for the reactor and notes where an endpoint would listen: Twisted parses it, not a parser of ours."""
 
     interface = ""
     port = -1
     path = ""
-    options: Any = None  # of TLS
+    options: Any = None  # the TLS options
 
     def listenTCP(self, port: int, factory: Factory, backlog: int = 50, interface: str = "") -> None:
         self.port, self.interface = port, interface
@@ -52,7 +52,7 @@ class Place:
 
     @property
     def loopback(self) -> bool:
-        """Whether it is reached from this machine alone."""
+        """Whether only this machine can reach the place."""
         try:
             return bool(self.path) or ip_address(self.interface).is_loopback
         except ValueError:
@@ -60,7 +60,7 @@ class Place:
 
 
 def look(endpoint: str) -> Place:
-    """What `endpoint` would listen on. Raises BadConfig where it would on nothing."""
+    """Where `endpoint` would listen. Raises BadConfig if it, its key or its certificate cannot be used."""
     if endpoint.partition(":")[0] not in KINDS:
         raise BadConfig(f"--listen: {endpoint}: not an endpoint served here; it begins with {', '.join(KINDS)}")
     if odd := next((path for path in _files(endpoint) if path.is_fifo()), None):
@@ -70,15 +70,15 @@ def look(endpoint: str) -> Place:
     place: Any = Place()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # what Twisted and pyOpenSSL have to tell each other
-            # sslmethod= would bring back what is older than TLS 1.2
+            warnings.simplefilter("ignore", DeprecationWarning)  # warnings of pyOpenSSL about Twisted's calls
+            # sslmethod= would bring back protocols older than TLS 1.2
             warnings.filterwarnings("error", "Passing method to .*CertificateOptions", DeprecationWarning)
             serverFromString(place, spelled(endpoint)).listen(Factory())
             if place.options is not None:
-                place.options.getContext()  # a key that is not this certificate's is found now
+                place.options.getContext()  # fails now if the key does not belong to the certificate
     except DeprecationWarning as why:
         raise BadConfig(f"--listen: {endpoint}: sslmethod: leave it out; TLS 1.2 and later are spoken") from why
-    except Exception as why:  # endpoints parse by calling functions with what is there: anything may come
+    except Exception as why:  # Twisted parses by calling functions with the given words: any exception may come
         raise BadConfig(f"--listen: {endpoint}: not an endpoint: {_words(why)}") from why
     if not place.path and not 0 <= place.port <= 65535:
         raise BadConfig(f"--listen: {endpoint}: needs a path, or a port from 0 to 65535")
@@ -86,16 +86,16 @@ def look(endpoint: str) -> Place:
 
 
 def _with_password(endpoint: str) -> str:
-    """The file of such a key: OpenSSL would stop everything and ask for the password at the terminal."""
+    """The file of a key with a password; "": none. OpenSSL would stop the daemon to ask for it at the terminal."""
     for path in _files(endpoint):
-        with suppress(OSError):  # that is told by who needs the file
+        with suppress(OSError):  # reported by the code that needs the file
             if path.is_file() and b"ENCRYPTED" in path.read_bytes():
                 return str(path)
     return ""
 
 
 def _files(endpoint: str) -> list[Path]:
-    """What may be the files of an endpoint of TLS."""
+    """Paths of what may be files of a TLS endpoint; none for other endpoints."""
     words = re.split(r"(?<!\\):", endpoint)[1:] if endpoint.startswith(TLS) else []
     return [Path(re.sub(r"\\(.)", r"\1", word.partition("=")[2] or word)) for word in words]
 
@@ -107,19 +107,19 @@ def _words(why: Exception) -> str:
 
 
 def spelled(endpoint: str) -> str:
-    """The endpoint in Twisted's own words."""
+    """The endpoint as Twisted spells it: with `ssl:` for `tls:`."""
     return f"ssl:{endpoint[4:]}" if endpoint.startswith("tls:") else endpoint
 
 
 def closed(endpoint: str) -> str:
-    """The endpoint in Twisted's words; a unix socket without a mode is for the daemon's user and group alone."""
+    """The endpoint as Twisted spells it; a unix socket without a mode gets 0660: the daemon's user and group only."""
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     has_mode = any(word.startswith("mode=") for word in rest) or (len(rest) > 1 and "=" not in rest[1])
     return spelled(endpoint) if kind != "unix" or has_mode else endpoint + ":mode=660"
 
 
 def names(places: Iterable[Place]) -> list[str]:
-    """By which names a daemon that listens there is asked, if nothing else is said."""
+    """The host names by which clients address a daemon that listens at `places`, if none are configured."""
     found = [*LOOPBACK]
     for place in places:
         if not place.loopback:
@@ -138,7 +138,7 @@ def _is_any(interface: str) -> bool:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificate:
-    """What an endpoint of TLS shows of itself. To renew it cuts no connection: those there are keep the old one."""
+    """The certificate of a TLS endpoint. A renewal cuts no connection: open connections keep the old certificate."""
 
     log = Logger()
 
@@ -151,7 +151,7 @@ class Certificate:
         return connection
 
     def renew(self) -> None:
-        """Read key and certificate again; if they are bad, the old ones stay in force."""
+        """Read key and certificate again; if they cannot be used, the old ones stay in force."""
         try:
             self._options = look(self._endpoint).options
         except BadConfig as why:
@@ -161,7 +161,7 @@ class Certificate:
 
 
 class Renewing:
-    """Stands in for the reactor: what would listen with its own certificate does so with one that can be renewed."""
+    """Stands in for the reactor: puts a certificate that can be renewed in the place of the endpoint's fixed one."""
 
     def __init__(self, reactor: Reactor, certificate: Certificate) -> None:
         self._reactor = reactor
@@ -178,15 +178,15 @@ class Renewing:
 
 
 class CannotListen(SystemExit, Exception):
-    """Ends the daemon with one line; as an Exception it is also seen by twistd, which then clears its pid file away."""
+    """Ends the daemon with one line; as an Exception it is also seen by twistd, which then removes its pid file."""
 
     __module__ = (
-        "jobsched"  # a daemon in the background has 100 bytes to say why it ends, the path of this class among them
+        "jobsched"  # a daemon in the background can report its end in 100 bytes, which include the path of this class
     )
 
 
 class Port(Service):
-    """Serves what `factory` builds at an endpoint; one that is not to be had ends the start."""
+    """Serves what `factory` builds at an endpoint. If the daemon cannot listen there, its start fails."""
 
     def __init__(self, endpoint: str, factory: IProtocolFactory, reactor: Reactor) -> None:
         self.name = endpoint
@@ -196,7 +196,7 @@ class Port(Service):
         self._open = False
 
     def renew(self) -> None:
-        """Show the certificate that lies there now, if there is one to show."""
+        """Show the certificate that is in the file now, if this endpoint has a certificate."""
         if self._certificate is not None:
             self._certificate.renew()
 
@@ -205,7 +205,7 @@ class Port(Service):
             self._inner.privilegedStartService()
         except CannotListenError as why:
             raise CannotListen(f"jobsched: {self.name}: {why.socketError.strerror or why.socketError}") from None
-        except OSError as why:  # of the lock file beside a unix socket
+        except OSError as why:  # about the lock file beside a unix socket
             raise CannotListen(f"jobsched: {self.name}: {why.strerror}") from None
         self._open = True
 

@@ -1,4 +1,4 @@
-"""Signals to the daemon itself: TERM and INT end it cleanly, with exit status 0; HUP reads files again."""
+"""Signals to the daemon itself: TERM and INT end it cleanly, with exit status 0; HUP makes it read its files again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..reactor_types import Reactor
 
 
 class Signals(Service):
-    """Takes the signals over once the reactor runs: Twisted installs its own when it starts.
+    """Installs our handlers, and again once the reactor runs: Twisted installs its own handlers at its start.
 
-    Twisted would end the process by the very signal it was sent, after a clean stop too.
+    Twisted's handlers would let the signal itself kill the process, even after a clean stop.
     """
 
     name = "signals"
@@ -25,12 +25,12 @@ class Signals(Service):
     def __init__(self, reactor: Reactor, events: Events, *hang_ups: Callable[[], object]) -> None:
         self._reactor = reactor
         self._events = events
-        self._hang_ups = hang_ups  # none of them raises; some give a Deferred
+        self._hang_ups = hang_ups  # called at HUP; none of them raises; some return a Deferred
         self._ending = False
 
     def startService(self) -> None:
         super().startService()
-        self._install()  # an interrupt now would end in whatever runs, and could be swallowed there
+        self._install()  # else an interrupt now would raise in any running code, which could swallow it
         self._reactor.callWhenRunning(self._install)
 
     def _install(self) -> None:

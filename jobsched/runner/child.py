@@ -1,4 +1,4 @@
-"""A Python task in a process of its own: the main of that process, and how its parent asks for it.
+"""A Python task in a process of its own: the `main` of that process, and how its parent starts it.
 
 Stdlib only: the process starts in milliseconds because it imports neither Twisted nor anything like it.
 """
@@ -23,7 +23,7 @@ VARIABLE = "JOBSCHED_CHILD"
 
 
 def argv() -> list[str]:
-    """The words that start the process. Unbuffered: what was printed is kept when it is killed."""
+    """The command line that starts the process. Unbuffered: if the process is killed, what it printed is kept."""
     return [sys.executable, "-u", "-m", "jobsched.runner.child"]
 
 
@@ -36,16 +36,16 @@ def describe(task: Task, info: Info) -> str:
             "options": dict(task.options),
             "info": {**vars(info), "due": info.due.isoformat()},
         },
-        # A variable has a limit, and in ASCII some texts are three times as long.
+        # The length of a variable is limited, and in ASCII some texts are three times as long.
         ensure_ascii=sys.getfilesystemencoding() != "utf-8",
         separators=(",", ":"),
     )
 
 
 def main() -> None:
-    """Do what the environment asks for; exit status 1 and a traceback if the task raised."""
+    """Call the task that the environment describes; exit status 1 and a traceback if the task raised."""
     try:
-        order = json.loads(os.environ.pop(VARIABLE))  # taken out: no child of the task shall see it
+        order = json.loads(os.environ.pop(VARIABLE))  # taken out: no child process of the task may see it
     except KeyError:
         sys.exit(f"{VARIABLE} is not set: this program is started by Jobsched")
     try:
@@ -63,7 +63,7 @@ def _call(order: dict[str, Any]) -> None:
 
 
 def _complain(error: Exception, file: str) -> None:
-    """Print the traceback from the task's own frame on: our frames above it say nothing to its author."""
+    """Print the traceback from the task's own frame on: our frames above that say nothing to the task's author."""
     import traceback
 
     trace = error.__traceback__

@@ -1,4 +1,4 @@
-"""The group and the session that the first process of a run leads, and how that process is known again."""
+"""The process group and the session that a run's first process leads, and how that process is recognised later."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ import attrs
 from . import procfs
 
 BOOT = "/proc/sys/kernel/random/boot_id"
-LONGEST_UP = 2.0**32  # seconds: no machine is up for so long
+LONGEST_UP = 2.0**32  # seconds; no machine stays up for that long
 
 
 @attrs.frozen
 class Group:
-    """The group that the first process of a run leads: its id is that process's pid, and its session's id too."""
+    """The process group that a run's first process leads: that process's pid is also the group's and session's id."""
 
     pid: int
-    began: int | None = None  # ticks since boot, of that process
+    began: int | None = None  # when the first process began, in ticks since boot
 
     def send(self, number: int) -> None:
         """Signal the whole group, or the first process if there is no such group."""
         try:
             os.killpg(self.pid, number)
-        except PermissionError:  # another user's, as with sudo: it ends when it ends
+        except PermissionError:  # the processes are another user's, as with sudo: they end by themselves
             return
         except ProcessLookupError:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, number)
 
     def sweep_up(self) -> None:
-        """Kill what a finished first process left in its group. Its pid may be another's by now: groups only."""
+        """Kill the processes that a finished first process left in its group.
+
+        Signals only the group: the pid may belong to another process by now.
+        """
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def empty(self) -> bool:
-        """Whether no process is in the group; a dead one that nobody reaped counts as there."""
+        """Whether no process is in the group; a dead process that is not reaped yet counts as being in it."""
         try:
             os.killpg(self.pid, 0)
         except ProcessLookupError:
@@ -49,20 +52,24 @@ class Group:
 
     @property
     def leader(self) -> int:
-        """Whose session and group are this run's; 0: that pid was given to another process by now."""
+        """The pid that leads this run's session and group; 0: another process has that pid now."""
         now = procfs.stat(self.pid)
         return 0 if now is not None and now.began != self.began else self.pid
 
 
 def began(ticks: int) -> float:
-    """When a process began, for the record: unlike that of any other process with its pid, after a reboot too, and
-    whatever the wall clock does. Seconds since the machine booted, and far beyond them a number that is this boot's.
+    """The number that the record keeps for the start of a process: seconds since boot, plus a multiple of `LONGEST_UP`
+    that stands for this boot. So no other process with the same pid has the same number, not even after a reboot, and
+    the wall clock plays no part in it.
     """
     return _boot(BOOT) * LONGEST_UP + _seconds(ticks)
 
 
 def is_first(pid: int, recorded: float | None) -> bool:
-    """Whether a process is the one that began when the record says: of older daemons, by seconds alone."""
+    """Whether the process `pid` is the one that the record means: the number `recorded` for its start must match.
+
+    Older daemons recorded only the seconds since boot; that number matches too.
+    """
     now = None if recorded is None else procfs.stat(pid)
     return now is not None and recorded in (began(now.began), _seconds(now.began))
 
@@ -71,11 +78,11 @@ def _seconds(ticks: int) -> float:
     return ticks / procfs.TICKS
 
 
-@cache  # it stays until the next boot, and is asked for at each run
+@cache  # the value stays until the next boot, and each run needs it
 def _boot(path: str) -> int:
-    """One of 8,192: with seconds and ticks that is all that a double holds exactly."""
+    """A number from 0 to 8,191 for this boot: beside a larger one, a double cannot hold seconds and ticks exactly."""
     try:
         with open(path) as text:
             return int(text.read(8), 16) % 8192
-    except (OSError, ValueError):  # /proc is cut down here: then the seconds must do
+    except (OSError, ValueError):  # /proc is restricted here: then the seconds alone must do
         return 0

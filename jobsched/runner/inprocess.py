@@ -26,7 +26,7 @@ _write: ContextVar[Callable[[bytes], None] | None] = ContextVar("jobsched_write"
 
 
 class RunPrint(io.TextIOBase):
-    """Stands in for stdout and stderr: what a run in this process prints goes to the run, the rest where it went."""
+    """Replaces stdout and stderr: text printed by a run in this process goes to that run, other text to `otherwise`."""
 
     def __init__(self, otherwise: TextIO) -> None:
         self._otherwise = otherwise
@@ -76,14 +76,14 @@ class Call:
         self._output = output
 
     def look_again(self) -> None:
-        """The wall clock was stepped."""
+        """The wall clock was stepped: set the deadline's timer again."""
         self.deadline.look_again()
 
     def _send(self, number: int) -> None:
         raise NotImplementedError
 
     def _abandoned(self, number: int) -> bool:
-        """Whether nobody waits any longer for what cannot be killed."""
+        """Whether this call, which cannot be killed, is not waited for any longer."""
         return number == signal.SIGKILL and self.deadline.abandoned
 
     def _end(self, error: str | None) -> None:
@@ -97,7 +97,7 @@ class ThreadCall(Call):
 
     def __init__(self, clock: IReactorTime, output: Output, grace: float) -> None:
         super().__init__(clock, output, grace)
-        self._turn = Lock()  # taken once: by the thread that begins, or by a stop that comes before it
+        self._turn = Lock()  # taken once: by the thread at its beginning, or by a stop that comes first
 
     def start(self, in_thread: Callable[..., Deferred[str | None]], call: Callable[[Info], Any], info: Info) -> None:
         """Call the task in the pool."""
@@ -110,7 +110,7 @@ class ThreadCall(Call):
         return _call(call, info) if self._turn.acquire(blocking=False) else None
 
     def _send(self, number: int) -> None:
-        """A thread takes no signals; but a call that still waits for one is not begun, and a daemon that ends goes."""
+        """A thread takes no signals. But a call that waits for a thread ends now, and an abandoned one at KILL."""
         if self._turn.acquire(blocking=False) or self._abandoned(number):
             self._end(None)
 
@@ -126,7 +126,7 @@ class CoroutineCall(Call):
         self._running.addCallbacks(lambda _: self._end(None), self._failed)
 
     def _send(self, number: int) -> None:
-        self._context.copy().run(self._running.cancel)  # what is printed on the way out is the run's too
+        self._context.copy().run(self._running.cancel)  # text printed while the task is cancelled is the run's too
         if self._abandoned(number):
             self._end(None)
 
@@ -141,7 +141,7 @@ class CoroutineCall(Call):
 
 
 def _call(call: Callable[[Info], Any], info: Info) -> str | None:
-    """In the thread: the exception in words, its traceback printed into the run; None when it went well."""
+    """Call the task, in its thread. The exception in words, its traceback printed into the run; None: no exception."""
     try:
         call(info)
     except SystemExit as why:
@@ -154,14 +154,14 @@ def _call(call: Callable[[Info], Any], info: Info) -> str | None:
 
 
 def given_up(why: SystemExit) -> str | None:
-    """A task's own words for why it failed, which need no traceback; None when it ended so and went well."""
+    """A task's own words, in SystemExit, for why it failed: no traceback is needed. None: it exited with success."""
     if why.code in (None, 0):
         return None
     return why.code if isinstance(why.code, str) else f"SystemExit: {why.code}"
 
 
 def words(why: BaseException | None) -> str:
-    """An exception in one line, as Python prints it last."""
+    """An exception in one line: the last line that Python prints of it."""
     return traceback.format_exception_only(type(why), why)[-1].strip() if why else "unknown"
 
 

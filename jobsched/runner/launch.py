@@ -1,4 +1,4 @@
-"""What a run becomes outside: its argv and its environment."""
+"""The argv and the environment with which a run's program is started."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..task import Command, Info
 from . import child
 
 PREFIX = "JOBSCHED_"
-IN_FRONT = ("env", "nice")  # the programs that may stand in front of one with a directory of its own
+IN_FRONT = ("env", "nice")  # programs that may stand in front of a command with a directory of its own
 
-MOST_STRING = 32 * os.sysconf("SC_PAGE_SIZE")  # bytes of one word or variable, its NUL with it: the kernel's own limit
-POINTER = 8  # bytes that each costs beside its own
-WORDS = 16 * 1024  # bytes that are left for the words of a command line
-# Nothing that a run is told of itself is longer than what this one is told.
+MOST_STRING = 32 * os.sysconf("SC_PAGE_SIZE")  # bytes of one word or variable and its NUL: the kernel's limit
+POINTER = 8  # bytes that each word or variable costs beside its text
+WORDS = 16 * 1024  # bytes kept free for the words of a command line
+# Each of these facts is as long as that of any run can be; `check` puts in the name and the parameters.
 ANYBODY = Info("-" * 36, 1e11 / 3, "-" * 36, "", datetime.max.replace(tzinfo=UTC), 2**31)
-# How systemd speaks to the daemon itself: its sockets, its door for news, its secrets. A script that was told of them
-# would take those sockets for its own, or say in the daemon's name that it is ready.
+# Variables by which systemd speaks to the daemon itself: its sockets, the notification socket, its secrets. A script
+# with these variables would take the sockets for its own, or say in the daemon's name that it is ready.
 SYSTEMD = (
     "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
     "CREDENTIALS_DIRECTORY", "FDSTORE",
@@ -33,7 +33,7 @@ SYSTEMD = (
 
 
 def information(run: Run, timeout: float | None) -> Info:
-    """What a task is told about its run."""
+    """The facts about a run that its task is told."""
     return Info(
         job_id=run.job_id,
         timeout=timeout,
@@ -46,7 +46,7 @@ def information(run: Run, timeout: float | None) -> Info:
 
 
 def command_of(task: Task, info: Info) -> Command:
-    """The command line of a task that is run as a process: its own, or a Python child that calls it."""
+    """The command of a task that runs as a process: the task's own, or that of a Python child that calls the task."""
     if task.kind == "command":
         command = task.call.command(info)
         if not isinstance(command, Command):
@@ -56,7 +56,7 @@ def command_of(task: Task, info: Info) -> Command:
 
 
 def check_names(task: Task, parameters: Mapping[str, object]) -> None:
-    """Whether the catalog allows a task these parameters. Raises Invalid."""
+    """Check that the catalog allows the task these parameter names. Raises Invalid."""
     for name in parameters:
         if name not in task.parameters:
             allowed = ", ".join(task.parameters) or "none"
@@ -65,8 +65,8 @@ def check_names(task: Task, parameters: Mapping[str, object]) -> None:
 
 
 def check(task: Task, name: str, parameters: Mapping[str, object]) -> None:
-    """Whether the task's program can be given these parameters, by a job of that name. Raises Invalid: the kernel would
-    refuse each run."""
+    """Check that the task's program can be given these parameters by a job called `name`. Raises Invalid if the
+    values are too long or cannot be encoded: the kernel would refuse each run."""
     if task.kind not in SPAWNED:
         return
     anybody = Info(**vars(ANYBODY) | {"name": name, "parameters": parameters})
@@ -89,7 +89,7 @@ def check(task: Task, name: str, parameters: Mapping[str, object]) -> None:
 
 
 def _pointer(variable: str, parameters: Mapping[str, object]) -> str:
-    """What of a job stands in a variable of the environment."""
+    """JSON pointer to the field of a job whose value a variable of the environment holds."""
     for name in parameters:
         if variable == _variable(name):
             return place("parameters", name)
@@ -101,14 +101,20 @@ def _variable(name: str) -> str:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """What runs get of the daemon's environment: all but what is Jobsched's own."""
+    """The part of the daemon's environment that runs get: all but the variables of Jobsched and of `SYSTEMD`."""
     return {name: value for name, value in environ.items() if not name.startswith(PREFIX) and name not in SYSTEMD}
 
 
 def environment(
     info: Info, command: Command, inherited: Mapping[str, str], confinement: Confinement = FREE
 ) -> dict[str, str]:
-    """What is inherited, but for what tells of the user, plus the run's variables, plus the command's."""
+    """The environment of a run; of variables with the same name, the later in this list wins:
+
+    - the inherited ones
+    - those that tell of the confinement's user
+    - those of the run
+    - those of the command
+    """
     env = {
         **inherited,
         **confinement.environment,
@@ -125,7 +131,7 @@ def environment(
 
 
 def locate(command: Command, env: Mapping[str, str]) -> str:
-    """The path of a command's program. Raises OSError when it is not there at all, or nobody may start it."""
+    """The path of a command's program. Raises OSError: no such directory, no such program, or it is not executable."""
     directory = str(command.directory) if command.directory else None
     if directory is not None and not Path(directory).is_dir():
         raise OSError(f"{directory}: no such directory")
@@ -141,14 +147,14 @@ def locate(command: Command, env: Mapping[str, str]) -> str:
 def command_line(
     command: Command, env: Mapping[str, str], confinement: Confinement = FREE, found: str | None = None
 ) -> list[str]:
-    """argv that starts in the command's directory, confined; `found`: where its program is. Raises as `locate` does.
+    """argv that starts a command in its directory, confined; `found`: the path of its program. Raises as `locate` does.
 
-    Whether its user may start it, or enter its directory, only the programs in front of it find out.
+    Only the programs in front find out whether the run's user may start the program and enter the directory.
     """
     found, directory, program = found or locate(command, env), command.directory, command.argv[0]
     if directory is None:
         return [*confinement.chain, found, *command.argv[1:]]
-    apart = [_tool("nice"), "-n", "0", "--"] if "=" in program else []  # `env` would take it for a variable
+    apart = [_tool("nice"), "-n", "0", "--"] if "=" in program else []  # else `env` sees a variable in the name
     return [*confinement.chain, _tool("env"), "-C", directory, "--", *apart, *command.argv]
 
 

@@ -1,4 +1,4 @@
-"""What runs on this node may take."""
+"""The limits of runs on this node."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What a run may take: seconds, seconds, runs at once, threads, bytes of output."""
+    """How much runs may take."""
 
-    livetime: float
-    grace: float
-    max_running: int
-    threads: int
-    output: int
+    livetime: float  # seconds of a run whose job and task set no timeout
+    grace: float  # seconds from TERM to KILL
+    max_running: int  # runs at once
+    threads: int  # for tasks that run in threads
+    output: int  # bytes of output of one run

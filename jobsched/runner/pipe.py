@@ -1,4 +1,4 @@
-"""What a run prints, on its way from Twisted's reader of its pipe to its output."""
+"""The way of what a run prints, from Twisted's reader of the pipe to the run's `Output`."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from twisted.python.failure import Failure
 from .output import Output
 from .session import STDOUT
 
-OPENING = 1000  # bytes
-FULL_PIPE = 1024 * 1024  # bytes that a pipe can hold at most, as Linux comes
+OPENING = 1000  # bytes: at least so much of the beginning is kept in `opening`
+FULL_PIPE = 1024 * 1024  # bytes that a pipe can hold at most, by Linux's default
 
 
 class OutputPipe:
-    """The pipe that is a run's stdout and stderr: `received` is given what its process protocol is given.
+    """The pipe that is a run's stdout and stderr. The process protocol passes what was printed to `received`.
 
     While too much is under way to the output, the reader of the pipe is paused.
     """
 
     def __init__(self, output: Output) -> None:
-        self.opening = b""  # the first that was printed
+        self.opening = b""  # the first bytes that were printed
         self._output: Output | None = output
         self._process: Process | None = None
         self._received = 0
 
     def begin(self, process: Process) -> None:
-        """The process is there; Twisted reads what it prints."""
+        """The process was started, and Twisted reads what the process prints."""
         self._process = process
 
     @property
     def connected(self) -> bool:
-        """Whether anybody may still print there."""
+        """Whether the pipe is still open, so that processes may print to it."""
         return self._reader is not None
 
     @property
@@ -39,7 +39,7 @@ class OutputPipe:
         return None if self._process is None else self._process.pipes.get(STDOUT)
 
     def received(self, data: bytes) -> None:
-        """Something was printed."""
+        """The run printed `data`."""
         self._received += len(data)
         if self._output is None:
             return
@@ -51,13 +51,13 @@ class OutputPipe:
             self._output.when_room(self._process.resumeProducing)
 
     def finish(self) -> None:
-        """Take what is in the pipe, then close it, whoever still holds the other end."""
+        """Take what is in the pipe, then close the pipe, even if a process still holds its other end."""
         self.drain()
         if (reader := self._reader) is not None:
             reader.connectionLost(Failure(CONNECTION_DONE))
 
     def drain(self) -> None:
-        """Take what is in the pipe; close it if nobody holds the other end."""
+        """Take what is in the pipe; close the pipe if no process holds its other end."""
         begun = self._received
         while (reader := self._reader) is not None and self._received - begun < FULL_PIPE:
             before = self._received
@@ -67,9 +67,9 @@ class OutputPipe:
                 return
 
     def let_go(self, kept: set[OutputPipe]) -> None:
-        """The run is over and its processes live on: what they print from now on is thrown away, and harms nobody.
+        """The run is over and its processes live on: what these print from now on is thrown away.
 
-        Were the pipe closed, they would die of the next line that they print. It is `kept` until they let go of it.
+        If the pipe were closed, the next line they print would kill them. It is in `kept` until they close their end.
         """
         self.drain()
         self._output = None

@@ -1,4 +1,4 @@
-"""A run as a process of its own: started by `spawnProcess`, watched to its end and beyond, its output read."""
+"""A run as a process of its own: started by `spawnProcess`, its output read, watched until nothing of it is left."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ from .process_survey import ProcessSurvey
 from .procfs import Found
 from .session import STDIN, STDOUT, Sessions
 
-PATIENCE = 1.0  # seconds that what a finished script left behind may go on by itself
-SOON = 0.005  # seconds until something that was asked too early is asked again
-ENDING = ("ending", "killed")  # it was told to end
-LOOK = 0.05  # seconds between looks at what is not gone yet; between those that are in vain for long, up to `AGAIN`
+PATIENCE = 1.0  # seconds that processes left behind by a finished script may go on by themselves
+SOON = 0.005  # seconds until a question that came too early is asked again
+ENDING = ("ending", "killed")  # states of a process that was told to end
+LOOK = 0.05  # seconds between looks at processes that still live; grows up to `AGAIN` while they stay
 
 
 class ScriptProcess(ProcessProtocol):
-    """One process, all that it starts, and its pipe. `ended` fires with its `ProcessExit` when nothing of it is left.
+    """A run's first process, all processes that come from it, and its output pipe. `ended` fires with a `ProcessExit`
+    when no process is left, or when those left are let go (`leftovers` is "keep") or given up.
 
-    It goes on until its first process has ended. Then what that left behind has a moment to end too, and is ended,
-    waited for or let go, as `leftovers` says. All that is done to more than the group of the first process is done
-    after a look at all processes: see `ProcessSurvey`.
+    When the first process has ended, the processes it left behind have `PATIENCE` to end too. Then they are ended,
+    waited for or let go, as `leftovers` says. A signal to processes outside the first one's group needs a look at all
+    processes before it: see `ProcessSurvey`.
     """
 
     log = Logger()
@@ -56,8 +57,8 @@ class ScriptProcess(ProcessProtocol):
         grace: float,
         leftovers: Leftovers | None = None,
         kept: set[OutputPipe] | None = None,
-        path: str = "",  # of the program that is to be run
-        starters: tuple[str, ...] = (),  # the names of the programs in front that may start it
+        path: str = "",  # of the program that the run starts
+        starters: tuple[str, ...] = (),  # names of the programs in front of that program, which may start it
     ) -> None:
         self.ended: Deferred[ProcessExit] = Deferred()
         self.deadline = Deadline(clock, self._send, grace, monotonic, self._is_over)
@@ -71,25 +72,25 @@ class ScriptProcess(ProcessProtocol):
         self._survey = survey
         self._run_id = run_id
         self._leftovers = leftovers
-        self._kept = set() if kept is None else kept  # the pipes of runs that are over, while somebody prints there
+        self._kept = set() if kept is None else kept  # pipes of ended runs, to which processes may still print
         self._launchers: tuple[str, ...] = ()
         self._group = Group(0)
         self._status: ProcessExit | None = None
         self._exited = 0.0
-        self._by_itself = False  # it ended before anybody asked it to
-        self._everywhere = leftovers is not None  # also what left the session is looked for when the script has ended
+        self._by_itself = False  # the first process ended before it was told to end
+        self._everywhere = leftovers is not None  # after the script, look also for processes that left its session
         self._remaining = RemainingProcesses(run_id)
-        self._as_a_group = False  # the group was signalled as a whole
-        self._tick = 0  # when it was
-        self._asked: float | None = None  # since when an answer of the census is waited for
+        self._as_a_group = False  # the last signal went to the group as a whole
+        self._tick = 0  # in which it went there
+        self._asked: float | None = None  # when the survey was asked, while its answer is awaited
         self._pause = LOOK
         self._next: IDelayedCall | None = None
         self._state: ProcessState = PROCESS.begins["spawn"]
 
     def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int, confinement: Confinement = FREE) -> None:
-        """Start `argv`, which confines itself so, in a session of its own.
+        """Start `argv`, which includes the programs that apply `confinement`, in a session of its own.
 
-        Raises OSError when it cannot be started; then nothing is left.
+        Raises OSError when the program cannot be started; then no process is left.
         """
         self._launchers = confinement.launchers
         sessions = attrs.evolve(self._sessions, owner=confinement.owner)
@@ -100,7 +101,7 @@ class ScriptProcess(ProcessProtocol):
         except OSError as why:
             if why.errno != errno.ENOEXEC:
                 raise
-            self._start(sessions, ["/bin/sh", *argv], env, stdin)  # a script without #!, as execvp and cron take it
+            self._start(sessions, ["/bin/sh", *argv], env, stdin)  # a script without #!: execvp and cron do the same
 
     def _start(self, sessions: IReactorProcess, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
         sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={STDIN: stdin, STDOUT: "r"})
@@ -136,7 +137,7 @@ class ScriptProcess(ProcessProtocol):
         self._look_in(0)
 
     def look_again(self) -> None:
-        """The wall clock was stepped: what waits on it must be armed again."""
+        """The wall clock was stepped: timers that wait for a time of the old clock must be set again."""
         self.deadline.look_again()
         if self._next is not None and self._next.active():
             self._look_in(LOOK)
@@ -144,10 +145,10 @@ class ScriptProcess(ProcessProtocol):
     def _move(self, event: ProcessEvent) -> None:
         self._state = PROCESS.after(self._state, event)
 
-    # What the deadline asks for.
+    # Called by the deadline.
 
     def _is_over(self) -> bool:
-        """Whether the run has ended by itself; a process may have, and nobody was awake to hear of it."""
+        """Whether the run has ended by itself. Asks the kernel: the reactor may not know of it yet."""
         if self._status is None and self.transport is not None:
             self.transport.reapProcess()  # type: ignore[attr-defined]  # of Twisted's Process
         if self._status is None:
@@ -164,17 +165,17 @@ class ScriptProcess(ProcessProtocol):
         self._as_a_group = self._status is None
         if self._as_a_group:
             self._tick = procfs.now()
-            self._group.send(number)  # at once; what left the group is looked for
+            self._group.send(number)  # at once; processes that left the group are looked for first
         self._pause = LOOK
         if self._asked is None:
             self._ask()
         elif self.deadline.hopeless and monotonic() - self._asked > AGAIN:
-            self._finish("give up", self._remaining.given_up())  # not even the look at it comes to an end
+            self._finish("give up", self._remaining.given_up())  # not even the survey of its processes comes to an end
 
-    # What is left, once the first process has ended or is being ended.
+    # The processes that are left when the first one has ended or is being ended.
 
     def _look(self) -> None:
-        """A fault of ours is told, and is neither the last look nor keeps the run from its end."""
+        """Look at what is left. An exception (a bug of ours) is logged; further looks and the run's end follow."""
         try:
             self._look_once()
         except Exception:
@@ -189,7 +190,7 @@ class ScriptProcess(ProcessProtocol):
             self.ended.errback(why)
 
     def _look_once(self) -> None:
-        """Is anything left, and is it time to do something about that?"""
+        """Find out whether any process is left, and whether it is time to act on that."""
         if self._state in ("started", "gone") or self._asked is not None:
             return
         if self._remaining.live():
@@ -204,7 +205,7 @@ class ScriptProcess(ProcessProtocol):
             self._ask()
 
     def _is_empty(self) -> bool | None:
-        """Whether nothing is in the session of the first process, which has ended; the unreaped dead count as there."""
+        """Whether the ended first process's session is empty; unreaped processes count. None: ask again soon."""
         return self._group.empty() and self._survey.session_is_empty(self._group.pid, self._exited)
 
     def _ask(self) -> None:
@@ -230,7 +231,7 @@ class ScriptProcess(ProcessProtocol):
             self._finish("give up")
 
     def _go_on(self, left: bool) -> None:
-        """What is to be done about what is left, or about nothing that is left."""
+        """Take the next step. `left`: whether any process is left."""
         gone = not left and self._status is not None
         patient = monotonic() - self._exited < PATIENCE
         if gone and (self._state in ENDING or not self.pipe.connected):
@@ -254,7 +255,7 @@ class ScriptProcess(ProcessProtocol):
 
     @property
     def _keeps(self) -> bool:
-        """Whether what it left behind goes on: it has succeeded, and that is what its task is for."""
+        """Whether processes left behind may go on: the script succeeded by itself, and `leftovers` is "keep"."""
         success = self._status is not None and self._status.exit_code == 0
         return success and self._by_itself and self._leftovers == "keep"
 

@@ -1,4 +1,4 @@
-"""Keeps the record at its size: old runs go, with the files of their output, and old entries of the audit log."""
+"""Keeps the store at its size: deletes old runs with their output files, and old entries of the audit log."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ from ..store.contract.store import Store
 from .output import output_names
 
 EVERY = 60.0  # seconds
-EARLY = 1.0  # seconds that a round may come earlier than that, for timers are not exact
-BATCH = 500  # runs in one transaction, and jobs in one question
-SLACK = 20  # a job may have so manieth a part more runs than it keeps, so that not each new run is a transaction
-LEFTOVER = 86_400.0  # seconds beyond keep_days after which a file without a run is taken for forgotten
-STRAY = 3600.0  # seconds; a file so old has a run in the store, unless another node made that forget it
+EARLY = 1.0  # seconds by which a pass may come before `EVERY` is over, for timers are not exact
+BATCH = 500  # runs in one transaction, and jobs in one query
+SLACK = 20  # a job may have 1/SLACK more runs than it keeps, so that not each new run costs a transaction
+LEFTOVER = 86_400.0  # seconds beyond keep_days: an output file that is older has no run any more
+STRAY = 3600.0  # seconds: an older output file has its run in the store, unless another node pruned that run
 FOLDERS = 256
-REMEMBERED = 200_000  # jobs
+REMEMBERED = 200_000  # jobs in `_room`, at most
 
 log = Logger()
 
 
 class Retention(Service):
-    """Prunes: of each job `keep_runs` runs and as many records that nothing ran are left, of all `keep_days`, of the
-    trail `audit_days`."""
+    """Prunes what is too old or too much. This stays:
+
+    - of each job, the newest `keep_runs` runs that ran, and as many records of runs that never ran
+    - of runs and notifications, those of the last `keep_days` days
+    - of the audit log, the entries of the last `audit_days` days
+    """
 
     name = "retention"
     log = Logger()
@@ -51,7 +55,7 @@ class Retention(Service):
         keep_runs: int,
         keep_days: float,
         audit_days: float = 365,
-        last_sign: Callable[[], datetime | None] = lambda: None,  # of the daemon before this one
+        last_sign: Callable[[], datetime | None] = lambda: None,  # when the daemon before this one was last alive
     ) -> None:
         self._clock = clock
         self._shared = store.shared
@@ -64,7 +68,7 @@ class Retention(Service):
         self._loop = Loop(clock, EVERY, self._prune, "retention")
         self._failure_log = FailureLog(self.log, clock)
         self._pruning: Deferred[None] = succeed(None)
-        self._room: dict[str, int] = {}  # how many more runs a job may get before it is worth counting them
+        self._room: dict[str, int] = {}  # by job id: how many more runs may come until counting them is worthwhile
         self._swept = False
 
         self._last_sign = last_sign
@@ -77,7 +81,7 @@ class Retention(Service):
         self._loop.start(now=False)
 
     def stopService(self) -> Deferred[None]:
-        """Fires when the batch under way is through."""
+        """Fires when the batch under way is done."""
         super().stopService()
         self._loop.stop()
         return self._pruning
@@ -88,7 +92,7 @@ class Retention(Service):
         return self._pruning
 
     async def prune(self) -> None:
-        """One round: of rows if no other node has had one lately, and of the files of this node."""
+        """One pass: over the rows, unless another node made such a pass lately, and over the files of this node."""
         steady = self._is_steady()
         this_pass = await self._rows.take_turn(
             now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
@@ -102,7 +106,7 @@ class Retention(Service):
             await self.look_for_strays(int(self._clock.seconds() // EVERY) % FOLDERS)
 
     def _is_steady(self) -> bool:
-        """Whether what is old may go: by a clock that has just leapt ahead, and may be wrong, all would be old."""
+        """Whether old rows may go: not soon after the clock leapt ahead, for by a wrong clock all rows would be old."""
         if not self._begun and (last := self._last_sign()) is not None:
             self._leaps.begin(last)
         self._begun = True
@@ -113,7 +117,7 @@ class Retention(Service):
         return steady
 
     async def _prune_rows(self, this_pass: RetentionPass, steady: bool) -> None:
-        """Batch after batch until nothing is left to forget."""
+        """Delete batch after batch, until no row is too old or too much."""
         instant = now(self._clock)
         if steady:
             await self._forget_what_is_old(instant)
@@ -132,8 +136,9 @@ class Retention(Service):
             pass
 
     async def _crowded(self, this_pass: RetentionPass) -> list[str]:
-        """The jobs that have more runs than they keep, and a part more, or as many records that nothing ran. Only those
-        can be that were given some since the last round; of these only those are counted that may have come so far."""
+        """Ids of the jobs that have more than `keep_runs` and the slack, be it runs that ran or records of runs that
+        never ran. Only jobs with new runs since the last pass can be among them, and their runs are counted only if
+        the new ones may have used up their `_room`."""
         most = self._keep_runs + self._keep_runs // SLACK
         if this_pass.since is None:
             self._room.clear()
@@ -153,7 +158,7 @@ class Retention(Service):
         return found
 
     async def _thin_out(self, job_id: str, instant: datetime) -> None:
-        """Forget what a job has too much of. That it cannot be forgotten is told, and keeps no other from it."""
+        """Delete the surplus runs of one job. A failure is logged, and other jobs go on. Raises Unavailable."""
         beyond, keep = self._rows.forget_runs_beyond, self._keep_runs
         try:
             for ran in (True, False):
@@ -165,7 +170,7 @@ class Retention(Service):
             self.log.failure("old runs of job {job} could not be pruned", Failure(), job=job_id)
 
     async def look_for_strays(self, number: int) -> None:
-        """Delete, from one of the folders, the output of runs that went from the store through other nodes."""
+        """Delete, in the output folder `number`, the files of runs that other nodes deleted from the store."""
         written = await self._in_thread(old_files, self._folder, number, STRAY)
         for begin in range(0, len(written), BATCH):
             gone = await self._rows.unknown(written[begin : begin + BATCH])
@@ -186,13 +191,13 @@ class Retention(Service):
 
 
 def remove(folder: Path, run_ids: Iterable[str]) -> None:
-    """Delete the output of runs; one that is not there was never written, and one that stays does not keep others."""
+    """Delete the output files of runs. A missing file was never written; a file that cannot be deleted is logged."""
     for run_id in run_ids:
         _delete(folder, *output_names(run_id))
 
 
 def old_files(folder: Path, number: int, age: float) -> list[str]:
-    """The runs whose output is in one of the folders, and was written more than `age` seconds ago."""
+    """Ids of the runs whose output file is in the folder `number` and was last written more than `age` seconds ago."""
     edge = time.time() - age  # noqa: TID251  # as below
     inner = f"{number:02x}"
     found = []
@@ -204,8 +209,8 @@ def old_files(folder: Path, number: int, age: float) -> list[str]:
 
 
 def sweep(folder: Path, age: float) -> None:
-    """Delete output files older than `age` seconds: their runs went in a daemon that died before the files did."""
-    edge = time.time() - age  # noqa: TID251  # compared with the times of files, which the same clock gave
+    """Delete output files older than `age` seconds: a daemon that died had deleted their runs, but not the files."""
+    edge = time.time() - age  # noqa: TID251  # compared with the times of files, which the same clock set
     for number in range(FOLDERS):
         inner = f"{number:02x}"
         for name, status in _listed(folder, inner):

@@ -1,4 +1,4 @@
-"""The end of a run's output file, read to be kept where other nodes find it too."""
+"""The end of a run's output file, read to be kept in the store, where other nodes find it too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT = 64 * 1024  # bytes
 
 
 def tail_reader(store: Store, folder: Path) -> Callable[[str], Tail | None]:
-    """How to find the tail of a run. A store that is one node's own has none: that node has the whole."""
+    """A function that reads a run's tail. It gives None if the store is one node's own: that node has the file."""
     return partial(read_tail, folder) if store.shared else lambda run_id: None
 
 
