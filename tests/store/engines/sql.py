@@ -1,0 +1,127 @@
+"""SQLite, PostgreSQL and MariaDB for the tests of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+import pytest
+from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from jobsched.events import Events
+from jobsched.model.audit import Entry
+from jobsched.model.delivery import Delivery
+from jobsched.model.job import Job
+from jobsched.model.node import Node
+from jobsched.model.run import Run, Tail
+from jobsched.store.sql import audit, clock, engine
+from jobsched.store.sql import deliveries as delivery_rows
+from jobsched.store.sql import jobs as job_rows
+from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import tails as tail_rows
+from jobsched.store.sql.store import Store
+from jobsched.store.sql.tables import audit as entries
+from jobsched.store.sql.tables import deliveries, jobs, metadata, nodes, runs
+from jobsched.store.sql.transaction import Transaction
+from tests.fakes import InlinePool, StillReactor
+from tests.unit.scheduler.world import done
+
+
+@attrs.frozen
+class SqlBench:
+    """Reads and writes the rows."""
+
+    store: Store
+
+    def add_jobs(self, new: Iterable[Job]) -> None:
+        done(self.store.write(job_rows.add, new))
+
+    def replace_job(self, job: Job) -> None:
+        done(self.store.write(job_rows.put, job))
+
+    def add_runs(self, new: Iterable[Run]) -> None:
+        self._insert(runs, [attrs.asdict(each, recurse=False) for each in new])
+
+    def forget_runs(self, run_ids: Iterable[str]) -> None:
+        done(self.store.write(lambda transaction: transaction.execute(delete(runs).where(runs.c.id.in_(run_ids)))))
+
+    def add_nodes(self, new: Iterable[Node]) -> None:
+        self._insert(nodes, [_node_row(each) for each in new])
+
+    def replace_node(self, node: Node) -> None:
+        self._replace(nodes, _node_row(node))
+
+    def add_entries(self, new: Iterable[Entry]) -> list[Entry]:
+        return [done(self.store.write(audit.write, each)) for each in new]
+
+    def add_deliveries(self, new: Iterable[Delivery]) -> None:
+        self._insert(deliveries, [attrs.asdict(each) for each in new])
+
+    def replace_delivery(self, delivery: Delivery) -> None:
+        self._replace(deliveries, attrs.asdict(delivery))
+
+    def add_tails(self, new: Iterable[Tail]) -> None:
+        done(self.store.write(tail_rows.save, new))
+
+    def jobs(self) -> list[Job]:
+        return [job_rows.from_row(row) for row in self._rows(jobs, jobs.c.id)]
+
+    def runs(self) -> list[Run]:
+        return [Run(**row._mapping) for row in self._rows(runs, runs.c.due, runs.c.id)]
+
+    def nodes(self) -> list[Node]:
+        return [node_rows.from_row(row) for row in self._rows(nodes, nodes.c.id)]
+
+    def deliveries(self) -> list[Delivery]:
+        return [delivery_rows.from_row(row) for row in self._rows(deliveries, deliveries.c.id)]
+
+    def entries(self) -> list[Entry]:
+        return [Entry(**row._mapping) for row in self._rows(entries, entries.c.id)]
+
+    def now(self, fallback: datetime) -> datetime:
+        told: datetime = done(self.store.read(clock.now, fallback))
+        return told
+
+    def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            done(self.store.write(lambda transaction: transaction.execute(insert(table), rows)))
+
+    def _replace(self, table: Table, row: dict[str, Any]) -> None:
+        changed = update(table).where(table.c.id == row["id"]).values(row)
+        done(self.store.write(lambda transaction: transaction.execute(changed)))
+
+    def _rows(self, table: Table, *order: Any) -> Sequence[Any]:
+        def all_of_them(transaction: Transaction) -> Sequence[Any]:
+            return transaction.execute(select(table).order_by(*order)).all()
+
+        found: Sequence[Any] = done(self.store.read(all_of_them))
+        return found
+
+
+def _node_row(node: Node) -> dict[str, Any]:
+    return attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks)}
+
+
+@attrs.frozen
+class SqlEngine:
+    """Any of the three."""
+
+    refusal: type[Exception] = IntegrityError
+
+    def clear(self, url: str) -> None:
+        connected = engine.connect(url)
+        with engine.writing(connected).begin() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(delete(table))
+        connected.dispose()
+
+    def believe(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(clock, "_ASK", {})
+
+    def open(self, url: str, events: Events, everyone: str | None) -> tuple[Store, SqlBench]:
+        store = Store(StillReactor(), url, InlinePool, events=events, everyone=everyone)  # type: ignore[arg-type]
+        store.startService()
+        return store, SqlBench(store)
