@@ -53,6 +53,12 @@ class Bench(Protocol):
     def add_tails(self, new: Iterable[Tail]) -> None:
         """Keep the tails of runs as `Runs.record` does, of runs that are there alone."""
 
+    def keep_success(self, job_id: str, ended: datetime) -> None:
+        """The last success of a job was then, by a run that is not kept."""
+
+    def failing(self, job_id: str) -> datetime | None:
+        """Since when a job fails, as far as its receiver was told."""
+
     def jobs(self) -> list[Job]:
         """All jobs, by id."""
 

@@ -49,10 +49,10 @@ class SqlBench:
         done(self.store.write(lambda transaction: transaction.execute(delete(runs).where(runs.c.id.in_(run_ids)))))
 
     def add_nodes(self, new: Iterable[Node]) -> None:
-        self._insert(nodes, [_node_row(each) for each in new])
+        self._insert(nodes, [node_rows.to_row(each) for each in new])
 
     def replace_node(self, node: Node) -> None:
-        self._replace(nodes, _node_row(node))
+        self._replace(nodes, node_rows.to_row(node))
 
     def add_entries(self, new: Iterable[Entry]) -> list[Entry]:
         return [done(self.store.write(audit.write, each)) for each in new]
@@ -65,6 +65,14 @@ class SqlBench:
 
     def add_tails(self, new: Iterable[Tail]) -> None:
         done(self.store.write(tail_rows.save, new))
+
+    def keep_success(self, job_id: str, ended: datetime) -> None:
+        self._set_job(job_id, succeeded=ended)
+
+    def failing(self, job_id: str) -> datetime | None:
+        (row,) = (row for row in self._rows(jobs, jobs.c.id) if row.id == job_id)
+        since: datetime | None = row.failing
+        return since
 
     def jobs(self) -> list[Job]:
         return [job_rows.from_row(row) for row in self._rows(jobs, jobs.c.id)]
@@ -93,16 +101,16 @@ class SqlBench:
         changed = update(table).where(table.c.id == row["id"]).values(row)
         done(self.store.write(lambda transaction: transaction.execute(changed)))
 
+    def _set_job(self, job_id: str, **values: Any) -> None:
+        changed = update(jobs).where(jobs.c.id == job_id).values(values)
+        done(self.store.write(lambda transaction: transaction.execute(changed)))
+
     def _rows(self, table: Table, *order: Any) -> Sequence[Any]:
         def all_of_them(transaction: Transaction) -> Sequence[Any]:
             return transaction.execute(select(table).order_by(*order)).all()
 
         found: Sequence[Any] = done(self.store.read(all_of_them))
         return found
-
-
-def _node_row(node: Node) -> dict[str, Any]:
-    return attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks)}
 
 
 @attrs.frozen

@@ -13,11 +13,11 @@ from twisted.internet.defer import gatherResults
 
 from jobsched.model.job import Policy
 from jobsched.model.membership import Heartbeat
+from jobsched.model.node import ABSENT
 from jobsched.model.run import Run
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.nodes import ABSENT
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import IDS, at, job, node, run

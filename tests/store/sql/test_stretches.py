@@ -24,8 +24,8 @@ from jobsched.store.sql.transaction import Transaction
 from jobsched.verify import verify
 from tests.store.samples import IDS, asks, at, claimant, job, node
 from tests.store.sql.desk import SqlDesk, every_run
-from tests.store.sql.test_claims import active
 from tests.store.telling import telling, told
+from tests.store.test_claims import active
 
 pytestmark = pytest.mark.usefixtures("told_time")
 LACKING = "no living node has task task"

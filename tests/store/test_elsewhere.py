@@ -10,13 +10,8 @@ import pytest
 from jobsched.model.errors import Conflict
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.order import REPLACED, IdempotencyKey, Ran
-from jobsched.model.run import ENDED
-from jobsched.store.sql import commands
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
-from tests.store.samples import IDS, asks, at, job, node, run
-from tests.store.sql.desk import SqlDesk
+from jobsched.model.order import REPLACED, CancelRun, DeleteJob, IdempotencyKey, Ran, RunJob
+from tests.store.samples import Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
 IDLE = node("idle", tasks=("other",))
@@ -25,32 +20,32 @@ BY_CALLER = "cancelled by a caller"
 pytestmark = pytest.mark.usefixtures("told_time")
 
 
-def a_job(desk: SqlDesk, **policy: Any) -> Job:
+def a_job(desk: Desk, **policy: Any) -> Job:
     one = job(policy=Policy(**policy))
     desk.add(one)
     return one
 
 
-def run_now(desk: SqlDesk, one: Job, seconds: float, *peers: Node, key: IdempotencyKey | None = None) -> Ran:
+def run_now(desk: Desk, one: Job, seconds: float, *peers: Node, key: IdempotencyKey | None = None) -> Ran:
     """Asked of the first of the nodes."""
     asker = peers[0].id if peers else ""
-    ran: Ran = desk.write(commands.run_now, one.id, key, IDS, at(seconds), peers, asker)
+    ran: Ran = desk.order(RunJob(job_id=one.id, key=key, peers=peers), seconds, node_id=asker)
     return ran
 
 
-def stops(desk: SqlDesk, name: str) -> dict[str, str]:
+def stops(desk: Desk, name: str) -> dict[str, str]:
     """The runs that a node is asked to end, and why."""
-    return dict(desk.read(node_rows.stops, f"id of {name}"))
+    return dict(desk.ask(desk.store.runs.stops(f"id of {name}")))
 
 
-def told(desk: SqlDesk) -> list[tuple[float, str, str]]:
+def told(desk: Desk) -> list[tuple[float, str, str]]:
     return sorted(((each.due - at(0)).total_seconds(), each.place, each.state) for each in desk.runs())
 
 
 # Run now
 
 
-def test_of_a_job_on_every_node_each_that_can_gets_a_run_and_the_first_is_told(desk: SqlDesk) -> None:
+def test_of_a_job_on_every_node_each_that_can_gets_a_run_and_the_first_is_told(desk: Desk) -> None:
     one = a_job(desk, placement="every")
     desk.know(node("down", state="dead"))
     ran = run_now(desk, one, 7, B, IDLE, A)
@@ -62,7 +57,7 @@ def test_of_a_job_on_every_node_each_that_can_gets_a_run_and_the_first_is_told(d
     assert [each.place for each in desk.claim(8, **asks(B, A, IDLE)).started] == ["b"]
 
 
-def test_of_a_job_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: SqlDesk) -> None:
+def test_of_a_job_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: Desk) -> None:
     one = a_job(desk)
     ran = run_now(desk, one, 7, IDLE, A, B)
     assert told(desk) == [(7, "", "waiting")]
@@ -71,7 +66,7 @@ def test_of_a_job_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: S
 
 
 @pytest.mark.parametrize("placement", ["any", "every"])
-def test_a_run_that_nobody_can_start_says_so_and_waits_for_one_that_can(desk: SqlDesk, placement: Any) -> None:
+def test_a_run_that_nobody_can_start_says_so_and_waits_for_one_that_can(desk: Desk, placement: Any) -> None:
     one = a_job(desk, placement=placement, require={"gpu": "yes"})
     ran = run_now(desk, one, 7, A, B)
     assert (ran.run.state, ran.run.reason) == ("waiting", "no living node has task task and gpu=yes")
@@ -79,14 +74,14 @@ def test_a_run_that_nobody_can_start_says_so_and_waits_for_one_that_can(desk: Sq
     assert len(desk.claim(9, **asks(node("new", tags={"gpu": "yes"}), A, B)).started) == 1
 
 
-def test_a_run_that_only_nodes_which_are_down_could_start_says_so(desk: SqlDesk) -> None:
+def test_a_run_that_only_nodes_which_are_down_could_start_says_so(desk: Desk) -> None:
     one = a_job(desk, placement="every")
     desk.know(node("a", state="dead"))
     ran = run_now(desk, one, 7, IDLE)
     assert (ran.run.state, ran.run.reason) == ("waiting", "no living node has task task")
 
 
-def test_the_overlap_of_each_is_with_the_run_on_its_own_node(desk: SqlDesk) -> None:
+def test_the_overlap_of_each_is_with_the_run_on_its_own_node(desk: Desk) -> None:
     one = a_job(desk, placement="every")
     desk.insert(run(5, job_id=one.id, place="b", node_id="id of b"))
     ran = run_now(desk, one, 7, A, B, C)
@@ -94,7 +89,7 @@ def test_the_overlap_of_each_is_with_the_run_on_its_own_node(desk: SqlDesk) -> N
     assert told(desk) == [(5, "b", "running"), (7, "a", "waiting"), (7, "b", "skipped"), (7, "c", "waiting")]
 
 
-def test_one_key_makes_the_runs_of_all_nodes_once(desk: SqlDesk) -> None:
+def test_one_key_makes_the_runs_of_all_nodes_once(desk: Desk) -> None:
     one = a_job(desk, placement="every", overlap="allow")
     key = IdempotencyKey(scope="/run", key="key", digest="same")
     first = run_now(desk, one, 7, A, B, key=key)
@@ -105,74 +100,68 @@ def test_one_key_makes_the_runs_of_all_nodes_once(desk: SqlDesk) -> None:
 # Ending
 
 
-def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: SqlDesk) -> None:
+def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    asked = desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b")
+    asked = desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of b")
     assert asked == attrs.evolve(one, stop=BY_CALLER), "its node has to end it"
     assert stops(desk, "a") == {one.id: BY_CALLER}
     assert stops(desk, "b") == {}
     assert desk.states() == ["running"]
 
 
-def test_a_run_that_is_executed_here_is_to_be_ended_even_if_this_node_dies_over_it(desk: SqlDesk) -> None:
+def test_a_run_that_is_executed_here_is_to_be_ended_even_if_this_node_dies_over_it(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    assert desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of a") == attrs.evolve(one, stop=BY_CALLER)
+    assert desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of a") == attrs.evolve(
+        one, stop=BY_CALLER
+    )
     assert stops(desk, "a") == {one.id: BY_CALLER}
 
 
-def test_the_first_reason_to_end_stands(desk: SqlDesk) -> None:
+def test_the_first_reason_to_end_stands(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a", state="stopping")
     desk.insert(one)
     for reason in ("first", "second"):
-        assert desk.write(commands.cancel, one.id, reason, at(2), "id of b").stop == "first"
+        assert desk.order(CancelRun(run_id=one.id, reason=reason), 2, node_id="id of b").stop == "first"
     assert stops(desk, "a") == {one.id: "first"}
 
 
-def test_a_run_that_has_ended_is_ended_no_more(desk: SqlDesk) -> None:
+def test_a_run_that_has_ended_is_ended_no_more(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b")
+    desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of b")
     desk.ended(one, state="cancelled")
     assert stops(desk, "a") == {}
     with pytest.raises(Conflict):
-        desk.write(commands.cancel, one.id, BY_CALLER, at(3), "id of b")
+        desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 3, node_id="id of b")
 
 
-@pytest.mark.parametrize("state", ["waiting", *sorted(ENDED)])
-def test_only_a_run_that_is_being_executed_can_be_asked_to_end(desk: SqlDesk, state: str) -> None:
-    one = run(1, node_id="id of a", state=state)
-    desk.insert(one)
-    desk.write(run_rows.ask_to_end, [one], "why", "id of b")
-    assert desk.runs() == [one]
-
-
-def test_a_run_that_waits_for_another_node_is_cancelled_at_once(desk: SqlDesk) -> None:
+def test_a_run_that_waits_for_another_node_is_cancelled_at_once(desk: Desk) -> None:
     one = run(1, state="waiting", place="a", node=None, node_id=None)
     desk.insert(one)
-    assert desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b").state == "cancelled"
+    assert desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of b").state == "cancelled"
     (cancelled,) = desk.runs()
     assert (cancelled.state, cancelled.reason, cancelled.ended, cancelled.stop) == ("cancelled", BY_CALLER, at(2), None)
     assert desk.claim(3, **asks(A)).started == ()
 
 
 @pytest.mark.parametrize("reason", ["", "cancelled: its job was deleted"])
-def test_with_its_job_goes_a_run_on_another_node_where_that_is_asked(desk: SqlDesk, reason: str) -> None:
+def test_with_its_job_goes_a_run_on_another_node_where_that_is_asked(desk: Desk, reason: str) -> None:
     one = a_job(desk, placement="every")
     there, here = (
         run(1, job_id=one.id, place="a", node_id="id of a"),
         run(1, job_id=one.id, place="b", node_id="id of b"),
     )
     desk.insert(there, here)
-    running = desk.write(commands.remove, one.id, IDS, at(2), reason, "id of b")
+    running = desk.order(DeleteJob(job_id=one.id, cancel=reason), 2, node_id="id of b")
     assert sorted(each.id for each in running) == sorted([there.id, here.id])
     assert stops(desk, "a") == ({there.id: reason} if reason else {})
     assert stops(desk, "b") == ({here.id: reason} if reason else {})
     assert desk.states() == ["running", "running"]
 
 
-def test_a_due_that_replaces_asks_the_node_of_the_run_before_it(desk: SqlDesk) -> None:
+def test_a_due_that_replaces_asks_the_node_of_the_run_before_it(desk: Desk) -> None:
     one = a_job(desk, overlap="replace")
     (there,) = desk.claim(60, one, **asks(A, B)).started
     claimed = desk.claim(120, one, **asks(B, A))
@@ -183,7 +172,7 @@ def test_a_due_that_replaces_asks_the_node_of_the_run_before_it(desk: SqlDesk) -
     assert [each.node for each in desk.claim(122, **asks(A, B)).started] == ["a"]
 
 
-def test_a_run_now_that_replaces_asks_each_node_for_its_own(desk: SqlDesk) -> None:
+def test_a_run_now_that_replaces_asks_each_node_for_its_own(desk: Desk) -> None:
     one = a_job(desk, placement="every", overlap="replace")
     (on_a,) = desk.claim(60, one, **asks(A, B, C)).started
     (on_b,) = desk.claim(60, one, **asks(B, A, C)).started
@@ -195,7 +184,7 @@ def test_a_run_now_that_replaces_asks_each_node_for_its_own(desk: SqlDesk) -> No
     assert desk.claim(71, **asks(B, A, C)).started == ()
 
 
-def test_what_is_in_the_way_on_all_nodes_is_replaced_for_all(desk: SqlDesk) -> None:
+def test_what_is_in_the_way_on_all_nodes_is_replaced_for_all(desk: Desk) -> None:
     one = a_job(desk, placement="every", overlap="replace")
     anywhere = run(30, job_id=one.id, node_id="id of c")
     desk.insert(anywhere)

@@ -8,13 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
+from jobsched.model.claim import IS_RUNNING, NO_SLOT
 from jobsched.model.job import Job, Policy
-from jobsched.store.sql import claims, commands
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.transaction import Transaction
-from tests.store.samples import IDS, asks, at, job, node, run
-from tests.store.sql.desk import SqlDesk
+from jobsched.model.order import DeleteJob, RunJob
+from tests.store.samples import Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
 IDLE = node("idle", tasks=("other",))
@@ -26,20 +23,20 @@ def everywhere(every: float = 60, *, max_runs: int | None = None, **policy: Any)
     return job(every, policy=Policy(placement="every", **policy), max_runs=max_runs)
 
 
-def told(desk: SqlDesk) -> list[tuple[float, str, str]]:
+def told(desk: Desk) -> list[tuple[float, str, str]]:
     """What the record says: due, place, state."""
     return sorted(((each.due - at(0)).total_seconds(), each.place, each.state) for each in desk.runs())
 
 
-def stored(desk: SqlDesk, one: Job) -> Job:
-    found: Job = desk.read(job_rows.get, one.id)
+def stored(desk: Desk, one: Job) -> Job:
+    found: Job = desk.job(one.id)
     return found
 
 
 # Where it runs
 
 
-def test_each_node_that_can_gets_a_run_of_its_own_and_starts_it_itself(desk: SqlDesk) -> None:
+def test_each_node_that_can_gets_a_run_of_its_own_and_starts_it_itself(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     claimed = desk.claim(60, one, **asks(A, B, IDLE, C))
@@ -47,7 +44,7 @@ def test_each_node_that_can_gets_a_run_of_its_own_and_starts_it_itself(desk: Sql
     assert (claimed.won, claimed.waiting, claimed.dues) == (1, True, ((one.id, at(120)),))
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting"), (60, "c", "waiting")]
     assert {each.reason for each in desk.runs()} == {
-        claims.IS_RUNNING, "waits for node b to start it", "waits for node c to start it"
+        IS_RUNNING, "waits for node b to start it", "waits for node c to start it"
     }  # fmt: skip
     assert desk.claim(60.1, one, **asks(IDLE, A, B, C)).started == ()
     assert [each.place for each in desk.claim(60.1, one, **asks(B, A, IDLE, C)).started] == ["b"]
@@ -56,14 +53,14 @@ def test_each_node_that_can_gets_a_run_of_its_own_and_starts_it_itself(desk: Sql
     assert told(desk) == [(60, "a", "running"), (60, "b", "running"), (60, "c", "running")]
 
 
-def test_only_nodes_with_the_tags_get_one(desk: SqlDesk) -> None:
+def test_only_nodes_with_the_tags_get_one(desk: Desk) -> None:
     one = everywhere(require={"gpu": "yes"})
     desk.add(one)
     desk.claim(60, one, **asks(node("a", tags={"gpu": "yes", "x": "y"}), B, node("c", tags={"gpu": "no"})))
     assert told(desk) == [(60, "a", "running")]
 
 
-def test_two_living_nodes_of_one_name_get_one_run_together(desk: SqlDesk) -> None:
+def test_two_living_nodes_of_one_name_get_one_run_together(desk: Desk) -> None:
     one, twin = everywhere(), node("a", id="the twin")
     desk.add(one)
     assert len(desk.claim(60, one, **asks(A, twin, B)).started) == 1
@@ -71,18 +68,18 @@ def test_two_living_nodes_of_one_name_get_one_run_together(desk: SqlDesk) -> Non
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting")]
 
 
-def test_without_a_free_slot_its_own_waits_too(desk: SqlDesk) -> None:
+def test_without_a_free_slot_its_own_waits_too(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     assert desk.claim(60, one, **asks(A, B, slots=0)).started == ()
     assert {each.place: each.reason for each in desk.runs()} == {
-        "a": claims.NO_SLOT,
+        "a": NO_SLOT,
         "b": "waits for node b to start it",
     }
     assert [each.place for each in desk.claim(61, **asks(A, B)).started] == ["a"]
 
 
-def test_what_waits_goes_before_it_and_it_is_started_still(desk: SqlDesk) -> None:
+def test_what_waits_goes_before_it_and_it_is_started_still(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.queue(run(10, state="waiting", node=None, node_id=None))
@@ -93,7 +90,7 @@ def test_what_waits_goes_before_it_and_it_is_started_still(desk: SqlDesk) -> Non
 # Nodes that are down
 
 
-def test_a_node_that_is_known_and_down_gets_a_missed_run_that_says_so(desk: SqlDesk) -> None:
+def test_a_node_that_is_known_and_down_gets_a_missed_run_that_says_so(desk: Desk) -> None:
     one = everywhere(require={"gpu": "yes"})
     desk.add(one)
     known: dict[str, Any] = {"tags": {"gpu": "yes"}, "seen": at(33.5)}
@@ -115,7 +112,7 @@ def test_a_node_that_is_known_and_down_gets_a_missed_run_that_says_so(desk: SqlD
     assert told(desk) == [(60, "dead", "missed"), (60, "here", "running"), (60, "stopped", "missed")]
 
 
-def test_a_node_is_as_it_was_when_it_began_last(desk: SqlDesk) -> None:
+def test_a_node_is_as_it_was_when_it_began_last(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     gone: dict[str, Any] = {"state": "dead"}
@@ -126,7 +123,7 @@ def test_a_node_is_as_it_was_when_it_began_last(desk: SqlDesk) -> None:
     assert told(desk) == [(60, "a", "running"), (60, "b", "missed")]
 
 
-def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: SqlDesk) -> None:
+def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     here = attrs.evolve(A, seen=at(58))
@@ -134,11 +131,11 @@ def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: SqlDesk)
     desk.know(node("c", id="before", state="dead"), node("c", id="back", since=at(59.5), seen=at(59.5)))
     desk.claim(60, one, **asks(here))
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting"), (60, "c", "waiting")]
-    ran = desk.write(commands.run_now, one.id, None, IDS, at(61), (here,), here.id)
+    ran = desk.order(RunJob(job_id=one.id, peers=(here,)), 61, node_id=here.id)
     assert [each.place for each in desk.runs() if each.due == ran.run.due] == ["a", "b", "c"]
 
 
-def test_a_node_that_left_since_the_last_heartbeat_is_said_to_have(desk: SqlDesk) -> None:
+def test_a_node_that_left_since_the_last_heartbeat_is_said_to_have(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.know(attrs.evolve(A, seen=at(58)), node("b", state="stopped", seen=at(59)), node("late", seen=at(49.9)))
@@ -146,7 +143,7 @@ def test_a_node_that_left_since_the_last_heartbeat_is_said_to_have(desk: SqlDesk
     assert told(desk) == [(60, "a", "running"), (60, "b", "missed"), (60, "late", "missed")]
 
 
-def test_a_node_knows_of_itself_what_it_was_not_heard_to_say_yet(desk: SqlDesk) -> None:
+def test_a_node_knows_of_itself_what_it_was_not_heard_to_say_yet(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.know(node("a", tasks=(), seen=at(59)), node("b", seen=at(59)))
@@ -154,27 +151,7 @@ def test_a_node_knows_of_itself_what_it_was_not_heard_to_say_yet(desk: SqlDesk) 
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting")], "its catalog was read again"
 
 
-def test_the_nodes_are_read_once_however_many_jobs_are_due(desk: SqlDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [everywhere(require={"gpu": "yes"} if number % 2 else {}) for number in range(20)]
-    desk.add(*jobs)
-    desk.know(node("a", seen=at(59), tags={"gpu": "yes"}), node("b", state="dead"))
-    reads: list[object] = []
-    read = node_rows.every
-
-    def counted(transaction: Transaction, most: int = 1000) -> Any:
-        reads.append(transaction)
-        return read(transaction, most)
-
-    monkeypatch.setattr(node_rows, "every", counted)
-    assert len(desk.claim(60, *jobs, **asks(node("a", tags={"gpu": "yes"}), slots=20)).started) == 20
-    assert len(reads) == 1
-    other = job()
-    desk.add(other)
-    assert len(desk.claim(61, other, **asks(A, B)).started) == 1
-    assert len(reads) == 1, "a due that runs on any node needs no such question"
-
-
-def test_when_all_that_can_are_down_each_misses_it(desk: SqlDesk) -> None:
+def test_when_all_that_can_are_down_each_misses_it(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.know(node("a", state="dead"), node("b", state="stopped"))
@@ -182,7 +159,7 @@ def test_when_all_that_can_are_down_each_misses_it(desk: SqlDesk) -> None:
     assert told(desk) == [(60, "a", "missed"), (60, "b", "missed")]
 
 
-def test_when_no_node_ever_could_it_is_left_for_its_grace_and_missed_once(desk: SqlDesk) -> None:
+def test_when_no_node_ever_could_it_is_left_for_its_grace_and_missed_once(desk: Desk) -> None:
     one = everywhere(90, misfire_grace=timedelta(seconds=10))
     desk.add(one)
     desk.claim(99.9, one, **asks(IDLE))
@@ -192,14 +169,14 @@ def test_when_no_node_ever_could_it_is_left_for_its_grace_and_missed_once(desk: 
     assert (missed.state, missed.place, missed.reason) == ("missed", "", "no living node has task task")
 
 
-def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: SqlDesk) -> None:
+def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: Desk) -> None:
     one, other = everywhere(), job()
     desk.add(one, other)
     started = desk.claim(60, one, other, **asks(IDLE, alone=True)).started
     assert sorted(each.job_id for each in started) == sorted([one.id, other.id])
 
 
-def test_alone_it_runs_here(desk: SqlDesk) -> None:
+def test_alone_it_runs_here(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     (started,) = desk.claim(60, one, **asks(A, alone=True)).started
@@ -212,7 +189,7 @@ def test_alone_it_runs_here(desk: SqlDesk) -> None:
 @pytest.mark.parametrize(
     ("overlap", "busy"), [("skip", "skipped"), ("queue", "waiting"), ("replace", "waiting"), ("allow", "running")]
 )
-def test_overlap_is_with_the_run_on_the_same_node(desk: SqlDesk, overlap: Any, busy: str) -> None:
+def test_overlap_is_with_the_run_on_the_same_node(desk: Desk, overlap: Any, busy: str) -> None:
     one = everywhere(overlap=overlap)
     desk.add(one)
     (on_a,) = desk.claim(60, one, **asks(A, B)).started
@@ -226,7 +203,7 @@ def test_overlap_is_with_the_run_on_the_same_node(desk: SqlDesk, overlap: Any, b
     assert len(desk.claim(122, **asks(A, B)).started) == (busy == "waiting")
 
 
-def test_a_queue_is_one_for_each_node(desk: SqlDesk) -> None:
+def test_a_queue_is_one_for_each_node(desk: Desk) -> None:
     one = everywhere(overlap="queue")
     desk.add(one)
     desk.claim(60, one, **asks(A, B))
@@ -238,7 +215,7 @@ def test_a_queue_is_one_for_each_node(desk: SqlDesk) -> None:
     assert [each.due for each in desk.claim(181, **asks(B, A)).started] == [at(60)]
 
 
-def test_a_run_that_was_for_any_node_is_in_the_way_on_all(desk: SqlDesk) -> None:
+def test_a_run_that_was_for_any_node_is_in_the_way_on_all(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.insert(run(30, job_id=one.id, node_id="id of a"))
@@ -246,7 +223,7 @@ def test_a_run_that_was_for_any_node_is_in_the_way_on_all(desk: SqlDesk) -> None
     assert told(desk) == [(30, "", "running"), (60, "a", "skipped"), (60, "b", "skipped")]
 
 
-def test_a_run_of_a_place_is_in_the_way_of_one_for_any_node(desk: SqlDesk) -> None:
+def test_a_run_of_a_place_is_in_the_way_of_one_for_any_node(desk: Desk) -> None:
     desk.queue(
         run(30, place="b", node_id="id of b"),
         run(40, state="waiting", node=None, node_id=None),
@@ -260,7 +237,7 @@ def test_a_run_of_a_place_is_in_the_way_of_one_for_any_node(desk: SqlDesk) -> No
 # Counting
 
 
-def test_max_runs_counts_dues_and_not_runs(desk: SqlDesk) -> None:
+def test_max_runs_counts_dues_and_not_runs(desk: Desk) -> None:
     one = everywhere(overlap="allow", max_runs=2)
     desk.add(one)
     desk.know(node("down", state="dead"))
@@ -271,7 +248,7 @@ def test_max_runs_counts_dues_and_not_runs(desk: SqlDesk) -> None:
     assert len(desk.runs()) == 6
 
 
-def test_a_due_that_none_could_run_does_not_count(desk: SqlDesk) -> None:
+def test_a_due_that_none_could_run_does_not_count(desk: Desk) -> None:
     one = everywhere(max_runs=1)
     desk.add(one)
     desk.know(node("a", state="dead"))
@@ -280,7 +257,7 @@ def test_a_due_that_none_could_run_does_not_count(desk: SqlDesk) -> None:
     assert len(desk.claim(120, one, **asks(node("a", id="fresh"))).started) == 1
 
 
-def test_after_max_runs_there_is_no_next_due_though_one_node_was_busy(desk: SqlDesk) -> None:
+def test_after_max_runs_there_is_no_next_due_though_one_node_was_busy(desk: Desk) -> None:
     one = everywhere(max_runs=1)
     desk.add(one)
     desk.insert(run(30, job_id=one.id, place="a", node_id="id of a"))
@@ -289,7 +266,7 @@ def test_after_max_runs_there_is_no_next_due_though_one_node_was_busy(desk: SqlD
     assert (stored(desk, one).starts, stored(desk, one).next_due) == (1, None)
 
 
-def test_dues_that_were_late_are_missed_on_each(desk: SqlDesk) -> None:
+def test_dues_that_were_late_are_missed_on_each(desk: Desk) -> None:
     one = everywhere(10)
     desk.add(one)
     desk.claim(35, one, **asks(A, B))
@@ -302,7 +279,7 @@ def test_dues_that_were_late_are_missed_on_each(desk: SqlDesk) -> None:
 # Retries and changes
 
 
-def test_what_failed_on_a_node_is_tried_again_there(desk: SqlDesk) -> None:
+def test_what_failed_on_a_node_is_tried_again_there(desk: Desk) -> None:
     one = everywhere(retries=1, retry_delay=timedelta(seconds=5))
     desk.add(one)
     desk.claim(60, one, **asks(A, B))
@@ -313,11 +290,11 @@ def test_what_failed_on_a_node_is_tried_again_there(desk: SqlDesk) -> None:
     assert (retry.place, retry.attempt, retry.due, retry.node_id) == ("b", 2, at(60), "id of b")
 
 
-def test_runs_that_wait_on_other_nodes_go_with_their_job(desk: SqlDesk) -> None:
+def test_runs_that_wait_on_other_nodes_go_with_their_job(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.claim(60, one, **asks(A, B, C))
-    (running,) = desk.write(commands.remove, one.id, IDS, at(61), "why", "id of b")
+    (running,) = desk.order(DeleteJob(job_id=one.id, cancel="why"), 61, node_id="id of b")
     assert running.place == "a"
     assert told(desk) == [(60, "a", "running"), (60, "b", "cancelled"), (60, "c", "cancelled")]
-    assert desk.read(node_rows.stops, "id of a") == ((running.id, "why"),)
+    assert desk.ask(desk.store.runs.stops("id of a")) == ((running.id, "why"),)

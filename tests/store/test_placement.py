@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 
-from jobsched.model.claim import Claimed
+from jobsched.model.claim import IS_RUNNING, Claimed
 from jobsched.model.job import Job, Policy
 from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.run import Run
-from jobsched.store.sql import claims
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.placement import lacking
-from tests.store.samples import IDS, asks, at, job, node, run
-from tests.store.sql.desk import SqlDesk
+from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 GPU = {"gpu": "yes"}
 A, B = node("a", tags=GPU | {"room": "1"}), node("b", tags=GPU)
@@ -31,12 +26,12 @@ def with_gpu(every: float = 60, *, fields: dict[str, Any] | None = None, **polic
     return job(every, policy=Policy(require=GPU, **policy), **(fields or {}))
 
 
-def stored(desk: SqlDesk, one: Job) -> Job:
-    found: Job = desk.read(job_rows.get, one.id)
+def stored(desk: Desk, one: Job) -> Job:
+    found: Job = desk.job(one.id)
     return found
 
 
-def told(desk: SqlDesk) -> list[tuple[float, int, str]]:
+def told(desk: Desk) -> list[tuple[float, int, str]]:
     """What the record says: due, count, state."""
     return [((each.due - at(0)).total_seconds(), each.count, each.state) for each in desk.runs()]
 
@@ -45,7 +40,7 @@ def told(desk: SqlDesk) -> list[tuple[float, int, str]]:
 
 
 @pytest.mark.parametrize("unable", [PLAIN, IDLE])
-def test_a_node_that_cannot_run_a_due_leaves_it_to_one_that_can(desk: SqlDesk, unable: Node) -> None:
+def test_a_node_that_cannot_run_a_due_leaves_it_to_one_that_can(desk: Desk, unable: Node) -> None:
     one = with_gpu()
     desk.add(one)
     assert desk.claim(60, one, **asks(unable, A)).started == ()
@@ -54,16 +49,16 @@ def test_a_node_that_cannot_run_a_due_leaves_it_to_one_that_can(desk: SqlDesk, u
     assert desk.runs() == [started]
 
 
-def test_a_due_that_finds_no_free_slot_is_left_to_any_other_that_can(desk: SqlDesk) -> None:
+def test_a_due_that_finds_no_free_slot_is_left_to_any_other_that_can(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     assert desk.claim(60, one, **asks(A, B, PLAIN, slots=0)).waiting
     assert desk.claim(60.1, **asks(PLAIN, A, B)).started == ()
     (started,) = desk.claim(60.2, **asks(B, A, PLAIN)).started
-    assert (started.node, started.place, started.reason) == ("b", "", claims.IS_RUNNING)
+    assert (started.node, started.place, started.reason) == ("b", "", IS_RUNNING)
 
 
-def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: SqlDesk) -> None:
+def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: Desk) -> None:
     one = with_gpu(overlap="queue")
     desk.add(one)
     (there,) = desk.claim(60, one, **asks(A, B)).started
@@ -73,7 +68,7 @@ def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: SqlD
     assert [each.node for each in desk.claim(130, **asks(B, A)).started] == ["b"]
 
 
-def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: SqlDesk) -> None:
+def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.queue(waiting(1))
@@ -82,7 +77,7 @@ def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: SqlD
     assert len(desk.claim(60, one, **asks(B)).started) == 2
 
 
-def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: SqlDesk) -> None:
+def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.know(node("a", tags=A.tags, seen=at(60) - FIXED))
@@ -93,12 +88,7 @@ def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: SqlDe
 # A due that nobody can run
 
 
-def test_what_is_lacking_is_said_in_words() -> None:
-    assert lacking("task", {}) == "no living node has task task"
-    assert lacking("x", {"gpu": "yes", "room": "1"}) == "no living node has task x and gpu=yes, room=1"
-
-
-def test_what_nobody_can_run_is_left_for_its_grace_and_then_missed(desk: SqlDesk) -> None:
+def test_what_nobody_can_run_is_left_for_its_grace_and_then_missed(desk: Desk) -> None:
     one = with_gpu(100)
     desk.add(one)
     for seconds in (100, 159.999999):
@@ -113,7 +103,7 @@ def test_what_nobody_can_run_is_left_for_its_grace_and_then_missed(desk: SqlDesk
     assert stored(desk, one).starts == 0
 
 
-def test_a_node_that_comes_in_time_runs_what_nobody_could(desk: SqlDesk) -> None:
+def test_a_node_that_comes_in_time_runs_what_nobody_could(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.claim(60, one, **asks(PLAIN, IDLE))
@@ -121,7 +111,7 @@ def test_a_node_that_comes_in_time_runs_what_nobody_could(desk: SqlDesk) -> None
     assert (started.due, started.started) == (at(60), at(110))
 
 
-def test_of_many_dues_that_nobody_can_run_those_beyond_the_grace_are_missed_and_the_others_left(desk: SqlDesk) -> None:
+def test_of_many_dues_that_nobody_can_run_those_beyond_the_grace_are_missed_and_the_others_left(desk: Desk) -> None:
     one = with_gpu(10, misfire_grace=timedelta(seconds=35), catch_up="all", overlap="allow")
     desk.add(one)
     desk.claim(101, one, **asks(PLAIN))
@@ -132,7 +122,7 @@ def test_of_many_dues_that_nobody_can_run_those_beyond_the_grace_are_missed_and_
     assert sum(count for _, count, _ in told(desk)) == 10
 
 
-def test_without_a_limit_of_lateness_it_is_left_for_as_long_as_it_takes(desk: SqlDesk) -> None:
+def test_without_a_limit_of_lateness_it_is_left_for_as_long_as_it_takes(desk: Desk) -> None:
     one = with_gpu(60, misfire_grace=None)
     desk.add(one)
     desk.claim(1e7, one, **asks(PLAIN))
@@ -142,7 +132,7 @@ def test_without_a_limit_of_lateness_it_is_left_for_as_long_as_it_takes(desk: Sq
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_what_nobody_could_run_does_not_count_against_max_runs(desk: SqlDesk, alone: bool) -> None:
+def test_what_nobody_could_run_does_not_count_against_max_runs(desk: Desk, alone: bool) -> None:
     one = with_gpu(fields={"max_runs": 1})
     desk.add(one)
     desk.claim(120.000001, one, **asks(PLAIN, alone=alone))
@@ -156,7 +146,7 @@ def test_what_nobody_could_run_does_not_count_against_max_runs(desk: SqlDesk, al
 # One that is alone
 
 
-def test_alone_without_the_tags_it_is_missed_at_once(desk: SqlDesk) -> None:
+def test_alone_without_the_tags_it_is_missed_at_once(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     assert desk.claim(60, one, **asks(PLAIN, alone=True)).dues == ((one.id, at(120)),)
@@ -164,7 +154,7 @@ def test_alone_without_the_tags_it_is_missed_at_once(desk: SqlDesk) -> None:
     assert (missed.state, missed.reason, missed.ended) == ("missed", NOBODY, at(60))
 
 
-def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: SqlDesk) -> None:
+def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.queue(run(50, state="waiting", node=None, node_id=None, require=GPU))
@@ -179,21 +169,21 @@ def waiting(due: float, **fields: Any) -> Run:
     return run(due, **(given | fields))
 
 
-def starts(desk: SqlDesk, who: Node, *others: Node, **fields: Any) -> list[float]:
+def starts(desk: Desk, who: Node, *others: Node, **fields: Any) -> list[float]:
     """The dues of what it starts of that which waits; oldest first."""
     started = desk.claim(100, **asks(who, *others, **fields)).started
     assert {(each.node, each.node_id, each.state) for each in started} <= {(who.name, who.id, "running")}
     return [(each.due - at(0)).total_seconds() for each in started]
 
 
-def test_a_run_that_waits_is_started_by_the_node_that_is_named_alone(desk: SqlDesk) -> None:
+def test_a_run_that_waits_is_started_by_the_node_that_is_named_alone(desk: Desk) -> None:
     desk.queue(waiting(1, place="b"), waiting(2, place="a"), waiting(3), waiting(4, place="A"), waiting(5, place="a "))
     assert starts(desk, A, B) == [2, 3]
     assert starts(desk, B, A) == [1]
     assert desk.states() == ["running", "running", "running", "waiting", "waiting"]
 
 
-def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: SqlDesk) -> None:
+def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: Desk) -> None:
     both = {"room": "1", "gpu": "yes"}
     desk.queue(
         waiting(1, require=both),
@@ -210,7 +200,7 @@ def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: SqlDesk) 
     assert desk.states()[4] == "waiting"
 
 
-def test_a_run_that_waits_is_started_by_a_node_that_has_its_task(desk: SqlDesk) -> None:
+def test_a_run_that_waits_is_started_by_a_node_that_has_its_task(desk: Desk) -> None:
     desk.queue(waiting(1, task="other"), waiting(2), waiting(3, task="unknown"))
     assert starts(desk, node("nothing", tasks=()), A) == []
     assert starts(desk, IDLE, A) == [1]
@@ -218,7 +208,7 @@ def test_a_run_that_waits_is_started_by_a_node_that_has_its_task(desk: SqlDesk) 
     assert starts(desk, IDLE, alone=True) == [3], "and there it fails"
 
 
-def test_slots_are_for_what_can_start_here_oldest_first(desk: SqlDesk) -> None:
+def test_slots_are_for_what_can_start_here_oldest_first(desk: Desk) -> None:
     others = [waiting(due, place="b") for due in (1, 2, 3)] + [waiting(4, task="unknown"), waiting(5, require=GPU)]
     mine = [waiting(due) for due in (12, 10, 13, 11)]
     desk.queue(*others, *mine)
@@ -229,7 +219,7 @@ def test_slots_are_for_what_can_start_here_oldest_first(desk: SqlDesk) -> None:
     assert starts(desk, PLAIN, A, slots=9) == []
 
 
-def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_else(desk: SqlDesk) -> None:
+def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_else(desk: Desk) -> None:
     early, late = job(60), job(70)
     desk.add(early, late)
     desk.queue(waiting(10, place="b"), waiting(20, require=GPU))
@@ -240,15 +230,15 @@ def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_el
     assert claimed.waiting
 
 
-def test_one_that_does_not_know_itself_to_be_a_node_starts_nothing_that_waits(desk: SqlDesk) -> None:
+def test_one_that_does_not_know_itself_to_be_a_node_starts_nothing_that_waits(desk: Desk) -> None:
     desk.queue(waiting(1))
     assert desk.claim(60, node="b", node_id="id of b", peers=(A,), alone=False).started == ()
     assert desk.states() == ["waiting"]
 
 
-def test_what_a_node_is_executing_is_known_by_its_id(desk: SqlDesk) -> None:
+def test_what_a_node_is_executing_is_known_by_its_id(desk: Desk) -> None:
     mine = [run(1, node="a", node_id="id of a"), run(2, node="a", node_id="id of a", state="stopping")]
     ended, waits = run(3, node="a", node_id="id of a", state="lost"), waiting(4, place="a")
     desk.insert(*mine, ended, waits, run(5, node="a", node_id="a former id"), run(6, node="b", node_id="id of b"))
-    assert desk.read(run_rows.started_by, "id of a") == sorted(mine, key=lambda each: each.id)
-    assert desk.read(run_rows.started_by, IDS.make(at(0))) == []
+    assert desk.ask(desk.store.claims.started_by("id of a")) == sorted(mine, key=lambda each: each.id)
+    assert desk.ask(desk.store.claims.started_by(IDS.make(at(0)))) == []

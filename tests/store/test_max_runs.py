@@ -11,15 +11,11 @@ import pytest
 from jobsched import verify
 from jobsched.model.audit import Signature
 from jobsched.model.caller import ANYBODY
+from jobsched.model.claim import SPENT
 from jobsched.model.job import Job, Policy
-from jobsched.model.order import CancelRun, Issued
+from jobsched.model.order import CancelRun, Issued, PauseJob, ResumeJob, RunJob
 from jobsched.model.run import Run
-from jobsched.store.sql import commands, orders
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.start_counts import SPENT
-from tests.store.samples import IDS, asks, at, job, node
-from tests.store.sql.desk import SqlDesk
+from tests.store.samples import IDS, Desk, asks, at, job, node
 
 A, B = node("a", seen=at(10_000)), node("b", seen=at(10_000))
 
@@ -27,13 +23,13 @@ pytestmark = pytest.mark.usefixtures("told_time")
 
 
 @pytest.fixture
-def desk(desk: SqlDesk, store_url: str) -> Any:
+def desk(desk: Desk, store_url: str) -> Any:
     """And the auditor finds nothing wrong with it in the end, but for nodes and instants that are made up."""
     yield desk
     assert [fault.words for fault in verify.verify(store_url, whole=True) if "starts" in fault.words] == []
 
 
-def limited(desk: SqlDesk, max_runs: int, overlap: Any = "replace", **fields: Any) -> Job:
+def limited(desk: Desk, max_runs: int, overlap: Any = "replace", **fields: Any) -> Job:
     """Each minute."""
     given = {name: fields.pop(name) for name in ("placement", "catch_up", "misfire_grace") if name in fields}
     one = job(policy=Policy(overlap=overlap, **given), max_runs=max_runs, **fields)
@@ -41,22 +37,22 @@ def limited(desk: SqlDesk, max_runs: int, overlap: Any = "replace", **fields: An
     return one
 
 
-def stands(desk: SqlDesk, one: Job) -> tuple[int, float | None]:
+def stands(desk: Desk, one: Job) -> tuple[int, float | None]:
     """How many starts count, and when it is due next."""
-    found = desk.read(job_rows.get, one.id)
+    found = desk.job(one.id)
     return found.starts, None if found.next_due is None else (found.next_due - at(0)).total_seconds()
 
 
-def told(desk: SqlDesk) -> list[tuple[float, str]]:
+def told(desk: Desk) -> list[tuple[float, str]]:
     return [((each.due - at(0)).total_seconds(), each.state) for each in desk.runs()]
 
 
-def waiting(desk: SqlDesk) -> Run:
+def waiting(desk: Desk) -> Run:
     (found,) = (each for each in desk.runs() if each.state == "waiting")
     return found
 
 
-def test_a_due_that_is_replaced_while_it_waits_does_not_count(desk: SqlDesk) -> None:
+def test_a_due_that_is_replaced_while_it_waits_does_not_count(desk: Desk) -> None:
     one = limited(desk, 3)
     (first,) = desk.claim(60, one).started
     for beat in range(2, 6):  # the first run takes its time to die
@@ -72,7 +68,7 @@ def test_a_due_that_is_replaced_while_it_waits_does_not_count(desk: SqlDesk) -> 
     assert [state for _, state in told(desk)].count("skipped") == 3
 
 
-def test_of_dues_caught_up_on_together_as_many_start_as_are_given_back(desk: SqlDesk) -> None:
+def test_of_dues_caught_up_on_together_as_many_start_as_are_given_back(desk: Desk) -> None:
     one = limited(desk, 3, catch_up="all", misfire_grace=None)
     desk.claim(60, one)
     desk.claim(120, one)
@@ -82,15 +78,15 @@ def test_of_dues_caught_up_on_together_as_many_start_as_are_given_back(desk: Sql
 
 
 @pytest.mark.parametrize("way", ["cancel", "run now"])
-def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(desk: SqlDesk, way: str) -> None:
+def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(desk: Desk, way: str) -> None:
     one = limited(desk, 2, "queue" if way == "cancel" else "replace")
     desk.claim(60, one)
     desk.claim(120, one)
     assert stands(desk, one) == (2, None)
     if way == "cancel":
-        desk.write(commands.cancel, waiting(desk).id, "cancelled by a caller", at(270), "")
+        desk.order(CancelRun(run_id=waiting(desk).id, reason="cancelled by a caller"), 270)
     else:
-        desk.write(commands.run_now, one.id, None, IDS, at(270))
+        desk.order(RunJob(job_id=one.id), 270)
     assert stands(desk, one) == (1, 300)
     skipped = next(each for each in desk.runs() if each.due == at(180))
     assert (skipped.state, skipped.until, skipped.count, skipped.reason) == ("skipped", at(240), 2, SPENT)
@@ -98,16 +94,16 @@ def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(d
     assert stands(desk, one) == (2, None)
 
 
-def test_what_is_cancelled_before_the_next_due_leaves_no_record_of_others(desk: SqlDesk) -> None:
+def test_what_is_cancelled_before_the_next_due_leaves_no_record_of_others(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
-    desk.write(commands.cancel, waiting(desk).id, "why", at(125), "")
+    desk.order(CancelRun(run_id=waiting(desk).id, reason="why"), 125)
     assert stands(desk, one) == (1, 180)
     assert told(desk) == [(60, "running"), (120, "cancelled")]
 
 
-def test_a_job_with_starts_left_or_without_a_limit_only_counts(desk: SqlDesk) -> None:
+def test_a_job_with_starts_left_or_without_a_limit_only_counts(desk: Desk) -> None:
     one = limited(desk, 5, "queue")
     other = job(policy=Policy(overlap="queue"))
     desk.add(other)
@@ -115,50 +111,50 @@ def test_a_job_with_starts_left_or_without_a_limit_only_counts(desk: SqlDesk) ->
         desk.claim(60, each)
         desk.claim(120, each)
         run = next(each for each in desk.runs() if each.state == "waiting")
-        desk.write(commands.cancel, run.id, "why", at(500), "")
+        desk.order(CancelRun(run_id=run.id, reason="why"), 500)
         assert stands(desk, each) == (1, 180)
 
 
-def test_a_paused_job_is_due_again_but_nothing_of_it_is_decided_before_it_is_resumed(desk: SqlDesk) -> None:
+def test_a_paused_job_is_due_again_but_nothing_of_it_is_decided_before_it_is_resumed(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
-    desk.write(commands.pause, one.id, at(130))
-    desk.write(commands.cancel, waiting(desk).id, "why", at(500), "")
+    desk.order(PauseJob(job_id=one.id), 130)
+    desk.order(CancelRun(run_id=waiting(desk).id, reason="why"), 500)
     assert stands(desk, one) == (1, 180)
     assert len(desk.runs()) == 2
-    desk.write(commands.resume, one.id, IDS, at(500))
+    desk.order(ResumeJob(job_id=one.id), 500)
     assert stands(desk, one) == (1, 540)
 
 
-def test_a_job_whose_schedule_is_over_stays_at_its_end(desk: SqlDesk) -> None:
+def test_a_job_whose_schedule_is_over_stays_at_its_end(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
-    desk.write(job_rows.put, ended := attrs.evolve(one, schedule=attrs.evolve(one.schedule, end=at(150))))
+    desk.bench.replace_job(ended := attrs.evolve(one, schedule=attrs.evolve(one.schedule, end=at(150))))
     desk.claim(60, ended)
     desk.claim(120, ended)
-    desk.write(commands.cancel, waiting(desk).id, "why", at(125), "")
+    desk.order(CancelRun(run_id=waiting(desk).id, reason="why"), 125)
     assert stands(desk, ended) == (1, None)
 
 
-def test_what_a_caller_asked_for_and_what_is_tried_again_never_counted(desk: SqlDesk) -> None:
+def test_what_a_caller_asked_for_and_what_is_tried_again_never_counted(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     (first,) = desk.claim(60, one).started
-    asked = desk.write(commands.run_now, one.id, None, IDS, at(70)).run
-    desk.write(commands.cancel, asked.id, "why", at(71), "")
+    asked = desk.order(RunJob(job_id=one.id), 70).run
+    desk.order(CancelRun(run_id=asked.id, reason="why"), 71)
     assert stands(desk, one) == (1, 120)
     retry = attrs.evolve(first, id="retry", attempt=2, cause="retry", state="waiting", node=None, node_id=None)
     desk.insert(attrs.evolve(retry, started=None, not_before=at(90)))
-    desk.write(commands.cancel, "retry", "why", at(72), "")
+    desk.order(CancelRun(run_id="retry", reason="why"), 72)
     assert stands(desk, one) == (1, 120)
 
 
-def test_the_cancelling_is_written_down_with_it(desk: SqlDesk) -> None:
+def test_the_cancelling_is_written_down_with_it(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
     signature = Signature(id="an entry", at=at(125), who="alice", address="192.0.2.7", node="alpha")
     issued = Issued(signature=signature, caller=ANYBODY, node_id="", ids=IDS)
-    entry = desk.write(orders.perform, CancelRun(run_id=waiting(desk).id, reason="why"), issued).entry
+    entry = desk.ask(desk.store.orders.perform(CancelRun(run_id=waiting(desk).id, reason="why"), issued)).entry
     assert entry.action == "run.cancel"
     assert stands(desk, one) == (1, 180)
 
@@ -166,7 +162,7 @@ def test_the_cancelling_is_written_down_with_it(desk: SqlDesk) -> None:
 # On every node
 
 
-def test_on_every_node_a_due_is_given_back_when_none_of_its_runs_has_started(desk: SqlDesk) -> None:
+def test_on_every_node_a_due_is_given_back_when_none_of_its_runs_has_started(desk: Desk) -> None:
     one = limited(desk, 3, placement="every")
     desk.know(A, B)
     desk.claim(60, one, **asks(A, B))
@@ -182,7 +178,7 @@ def test_on_every_node_a_due_is_given_back_when_none_of_its_runs_has_started(des
     assert stands(desk, one) == (3, None), "one of the third has started"
 
 
-def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: SqlDesk) -> None:
+def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: Desk) -> None:
     one = limited(desk, 2, placement="every")
     desk.know(A, node("b", seen=at(10_000)))
     desk.claim(60, one, **asks(A, B))
@@ -192,15 +188,15 @@ def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: Sql
     first = next(each for each in desk.runs() if each.state == "running")
     desk.ended(first, state="cancelled")
     on_a = next(each for each in desk.runs() if each.place == "a" and each.state == "waiting")
-    desk.write(commands.cancel, on_a.id, "why", at(130), "")
+    desk.order(CancelRun(run_id=on_a.id, reason="why"), 130)
     assert stands(desk, one) == (2, None), "that of b waits still"
-    desk.write(node_rows.leave, "id of b", at(131))
-    desk.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, at(1000))
+    desk.ask(desk.store.nodes.leave("id of b", at(131)))
+    desk.ask(desk.store.nodes.declare_dead([], None, "gone", IDS, lambda: 0.0, at(1000), None))
     assert stands(desk, one) == (1, 1020)
     assert [each.state for each in desk.runs() if each.due == at(120)] == ["cancelled", "missed"]
 
 
-def test_a_misfire_is_none(desk: SqlDesk) -> None:
+def test_a_misfire_is_none(desk: Desk) -> None:
     one = limited(desk, 2, "skip", misfire_grace=timedelta(seconds=5))
     desk.claim(70, one)
     assert stands(desk, one) == (0, 120)
