@@ -1,113 +1,20 @@
-"""What is to be told: written with what it tells of, or not at all."""
+"""What is to be told, in the transaction of its outcome; and what that costs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event
 
-from jobsched.model.job import Policy
-from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.tables import jobs
 from jobsched.store.sql.transaction import Transaction
-from tests.store.samples import IDS, at, job, node, run
+from tests.store.samples import IDS, at, job, run
 from tests.store.sql.desk import SqlDesk
-from tests.store.telling import URL, fail, telling, told
+from tests.store.telling import telling, told
 
 pytestmark = pytest.mark.usefixtures("told_time")
-
-
-@pytest.fixture
-def everyone(store_url: str) -> Iterator[SqlDesk]:
-    """One whose operator set a receiver for all jobs."""
-    desk = SqlDesk.at(store_url, everyone="all.example:443")
-    yield desk
-    desk.close()
-
-
-def events(desk: SqlDesk) -> list[str]:
-    return [each.event for each in told(desk)]
-
-
-def failing(desk: SqlDesk, one: Any) -> Any:
-    return desk.read(
-        lambda transaction: transaction.execute(select(jobs.c.failing).where(jobs.c.id == one.id)).scalar()
-    )
-
-
-@pytest.mark.parametrize("state", ["failed", "timed_out", "lost"])
-def test_a_failure_is_told_of_a_job_that_asks(desk: SqlDesk, state: str) -> None:
-    one = telling()
-    desk.add(one)
-    began = fail(desk, one, state)
-    [found] = told(desk)
-    assert (found.event, found.run_id, found.job_id, found.task) == (state, began.id, one.id, "task")
-    assert (found.url, found.place) == (URL, "hooks.example:443")
-    assert (found.state, found.attempts, found.created, found.not_before) == ("waiting", 0, at(1000), at(1000))
-    assert (found.body["event"], found.body["reason"], found.body["retry"]) == (state, state, False)
-    assert found.body["id"] == found.id
-    assert failing(desk, one) == at(1000)
-
-
-def test_what_nobody_asked_for_is_not_told(desk: SqlDesk) -> None:
-    quiet, other, nobody = job(), telling("missed"), telling("failed", url=None)
-    desk.add(quiet, other, nobody)
-    for one in (quiet, other, nobody):
-        fail(desk, one)
-        assert failing(desk, one) is None
-    one = telling()
-    desk.add(one)
-    for number, state in enumerate(("succeeded", "cancelled")):
-        fail(desk, one, state, seconds=2000 + number)
-    assert told(desk) == []
-
-
-def test_a_receiver_for_all_is_told_of_all_but_those_that_say_otherwise(everyone: SqlDesk) -> None:
-    plain, own, none = job(), telling(), telling("missed", url=None)
-    everyone.add(plain, own, none)
-    for one in (plain, own, none):
-        fail(everyone, one)
-    assert {(each.job_id, each.url, each.place) for each in told(everyone)} == {
-        (plain.id, None, "all.example:443"),
-        (own.id, URL, "hooks.example:443"),
-    }
-
-
-def test_it_is_told_whether_another_attempt_follows(desk: SqlDesk) -> None:
-    one = telling(policy=Policy(retries=1))
-    desk.add(one)
-    fail(desk, one)
-    second = run(999, job_id=one.id, attempt=2, id=IDS.make(at(1100)))
-    desk.write(
-        lambda transaction: transaction.execute(run_rows.runs.delete().where(run_rows.runs.c.state == "waiting"))
-    )
-    desk.insert(second)
-    desk.ended(second, state="failed", seconds=1100)
-    assert [each.body["retry"] for each in told(desk)] == [True, False]
-    assert failing(desk, one) == at(1100), "since the last"
-
-
-def test_a_job_that_does_not_want_to_hear_of_it_does_not_recover(desk: SqlDesk) -> None:
-    one = telling("failed")
-    desk.add(one)
-    fail(desk, one)
-    assert events(desk) == ["failed"]
-    assert failing(desk, one) is None
-
-
-def test_what_was_recorded_elsewhere_is_not_told_again(desk: SqlDesk) -> None:
-    one = telling()
-    desk.add(one)
-    began = run(999, job_id=one.id)
-    desk.insert(began)
-    desk.ended(began, state="lost")
-    desk.ended(began, state="failed")
-    assert events(desk) == ["lost"]
 
 
 def test_without_the_outcome_it_is_not_there(desk: SqlDesk) -> None:
@@ -124,37 +31,8 @@ def test_without_the_outcome_it_is_not_there(desk: SqlDesk) -> None:
     with pytest.raises(ArithmeticError):
         desk.write(half_way)
     assert told(desk) == []
-    assert failing(desk, one) is None
+    assert desk.bench.failing(one.id) is None
     assert desk.states() == ["running"]
-
-
-def test_missed_dues_are_told_as_a_stretch(desk: SqlDesk) -> None:
-    one = telling(policy=Policy(misfire_grace=timedelta(seconds=1)))
-    desk.add(one)
-    desk.claim(200, one)
-    [found] = told(desk)
-    [missed] = desk.runs()
-    assert (found.event, found.run_id, found.created) == ("missed", missed.id, at(200))
-    assert found.body["run"]["count"] == 3
-    assert failing(desk, one) == at(200)
-
-
-def test_a_dead_node_has_its_runs_told_as_lost_and_what_waited_for_it_as_missed(desk: SqlDesk) -> None:
-    one = telling()
-    desk.add(one)
-    desk.know(node("a"), node("b", seen=at(100)))
-    lost = run(60, job_id=one.id, node="a", node_id="id of a")
-    waits = run(50, job_id=one.id, state="waiting", node=None, node_id=None, place="a")
-    desk.insert(lost, waits)
-    desk.write(node_rows.declare_dead, ["id of a"], "died", IDS, lambda: 0.0, at(100))
-    assert {(each.event, each.run_id) for each in told(desk)} == {("lost", lost.id), ("missed", waits.id)}
-
-
-def test_a_url_that_somebody_broke_does_not_keep_an_outcome_from_being_recorded(desk: SqlDesk) -> None:
-    one = telling(url="no url")
-    desk.add(one)
-    fail(desk, one)
-    assert [each.place for each in told(desk)] == [""]
 
 
 @pytest.fixture
@@ -194,16 +72,3 @@ def test_a_failure_of_a_job_that_does_not_ask_costs_no_statement_more(
         desk.insert(began)
         costs[each.id] = count(lambda began=began: desk.ended(began, state="failed"))  # type: ignore[misc]
     assert costs[one.id] == costs[quiet.id] + 3, "it holds the job, writes what is told, and that the job fails"
-
-
-def test_what_is_told_wakes_after_the_commit(store_url: str) -> None:
-    desk, wakeups = SqlDesk.at(store_url), []
-    desk.events.notification_stored.subscribe(lambda: wakeups.append(len(told(desk))))
-    quiet, one = job(), telling()
-    desk.add(quiet, one)
-    fail(desk, quiet)
-    fail(desk, one, "succeeded", 2000)
-    assert wakeups == []
-    fail(desk, one)
-    assert wakeups == [1]
-    desk.close()

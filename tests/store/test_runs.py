@@ -8,19 +8,17 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model.job import Job, Policy
+from jobsched.model.errors import NotFound
+from jobsched.model.job import Job, JobFilter, Policy
 from jobsched.model.node import Node
+from jobsched.model.order import ChangeJob, RunJob
 from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter
-from jobsched.store.sql import commands
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
-from tests.store.samples import IDS, at, job, run
-from tests.store.sql.desk import SqlDesk
+from tests.store.samples import IDS, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 
 
-def test_a_run_comes_out_as_it_was_put_in(desk: SqlDesk) -> None:
+def test_a_run_comes_out_as_it_was_put_in(desk: Desk) -> None:
     full = run(
         60.000001,
         until=at(120),
@@ -43,13 +41,14 @@ def test_a_run_comes_out_as_it_was_put_in(desk: SqlDesk) -> None:
         output_truncated=True,
     )
     desk.insert(full, run(61))
-    assert desk.read(run_rows.get, full.id) == full
-    assert desk.read(run_rows.get, "nobody") is None
+    assert desk.run(full.id) == full
+    with pytest.raises(NotFound):
+        desk.run("nobody")
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
 @pytest.mark.parametrize("before", ["running", "stopping"])
-def test_an_outcome_is_written_over_a_run_that_has_started(desk: SqlDesk, before: str, state: str) -> None:
+def test_an_outcome_is_written_over_a_run_that_has_started(desk: Desk, before: str, state: str) -> None:
     one = run(state=before)
     desk.insert(one)
     ended = attrs.evolve(
@@ -65,19 +64,19 @@ def test_an_outcome_is_written_over_a_run_that_has_started(desk: SqlDesk, before
         output_kept=2,
         output_truncated=True,
     )
-    desk.write(run_rows.record, [ended], IDS, lambda: 0.0)
+    desk.record(*[ended])
     assert desk.runs() == [ended]
 
 
 @pytest.mark.parametrize("before", ["waiting", *ENDED])
-def test_an_outcome_is_not_written_over_a_run_that_waits_or_has_ended(desk: SqlDesk, before: str) -> None:
+def test_an_outcome_is_not_written_over_a_run_that_waits_or_has_ended(desk: Desk, before: str) -> None:
     one = run(state=before)
     desk.insert(one)
     desk.ended(one)
     assert desk.runs() == [one]
 
 
-def test_an_outcome_is_not_written_over_the_run_of_another_node(desk: SqlDesk) -> None:
+def test_an_outcome_is_not_written_over_the_run_of_another_node(desk: Desk) -> None:
     one = run(node_id="there")
     desk.insert(one)
     desk.ended(attrs.evolve(one, node_id="here"))
@@ -87,7 +86,7 @@ def test_an_outcome_is_not_written_over_the_run_of_another_node(desk: SqlDesk) -
 
 
 @pytest.mark.parametrize(("first", "then"), [("failed", "succeeded"), ("succeeded", "failed"), ("lost", "failed")])
-def test_the_first_outcome_stands(desk: SqlDesk, first: str, then: str) -> None:
+def test_the_first_outcome_stands(desk: Desk, first: str, then: str) -> None:
     one = run()
     desk.insert(one)
     desk.ended(one, state=first)
@@ -96,21 +95,21 @@ def test_the_first_outcome_stands(desk: SqlDesk, first: str, then: str) -> None:
     assert (found.state, found.reason, found.ended) == (first, first, at(1000))
 
 
-def test_outcomes_of_one_transaction_are_all_written(desk: SqlDesk) -> None:
+def test_outcomes_of_one_transaction_are_all_written(desk: Desk) -> None:
     many = [run(60 + number) for number in range(50)]
     desk.insert(*many)
     notes = [
         attrs.evolve(each, state="failed" if number % 2 else "succeeded", reason=str(number), ended=at(99))
         for number, each in enumerate(many)
     ]
-    desk.write(run_rows.record, notes, IDS, lambda: 0.0)
+    desk.record(*notes)
     assert desk.runs() == notes
 
 
 # Retries
 
 
-def failing(desk: SqlDesk, **policy: Any) -> Run:
+def failing(desk: Desk, **policy: Any) -> Run:
     one = job(policy=Policy(**policy))
     desk.add(one)
     desk.claim(60, one)
@@ -118,7 +117,7 @@ def failing(desk: SqlDesk, **policy: Any) -> Run:
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
-def test_what_failed_and_nothing_else_is_tried_again_where_its_job_asks_for_it(desk: SqlDesk, state: str) -> None:
+def test_what_failed_and_nothing_else_is_tried_again_where_its_job_asks_for_it(desk: Desk, state: str) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(seconds=30))
     again = desk.ended(one, state=state, seconds=100)
     assert again is (state in RETRIED)
@@ -131,14 +130,14 @@ def test_what_failed_and_nothing_else_is_tried_again_where_its_job_asks_for_it(d
         assert len(desk.runs()) == 1
 
 
-def test_a_run_is_tried_again_once_however_often_its_failure_is_told(desk: SqlDesk) -> None:
+def test_a_run_is_tried_again_once_however_often_its_failure_is_told(desk: Desk) -> None:
     one = failing(desk, retries=3)
     assert desk.ended(one, state="failed")
     assert not desk.ended(one, state="failed")
     assert [each.attempt for each in desk.runs()] == [1, 2]
 
 
-def test_the_last_retry_is_followed_by_none(desk: SqlDesk) -> None:
+def test_the_last_retry_is_followed_by_none(desk: Desk) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(0))
     desk.ended(one, state="failed", seconds=61)
     (retry,) = desk.claim(61).started
@@ -146,7 +145,7 @@ def test_the_last_retry_is_followed_by_none(desk: SqlDesk) -> None:
     assert [each.state for each in desk.runs()] == ["failed", "failed"]
 
 
-def test_without_retries_or_without_its_job_nothing_is_tried_again(desk: SqlDesk) -> None:
+def test_without_retries_or_without_its_job_nothing_is_tried_again(desk: Desk) -> None:
     one = failing(desk, retries=0)
     orphan = run(70)
     desk.insert(orphan)
@@ -156,7 +155,7 @@ def test_without_retries_or_without_its_job_nothing_is_tried_again(desk: SqlDesk
 # Reading
 
 
-def test_pages_of_runs_go_back_in_time_and_miss_none(desk: SqlDesk) -> None:
+def test_pages_of_runs_go_back_in_time_and_miss_none(desk: Desk) -> None:
     many = [run(60 + number, job_id=f"job {number % 2}") for number in range(9)]
     desk.insert(*many)
     for only, expected in [
@@ -167,17 +166,17 @@ def test_pages_of_runs_go_back_in_time_and_miss_none(desk: SqlDesk) -> None:
         (RunFilter(job_id="job 0", state="running", begin=at(61)), many[2::2]),
     ]:
         seen: list[Run] = []
-        while page := desk.read(run_rows.page, 2, seen[-1].id if seen else None, only):
+        while page := desk.ask(desk.store.runs.page(2, seen[-1].id if seen else None, only)):
             seen += page
         assert seen == list(reversed(expected))
 
 
-def test_a_stretch_is_found_by_any_instant_within_it(desk: SqlDesk) -> None:
+def test_a_stretch_is_found_by_any_instant_within_it(desk: Desk) -> None:
     stretch = run(60, until=at(120), count=2, state="missed")
     desk.insert(stretch)
     for begin, end, found in [(0, 60, 0), (0, 60.000001, 1), (90, 100, 1), (120, 130, 1), (120.000001, 130, 0)]:
         only = RunFilter(begin=at(begin), end=at(end))
-        assert len(desk.read(run_rows.page, 9, None, only)) == found
+        assert len(desk.ask(desk.store.runs.page(9, None, only))) == found
 
 
 def last(one: Run) -> LastRun:
@@ -185,76 +184,62 @@ def last(one: Run) -> LastRun:
     return LastRun(**{field.name: getattr(one, field.name) for field in attrs.fields(LastRun)})
 
 
-def test_the_newest_run_of_each_job_is_its_last(desk: SqlDesk) -> None:
+def test_the_newest_run_of_each_job_is_its_last(desk: Desk) -> None:
     desk.add(attrs.evolve(job(), id="job"), attrs.evolve(job(), id="other"), attrs.evolve(job(), id="idle"))
     old, new, other = run(60), run(120), run(90, job_id="other")
     desk.insert(new, old, other)
-    assert desk.read(run_rows.last_of, ["job", "other", "idle"]) == {"job": last(new), "other": last(other)}
-    assert desk.read(run_rows.last_of, []) == {}
+    jobs = desk.ask(desk.store.jobs.page(9, "", JobFilter(), 1 << 20, at(0))).values
+    assert {view.job.id: view.last_run for view in jobs} == {"job": last(new), "other": last(other), "idle": None}
+    assert desk.ask(desk.store.jobs.get("job", at(0))).last_run == last(new)
 
 
-def test_the_record_of_a_job_is_known_when_the_job_is_gone(desk: SqlDesk) -> None:
+def test_the_record_of_a_job_is_known_when_the_job_is_gone(desk: Desk) -> None:
     desk.insert(run())
-    assert desk.read(run_rows.any_of, "job")
-    assert not desk.read(run_rows.any_of, "other")
+    assert desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="job", state="failed"))) == []
+    with pytest.raises(NotFound):
+        desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="other")))
 
 
-def test_active_is_what_waits_and_what_runs(desk: SqlDesk) -> None:
-    waiting = run(1, state="waiting", node_id=None)
-    retry = run(2, state="waiting", not_before=at(50))
-    running, stopping = run(3), run(4, state="stopping")
-    desk.insert(waiting, retry, running, stopping, run(5, state="failed"), run(6, job_id="other"))
-    assert sorted(desk.read(run_rows.active_of, ["job"]), key=lambda each: each.due) == [
-        waiting,
-        retry,
-        running,
-        stopping,
-    ]
-    ripe = desk.read(run_rows.ripe_of, ["job"], at(49))
-    assert sorted(each.due for each in ripe) == [at(1), at(3), at(4)]
-    assert len(desk.read(run_rows.ripe_of, ["job"], at(50))) == 4
-
-
-def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: SqlDesk) -> None:
+def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> None:
     mine, running, stopping = run(1), run(2, node_id="there"), run(3, node_id="elsewhere", state="stopping")
     waiting = run(4, state="waiting", node_id=None)
     desk.insert(mine, running, stopping, waiting, run(5, node_id="there", state="lost"))
-    assert sorted(desk.read(run_rows.left_behind, "here"), key=lambda each: each.due) == [running, stopping]
+    assert sorted(desk.ask(desk.store.runs.left_behind("here")), key=lambda each: each.due) == [running, stopping]
 
 
-def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_here(desk: SqlDesk) -> None:
+def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     declared_dead, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
     desk.insert(ours, theirs, declared_dead, ended)
-    left = desk.read(run_rows.left_here, ["before"], "web1")
+    left = desk.ask(desk.store.runs.left_here(["before"], "web1"))
     assert left == [declared_dead, ours], "those that others have recorded as lost may live on"
 
 
-def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: SqlDesk) -> None:
+def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: Desk) -> None:
     older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
     desk.insert(older, other, run(3, node_id="known", node="web1"))
     node = Node(id="known", name="web1", since=at(0), seen=at(0))
-    desk.write(node_rows.join, node)
-    assert desk.read(run_rows.left_here, [], "web1") == [older]
+    desk.ask(desk.store.nodes.join(node, (), None))
+    assert desk.ask(desk.store.runs.left_here([], "web1")) == [older]
 
 
-def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: SqlDesk) -> None:
-    assert desk.read(run_rows.waiting, at(0)) == (False, None)
+def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:
+    assert desk.ask(desk.store.claims.waiting(at(0))) == (False, None)
     desk.insert(*(run(n, state="waiting", node_id=None, not_before=at(before)) for n, before in enumerate((9, 70, 50))))
     desk.insert(run(10, state="failed", not_before=at(20)))
-    assert desk.read(run_rows.waiting, at(10)) == (True, at(50))
-    assert desk.read(run_rows.waiting, at(50)) == (True, at(70))
-    assert desk.read(run_rows.waiting, at(70)) == (True, None)
+    assert desk.ask(desk.store.claims.waiting(at(10))) == (True, at(50))
+    assert desk.ask(desk.store.claims.waiting(at(50))) == (True, at(70))
+    assert desk.ask(desk.store.claims.waiting(at(70))) == (True, None)
 
 
 def test_a_page_of_runs_leaves_out_what_nobody_is_shown(desk):
     its = job()
     desk.add(its)
     one = run(job_id=its.id, parameters={"text": "x" * 1000})
-    desk.write(run_rows.insert_all, [one])
+    desk.insert(one)
     shown = attrs.evolve(one, parameters={})
-    assert desk.read(run_rows.page, 9, None, RunFilter()) == [shown]
-    assert desk.read(run_rows.get, one.id) == one
+    assert desk.ask(desk.store.runs.page(9, None, RunFilter())) == [shown]
+    assert desk.run(one.id) == one
 
 
 # What is carried from one run to the next: a task and the parameters that were given for it, or neither.
@@ -264,13 +249,13 @@ def moved(before: Job, _instant: datetime) -> Job:
     return attrs.evolve(before, task="other", parameters={"text": "x"})
 
 
-def change(desk: SqlDesk, one: Run, seconds: float = 90, **fields: Any) -> Job:
+def change(desk: Desk, one: Run, seconds: float = 90, **fields: Any) -> Job:
     """Give the job of a run another task, or something else."""
 
     def make(before: Job, instant: datetime) -> Job:
         return attrs.evolve(before, **fields) if fields else moved(before, instant)
 
-    found: Job = desk.write(commands.change, one.job_id, None, IDS, at(seconds), make)
+    found: Job = desk.order(ChangeJob(job_id=one.job_id, versions=None, revise=make), seconds).job
     return found
 
 
@@ -278,7 +263,7 @@ NO_MORE = "failed; not tried again: its job was given another task"
 
 
 @pytest.mark.parametrize("state", RETRIED)
-def test_a_failure_is_final_where_its_job_has_another_task_by_now(desk: SqlDesk, state: str) -> None:
+def test_a_failure_is_final_where_its_job_has_another_task_by_now(desk: Desk, state: str) -> None:
     one = failing(desk, retries=2, retry_delay=timedelta(0))
     change(desk, one)
     assert not desk.ended(one, state=state, seconds=100)
@@ -287,7 +272,7 @@ def test_a_failure_is_final_where_its_job_has_another_task_by_now(desk: SqlDesk,
 
 
 @pytest.mark.parametrize("fields", [{"name": "new"}, {"parameters": {"token": "other"}}, {"timeout": 5.0}])
-def test_a_retry_has_the_parameters_of_the_run_that_failed_and_the_rest_of_its_job(desk: SqlDesk, fields: Any) -> None:
+def test_a_retry_has_the_parameters_of_the_run_that_failed_and_the_rest_of_its_job(desk: Desk, fields: Any) -> None:
     one = job(policy=Policy(retries=1, retry_delay=timedelta(0)), parameters={"token": "s3cret"})
     desk.add(one)
     desk.claim(60, one)
@@ -299,7 +284,7 @@ def test_a_retry_has_the_parameters_of_the_run_that_failed_and_the_rest_of_its_j
     assert (retry.job_name, retry.timeout) == (changed.name, changed.timeout)
 
 
-def test_a_job_that_is_given_its_task_back_is_tried_again(desk: SqlDesk) -> None:
+def test_a_job_that_is_given_its_task_back_is_tried_again(desk: Desk) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(0))
     change(desk, one)
     change(desk, one, task="task")
@@ -307,31 +292,31 @@ def test_a_job_that_is_given_its_task_back_is_tried_again(desk: SqlDesk) -> None
     assert desk.runs()[-1].task == "task"
 
 
-def test_without_another_attempt_the_reason_is_not_burdened(desk: SqlDesk) -> None:
+def test_without_another_attempt_the_reason_is_not_burdened(desk: Desk) -> None:
     one = failing(desk, retries=0)
     change(desk, one)
     desk.ended(one, state="failed", seconds=100)
     assert desk.runs()[0].reason == "failed"
 
 
-def test_a_retry_that_waits_ends_with_the_task_and_what_else_waits_does_not(desk: SqlDesk) -> None:
+def test_a_retry_that_waits_ends_with_the_task_and_what_else_waits_does_not(desk: Desk) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(hours=1), overlap="queue")
     assert desk.ended(one, state="failed", seconds=100)
-    ran = desk.write(commands.run_now, one.job_id, None, IDS, at(101)).run
+    ran = desk.order(RunJob(job_id=one.job_id), 101).run
     retry = next(run for run in desk.runs() if run.cause == "retry")
     change(desk, one, seconds=102, name="new")
-    assert desk.read(run_rows.get, retry.id).state == "waiting"
+    assert desk.run(retry.id).state == "waiting"
     change(desk, one, seconds=103)
-    found = desk.read(run_rows.get, retry.id)
+    found = desk.run(retry.id)
     assert (found.state, found.ended) == ("cancelled", at(103))
     assert found.reason == "not tried again: its job was given another task"
-    assert desk.read(run_rows.get, ran.id) == ran
+    assert desk.run(ran.id) == ran
     (started,) = desk.claim(104).started
     assert (started.id, started.task, started.parameters) == (ran.id, "task", {})
 
 
 @pytest.mark.parametrize("how", ["the job has another task", "an older release added it", "both"])
-def test_a_retry_of_a_strange_task_is_never_started(desk: SqlDesk, how: str) -> None:
+def test_a_retry_of_a_strange_task_is_never_started(desk: Desk, how: str) -> None:
     """A node may not have seen the change yet; one of an older release does not care."""
     task = {"the job has another task": "task", "an older release added it": "new", "both": "third"}[how]
     one = job(policy=Policy(retries=1), task="new", next_due=None)
@@ -343,11 +328,11 @@ def test_a_retry_of_a_strange_task_is_never_started(desk: SqlDesk, how: str) -> 
     desk.insert(before, retry, well)
     started = [each.id for claimed in (desk.claim(110), desk.claim(111)) for each in claimed.started]
     assert started == [well.id]
-    found = desk.read(run_rows.get, retry.id)
+    found = desk.run(retry.id)
     assert (found.state, found.reason) == ("cancelled", "not tried again: its job was given another task")
 
 
-def test_a_retry_of_the_tasks_own_is_started_whatever_other_attempts_there_are(desk: SqlDesk) -> None:
+def test_a_retry_of_the_tasks_own_is_started_whatever_other_attempts_there_are(desk: Desk) -> None:
     one = job(policy=Policy(retries=2), next_due=None)
     desk.add(one)
     first = run(job_id=one.id, state="failed", ended=at(100), place="n1")
