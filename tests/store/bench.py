@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pytest
@@ -13,6 +13,7 @@ from jobsched.model.audit import Entry
 from jobsched.model.delivery import Delivery
 from jobsched.model.job import Job
 from jobsched.model.node import Node
+from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
 from jobsched.store.contract.store import Store
 
@@ -32,6 +33,9 @@ class Bench(Protocol):
     def add_runs(self, new: Iterable[Run]) -> None:
         """Store new runs, all or none. Raises `refusal` where (job, due, attempt, place) is not unique."""
 
+    def replace_run(self, run: Run) -> None:
+        """Write a run over the one of the same id."""
+
     def forget_runs(self, run_ids: Iterable[str]) -> None:
         """These runs were never there."""
 
@@ -40,6 +44,12 @@ class Bench(Protocol):
 
     def replace_node(self, node: Node) -> None:
         """Write a node over the one of the same id."""
+
+    def lease(self) -> timedelta | None:
+        """The lease that the nodes have agreed on; None: no node has asked for one."""
+
+    def set_lease(self, lease: timedelta | None) -> None:
+        """Keep that one, however long or short, instead."""
 
     def add_entries(self, new: Iterable[Entry]) -> list[Entry]:
         """Write entries of the audit log, by the store's time where it has a clock; as they were written."""
@@ -56,8 +66,20 @@ class Bench(Protocol):
     def keep_success(self, job_id: str, ended: datetime) -> None:
         """The last success of a job was then, by a run that is not kept."""
 
+    def success(self, job_id: str) -> datetime | None:
+        """The last success of a job, as far as it is kept without its run."""
+
+    def set_failing(self, job_id: str, since: datetime) -> None:
+        """The receiver of a job was told that it fails since then."""
+
     def failing(self, job_id: str) -> datetime | None:
         """Since when a job fails, as far as its receiver was told."""
+
+    def add_key(self, key: IdempotencyKey, target: str, created: datetime) -> None:
+        """Remember what was made under a key."""
+
+    def keys(self) -> list[IdempotencyKey]:
+        """All keys that are remembered."""
 
     def jobs(self) -> list[Job]:
         """All jobs, by id."""

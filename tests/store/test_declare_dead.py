@@ -1,0 +1,158 @@
+"""What a dead node leaves: runs to try again, runs that only it could start, and two that declare it dead at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import gatherResults
+
+from jobsched.model.job import Policy
+from jobsched.model.node import ABSENT
+from jobsched.model.run import Run
+from jobsched.store.contract.store import Store
+from tests.store.samples import IDS, Desk, at, job, node, run
+
+WHY = "its node is gone"
+TICK = timedelta(microseconds=1)
+GONE = "was gone before it could start"
+
+pytestmark = pytest.mark.usefixtures("told_time")
+servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+
+
+def declare_dead(desk: Desk, seconds: float, *known: str) -> list[Run]:
+    return desk.declare_dead(*known, seconds=seconds, reason=WHY)
+
+
+def waiting(due: float, place: str, **fields: object) -> Run:
+    return run(due, state="waiting", node=None, node_id=None, place=place, **fields)
+
+
+# Retries
+
+
+def test_a_lost_run_is_tried_again_where_its_job_asks_for_it_and_once(desk: Desk) -> None:
+    asking = job(policy=Policy(retries=2, retry_delay=timedelta(seconds=30)))
+    content = job()
+    desk.add(asking, content)
+    desk.know(node("node", id="here", state="dead"))
+    lost = run(60, job_id=asking.id, parameters={"a": "b"}, require={"gpu": "yes"})
+    desk.insert(lost, run(60, job_id=content.id), run(60, job_id="deleted"))
+    assert len(declare_dead(desk, 100)) == 3
+    assert declare_dead(desk, 100) == []
+    (retry,) = (each for each in desk.runs() if each.state != "lost")
+    assert (retry.job_id, retry.due, retry.attempt, retry.cause) == (asking.id, at(60), 2, "retry")
+    assert (retry.state, retry.not_before, retry.reason) == ("waiting", at(130), "attempt 1 lost")
+    assert (retry.parameters, retry.require) == ({"a": "b"}, {"gpu": "yes"})
+    assert (retry.node, retry.node_id, retry.stop) == (None, None, None)
+
+
+def test_what_was_lost_after_its_last_attempt_is_not_tried_again(desk: Desk) -> None:
+    one = job(policy=Policy(retries=2))
+    desk.add(one)
+    desk.know(node("node", id="here", state="dead"))
+    desk.insert(run(60, job_id=one.id, attempt=3))
+    declare_dead(desk, 100)
+    assert desk.states() == ["lost"]
+
+
+def test_what_was_to_be_ended_anyway_is_cancelled_and_not_tried_again(desk: Desk) -> None:
+    one = job(policy=Policy(retries=2))
+    desk.add(one)
+    desk.know(node("node", id="here", state="dead"))
+    desk.insert(run(60, job_id=one.id, stop="cancelled by a caller", state="stopping"))
+    assert len(declare_dead(desk, 100)) == 1
+    (cancelled,) = desk.runs()
+    assert (cancelled.state, cancelled.reason) == ("cancelled", f"cancelled by a caller; {WHY}")
+
+
+# Runs that only one node may start
+
+
+def test_what_waits_for_an_absent_node_is_missed_after_a_while_and_not_before(desk: Desk) -> None:
+    desk.know(node("here", seen=at(1000)), node("dead", state="dead"), node("left", state="stopped"))
+    absent = [waiting(60, place, job_id=place) for place in ("dead", "left", "never seen")]
+    others = [waiting(60, "here"), waiting(60, ""), run(61, place="here", node_id="id of here")]
+    desk.insert(*absent, *others)
+    end = 60 + ABSENT.total_seconds()
+    assert declare_dead(desk, end) == []
+    assert set(desk.states()) == {"waiting", "running"}
+    missed = declare_dead(desk, end + 0.000001)
+    assert {each.place: each.reason for each in missed} == {
+        place: f"node {place} {GONE}" for place in ("dead", "left", "never seen")
+    }
+    assert {(each.state, each.ended) for each in missed} == {("missed", at(end) + TICK)}
+    stored = {each.id: each for each in desk.runs()}
+    assert stored == {each.id: each for each in (*missed, *others)}
+    assert declare_dead(desk, end + 100) == [], "once"
+
+
+def test_a_node_that_comes_back_under_a_new_id_is_waited_for_no_more(desk: Desk) -> None:
+    desk.know(node("a", state="dead"), node("a", id="fresh", seen=at(1000)))
+    desk.insert(waiting(60, "a"))
+    assert declare_dead(desk, 1000) == []
+    assert desk.states() == ["waiting"]
+
+
+def test_what_waits_for_a_node_that_cannot_run_it_any_more_is_missed(desk: Desk) -> None:
+    desk.know(node("a", seen=at(1000), tags={"gpu": "yes"}), node("b", seen=at(1000), tasks=("other",)))
+    can = [waiting(60, "a", require={"gpu": "yes"}), waiting(60, "b", task="other")]
+    cannot = [waiting(61, "a", require={"gpu": "no"}), waiting(61, "b")]
+    desk.insert(*can, *cannot)
+    assert sorted(each.id for each in declare_dead(desk, 1000)) == sorted(each.id for each in cannot)
+
+
+@pytest.mark.parametrize("state", ["dead", "stopped"])
+def test_however_old_its_due_a_run_waits_for_a_node_that_went_just_now(desk: Desk, state: str) -> None:
+    """It may have been queued behind another, or be the retry of one that ran for long."""
+    desk.know(node("a", state=state, seen=at(1000)))
+    desk.insert(waiting(60, "a"))
+    assert declare_dead(desk, 1000 + ABSENT.total_seconds()) == []
+    assert len(declare_dead(desk, 1000.000001 + ABSENT.total_seconds())) == 1
+
+
+def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: Desk) -> None:
+    one = job(policy=Policy(retries=1, retry_delay=timedelta(seconds=10), placement="every"))
+    desk.add(one)
+    desk.know(node("a", seen=at(600)))
+    desk.insert(run(60, job_id=one.id, place="a", node="a", node_id="id of a"))
+    assert [each.state for each in declare_dead(desk, 611)] == ["lost"]
+    assert [(each.state, each.place, each.attempt) for each in desk.runs()] == [("lost", "a", 1), ("waiting", "a", 2)]
+
+
+# At the same time
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
+    desk: Desk, open_store: Callable[[], Store]
+) -> None:
+    stores = [open_store() for _ in range(3)]
+    again = [job(policy=Policy(retries=1)) for _ in range(4)]
+    desk.add(*again)
+    for turn in range(10):
+        names = [f"{turn} {number}" for number in range(5)]
+        desk.know(*(node(name, seen=at(turn)) for name in names))
+        left = [
+            run(100 * turn + number, job_id=again[number % 4].id, node_id=f"id of {name}")
+            for number, name in enumerate(names * 4)
+        ]
+        absent = [waiting(number, "nowhere", job_id=f"{turn}") for number in range(10)]
+        desk.insert(*left, *absent)
+        found = await gatherResults(
+            [store.nodes.declare_dead([], None, WHY, IDS, lambda: 0.0, at(100 + turn), None) for store in stores]
+        )
+        found.append(await stores[0].nodes.declare_dead([], None, WHY, IDS, lambda: 0.0, at(100 + turn), None))
+        done = [
+            each.id for declared_dead in found for each in declared_dead
+        ]  # MariaDB leaves out what another one looks at as well
+        assert sorted(done) == sorted(each.id for each in (*left, *absent))
+    stored = desk.runs()
+    assert [each.state for each in stored].count("missed") == 100
+    assert [each.state for each in stored].count("lost") == 200
+    retries = [(each.job_id, each.due, each.attempt) for each in stored if each.cause == "retry"]
+    assert len(retries) == len(set(retries)) == 200
