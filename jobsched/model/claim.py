@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import attrs
 
@@ -11,6 +12,11 @@ from .downtime import Downtime
 from .ids import Ids
 from .node import Node
 from .run import Run
+
+# What runs say of themselves, on whichever store.
+IS_RUNNING: Final = "is running"
+NO_SLOT: Final = "no free slot: max_running runs are active"
+SPENT: Final = "max_runs was reached, until a run that waited came to nothing"
 
 
 @attrs.frozen(kw_only=True)

@@ -18,6 +18,7 @@ LONGEST: Final = timedelta(hours=1)
 SPREAD: Final = 0.25  # of the pause: attempts that failed together are not repeated together
 GONE: Final = 410
 PATIENCE: Final = timedelta(hours=24)  # after its creation a delivery is given up
+LEASE: Final = timedelta(seconds=60)  # while an attempt is made; a node that dies meanwhile is waited for no longer
 
 
 @attrs.frozen(kw_only=True)

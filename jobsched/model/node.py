@@ -17,6 +17,9 @@ NodeState = Literal["alive", "stopped", "dead"]
 Standing = Literal["outside", "joining", "inside", "fenced"]
 MembershipEvent = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
 
+ABSENT: Final = timedelta(seconds=30)  # a run that only one node may start waits so long for the node to come back
+FORGOTTEN: Final = timedelta(days=7)  # a node that was not seen for so long is not known any more
+
 # Membership of a daemon. Outside, it runs nothing; fenced, it ends its runs, since other nodes may start them again.
 MEMBERSHIP: Final = StateMachine[Standing, MembershipEvent](
     states=get_args(Standing),

@@ -8,12 +8,17 @@ goes on when the clock reaches its next due.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import attrs
 
 from .ids import BACK
 from .job import Job
 from .trigger import Interval, Schedule
+
+# Reasons that a store writes of runs that such a clock made: those that waited, and those that had missed their due.
+SET_BACK: Final = "the clock was set back before it could start"
+RAN_AHEAD: Final = "the clock ran hours ahead when it was due, and was set back since"
 
 
 def anew(job: Job, now: datetime) -> Job | None:

@@ -8,24 +8,31 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from sqlalchemy import delete
 from twisted.internet import reactor
 
-from jobsched.store.sql import clock
-from jobsched.store.sql.engine import connect, writing
-from jobsched.store.sql.schema import migrate
-from jobsched.store.sql.store import Store
-from jobsched.store.sql.tables import metadata
+from jobsched.events import Events
+from jobsched.store import opening
+from jobsched.store.contract.store import Store
+from jobsched.store.opening import migrate
 from tests.servers import Server
+from tests.store.bench import Engine
+from tests.store.engines.sql import SqlEngine
 from tests.store.samples import Desk
 
 _number = count()
+_ENGINES: dict[str, Engine] = dict.fromkeys(("sqlite", "postgresql", "mysql"), SqlEngine())
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=list(_ENGINES))
 def kind(request: pytest.FixtureRequest) -> str:
     """Which database; a test that is for some alone says `@pytest.mark.parametrize("kind", [...], indirect=True)`."""
     return str(request.param)
+
+
+@pytest.fixture
+def engine(kind: str) -> Engine:
+    """What the tests can do with a database of that kind besides what the contract says."""
+    return _ENGINES[kind]
 
 
 @pytest.fixture
@@ -62,7 +69,7 @@ def kept() -> dict[str, str]:
 
 
 @pytest.fixture
-def store_url(kind: str, tmp_path: Path, running: Callable[[str], Server], kept: dict[str, str]) -> str:
+def store_url(kind: str, tmp_path: Path, running: Callable[[str], Server], kept: dict[str, str], engine: Engine) -> str:
     """A database with our tables, and nothing in them."""
     if kind == "sqlite":
         url = f"sqlite:///{tmp_path}/jobsched.sqlite"
@@ -71,18 +78,14 @@ def store_url(kind: str, tmp_path: Path, running: Callable[[str], Server], kept:
     if kind not in kept:
         kept[kind] = running(kind).create_database("kept")
         migrate(kept[kind])
-    engine = connect(kept[kind])
-    with writing(engine).begin() as connection:
-        for table in metadata.sorted_tables:
-            connection.execute(delete(table))
-    engine.dispose()
+    engine.clear(kept[kind])
     return kept[kind]
 
 
 @pytest.fixture
-def told_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def told_time(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is, in every database, the time that the caller says: for tests that make up their own."""
-    monkeypatch.setattr(clock, "_ASK", {})
+    engine.believe(monkeypatch)
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def open_store(store_url: str) -> Iterator[Callable[[], Store]]:
     stores: list[Store] = []
 
     def make() -> Store:
-        stores.append(Store(reactor, store_url))
+        stores.append(opening.open_store(reactor, store_url))
         stores[-1].startService()
         return stores[-1]
 
@@ -107,8 +110,22 @@ def store(open_store: Callable[[], Store]) -> Store:
 
 
 @pytest.fixture
-def desk(store_url: str) -> Iterator[Desk]:
+def open_desk(store_url: str, engine: Engine) -> Iterator[Callable[..., Desk]]:
+    """Makes desks that ask the one database; `everyone` as of a store."""
+    desks: list[Desk] = []
+
+    def make(everyone: str | None = None) -> Desk:
+        events = Events()
+        store, bench = engine.open(store_url, events, everyone)
+        desks.append(Desk(store, bench, events))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.close()
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
     """An empty store, and what is asked of it."""
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
+    return open_desk()

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import delete, insert, update
 
 from jobsched import verify
 from jobsched.model.ids import EPOCH
@@ -14,10 +13,6 @@ from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
-from jobsched.store.sql.clock import now as database_now
-from jobsched.store.sql.tables import jobs as job_table
-from jobsched.store.sql.tables import nodes as node_table
-from jobsched.store.sql.tables import runs as run_table
 from tests.store.samples import IDS, T0, Desk, job
 
 MINUTE = timedelta(minutes=1)
@@ -35,16 +30,14 @@ class Record:
     runs: list[Run]
 
     @classmethod
-    def at(cls, url: str) -> Record:
+    def of(cls, desk: Desk, url: str) -> Record:
         """The first three runs of the second job failed, and will be tried again."""
-        desk = Desk.at(url)
-        now = desk.read(database_now, EPOCH + timedelta(days=20_000))
+        now = desk.bench.now(EPOCH + timedelta(days=20_000))
         began = now - 10.5 * MINUTE
         jobs = [a_job(f"job{number}", began) for number in range(4)]
         record = cls(url, desk, now, jobs, [a_run(one, began + n * MINUTE) for one in jobs for n in range(1, 11)])
         if desk.store.shared:
-            here = Node(id="here", name="node", tasks=["task"], since=began, seen=now)
-            record.edit(insert(node_table).values(attrs.asdict(here, recurse=False)))
+            desk.know(Node(id="here", name="node", tasks=["task"], since=began, seen=now))
         desk.add(*jobs)
         desk.insert(*record.runs)
         desk.ended(*record.runs[10:13], state="failed", seconds=(now - T0).total_seconds())
@@ -53,17 +46,18 @@ class Record:
                 record.set(run, state="succeeded", reason="finished", ended=run.started + SECOND)
         return record
 
-    def edit(self, statement: Any) -> None:
-        self.desk.write(lambda connection: connection.execute(statement))
-
     def set(self, run: Run, **values: Any) -> None:
-        self.edit(update(run_table).where(run_table.c.id == run.id).values(**values))
+        self.desk.bench.replace_run(attrs.evolve(self.desk.run(run.id), **values))
 
     def set_job(self, **values: Any) -> None:
-        self.edit(update(job_table).where(job_table.c.id == self.jobs[0].id).values(**values))
+        self.desk.bench.replace_job(attrs.evolve(self.desk.job(self.jobs[0].id), **values))
 
-    def forget(self, run: Run) -> None:
-        self.edit(delete(run_table).where(run_table.c.id == run.id))
+    def set_nodes(self, **values: Any) -> None:
+        for each in self.desk.bench.nodes():
+            self.desk.bench.replace_node(attrs.evolve(each, **values))
+
+    def forget(self, *runs: Run) -> None:
+        self.desk.bench.forget_runs([run.id for run in runs])
 
     def found(self, *, whole: bool = True) -> list[str]:
         return [str(fault) for fault in verify.verify(self.url, whole=whole)]

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-from sqlalchemy import Connection, func, insert, select
+from twisted.internet.defer import Deferred
 
 from jobsched.events import Events
+from jobsched.model.audit import Signature
+from jobsched.model.caller import ANYBODY, Caller
 from jobsched.model.claim import Claimant, Claimed
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.run import Run
-from jobsched.store.sql import claims
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.store import Store
-from jobsched.store.sql.tables import jobs, nodes, runs
-from tests.fakes import InlinePool, StillReactor
+from jobsched.model.order import Issued, Order, Performed
+from jobsched.model.run import Run, State, Tail
+from jobsched.store.contract.store import Store
+from tests.store.bench import Bench
 from tests.unit.scheduler.world import done
 
+T = TypeVar("T")
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 IDS = Ids()
 
@@ -36,10 +36,6 @@ def job(every: float = 60, *, made: float = 0, name: str = "job", policy: Policy
     """An interval job, first due `every` seconds after T0."""
     draft = Draft(task="task", name=name, every=timedelta(seconds=every), policy=policy or Policy())
     return attrs.evolve(draft.job(IDS.make(at(made)), T0), **fields)
-
-
-def job_count(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
 
 
 def run(due: float = 60, **fields: Any) -> Run:
@@ -64,6 +60,12 @@ def claimant(seconds: float, slots: int = 10, **fields: Any) -> Claimant:
     return Claimant(now=at(seconds), slots=slots, ids=IDS, **(given | fields))
 
 
+def signature(seconds: float, **fields: Any) -> Signature:
+    """Whose order it is, so many seconds after T0."""
+    given: dict[str, Any] = {"id": IDS.make(at(seconds)), "at": at(seconds), "who": "alice", "address": "192.0.2.7"}
+    return Signature(**({"node": "alpha"} | given | fields))
+
+
 def node(name: str, **fields: Any) -> Node:
     """A living node that has the one task; its id is not its name."""
     given: dict[str, Any] = {"id": f"id of {name}", "tasks": ("task",), "since": T0, "seen": T0}
@@ -75,35 +77,24 @@ def asks(who: Node, *others: Node, **fields: Any) -> dict[str, Any]:
     return {"node": who.name, "node_id": who.id, "peers": (who, *others), "alone": False} | fields
 
 
-def every_run(connection: Connection) -> list[Run]:
-    return [run_rows.from_row(row) for row in connection.execute(select(runs).order_by(runs.c.due, runs.c.id))]
-
-
 @attrs.frozen
 class Desk:
-    """Asks one store; each call is a transaction of its own, over when it returns."""
+    """Asks one store; each call is a question or a change of its own, over when it returns."""
 
     store: Store
-    events: Events = attrs.field(factory=Events)
+    bench: Bench
+    events: Events
 
-    @classmethod
-    def at(cls, url: str) -> Desk:
-        events = Events()
-        store = Store(StillReactor(), url, InlinePool, events=events)  # type: ignore[arg-type]
-        store.startService()
-        return cls(store, events)
-
-    def read(self, question: Callable[..., Any], *args: Any) -> Any:
-        return done(self.store.read(question, *args))
-
-    def write(self, change: Callable[..., Any], *args: Any) -> Any:
-        return done(self.store.write(change, *args))
+    def ask(self, answer: Deferred[T]) -> T:
+        """What the store answers."""
+        answered: T = done(answer)
+        return answered
 
     def add(self, *new: Job) -> None:
-        self.write(job_rows.add, new)
+        self.bench.add_jobs(new)
 
     def insert(self, *new: Run) -> None:
-        self.write(run_rows.insert_all, new)
+        self.bench.add_runs(new)
 
     def queue(self, *new: Run) -> None:
         """Runs that wait, of jobs that are not due."""
@@ -112,26 +103,51 @@ class Desk:
 
     def know(self, *new: Node) -> None:
         """Nodes are in the store as they are given."""
-        rows = [attrs.asdict(each, recurse=False) | {"tasks": list(each.tasks)} for each in new]
-        self.write(lambda connection: connection.execute(insert(nodes), rows))
+        self.bench.add_nodes(new)
 
     def claim(self, seconds: float, *wanted: Job, **fields: Any) -> Claimed:
-        claimed: Claimed = self.write(claims.claim, claimant(seconds, **fields), [each.id for each in wanted])
-        return claimed
+        return self.ask(self.store.claims.claim(claimant(seconds, **fields), [each.id for each in wanted]))
 
-    def ended(self, *ended: Run, state: str = "succeeded", seconds: float = 1000) -> bool:
+    def perform(
+        self, order: Order[T], seconds: float = 0, *, by: Signature | None = None, caller: Caller = ANYBODY,
+        node_id: str = "",
+    ) -> Performed[T]:  # fmt: skip
+        """A caller gives this order so many seconds after T0, through that node."""
+        issued = Issued(signature=by or signature(seconds), caller=caller, node_id=node_id, ids=IDS)
+        return self.ask(self.store.orders.perform(order, issued))
+
+    def order(self, order: Order[T], seconds: float = 0, **fields: Any) -> T:
+        """The same, and what is answered."""
+        return self.perform(order, seconds, **fields).answer
+
+    def record(self, *noted: Run, tails: Callable[[str], Tail | None] = lambda _: None) -> bool:
+        """Write what became of runs; whether any will be tried again."""
+        return self.ask(self.store.runs.record(noted, IDS, lambda: 0.0, tails))
+
+    def ended(self, *ended: Run, state: State = "succeeded", seconds: float = 1000) -> bool:
         """Record the end of runs; whether any will be tried again."""
-        notes = [attrs.evolve(each, state=state, reason=state, ended=at(seconds)) for each in ended]
-        again: bool = self.write(run_rows.record, notes, IDS, lambda: 0.0)
-        return again
+        return self.record(*(attrs.evolve(each, state=state, reason=state, ended=at(seconds)) for each in ended))
+
+    def declare_dead(
+        self, *known: str, seconds: float = 1000, silent: Sequence[str] | None = None, reason: str = "its node is gone"
+    ) -> list[Run]:
+        """As `Nodes.declare_dead`."""
+        return self.ask(self.store.nodes.declare_dead(known, silent, reason, IDS, lambda: 0.0, at(seconds), None))
+
+    def job(self, job_id: str) -> Job:
+        """A job as it is stored."""
+        return self.ask(self.store.jobs.get(job_id, at(0))).job
+
+    def run(self, run_id: str) -> Run:
+        """A run as it is stored."""
+        return self.ask(self.store.runs.get(run_id))
 
     def runs(self) -> list[Run]:
         """Every run, by due."""
-        found: list[Run] = self.read(every_run)
-        return found
+        return self.bench.runs()
 
     def states(self) -> list[str]:
         return [each.state for each in self.runs()]
 
     def close(self) -> None:
-        self.store.stopService()
+        self.ask(self.store.stopService())

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-
 from jobsched.model.delivery import Delivery
 from jobsched.model.job import Event, Notify, Watch
-from jobsched.store.sql import deliveries as rows
-from jobsched.store.sql.tables import deliveries
 from tests.store.samples import Desk, job, run
 
 URL = "https://hooks.example/mine?key=1"
@@ -21,11 +17,7 @@ def telling(*on: Event, url: str | None = URL, **fields: Any) -> Any:
 
 
 def told(desk: Desk) -> list[Delivery]:
-    return desk.read(
-        lambda connection: [
-            rows.from_row(row) for row in connection.execute(select(deliveries).order_by(deliveries.c.id))
-        ]
-    )
+    return desk.bench.deliveries()
 
 
 def fail(desk: Desk, one: Any, state: str = "failed", seconds: float = 1000, **fields: Any) -> Any:

@@ -6,13 +6,13 @@ import attrs
 import pytest
 import pytest_twisted
 
+from jobsched.model.audit import Signature
+from jobsched.model.caller import ANYBODY
 from jobsched.model.claim import Claimant
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
+from jobsched.model.order import ChangeJob, CreateJob, Issued, PauseJob, ResumeJob, RunJob
 from jobsched.model.run import RunFilter
-from jobsched.store.sql import claims, commands
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import runs as run_rows
 
 MADE = datetime(2026, 3, 1, tzinfo=UTC)
 EVERY = timedelta(seconds=10)
@@ -24,18 +24,24 @@ pytestmark = pytest.mark.usefixtures("told_time")
 
 async def add(store, **more):
     job = Draft(task="t", name="n", every=EVERY, **more).job(IDS.make(MADE), MADE)
-    await store.write(job_rows.add, [job])
+    await order(store, CreateJob(job=job), MADE)
     return job
+
+
+async def order(store, what, now):
+    signature = Signature(id=IDS.make(now), at=now, who=None, address="", node="n")
+    issued = Issued(signature=signature, caller=ANYBODY, node_id="", ids=IDS)
+    return (await store.orders.perform(what, issued)).answer
 
 
 async def claim(store, job, now):
     who = Claimant(node="n", node_id="i", now=now, able_since=MADE, slots=9, ids=IDS)
-    return await store.write(claims.claim, who, [job.id])
+    return await store.claims.claim(who, [job.id])
 
 
 async def told(store, job):
     """What the record says, oldest first."""
-    found = await store.read(run_rows.page, 100, None, RunFilter(job_id=job.id))
+    found = await store.runs.page(100, None, RunFilter(job_id=job.id))
     return [((run.due - MADE) / EVERY, run.count, run.state, run.cause) for run in reversed(found)]
 
 
@@ -45,7 +51,7 @@ async def test_a_run_now_never_takes_the_due_of_the_schedule(store, when):
     job = await add(store, policy=attrs.evolve(Draft(task="t", name="n").policy, overlap="allow"))
     now = MADE + when * EVERY
     for _ in range(2):
-        ran = await store.write(commands.run_now, job.id, None, IDS, now)
+        ran = await order(store, RunJob(job_id=job.id), now)
         assert timedelta(0) <= ran.run.due - now <= 2 * TICK
     await claim(store, job, MADE + 2 * EVERY)
     found = await told(store, job)
@@ -64,8 +70,8 @@ def slower(job, instant):
 @pytest_twisted.ensureDeferred
 async def test_a_change_of_other_things_leaves_a_due_that_has_come_to_be_run(store):
     job = await add(store)
-    changed = await store.write(commands.change, job.id, None, IDS, MADE + 1.5 * EVERY, renamed)
-    assert changed.next_due == MADE + EVERY
+    changed = await order(store, ChangeJob(job_id=job.id, versions=None, revise=renamed), MADE + 1.5 * EVERY)
+    assert changed.job.next_due == MADE + EVERY
     await claim(store, job, MADE + 1.6 * EVERY)
     assert await told(store, job) == [(1, 1, "running", "schedule")]
 
@@ -73,8 +79,8 @@ async def test_a_change_of_other_things_leaves_a_due_that_has_come_to_be_run(sto
 @pytest_twisted.ensureDeferred
 async def test_a_change_of_the_schedule_settles_dues_that_have_come(store):
     job = await add(store)
-    changed = await store.write(commands.change, job.id, None, IDS, MADE + 2.5 * EVERY, slower)
-    assert changed.next_due == MADE + 4.5 * EVERY
+    changed = await order(store, ChangeJob(job_id=job.id, versions=None, revise=slower), MADE + 2.5 * EVERY)
+    assert changed.job.next_due == MADE + 4.5 * EVERY
     assert await told(store, job) == [(1, 2, "skipped", "schedule")]
     await claim(store, job, MADE + 4.5 * EVERY)
     assert await told(store, job) == [(1, 2, "skipped", "schedule"), (4.5, 1, "running", "schedule")]
@@ -84,10 +90,10 @@ async def test_a_change_of_the_schedule_settles_dues_that_have_come(store):
 @pytest_twisted.ensureDeferred
 async def test_a_paused_job_can_be_changed_again_and_again_and_resumed(store, change):
     job = await add(store)
-    await store.write(commands.pause, job.id, MADE + 0.5 * EVERY)
+    await order(store, PauseJob(job_id=job.id), MADE + 0.5 * EVERY)
     for when in (1.5, 2.5, 3.5):
-        await store.write(commands.change, job.id, None, IDS, MADE + when * EVERY, change)
-    resumed = await store.write(commands.resume, job.id, IDS, MADE + 4.5 * EVERY)
+        await order(store, ChangeJob(job_id=job.id, versions=None, revise=change), MADE + when * EVERY)
+    resumed = (await order(store, ResumeJob(job_id=job.id), MADE + 4.5 * EVERY)).job
     found = await told(store, job)
     assert {state for _, _, state, _ in found} == {"skipped"}
     assert found == (

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
-from threading import Event
 
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection
 from twisted.internet.defer import gatherResults
 
 from jobsched.model.job import Policy
-from jobsched.model.membership import Heartbeat
+from jobsched.model.node import ABSENT
 from jobsched.model.run import Run
-from jobsched.store.sql import commands
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.nodes import ABSENT
-from jobsched.store.sql.store import Store
-from tests.store.samples import IDS, Desk, at, every_run, job, node, run
-from tests.store.telling import telling
+from jobsched.store.contract.store import Store
+from tests.store.samples import IDS, Desk, at, job, node, run
 
 WHY = "its node is gone"
 TICK = timedelta(microseconds=1)
@@ -32,12 +24,7 @@ servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect
 
 
 def declare_dead(desk: Desk, seconds: float, *known: str) -> list[Run]:
-    declared_dead: list[Run] = desk.write(node_rows.declare_dead, known, WHY, IDS, lambda: 0.0, at(seconds))
-    return declared_dead
-
-
-def heartbeat(name: str) -> Heartbeat:
-    return Heartbeat(id=f"id of {name}", tasks=["task"], running=0, slots=1, tried=0, won=0)
+    return desk.declare_dead(*known, seconds=seconds, reason=WHY)
 
 
 def waiting(due: float, place: str, **fields: object) -> Run:
@@ -142,12 +129,11 @@ def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: D
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
-    open_store: Callable[[], Store], store_url: str
+    desk: Desk, open_store: Callable[[], Store]
 ) -> None:
     stores = [open_store() for _ in range(3)]
-    desk = Desk.at(store_url)
     again = [job(policy=Policy(retries=1)) for _ in range(4)]
-    await stores[0].write(job_rows.add, again)
+    desk.add(*again)
     for turn in range(10):
         names = [f"{turn} {number}" for number in range(5)]
         desk.know(*(node(name, seen=at(turn)) for name in names))
@@ -158,113 +144,15 @@ async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
         absent = [waiting(number, "nowhere", job_id=f"{turn}") for number in range(10)]
         desk.insert(*left, *absent)
         found = await gatherResults(
-            [store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100 + turn)) for store in stores]
+            [store.nodes.declare_dead([], None, WHY, IDS, lambda: 0.0, at(100 + turn), None) for store in stores]
         )
-        found.append(await stores[0].write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100 + turn)))
+        found.append(await stores[0].nodes.declare_dead([], None, WHY, IDS, lambda: 0.0, at(100 + turn), None))
         done = [
             each.id for declared_dead in found for each in declared_dead
         ]  # MariaDB leaves out what another one looks at as well
         assert sorted(done) == sorted(each.id for each in (*left, *absent))
-    stored = await stores[0].read(every_run)
+    stored = desk.runs()
     assert [each.state for each in stored].count("missed") == 100
     assert [each.state for each in stored].count("lost") == 200
     retries = [(each.job_id, each.due, each.attempt) for each in stored if each.cause == "retry"]
     assert len(retries) == len(set(retries)) == 200
-    desk.close()
-
-
-@servers_only
-@pytest_twisted.ensureDeferred
-async def test_nobody_waits_for_one_that_declares_dead_and_who_is_hears_of_it(
-    open_store: Callable[[], Store], store_url: str
-) -> None:
-    holder, store = open_store(), open_store()
-    desk = Desk.at(store_url)
-    desk.know(node("late"), node("living", seen=at(100)))
-    desk.insert(run(1, node_id="id of late"), waiting(2, "nowhere"))
-    taken, done = Event(), Event()
-
-    def hold(connection: Connection) -> list[Run]:
-        declared_dead = node_rows.declare_dead(connection, [], WHY, IDS, lambda: 0.0, at(100))
-        taken.set()
-        done.wait(8)
-        return declared_dead
-
-    held = holder.write(hold)
-    try:
-        assert taken.wait(60)
-        began = time.monotonic()
-        assert await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100)) == []
-        assert (await store.write(node_rows.beat, heartbeat("living"), at(101))).renewed
-        assert time.monotonic() - began < 4
-        late = store.write(node_rows.beat, heartbeat("late"), at(101))
-    finally:
-        done.set()
-    assert len(await held) == 2
-    assert not (await late).renewed
-    assert sorted(desk.states()) == ["lost", "missed"]
-    desk.close()
-
-
-@servers_only
-@pytest_twisted.ensureDeferred
-async def test_what_a_job_has_left_that_is_in_hand_is_declared_dead_later_and_nobody_waits_for_it(
-    open_store: Callable[[], Store], store_url: str
-) -> None:
-    """Who has the job's row in hand will want its runs next: each would wait for the other."""
-    holder, store = open_store(), open_store()
-    desk = Desk.at(store_url)
-    desk.know(node("late"))
-    desk.add(one := telling(next_due=None), other := telling(next_due=None))
-    desk.insert(*(run(1, job_id=each.id, node_id="id of late") for each in (one, other)))
-    desk.insert(waiting(2, "nowhere", job_id=one.id), waiting(3, "nowhere", job_id=other.id))
-    taken, done = Event(), Event()
-
-    def hold(connection: Connection) -> None:
-        commands.held(connection, one.id)
-        taken.set()
-        done.wait(8)
-        commands.remove(connection, one.id, IDS, at(100), "cancelled")
-
-    held = holder.write(hold)
-    try:
-        assert taken.wait(60)
-        began = time.monotonic()
-        declared_dead = await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100))
-        assert time.monotonic() - began < 4
-        assert [each.job_id for each in declared_dead] == [other.id, other.id]
-    finally:
-        done.set()
-    await held
-    assert [each.reason for each in declare_dead(desk, 101)] == [f"cancelled; {WHY}"]
-    assert sorted(desk.states()) == ["cancelled", "cancelled", "lost", "missed"]
-    desk.close()
-
-
-@servers_only
-@pytest_twisted.ensureDeferred
-async def test_a_node_that_renews_at_this_moment_is_not_declared_dead(
-    open_store: Callable[[], Store], store_url: str
-) -> None:
-    holder, store = open_store(), open_store()
-    desk = Desk.at(store_url)
-    desk.know(node("late"))
-    desk.insert(run(1, node_id="id of late"))
-    taken, done = Event(), Event()
-
-    def hold(connection: Connection) -> bool:
-        snapshot = node_rows.beat(connection, heartbeat("late"), at(100))
-        taken.set()
-        done.wait(8)
-        return snapshot.renewed
-
-    held = holder.write(hold)
-    try:
-        assert taken.wait(60)
-        assert await store.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(100)) == []
-    finally:
-        done.set()
-    assert await held
-    assert desk.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(110)) == []
-    assert desk.states() == ["running"]
-    desk.close()

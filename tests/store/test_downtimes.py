@@ -11,7 +11,6 @@ import pytest
 from jobsched.model.downtime import NO_DAEMON, Downtime, DowntimeCost
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.store.sql import downtimes
 from tests.store.samples import Desk, asks, at, job, node
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -101,21 +100,21 @@ def test_the_first_that_begins_again_tells_and_no_other(
     desk: Desk, known: tuple[Node, ...], begin: float | None
 ) -> None:
     desk.know(ME, *known)
-    down = desk.read(downtimes.before, ME.id)
+    down = desk.ask(desk.store.downtimes.before(ME.id))
     assert (down and (down.begin, down.end)) == (None if begin is None else (at(begin), at(500)))
-    assert desk.read(downtimes.before, "nobody") is None
+    assert desk.ask(desk.store.downtimes.before("nobody")) is None
 
 
 def test_dues_and_jobs_are_counted_once_all_are_decided(desk: Desk) -> None:
     strict, soon, paused = job(policy=STRICT), job(400, policy=STRICT), job(paused=True)
     desk.add(strict, soon, paused)
-    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=0, dues=0, whole=False)
+    assert desk.ask(desk.store.downtimes.cost(at(500))) == DowntimeCost(jobs=0, dues=0, whole=False)
     desk.claim(501, strict)
-    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=1, dues=8, whole=False)
+    assert desk.ask(desk.store.downtimes.cost(at(500))) == DowntimeCost(jobs=1, dues=8, whole=False)
     desk.claim(501, soon)
-    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=2, dues=9, whole=True)
+    assert desk.ask(desk.store.downtimes.cost(at(500))) == DowntimeCost(jobs=2, dues=9, whole=True)
     later = job(550, policy=STRICT)
     desk.add(later)
     desk.claim(590, later)
     assert desk.states().count("missed") == 3
-    assert desk.read(downtimes.cost, at(500)) == DowntimeCost(jobs=2, dues=9, whole=True), "not those since"
+    assert desk.ask(desk.store.downtimes.cost(at(500))) == DowntimeCost(jobs=2, dues=9, whole=True), "not those since"

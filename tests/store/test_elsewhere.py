@@ -10,12 +10,8 @@ import pytest
 from jobsched.model.errors import Conflict
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
-from jobsched.model.order import REPLACED, IdempotencyKey, Ran
-from jobsched.model.run import ENDED
-from jobsched.store.sql import commands
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
-from tests.store.samples import IDS, Desk, asks, at, job, node, run
+from jobsched.model.order import REPLACED, CancelRun, DeleteJob, IdempotencyKey, Ran, RunJob
+from tests.store.samples import Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
 IDLE = node("idle", tasks=("other",))
@@ -33,13 +29,13 @@ def a_job(desk: Desk, **policy: Any) -> Job:
 def run_now(desk: Desk, one: Job, seconds: float, *peers: Node, key: IdempotencyKey | None = None) -> Ran:
     """Asked of the first of the nodes."""
     asker = peers[0].id if peers else ""
-    ran: Ran = desk.write(commands.run_now, one.id, key, IDS, at(seconds), peers, asker)
+    ran: Ran = desk.order(RunJob(job_id=one.id, key=key, peers=peers), seconds, node_id=asker)
     return ran
 
 
 def stops(desk: Desk, name: str) -> dict[str, str]:
     """The runs that a node is asked to end, and why."""
-    return dict(desk.read(node_rows.stops, f"id of {name}"))
+    return dict(desk.ask(desk.store.runs.stops(f"id of {name}")))
 
 
 def told(desk: Desk) -> list[tuple[float, str, str]]:
@@ -107,7 +103,7 @@ def test_one_key_makes_the_runs_of_all_nodes_once(desk: Desk) -> None:
 def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    asked = desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b")
+    asked = desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of b")
     assert asked == attrs.evolve(one, stop=BY_CALLER), "its node has to end it"
     assert stops(desk, "a") == {one.id: BY_CALLER}
     assert stops(desk, "b") == {}
@@ -117,7 +113,9 @@ def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> N
 def test_a_run_that_is_executed_here_is_to_be_ended_even_if_this_node_dies_over_it(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    assert desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of a") == attrs.evolve(one, stop=BY_CALLER)
+    assert desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of a") == attrs.evolve(
+        one, stop=BY_CALLER
+    )
     assert stops(desk, "a") == {one.id: BY_CALLER}
 
 
@@ -125,32 +123,24 @@ def test_the_first_reason_to_end_stands(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a", state="stopping")
     desk.insert(one)
     for reason in ("first", "second"):
-        assert desk.write(commands.cancel, one.id, reason, at(2), "id of b").stop == "first"
+        assert desk.order(CancelRun(run_id=one.id, reason=reason), 2, node_id="id of b").stop == "first"
     assert stops(desk, "a") == {one.id: "first"}
 
 
 def test_a_run_that_has_ended_is_ended_no_more(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
-    desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b")
+    desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of b")
     desk.ended(one, state="cancelled")
     assert stops(desk, "a") == {}
     with pytest.raises(Conflict):
-        desk.write(commands.cancel, one.id, BY_CALLER, at(3), "id of b")
-
-
-@pytest.mark.parametrize("state", ["waiting", *sorted(ENDED)])
-def test_only_a_run_that_is_being_executed_can_be_asked_to_end(desk: Desk, state: str) -> None:
-    one = run(1, node_id="id of a", state=state)
-    desk.insert(one)
-    desk.write(run_rows.ask_to_end, [one], "why", "id of b")
-    assert desk.runs() == [one]
+        desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 3, node_id="id of b")
 
 
 def test_a_run_that_waits_for_another_node_is_cancelled_at_once(desk: Desk) -> None:
     one = run(1, state="waiting", place="a", node=None, node_id=None)
     desk.insert(one)
-    assert desk.write(commands.cancel, one.id, BY_CALLER, at(2), "id of b").state == "cancelled"
+    assert desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of b").state == "cancelled"
     (cancelled,) = desk.runs()
     assert (cancelled.state, cancelled.reason, cancelled.ended, cancelled.stop) == ("cancelled", BY_CALLER, at(2), None)
     assert desk.claim(3, **asks(A)).started == ()
@@ -164,7 +154,7 @@ def test_with_its_job_goes_a_run_on_another_node_where_that_is_asked(desk: Desk,
         run(1, job_id=one.id, place="b", node_id="id of b"),
     )
     desk.insert(there, here)
-    running = desk.write(commands.remove, one.id, IDS, at(2), reason, "id of b")
+    running = desk.order(DeleteJob(job_id=one.id, cancel=reason), 2, node_id="id of b")
     assert sorted(each.id for each in running) == sorted([there.id, here.id])
     assert stops(desk, "a") == ({there.id: reason} if reason else {})
     assert stops(desk, "b") == ({here.id: reason} if reason else {})

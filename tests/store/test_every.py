@@ -8,11 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
+from jobsched.model.claim import IS_RUNNING, NO_SLOT
 from jobsched.model.job import Job, Policy
-from jobsched.store.sql import claims, commands
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import nodes as node_rows
-from tests.store.samples import IDS, Desk, asks, at, job, node, run
+from jobsched.model.order import DeleteJob, RunJob
+from tests.store.samples import Desk, asks, at, job, node, run
 
 A, B, C = node("a"), node("b"), node("c")
 IDLE = node("idle", tasks=("other",))
@@ -30,7 +29,7 @@ def told(desk: Desk) -> list[tuple[float, str, str]]:
 
 
 def stored(desk: Desk, one: Job) -> Job:
-    found: Job = desk.read(job_rows.get, one.id)
+    found: Job = desk.job(one.id)
     return found
 
 
@@ -45,7 +44,7 @@ def test_each_node_that_can_gets_a_run_of_its_own_and_starts_it_itself(desk: Des
     assert (claimed.won, claimed.waiting, claimed.dues) == (1, True, ((one.id, at(120)),))
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting"), (60, "c", "waiting")]
     assert {each.reason for each in desk.runs()} == {
-        claims.IS_RUNNING, "waits for node b to start it", "waits for node c to start it"
+        IS_RUNNING, "waits for node b to start it", "waits for node c to start it"
     }  # fmt: skip
     assert desk.claim(60.1, one, **asks(IDLE, A, B, C)).started == ()
     assert [each.place for each in desk.claim(60.1, one, **asks(B, A, IDLE, C)).started] == ["b"]
@@ -74,7 +73,7 @@ def test_without_a_free_slot_its_own_waits_too(desk: Desk) -> None:
     desk.add(one)
     assert desk.claim(60, one, **asks(A, B, slots=0)).started == ()
     assert {each.place: each.reason for each in desk.runs()} == {
-        "a": claims.NO_SLOT,
+        "a": NO_SLOT,
         "b": "waits for node b to start it",
     }
     assert [each.place for each in desk.claim(61, **asks(A, B)).started] == ["a"]
@@ -132,7 +131,7 @@ def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: Desk) ->
     desk.know(node("c", id="before", state="dead"), node("c", id="back", since=at(59.5), seen=at(59.5)))
     desk.claim(60, one, **asks(here))
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting"), (60, "c", "waiting")]
-    ran = desk.write(commands.run_now, one.id, None, IDS, at(61), (here,), here.id)
+    ran = desk.order(RunJob(job_id=one.id, peers=(here,)), 61, node_id=here.id)
     assert [each.place for each in desk.runs() if each.due == ran.run.due] == ["a", "b", "c"]
 
 
@@ -150,26 +149,6 @@ def test_a_node_knows_of_itself_what_it_was_not_heard_to_say_yet(desk: Desk) -> 
     desk.know(node("a", tasks=(), seen=at(59)), node("b", seen=at(59)))
     desk.claim(60, one, **asks(A, B))
     assert told(desk) == [(60, "a", "running"), (60, "b", "waiting")], "its catalog was read again"
-
-
-def test_the_nodes_are_read_once_however_many_jobs_are_due(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [everywhere(require={"gpu": "yes"} if number % 2 else {}) for number in range(20)]
-    desk.add(*jobs)
-    desk.know(node("a", seen=at(59), tags={"gpu": "yes"}), node("b", state="dead"))
-    reads: list[object] = []
-    read = node_rows.every
-
-    def counted(connection: Any, most: int = 1000) -> Any:
-        reads.append(connection)
-        return read(connection, most)
-
-    monkeypatch.setattr(node_rows, "every", counted)
-    assert len(desk.claim(60, *jobs, **asks(node("a", tags={"gpu": "yes"}), slots=20)).started) == 20
-    assert len(reads) == 1
-    other = job()
-    desk.add(other)
-    assert len(desk.claim(61, other, **asks(A, B)).started) == 1
-    assert len(reads) == 1, "a due that runs on any node needs no such question"
 
 
 def test_when_all_that_can_are_down_each_misses_it(desk: Desk) -> None:
@@ -315,7 +294,7 @@ def test_runs_that_wait_on_other_nodes_go_with_their_job(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.claim(60, one, **asks(A, B, C))
-    (running,) = desk.write(commands.remove, one.id, IDS, at(61), "why", "id of b")
+    (running,) = desk.order(DeleteJob(job_id=one.id, cancel="why"), 61, node_id="id of b")
     assert running.place == "a"
     assert told(desk) == [(60, "a", "running"), (60, "b", "cancelled"), (60, "c", "cancelled")]
-    assert desk.read(node_rows.stops, "id of a") == ((running.id, "why"),)
+    assert desk.ask(desk.store.runs.stops("id of a")) == ((running.id, "why"),)

@@ -11,17 +11,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
+from jobsched.model.errors import NotFound
 from jobsched.model.job import Due, Job, JobFilter, Policy
+from jobsched.model.order import DeleteJob
 from jobsched.model.page import Page
-from jobsched.store.sql import commands
-from jobsched.store.sql import jobs as job_rows
-from tests.store.samples import IDS, T0, Desk, at, job, job_count
+from tests.store.samples import IDS, T0, Desk, at, job
 
 few = settings(max_examples=25)
 
 
 def asked(**fields: Any) -> Job:
     return Draft(task="task", name="name", **fields).job(IDS.make(T0), T0)
+
+
+def fitting(desk: Desk, limit: int, after: str, room: int, **only: Any) -> Page[Job]:
+    """A page of jobs that have room for so many bytes."""
+    found = desk.ask(desk.store.jobs.page(limit, after, JobFilter(**only), room, T0))
+    return Page([view.job for view in found.values], found.more)
+
+
+def page(desk: Desk, limit: int, after: str = "", **only: Any) -> list[Job]:
+    """One with room for all."""
+    return list(fitting(desk, limit, after, 1 << 40, **only).values)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +61,7 @@ def asked(**fields: Any) -> Job:
 )
 def test_a_job_comes_out_as_it_was_put_in(desk: Desk, new: Job) -> None:
     desk.add(new)
-    assert desk.read(job_rows.get, new.id) == new
+    assert desk.job(new.id) == new
 
 
 # pytest-twisted wraps what `given` wraps once a parameter: so the property stands inside the test.
@@ -66,7 +77,7 @@ def test_instants_and_spans_come_back_to_the_microsecond(desk: Desk) -> None:
         policy = Policy(misfire_grace=span, retry_delay=span)
         new = attrs.evolve(job(), next_due=instant, created=instant, policy=policy)
         desk.add(new)
-        assert desk.read(job_rows.get, new.id) == new
+        assert desk.job(new.id) == new
 
     come_back()
 
@@ -77,8 +88,8 @@ def test_a_name_comes_back_letter_by_letter_and_is_found_by_no_other(desk: Desk)
     def comes_back(name: str) -> None:
         new = job(name=name)
         desk.add(new)
-        assert desk.read(job_rows.get, new.id).name == name
-        found = desk.read(job_rows.page, 9999, "", JobFilter(name=name))
+        assert desk.job(new.id).name == name
+        found = page(desk, 9999, name=name)
         assert new in found
         assert {each.name for each in found} == {name}
 
@@ -86,26 +97,27 @@ def test_a_name_comes_back_letter_by_letter_and_is_found_by_no_other(desk: Desk)
 
 
 def test_there_is_no_job_of_an_unknown_id(desk: Desk) -> None:
-    assert desk.read(job_rows.get, "nobody") is None
+    with pytest.raises(NotFound):
+        desk.job("nobody")
 
 
 def test_a_job_that_was_changed_comes_out_changed(desk: Desk) -> None:
     one, other = job(), job()
     desk.add(one, other)
     changed = attrs.evolve(one, name="new", next_due=None, paused=True, version=2)
-    desk.write(job_rows.put, changed)
-    assert desk.read(job_rows.get, one.id) == changed
-    assert desk.read(job_rows.get, other.id) == other
+    desk.bench.replace_job(changed)
+    assert desk.job(one.id) == changed
+    assert desk.job(other.id) == other
 
 
 def test_pages_follow_each_other_in_the_order_of_creation(desk: Desk) -> None:
     jobs = [job(made=number) for number in range(7)]
     desk.add(*reversed(jobs))
-    assert desk.read(job_count) == 7
+    assert len(desk.bench.jobs()) == 7
     seen: list[Job] = []
-    while page := desk.read(job_rows.page, 3, seen[-1].id if seen else ""):
-        assert len(page) <= 3
-        seen += page
+    while some := page(desk, 3, seen[-1].id if seen else ""):
+        assert len(some) <= 3
+        seen += some
     assert seen == jobs
 
 
@@ -117,27 +129,28 @@ def test_a_page_shows_only_what_was_asked_for(desk: Desk) -> None:
     }
     desk.add(*jobs.values())
     for state, expected in jobs.items():
-        assert desk.read(job_rows.page, 9, "", JobFilter(state=state)) == [expected]  # type: ignore[arg-type]
+        assert page(desk, 9, state=state) == [expected]
         assert expected.state == state
-    assert desk.read(job_rows.page, 9, "", JobFilter(name="a")) == [jobs["scheduled"], jobs["paused"]]
-    assert desk.read(job_rows.page, 9, "", JobFilter(name="a", state="paused")) == [jobs["paused"]]
-    assert desk.read(job_rows.page, 9, "", JobFilter(task="other")) == [jobs["ended"]]
-    assert desk.read(job_rows.page, 9, "", JobFilter(task="none")) == []
+    assert page(desk, 9, name="a") == [jobs["scheduled"], jobs["paused"]]
+    assert page(desk, 9, name="a", state="paused") == [jobs["paused"]]
+    assert page(desk, 9, task="other") == [jobs["ended"]]
+    assert page(desk, 9, task="none") == []
 
 
 def test_a_removed_job_is_gone_and_its_neighbour_is_not(desk: Desk) -> None:
     one, other = job(), job()
     desk.add(one, other)
-    desk.write(commands.remove, one.id, IDS, at(1))
-    assert desk.read(job_rows.get, one.id) is None
-    assert desk.read(job_rows.page, 9) == [other]
+    desk.order(DeleteJob(job_id=one.id), 1)
+    with pytest.raises(NotFound):
+        desk.job(one.id)
+    assert page(desk, 9) == [other]
 
 
 def test_jobs_due_are_read_soonest_first_page_by_page_and_each_once(desk: Desk) -> None:
     jobs = [job(every=due) for due in (30, 10, 20, 20, 20, 10, 40)]
     desk.add(*jobs)
     seen: list[Due] = []
-    while page := desk.read(job_rows.due_before, at(40), 2, seen[-1] if seen else None):
+    while page := desk.ask(desk.store.jobs.due_before(at(40), 2, seen[-1] if seen else None)):
         seen += page
     expected = sorted(jobs[:-1], key=lambda each: (each.next_due, each.id))
     assert [(due.id, due.next_due, due.every) for due in seen] == [
@@ -150,22 +163,14 @@ def test_paused_and_ended_jobs_are_not_due(desk: Desk) -> None:
     one = asked(cron="* * * * *")
     desk.add(one, job(paused=True), job(next_due=None))
     due = Due(id=one.id, next_due=at(60), every=None, task=one.task, require={})
-    assert desk.read(job_rows.due_before, at(1e6), 9) == [due]
+    assert desk.ask(desk.store.jobs.due_before(at(1e6), 9, None)) == [due]
 
 
 def test_of_jobs_asked_for_those_that_will_be_due_are_named_with_their_dues(desk: Desk) -> None:
     later, now, paused = job(90), job(60), job(90, paused=True)
     desk.add(later, now, paused, job(90), ended := job(next_due=None))
-    found = desk.read(job_rows.dues_of, [later.id, now.id, paused.id, ended.id, "nobody"])
+    found = desk.ask(desk.store.jobs.dues_of([later.id, now.id, paused.id, ended.id, "nobody"]))
     assert [(due.id, due.next_due) for due in found] == [(now.id, at(60)), (later.id, at(90))]
-
-
-def test_a_job_that_moved_on_keeps_its_definition(desk: Desk) -> None:
-    one, other = job(), job()
-    desk.add(one, other)
-    desk.write(job_rows.move_on, [(one, at(120), 2), (other, None, 0)])
-    assert desk.read(job_rows.get, one.id) == attrs.evolve(one, next_due=at(120), starts=2)
-    assert desk.read(job_rows.get, other.id) == attrs.evolve(other, next_due=None)
 
 
 def test_a_page_ends_where_there_is_no_more_room_and_the_next_one_goes_on(desk: Desk) -> None:
@@ -177,13 +182,13 @@ def test_a_page_ends_where_there_is_no_more_room_and_the_next_one_goes_on(desk: 
     seen: list[Job] = []
     lengths = []
     while True:
-        page = desk.read(job_rows.fitting, 4, seen[-1].id if seen else "", JobFilter(), room)
+        page = fitting(desk, 4, seen[-1].id if seen else "", room)
         seen += page.values
         lengths.append(len(page.values))
         if not page.more:
             break
     assert seen == jobs
     assert lengths == [3, 1, 3]  # the fourth is too heavy for any page, and has one of its own
-    assert desk.read(job_rows.fitting, 4, seen[-1].id, JobFilter(), room) == Page([], False)
-    assert desk.read(job_rows.fitting, 2, "", JobFilter(name="job"), room) == Page(jobs[:2], True)
-    assert desk.read(job_rows.fitting, 2, "", JobFilter(task="none"), room) == Page([], False)
+    assert fitting(desk, 4, seen[-1].id, room) == Page([], False)
+    assert fitting(desk, 2, "", room, name="job") == Page(jobs[:2], True)
+    assert fitting(desk, 2, "", room, task="none") == Page([], False)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import attrs
 import pytest
 import pytest_twisted
-from sqlalchemy import delete, insert, select, update
 from twisted.internet.defer import gatherResults
 
+from jobsched.model.claim import Claimed
+from jobsched.model.delivery import Delivery
 from jobsched.model.lease import FIXED
 from jobsched.model.membership import Heartbeat, Joined, MembershipSnapshot
 from jobsched.model.node import Node
-from jobsched.store.sql import deliveries, settings
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.store import Store
-from jobsched.store.sql.tables import nodes
-from jobsched.store.sql.tables import settings as rows
-from tests.store.samples import IDS, T0, Desk, at, node, run
+from jobsched.store.contract.store import Store
+from tests.store.bench import Engine
+from tests.store.samples import IDS, T0, Desk, asks, at, job, node, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
-WHY = "gone"
 
 
 @attrs.frozen
@@ -43,23 +40,19 @@ class Nodes:
     def _join(self, name: str, asked: float | None, when: float, known: list[str], gone: Any, new: str = "") -> float:
         one = node(name, since=at(when), lease_asked=None if asked is None else timedelta(seconds=asked))
         one = attrs.evolve(one, id=new or one.id)
-        entry: Joined = self.desk.write(node_rows.join, one, known, gone)
+        entry: Joined = self.desk.ask(self.desk.store.nodes.join(one, known, gone))
         return entry.lease.total_seconds()
 
     def stranger(self, name: str, when: float = 0, state: str = "alive") -> None:
-        """A node of the release before, as it writes itself: it knows no such columns."""
-        row = {
-            "id": f"id of {name}", "name": name, "tasks": ["task"], "version": "0.1.0", "since": at(when),
-            "seen": at(when), "state": state, "running": 0, "slots": 1, "tried": 0, "won": 0,
-        }  # fmt: skip
-        self.desk.write(lambda connection: connection.execute(insert(nodes).values(row)))
+        """A node of the release before, which has no such option."""
+        self.desk.know(node(name, since=at(when), seen=at(when), state=state, slots=1, version="0.1.0"))
 
     def beat(self, name: str, lease: float, when: float) -> MembershipSnapshot:
         """A heartbeat that counts on that lease."""
         heartbeat = Heartbeat(
             id=f"id of {name}", tasks=("task",), running=0, slots=1, tried=0, won=0, lease=timedelta(seconds=lease)
         )
-        snapshot: MembershipSnapshot = self.desk.write(node_rows.beat, heartbeat, at(when))
+        snapshot: MembershipSnapshot = self.desk.ask(self.desk.store.nodes.beat(heartbeat, at(when)))
         return snapshot
 
     def told(self, name: str, lease: float, when: float) -> float:
@@ -67,34 +60,27 @@ class Nodes:
         return self.beat(name, lease, when).lease.total_seconds()
 
     def stop(self, name: str, when: float = 0) -> None:
-        self.desk.write(node_rows.leave, f"id of {name}", at(when))
+        self.desk.ask(self.desk.store.nodes.leave(f"id of {name}", at(when)))
 
     def dead(self, when: float) -> set[str]:
         """Those that the next look then finds, or one before it."""
-        self.desk.write(node_rows.declare_dead, [], WHY, IDS, lambda: 0.0, at(when))
-        return {each.name for each in self.desk.read(node_rows.every) if each.state == "dead"}
-
-    def late_to_strangers(self, when: float) -> set[str]:
-        """Those that a daemon of the release before would take for dead, but for itself: 10 s are all that it knows."""
-        late = (nodes.c.state == "alive") & (nodes.c.seen < at(when) - timedelta(seconds=10)) & (nodes.c.name != "old")
-        return set(self.desk.read(lambda connection: connection.execute(select(nodes.c.name).where(late)).scalars()))
+        self.desk.declare_dead(seconds=when)
+        return {each.name for each in self.desk.bench.nodes() if each.state == "dead"}
 
     def get(self, name: str) -> Node:
-        found: Node | None = self.desk.read(node_rows.get, f"id of {name}")
+        found: Node | None = self.desk.ask(self.desk.store.nodes.get(f"id of {name}"))
         assert found is not None
         return found
 
     @property
     def kept(self) -> float | None:
-        found = self.desk.read(settings.lease)
+        found = self.desk.bench.lease()
         return None if found is None else float(found.total_seconds())
 
 
 @pytest.fixture
-def group(store_url: str) -> Iterator[Nodes]:
-    desk = Desk.at(store_url)
-    yield Nodes(desk)
-    desk.close()
+def group(desk: Desk) -> Nodes:
+    return Nodes(desk)
 
 
 # What they agree on.
@@ -153,7 +139,7 @@ def test_who_was_away_and_comes_back_changes_nothing(group: Nodes) -> None:
 
 def test_what_is_kept_can_be_lost_with_a_backup_and_is_said_again(group: Nodes) -> None:
     group.start("a", 30)
-    group.desk.write(lambda connection: connection.execute(delete(rows)))
+    group.desk.bench.set_lease(None)
     assert group.told("a", 30, 1) == 30
     assert group.back("a", 30, 2) == 30
     assert group.kept == 30
@@ -162,24 +148,25 @@ def test_what_is_kept_can_be_lost_with_a_backup_and_is_said_again(group: Nodes) 
 @pytest.mark.parametrize(("value", "lease"), [(1, 10), (1e9, 3600)])
 def test_a_value_beyond_the_limits_is_taken_as_the_limit(group: Nodes, value: float, lease: float) -> None:
     group.start("a", 30)
-    group.desk.write(lambda connection: connection.execute(update(rows).values(value=value)))
+    group.desk.bench.set_lease(timedelta(seconds=value))
     assert group.told("a", 30, 1) == lease
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_of_two_that_start_at_once_one_says_it(open_store: Callable[[], Store], store_url: str) -> None:
+async def test_of_two_that_start_at_once_one_says_it(
+    open_store: Callable[[], Store], store_url: str, engine: Engine
+) -> None:
     stores = [open_store() for _ in range(4)]
     for round_ in range(5):
         asked = [30 + 10 * number for number in range(4)]
         joins = [
-            store.write(node_rows.join, starting(f"{round_}.{each}", each), [], ())
+            store.nodes.join(starting(f"{round_}.{each}", each), [], ())
             for store, each in zip(stores, asked, strict=True)
         ]
         leases = {entry.lease for entry in await gatherResults(joins)}
         assert len(leases) == 1
-        for table in (nodes, rows):
-            await stores[0].write(lambda connection, table=table: connection.execute(delete(table)))
+        engine.clear(store_url)
 
 
 def starting(name: str, asked: float) -> Node:
@@ -214,8 +201,10 @@ def test_when_it_was_seen_is_told_as_it_was(group: Nodes) -> None:
 
 def test_a_claim_that_comes_within_the_lease_counts(group: Nodes) -> None:
     group.start("a", 60)
-    assert not group.desk.read(node_rows.declared_dead, "id of a", at(60))
-    assert group.desk.read(node_rows.declared_dead, "id of a", at(60.1))
+    group.desk.add(one := job())
+    who = asks(group.get("a"))
+    assert group.desk.claim(60.1, one, **who) == Claimed(now=at(60.1))
+    assert len(group.desk.claim(60, one, **who).started) == 1
 
 
 def test_who_waits_for_a_node_waits_as_long_as_it_says_and_not_longer(group: Nodes) -> None:
@@ -252,19 +241,6 @@ def test_one_that_is_late_lives_until_it_was_found_dead(group: Nodes) -> None:
     assert group.told("a", 10, 16) == 30
 
 
-def test_one_that_comes_back_is_heard_of_at_the_next_heartbeat_and_cannot_bury_anybody_before(group: Nodes) -> None:
-    """It was frozen, and taken for dead. Nobody can ask it to wait: what it looks at has to tell it."""
-    group.start("a", 30)
-    group.beat("a", 30, 100)
-    group.stranger("old", when=100.1)  # at the very moment at which the others lose the database
-    assert group.late_to_strangers(130) == set()
-    assert group.late_to_strangers(130.1) == {"a"}
-    assert group.told("a", 30, 102) == 10
-    group.beat("a", 10, 104)  # from which it counts on 10 s, and gives up 7 s later
-    assert group.late_to_strangers(114) == set()
-    assert group.late_to_strangers(114.1) == {"a"}
-
-
 def test_it_is_10_s_for_one_that_knows_no_other_whatever_the_lease(group: Nodes) -> None:
     group.start("a", 60)
     group.stranger("old", 1)
@@ -284,7 +260,14 @@ def test_one_that_a_daemon_has_the_place_of_holds_nobody_up(group: Nodes) -> Non
 
 def test_an_attempt_to_tell_somebody_is_waited_for_while_the_database_may_be_away(group: Nodes) -> None:
     def hold() -> timedelta:
-        return timedelta(seconds=group.desk.read(lambda connection: deliveries.lease(connection).total_seconds()))
+        one = Delivery(
+            id=IDS.make(T0), job_id="job", run_id=None, task="task", event="overdue", url=None, place="", body={},
+            created=T0, not_before=T0,
+        )  # fmt: skip
+        group.desk.bench.add_deliveries([one])
+        assert [each.id for each in group.desk.ask(group.desk.store.deliveries.take(T0, 9, 9, {}, None))] == [one.id]
+        (taken,) = (each for each in group.desk.bench.deliveries() if each.id == one.id)
+        return taken.not_before - T0
 
     assert hold() == timedelta(seconds=60)
     group.start("a", 30)

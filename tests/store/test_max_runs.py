@@ -11,13 +11,10 @@ import pytest
 from jobsched import verify
 from jobsched.model.audit import Signature
 from jobsched.model.caller import ANYBODY
+from jobsched.model.claim import SPENT
 from jobsched.model.job import Job, Policy
-from jobsched.model.order import CancelRun, Issued
+from jobsched.model.order import CancelRun, Issued, PauseJob, ResumeJob, RunJob
 from jobsched.model.run import Run
-from jobsched.store.sql import commands, orders
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.start_counts import SPENT
 from tests.store.samples import IDS, Desk, asks, at, job, node
 
 A, B = node("a", seen=at(10_000)), node("b", seen=at(10_000))
@@ -42,7 +39,7 @@ def limited(desk: Desk, max_runs: int, overlap: Any = "replace", **fields: Any) 
 
 def stands(desk: Desk, one: Job) -> tuple[int, float | None]:
     """How many starts count, and when it is due next."""
-    found = desk.read(job_rows.get, one.id)
+    found = desk.job(one.id)
     return found.starts, None if found.next_due is None else (found.next_due - at(0)).total_seconds()
 
 
@@ -87,9 +84,9 @@ def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(d
     desk.claim(120, one)
     assert stands(desk, one) == (2, None)
     if way == "cancel":
-        desk.write(commands.cancel, waiting(desk).id, "cancelled by a caller", at(270), "")
+        desk.order(CancelRun(run_id=waiting(desk).id, reason="cancelled by a caller"), 270)
     else:
-        desk.write(commands.run_now, one.id, None, IDS, at(270))
+        desk.order(RunJob(job_id=one.id), 270)
     assert stands(desk, one) == (1, 300)
     skipped = next(each for each in desk.runs() if each.due == at(180))
     assert (skipped.state, skipped.until, skipped.count, skipped.reason) == ("skipped", at(240), 2, SPENT)
@@ -101,7 +98,7 @@ def test_what_is_cancelled_before_the_next_due_leaves_no_record_of_others(desk: 
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
-    desk.write(commands.cancel, waiting(desk).id, "why", at(125), "")
+    desk.order(CancelRun(run_id=waiting(desk).id, reason="why"), 125)
     assert stands(desk, one) == (1, 180)
     assert told(desk) == [(60, "running"), (120, "cancelled")]
 
@@ -114,7 +111,7 @@ def test_a_job_with_starts_left_or_without_a_limit_only_counts(desk: Desk) -> No
         desk.claim(60, each)
         desk.claim(120, each)
         run = next(each for each in desk.runs() if each.state == "waiting")
-        desk.write(commands.cancel, run.id, "why", at(500), "")
+        desk.order(CancelRun(run_id=run.id, reason="why"), 500)
         assert stands(desk, each) == (1, 180)
 
 
@@ -122,32 +119,32 @@ def test_a_paused_job_is_due_again_but_nothing_of_it_is_decided_before_it_is_res
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
-    desk.write(commands.pause, one.id, at(130))
-    desk.write(commands.cancel, waiting(desk).id, "why", at(500), "")
+    desk.order(PauseJob(job_id=one.id), 130)
+    desk.order(CancelRun(run_id=waiting(desk).id, reason="why"), 500)
     assert stands(desk, one) == (1, 180)
     assert len(desk.runs()) == 2
-    desk.write(commands.resume, one.id, IDS, at(500))
+    desk.order(ResumeJob(job_id=one.id), 500)
     assert stands(desk, one) == (1, 540)
 
 
 def test_a_job_whose_schedule_is_over_stays_at_its_end(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
-    desk.write(job_rows.put, ended := attrs.evolve(one, schedule=attrs.evolve(one.schedule, end=at(150))))
+    desk.bench.replace_job(ended := attrs.evolve(one, schedule=attrs.evolve(one.schedule, end=at(150))))
     desk.claim(60, ended)
     desk.claim(120, ended)
-    desk.write(commands.cancel, waiting(desk).id, "why", at(125), "")
+    desk.order(CancelRun(run_id=waiting(desk).id, reason="why"), 125)
     assert stands(desk, ended) == (1, None)
 
 
 def test_what_a_caller_asked_for_and_what_is_tried_again_never_counted(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     (first,) = desk.claim(60, one).started
-    asked = desk.write(commands.run_now, one.id, None, IDS, at(70)).run
-    desk.write(commands.cancel, asked.id, "why", at(71), "")
+    asked = desk.order(RunJob(job_id=one.id), 70).run
+    desk.order(CancelRun(run_id=asked.id, reason="why"), 71)
     assert stands(desk, one) == (1, 120)
     retry = attrs.evolve(first, id="retry", attempt=2, cause="retry", state="waiting", node=None, node_id=None)
     desk.insert(attrs.evolve(retry, started=None, not_before=at(90)))
-    desk.write(commands.cancel, "retry", "why", at(72), "")
+    desk.order(CancelRun(run_id="retry", reason="why"), 72)
     assert stands(desk, one) == (1, 120)
 
 
@@ -157,7 +154,7 @@ def test_the_cancelling_is_written_down_with_it(desk: Desk) -> None:
     desk.claim(120, one)
     signature = Signature(id="an entry", at=at(125), who="alice", address="192.0.2.7", node="alpha")
     issued = Issued(signature=signature, caller=ANYBODY, node_id="", ids=IDS)
-    entry = desk.write(orders.perform, CancelRun(run_id=waiting(desk).id, reason="why"), issued).entry
+    entry = desk.ask(desk.store.orders.perform(CancelRun(run_id=waiting(desk).id, reason="why"), issued)).entry
     assert entry.action == "run.cancel"
     assert stands(desk, one) == (1, 180)
 
@@ -191,10 +188,10 @@ def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: Des
     first = next(each for each in desk.runs() if each.state == "running")
     desk.ended(first, state="cancelled")
     on_a = next(each for each in desk.runs() if each.place == "a" and each.state == "waiting")
-    desk.write(commands.cancel, on_a.id, "why", at(130), "")
+    desk.order(CancelRun(run_id=on_a.id, reason="why"), 130)
     assert stands(desk, one) == (2, None), "that of b waits still"
-    desk.write(node_rows.leave, "id of b", at(131))
-    desk.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, at(1000))
+    desk.ask(desk.store.nodes.leave("id of b", at(131)))
+    desk.ask(desk.store.nodes.declare_dead([], None, "gone", IDS, lambda: 0.0, at(1000), None))
     assert stands(desk, one) == (1, 1020)
     assert [each.state for each in desk.runs() if each.due == at(120)] == ["cancelled", "missed"]
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import attrs
 import pytest
-from sqlalchemy import update
 
 from jobsched.model.lease import FIXED
 from jobsched.model.membership import Heartbeat, Joined, MembershipSnapshot
-from jobsched.model.node import Node
+from jobsched.model.node import FORGOTTEN, Node
 from jobsched.model.run import Run
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.clock import now as database_now
-from jobsched.store.sql.nodes import FORGOTTEN
-from jobsched.store.sql.tables import nodes
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
 WHY = "its node is gone"
@@ -31,7 +25,7 @@ class Register:
     desk: Desk
 
     def now(self) -> datetime:
-        told: datetime = self.desk.read(database_now, T0)
+        told: datetime = self.desk.bench.now(T0)
         return told
 
     def join(self, *new: Node, known: Sequence[str] = ()) -> datetime:
@@ -41,7 +35,7 @@ class Register:
 
     def enter(self, new: Node, *, known: Sequence[str] = (), gone: Sequence[str] | None = ()) -> Joined:
         """It starts; or, with `gone` None, comes back."""
-        entry: Joined = self.desk.write(node_rows.join, new, known, gone)
+        entry: Joined = self.desk.ask(self.desk.store.nodes.join(new, known, gone))
         return entry
 
     def silent(self, name: str, seconds: float) -> None:
@@ -49,29 +43,28 @@ class Register:
         self.change(name, seen=self.now() - timedelta(seconds=seconds))
 
     def change(self, name: str, **values: Any) -> None:
-        self.desk.write(lambda connection: connection.execute(update(nodes).where(nodes.c.name == name).values(values)))
+        for each in self.desk.bench.nodes():
+            if each.name == name:
+                self.desk.bench.replace_node(attrs.evolve(each, **values))
 
     def beat(self, name: str, local: datetime = T0) -> MembershipSnapshot:
-        snapshot: MembershipSnapshot = self.desk.write(node_rows.beat, heartbeat(name), local)
+        snapshot: MembershipSnapshot = self.desk.ask(self.desk.store.nodes.beat(heartbeat(name), local))
         return snapshot
 
     def leave(self, name: str) -> None:
-        self.desk.write(node_rows.leave, f"id of {name}", T0)
+        self.desk.ask(self.desk.store.nodes.leave(f"id of {name}", T0))
 
     def declare_dead(self, *known: str, silent: Sequence[str] | None = None, local: datetime = T0) -> list[Run]:
         gone = [f"id of {name}" for name in known]
-        declare_dead = partial(
-            node_rows.declare_dead, silent=None if silent is None else [f"id of {name}" for name in silent]
-        )
-        declared_dead: list[Run] = self.desk.write(declare_dead, gone, WHY, IDS, lambda: 0.0, local)
-        return declared_dead
+        late = None if silent is None else [f"id of {name}" for name in silent]
+        return self.desk.ask(self.desk.store.nodes.declare_dead(gone, late, WHY, IDS, lambda: 0.0, local, None))
 
     def get(self, name: str) -> Node | None:
-        found: Node | None = self.desk.read(node_rows.get, f"id of {name}")
+        found: Node | None = self.desk.ask(self.desk.store.nodes.get(f"id of {name}"))
         return found
 
     def states(self) -> dict[str, str]:
-        return {each.name: each.state for each in self.desk.read(node_rows.every)}
+        return {each.name: each.state for each in self.desk.ask(self.desk.store.nodes.every())}
 
     def runs(self) -> dict[str, str]:
         """The state of each run by its id."""
@@ -89,10 +82,8 @@ def on(name: str, due: float = 60, **fields: Any) -> Run:
 
 
 @pytest.fixture
-def register(store_url: str) -> Iterator[Register]:
-    desk = Desk.at(store_url)
-    yield Register(desk)
-    desk.close()
+def register(desk: Desk) -> Register:
+    return Register(desk)
 
 
 # Joining and leaving
@@ -135,7 +126,7 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     register.silent("a", 8)
     before = register.now()
     said = heartbeat("a", tasks=("other", "more"), running=4, slots=6, tried=2**40, won=2**39)
-    snapshot: MembershipSnapshot = register.desk.write(node_rows.beat, said, T0)
+    snapshot: MembershipSnapshot = register.desk.ask(register.desk.store.nodes.beat(said, T0))
     assert before <= snapshot.now <= register.now()
     values = attrs.asdict(said)
     renewed = attrs.evolve(node("a"), **values, since=since, seen=snapshot.now)
@@ -207,8 +198,8 @@ def test_a_heartbeat_hears_which_runs_are_to_be_ended(register: Register) -> Non
     )
     assert sorted(register.beat("a").stops) == [("run 1", "why 1"), ("run 2", "ö" * 300)]
     assert register.beat("b").stops == (("run 5", "why 5"),)
-    assert register.desk.read(node_rows.stops, "id of b") == (("run 5", "why 5"),)
-    assert register.desk.read(node_rows.stops, "id of c") == ()
+    assert register.desk.ask(register.desk.store.runs.stops("id of b")) == (("run 5", "why 5"),)
+    assert register.desk.ask(register.desk.store.runs.stops("id of c")) == ()
 
 
 # Burial
@@ -264,7 +255,9 @@ def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Registe
     register.join(node("before", id="fresh"), known=["id of before"])
     assert [each.id for each in register.declare_dead(silent=[])] == ["before"]
     assert register.runs() == {"before": "lost", "late": "running"}
-    assert [(each.id, each.state) for each in register.desk.read(node_rows.every) if each.name == "before"] == [
+    assert [
+        (each.id, each.state) for each in register.desk.ask(register.desk.store.nodes.every()) if each.name == "before"
+    ] == [
         ("fresh", "alive"),
         ("id of before", "dead"),
     ]
@@ -276,8 +269,10 @@ def test_one_that_comes_back_under_a_new_id_buries_what_it_was(register: Registe
 def test_nodes_are_listed_those_that_began_last_first(register: Register) -> None:
     register.desk.know(*(node(name, since=at(seconds)) for name, seconds in (("a", 5), ("b", 7), ("c", 6), ("d", 5))))
     register.leave("b")
-    assert [each.name for each in register.desk.read(node_rows.every)] == ["b", "c", "a", "d"]
-    assert [each.name for each in register.desk.read(node_rows.every, 2)] == ["b", "c"]
+    assert [each.name for each in register.desk.ask(register.desk.store.nodes.every())] == ["b", "c", "a", "d"]
+    register.desk.know(*(node(f"older {number}", since=at(0)) for number in range(1000)))
+    every = [each.name for each in register.desk.ask(register.desk.store.nodes.every())]
+    assert (every[:4], len(every)) == (["b", "c", "a", "d"], 1000)
     assert register.get("c") == node("c", since=at(6))
     assert register.get("nobody") is None
 
@@ -287,9 +282,9 @@ def test_who_was_not_seen_for_a_week_is_forgotten(register: Register) -> None:
     a_week_later = T0 + FORGOTTEN
     register.desk.know(node("alive"), node("stopped", state="stopped"), node("dead", state="dead"))
     register.desk.know(node("recent", state="dead", seen=at(0.000001)))
-    register.desk.write(node_rows.forget, a_week_later)
+    register.desk.ask(register.desk.store.retention.forget_nodes(a_week_later))
     assert set(register.states()) == {"alive", "stopped", "dead", "recent"}
-    register.desk.write(node_rows.forget, a_week_later + timedelta(microseconds=1))
+    register.desk.ask(register.desk.store.retention.forget_nodes(a_week_later + timedelta(microseconds=1)))
     assert set(register.states()) == {"alive", "recent"}
 
 
@@ -299,5 +294,5 @@ def test_a_week_is_by_the_databases_clock_too(register: Register) -> None:
     for name, seconds in (("old", week + 60), ("recent", week - 60)):
         register.leave(name)
         register.silent(name, seconds)
-    register.desk.write(node_rows.forget, T0)
+    register.desk.ask(register.desk.store.retention.forget_nodes(T0))
     assert set(register.states()) == {"recent"}

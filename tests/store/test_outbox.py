@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-import attrs
 import pytest
-from sqlalchemy import event, select
 
-from jobsched.model.job import Policy
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.store import Store
-from jobsched.store.sql.tables import jobs
-from tests.fakes import InlinePool, StillReactor
+from jobsched.model.job import Job, Policy
 from tests.store.samples import IDS, Desk, at, job, node, run
 from tests.store.telling import URL, fail, telling, told
 
@@ -23,20 +15,17 @@ pytestmark = pytest.mark.usefixtures("told_time")
 
 
 @pytest.fixture
-def everyone(store_url: str) -> Iterator[Desk]:
+def everyone(open_desk: Callable[..., Desk]) -> Desk:
     """One whose operator set a receiver for all jobs."""
-    store = Store(StillReactor(), store_url, InlinePool, everyone="all.example:443")  # type: ignore[arg-type]
-    store.startService()
-    yield Desk(store)
-    store.stopService()
+    return open_desk(everyone="all.example:443")
 
 
 def events(desk: Desk) -> list[str]:
     return [each.event for each in told(desk)]
 
 
-def failing(desk: Desk, one: Any) -> Any:
-    return desk.read(lambda connection: connection.execute(select(jobs.c.failing).where(jobs.c.id == one.id)).scalar())
+def failing(desk: Desk, one: Job) -> datetime | None:
+    return desk.bench.failing(one.id)
 
 
 @pytest.mark.parametrize("state", ["failed", "timed_out", "lost"])
@@ -82,7 +71,7 @@ def test_it_is_told_whether_another_attempt_follows(desk: Desk) -> None:
     desk.add(one)
     fail(desk, one)
     second = run(999, job_id=one.id, attempt=2, id=IDS.make(at(1100)))
-    desk.write(lambda connection: connection.execute(run_rows.runs.delete().where(run_rows.runs.c.state == "waiting")))
+    desk.bench.forget_runs(each.id for each in desk.runs() if each.state == "waiting")
     desk.insert(second)
     desk.ended(second, state="failed", seconds=1100)
     assert [each.body["retry"] for each in told(desk)] == [True, False]
@@ -107,24 +96,6 @@ def test_what_was_recorded_elsewhere_is_not_told_again(desk: Desk) -> None:
     assert events(desk) == ["lost"]
 
 
-def test_without_the_outcome_it_is_not_there(desk: Desk) -> None:
-    one = telling()
-    desk.add(one)
-    began = run(999, job_id=one.id)
-    desk.insert(began)
-
-    def half_way(connection: Any) -> None:
-        ended = attrs.evolve(began, state="failed", reason="r", ended=at(1000))
-        run_rows.record(connection, [ended], IDS, lambda: 0.0)
-        raise ArithmeticError
-
-    with pytest.raises(ArithmeticError):
-        desk.write(half_way)
-    assert told(desk) == []
-    assert failing(desk, one) is None
-    assert desk.states() == ["running"]
-
-
 def test_missed_dues_are_told_as_a_stretch(desk: Desk) -> None:
     one = telling(policy=Policy(misfire_grace=timedelta(seconds=1)))
     desk.add(one)
@@ -143,7 +114,7 @@ def test_a_dead_node_has_its_runs_told_as_lost_and_what_waited_for_it_as_missed(
     lost = run(60, job_id=one.id, node="a", node_id="id of a")
     waits = run(50, job_id=one.id, state="waiting", node=None, node_id=None, place="a")
     desk.insert(lost, waits)
-    desk.write(node_rows.declare_dead, ["id of a"], "died", IDS, lambda: 0.0, at(100))
+    desk.ask(desk.store.nodes.declare_dead(["id of a"], None, "died", IDS, lambda: 0.0, at(100), None))
     assert {(each.event, each.run_id) for each in told(desk)} == {("lost", lost.id), ("missed", waits.id)}
 
 
@@ -154,47 +125,8 @@ def test_a_url_that_somebody_broke_does_not_keep_an_outcome_from_being_recorded(
     assert [each.place for each in told(desk)] == [""]
 
 
-@pytest.fixture
-def count(store_url: str, desk: Desk) -> Callable[[Callable[[], object]], int]:
-    """How many statements something takes."""
-    seen: list[str] = []
-    engine = desk.store._engine
-    event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
-
-    def counted(call: Callable[[], object]) -> int:
-        seen.clear()
-        call()
-        return len(seen)
-
-    return counted
-
-
-def test_what_goes_well_costs_no_statement(desk: Desk, count: Callable[[Callable[[], object]], int]) -> None:
-    quiet, one = job(), telling()
-    desk.add(quiet, one)
-    costs = []
-    for each in (quiet, one):
-        began = [run(number, job_id=each.id) for number in range(900, 910)]
-        desk.insert(*began)
-        costs.append(count(lambda began=began: desk.ended(*began)))  # type: ignore[misc]
-    assert costs[0] == costs[1]
-
-
-def test_a_failure_of_a_job_that_does_not_ask_costs_no_statement_more(
-    desk: Desk, count: Callable[[Callable[[], object]], int]
-) -> None:
-    quiet, one = job(), telling()
-    desk.add(quiet, one)
-    costs = {}
-    for each in (quiet, one):
-        began = run(900, job_id=each.id)
-        desk.insert(began)
-        costs[each.id] = count(lambda began=began: desk.ended(began, state="failed"))  # type: ignore[misc]
-    assert costs[one.id] == costs[quiet.id] + 3, "it holds the job, writes what is told, and that the job fails"
-
-
-def test_what_is_told_wakes_after_the_commit(store_url: str) -> None:
-    desk, wakeups = Desk.at(store_url), []
+def test_what_is_told_wakes_after_the_commit(desk: Desk) -> None:
+    wakeups: list[int] = []
     desk.events.notification_stored.subscribe(lambda: wakeups.append(len(told(desk))))
     quiet, one = job(), telling()
     desk.add(quiet, one)
@@ -203,4 +135,3 @@ def test_what_is_told_wakes_after_the_commit(store_url: str) -> None:
     assert wakeups == []
     fail(desk, one)
     assert wakeups == [1]
-    desk.close()

@@ -7,15 +7,10 @@ from datetime import timedelta
 
 import attrs
 import pytest
-from sqlalchemy import Connection
 
-from jobsched.model.errors import NotFound
 from jobsched.model.job import Policy
-from jobsched.model.run import Run
-from jobsched.store.sql import commands, start_counts
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
-from tests.store.samples import IDS, T0, Desk, asks, at, job, node, run
+from jobsched.model.order import CancelRun, DeleteJob, PauseJob, ResumeJob, RunJob
+from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 
@@ -46,7 +41,7 @@ def runs_end(desk: Desk) -> None:
 def notes_come_before_the_end(desk: Desk) -> None:
     one, other = run(1), run(2)
     desk.insert(one, other)
-    desk.write(run_rows.record, [attrs.evolve(one, pid=7), attrs.evolve(other, pid=8)], IDS, lambda: 0.0)
+    desk.record(*[attrs.evolve(one, pid=7), attrs.evolve(other, pid=8)])
     desk.ended(one)
 
 
@@ -60,15 +55,15 @@ def dues_are_missed_and_skipped(desk: Desk) -> None:
 def dues_pass_a_paused_job(desk: Desk) -> None:
     one = job()
     desk.add(one)
-    desk.write(commands.pause, one.id, at(1))
-    desk.write(commands.resume, one.id, IDS, at(200))
+    desk.order(PauseJob(job_id=one.id), 1)
+    desk.order(ResumeJob(job_id=one.id), 200)
 
 
 def a_caller_runs_what_is_active(desk: Desk) -> None:
     one = job()
     desk.add(one)
     desk.claim(60, one)
-    desk.write(commands.run_now, one.id, None, IDS, at(61))
+    desk.order(RunJob(job_id=one.id), 61)
 
 
 def a_later_run_takes_the_place_of_one_that_waits(desk: Desk) -> None:
@@ -82,22 +77,22 @@ def a_later_run_takes_the_place_of_one_that_waits(desk: Desk) -> None:
 def a_caller_cancels_what_waits(desk: Desk) -> None:
     waits, runs = run(1, state="waiting", node_id=None), run(2)
     desk.insert(waits, runs)
-    desk.write(commands.cancel, waits.id, "why", at(3))
-    desk.write(commands.cancel, runs.id, "why", at(3))
+    desk.order(CancelRun(run_id=waits.id, reason="why"), 3)
+    desk.order(CancelRun(run_id=runs.id, reason="why"), 3)
 
 
 def a_job_goes_and_takes_what_waits_along(desk: Desk) -> None:
     one = job()
     desk.add(one)
     desk.insert(run(1, job_id=one.id, state="waiting", node_id=None), run(2, job_id=one.id))
-    desk.write(commands.remove, one.id, IDS, at(130))
+    desk.order(DeleteJob(job_id=one.id), 130)
 
 
 def a_node_dies(desk: Desk) -> None:
     desk.know(node("node", id="here", state="dead"))
     desk.insert(run(1), run(2, stop="cancelled by a caller"))
     desk.insert(run(3, state="waiting", node_id=None, place="elsewhere"))
-    desk.write(node_rows.declare_dead, [], "its node is gone", IDS, lambda: 0.0, at(1000))
+    desk.ask(desk.store.nodes.declare_dead([], None, "its node is gone", IDS, lambda: 0.0, at(1000), None))
 
 
 def a_retry_comes_after_its_job_was_deleted(desk: Desk) -> None:
@@ -145,64 +140,3 @@ def test_an_outcome_that_came_too_late_is_not_told(desk: Desk, told: Told) -> No
     told.clear()
     desk.ended(mine, lost)  # this node thought that both went well
     assert told == [(mine.id, "succeeded")]
-
-
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-def test_of_two_that_end_what_waits_one_tells_it(
-    desk: Desk, told: Told, store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, waits = job(next_due=None), run(1, state="waiting")
-    desk.add(one)
-    desk.insert(waits := attrs.evolve(waits, job_id=one.id))
-    there = Desk.at(store_url)
-    active_of = run_rows.active_of
-
-    monkeypatch.setattr(commands, "hold_job_of", lambda *_: None)  # the other is a node of the release before: it holds
-    monkeypatch.setattr(start_counts, "give_back", lambda *_: None)  # no job for that, and gives nothing back
-
-    def read_and_then_it_is_cancelled(connection: Connection, job_ids: list[str]) -> list[Run]:
-        found = active_of(connection, job_ids)
-        there.write(commands.cancel, waits.id, "a caller", at(2))
-        return found
-
-    monkeypatch.setattr(run_rows, "active_of", read_and_then_it_is_cancelled)
-    desk.write(commands.remove, one.id, IDS, at(3))
-    there.close()
-    assert [each.reason for each in desk.runs()] == ["a caller"]
-    assert told == [], "the other has told it"
-
-
-def test_what_is_undone_is_not_told(desk: Desk, told: Told) -> None:
-    one = run(1)
-    desk.insert(one)
-
-    def undone(connection: Connection) -> None:
-        run_rows.record(connection, [attrs.evolve(one, state="succeeded", ended=T0)], IDS, lambda: 0.0)
-        raise NotFound("something else")
-
-    with pytest.raises(NotFound):
-        desk.write(undone)
-    assert told == []
-    desk.insert(run(2, state="skipped", ended=T0))
-    assert [state for _, state in told] == ["skipped"]  # and nothing of what was undone
-
-
-def test_what_is_done_again_after_it_was_undone_is_told_once(
-    desk: Desk, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As after a deadlock."""
-    from sqlalchemy.exc import OperationalError
-
-    from jobsched.store.sql import db_errors
-
-    tries: list[Run] = []
-    monkeypatch.setattr(db_errors, "kind", lambda url, why: "again")
-
-    def twice(connection: Connection) -> None:
-        tries.append(run(len(tries) + 1, state="skipped", ended=T0))
-        run_rows.insert_all(connection, tries[-1:])
-        if len(tries) == 1:
-            raise OperationalError("", None, Exception("deadlock"))
-
-    desk.write(twice)
-    assert told == [(tries[1].id, "skipped")]

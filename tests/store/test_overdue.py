@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
-from sqlalchemy import Connection, select, update
 
 from jobsched.model.draft import Draft
 from jobsched.model.job import Job, JobFilter, Notify, Policy, Watch
+from jobsched.model.order import ChangeJob, PauseJob, ResumeJob
 from jobsched.model.overdue import OverdueChange
 from jobsched.model.run import Run
-from jobsched.store.sql import commands, overdue_queries, prune
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.overdue import settle
-from jobsched.store.sql.tables import deliveries, jobs
-from tests.store.samples import IDS, T0, Desk, at, job, run
+from tests.store.samples import T0, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 MINUTE = 60.0
@@ -33,11 +30,9 @@ def watched(late: float | None = None, success: float | None = None, **fields: A
 
 def look(desk: Desk, seconds: float, most: int = 100) -> list[OverdueChange]:
     """What a node does; what became of jobs by it."""
-    found = desk.read(overdue_queries.watched, most, at(seconds))
-    changes: list[OverdueChange] = desk.write(
-        settle, found + desk.read(overdue_queries.recovered, most, at(seconds)), at(seconds)
-    )
-    return changes
+    overdue = desk.store.overdue
+    found = desk.ask(overdue.watched(most, at(seconds))) + desk.ask(overdue.recovered(most, at(seconds)))
+    return desk.ask(overdue.settle(found, at(seconds)))
 
 
 def events(changes: Sequence[OverdueChange]) -> list[tuple[str, str]]:
@@ -45,20 +40,13 @@ def events(changes: Sequence[OverdueChange]) -> list[tuple[str, str]]:
 
 
 def stored(desk: Desk, one: Job) -> tuple[datetime | None, str | None]:
-    found = desk.read(job_rows.get, one.id)
+    found = desk.job(one.id)
     return found.overdue, found.overdue_reason
 
 
 def told(desk: Desk) -> list[tuple[str, str, str | None]]:
     """(event, job, run) of what is to be told, in order."""
-    query = select(deliveries.c.event, deliveries.c.job_id, deliveries.c.run_id).order_by(deliveries.c.id)
-    return [tuple(row) for row in desk.read(lambda connection: connection.execute(query).all())]
-
-
-def failing(desk: Desk, one: Job, seconds: float | None) -> None:
-    """Somebody was told that it fails."""
-    value = None if seconds is None else at(seconds)
-    desk.write(lambda connection: connection.execute(update(jobs).where(jobs.c.id == one.id).values(failing=value)))
+    return [(each.event, each.job_id, each.run_id) for each in desk.bench.deliveries()]
 
 
 def ran(one: Job, start: float, end: float | None = None, state: str = "succeeded", **fields: Any) -> Run:
@@ -77,7 +65,7 @@ def test_a_due_that_nobody_takes_up_makes_its_job_overdue_once_until_a_run_start
     changes = look(desk, 3660)
     assert events(changes) == [("overdue", one.id)]
     assert stored(desk, one) == (at(3660), changes[0].reason)
-    assert changes[0].job == desk.read(job_rows.get, one.id)
+    assert changes[0].job == desk.job(one.id)
     assert changes[0].reason.endswith("no node has taken it up yet")
     assert look(desk, 3661) == []
     assert events(look(desk, 3700)) == [("overdue", other.id)]
@@ -164,8 +152,8 @@ def test_the_last_success_outlives_its_run(desk: Desk) -> None:
     desk.add(one, unwatched)
     good = [ran(each, 10 * n, 10 * n + 1) for n in (1, 2) for each in (one, unwatched)]
     desk.insert(*good, *(ran(one, 100 + n, 101 + n, "failed") for n in range(5)))
-    assert len(desk.write(prune.beyond, one.id, 3, 100)) == 4
-    assert len(desk.write(prune.beyond, unwatched.id, 0, 100)) == 2
+    assert len(desk.ask(desk.store.retention.forget_runs_beyond(one.id, 3, 100, True, at(1000)))) == 4
+    assert len(desk.ask(desk.store.retention.forget_runs_beyond(unwatched.id, 0, 100, True, at(1000)))) == 2
     assert look(desk, 620) == []
     (change,) = look(desk, 621)
     assert change.job.overdue == at(621)
@@ -192,7 +180,7 @@ def test_a_due_of_a_job_that_was_changed_is_no_longer_late(desk: Desk) -> None:
     def later(job: Job, now: datetime) -> Job:
         return Draft(task="task", name="new", every=timedelta(days=1), watch=job.watch).remade(job, now)
 
-    changed = desk.write(commands.change, one.id, None, IDS, at(3701), later)
+    changed = desk.order(ChangeJob(job_id=one.id, versions=None, revise=later), 3701).job
     assert (changed.overdue, changed.watched) == (at(3660), T0), "what is asked of it has not changed"
     (change,) = look(desk, 3702)
     assert (change.event, change.run, change.reason) == (
@@ -211,7 +199,7 @@ def test_a_job_of_which_something_else_is_asked_starts_anew(desk: Desk, watch: W
     def another(job: Job, now: datetime) -> Job:
         return Draft(task="task", name="job", every=timedelta(hours=1), watch=watch).remade(job, now)
 
-    changed = desk.write(commands.change, one.id, None, IDS, at(3701), another)
+    changed = desk.order(ChangeJob(job_id=one.id, versions=None, revise=another), 3701).job
     assert (changed.overdue, changed.overdue_reason) == (None, None)
     assert changed.watched == (at(3701) if watch.asked else None)
     assert look(desk, 3702) == []
@@ -222,10 +210,10 @@ def test_pause_ends_it_without_a_word_and_resume_counts_anew(desk: Desk) -> None
     one = watched(late=60, success=600)
     desk.add(one)
     look(desk, 3700)
-    paused = desk.write(commands.pause, one.id, at(3701))
+    paused = desk.order(PauseJob(job_id=one.id), 3701).job
     assert (paused.overdue, paused.overdue_reason) == (None, None)
     assert look(desk, 8000) == []
-    resumed = desk.write(commands.resume, one.id, IDS, at(8000))
+    resumed = desk.order(ResumeJob(job_id=one.id), 8000).job
     assert (resumed.watched, resumed.next_due) == (at(8000), at(10_800))
     assert look(desk, 8599) == []
     (change,) = look(desk, 8600)
@@ -237,8 +225,7 @@ def test_a_node_of_the_last_release_pauses_a_job_that_is_overdue(desk: Desk) -> 
     one = watched(late=60)
     desk.add(one)
     look(desk, 3700)
-    theirs = update(jobs).where(jobs.c.id == one.id).values(paused=True, version=2)
-    desk.write(lambda connection: connection.execute(theirs))
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), paused=True, version=2))
     assert look(desk, 3701) == []
     assert stored(desk, one) == (None, None)
 
@@ -249,10 +236,10 @@ def test_a_job_whose_last_due_was_missed_is_overdue_no_more_and_has_not_recovere
     look(desk, 3700)
     missed = run(3600, job_id=one.id, state="missed", ended=at(3701))
     desk.insert(missed)
-    desk.write(job_rows.move_on, [(one, None, 0)])
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), next_due=None))
     assert look(desk, 3702) == []
     assert stored(desk, one) == (None, None)
-    assert [event for event, *_ in told(desk)] == ["overdue", "missed"]
+    assert [event for event, *_ in told(desk)] == ["overdue"]
 
 
 # One that fails.
@@ -263,7 +250,7 @@ def test_a_job_that_fails_recovers_once_with_a_run_that_began_later(desk: Desk) 
     desk.add(one, other := job())
     for each in (one, other):
         desk.insert(ran(each, 5, 150))
-    failing(desk, one, 100)
+    desk.bench.set_failing(one.id, at(100))
     assert look(desk, 200) == [], "it had begun before"
     desk.insert(good := ran(one, 300, 310), ran(one, 320, 330, "failed"))
     (change,) = look(desk, 400)
@@ -293,7 +280,7 @@ def test_a_job_that_failed_again_before_anybody_looked_has_not_recovered(desk: D
 def test_a_job_that_failed_and_was_overdue_recovers_once_from_both(desk: Desk) -> None:
     one = watched(success=600)
     desk.add(one)
-    failing(desk, one, 100)
+    desk.bench.set_failing(one.id, at(100))
     look(desk, 700)
     desk.insert(good := ran(one, 800, 810))
     assert events(look(desk, 811)) == [("recovered", one.id)]
@@ -317,39 +304,22 @@ def test_a_list_shows_those_that_are_overdue_or_those_that_are_not(desk: Desk) -
     look(desk, 3700)
 
     def ids(**only: Any) -> list[str]:
-        return [each.id for each in desk.read(job_rows.page, 9, "", JobFilter(**only))]
+        return [each.job.id for each in desk.ask(desk.store.jobs.page(9, "", JobFilter(**only), 1 << 20, at(0))).values]
 
     assert ids(overdue=True) == [one.id]
     assert sorted(ids(overdue=False)) == sorted([other.id, plain.id])
     assert ids(overdue=True, state="paused") == []
 
 
-def test_of_two_nodes_that_see_the_same_one_stores_and_tells_it(desk: Desk, store_url: str) -> None:
+def test_of_two_nodes_that_see_the_same_one_stores_and_tells_it(desk: Desk, open_desk: Callable[..., Desk]) -> None:
     """The second has read the row as it was; it is written only where it still is so."""
     one = watched(late=60)
     desk.add(one)
-    there = Desk.at(store_url)
-    seen = desk.read(overdue_queries.watched, 9, at(3700))
-    assert seen == there.read(overdue_queries.watched, 9, at(3700)) == [one.id]
-    assert [len(each.write(settle, seen, at(3700))) for each in (desk, there)] == [1, 0]
+    there = open_desk()
+    seen = desk.ask(desk.store.overdue.watched(9, at(3700)))
+    assert seen == there.ask(there.store.overdue.watched(9, at(3700))) == [one.id]
+    assert [len(each.ask(each.store.overdue.settle(seen, at(3700)))) for each in (desk, there)] == [1, 0]
     desk.claim(3701, one)
-    seen = there.read(overdue_queries.watched, 9, at(3702))
-    assert [len(each.write(settle, seen, at(3702))) for each in (there, desk)] == [1, 0]
+    seen = there.ask(there.store.overdue.watched(9, at(3702)))
+    assert [len(each.ask(each.store.overdue.settle(seen, at(3702)))) for each in (there, desk)] == [1, 0]
     assert [event for event, *_ in told(desk)] == ["overdue", "recovered"]
-    there.close()
-
-
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-def test_of_two_nodes_in_the_middle_of_it_one_wins(desk: Desk, store_url: str) -> None:
-    one = watched(late=60)
-    desk.add(one)
-    there = Desk.at(store_url)
-
-    def both(connection: Connection) -> tuple[int, int]:
-        before = connection.execute(select(jobs.c.overdue).where(jobs.c.id == one.id)).scalar_one()
-        theirs = len(there.write(settle, [one.id], at(3700)))
-        assert before is None
-        return len(settle(connection, [one.id], at(3701))), theirs
-
-    assert desk.write(both) == (0, 1)
-    there.close()

@@ -7,14 +7,10 @@ from random import Random
 
 import attrs
 import pytest
-from sqlalchemy import update
 
 from jobsched.model.job import Job, Watch
 from jobsched.model.overdue import SKEW, Facts, Late, Success, overdue
 from jobsched.model.run import ENDED, STARTED, Run
-from jobsched.store.sql import overdue_queries
-from jobsched.store.sql.overdue import settle
-from jobsched.store.sql.tables import jobs
 from tests.store.samples import Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -85,16 +81,14 @@ def test_what_is_suspected_is_what_the_rule_says(desk: Desk, seed: int) -> None:
     FORGOTTEN.clear()
     for one in made[::3]:
         FORGOTTEN[one.id] = at(chance.randrange(0, 1700))
-        desk.write(lambda connection, one=one: connection.execute(
-            update(jobs).where(jobs.c.id == one.id).values(succeeded=FORGOTTEN[one.id])
-        ))  # fmt: skip
+        desk.bench.keep_success(one.id, FORGOTTEN[one.id])
     verdicts = {one.id: overdue(one, by_hand(one, record[one.id], instant)) for one in made}
     expected = {one.id for one in made if (one.overdue is None) != (verdicts[one.id] is None)}
-    found = desk.read(overdue_queries.watched, 1000, instant)
+    found = desk.ask(desk.store.overdue.watched(1000, instant))
     assert set(found) == expected
     assert 20 < len(expected) < 180, "of every kind"
-    turns = desk.write(settle, found, instant)
-    assert desk.read(overdue_queries.watched, 1000, instant) == [], "and what is decided agrees with that"
+    turns = desk.ask(desk.store.overdue.settle(found, instant))
+    assert desk.ask(desk.store.overdue.watched(1000, instant)) == [], "and what is decided agrees with that"
     for turn in turns:
         verdict = verdicts[turn.job.id]
         assert (turn.event == "overdue") == (verdict is not None)

@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from jobsched.model.claim import Claimed
+from jobsched.model.claim import IS_RUNNING, Claimed
 from jobsched.model.job import Job, Policy
 from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.run import Run
-from jobsched.store.sql import claims
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.placement import lacking
 from tests.store.samples import IDS, Desk, asks, at, job, node, run
 
 GPU = {"gpu": "yes"}
@@ -31,7 +27,7 @@ def with_gpu(every: float = 60, *, fields: dict[str, Any] | None = None, **polic
 
 
 def stored(desk: Desk, one: Job) -> Job:
-    found: Job = desk.read(job_rows.get, one.id)
+    found: Job = desk.job(one.id)
     return found
 
 
@@ -59,7 +55,7 @@ def test_a_due_that_finds_no_free_slot_is_left_to_any_other_that_can(desk: Desk)
     assert desk.claim(60, one, **asks(A, B, PLAIN, slots=0)).waiting
     assert desk.claim(60.1, **asks(PLAIN, A, B)).started == ()
     (started,) = desk.claim(60.2, **asks(B, A, PLAIN)).started
-    assert (started.node, started.place, started.reason) == ("b", "", claims.IS_RUNNING)
+    assert (started.node, started.place, started.reason) == ("b", "", IS_RUNNING)
 
 
 def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: Desk) -> None:
@@ -90,11 +86,6 @@ def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk)
 
 
 # A due that nobody can run
-
-
-def test_what_is_lacking_is_said_in_words() -> None:
-    assert lacking("task", {}) == "no living node has task task"
-    assert lacking("x", {"gpu": "yes", "room": "1"}) == "no living node has task x and gpu=yes, room=1"
 
 
 def test_what_nobody_can_run_is_left_for_its_grace_and_then_missed(desk: Desk) -> None:
@@ -249,5 +240,5 @@ def test_what_a_node_is_executing_is_known_by_its_id(desk: Desk) -> None:
     mine = [run(1, node="a", node_id="id of a"), run(2, node="a", node_id="id of a", state="stopping")]
     ended, waits = run(3, node="a", node_id="id of a", state="lost"), waiting(4, place="a")
     desk.insert(*mine, ended, waits, run(5, node="a", node_id="a former id"), run(6, node="b", node_id="id of b"))
-    assert desk.read(run_rows.started_by, "id of a") == sorted(mine, key=lambda each: each.id)
-    assert desk.read(run_rows.started_by, IDS.make(at(0))) == []
+    assert desk.ask(desk.store.claims.started_by("id of a")) == sorted(mine, key=lambda each: each.id)
+    assert desk.ask(desk.store.claims.started_by(IDS.make(at(0)))) == []

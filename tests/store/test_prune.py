@@ -7,25 +7,18 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 import pytest_twisted
-from sqlalchemy import event
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.model.audit import AuditFilter, Entry
+from jobsched.model.audit import Entry
 from jobsched.model.ids import Ids
-from jobsched.model.order import IdempotencyKey
-from jobsched.model.run import Run, RunFilter
+from jobsched.model.order import ChangeJob, IdempotencyKey, PauseJob
+from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
-from jobsched.store.sql import audit, commands, prune, retention_turns
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.commands import _recall, _remember
-from jobsched.store.sql.engine import connect, writing
-from jobsched.store.sql.transaction import Transaction
-from tests.store.samples import job
+from tests.store.samples import T0, job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -35,8 +28,8 @@ TICK = timedelta(microseconds=1)
 class Kept:
     """A store with runs of some ages, and the files of their output."""
 
-    def __init__(self, store, folder):
-        self.store, self.folder = store, folder
+    def __init__(self, store, desk, folder):
+        self.store, self.desk, self.folder = store, desk, folder
         self.clock = Clock()
         self.clock.rightNow = NOW.timestamp()
 
@@ -48,7 +41,7 @@ class Kept:
                 created=at, state=state, reason="for a test")
             for n, at in enumerate(made)
         ]  # fmt: skip
-        await self.store.write(run_rows.insert_all, runs)
+        self.desk.insert(*runs)
         for run in runs:
             path = output_path(self.folder, run.id)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,8 +62,7 @@ class Kept:
 
     async def left(self):
         """The ids of the runs that are left; each, and no other, has its file."""
-        runs = await self.store.read(run_rows.page, 10_000, None, RunFilter())
-        ids = sorted(run.id for run in runs)
+        ids = sorted(run.id for run in self.desk.runs())
         assert ids == sorted(path.stem for path in self.folder.glob("*/*.log"))
         return ids
 
@@ -82,8 +74,8 @@ def make_old(path):
 
 
 @pytest.fixture
-def kept(store, tmp_path):
-    return Kept(store, tmp_path / "output")
+def kept(store, desk, tmp_path):
+    return Kept(store, desk, tmp_path / "output")
 
 
 @pytest_twisted.ensureDeferred
@@ -137,28 +129,28 @@ async def test_records_that_nothing_ran_do_not_push_out_runs_that_did(kept):
     quiet = await kept.add("quiet", 3, state="skipped") + await kept.add("quiet", 2, 1)
     await kept.prune(keep_runs=3)
     assert await kept.left() == sorted(ran[-3:] + idle[-3:] + quiet)
-    assert await kept.store.read(prune.crowded, 3) == []
-    assert set(await kept.store.read(prune.crowded, 2)) == {"job"}
+    assert await kept.store.retention.crowded(3) == []
+    assert set(await kept.store.retention.crowded(2)) == {"job"}
 
 
 @pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
 async def test_up_to_where_dues_may_have_no_record_is_noted(kept):
     one = attrs.evolve(job(), id="job", forgotten=None)
-    await kept.store.write(job_rows.add, [one])
+    kept.desk.add(one)
     await kept.add("job", 9, 7, 5, 3)
     await kept.add("job", 8, 6, 4, 2, state="skipped")
     await kept.prune(keep_runs=4)
-    assert (await kept.store.read(job_rows.get, "job")).forgotten is None
+    assert kept.desk.job("job").forgotten is None
     kept.clock.rightNow += EVERY
     await kept.prune(keep_runs=3)
-    assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 8 * DAY
+    assert kept.desk.job("job").forgotten == NOW - 8 * DAY
     kept.clock.rightNow += EVERY
     await kept.prune(keep_runs=2)
-    assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
-    await kept.store.write(commands.pause, "job", NOW)
-    await kept.store.write(commands.change, "job", None, Ids(), NOW, lambda job, _: job)
-    assert (await kept.store.read(job_rows.get, "job")).forgotten == NOW - 6 * DAY + TICK
+    assert kept.desk.job("job").forgotten == NOW - 6 * DAY + TICK
+    for order in (PauseJob(job_id="job"), ChangeJob(job_id="job", versions=None, revise=lambda job, _: job)):
+        kept.desk.order(order, (NOW - T0).total_seconds())
+    assert kept.desk.job("job").forgotten == NOW - 6 * DAY + TICK
 
 
 @pytest_twisted.ensureDeferred
@@ -207,21 +199,21 @@ async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked(store, monkeypatch):
     """The jobs whose runs were counted, and those that were thinned out."""
     counted, thinned = [], []
-    counts, beyond = retention_turns.counts, prune.beyond
+    counts, beyond = store.retention.counts, store.retention.forget_runs_beyond
 
-    def watch_counts(connection, job_ids):
+    def watch_counts(job_ids):
         counted.append(sorted(job_ids))
-        return counts(connection, job_ids)
+        return counts(job_ids)
 
-    def watch_beyond(connection, job_id, *more):
+    def watch_beyond(job_id, *more):
         thinned.append(job_id)
-        return beyond(connection, job_id, *more)
+        return beyond(job_id, *more)
 
-    monkeypatch.setattr(retention_turns, "counts", watch_counts)
-    monkeypatch.setattr(prune, "beyond", watch_beyond)
+    monkeypatch.setattr(store.retention, "counts", watch_counts)
+    monkeypatch.setattr(store.retention, "forget_runs_beyond", watch_beyond)
     return counted, thinned
 
 
@@ -252,8 +244,7 @@ async def test_only_jobs_with_new_runs_are_looked_at_and_of_these_only_those_tha
     assert counted[0] == ["full", "half", "mixed"], "it is not known yet how many they have"
     assert {job for jobs in counted[1:] for job in jobs} == {"full"}
     assert thinned == ["full"] * 4, "each time that it has three more than it keeps: those that ran, and the others"
-    runs = await kept.store.read(run_rows.page, 10_000, None, RunFilter(job_id="full"))
-    assert len(runs) == 41
+    assert len([run for run in kept.desk.runs() if run.job_id == "full"]) == 41
     await kept.left()
 
 
@@ -297,11 +288,11 @@ async def test_all_jobs_are_looked_at_when_the_clock_was_set_back(kept):
 @pytest_twisted.ensureDeferred
 async def test_all_jobs_are_looked_at_again_after_a_round_that_failed(kept, monkeypatch):
     runs = await kept.add("job", 3, 2, 1)
-    crowded = prune.crowded
-    monkeypatch.setattr(prune, "crowded", lambda *_: 1 / 0)
+    crowded = kept.store.retention.crowded
+    monkeypatch.setattr(kept.store.retention, "crowded", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await kept.prune(keep_runs=2)
-    monkeypatch.setattr(prune, "crowded", crowded)
+    monkeypatch.setattr(kept.store.retention, "crowded", crowded)
     await kept.prune(keep_runs=2)
     assert await kept.left() == runs, "the turn was taken"
     kept.clock.rightNow += EVERY
@@ -312,14 +303,12 @@ async def test_all_jobs_are_looked_at_again_after_a_round_that_failed(kept, monk
 @pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
 async def test_a_job_whose_runs_cannot_be_forgotten_keeps_no_other_from_it(kept, monkeypatch):
-    beyond = prune.beyond
+    beyond = kept.store.retention.forget_runs_beyond
 
-    def picky(connection, job_id, *more):
-        if job_id == "bad":
-            raise ValueError("not that one")
-        return beyond(connection, job_id, *more)
+    def picky(job_id, *more):
+        return fail(ValueError("not that one")) if job_id == "bad" else beyond(job_id, *more)
 
-    monkeypatch.setattr(prune, "beyond", picky)
+    monkeypatch.setattr(kept.store.retention, "forget_runs_beyond", picky)
     jobs = {name: await kept.add(name, 3, 2, 1) for name in ("a", "bad", "c")}
     with capturedLogs() as logs:
         await kept.prune(keep_runs=1)
@@ -327,37 +316,14 @@ async def test_a_job_whose_runs_cannot_be_forgotten_keeps_no_other_from_it(kept,
     assert "old runs of job bad could not be pruned" in [formatEvent(event) for event in logs]
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
-@pytest_twisted.ensureDeferred
-async def test_to_forget_a_run_no_other_is_looked_at(kept, store_url):
-    """SQLite has no notion of how many runs are in a state, and would look through all that have succeeded."""
-    await kept.add("job", 3, 2, 1)
-    said = []
-    engine = connect(store_url)
-    event.listen(engine, "before_cursor_execute", lambda _c, _r, statement, given, *_: said.append((statement, given)))
-    with writing(engine).begin() as connection:
-        assert len(prune.beyond(Transaction(connection), "job", 1, 500)) == 2
-    with writing(engine).begin() as connection:
-        plans = [
-            (statement, str(row))
-            for statement, given in list(said)
-            if statement.startswith(("SELECT", "UPDATE", "DELETE"))
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
-        ]
-    engine.dispose()
-    assert len(plans) > 5
-    assert [each for each in plans if "SCAN runs" in each[1] or "runs_of_state" in each[1]] == []
-
-
 @pytest_twisted.ensureDeferred
 async def test_a_key_is_forgotten_after_its_day_and_not_before(kept):
     key = IdempotencyKey(scope="/jobs", key="k", digest="d")
     old = attrs.evolve(key, key="old")
-    await kept.store.write(_remember, key, "target", NOW - timedelta(hours=23))
-    await kept.store.write(_remember, old, "target", NOW - timedelta(hours=25))
+    kept.desk.bench.add_key(key, "target", NOW - timedelta(hours=23))
+    kept.desk.bench.add_key(old, "target", NOW - timedelta(hours=25))
     await kept.prune()
-    assert await kept.store.read(_recall, key) == "target"
-    assert await kept.store.read(_recall, old) is None
+    assert kept.desk.bench.keys() == [key]
 
 
 @pytest_twisted.ensureDeferred
@@ -406,7 +372,7 @@ async def test_a_link_is_never_followed_and_what_cannot_go_keeps_nothing_else(ke
 async def test_files_of_runs_that_other_nodes_made_the_store_forget_go_folder_by_folder(kept, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 10)
     runs = await kept.add("job", *[n / 100 for n in range(40, 0, -1)])
-    await kept.store.write(prune.beyond, "job", 5, 1000)  # as another node does it: our files stay
+    await kept.store.retention.forget_runs_beyond("job", 5, 1000, True, NOW)  # as another node does it: our files stay
     foreign = kept.folder / "00" / "not-an-output.log"
     foreign.parent.mkdir(exist_ok=True)
     foreign.write_text("x")
@@ -426,7 +392,7 @@ async def test_files_of_runs_that_other_nodes_made_the_store_forget_go_folder_by
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_is_alone_looks_for_no_strays(kept):
     run = (await kept.add("job", 1))[0]
-    await kept.store.write(prune.beyond, "job", 0, 10)
+    await kept.store.retention.forget_runs_beyond("job", 0, 10, True, NOW)
     path = output_path(kept.folder, run)
     make_old(path)
     made = kept.retention()
@@ -446,14 +412,13 @@ async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeyp
     for n, age in enumerate(ages):
         at = NOW - age * DAY + timedelta(seconds=n)
         entry = Entry(id=ids.make(at), at=at, who=None, address="unix", node="n", action="job.create")
-        await kept.store.write(audit.write, entry)
+        kept.desk.bench.add_entries([entry])
     await kept.prune(keep_days=30)
-    left = await kept.store.read(audit.page, 100, None, AuditFilter())
-    assert [(NOW - entry.at).days for entry in left] == [0, 39, 363]
+    assert [(NOW - entry.at).days for entry in kept.desk.bench.entries()] == [363, 39, 0]
 
     kept.clock.rightNow += EVERY
     made = Retention(kept.clock, kept.store, maybeDeferred, kept.folder, 1000, 30, audit_days=10)
     made.startService()
     await made.prune()
     await made.stopService()
-    assert len(await kept.store.read(audit.page, 100, None, AuditFilter())) == 1
+    assert len(kept.desk.bench.entries()) == 1

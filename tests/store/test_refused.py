@@ -14,8 +14,6 @@ from jobsched.model.job import Notify, Policy, Watch
 from jobsched.model.redaction import USUAL
 from jobsched.model.run import Run
 from jobsched.runner.records import Records
-from jobsched.store.sql import deliveries, outbox
-from jobsched.store.sql import runs as run_rows
 from tests.fakes import StillReactor
 from tests.store.samples import IDS, T0, Desk, at, job, node, run
 from tests.unit.scheduler.world import done
@@ -45,7 +43,7 @@ class Node:
             self.records.add(attrs.evolve(each, state=state, reason=state, ended=at(90)))
 
     def state(self, one: Run) -> tuple[str, str]:
-        found: Run = self.desk.read(run_rows.get, one.id)
+        found: Run = self.desk.run(one.id)
         return found.state, found.reason
 
 
@@ -83,48 +81,8 @@ def test_all_others_are_stored_at_once_and_its_run_fails_with_the_reason(desk: D
     done(node.records.settled())
     said = [formatEvent(event) for event in logs]
     assert f"run {bad.id} of job: failed, {reason}" in said
-    assert desk.read(deliveries.soonest, []) is not None, "who wants to know is told that it failed"
+    assert desk.ask(desk.store.deliveries.soonest([], None)) is not None, "who wants to know is told that it failed"
     assert [each.attempt for each in desk.runs() if each.job_id == bad.job_id] == [1, 2], "it is not tried again"
-
-
-def test_where_the_notification_is_what_is_refused_the_run_fails_without_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise ValueError("cannot be told")
-
-    monkeypatch.setattr(outbox, "tell_failed", broken)
-    bad = refused(desk)
-    node = Node(desk)
-    node.ends(bad, state="failed")
-    with capturedLogs():
-        node.clock.walk(1)
-    state, reason = node.state(bad)
-    assert (state, reason[: len(REASON)]) == ("failed", REASON)
-
-
-def test_a_note_that_is_refused_does_not_end_the_run_that_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = run(60), run(70, job_id="other")
-    desk.insert(one, other)
-    node = Node(desk)
-    write = run_rows._note
-
-    def picky(noted: Run) -> dict[str, Any]:
-        if noted.pid == 99:
-            raise ValueError("not that one")
-        return write(noted)
-
-    monkeypatch.setattr(run_rows, "_note", picky)
-    node.records.add(attrs.evolve(one, pid=99))
-    node.records.add(attrs.evolve(other, pid=98))
-    with capturedLogs() as logs:
-        node.clock.walk(1)
-        assert node.state(one)[0] == "running"
-        assert [each.pid for each in desk.runs()] == [None, 98]
-        node.ends(one)
-        node.clock.walk(0)
-    assert node.state(one) == ("succeeded", "succeeded")
-    assert f"run {one.id} of job: the store refused to note that it is running" in map(formatEvent, logs)
 
 
 def test_what_others_recorded_as_lost_meanwhile_stays_so(desk: Desk) -> None:
@@ -133,7 +91,9 @@ def test_what_others_recorded_as_lost_meanwhile_stays_so(desk: Desk) -> None:
     node.ends(bad, state="failed")
     with capturedLogs():
         node.clock.walk(0)
-        assert desk.write(run_rows.give_up, attrs.evolve(bad, state="lost", reason="its node is gone", ended=at(95)))
+        assert desk.ask(
+            desk.store.runs.give_up(attrs.evolve(bad, state="lost", reason="its node is gone", ended=at(95)))
+        )
         node.clock.walk(5)
     assert node.state(bad) == ("lost", "its node is gone")
     assert node.records.unstored == set()

@@ -8,12 +8,11 @@ from typing import Any
 import attrs
 import pytest
 
-from jobsched.model.job import Job, Policy
+from jobsched.model.errors import NotFound
+from jobsched.model.job import Job, JobFilter, Policy
 from jobsched.model.node import Node
+from jobsched.model.order import ChangeJob, RunJob
 from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter
-from jobsched.store.sql import commands
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
 from tests.store.samples import IDS, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -42,8 +41,9 @@ def test_a_run_comes_out_as_it_was_put_in(desk: Desk) -> None:
         output_truncated=True,
     )
     desk.insert(full, run(61))
-    assert desk.read(run_rows.get, full.id) == full
-    assert desk.read(run_rows.get, "nobody") is None
+    assert desk.run(full.id) == full
+    with pytest.raises(NotFound):
+        desk.run("nobody")
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
@@ -64,7 +64,7 @@ def test_an_outcome_is_written_over_a_run_that_has_started(desk: Desk, before: s
         output_kept=2,
         output_truncated=True,
     )
-    desk.write(run_rows.record, [ended], IDS, lambda: 0.0)
+    desk.record(*[ended])
     assert desk.runs() == [ended]
 
 
@@ -102,7 +102,7 @@ def test_outcomes_of_one_transaction_are_all_written(desk: Desk) -> None:
         attrs.evolve(each, state="failed" if number % 2 else "succeeded", reason=str(number), ended=at(99))
         for number, each in enumerate(many)
     ]
-    desk.write(run_rows.record, notes, IDS, lambda: 0.0)
+    desk.record(*notes)
     assert desk.runs() == notes
 
 
@@ -166,7 +166,7 @@ def test_pages_of_runs_go_back_in_time_and_miss_none(desk: Desk) -> None:
         (RunFilter(job_id="job 0", state="running", begin=at(61)), many[2::2]),
     ]:
         seen: list[Run] = []
-        while page := desk.read(run_rows.page, 2, seen[-1].id if seen else None, only):
+        while page := desk.ask(desk.store.runs.page(2, seen[-1].id if seen else None, only)):
             seen += page
         assert seen == list(reversed(expected))
 
@@ -176,7 +176,7 @@ def test_a_stretch_is_found_by_any_instant_within_it(desk: Desk) -> None:
     desk.insert(stretch)
     for begin, end, found in [(0, 60, 0), (0, 60.000001, 1), (90, 100, 1), (120, 130, 1), (120.000001, 130, 0)]:
         only = RunFilter(begin=at(begin), end=at(end))
-        assert len(desk.read(run_rows.page, 9, None, only)) == found
+        assert len(desk.ask(desk.store.runs.page(9, None, only))) == found
 
 
 def last(one: Run) -> LastRun:
@@ -188,44 +188,30 @@ def test_the_newest_run_of_each_job_is_its_last(desk: Desk) -> None:
     desk.add(attrs.evolve(job(), id="job"), attrs.evolve(job(), id="other"), attrs.evolve(job(), id="idle"))
     old, new, other = run(60), run(120), run(90, job_id="other")
     desk.insert(new, old, other)
-    assert desk.read(run_rows.last_of, ["job", "other", "idle"]) == {"job": last(new), "other": last(other)}
-    assert desk.read(run_rows.last_of, []) == {}
+    jobs = desk.ask(desk.store.jobs.page(9, "", JobFilter(), 1 << 20, at(0))).values
+    assert {view.job.id: view.last_run for view in jobs} == {"job": last(new), "other": last(other), "idle": None}
+    assert desk.ask(desk.store.jobs.get("job", at(0))).last_run == last(new)
 
 
 def test_the_record_of_a_job_is_known_when_the_job_is_gone(desk: Desk) -> None:
     desk.insert(run())
-    assert desk.read(run_rows.any_of, "job")
-    assert not desk.read(run_rows.any_of, "other")
-
-
-def test_active_is_what_waits_and_what_runs(desk: Desk) -> None:
-    waiting = run(1, state="waiting", node_id=None)
-    retry = run(2, state="waiting", not_before=at(50))
-    running, stopping = run(3), run(4, state="stopping")
-    desk.insert(waiting, retry, running, stopping, run(5, state="failed"), run(6, job_id="other"))
-    assert sorted(desk.read(run_rows.active_of, ["job"]), key=lambda each: each.due) == [
-        waiting,
-        retry,
-        running,
-        stopping,
-    ]
-    ripe = desk.read(run_rows.ripe_of, ["job"], at(49))
-    assert sorted(each.due for each in ripe) == [at(1), at(3), at(4)]
-    assert len(desk.read(run_rows.ripe_of, ["job"], at(50))) == 4
+    assert desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="job", state="failed"))) == []
+    with pytest.raises(NotFound):
+        desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="other")))
 
 
 def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> None:
     mine, running, stopping = run(1), run(2, node_id="there"), run(3, node_id="elsewhere", state="stopping")
     waiting = run(4, state="waiting", node_id=None)
     desk.insert(mine, running, stopping, waiting, run(5, node_id="there", state="lost"))
-    assert sorted(desk.read(run_rows.left_behind, "here"), key=lambda each: each.due) == [running, stopping]
+    assert sorted(desk.ask(desk.store.runs.left_behind("here")), key=lambda each: each.due) == [running, stopping]
 
 
 def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     declared_dead, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
     desk.insert(ours, theirs, declared_dead, ended)
-    left = desk.read(run_rows.left_here, ["before"], "web1")
+    left = desk.ask(desk.store.runs.left_here(["before"], "web1"))
     assert left == [declared_dead, ours], "those that others have recorded as lost may live on"
 
 
@@ -233,27 +219,27 @@ def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: D
     older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
     desk.insert(older, other, run(3, node_id="known", node="web1"))
     node = Node(id="known", name="web1", since=at(0), seen=at(0))
-    desk.write(node_rows.join, node)
-    assert desk.read(run_rows.left_here, [], "web1") == [older]
+    desk.ask(desk.store.nodes.join(node, (), None))
+    assert desk.ask(desk.store.runs.left_here([], "web1")) == [older]
 
 
 def test_of_what_waits_the_soonest_that_is_not_ripe_is_named(desk: Desk) -> None:
-    assert desk.read(run_rows.waiting, at(0)) == (False, None)
+    assert desk.ask(desk.store.claims.waiting(at(0))) == (False, None)
     desk.insert(*(run(n, state="waiting", node_id=None, not_before=at(before)) for n, before in enumerate((9, 70, 50))))
     desk.insert(run(10, state="failed", not_before=at(20)))
-    assert desk.read(run_rows.waiting, at(10)) == (True, at(50))
-    assert desk.read(run_rows.waiting, at(50)) == (True, at(70))
-    assert desk.read(run_rows.waiting, at(70)) == (True, None)
+    assert desk.ask(desk.store.claims.waiting(at(10))) == (True, at(50))
+    assert desk.ask(desk.store.claims.waiting(at(50))) == (True, at(70))
+    assert desk.ask(desk.store.claims.waiting(at(70))) == (True, None)
 
 
 def test_a_page_of_runs_leaves_out_what_nobody_is_shown(desk):
     its = job()
     desk.add(its)
     one = run(job_id=its.id, parameters={"text": "x" * 1000})
-    desk.write(run_rows.insert_all, [one])
+    desk.insert(one)
     shown = attrs.evolve(one, parameters={})
-    assert desk.read(run_rows.page, 9, None, RunFilter()) == [shown]
-    assert desk.read(run_rows.get, one.id) == one
+    assert desk.ask(desk.store.runs.page(9, None, RunFilter())) == [shown]
+    assert desk.run(one.id) == one
 
 
 # What is carried from one run to the next: a task and the parameters that were given for it, or neither.
@@ -269,7 +255,7 @@ def change(desk: Desk, one: Run, seconds: float = 90, **fields: Any) -> Job:
     def make(before: Job, instant: datetime) -> Job:
         return attrs.evolve(before, **fields) if fields else moved(before, instant)
 
-    found: Job = desk.write(commands.change, one.job_id, None, IDS, at(seconds), make)
+    found: Job = desk.order(ChangeJob(job_id=one.job_id, versions=None, revise=make), seconds).job
     return found
 
 
@@ -316,15 +302,15 @@ def test_without_another_attempt_the_reason_is_not_burdened(desk: Desk) -> None:
 def test_a_retry_that_waits_ends_with_the_task_and_what_else_waits_does_not(desk: Desk) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(hours=1), overlap="queue")
     assert desk.ended(one, state="failed", seconds=100)
-    ran = desk.write(commands.run_now, one.job_id, None, IDS, at(101)).run
+    ran = desk.order(RunJob(job_id=one.job_id), 101).run
     retry = next(run for run in desk.runs() if run.cause == "retry")
     change(desk, one, seconds=102, name="new")
-    assert desk.read(run_rows.get, retry.id).state == "waiting"
+    assert desk.run(retry.id).state == "waiting"
     change(desk, one, seconds=103)
-    found = desk.read(run_rows.get, retry.id)
+    found = desk.run(retry.id)
     assert (found.state, found.ended) == ("cancelled", at(103))
     assert found.reason == "not tried again: its job was given another task"
-    assert desk.read(run_rows.get, ran.id) == ran
+    assert desk.run(ran.id) == ran
     (started,) = desk.claim(104).started
     assert (started.id, started.task, started.parameters) == (ran.id, "task", {})
 
@@ -342,7 +328,7 @@ def test_a_retry_of_a_strange_task_is_never_started(desk: Desk, how: str) -> Non
     desk.insert(before, retry, well)
     started = [each.id for claimed in (desk.claim(110), desk.claim(111)) for each in claimed.started]
     assert started == [well.id]
-    found = desk.read(run_rows.get, retry.id)
+    found = desk.run(retry.id)
     assert (found.state, found.reason) == ("cancelled", "not tried again: its job was given another task")
 
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import attrs
 import pytest
-import pytest_twisted
-from sqlalchemy import Connection, select, update
 
 from jobsched.model.job import Job, Overlap, Policy, Watch
+from jobsched.model.order import PauseJob, ResumeJob, RunJob
 from jobsched.model.run import Run, RunFilter
-from jobsched.store.sql import claims, commands, prune
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import overdue as overdue_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.store import Store
-from jobsched.store.sql.tables import jobs, runs
 from jobsched.verify import verify
-from tests.store.samples import IDS, Desk, asks, at, claimant, every_run, job, node
+from tests.store.samples import Desk, asks, at, job, node
 from tests.store.telling import telling, told
 from tests.store.test_claims import active
 
@@ -70,7 +61,7 @@ def test_dues_skipped_one_after_the_other_share_a_record(desk: Desk, overlap: Ov
     if overlap == "skip":
         assert last.id == before[-1].id
         assert list(verify(store_url, whole=True)) == [] or not store_url.startswith("sqlite")
-    assert desk.read(job_rows.get, one.id).next_due == at(360)
+    assert desk.job(one.id).next_due == at(360)
 
 
 def test_a_due_that_ran_parts_them(desk: Desk) -> None:
@@ -88,9 +79,9 @@ def test_a_due_that_ran_parts_them(desk: Desk) -> None:
 def test_a_run_that_a_caller_asked_for_parts_them_so_that_pages_stay_newest_first(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(commands.run_now, one.id, None, IDS, at(130))
+    desk.order(RunJob(job_id=one.id), 130)
     desk.claim(180, one)
-    page = desk.read(run_rows.page, 10, None, RunFilter(job_id=one.id))
+    page = desk.ask(desk.store.runs.page(10, None, RunFilter(job_id=one.id)))
     assert [run.due for run in page] == [at(180), at(130), at(120), at(60)]
 
 
@@ -99,8 +90,8 @@ def test_what_was_asked_of_the_job_is_the_same_in_one_record(desk: Desk, change:
     one = active(desk, "skip")
     desk.claim(120, one)
     new = {"name": "new", "task": "new", "parameters": {"a": 1}, "timeout": 3.0}
-    changed = attrs.evolve(desk.read(job_rows.get, one.id), **{change: new[change]})
-    desk.write(job_rows.put, changed)
+    changed = attrs.evolve(desk.job(one.id), **{change: new[change]})
+    desk.bench.replace_job(changed)
     desk.claim(180, one)
     assert said(desk.runs())[1:] == [(120, 120, 1, "skipped"), (180, 180, 1, "skipped")]
 
@@ -108,8 +99,8 @@ def test_what_was_asked_of_the_job_is_the_same_in_one_record(desk: Desk, change:
 def test_another_reason_or_fate_is_another_record(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(commands.pause, one.id, at(130))
-    desk.write(commands.resume, one.id, IDS, at(190))
+    desk.order(PauseJob(job_id=one.id), 130)
+    desk.order(ResumeJob(job_id=one.id), 190)
     assert [(run.count, run.reason) for run in desk.runs()[1:]] == [
         (1, "the run before it was still active"), (1, "paused"),
     ]  # fmt: skip
@@ -118,7 +109,7 @@ def test_another_reason_or_fate_is_another_record(desk: Desk) -> None:
 def test_a_due_between_that_has_no_record_parts_them(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(lambda connection: connection.execute(update(jobs).values(next_due=at(240))))
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), next_due=at(240)))
     desk.claim(240, one)
     assert said(desk.runs())[1:] == [(120, 120, 1, "skipped"), (240, 240, 1, "skipped")]
 
@@ -127,8 +118,8 @@ def test_pauses_without_a_due_between_are_one(desk: Desk) -> None:
     one = job()
     desk.add(one)
     for begin, end in ((10, 130), (140, 250)):
-        desk.write(commands.pause, one.id, at(begin))
-        desk.write(commands.resume, one.id, IDS, at(end))
+        desk.order(PauseJob(job_id=one.id), begin)
+        desk.order(ResumeJob(job_id=one.id), end)
     assert said(desk.runs()) == [(60, 240, 4, "skipped")]
 
 
@@ -158,9 +149,7 @@ def test_in_each_place_a_job_has_its_own(desk: Desk, store_url: str) -> None:
 def test_a_job_is_never_counted_beyond_what_a_database_holds(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(lambda connection: connection.execute(
-        update(runs).where(runs.c.state == "skipped").values(count=2**31 - 1)
-    ))  # fmt: skip
+    desk.bench.replace_run(attrs.evolve(desk.runs()[-1], count=2**31 - 1))
     desk.claim(180, one)
     assert said(desk.runs())[-1] == (180, 180, 1, "skipped")
 
@@ -192,58 +181,30 @@ def test_a_receiver_is_told_of_the_dues_that_are_new(desk: Desk) -> None:
 
 def test_what_was_missed_before_and_after_a_start_stays_apart(desk: Desk) -> None:
     one = unable(desk, 61)
-    desk.write(commands.run_now, one.id, None, IDS, at(50))  # made before, and waits
+    desk.order(RunJob(job_id=one.id), 50)  # made before, and waits
     manual = next(run for run in desk.runs() if run.cause == "manual")
-    desk.write(lambda connection: connection.execute(
-        update(runs).where(runs.c.id == manual.id).values(id="0", state="running", node_id="n", started=at(70))
-    ))  # fmt: skip
+    desk.bench.forget_runs([manual.id])
+    desk.insert(attrs.evolve(manual, id="0", state="running", node_id="n", started=at(70)))
     desk.claim(121, one, **asks(node("a", tasks=())))
     assert [run.count for run in desk.runs() if run.state == "missed"] == [1, 1]
 
 
 def test_what_was_missed_before_it_was_watched_stays_apart(desk: Desk) -> None:
     one = unable(desk, 61, watch=Watch(max_late=timedelta(seconds=100)), watched=at(0))
-    desk.write(lambda connection: connection.execute(update(jobs).values(watched=at(90))))
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), watched=at(90)))
     desk.claim(121, one, **asks(node("a", tasks=())))
     desk.claim(181, one, **asks(node("a", tasks=())))
     assert said(desk.runs()) == [(60, 60, 1, "missed"), (120, 180, 2, "missed")]
-    (turn,) = desk.write(overdue_rows.settle, [one.id], at(230))
+    (turn,) = desk.ask(desk.store.overdue.settle([one.id], at(230)))
     assert turn.job.overdue == at(220), "since the first due that counts"
 
 
 # Others at the same time
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-@pytest_twisted.ensureDeferred
-async def test_a_record_that_somebody_has_in_hand_is_not_waited_for(open_store: Callable[[], Store]) -> None:
-    desk, other = open_store(), open_store()
-    one = job(policy=Policy(overlap="skip"))
-    await desk.write(job_rows.add, [one])
-    await desk.write(claims.claim, claimant(60), [one.id])
-    await desk.write(claims.claim, claimant(120), [one.id])
-    held, go = threading.Event(), threading.Event()
-
-    def forget_slowly(connection: Connection) -> None:
-        connection.execute(select(runs.c.id).where(runs.c.state == "skipped").with_for_update()).all()
-        held.set()
-        assert go.wait(30)
-
-    forgetting = other.write(forget_slowly)
-    assert held.wait(30)
-    try:
-        await desk.write(claims.claim, claimant(180), [one.id])
-    finally:
-        go.set()
-        await forgetting
-    await desk.write(claims.claim, claimant(240), [one.id])
-    found = await desk.read(every_run)
-    assert said(found)[1:] == [(120, 120, 1, "skipped"), (180, 240, 2, "skipped")]
-
-
 def test_one_that_was_forgotten_is_begun_anew(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    desk.write(prune.beyond, one.id, 0, 10, False)
+    desk.ask(desk.store.retention.forget_runs_beyond(one.id, 0, 10, False, at(1000)))
     desk.claim(180, one)
     assert said(desk.runs())[1:] == [(180, 180, 1, "skipped")]

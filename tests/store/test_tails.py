@@ -9,17 +9,9 @@ from jobsched.model.ids import Ids
 from jobsched.model.run import Tail
 from jobsched.runner.output import output_path
 from jobsched.runner.tail import KEPT, read_tail
-from jobsched.store.sql import prune, tails
-from tests.store.samples import IDS, T0, Desk, at, run
+from tests.store.samples import IDS, T0, at, run
 
 EVERY_BYTE = bytes(range(256)) * 256
-
-
-@pytest.fixture
-def desk(store_url):
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
 
 
 def tail(of, data=b"the end\n", start=0):
@@ -28,41 +20,41 @@ def tail(of, data=b"the end\n", start=0):
 
 def end(desk, *ended, read, state="succeeded"):
     notes = [attrs.evolve(each, state=state, reason=state, ended=at(1000)) for each in ended]
-    return desk.write(tails.record, notes, IDS, lambda: 0.0, read)
+    return desk.ask(desk.store.runs.record(notes, IDS, lambda: 0.0, read))
 
 
 def test_a_tail_comes_back_as_it_was_saved_every_byte_of_it(desk):
     one, other = run(), run(120)
     desk.insert(one, other)
-    desk.write(tails.save, [tail(one, EVERY_BYTE, 1 << 40), tail(other)])
-    assert desk.read(tails.get, one.id) == tail(one, EVERY_BYTE, 1 << 40)
-    assert desk.read(tails.get, one.id).size == (1 << 40) + KEPT
-    assert desk.read(tails.get, other.id) == tail(other)
-    assert desk.read(tails.get, "no run") is None
+    desk.bench.add_tails([tail(one, EVERY_BYTE, 1 << 40), tail(other)])
+    assert desk.ask(desk.store.runs.tail(one.id)) == tail(one, EVERY_BYTE, 1 << 40)
+    assert desk.ask(desk.store.runs.tail(one.id)).size == (1 << 40) + KEPT
+    assert desk.ask(desk.store.runs.tail(other.id)) == tail(other)
+    assert desk.ask(desk.store.runs.tail("no run")) is None
 
 
 def test_a_second_one_of_the_same_run_takes_its_place(desk):
     one, other = run(), run(120)
     desk.insert(one, other)
-    desk.write(tails.save, [tail(one, b"first"), tail(other)])
-    desk.write(tails.save, [tail(one, b"second", 7)])
-    assert desk.read(tails.get, one.id) == tail(one, b"second", 7)
-    assert desk.read(tails.get, other.id) == tail(other)
+    desk.bench.add_tails([tail(one, b"first"), tail(other)])
+    desk.bench.add_tails([tail(one, b"second", 7)])
+    assert desk.ask(desk.store.runs.tail(one.id)) == tail(one, b"second", 7)
+    assert desk.ask(desk.store.runs.tail(other.id)) == tail(other)
 
 
 def test_many_full_ones_go_in_together_more_than_a_server_takes_in_one_packet(desk):
     many = [run(n) for n in range(1, 301)]
     desk.insert(*many)
-    desk.write(tails.save, [tail(each, EVERY_BYTE, n) for n, each in enumerate(many)])
-    assert desk.read(tails.get, many[-1].id) == tail(many[-1], EVERY_BYTE, 299)
+    desk.bench.add_tails([tail(each, EVERY_BYTE, n) for n, each in enumerate(many)])
+    assert desk.ask(desk.store.runs.tail(many[-1].id)) == tail(many[-1], EVERY_BYTE, 299)
 
 
 def test_of_a_run_that_is_forgotten_none_is_kept(desk):
     gone, here = run(), run(120)
     desk.insert(here)
-    desk.write(tails.save, [tail(gone), tail(here)])
-    assert desk.read(tails.get, gone.id) is None
-    assert desk.read(tails.get, here.id) == tail(here)
+    desk.bench.add_tails([tail(gone), tail(here)])
+    assert desk.ask(desk.store.runs.tail(gone.id)) is None
+    assert desk.ask(desk.store.runs.tail(here.id)) == tail(here)
 
 
 def test_it_is_saved_with_the_outcome_of_its_run_and_of_no_other(desk):
@@ -70,9 +62,9 @@ def test_it_is_saved_with_the_outcome_of_its_run_and_of_no_other(desk):
     desk.insert(ended, silent, going_on)
     read = {ended.id: tail(ended), going_on.id: tail(going_on)}.get
     end(desk, ended, silent, read=read)
-    desk.write(tails.record, [attrs.evolve(going_on, pid=7)], IDS, lambda: 0.0, read)
+    desk.ask(desk.store.runs.record([attrs.evolve(going_on, pid=7)], IDS, lambda: 0.0, read))
     assert desk.states() == ["succeeded", "succeeded", "running"]
-    assert [desk.read(tails.get, each.id) for each in (ended, silent, going_on)] == [tail(ended), None, None]
+    assert [desk.ask(desk.store.runs.tail(each.id)) for each in (ended, silent, going_on)] == [tail(ended), None, None]
 
 
 def test_what_cannot_be_recorded_leaves_no_tail_behind(desk):
@@ -87,7 +79,7 @@ def test_what_cannot_be_recorded_leaves_no_tail_behind(desk):
     assert desk.states() == ["running"]
     end(desk, one, read=lambda run_id: tail(one))
     end(desk, one, read=lambda run_id: tail(one))  # as after a commit of which nobody knew whether it was made
-    assert desk.read(tails.get, one.id) == tail(one)
+    assert desk.ask(desk.store.runs.tail(one.id)) == tail(one)
 
 
 def test_a_run_that_others_took_for_lost_still_gets_its_tail(desk):
@@ -96,7 +88,7 @@ def test_a_run_that_others_took_for_lost_still_gets_its_tail(desk):
     desk.ended(one, state="lost")
     end(desk, one, read=lambda run_id: tail(one))
     assert desk.states() == ["lost"]
-    assert desk.read(tails.get, one.id) == tail(one)
+    assert desk.ask(desk.store.runs.tail(one.id)) == tail(one)
 
 
 def test_they_go_with_their_runs(desk):
@@ -104,16 +96,16 @@ def test_they_go_with_their_runs(desk):
     old, new = run(id=ids.make(at(60))), run(9 * 86400, id=ids.make(at(9 * 86400)))
     desk.insert(old, new)
     end(desk, old, new, read=lambda run_id: Tail(run_id=run_id, start=0, data=b"x"))
-    assert desk.write(prune.old, T0 + timedelta(days=5), 100) == [old.id]
-    assert desk.read(tails.get, old.id) is None
-    assert desk.read(tails.get, new.id) is not None
+    assert desk.ask(desk.store.retention.forget_runs_before(T0 + timedelta(days=5), 100)) == [old.id]
+    assert desk.ask(desk.store.runs.tail(old.id)) is None
+    assert desk.ask(desk.store.runs.tail(new.id)) is not None
 
 
 def test_the_store_tells_which_runs_it_does_not_know(desk):
     one = run()
     desk.insert(one)
-    assert desk.read(prune.unknown, ["a", one.id, "b"]) == ["a", "b"]
-    assert desk.read(prune.unknown, []) == []
+    assert desk.ask(desk.store.retention.unknown(["a", one.id, "b"])) == ["a", "b"]
+    assert desk.ask(desk.store.retention.unknown([])) == []
 
 
 @pytest.mark.parametrize(

@@ -12,25 +12,19 @@ from typing import Any
 
 import attrs
 import pytest
-from sqlalchemy import delete, text, update
 
 from jobsched import verify
-from jobsched.store.sql import commands
-from jobsched.store.sql import verify as survey
-from jobsched.store.sql.tables import nodes as node_table
-from jobsched.store.sql.tables import runs as run_table
+from jobsched.model.order import DeleteJob, PauseJob, ResumeJob, RunJob
 from tests.servers import Server, free_port
-from tests.store.record import MINUTE, SECOND, Record, a_job, a_run
-from tests.store.samples import IDS
+from tests.store.record import MINUTE, SECOND, Record
+from tests.store.samples import T0, Desk
 
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 
 
 @pytest.fixture
-def record(store_url: str) -> Iterator[Record]:
-    record = Record.at(store_url)
-    yield record
-    record.desk.close()
+def record(desk: Desk, store_url: str) -> Record:
+    return Record.of(desk, store_url)
 
 
 def test_a_sound_store_is_clean(record: Record) -> None:
@@ -40,12 +34,17 @@ def test_a_sound_store_is_clean(record: Record) -> None:
 
 def test_so_is_one_whose_jobs_were_changed_and_deleted(record: Record) -> None:
     desk, now = record.desk, record.now
-    desk.write(commands.pause, record.jobs[0].id, now)
-    desk.write(commands.pause, record.jobs[1].id, now)
-    desk.write(commands.resume, record.jobs[1].id, IDS, now + 3 * MINUTE)
-    desk.write(commands.remove, record.jobs[2].id, IDS, now)
-    desk.write(commands.run_now, record.jobs[3].id, None, IDS, now)
-    record.edit(update(run_table).where(run_table.c.state == "running").values(state="waiting"))
+    for order, instant in (
+        (PauseJob(job_id=record.jobs[0].id), now),
+        (PauseJob(job_id=record.jobs[1].id), now),
+        (ResumeJob(job_id=record.jobs[1].id), now + 3 * MINUTE),
+        (DeleteJob(job_id=record.jobs[2].id), now),
+        (RunJob(job_id=record.jobs[3].id), now),
+    ):
+        desk.order(order, (instant - T0).total_seconds())
+    for run in desk.runs():
+        if run.state == "running":
+            record.set(run, state="waiting")
     assert record.found() == []
     assert record.found(whole=False) == []
 
@@ -80,7 +79,7 @@ PLANTED: dict[str, tuple[Callable[[Record], object], str]] = {
         "before its due",
     ),
     "a retry that is gone": (
-        lambda record: record.edit(delete(run_table).where(run_table.c.attempt == 2)),
+        lambda record: record.forget(*(run for run in record.desk.runs() if run.attempt == 2)),
         "failed and was not followed by another",
     ),
     "a retry of a success": (lambda record: record.set(record.runs[11], state="succeeded"), "the one before it is"),
@@ -93,24 +92,25 @@ ON_SERVERS: dict[str, tuple[Callable[[Record], object], str]] = {
     "a run on a dead node": (
         lambda record: (
             record.set(record.runs[9], state="running", ended=None),
-            record.edit(update(node_table).values(state="dead")),
+            record.set_nodes(state="dead"),
         ),
         "running on node node .* which is dead",
     ),
     "a run on a silent node": (
         lambda record: (
             record.set(record.runs[9], state="running", ended=None),
-            record.edit(update(node_table).values(seen=record.now - MINUTE)),
+            record.set_nodes(seen=record.now - MINUTE),
         ),
         "running on node node .* which is alive and was last seen",
     ),
     "a run while its node was not there": (
-        lambda record: record.edit(update(node_table).values(state="stopped", seen=record.now - 5 * MINUTE)),
+        lambda record: record.set_nodes(state="stopped", seen=record.now - 5 * MINUTE),
         "a node from .* only",
     ),
     "a due that nobody decides": (
         lambda record: (
-            [record.forget(run) for run in record.runs[6:10]] and record.set_job(next_due=record.runs[6].due)
+            record.forget(*record.runs[6:10]),
+            record.set_job(next_due=record.runs[6].due),
         ),
         "is due since .*, and nobody decides it",
     ),
@@ -138,45 +138,11 @@ def test_what_is_planted_about_nodes_is_found(record: Record, name: str) -> None
     assert [line for line in said if re.search(words, line)], said
 
 
-DROP = {
-    "postgresql": "ALTER TABLE runs DROP CONSTRAINT runs_once_a_place",
-    "mysql": "ALTER TABLE runs DROP INDEX runs_once_a_place",
-}
-
-
-@servers_only
-def test_a_double_start_is_found_where_the_database_lets_it_pass(new_url: str, kind: str) -> None:
-    record = Record.at(new_url)
-    record.edit(text(DROP[kind]))
-    record.desk.insert(attrs.evolve(record.runs[3], id="again"))
-    [said] = record.found()
-    record.desk.close()
-    ids = f"({record.runs[3].id}|again)"
-    assert re.search(f"run {ids}: attempt 1 at .* is there twice, also as {ids}, and was started twice", said)
-
-
-def test_jobs_and_runs_are_read_piece_by_piece(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "JOBS", 2)
-    monkeypatch.setattr(survey, "RUNS", 3)
-    one, *_, last = record.jobs
-    strays = [attrs.evolve(a_run(one, record.now - MINUTE), job_id=f"{name[:-1]}~") for name in (one.id, last.id, "0.")]
-    record.desk.insert(*(attrs.evolve(run, state="waiting", started=None) for run in strays))
-    quiet = attrs.evolve(a_job("quiet", record.now), id="zz", next_due=record.now + MINUTE)
-    record.desk.add(quiet)
-    verdict = verify.Verdict()
-    assert [str(fault) for fault in verify.verify(record.url, whole=True, verdict=verdict)] == []
-    assert (verdict.jobs, verdict.runs) == (4 + 3 + 1, 40 + 3 + 3)
-    for run in record.runs[5:40:10]:
-        record.forget(run)
-    assert len(record.found()) == 4
-
-
 def test_it_sees_one_state_of_a_store_that_goes_on(record: Record) -> None:
     record.set(record.runs[0], reason="")
     faults = verify.verify(record.url, whole=True)
     assert "no reason" in str(next(faults))
-    for run in record.runs[20:30]:
-        record.forget(run)
+    record.forget(*record.runs[20:30])
     assert list(faults) == []
     assert len(record.found()) == 2
 

@@ -3,34 +3,18 @@
 import attrs
 import pytest
 
-from jobsched.model.audit import Signature
 from jobsched.model.caller import Caller, is_among
 from jobsched.model.errors import NotFound
 from jobsched.model.job import JobFilter
-from jobsched.model.order import CancelRun, Issued, PauseJob
+from jobsched.model.order import CancelRun, PauseJob
 from jobsched.model.run import RunFilter
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import orders, queries
-from jobsched.store.sql import runs as run_rows
-from tests.store.samples import IDS, Desk, at, job, run
+from tests.store.samples import IDS, at, job, run
 
 TASKS = ["backup", "backup-db", "Backup", "BACKUP-X", "report", "a%b", "a_b", "axb", "a|b", "ä", "a\\b", "a'b"]
 PATTERNS = [
     ("backup",), ("backup*",), ("*ackup*",), ("BACKUP*",), ("b?ckup", "report"), ("a%b",), ("a_b",), ("a?b",), ("a|b",),
     ("a|*",), ("a\\*",), ("a'?",), ("?",), ("*",), ("no such",), (),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def desk(store_url):
-    desk = Desk.at(store_url)
-    yield desk
-    desk.close()
-
-
-def order(desk, what, caller):
-    by = Signature(id=IDS.make(at(1)), at=at(1), who=None, address="", node="n")
-    return desk.write(orders.perform, what, Issued(signature=by, caller=caller, node_id="", ids=IDS)).answer
 
 
 def pages(page, key):
@@ -45,14 +29,15 @@ def pages(page, key):
 @pytest.mark.parametrize("patterns", PATTERNS)
 def test_every_database_reads_patterns_alike_and_pages_are_full(desk, patterns):
     desk.add(*(job(task=task, made=n) for n, task in enumerate(TASKS)))
-    desk.write(run_rows.insert_all, [run(n, task=task, job_id=task) for n, task in enumerate(TASKS)])
+    desk.bench.add_runs([run(n, task=task, job_id=task) for n, task in enumerate(TASKS)])
     seen = [task for task in TASKS if is_among(task, patterns)]
 
     def of_jobs(limit, after):
-        return desk.read(job_rows.page, limit, after or "", JobFilter(tasks=patterns))
+        page = desk.ask(desk.store.jobs.page(limit, after or "", JobFilter(tasks=patterns), 1 << 30, at(0)))
+        return [view.job for view in page.values]
 
     def of_runs(limit, before):
-        return desk.read(run_rows.page, limit, before, RunFilter(tasks=patterns))
+        return desk.ask(desk.store.runs.page(limit, before, RunFilter(tasks=patterns)))
 
     assert [one.task for one in pages(of_jobs, lambda one: one.id)] == seen
     assert [one.task for one in pages(of_runs, lambda one: one.id)] == seen[::-1]
@@ -62,40 +47,40 @@ def test_an_order_on_what_is_not_seen_is_refused_in_the_words_for_what_is_not_th
     theirs = job(task="backup")
     desk.add(theirs)
     waits = run(task="backup", state="waiting", job_id=theirs.id, node=None, node_id=None)
-    desk.write(run_rows.insert_all, [waits])
+    desk.bench.add_runs([waits])
     other = Caller(name="other", tasks=("report",))
 
     with pytest.raises(NotFound) as refused:
-        order(desk, PauseJob(job_id=theirs.id), other)
+        desk.order(PauseJob(job_id=theirs.id), 1, caller=other)
     with pytest.raises(NotFound) as missing:
-        order(desk, PauseJob(job_id="nothing"), other)
+        desk.order(PauseJob(job_id="nothing"), 1, caller=other)
     assert str(refused.value).replace(theirs.id, "nothing") == str(missing.value)
-    assert not desk.read(job_rows.get, theirs.id).paused
+    assert not desk.job(theirs.id).paused
 
     with pytest.raises(NotFound) as refused:
-        order(desk, CancelRun(run_id=waits.id, reason="cancelled"), other)
+        desk.order(CancelRun(run_id=waits.id, reason="cancelled"), 1, caller=other)
     with pytest.raises(NotFound) as missing:
-        order(desk, CancelRun(run_id="nothing", reason="cancelled"), other)
+        desk.order(CancelRun(run_id="nothing", reason="cancelled"), 1, caller=other)
     assert str(refused.value).replace(waits.id, "nothing") == str(missing.value)
-    assert desk.read(run_rows.get, waits.id).state == "waiting"
+    assert desk.run(waits.id).state == "waiting"
 
     for caller in (Caller(tasks=("back*",)), Caller()):
-        assert order(desk, PauseJob(job_id=theirs.id), caller).job.paused
-    cancelled = order(desk, CancelRun(run_id=waits.id, reason="cancelled"), Caller(tasks=("back*",)))
+        assert desk.order(PauseJob(job_id=theirs.id), 1, caller=caller).job.paused
+    cancelled = desk.order(CancelRun(run_id=waits.id, reason="cancelled"), 1, caller=Caller(tasks=("back*",)))
     assert cancelled.state == "cancelled"
 
 
 def test_runs_of_a_job_are_there_for_whom_the_job_or_a_run_of_it_is(desk):
     one = job(task="new")
     desk.add(one)
-    desk.write(run_rows.insert_all, [run(task="old", job_id=one.id, id=IDS.make(at(1)))])
+    desk.bench.add_runs([run(task="old", job_id=one.id, id=IDS.make(at(1)))])
 
     def runs(*tasks):
-        return [found.task for found in desk.read(queries.runs, 9, None, RunFilter(job_id=one.id, tasks=tasks))]
+        return [found.task for found in desk.ask(desk.store.runs.page(9, None, RunFilter(job_id=one.id, tasks=tasks)))]
 
     assert (runs("old"), runs("new"), runs("old", "new")) == (["old"], [], ["old"])
     with pytest.raises(NotFound):
         runs("other")
-    desk.write(job_rows.put, attrs.evolve(one, task="third"))
+    desk.bench.replace_job(attrs.evolve(one, task="third"))
     with pytest.raises(NotFound):
         runs("new")

@@ -8,17 +8,13 @@ from typing import Any
 
 import attrs
 import pytest
-from sqlalchemy import delete, insert, select, update
 
 from jobsched.model.job import Job, JobFilter, Policy, Watch
 from jobsched.model.membership import Heartbeat
+from jobsched.model.order import ChangeJob, IdempotencyKey, PauseJob, ResumeJob, RunJob
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
-from jobsched.store.sql import commands, overdue_queries, prune, queries, wrong_clock
-from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import overdue as overdue_rows
-from jobsched.store.sql.tables import deliveries, jobs, keys, nodes, runs
+from jobsched.model.wrong_clock import RAN_AHEAD, SET_BACK
 from jobsched.verify import verify
 from tests.store.samples import IDS, Desk, asks, at, job, node, run
 from tests.store.telling import telling, told
@@ -48,15 +44,15 @@ def seconds(instant: datetime) -> float:
 
 
 def stored(desk: Desk, one: Job) -> Job:
-    found: Job = desk.read(job_rows.get, one.id)
+    found: Job = desk.job(one.id)
     return found
 
 
 def put_right(desk: Desk, now: float) -> int:
     """As the scheduler does when the clock was set back."""
-    desk.write(wrong_clock.rest, at(now))
-    found, _ = desk.read(wrong_clock.jobs_ahead, at(now), "", 1000)
-    changed: int = desk.write(wrong_clock.put_right, found, at(now))
+    desk.ask(desk.store.wrong_clock.rest(at(now)))
+    found, _ = desk.ask(desk.store.wrong_clock.jobs_ahead(at(now), "", 1000))
+    changed: int = desk.ask(desk.store.wrong_clock.put_right(found, at(now)))
     return changed
 
 
@@ -89,7 +85,7 @@ def test_a_clock_that_was_ahead_for_a_while_silences_no_job(desk: Desk, store_ur
         (2, 2, 1, "succeeded"), (4, 4, 1, "succeeded"), (6, 6, 1, "succeeded"),
         (8, 10, 2, "missed"), (12, 12, 1, "succeeded"), (14, 14, 1, "succeeded"),
     ]  # fmt: skip
-    assert desk.runs()[3].reason == wrong_clock.RAN_AHEAD
+    assert desk.runs()[3].reason == RAN_AHEAD
     assert [each[3] for each in said(desk)[6:]] == ["missed", "succeeded", "succeeded"], "what ran, ran"
     for whole in (True, False):
         assert [str(fault) for fault in verify(store_url, whole=whole) if "due" in str(fault)] == []
@@ -146,8 +142,8 @@ def test_a_clock_that_was_behind_for_a_while_makes_nothing_run_again(desk: Desk,
 def test_a_record_of_a_time_that_had_come_is_not_touched(desk: Desk) -> None:
     one = job(60)
     desk.add(one)
-    desk.write(commands.pause, one.id, at(10))
-    desk.write(commands.resume, one.id, IDS, at(7 * DAY))
+    desk.order(PauseJob(job_id=one.id), 10)
+    desk.order(ResumeJob(job_id=one.id), 7 * DAY)
     before = said(desk)
     assert put_right(desk, 7 * DAY - 3600) == 0
     assert put_right(desk, -10 * YEAR) == 1
@@ -177,10 +173,12 @@ def test_a_job_that_was_made_or_changed_ahead_is_due_soon(desk: Desk) -> None:
         start=at(YEAR), every=timedelta(seconds=7)
     )))  # fmt: skip
     desk.add(made, changed)
-    desk.write(commands.change, changed.id, None, IDS, at(YEAR), lambda old, now: attrs.evolve(
-        old, schedule=attrs.evolve(old.schedule, trigger=Interval(start=now, every=timedelta(seconds=5))),
-        next_due=now + timedelta(seconds=5),
-    ))  # fmt: skip
+
+    def quicker(old: Job, now: datetime) -> Job:
+        schedule = attrs.evolve(old.schedule, trigger=Interval(start=now, every=timedelta(seconds=5)))
+        return attrs.evolve(old, schedule=schedule, next_due=now + timedelta(seconds=5))
+
+    desk.order(ChangeJob(job_id=changed.id, versions=None, revise=quicker), YEAR)
     assert put_right(desk, 11) == 2
     assert at(11) < stored(desk, made).next_due <= at(18)  # type: ignore[operator]
     assert at(11) < stored(desk, changed).next_due <= at(16)  # type: ignore[operator]
@@ -198,7 +196,7 @@ def test_a_change_after_a_clock_was_wrong_counts_from_now(desk: Desk) -> None:
             old.schedule, trigger=Interval(start=now, every=timedelta(seconds=2))
         ))  # fmt: skip
 
-    desk.write(commands.change, one.id, None, IDS, at(11), make)
+    desk.order(ChangeJob(job_id=one.id, versions=None, revise=make), 11)
     assert found == [at(11)]
     assert stored(desk, one).ahead is not None, "dues that ran ahead may come again"
 
@@ -206,8 +204,8 @@ def test_a_change_after_a_clock_was_wrong_counts_from_now(desk: Desk) -> None:
 def test_a_resume_after_a_clock_was_wrong_settles_each_due_once(desk: Desk, store_url: str) -> None:
     one = ran_ahead(desk)
     put_right(desk, 11)
-    desk.write(commands.pause, one.id, at(11.5))
-    desk.write(commands.resume, one.id, IDS, at(20.5))
+    desk.order(PauseJob(job_id=one.id), 11.5)
+    desk.order(ResumeJob(job_id=one.id), 20.5)
     assert said(desk)[3:5] == [(8, 10, 2, "missed"), (12, 20, 5, "skipped")]
     lived(desk, one, 22)
     assert [str(fault) for fault in verify(store_url, whole=True) if "due" in str(fault)] == []
@@ -234,7 +232,7 @@ def test_in_each_place_what_ran_ahead_keeps_its_outcome(desk: Desk) -> None:
             desk.ended(each, seconds=moment)
     assert put_right(desk, 5) == 1
     assert len(desk.claim(6, one, **asks(a, b)).started) == 1
-    desk.write(lambda connection: connection.execute(update(jobs).values(next_due=at(YEAR + 4))))
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), next_due=at(YEAR + 4)))
     assert desk.claim(YEAR + 6.5, one, **asks(a, b)).started == ()
 
 
@@ -244,18 +242,18 @@ def test_in_each_place_what_ran_ahead_keeps_its_outcome(desk: Desk) -> None:
 def test_what_was_found_is_told(desk: Desk) -> None:
     one = job(2)
     desk.add(one)
-    assert not desk.read(wrong_clock.evidence, at(1)).found
+    assert not desk.ask(desk.store.wrong_clock.evidence(at(1))).found
     lived(desk, one, 2, 4, YEAR)
-    assert not desk.read(wrong_clock.evidence, at(YEAR)).found
-    found = desk.read(wrong_clock.evidence, at(5))
+    assert not desk.ask(desk.store.wrong_clock.evidence(at(YEAR))).found
+    found = desk.ask(desk.store.wrong_clock.evidence(at(5)))
     assert (found.found, found.runs, found.latest) == (True, 3, at(YEAR))
-    desk.write(lambda connection: connection.execute(delete(runs)))
-    assert not desk.read(wrong_clock.evidence, at(5)).found
-    desk.write(lambda connection: connection.execute(update(jobs).values(updated=at(YEAR))))
-    assert desk.read(wrong_clock.evidence, at(5)).touched
-    desk.write(lambda connection: connection.execute(update(jobs).values(updated=at(0))))
+    desk.bench.forget_runs([each.id for each in desk.runs()])
+    assert not desk.ask(desk.store.wrong_clock.evidence(at(5))).found
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), updated=at(YEAR)))
+    assert desk.ask(desk.store.wrong_clock.evidence(at(5))).touched
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), updated=at(0)))
     desk.know(node("a", seen=at(YEAR)))
-    assert desk.read(wrong_clock.evidence, at(5)).touched
+    assert desk.ask(desk.store.wrong_clock.evidence(at(5))).touched
 
 
 def test_jobs_are_looked_at_page_by_page(desk: Desk) -> None:
@@ -263,7 +261,7 @@ def test_jobs_are_looked_at_page_by_page(desk: Desk) -> None:
     found: list[str] = []
     after: str | None = ""
     while after is not None:
-        some, after = desk.read(wrong_clock.jobs_ahead, at(11), after, 2)
+        some, after = desk.ask(desk.store.wrong_clock.jobs_ahead(at(11), after, 2))
         found += some
     assert found == sorted(one.id for one in made)
 
@@ -271,9 +269,9 @@ def test_jobs_are_looked_at_page_by_page(desk: Desk) -> None:
 def test_a_success_in_the_future_is_none(desk: Desk) -> None:
     watch = Watch(must_succeed_every=timedelta(seconds=6), max_late=timedelta(seconds=5))
     one = ran_ahead(desk, watch=watch, watched=at(0))
-    desk.write(lambda connection: connection.execute(update(jobs).values(next_due=at(YEAR + 12))))
-    assert desk.read(overdue_queries.watched, 9, at(13)) == [one.id]
-    (turn,) = desk.write(overdue_rows.settle, [one.id], at(13))
+    desk.bench.replace_job(attrs.evolve(desk.job(one.id), next_due=at(YEAR + 12)))
+    assert desk.ask(desk.store.overdue.watched(9, at(13))) == [one.id]
+    (turn,) = desk.ask(desk.store.overdue.settle([one.id], at(13)))
     assert (turn.event, turn.job.overdue) == ("overdue", at(12)), "six seconds after the last success that has come"
 
 
@@ -282,11 +280,13 @@ def test_what_is_watched_is_so_from_now_on(desk: Desk) -> None:
     one = job(2, watch=watch, watched=at(YEAR))
     other = job(2, watch=watch, watched=at(3))
     desk.add(one, other)
-    desk.write(lambda connection: connection.execute(update(jobs).values(succeeded=at(YEAR), failing=at(YEAR))))
-    desk.write(wrong_clock.rest, at(5))
+    for each in (one, other):
+        desk.bench.keep_success(each.id, at(YEAR))
+        desk.bench.set_failing(each.id, at(YEAR))
+    desk.ask(desk.store.wrong_clock.rest(at(5)))
     assert (stored(desk, one).watched, stored(desk, other).watched) == (at(5), at(3))
-    rows = desk.read(lambda connection: connection.execute(select(jobs.c.succeeded, jobs.c.failing)).all())
-    assert [tuple(row) for row in rows] == [(None, at(5))] * 2
+    for each in (one, other):
+        assert (desk.bench.success(each.id), desk.bench.failing(each.id)) == (None, at(5))
 
 
 def test_a_retry_waits_as_long_as_it_would_have_and_not_until_then(desk: Desk) -> None:
@@ -299,7 +299,7 @@ def test_a_retry_waits_as_long_as_it_would_have_and_not_until_then(desk: Desk) -
     desk.claim(2, legit)
     desk.ended(next(each for each in desk.runs() if each.job_id == legit.id), state="failed", seconds=4)
     for moment in (10, 20):
-        desk.write(wrong_clock.rest, at(moment))
+        desk.ask(desk.store.wrong_clock.rest(at(moment)))
         retries = {each.job_id: each.not_before for each in desk.runs() if each.attempt == 2}
         assert retries == {one.id: at(110), legit.id: at(4 + 2 * DAY)}
 
@@ -308,12 +308,12 @@ def test_what_waits_for_a_due_that_has_not_come_does_not_start(desk: Desk) -> No
     one = job(2, policy=Policy(overlap="allow"))
     desk.add(one)
     desk.claim(YEAR, one, slots=0)
-    desk.write(commands.run_now, one.id, None, IDS, at(YEAR + 1))
+    desk.order(RunJob(job_id=one.id), YEAR + 1)
     ended: list[Run] = []
     desk.events.runs_ended.subscribe(ended.extend)
-    desk.write(wrong_clock.rest, at(5))
+    desk.ask(desk.store.wrong_clock.rest(at(5)))
     waits = [each for each in desk.runs() if each.cause == "schedule" and each.due == at(YEAR)]
-    assert [(each.state, each.reason, each.ended) for each in waits] == [("skipped", wrong_clock.SET_BACK, at(5))]
+    assert [(each.state, each.reason, each.ended) for each in waits] == [("skipped", SET_BACK, at(5))]
     assert ended == waits
     assert [each.state for each in desk.runs() if each.cause == "manual"] == ["waiting"], "a caller wants it"
 
@@ -324,20 +324,18 @@ def test_what_is_to_be_told_is_told_now(desk: Desk) -> None:
     failed = run(2, job_id=one.id)
     desk.insert(failed)
     desk.ended(failed, state="failed", seconds=YEAR)
-    desk.write(wrong_clock.rest, at(5))
+    desk.ask(desk.store.wrong_clock.rest(at(5)))
     assert [each.not_before for each in told(desk)] == [at(5)]
-    later = {"not_before": at(7000), "created": at(4)}
-    desk.write(lambda connection: connection.execute(update(deliveries).values(later)))
-    desk.write(wrong_clock.rest, at(5))
+    desk.bench.replace_delivery(attrs.evolve(told(desk)[0], not_before=at(7000), created=at(4)))
+    desk.ask(desk.store.wrong_clock.rest(at(5)))
     assert [each.not_before for each in told(desk)] == [at(7000)]
 
 
 def test_a_key_is_remembered_for_a_day(desk: Desk) -> None:
-    key = {"scope": "/jobs", "key": "a", "digest": "d", "target": "t", "created": at(YEAR)}
-    desk.write(lambda connection: connection.execute(insert(keys).values(key)))
-    desk.write(wrong_clock.rest, at(5))
-    desk.write(prune.old_keys, at(5 + DAY + 1))
-    assert desk.read(lambda connection: connection.execute(select(keys)).all()) == []
+    desk.bench.add_key(IdempotencyKey(scope="/jobs", key="a", digest="d"), "t", at(YEAR))
+    desk.ask(desk.store.wrong_clock.rest(at(5)))
+    desk.ask(desk.store.retention.forget_keys(at(5 + DAY + 1)))
+    assert desk.bench.keys() == []
 
 
 # Who lives
@@ -346,24 +344,22 @@ def test_a_key_is_remembered_for_a_day(desk: Desk) -> None:
 def test_a_node_that_died_while_the_clock_was_ahead_is_found_dead(desk: Desk) -> None:
     desk.know(node("a", seen=at(YEAR)), node("b", seen=at(5)))
     heartbeat = Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
-    snapshot = desk.write(node_rows.beat, heartbeat, at(6))
+    snapshot = desk.ask(desk.store.nodes.beat(heartbeat, at(6)))
     assert [each.name for each in snapshot.late] == ["a"]
     assert [each.name for each in snapshot.alive] == ["a", "b"], "it may be about to say that it lives"
     desk.insert(run(2, node="a", node_id="id of a"))
-    args = ([], "it is gone", IDS, lambda: 0.0, at(6))
-    assert desk.write(lambda connection: node_rows.declare_dead(connection, *args, silent=[])) == []
-    (lost,) = desk.write(lambda connection: node_rows.declare_dead(connection, *args, silent=["id of a"]))
+    assert desk.declare_dead(seconds=6, silent=[]) == []
+    (lost,) = desk.declare_dead(seconds=6, silent=["id of a"])
     assert lost.state == "lost"
-    dead = desk.read(node_rows.get, "id of a")
+    dead = desk.ask(desk.store.nodes.get("id of a"))
     assert (dead.state, dead.seen) == ("dead", at(6))
 
 
 def test_nodes_of_that_time_are_brought_back_to_now(desk: Desk) -> None:
     then = {"since": at(YEAR), "seen": at(YEAR)}
     desk.know(node("a", state="stopped", **then), node("b", **then), node("c"))
-    desk.write(wrong_clock.rest, at(6))
-    found = desk.read(lambda connection: connection.execute(select(nodes.c.name, nodes.c.since, nodes.c.seen)).all())
-    assert sorted(tuple(row) for row in found) == [
+    desk.ask(desk.store.wrong_clock.rest(at(6)))
+    assert [(each.name, each.since, each.seen) for each in desk.bench.nodes()] == [
         ("a", at(6), at(6)), ("b", at(6), at(YEAR)), ("c", at(0), at(0)),
     ]  # fmt: skip
 
@@ -374,10 +370,10 @@ def test_nodes_of_that_time_are_brought_back_to_now(desk: Desk) -> None:
 def test_the_last_run_is_the_last_that_has_come(desk: Desk) -> None:
     one = ran_ahead(desk)
     put_right(desk, 11)
-    assert desk.read(queries.job, one.id, at(11)).last_run.due == at(6)
+    assert desk.ask(desk.store.jobs.get(one.id, at(11))).last_run.due == at(6)
     lived(desk, one, 12)
-    assert desk.read(queries.job, one.id, at(12)).last_run.due == at(12)
-    (news,) = desk.read(queries.jobs, 10, "", JobFilter(), 10_000, at(12)).values
+    assert desk.ask(desk.store.jobs.get(one.id, at(12))).last_run.due == at(12)
+    (news,) = desk.ask(desk.store.jobs.page(10, "", JobFilter(), 10_000, at(12))).values
     assert news.last_run.due == at(12)
 
 
@@ -389,7 +385,7 @@ def test_what_ran_ahead_pushes_nothing_out_and_parts_nothing(desk: Desk) -> None
     desk.claim(16, one)
     desk.claim(18, one)
     assert said(desk)[5:7] == [(14, 14, 1, "running"), (16, 18, 2, "skipped")]
-    desk.write(prune.beyond, one.id, 4, 100, True, at(20))
+    desk.ask(desk.store.retention.forget_runs_beyond(one.id, 4, 100, True, at(20)))
     assert [each[0] for each in said(desk) if each[3] in ("succeeded", "running")] == [
         4, 6, 12, 14, *(each[0] for each in said(desk) if each[0] > DAY and each[3] == "succeeded"),
     ]  # fmt: skip

@@ -25,13 +25,13 @@ class Deliveries(Protocol):
         `of_one`, with those that are `busy` there already; to `only` some places, if given.
 
         They are this node's for 60 s, or for 30 s and the lease of the nodes if that is longer: nobody else gets them
-        before. Each has one attempt more than before. Waits for nobody: what another change holds is left out; that may
-        be less than there is.
+        before, and `soonest` says when that is. Each has one attempt more than before. Waits for nobody: what another
+        change holds is left out; that may be less than there is.
         """
 
     def settle(self, attempts: Sequence[Attempt]) -> Deferred[None]:
         """Write what came of attempts: each only where the notification waits still; and one after which it is tried
-        again only where no newer attempt was begun."""
+        again only where no newer attempt was begun. One that is not there is passed over."""
 
     def of_run(self, run_id: str, limit: int, before: str | None) -> Deferred[tuple[str, list[Delivery]]]:
         """What was told of a run, up to `limit` with ids before `before`, newest first, without their bodies; and the

@@ -36,8 +36,10 @@ class WrongClock(Protocol):
     def put_right(self, job_ids: Sequence[str], now: datetime) -> Deferred[int]:
         """Compute the dues of these jobs anew where that clock had decided them; of how many jobs that was so. A due
         that started something, or is to, keeps its outcome and does not start again; one that was missed or skipped
-        before it came does not count."""
+        before it came does not count: its record ends before the new next due, or goes; one that stays and was missed
+        says `model.wrong_clock.RAN_AHEAD`. A job that is gone is passed over."""
 
     def rest(self, now: datetime) -> Deferred[None]:
         """Bring back whatever else waits for an instant of that clock: watches, retries, notifications, keys, nodes.
-        Scheduled runs that it made and that wait are skipped. Doing it twice is doing it once."""
+        Scheduled runs that it made and that wait are skipped, for `SET_BACK`; what a caller asked for waits on. A node
+        that is alive keeps its last sign of life. Doing it twice is doing it once."""

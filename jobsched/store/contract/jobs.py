@@ -57,6 +57,16 @@ class Claims(Protocol):
           cannot, it is left to them.
         - Runs that are replaced: those that wait are skipped at once; the others are asked to end, for `REPLACED`.
 
+        - A job that runs on every node goes by the nodes that the store knows, whatever `peers` says: one that joined
+          since has its run, one that left or is late has none; only what this node can run, it says itself. Living
+          nodes of one name are one place. Each name that is down or stopped, and could run it when a node of it began
+          last, has a missed record there, which says when it was seen last.
+        - A run for any node is in the way of the next one in every place, and a run of one place in the way of one for
+          any node. A retry whose time has not come is in the way of none.
+
+        A node that is not among its own `peers` starts nothing that waits. A run that is started says `IS_RUNNING`, one
+        that finds no slot `NO_SLOT` (`model.claim`).
+
         Waiting runs go first: by id, and of a job that does not overlap only the head of its queue, when nothing of it
         runs in that place. A retry is cancelled whose job is gone or has another task by now. What is started is
         recorded as running on this node. Other nodes are told when something is left for them to start.

@@ -27,10 +27,14 @@ class Nodes(Protocol):
 
     def beat(self, heartbeat: Heartbeat, now: datetime) -> Deferred[MembershipSnapshot]:
         """Say that this node is alive; hear who else is. `renewed` is false, and nothing is written, if it is not alive
-        in the store any more."""
+        in the store any more. A node that is late is renewed like any other, as long as nobody has declared it dead.
+
+        `alive` is sorted by id. A node that a clock saw which was ahead is in `alive` and in `late`: it may be about to
+        say that it lives."""
 
     def leave(self, node_id: str, now: datetime) -> Deferred[None]:
-        """Be no node any more, if it is alive: it is stopped, and nothing of it runs."""
+        """Be no node any more, if it is alive: it is stopped and was seen now, and has no runs and no slots. One that
+        was declared dead stays as it is."""
 
     def declare_dead(
         self, known: Sequence[str], silent: Sequence[str] | None, reason: str, ids: Ids, chance: Callable[[], float],
@@ -40,16 +44,17 @@ class Nodes(Protocol):
         `silent` too, if it is given (with it also those that were seen by a clock that was ahead).
 
         Running and stopping runs of nodes that are not alive become lost (or cancelled: `Run.lost`) for `reason`, and
-        are tried again as in `Runs.record`. Runs that have waited for 30 s for one node by its name become missed,
-        where no node of that name that can run them is alive or was seen within 30 s. Returns both; `only` some runs,
-        if given. Waits for nobody: a job or a run that another change holds is left for the next time.
+        are tried again as in `Runs.record`. Runs whose due is longer ago than `model.node.ABSENT` and that wait for one
+        node by its name become missed, where no node of that name that can run them is alive or was seen within that
+        time. Returns both; `only` some runs, if given. Waits for nobody: a job or a run that another change holds is
+        left for the next time.
         """
 
     def left_alone(self, now: datetime) -> Deferred[list[Run]]:
         """The runs that `declare_dead` looks at: those of dead nodes, and those that have waited long for one node."""
 
     def every(self) -> Deferred[list[Node]]:
-        """Up to 1000 nodes that are not forgotten, those that began last first."""
+        """Up to 1000 nodes that are not forgotten, those that began last first; of one instant by id."""
 
     def get(self, node_id: str) -> Deferred[Node | None]:
         """One node."""

@@ -22,7 +22,10 @@ class Orders(Protocol):
         What each order does, answers and raises stands with its record in `model.order`. Raises NotFound, in the words
         of one that is not there, for a job or a run of a task that the caller does not see. The entry is what
         `issued.signature` makes of it, with the database's instant (and an id of that instant) where it has a clock;
-        None, and nothing is written, where nothing was changed. The job is held from the look on.
+        None, and nothing is written, where nothing was changed that an entry would show: it was done before under its
+        key, the job or the run was so already, or the run is to end for another reason, which stays. An entry that
+        cannot be written undoes the change. Runs are named in an entry only if they end for this order. The job is held
+        from the look on.
         """
 
 

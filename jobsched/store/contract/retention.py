@@ -14,6 +14,8 @@ from ...model.retention import RetentionPass
 class Retention(Protocol):
     """In small batches, and by one node for all. Nothing goes that is active; what another change holds is left out.
 
+    When something was made is what its id says, which a clock that was set back does not change.
+
     With a run go its tail and what was told of it, but not what is still to be told. What `Overdue` has to know of it,
     its last success, stays with its job.
     """
@@ -55,7 +57,7 @@ class Retention(Protocol):
         """Forget idempotency keys that are 24 hours old."""
 
     def forget_nodes(self, now: datetime) -> Deferred[None]:
-        """Forget nodes that are not alive and were not seen for a week."""
+        """Forget nodes that are not alive and were not seen for longer than `model.node.FORGOTTEN`."""
 
     def unknown(self, run_ids: Sequence[str]) -> Deferred[list[str]]:
         """Those of these ids that no run has, in their order."""

@@ -17,7 +17,7 @@ class Runs(Protocol):
     def page(self, limit: int, before: str | None, only: RunFilter) -> Deferred[list[Run]]:
         """Up to `limit` runs with ids before `before`, newest first, as `only` asks for, without their parameters.
         `begin` is compared with the last due of a stretch, `end` with the first. Raises NotFound for those of a job
-        that is not there, or is not among `only.tasks`, and has no run that is."""
+        that is not there, or is not among `only.tasks`, and has no run that is; of any other job there may be none."""
 
     def get(self, run_id: str) -> Deferred[Run]:
         """One run. Raises NotFound."""
@@ -28,13 +28,18 @@ class Runs(Protocol):
     def record(
         self, executed: Sequence[Run], ids: Ids, chance: Callable[[], float], read_tail: Callable[[str], Tail | None]
     ) -> Deferred[bool]:
-        """Write what became of runs, each only where its node still owns it and it is running or stopping; others are
-        left as they are. Where the store is shared, an end is moved between the start and the database's now.
+        """Write what became of runs, or what is known of one that goes on (its `pid`): each only where its node still
+        owns it and it is running or stopping; others are left as they are. Where the store is shared, an end is moved
+        between the start and the database's now.
 
         Of a run that failed, timed out or was lost, the next attempt is added with it where its job asks for one
         (`model.retry`; `chance` spreads the pauses, `ids` gives its id): once, however many nodes record it. True if
-        any was. With those that have ended the tail that `read_tail` finds is kept, in place of an older one. Who wants
-        to be told of the failure is told, by a notification of the same change.
+        any was. The next attempt has the parameters of the run before it, and its place; the rest is as the job is now.
+        Where the job has another task by now there is none, and the reason says so (`model.retry.OTHER_TASK`).
+
+        With those that have ended the tail that `read_tail` finds is kept, in place of an older one, also where another
+        outcome was written before; not of a run that was forgotten. Who wants to be told of the failure is told, by a
+        notification of the same change.
         """
 
     def give_up(self, run: Run, *, notify: bool = True) -> Deferred[bool]:

@@ -11,7 +11,11 @@ What holds for every method of them:
 - `now` is the caller's clock. Where the database has a clock, that one is asked instead, so that all nodes go by one.
 - What "takes" or "holds" something keeps others from deciding about it until the change is made. Jobs are held before
   their runs, several in the order of their ids, so that no two changes wait for each other.
-- Instants are aware of their zone, and exact to the microsecond. Ids sort as they were made.
+- Instants are aware of their zone, and exact to the microsecond. Ids sort as they were made. Texts, names of nodes and
+  jobs among them, are compared letter by letter: case, accents and spaces at the end count.
+- `Events.runs_ended` is told each outcome that a change of this store wrote, by whichever method, once the change is on
+  disk: once, also where the change was made again; not where another node had written one before, and not what was
+  undone. Of a stretch that grew only the new dues are counted. `Events.notification_stored` is told after the commit.
 """
 
 from __future__ import annotations

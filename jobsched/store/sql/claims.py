@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import attrs
 from sqlalchemy import update
 
-from ...model.claim import Claimant, Claimed
+from ...model.claim import IS_RUNNING, NO_SLOT, Claimant, Claimed
 from ...model.downtime import Downtime, without_nodes
 from ...model.job import Job
 from ...model.node import Node
@@ -25,9 +25,7 @@ from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import runs
 from .transaction import Transaction
 
-IS_RUNNING = "is running"
 LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
-NO_SLOT = "no free slot: max_running runs are active"
 
 
 def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Claimed:

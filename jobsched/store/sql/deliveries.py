@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Boolean, ColumnElement, Row, bindparam, delete, or_, select, update
 
-from ...model.delivery import Attempt, Delivery
+from ...model.delivery import LEASE, Attempt, Delivery
 from ...model.ids import least
 from . import queries, settings
 from .clock import now as database_now
@@ -18,7 +18,6 @@ from .tables import deliveries
 from .transaction import Transaction
 from .visibility import of_tasks
 
-LEASE = timedelta(seconds=60)  # while an attempt is made; a node that dies meanwhile is no longer waited for then
 SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
 LOOKED_AT = 64  # that are ripe, at once: those of one place may be more than may go there
 

@@ -29,16 +29,13 @@ from sqlalchemy import (
 from ...model import lease as leases
 from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
-from ...model.node import Node
+from ...model.node import ABSENT, FORGOTTEN, Node
 from ...model.run import STARTED, Run
 from . import outbox, outcomes, settings, start_counts
 from . import runs as run_rows
 from .clock import now as database_now
 from .tables import nodes, runs
 from .transaction import Transaction
-
-ABSENT = timedelta(seconds=30)  # a run that only one node may start waits so long for it to come back
-FORGOTTEN = timedelta(days=7)  # a node that was not seen for so long is not known any more
 
 
 def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Joined:

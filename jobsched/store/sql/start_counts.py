@@ -11,6 +11,7 @@ from datetime import datetime
 import attrs
 from sqlalchemy import func, or_, select, update
 
+from ...model.claim import SPENT
 from ...model.ids import Ids
 from ...model.job import Job
 from ...model.owed import Situation, owed
@@ -19,8 +20,6 @@ from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import LAST_DUE, OF_A_DUE, jobs, runs
 from .transaction import Transaction
-
-SPENT = "max_runs was reached, until a run that waited came to nothing"
 
 
 def not_started(transaction: Transaction, ended: Sequence[Run]) -> Counter[str]:

@@ -32,7 +32,7 @@ from ...model.overdue import SKEW
 from ...model.owed import Stretch
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
-from ...model.wrong_clock import Evidence, anew
+from ...model.wrong_clock import RAN_AHEAD, SET_BACK, Evidence, anew
 from . import jobs as job_rows
 from . import outcomes
 from . import runs as run_rows
@@ -40,9 +40,7 @@ from .clock import now as database_now
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
 from .transaction import Transaction
 
-SET_BACK = "the clock was set back before it could start"
 LATE = "dues after it had their outcome already, by a clock that was ahead"
-RAN_AHEAD = "the clock ran hours ahead when it was due, and was set back since"
 
 
 def evidence(transaction: Transaction, local: datetime) -> Evidence:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.model.delivery import LEASE
 from jobsched.model.errors import Unavailable
 from jobsched.notifications.dispatcher import EVERY, GATHER_WAKEUPS, OF_ONE, UNPROVEN, UNTOLD, Dispatcher
 from jobsched.notifications.sender import NotTold
 from jobsched.store.sql import deliveries as rows
-from jobsched.store.sql.deliveries import LEASE
 from tests.unit.notifications.world import World
 from tests.unit.scheduler.world import done
 

@@ -20,7 +20,8 @@ from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.server_support import Server, why_not
 from jobsched.verify import verify
 from tests.servers import Galera, started
-from tests.store.samples import Desk, claimant, job
+from tests.store.samples import claimant, job
+from tests.store.sql.desk import SqlDesk
 from tests.wire import Answer, Recorded, Refusal
 
 # As they speak of themselves.
@@ -202,7 +203,7 @@ def test_a_galera_with_a_single_writer_gets_our_tables_and_keeps_them(galera: Ga
     url = galera.create_database("single")
     for _ in range(2):
         migrate(url, galera_single_writer=True)
-    desk = Desk.at(url)
+    desk = SqlDesk.at(url)
     desk.add(one := job(1))
     claimed = desk.write(claim, claimant(1), [one.id])
     assert [run.job_id for run in claimed.started] == [one.id]

@@ -14,8 +14,9 @@ from jobsched.store.sql import schema
 from jobsched.store.sql.engine import connect
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.tables import metadata
-from tests.store.older import BEGIN, Older, job_row, key_row, make_older, run_row
-from tests.store.samples import Desk, run
+from tests.store.samples import run
+from tests.store.sql.desk import SqlDesk
+from tests.store.sql.older import BEGIN, Older, job_row, key_row, make_older, run_row
 
 CHANGES = {"CREATE", "ALTER", "DROP", "INSERT", "UPDATE"}
 ONCE, ONCE_A_PLACE = ["job_id", "due", "attempt"], ["job_id", "due", "attempt", "place"]
@@ -86,7 +87,7 @@ def test_after_an_upgrade_a_due_starts_once_in_each_place(older: Older, empty_ur
     migrate(empty_url)
     with pytest.raises(IntegrityError):
         older.insert(older.runs, run_row("again"))
-    desk = Desk.at(empty_url)
+    desk = SqlDesk.at(empty_url)
     for place in ("", "a", "A", "a "):
         desk.insert(run(0, job_id="new", place=place))
         with pytest.raises(IntegrityError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 import pytest
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import event, insert, text
 
 from jobsched.model.ids import EPOCH
 from jobsched.store.sql import engine, listen_notify
@@ -18,7 +18,7 @@ from jobsched.store.sql.listen_notify import Listener, tell
 from jobsched.store.sql.tables import keys
 from jobsched.store.sql.transaction import Transaction
 from tests.servers import Mode, Server
-from tests.store.samples import Desk
+from tests.store.sql.desk import SqlDesk
 
 postgresql_only = pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
 PATIENCE = 30.0  # seconds for what happens at once, on a busy machine
@@ -80,25 +80,25 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def listening(connection: Connection) -> list[int]:
+def listening(transaction: Transaction) -> list[int]:
     """The server's processes that serve listeners, the newest last."""
-    return list(connection.execute(text(LISTENING)).scalars())
+    return list(transaction.execute(text(LISTENING)).scalars())
 
 
 @postgresql_only
-def test_news_come_with_the_commit_and_not_before(ear: Ear, desk: Desk, store_url: str) -> None:
+def test_news_come_with_the_commit_and_not_before(ear: Ear, desk: SqlDesk, store_url: str) -> None:
     noted = keys.select().with_only_columns(keys.c.key)
     found = []
 
     def look() -> None:
-        found.append(desk.read(lambda connection: connection.execute(noted).scalars().all()))
+        found.append(desk.read(lambda transaction: transaction.execute(noted).scalars().all()))
 
     ear.listener._heard = look
 
-    def change(connection: Connection) -> None:
-        tell(connection, "there")
-        connection.execute(insert(keys).values(scope="test", key="1", digest="", target="", created=EPOCH))
-        connection.execute(text("SELECT pg_sleep(0.3)"))
+    def change(transaction: Transaction) -> None:
+        tell(transaction, "there")
+        transaction.execute(insert(keys).values(scope="test", key="1", digest="", target="", created=EPOCH))
+        transaction.execute(text("SELECT pg_sleep(0.3)"))
 
     desk.write(change)
     until(lambda: bool(found))
@@ -106,9 +106,9 @@ def test_news_come_with_the_commit_and_not_before(ear: Ear, desk: Desk, store_ur
 
 
 @postgresql_only
-def test_what_was_rolled_back_is_no_news(ear: Ear, desk: Desk) -> None:
-    def fail(connection: Connection) -> None:
-        tell(connection, "there")
+def test_what_was_rolled_back_is_no_news(ear: Ear, desk: SqlDesk) -> None:
+    def fail(transaction: Transaction) -> None:
+        tell(transaction, "there")
         raise LookupError
 
     for _ in range(10):
@@ -120,7 +120,7 @@ def test_what_was_rolled_back_is_no_news(ear: Ear, desk: Desk) -> None:
 
 
 @postgresql_only
-def test_its_own_news_are_none(ear: Ear, desk: Desk) -> None:
+def test_its_own_news_are_none(ear: Ear, desk: SqlDesk) -> None:
     for _ in range(10):
         desk.write(tell, "here")
     until(lambda: ear.looked_at == 10)
@@ -130,7 +130,7 @@ def test_its_own_news_are_none(ear: Ear, desk: Desk) -> None:
 
 
 @postgresql_only
-def test_many_that_come_together_are_one(ear: Ear, desk: Desk) -> None:
+def test_many_that_come_together_are_one(ear: Ear, desk: SqlDesk) -> None:
     [process] = desk.read(listening)
     os.kill(process, signal.SIGSTOP)
     try:
@@ -148,7 +148,7 @@ def test_many_that_come_together_are_one(ear: Ear, desk: Desk) -> None:
 @postgresql_only
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_it_comes_back_with_its_server_and_says_so_once(
-    server: Server, store_url: str, desk: Desk, mode: Mode, caplog: pytest.LogCaptureFixture
+    server: Server, store_url: str, desk: SqlDesk, mode: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     ear = Ear(store_url)
     ear.hears(1)
@@ -168,9 +168,9 @@ def test_it_comes_back_with_its_server_and_says_so_once(
 
 
 @postgresql_only
-def test_a_connection_that_an_administrator_ends_is_made_again(ear: Ear, desk: Desk) -> None:
+def test_a_connection_that_an_administrator_ends_is_made_again(ear: Ear, desk: SqlDesk) -> None:
     desk.read(
-        lambda connection: connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM ({LISTENING}) AS them"))
+        lambda transaction: transaction.execute(text(f"SELECT pg_terminate_backend(pid) FROM ({LISTENING}) AS them"))
     )
     ear.hears(2)
     assert len(ear.cuts) == 1
@@ -180,7 +180,7 @@ def test_a_connection_that_an_administrator_ends_is_made_again(ear: Ear, desk: D
 
 @postgresql_only
 def test_a_server_that_is_silent_and_there_is_asked_and_kept(
-    ear: Ear, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ear: Ear, desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listen_notify, "WATCH", 0.5)
     [process] = desk.read(listening)
@@ -189,7 +189,7 @@ def test_a_server_that_is_silent_and_there_is_asked_and_kept(
     desk.write(tell, "there")  # ends the wait that is as long as it was
 
     def often() -> bool:
-        starts.add(desk.read(lambda connection: connection.execute(asked, {"pid": process}).scalar()))
+        starts.add(desk.read(lambda transaction: transaction.execute(asked, {"pid": process}).scalar()))
         return len(starts) > 3
 
     until(often)
@@ -199,7 +199,7 @@ def test_a_server_that_is_silent_and_there_is_asked_and_kept(
 
 @postgresql_only
 def test_a_server_that_does_not_answer_is_left_for_another_connection(
-    ear: Ear, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ear: Ear, desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listen_notify, "WATCH", 0.5)
     [frozen] = desk.read(listening)
@@ -236,7 +236,7 @@ def test_it_tries_again_after_pauses_that_grow(server: Server, store_url: str, m
 
 
 @postgresql_only
-def test_to_stop_takes_a_moment_and_leaves_nothing(store_url: str, desk: Desk) -> None:
+def test_to_stop_takes_a_moment_and_leaves_nothing(store_url: str, desk: SqlDesk) -> None:
     files = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         ear = Ear(store_url)
@@ -256,7 +256,7 @@ def test_to_stop_takes_a_moment_while_it_pauses(server: Server, store_url: str) 
 
 
 @postgresql_only
-def test_to_stop_takes_a_moment_while_the_server_is_frozen(ear: Ear, desk: Desk) -> None:
+def test_to_stop_takes_a_moment_while_the_server_is_frozen(ear: Ear, desk: SqlDesk) -> None:
     [frozen] = desk.read(listening)
     os.kill(frozen, signal.SIGSTOP)
     try:
@@ -281,7 +281,7 @@ def test_to_stop_while_it_connects_takes_no_longer_than_to_connect(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mysql"], indirect=True)
-def test_elsewhere_nothing_is_asked_of_the_database(desk: Desk) -> None:
+def test_elsewhere_nothing_is_asked_of_the_database(desk: SqlDesk) -> None:
     said = []
 
     def change(transaction: Transaction) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobsched.model.errors import BadStore, Unavailable
@@ -21,7 +21,8 @@ from jobsched.store.sql.engine import connect, reading, writing
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.tables import metadata
 from jobsched.store.sql.transaction import Transaction
-from tests.store.samples import Desk, job, job_count
+from tests.store.samples import job
+from tests.store.sql.desk import SqlDesk, job_count
 
 sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
@@ -33,8 +34,8 @@ def engine(new_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def pragma(connection: Connection, name: str) -> object:
-    return connection.execute(text(f"PRAGMA {name}")).scalar()
+def pragma(transaction: Transaction, name: str) -> object:
+    return transaction.execute(text(f"PRAGMA {name}")).scalar()
 
 
 def test_a_database_answers_once_it_has_our_tables(empty_url: str) -> None:
@@ -58,7 +59,7 @@ def test_a_file_is_its_owners_alone_and_one_that_is_there_keeps_its_mode(tmp_pat
             migrate(f"sqlite:///{path}")
         engine = connect(f"sqlite:///{fresh}")
         with writing(engine).begin() as connection:
-            assert job_count(connection) == 0
+            assert job_count(Transaction(connection)) == 0
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         engine.dispose()
     finally:
@@ -80,13 +81,13 @@ def test_the_tables_are_ours_and_no_others(engine: Engine) -> None:
 
 
 def test_migrating_twice_changes_nothing(new_url: str) -> None:
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
     one = job()
     desk.add(one)
     desk.close()
     migrate(new_url)
     migrate(new_url)
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
     assert desk.read(job_rows.page, 9) == [one]
     desk.close()
 
@@ -119,7 +120,7 @@ def test_a_folder_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
 
 @sqlite_only
 def test_readers_never_wait_and_an_answer_outlives_a_power_cut(new_url: str) -> None:
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
     assert desk.read(pragma, "journal_mode") == "wal"
     assert desk.read(pragma, "synchronous") == 2
     assert desk.write(pragma, "synchronous") == 2
@@ -128,12 +129,12 @@ def test_readers_never_wait_and_an_answer_outlives_a_power_cut(new_url: str) -> 
 
 @sqlite_only
 def test_a_reader_sees_one_state_while_another_writes(new_url: str) -> None:
-    reader, writer = Desk.at(new_url), Desk.at(new_url)
+    reader, writer = SqlDesk.at(new_url), SqlDesk.at(new_url)
 
-    def twice(connection: Connection) -> tuple[int, int]:
-        before = job_count(connection)
+    def twice(transaction: Transaction) -> tuple[int, int]:
+        before = job_count(transaction)
         writer.add(job())
-        return before, job_count(connection)
+        return before, job_count(transaction)
 
     assert reader.read(twice) == (0, 0)
     assert reader.read(job_count) == 1
@@ -142,10 +143,10 @@ def test_a_reader_sees_one_state_while_another_writes(new_url: str) -> None:
 
 
 def test_a_change_that_fails_leaves_nothing(new_url: str) -> None:
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
 
-    def half(connection: Connection) -> None:
-        job_rows.add(connection, [job()])
+    def half(transaction: Transaction) -> None:
+        job_rows.add(transaction, [job()])
         raise LookupError("half way")
 
     with pytest.raises(LookupError, match="half way"):
@@ -158,19 +159,19 @@ def test_a_change_that_fails_leaves_nothing(new_url: str) -> None:
 
 @sqlite_only
 def test_a_full_disk_is_told_and_nothing_is_half_done(new_url: str) -> None:
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
     desk.add(job())
 
-    def fill(connection: Connection) -> None:
-        pages = pragma(connection, "page_count")
-        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
-        job_rows.add(connection, [job(name="x" * 250) for _ in range(500)])
+    def fill(transaction: Transaction) -> None:
+        pages = pragma(transaction, "page_count")
+        transaction.execute(text(f"PRAGMA max_page_count = {pages}"))
+        job_rows.add(transaction, [job(name="x" * 250) for _ in range(500)])
 
     with pytest.raises(Unavailable, match=r"^the store cannot be used now: database or disk is full"):
         desk.write(fill)
     assert desk.read(job_count) == 1
     desk.close()
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
     desk.add(job())
     assert desk.read(job_count) == 2
     desk.close()
@@ -178,7 +179,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_done(new_url: str) -> None:
 
 @sqlite_only
 def test_a_database_that_somebody_else_keeps_locked_is_told(new_url: str) -> None:
-    desk = Desk.at(new_url)
+    desk = SqlDesk.at(new_url)
     desk.write(pragma, "busy_timeout = 50")
     other = sqlite3.connect(new_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

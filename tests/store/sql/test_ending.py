@@ -7,13 +7,13 @@ from threading import Event
 
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from jobsched.model.errors import Unavailable
 from jobsched.store.sql import queries
 from jobsched.store.sql.store import Store
+from jobsched.store.sql.transaction import Transaction
 from jobsched.threads import OVER, waited_for
 
 LONG = 10.0  # seconds; only a failure takes them
@@ -28,7 +28,7 @@ async def test_the_reactor_goes_on_while_what_is_under_way_comes_to_its_end(
     store, let_go = Store(reactor, store_url), Event()
     store.startService()
 
-    def slow(_: Connection) -> bool:
+    def slow(_: Transaction) -> bool:
         return let_go.wait(LONG)
 
     under_way = way(store, slow)

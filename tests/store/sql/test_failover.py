@@ -12,7 +12,7 @@ from itertools import pairwise
 import attrs
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import insert, select, text
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -24,6 +24,7 @@ from jobsched.store.sql.listen_notify import Listener
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
+from jobsched.store.sql.transaction import Transaction
 from jobsched.store.sql.url import make_url_safe
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote, succeeds
@@ -36,18 +37,18 @@ WHO_AM_I = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION
 DATABASE = "jobs"
 
 
-def note(connection: Connection, key: str) -> None:
+def note(transaction: Transaction, key: str) -> None:
     """A small change."""
-    connection.execute(insert(keys).values(scope="test", key=key, digest="", target="", created=EPOCH))
+    transaction.execute(insert(keys).values(scope="test", key=key, digest="", target="", created=EPOCH))
 
 
-def noted(connection: Connection) -> list[str]:
-    return list(connection.execute(select(keys.c.key).order_by(keys.c.key)).scalars())
+def noted(transaction: Transaction) -> list[str]:
+    return list(transaction.execute(select(keys.c.key).order_by(keys.c.key)).scalars())
 
 
-def who(connection: Connection) -> int:
-    """The server's name of this connection."""
-    return int(connection.execute(text(WHO_AM_I[connection.dialect.name])).scalar_one())
+def who(transaction: Transaction) -> int:
+    """The server's name of this transaction."""
+    return int(transaction.execute(text(WHO_AM_I[transaction.dialect.name])).scalar_one())
 
 
 async def refused(asked: Deferred[object]) -> str:
@@ -141,9 +142,9 @@ async def test_a_commit_that_was_refused_as_read_only_was_none_and_that_is_said(
     store = open_at(plain_url)
     tries = []
 
-    def late(connection: Connection) -> None:
+    def late(transaction: Transaction) -> None:
         tries.append(1)
-        note(connection, "1")
+        note(transaction, "1")
         if len(tries) == 1:
             with_it.__enter__()
 
@@ -250,7 +251,7 @@ async def test_one_that_listens_does_so_on_another_connection_when_it_is_told_to
     listening = text("SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN jobsched'")
 
     async def ears() -> set[int]:
-        return set(await store.read(lambda connection: connection.execute(listening).scalars().all()))
+        return set(await store.read(lambda transaction: transaction.execute(listening).scalars().all()))
 
     listener = Listener(store_url, lambda: "here", lambda: heard.append(1), cuts.append, lambda: None)
     listener.start()
@@ -261,7 +262,7 @@ async def test_one_that_listens_does_so_on_another_connection_when_it_is_told_to
         monkeypatch.setattr(
             "jobsched.store.sql.listen_notify.elapsed", lambda now=engine.elapsed: now() + engine.AGE_SECONDS
         )
-        await store.write(lambda connection: connection.execute(text("SELECT pg_notify('jobsched', 'there')")))
+        await store.write(lambda transaction: transaction.execute(text("SELECT pg_notify('jobsched', 'there')")))
         await eventually(lambda: gone(store, second))
         assert cuts == [], "that is no trouble"
     finally:
@@ -277,7 +278,7 @@ async def changed(ask: Callable[[], object], before: set[int]) -> set[int]:
 async def gone(store: Store, pids: set[int]) -> bool:
     """Whether the server has no such connection any more."""
     all_of_them = text("SELECT pid FROM pg_stat_activity")
-    return not pids & set(await store.read(lambda connection: connection.execute(all_of_them).scalars().all()))
+    return not pids & set(await store.read(lambda transaction: transaction.execute(all_of_them).scalars().all()))
 
 
 # A primary and its standby.
@@ -349,9 +350,9 @@ async def test_after_a_failover_what_leads_to_the_standby_is_followed_from_the_d
         assert listener.join(30)
 
 
-def recovering(connection: Connection) -> bool:
+def recovering(transaction: Transaction) -> bool:
     """Whether this is a standby."""
-    return bool(connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one())
+    return bool(transaction.execute(text("SELECT pg_is_in_recovery()")).scalar_one())
 
 
 @pytest_twisted.ensureDeferred

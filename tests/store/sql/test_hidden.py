@@ -8,11 +8,12 @@ from sqlalchemy.exc import IntegrityError
 
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql.url import make_url_safe
-from tests.store.samples import Desk, job
+from tests.store.samples import job
+from tests.store.sql.desk import SqlDesk
 
 
 def test_a_statement_that_fails_does_not_tell_its_values(store_url):
-    desk = Desk.at(store_url)
+    desk = SqlDesk.at(store_url)
     made = attrs.evolve(job(), parameters={"password": "hunter22"}, name="a name of ours")
     try:
         desk.write(job_rows.add, [made])

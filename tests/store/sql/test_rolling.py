@@ -22,8 +22,9 @@ from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.claims import claim
 from jobsched.store.sql.schema import migrate
-from tests.store.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
-from tests.store.samples import IDS, T0, Desk, at, claimant, job, node, run
+from tests.store.samples import IDS, T0, at, claimant, job, node, run
+from tests.store.sql.desk import SqlDesk
+from tests.store.sql.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
 
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 HOUR = 3600
@@ -40,9 +41,9 @@ def older(empty_url: str) -> Iterator[Older]:
 
 
 @pytest.fixture
-def desk(older: Older, empty_url: str) -> Iterator[Desk]:
+def desk(older: Older, empty_url: str) -> Iterator[SqlDesk]:
     """This version, beside it."""
-    desk = Desk.at(empty_url)
+    desk = SqlDesk.at(empty_url)
     yield desk
     desk.close()
 
@@ -58,7 +59,7 @@ def now() -> int:
 # Reading what the other wrote.
 
 
-def test_a_job_of_the_last_release_may_run_anywhere(older: Older, desk: Desk) -> None:
+def test_a_job_of_the_last_release_may_run_anywhere(older: Older, desk: SqlDesk) -> None:
     older.insert(older.jobs, job_row("job", parameters='{"a": "b"}', misfire_grace=None))
     found = desk.read(job_rows.get, "job")
     assert (found.policy.placement, found.policy.require) == ("any", {})
@@ -67,7 +68,7 @@ def test_a_job_of_the_last_release_may_run_anywhere(older: Older, desk: Desk) ->
     assert desk.read(job_rows.page, 10) == [found]
 
 
-def test_a_run_of_the_last_release_may_run_anywhere(older: Older, desk: Desk) -> None:
+def test_a_run_of_the_last_release_may_run_anywhere(older: Older, desk: SqlDesk) -> None:
     older.insert(older.runs, run_row("run", state="succeeded", node="older", node_id="older", ended=BEGIN, exit_code=0))
     found = desk.read(run_rows.get, "run")
     assert (found.place, found.require, found.stop) == ("", {}, None)
@@ -75,7 +76,7 @@ def test_a_run_of_the_last_release_may_run_anywhere(older: Older, desk: Desk) ->
     assert desk.runs() == [found]
 
 
-def test_a_key_that_one_took_is_taken_for_the_other(older: Older, desk: Desk) -> None:
+def test_a_key_that_one_took_is_taken_for_the_other(older: Older, desk: SqlDesk) -> None:
     older.insert(older.jobs, job_row("job"))
     older.insert(older.keys, key_row("theirs"))
     one = job()
@@ -87,7 +88,7 @@ def test_a_key_that_one_took_is_taken_for_the_other(older: Older, desk: Desk) ->
         older.insert(older.keys, key_row("ours"))
 
 
-def test_what_this_version_writes_the_last_release_reads(older: Older, desk: Desk) -> None:
+def test_what_this_version_writes_the_last_release_reads(older: Older, desk: SqlDesk) -> None:
     one = job(HOUR, timeout=2.5, parameters={"a": "b"})
     two = run(job_id=one.id, parameters={"a": "b"}, timeout=2.5)
     desk.add(one)
@@ -103,7 +104,7 @@ def test_what_this_version_writes_the_last_release_reads(older: Older, desk: Des
     ]  # fmt: skip
 
 
-def test_a_job_changed_through_the_last_release_stays_where_it_may_run(older: Older, desk: Desk) -> None:
+def test_a_job_changed_through_the_last_release_stays_where_it_may_run(older: Older, desk: SqlDesk) -> None:
     one = job(policy=Policy(placement="every", require={"disk": "ssd"}))
     desk.add(one)
     older.change(one.id, paused=True, version=2)
@@ -118,7 +119,7 @@ def ours(claimed: Claimed) -> list[tuple[str, int]]:
 
 
 @servers_only
-def test_each_ends_what_it_started_and_nothing_else(older: Older, desk: Desk) -> None:
+def test_each_ends_what_it_started_and_nothing_else(older: Older, desk: SqlDesk) -> None:
     begin = now() - SECOND
     older.insert(older.jobs, *(job_row(name, anchor=begin, next_due=begin) for name in ("one", "two")))
     assert older.claim(["one"], now()) == [("one", begin)]
@@ -137,7 +138,7 @@ def test_each_ends_what_it_started_and_nothing_else(older: Older, desk: Desk) ->
 
 
 @servers_only
-def test_a_run_that_waits_is_started_by_whoever_comes(older: Older, desk: Desk) -> None:
+def test_a_run_that_waits_is_started_by_whoever_comes(older: Older, desk: SqlDesk) -> None:
     again = run_row("again", attempt=2, cause="retry", not_before=BEGIN)
     desk.add(job(id=again["job_id"], next_due=None))
     older.insert(older.runs, again)
@@ -146,7 +147,7 @@ def test_a_run_that_waits_is_started_by_whoever_comes(older: Older, desk: Desk) 
 
 @servers_only
 @pytest.mark.parametrize("first", ["older", "this"])
-def test_a_due_that_one_started_the_other_cannot_store(older: Older, desk: Desk, first: str) -> None:
+def test_a_due_that_one_started_the_other_cannot_store(older: Older, desk: SqlDesk, first: str) -> None:
     def theirs() -> None:
         older.insert(older.runs, run_row("theirs"))
 
@@ -161,7 +162,7 @@ def test_a_due_that_one_started_the_other_cannot_store(older: Older, desk: Desk,
 
 
 @servers_only
-def test_of_two_that_claim_at_once_each_due_starts_once(older: Older, desk: Desk) -> None:
+def test_of_two_that_claim_at_once_each_due_starts_once(older: Older, desk: SqlDesk) -> None:
     rounds, jobs = 40, 10
     names = [f"job{number:03}" for number in range(rounds * jobs)]
     begin = now() - SECOND
@@ -189,7 +190,7 @@ def test_of_two_that_claim_at_once_each_due_starts_once(older: Older, desk: Desk
 
 
 @servers_only
-def test_what_the_last_release_executes_is_not_taken_for_lost(older: Older, desk: Desk) -> None:
+def test_what_the_last_release_executes_is_not_taken_for_lost(older: Older, desk: SqlDesk) -> None:
     older.insert(older.runs, run_row("theirs", state="running", node="older", node_id="older", started=now()))
     assert desk.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, T0) == []
     assert desk.states() == ["running"]
@@ -209,20 +210,20 @@ def neighbour(empty_url: str) -> Iterator[OlderNode]:
 
 
 @pytest.fixture
-def shared(neighbour: OlderNode, empty_url: str) -> Iterator[Desk]:
-    desk = Desk.at(empty_url)
+def shared(neighbour: OlderNode, empty_url: str) -> Iterator[SqlDesk]:
+    desk = SqlDesk.at(empty_url)
     yield desk
     desk.close()
 
 
-def joins(desk: Desk, seconds: float) -> float:
+def joins(desk: SqlDesk, seconds: float) -> float:
     """A node of this release starts, whose LEASE is 30 s; the lease that it goes by."""
     one = node("new", since=at(seconds), lease_asked=timedelta(seconds=30))
     entry = desk.write(node_rows.join, one, [], [])
     return float(entry.lease.total_seconds())
 
 
-def beats(desk: Desk, lease: float, seconds: float) -> float:
+def beats(desk: SqlDesk, lease: float, seconds: float) -> float:
     """It says that it lives, and counts on that lease; the one that it is told."""
     heartbeat = Heartbeat(
         id="id of new", tasks=[], running=0, slots=9, tried=0, won=0, lease=timedelta(seconds=lease)
@@ -236,7 +237,7 @@ def later(seconds: float) -> int:
 
 @pytest.mark.usefixtures("told_time")
 def test_while_a_daemon_of_the_last_release_lives_the_lease_is_what_it_knows(
-    neighbour: OlderNode, shared: Desk
+    neighbour: OlderNode, shared: SqlDesk
 ) -> None:
     neighbour.join("old", later(0))
     assert joins(shared, 1) == 10
@@ -254,7 +255,7 @@ def test_while_a_daemon_of_the_last_release_lives_the_lease_is_what_it_knows(
 @pytest.mark.usefixtures("told_time")
 @pytest.mark.parametrize("silent", [20.9, 30.0])
 def test_one_of_the_last_release_that_comes_back_buries_nobody_that_counts_on_more(
-    neighbour: OlderNode, shared: Desk, silent: float
+    neighbour: OlderNode, shared: SqlDesk, silent: float
 ) -> None:
     """It was frozen and taken for dead; at that moment the other one loses the database and cannot hear of it."""
     assert joins(shared, 0) == 30
@@ -271,7 +272,7 @@ def test_one_of_the_last_release_that_comes_back_buries_nobody_that_counts_on_mo
 
 @pytest.mark.usefixtures("told_time")
 def test_one_of_the_last_release_that_is_silent_is_taken_for_dead_when_it_expects_it(
-    neighbour: OlderNode, shared: Desk
+    neighbour: OlderNode, shared: SqlDesk
 ) -> None:
     neighbour.join("old", later(0))
     joins(shared, 0)

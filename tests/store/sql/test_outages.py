@@ -12,7 +12,7 @@ from threading import Event
 
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from twisted.internet.defer import Deferred, gatherResults
@@ -32,13 +32,13 @@ WHO_AM_I = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION
 CUT = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 
 
-def note(connection: Connection, key: str, scope: str = "test") -> None:
+def note(transaction: Transaction, key: str, scope: str = "test") -> None:
     """A small change."""
-    connection.execute(insert(keys).values(scope=scope, key=key, digest="", target="", created=EPOCH))
+    transaction.execute(insert(keys).values(scope=scope, key=key, digest="", target="", created=EPOCH))
 
 
-def noted(connection: Connection) -> list[str]:
-    return list(connection.execute(select(keys.c.key).order_by(keys.c.key)).scalars())
+def noted(transaction: Transaction) -> list[str]:
+    return list(transaction.execute(select(keys.c.key).order_by(keys.c.key)).scalars())
 
 
 def cut(url: str, who: object) -> None:
@@ -145,12 +145,12 @@ async def test_a_server_that_does_not_answer_a_new_connection_is_given_up(
 async def test_a_connection_cut_in_mid_transaction_is_one_more_try(store: Store, store_url: str, kind: str) -> None:
     tries = []
 
-    def interrupted(connection: Connection) -> None:
+    def interrupted(transaction: Transaction) -> None:
         tries.append(1)
-        note(connection, "once")
+        note(transaction, "once")
         if len(tries) == 1:
-            cut(store_url, connection.execute(text(WHO_AM_I[kind])).scalar())
-        note(connection, "twice")
+            cut(store_url, transaction.execute(text(WHO_AM_I[kind])).scalar())
+        note(transaction, "twice")
 
     await store.write(interrupted)
     assert len(tries) == 2
@@ -160,9 +160,9 @@ async def test_a_connection_cut_in_mid_transaction_is_one_more_try(store: Store,
 @servers_only
 @pytest_twisted.ensureDeferred
 async def test_a_connection_that_is_always_cut_is_given_up(store: Store, store_url: str, kind: str) -> None:
-    def interrupted(connection: Connection) -> None:
-        cut(store_url, connection.execute(text(WHO_AM_I[kind])).scalar())
-        note(connection, "never")
+    def interrupted(transaction: Transaction) -> None:
+        cut(store_url, transaction.execute(text(WHO_AM_I[kind])).scalar())
+        note(transaction, "never")
 
     await refused(store.write(interrupted), 5)
     assert await store.read(noted) == []
@@ -173,10 +173,10 @@ async def test_a_connection_that_is_always_cut_is_given_up(store: Store, store_u
 async def test_a_commit_without_an_answer_is_not_made_again(store: Store, store_url: str, kind: str) -> None:
     tries = []
 
-    def interrupted(connection: Connection) -> None:
+    def interrupted(transaction: Transaction) -> None:
         tries.append(1)
-        note(connection, "perhaps")
-        cut(store_url, connection.execute(text(WHO_AM_I[kind])).scalar())  # the next thing said is COMMIT
+        note(transaction, "perhaps")
+        cut(store_url, transaction.execute(text(WHO_AM_I[kind])).scalar())  # the next thing said is COMMIT
 
     words = await refused(store.write(interrupted), 5)
     assert "not known" in words
@@ -188,11 +188,11 @@ async def test_a_commit_without_an_answer_is_not_made_again(store: Store, store_
 async def test_a_question_whose_end_was_not_answered_is_asked_again(store: Store, store_url: str, kind: str) -> None:
     tries = []
 
-    def interrupted(connection: Connection) -> list[str]:
+    def interrupted(transaction: Transaction) -> list[str]:
         tries.append(1)
-        answer = noted(connection)
+        answer = noted(transaction)
         if len(tries) == 1:
-            cut(store_url, connection.execute(text(WHO_AM_I[kind])).scalar())
+            cut(store_url, transaction.execute(text(WHO_AM_I[kind])).scalar())
         return answer
 
     assert await store.read(interrupted) == []
@@ -207,14 +207,14 @@ async def test_of_two_that_wait_for_each_other_both_succeed(store: Store) -> Non
     held = {"a": Event(), "b": Event()}
     tries = []
 
-    def both(connection: Connection, first: str, second: str) -> None:
+    def both(transaction: Transaction, first: str, second: str) -> None:
         tries.append(first)
         for name in first, second:
             one = (keys.c.scope == "test") & (keys.c.key == name)
-            connection.execute(select(keys).where(one).with_for_update()).one()
+            transaction.execute(select(keys).where(one).with_for_update()).one()
             held[name].set()
             held[second].wait(5)
-        note(connection, f"{first} then {second}")
+        note(transaction, f"{first} then {second}")
 
     await gatherResults([store.write(both, "a", "b"), store.write(both, "b", "a")])
     assert len(tries) > 2
@@ -226,13 +226,13 @@ async def test_of_two_that_wait_for_each_other_both_succeed(store: Store) -> Non
 async def test_who_is_second_with_one_key_looks_again(store: Store) -> None:
     looked = []
 
-    def once(connection: Connection) -> str:
-        found = noted(connection)
+    def once(transaction: Transaction) -> str:
+        found = noted(transaction)
         looked.append(len(found))
         while len(looked) < 2:
             time.sleep(0.01)
         if not found:
-            note(connection, "the one")
+            note(transaction, "the one")
         return "mine" if not found else "yours"
 
     assert sorted(await gatherResults([store.write(once), store.write(once)])) == ["mine", "yours"]
@@ -257,8 +257,8 @@ async def test_a_lock_that_is_not_let_go_is_waited_for_in_vain(
     await store.write(note, "a")
     taken, done = Event(), Event()
 
-    def hold(connection: Connection) -> None:
-        connection.execute(select(keys).with_for_update()).all()
+    def hold(transaction: Transaction) -> None:
+        transaction.execute(select(keys).with_for_update()).all()
         taken.set()
         done.wait(8)
 
@@ -284,12 +284,12 @@ async def test_a_node_frozen_in_mid_transaction_lets_others_go_on(
     taken, thawed = Event(), Event()
     tries = []
 
-    def hold(connection: Connection) -> None:
+    def hold(transaction: Transaction) -> None:
         tries.append(1)
-        connection.execute(select(keys).with_for_update()).all()
+        transaction.execute(select(keys).with_for_update()).all()
         taken.set()
         thawed.wait(8)
-        note(connection, "late")
+        note(transaction, "late")
 
     held = frozen.write(hold)
     while not taken.is_set():
@@ -307,7 +307,7 @@ async def test_a_node_frozen_in_mid_transaction_lets_others_go_on(
 @pytest_twisted.ensureDeferred
 async def test_a_statement_that_makes_no_sense_is_a_fault_of_ours_and_no_outage(store: Store, statement: str) -> None:
     with pytest.raises(DBAPIError):
-        await store.read(lambda connection: connection.execute(text(statement)).all())
+        await store.read(lambda transaction: transaction.execute(text(statement)).all())
 
 
 @servers_only
@@ -410,6 +410,6 @@ def test_sqlite_is_not_asked_more_than_before(tmp_path: Path) -> None:
         with opened.connect() as connection:
             connection.connection.driver_connection.set_trace_callback(said.append)
             with connection.begin():
-                noted(connection)
+                noted(Transaction(connection))
         assert [statement.split(" \n")[0] for statement in said] == [begin, 'SELECT keys."key"', "COMMIT"]
     made.dispose()

@@ -10,7 +10,7 @@ from threading import Event
 import attrs
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import func, select, text
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
@@ -25,7 +25,8 @@ from jobsched.store.sql import claims, commands, jobs, runs
 from jobsched.store.sql.engine import connect
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs as runs_table
-from tests.store.samples import job_count
+from jobsched.store.sql.transaction import Transaction
+from tests.store.sql.desk import job_count
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -58,8 +59,8 @@ def some_nodes(count: int) -> list[Node]:
     ]
 
 
-def every_run(connection: Connection) -> list[Run]:
-    return [runs.from_row(row) for row in connection.execute(select(runs_table).order_by(runs_table.c.due))]
+def every_run(transaction: Transaction) -> list[Run]:
+    return [runs.from_row(row) for row in transaction.execute(select(runs_table).order_by(runs_table.c.due))]
 
 
 @pytest_twisted.ensureDeferred
@@ -103,8 +104,8 @@ async def test_a_job_that_another_node_holds_is_left_out_at_once(open_store: Cal
     await store.write(jobs.add, [a_job(0), a_job(1)])
     taken, done = Event(), Event()
 
-    def hold(connection: Connection) -> None:
-        jobs.lock_due(connection, ["job000"], START)
+    def hold(transaction: Transaction) -> None:
+        jobs.lock_due(transaction, ["job000"], START)
         taken.set()
         done.wait(8)
 
@@ -204,14 +205,14 @@ async def test_a_question_sees_one_state_of_the_store(open_store: Callable[[], S
     reader, writer = (open_store(), open_store()) if kind != "sqlite" else [open_store()] * 2
     looked, changed = Event(), Event()
 
-    def twice(connection: Connection) -> list[int]:
-        before = job_count(connection)
+    def twice(transaction: Transaction) -> list[int]:
+        before = job_count(transaction)
         looked.set()
         changed.wait(5)
         return [
             before,
-            job_count(connection),
-            connection.execute(select(func.count()).select_from(runs_table)).scalar_one(),
+            job_count(transaction),
+            transaction.execute(select(func.count()).select_from(runs_table)).scalar_one(),
         ]
 
     asked = reader.read(twice)
@@ -230,8 +231,8 @@ async def test_a_change_sees_what_was_committed_while_it_waited_for_its_job(open
     first, second = open_store(), open_store()
     await first.write(jobs.add, [a_job()])
 
-    def slow(connection: Connection) -> None:
-        commands.pause(connection, "job000", START)
+    def slow(transaction: Transaction) -> None:
+        commands.pause(transaction, "job000", START)
         time.sleep(0.3)
 
     slowly = first.write(slow)
@@ -253,8 +254,8 @@ async def test_a_failure_that_meets_a_change_of_the_task_is_final(
     (run,) = (await mine.write(claims.claim, node(0, START), [one.id])).started
     held, go = Event(), Event()
 
-    def change(connection: Connection) -> None:
-        commands.change(connection, one.id, None, Ids(), START, lambda job, _: attrs.evolve(job, task="other"))
+    def change(transaction: Transaction) -> None:
+        commands.change(transaction, one.id, None, Ids(), START, lambda job, _: attrs.evolve(job, task="other"))
         held.set()
         assert go.wait(30)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import pytest_twisted
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
@@ -15,6 +15,7 @@ from jobsched.model.errors import Busy
 from jobsched.model.ids import EPOCH
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
+from jobsched.store.sql.transaction import Transaction
 
 BUSY, WAITING = 2, 3
 
@@ -27,7 +28,7 @@ class Gate:
         self._inside = threading.Semaphore(0)
         self.passed: list[str] = []
 
-    def __call__(self, connection: Connection, name: str) -> str:
+    def __call__(self, _: Transaction, name: str) -> str:
         self._inside.release()
         assert self._open.wait(60)
         self.passed.append(name)
@@ -58,12 +59,12 @@ def small(store_url: str, gate: Gate) -> Iterator[Store]:
     pytest_twisted.blockon(store.stopService())
 
 
-def note(connection: Connection, key: str) -> None:
-    connection.execute(insert(keys).values(scope="test", key=key, digest="", target="", created=EPOCH))
+def note(transaction: Transaction, key: str) -> None:
+    transaction.execute(insert(keys).values(scope="test", key=key, digest="", target="", created=EPOCH))
 
 
-def noted(connection: Connection) -> list[str]:
-    return list(connection.execute(select(keys.c.key).order_by(keys.c.key)).scalars())
+def noted(transaction: Transaction) -> list[str]:
+    return list(transaction.execute(select(keys.c.key).order_by(keys.c.key)).scalars())
 
 
 @pytest_twisted.ensureDeferred
