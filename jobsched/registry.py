@@ -98,6 +98,10 @@ class Registry:
         """The same door for one caller: tasks he may not see are not there, nor are their jobs and runs."""
         return Registry(self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
 
+    def sees(self, task: str) -> bool:
+        """Whether this caller may see a task, and with it the jobs and runs of the task."""
+        return self._caller.sees(task)
+
     # tasks
 
     def task_names(self) -> list[str]:

@@ -31,6 +31,7 @@ from .relay import Relay
 from .route import Route
 from .runs import Runs
 from .site import JobschedSite, site
+from .why import Why
 
 
 def serve(
@@ -63,6 +64,7 @@ def routes(
     calls = [
         *Catalog(registry, defaults, clock).routes(),
         *Jobs(registry, outputs, defaults, pages).routes(),
+        *Why(registry, config.timezone, clock).routes(),
         *Runs(registry, outputs, pages).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),

@@ -42,6 +42,19 @@ class RunPage(Struct, forbid_unknown_fields=True):
     to: Annotated[MomentText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
 
 
+class WhyAsked(Struct, forbid_unknown_fields=True):
+    """Which time is asked about."""
+
+    at: Annotated[
+        Annotated[str, Meta(max_length=64)] | UnsetType,
+        Meta(description="A time (03:00: the last one), a date, or both; its last due if left out"),
+    ] = UNSET
+    zone: Annotated[
+        Annotated[str, Meta(max_length=64)] | UnsetType,
+        Meta(description="IANA name of the zone in which `at` is read; the job's own if left out"),
+    ] = UNSET
+
+
 class AuditPage(Struct, forbid_unknown_fields=True):
     """Which part of the audit log: `from <= at < to`."""
 

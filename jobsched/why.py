@@ -1,0 +1,124 @@
+"""Gathers from the record what is to be known about a job and a time, and has it judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import attrs
+
+from .model.audit import AuditFilter, Entry
+from .model.claim import NO_SLOT
+from .model.cron import Cron, explain
+from .model.errors import NotFound
+from .model.job import Job
+from .model.judge import judge, worst
+from .model.run import Run, RunFilter
+from .model.trigger import TICK
+from .model.verdict import Record, Verdict, classify
+from .model.window import Named, Window, named
+from .registry import Registry
+
+MOST = 100  # runs, and entries of the audit log, that are looked at
+ROOM = 1 << 20  # bytes of those entries
+HOLDERS = 10
+DAY = timedelta(days=1)
+
+
+async def why(
+    registry: Registry, job_id: str, at: str | None, timezone: str | None, default: str, now: datetime
+) -> Verdict:
+    """Why the job did, or did not, run at that time; without `at`: what became of its last due.
+
+    `at` is read in `timezone`, or in the job's own; `default` is for a job that is gone. Raises Invalid, and NotFound
+    for a job of which nothing is known.
+    """
+    job, deleted = await _job(registry, job_id)
+    zone = timezone or (default if job is None else job.timezone)
+    asked = await _last_due(registry, job_id, job, now) if at is None else named(at, zone, now)
+    runs = [run for window in asked.windows for run in await _due_in(registry, job_id, window)]
+    record = Record(job_id=job_id, now=now, named=asked, job=job, deleted=deleted, runs=runs)
+    if job is not None:
+        record = attrs.evolve(record, entries=await _entries(registry, job_id, asked.near))
+        record = await registry.in_thread(partial(_with_dues, record, job))
+    run = worst(runs)
+    if run is not None and classify(run.reason) == "overlap":
+        record = attrs.evolve(record, active=await _active(registry, run))
+    if run is not None and run.reason == NO_SLOT:
+        holders = await registry.runs(HOLDERS, None, RunFilter(state="running"))
+        record = attrs.evolve(record, holders=holders)
+    return judge(record)
+
+
+async def _job(registry: Registry, job_id: str) -> tuple[Job | None, Entry | None]:
+    """The job; or the entry of its deletion, if that is still kept. Raises NotFound if nothing is known of the job."""
+    try:
+        return (await registry.job(job_id)).job, None
+    except NotFound:
+        only = AuditFilter(target=job_id, action="job.delete")
+        found = (await registry.entries(1, None, only, ROOM)).values
+        if found and registry.sees(found[0].task or ""):
+            return None, found[0]
+        await registry.runs(1, None, RunFilter(job_id=job_id))  # raises NotFound if it has none either
+        return None, None
+
+
+async def _last_due(registry: Registry, job_id: str, job: Job | None, now: datetime) -> Named:
+    """The last due that has passed; of a job without any, the next one."""
+    found = await _runs(registry, RunFilter(job_id=job_id))
+    dues = [run.until or run.due for run in found if run.cause != "manual"]
+    if job is not None and job.next_due is not None and (job.next_due <= now or not dues):
+        dues.append(job.next_due)
+    due = max(dues, default=now)
+    return Named(text="its last due", windows=(Window(due, due + TICK),), near=due)
+
+
+async def _due_in(registry: Registry, job_id: str, window: Window) -> Sequence[Run]:
+    return await _runs(registry, RunFilter(job_id=job_id, begin=window.begin, end=window.end))
+
+
+async def _runs(registry: Registry, only: RunFilter) -> Sequence[Run]:
+    """Runs of a job; none of one that was deleted before it had any."""
+    try:
+        return await registry.runs(MOST, None, only)
+    except NotFound:
+        return []
+
+
+async def _active(registry: Registry, run: Run) -> list[Run]:
+    """The runs of its job that were active when it was due."""
+    found = await registry.runs(MOST, run.id, RunFilter(job_id=run.job_id))
+    return [
+        other
+        for other in found
+        if other.started is not None and other.started <= run.due and (other.ended is None or other.ended > run.due)
+    ]
+
+
+async def _entries(registry: Registry, job_id: str, near: datetime) -> list[Entry]:
+    """The last pause before `near`, and what was done to the job from then on, oldest first."""
+    pause = AuditFilter(target=job_id, action="job.pause", end=near)
+    before = (await registry.entries(1, None, pause, ROOM)).values
+    since = (await registry.entries(MOST, None, AuditFilter(target=job_id, begin=near), ROOM)).values
+    return [*before, *(entry for entry in reversed(since) if entry.action.startswith("job."))]
+
+
+def _with_dues(record: Record, job: Job, wanted: Callable[[], None]) -> Record:
+    """With a due of the job in that time, those around it, and what a change of clocks did to them."""
+    wanted()
+    schedule, asked = job.schedule, record.named
+    begin, end = (asked.windows[0].begin, asked.windows[-1].end) if asked.windows else (asked.near, asked.near)
+    dues = [schedule.next_after(max(window.begin - TICK, job.created)) for window in asked.windows]
+    within = zip(asked.windows, dues, strict=True)
+    expected = next((due for window, due in within if due is not None and window.holds(due)), None)
+    wanted()
+    before = next(iter(schedule.newest(job.created, begin - TICK, 1)), None) if job.created < begin else None
+    wanted()
+    after = schedule.next_after(max(end - TICK, job.created))
+    note = None
+    if isinstance(schedule.trigger, Cron) and not schedule.jitter:
+        for due in (before, expected, after):
+            if due is not None and abs(due - asked.near) < DAY:
+                note = note or explain(schedule.trigger, due)
+    return attrs.evolve(record, expected=expected, before=before, after=after, note=note)
