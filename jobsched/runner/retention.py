@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from .. import files
 from ..clock import Leaps, now
 from ..loops import FailureLog, Loop
+from ..model.change import KEPT
 from ..model.errors import Unavailable
 from ..model.retention import RetentionPass
 from ..store.contract.store import Store
@@ -130,6 +131,7 @@ class Retention(Service):
         edge = instant - timedelta(days=self._keep_days)
         await self._rows.forget_keys(instant)
         await self._rows.forget_nodes(instant)
+        await self._forget_rows(self._rows.forget_changes, instant - KEPT)
         await self._forget_rows(self._rows.forget_entries, instant - timedelta(days=self._audit_days))
         await self._forget_rows(self._rows.forget_deliveries, edge)
         while self.running and await self._forgotten(self._rows.forget_runs_before(edge, BATCH)):

@@ -53,6 +53,9 @@ class Retention(Protocol):
     def forget_deliveries(self, before: datetime, most: int) -> Deferred[int]:
         """Forget up to `most` notifications made before that instant that do not wait any more; how many."""
 
+    def forget_changes(self, before: datetime, most: int) -> Deferred[int]:
+        """Forget up to `most` of the oldest changes that were written before that instant; how many."""
+
     def forget_keys(self, now: datetime) -> Deferred[None]:
         """Forget idempotency keys that are 24 hours old."""
 

@@ -26,6 +26,7 @@ from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 
 from ...model.health import Counts
+from .changes import Changes
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
 from .jobs import Claims, Jobs
@@ -66,6 +67,7 @@ class Store(Protocol):
     downtimes: Downtimes
     wrong_clock: WrongClock
     orders: Orders
+    changes: Changes
 
     @property
     def for_callers(self) -> ForCallers:

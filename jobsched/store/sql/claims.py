@@ -16,7 +16,7 @@ from ...model.node import Node
 from ...model.order import REPLACED
 from ...model.owed import Situation, Stretch, owed, shared
 from ...model.run import ANYWHERE, Run
-from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
+from . import backlog, changes, commands, listen_notify, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -252,4 +252,5 @@ def _start(transaction: Transaction, who: Claimant, waiting: Iterable[Run]) -> l
             .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
             .values(state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
         )
+        changes.of_runs(transaction, started)
     return started

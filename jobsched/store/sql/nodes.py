@@ -31,7 +31,7 @@ from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import ABSENT, FORGOTTEN, Node
 from ...model.run import STARTED, Run
-from . import outbox, outcomes, settings, start_counts
+from . import changes, outbox, outcomes, settings, start_counts
 from . import runs as run_rows
 from .clock import now as database_now
 from .tables import nodes, runs
@@ -54,6 +54,7 @@ def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: 
         kept = agreed
     lease = leases.in_force(kept, [each.lease_asked for each in there])
     transaction.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
+    changes.of_node(transaction, node.id, "alive")
     if known:
         _declare_dead(transaction, nodes.c.id.in_(known), instant)
     return Joined(now=instant, lease=lease)
@@ -115,7 +116,9 @@ def leave(transaction: Transaction, node_id: str, local: datetime) -> None:
     instant = database_now(transaction, local)
     mine = (nodes.c.id == node_id) & (nodes.c.state == "alive")
     seen = _ahead(instant, node.lease) if (node := get(transaction, node_id)) else instant
-    transaction.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
+    stopped = transaction.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
+    if stopped.rowcount:
+        changes.of_node(transaction, node_id, "stopped")
 
 
 def declare_dead(
@@ -154,6 +157,7 @@ def _declare_dead(transaction: Transaction, gone: ColumnElement[bool], instant: 
         row = to_row(attrs.evolve(node, state="dead", seen=min(node.seen, instant), running=0, slots=0))
         values = {name: row[name] for name in ("state", "seen", "running", "slots")}
         transaction.execute(update(nodes).where(nodes.c.id == node.id).values(values))
+        changes.of_node(transaction, node.id, "dead")
 
 
 def _orphaned() -> ColumnElement[bool]:

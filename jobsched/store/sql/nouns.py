@@ -12,6 +12,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from ...model.audit import AuditFilter, Entry
+from ...model.change import Change, Numbers
 from ...model.claim import Claimant, Claimed
 from ...model.delivery import Attempt, Delivery
 from ...model.downtime import Downtime, DowntimeCost
@@ -25,6 +26,7 @@ from ...model.page import Page
 from ...model.retention import RetentionPass
 from ...model.run import Run, RunFilter, Tail
 from ...model.wrong_clock import Evidence
+from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
 from ..contract import jobs as job_contract
@@ -35,6 +37,7 @@ from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from . import (
     audit,
+    changes,
     claims,
     deliveries,
     downtimes,
@@ -197,6 +200,17 @@ class Deliveries(Noun, delivery_contract.Deliveries):
         return self._in.read(deliveries.of_job, job_id, limit, before, tasks)
 
 
+class Changes(Noun, change_contract.Changes):
+    def number(self, most: int) -> Deferred[int]:
+        return self._in.write(changes.number, most)
+
+    def after(self, number: int, most: int) -> Deferred[tuple[Sequence[Change], bool]]:
+        return self._in.read(changes.after, number, most)
+
+    def numbers(self) -> Deferred[Numbers]:
+        return self._in.read(changes.numbers)
+
+
 class Overdue(Noun, overdue_contract.Overdue):
     def watched(self, most: int, now: datetime) -> Deferred[list[str]]:
         return self._in.read(overdue_queries.watched, most, now)
@@ -238,6 +252,9 @@ class Retention(Noun, retention_contract.Retention):
 
     def forget_deliveries(self, before: datetime, most: int) -> Deferred[int]:
         return self._in.write(deliveries.forget, before, most)
+
+    def forget_changes(self, before: datetime, most: int) -> Deferred[int]:
+        return self._in.write(changes.forget, before, most)
 
     def forget_keys(self, now: datetime) -> Deferred[None]:
         return self._in.write(prune.old_keys, now)

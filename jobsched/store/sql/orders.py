@@ -25,7 +25,7 @@ from ...model.order import (
     RunJob,
 )
 from ...model.run import Run
-from . import audit, commands, queries, visibility
+from . import audit, changes, commands, queries, visibility
 from . import runs as run_rows
 from .tables import runs
 from .transaction import Transaction
@@ -112,7 +112,10 @@ def _changed(transaction: Transaction, before: Job, issued: Issued) -> Performed
 
 
 def _performed(transaction: Transaction, answer: T, entry: Entry | None) -> Performed[T]:
-    return Performed(answer=answer, entry=None if entry is None else audit.write(transaction, entry))
+    if entry is None:
+        return Performed(answer=answer, entry=None)
+    changes.of_entry(transaction, entry)
+    return Performed(answer=answer, entry=audit.write(transaction, entry))
 
 
 _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[Any]]] = {

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...model.run import Run
+from . import changes
 from .transaction import Transaction
 
 
 def tell(transaction: Transaction, ended: Iterable[Run]) -> None:
     """These runs have their outcome with this transaction; one that is active is left out."""
-    transaction.ended.extend(run for run in ended if not run.active)
+    over = [run for run in ended if not run.active]
+    transaction.ended.extend(over)
+    changes.of_runs(transaction, over)

@@ -13,7 +13,7 @@ from ...model.delivery import News
 from ...model.job import Job
 from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success, overdue
 from ...model.run import Run
-from . import outbox
+from . import changes, outbox
 from . import runs as run_rows
 from .clock import now as database_now
 from .jobs import from_row
@@ -31,8 +31,10 @@ def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) ->
     rows = transaction.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
     facts = _facts(transaction, [row.id for row in rows], instant)
     found = _runs(transaction, (run_id for row in rows for run_id in (row.success, row.mender, row.starter)))
-    changes = [_overdue_change(transaction, row, facts[row.id], found) for row in rows]
-    news = [change for change in changes if change is not None]
+    made = [_overdue_change(transaction, row, facts[row.id], found) for row in rows]
+    news = [change for change in made if change is not None]
+    for change in news:
+        changes.of_job(transaction, change.job, change.event)
     outbox.tell_all(transaction, [News(**attrs.asdict(change, recurse=False), instant=instant) for change in news])
     return news
 

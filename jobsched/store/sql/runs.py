@@ -14,7 +14,7 @@ from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
-from . import listen_notify, outbox, outcomes
+from . import changes, listen_notify, outbox, outcomes
 from .clock import now as database_now
 from .tables import LAST_DUE, jobs, nodes, runs
 from .transaction import Transaction
@@ -50,6 +50,7 @@ def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
     if added:
         transaction.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
         outcomes.tell(transaction, added)
+        changes.of_runs(transaction, [run for run in added if run.active])
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
 
@@ -256,6 +257,7 @@ def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, ask
     these = runs.c.id.in_([run.id for run in asked])
     started = these & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
     transaction.execute(update(runs).where(started).values(stop=reason))
+    changes.of_runs(transaction, [attrs.evolve(run, state="stopping") for run in asked if run.stop is None])
     if any(run.node_id != asker for run in asked):
         listen_notify.tell(transaction, asker)
     stops = {row.id: row.stop for row in transaction.execute(select(runs.c.id, runs.c.stop).where(these))}

@@ -19,6 +19,7 @@ from ...events import Events
 from ...model.errors import Unavailable
 from ...model.health import Counts
 from ...threads import Bulkhead, Pool
+from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
 from ..contract import jobs as job_contract
@@ -28,7 +29,7 @@ from ..contract import overdue as overdue_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..sign_of_life import Sign
-from . import counts, db_errors, last_seen, nouns, queries
+from . import changes, counts, db_errors, last_seen, nouns, queries
 from .engine import connect, reading, writing
 from .transaction import Transaction
 
@@ -93,6 +94,7 @@ class Store(Service):
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
+        self.changes: change_contract.Changes = nouns.Changes(self)
 
     @property
     def shared(self) -> bool:
@@ -216,6 +218,7 @@ class Store(Service):
             answer = work(transaction)
             if writes:
                 self._add_sign(transaction)
+                changes.write(transaction)
             try:
                 begun.commit()
             except DBAPIError as why:

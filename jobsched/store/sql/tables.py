@@ -274,6 +274,21 @@ audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     Index("audit_of_job", "job_id", "id"),
 )
 
+changes = Table(  # since 0005: what callers follow
+    "changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("number", BigInteger),  # NULL until one is given
+    Column("at", Instant, nullable=False),
+    Column("kind", Words(8), nullable=False),
+    Column("what", Words(32), nullable=False),
+    Column("job_id", Words(63)),
+    Column("run_id", Words(36)),
+    Column("node_id", Words(36)),
+    Column("task", Words(255)),
+    Index("changes_number", "number", unique=True),
+)
+
 deliveries = Table(  # notifications, on their way or told
     "deliveries",
     metadata,

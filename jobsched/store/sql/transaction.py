@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from ...model.change import Change
 from ...model.run import Run
 
 
@@ -11,10 +12,10 @@ class Transaction:
     """What can be done in it, what it goes by, and what it brings with it for those who hear of it after the commit.
 
     `everyone` is where the receiver of notifications for all jobs is, if there is one. `ended` fills with the runs that
-    get their outcome, `notified` becomes true when a notification is written.
+    get their outcome, `changes` with what callers may follow; `notified` becomes true when a notification is written.
     """
 
-    __slots__ = ("connection", "dialect", "ended", "everyone", "execute", "notified")
+    __slots__ = ("changes", "connection", "dialect", "ended", "everyone", "execute", "notified")
 
     def __init__(self, connection: Connection, everyone: str | None = None) -> None:
         self.connection = connection
@@ -22,6 +23,7 @@ class Transaction:
         self.dialect = connection.dialect
         self.everyone = everyone
         self.ended: list[Run] = []
+        self.changes: list[Change] = []
         self.notified = False
 
     def will_notify(self) -> None:

@@ -34,11 +34,11 @@ def table(name: str, *columns: Any) -> None:
     )  # fmt: skip
 
 
-def index(name: str, of: str, columns: list[str]) -> None:
+def index(name: str, of: str, columns: list[str], *, unique: bool = False) -> None:
     """Make an index."""
     bind = op.get_bind()
     if bind.dialect.name != "mysql" or name not in {found["name"] for found in sa.inspect(bind).get_indexes(of)}:
-        op.create_index(name, of, columns)
+        op.create_index(name, of, columns, unique=unique)
 
 
 def drop_index(name: str, of: str) -> None:

@@ -1,0 +1,115 @@
+"""Changes that callers follow: written with what changes, and numbered afterwards, one after the other.
+
+A number that a transaction drew for itself could be committed after a higher one that a client has seen already. So
+rows are written without, and whoever is asked for changes numbers those that are committed, with the counter in hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
+
+from ...model.audit import Entry
+from ...model.change import Change, Numbers
+from ...model.job import Job
+from ...model.run import Run
+from .tables import changes, settings
+from .transaction import Transaction
+
+_COUNTER = settings.c.name == "last_change"
+_LAST = select(settings.c.value).where(_COUNTER)
+_WITHOUT = select(changes.c.id).where(changes.c.number.is_(None)).order_by(changes.c.id)
+_NUMBER = update(changes).where(changes.c.id == bindparam("key")).values(number=bindparam("given"))
+_NOW = {  # in microseconds since 1970, by the database's clock
+    "postgresql": "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    "mysql": "CAST(unix_timestamp(sysdate(6)) * 1000000 AS SIGNED)",
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+}
+_WRITE = {dialect: insert(changes).values(at=text(now)) for dialect, now in _NOW.items()}
+
+
+def of_runs(transaction: Transaction, changed: Iterable[Run]) -> None:
+    """These runs came to their states with this transaction."""
+    transaction.changes.extend(
+        Change(kind="run", what=run.state, job_id=run.job_id, run_id=run.id, task=run.task) for run in changed
+    )
+
+
+def of_entry(transaction: Transaction, entry: Entry) -> None:
+    """What this entry of the audit log says was done to a job; those about runs are told by the runs."""
+    noun, _, what = entry.action.partition(".")
+    if noun == "job":
+        transaction.changes.append(Change(kind="job", what=what, job_id=entry.target, task=entry.task))
+
+
+def of_job(transaction: Transaction, job: Job, what: str) -> None:
+    """This became of a job, without an order."""
+    transaction.changes.append(Change(kind="job", what=what, job_id=job.id, task=job.task))
+
+
+def of_node(transaction: Transaction, node_id: str, state: str) -> None:
+    """A node came to that state."""
+    transaction.changes.append(Change(kind="node", what=state, node_id=node_id))
+
+
+def write(transaction: Transaction) -> None:
+    """Write down what changed with this transaction, before its commit."""
+    if transaction.changes:
+        written = [
+            {
+                "kind": change.kind,
+                "what": change.what,
+                "job_id": change.job_id,
+                "run_id": change.run_id,
+                "node_id": change.node_id,
+                "task": change.task,
+            }
+            for change in transaction.changes
+        ]
+        transaction.execute(_WRITE[transaction.dialect.name], written)
+
+
+def number(transaction: Transaction, most: int) -> int:
+    """Number up to `most` changes; how many there were. Two nodes that are the first of all store the counter both,
+    and one of them has to look again."""
+    last = transaction.execute(_LAST.with_for_update()).scalar_one_or_none()
+    if last is None:
+        transaction.execute(insert(settings).values(name="last_change", value=0))
+        last = 0
+    found = transaction.execute(_WITHOUT.limit(most)).scalars().all()
+    if found:
+        given = [{"key": key, "given": last + place} for place, key in enumerate(found, 1)]
+        transaction.execute(_NUMBER, given)
+        transaction.execute(update(settings).where(_COUNTER).values(value=last + len(found)))
+    return len(found)
+
+
+def after(transaction: Transaction, number: int, most: int) -> tuple[Sequence[Change], bool]:
+    """Up to `most` changes behind that number, and whether any has none."""
+    query = select(changes).where(changes.c.number > number).order_by(changes.c.number).limit(most)
+    found = [
+        Change(
+            kind=row.kind, what=row.what, job_id=row.job_id, run_id=row.run_id, node_id=row.node_id, task=row.task,
+            number=row.number,
+        )
+        for row in transaction.execute(query)
+    ]  # fmt: skip
+    return found, transaction.execute(_WITHOUT.limit(1)).first() is not None
+
+
+def numbers(transaction: Transaction) -> Numbers:
+    """The oldest number that is kept, and the last that was given."""
+    last = transaction.execute(_LAST).scalar_one_or_none() or 0
+    oldest = transaction.execute(select(func.min(changes.c.number))).scalar()
+    return Numbers(oldest=last + 1 if oldest is None else oldest, last=last)
+
+
+def forget(transaction: Transaction, before: datetime, most: int) -> int:
+    """Forget up to `most` of the oldest changes that were written before that instant; how many."""
+    oldest = select(changes.c.id, changes.c.at).order_by(changes.c.id).limit(most)
+    old = [row.id for row in transaction.execute(oldest) if row.at < before]
+    if old:
+        transaction.execute(delete(changes).where(changes.c.id.in_(old)))
+    return len(old)

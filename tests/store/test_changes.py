@@ -1,0 +1,105 @@
+"""Changes that callers follow: written with what changes, numbered one after the other, seen once by everybody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobsched.model.change import Change, Numbers
+from jobsched.model.order import CancelRun, CreateJob, DeleteJob, PauseJob, RunJob
+from tests.store.samples import Desk, job, node
+
+MANY = 1000
+
+pytestmark = pytest.mark.usefixtures("told_time")
+
+
+def followed(desk: Desk, number: int = 0) -> list[Change]:
+    """All changes behind that number, which are numbered first."""
+    while desk.ask(desk.store.changes.number(MANY)):
+        pass
+    found, some_left = desk.ask(desk.store.changes.after(number, MANY))
+    assert not some_left
+    return list(found)
+
+
+def told(desk: Desk, number: int = 0) -> list[tuple[str, str]]:
+    return [(change.kind, change.what) for change in followed(desk, number)]
+
+
+def test_a_run_is_told_from_its_claim_to_its_end(desk: Desk) -> None:
+    one = job()
+    desk.add(one)
+    (started,) = desk.claim(60, one).started
+    desk.ended(started)
+    assert told(desk) == [("run", "running"), ("run", "succeeded")]
+    assert {(change.run_id, change.job_id, change.task) for change in followed(desk)} == {(started.id, one.id, "task")}
+
+
+def test_a_run_that_waits_and_one_that_is_to_end_are_told(desk: Desk) -> None:
+    one = job()
+    desk.add(one)
+    waits = desk.order(RunJob(job_id=one.id), 10).run
+    (started,) = desk.claim(20).started
+    assert started.id == waits.id
+    desk.order(CancelRun(run_id=started.id, reason="enough"), 30)
+    desk.ended(started, state="cancelled", seconds=40)
+    assert told(desk) == [("run", "waiting"), ("run", "running"), ("run", "stopping"), ("run", "cancelled")]
+
+
+def test_what_is_done_to_a_job_is_told(desk: Desk) -> None:
+    one = job()
+    desk.order(CreateJob(job=one))
+    desk.order(PauseJob(job_id=one.id), 1)
+    desk.order(PauseJob(job_id=one.id), 2)
+    desk.order(DeleteJob(job_id=one.id), 3)
+    found = followed(desk)
+    assert [(change.kind, change.what) for change in found] == [("job", "create"), ("job", "pause"), ("job", "delete")]
+    assert {(change.job_id, change.task) for change in found} == {(one.id, "task")}
+
+
+def test_dues_that_are_missed_are_told_together(desk: Desk) -> None:
+    one = job()
+    desk.add(one)
+    desk.claim(3600, one)
+    assert told(desk) == [("run", "missed"), ("run", "missed"), ("run", "running")]  # for two reasons
+
+
+def test_a_node_is_told_when_it_comes_and_when_it_goes(desk: Desk) -> None:
+    alpha = node("alpha", since=datetime.now(UTC), seen=datetime.now(UTC))
+    desk.ask(desk.store.nodes.join(alpha, (), None))
+    desk.ask(desk.store.nodes.leave(alpha.id, datetime.now(UTC)))
+    assert [(change.what, change.node_id) for change in followed(desk)] == [
+        ("alive", alpha.id),
+        ("stopped", alpha.id),
+    ]
+
+
+def test_numbers_have_no_gaps_and_are_given_once(desk: Desk) -> None:
+    desk.add(one := job())
+    for seconds in (60, 120, 180):
+        (started,) = desk.claim(seconds, one).started
+        desk.ended(started, seconds=seconds + 1)
+    assert desk.ask(desk.store.changes.number(4)) == 4
+    assert desk.ask(desk.store.changes.after(0, MANY))[1]
+    assert [change.number for change in followed(desk)] == [1, 2, 3, 4, 5, 6]
+    assert [change.number for change in followed(desk, 4)] == [5, 6]
+    assert desk.ask(desk.store.changes.number(MANY)) == 0
+    assert desk.ask(desk.store.changes.numbers()) == Numbers(oldest=1, last=6)
+
+
+def test_before_there_is_any(desk: Desk) -> None:
+    assert desk.ask(desk.store.changes.numbers()) == Numbers(oldest=1, last=0)
+    assert followed(desk) == []
+
+
+def test_what_is_forgotten_leaves_its_numbers(desk: Desk) -> None:
+    desk.add(one := job())
+    desk.claim(60, one)
+    followed(desk)
+    assert desk.ask(desk.store.retention.forget_changes(datetime.now(UTC) - timedelta(hours=1), MANY)) == 0
+    assert desk.ask(desk.store.retention.forget_changes(datetime.now(UTC) + timedelta(hours=1), MANY)) == 1
+    assert desk.ask(desk.store.changes.numbers()) == Numbers(oldest=2, last=1)
+    desk.claim(120, one)
+    assert [change.number for change in followed(desk, 1)][:1] == [2]
