@@ -151,7 +151,7 @@ class CommandLine(Table):
 def routes() -> list[Route]:
     """The calls that the daemon serves; none of them can be made, for nothing stands behind them."""
     nothing: Any = None
-    return api.routes(nothing, nothing, options.Config(), nothing, nothing, nothing)
+    return api.routes(nothing, nothing, options.Config(), nothing, nothing, nothing, nothing)
 
 
 def shown(route: Route) -> str:

@@ -33,6 +33,7 @@ from .daemon.signals import Signals
 from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
+from .feed import Feed
 from .metrics import Metrics
 from .model.ids import Ids
 from .model.lease import answer
@@ -117,7 +118,8 @@ def build(
     registry, relay = Registry(clock, store.for_callers, ids, parts, audit_log), Relay(reactor, config.cluster_token)
     read_files = Files(catalog_holder, token_holder, config.max_running)
     health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
-    front = serve(reactor, clock, config, registry, relay, token_holder, health, events)
+    feed = Feed(reactor, clock, store)
+    front = serve(reactor, clock, config, registry, relay, token_holder, health, events, feed)
     ports = [Port(endpoint, front.gate, reactor) for endpoint in endpoints]
     calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)
     wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, events, peers.tells)
@@ -133,6 +135,7 @@ def build(
         pruning,
         _retention(clock, store, pruning, output, config, lambda: peers.last_sign),
         relay,
+        feed,
         callers,
         Startup(config, catalog_holder, store, runner, calendar, peers, held, previous, events),
         Signals(reactor, events, reloader.hang_up, *[port.renew for port in ports]),

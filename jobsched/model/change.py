@@ -49,6 +49,8 @@ class ChangeFilter:
             return False
         if change.task is not None and not self.caller.sees(change.task):
             return False
+        if change.kind == "node" and not self.caller.may("admin"):
+            return False
         if change.kind in ("node", "hold"):
             return not (self.job_id or self.task or self.states)
         return (

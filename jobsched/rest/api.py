@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IReactorTime
@@ -12,6 +13,7 @@ from ..clock import now
 from ..config.options import Config
 from ..config.tokens import TokenHolder
 from ..events import Events
+from ..feed import Feed
 from ..model.hosts import LOOPBACK, Hosts
 from ..model.redaction import Redaction
 from ..registry import Registry
@@ -19,6 +21,8 @@ from .audit import Audit
 from .auth import Authenticator
 from .catalog import Catalog
 from .deliveries import Deliveries
+from .event_text import Texts, subject_out
+from .events import EventCalls, Following
 from .from_json import Defaults
 from .health import Body, HealthCalls
 from .jobs import Jobs
@@ -43,32 +47,37 @@ def serve(
     token_holder: TokenHolder,
     health: Body,
     events: Events,
+    feed: Feed,
 ) -> JobschedSite:
     """The site with all calls. `clock`: the one that all nodes use."""
     lines = Lines(reactor)
     authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
     )
-    every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health)
+    following = Following(reactor=reactor, feed=feed, admit=authenticator.admit)
+    every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following)
     return site(every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events)
 
 
 def routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime], asks: Callable[[], bool],
-    health: Body,
+    health: Body, following: Following,
 ) -> list[Route]:  # fmt: skip
     """All routes; `asks` tells whether callers need a token."""
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
+    jobs = Jobs(registry, outputs, defaults, pages)
+    texts = Texts(partial(subject_out, jobs.out))
     calls = [
         *Catalog(registry, defaults, clock).routes(),
-        *Jobs(registry, outputs, defaults, pages).routes(),
+        *jobs.routes(),
         *Why(registry, config.timezone, clock).routes(),
         *Runs(registry, outputs, pages).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Audit(registry, pages).routes(),
+        *EventCalls(following, outputs, texts).routes(),
         *HealthCalls(health).routes(),
     ]
     return [*calls, *OpenApi(calls, asks).routes()]

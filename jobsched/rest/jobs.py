@@ -78,7 +78,7 @@ class Jobs:
             overdue=given(asked.overdue, None),
         )
         jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
-        return await self._pages.answer(request, asked.limit, jobs, self._out, lambda news: news.job.id)
+        return await self._pages.answer(request, asked.limit, jobs, self.out, lambda news: news.job.id)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -128,11 +128,12 @@ class Jobs:
         return self._registry.seen_by(caller(request))
 
     def _shown(self, request: Request, news: JobView) -> bytes:
-        data = json(request, self._out(news))
+        data = json(request, self.out(news))
         request.setHeader(b"etag", tag_of(news.job.version, data))
         return data
 
-    def _out(self, news: JobView) -> wire.JobOut:
+    def out(self, news: JobView) -> wire.JobOut:
+        """A job, as it is shown."""
         return to_json.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.redaction)
 
 

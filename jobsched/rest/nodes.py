@@ -27,10 +27,11 @@ class Nodes:
         """200: every node that is known, the latest start first."""
         found = await self._registry.nodes()
         doubled = twins(found)
-        return json(request, nodes.Nodes(values=[_shown(node, node.name in doubled) for node in found]))
+        return json(request, nodes.Nodes(values=[node_out(node, doubled=node.name in doubled) for node in found]))
 
 
-def _shown(node: Node, doubled: bool) -> nodes.NodeOut:
+def node_out(node: Node, *, doubled: bool) -> nodes.NodeOut:
+    """A node for the outside; `doubled`: another living one has its name."""
     return nodes.NodeOut(
         id=node.id,
         name=node.name,

@@ -45,7 +45,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(
     policy=Policy(), timezone="UTC", receivers=Receivers.of("https://hooks.example/", None, private=False)
 )
-ROUTES = api.routes(None, None, config.Config(), lambda: NOW, lambda: False, None)
+ROUTES = api.routes(None, None, config.Config(), lambda: NOW, lambda: False, None, None)
 ROOMS = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
 RECORDS = {
     kind.__name__: kind

@@ -42,6 +42,15 @@ class RunPage(Struct, forbid_unknown_fields=True):
     to: Annotated[MomentText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
 
 
+class EventsAsked(Struct, forbid_unknown_fields=True):
+    """Which changes are followed; several kinds or states with commas between them."""
+
+    kind: Annotated[str | UnsetType, Meta(description="Only these: run, job, node, hold")] = UNSET
+    job: Annotated[Id | UnsetType, Meta(description="Only of the job with this id, and of its runs")] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
+    state: Annotated[str | UnsetType, Meta(description="Only runs that come to these states")] = UNSET
+
+
 class WhyAsked(Struct, forbid_unknown_fields=True):
     """Which time is asked about."""
 

@@ -29,6 +29,9 @@ class Jobs(Protocol):
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         """The job, and its newest run as in `page`. Raises NotFound."""
 
+    def some(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[JobView]]:
+        """Those of these jobs that are there, in any order, each with its newest run as in `page`."""
+
     def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
         """Up to `most` jobs that are not paused and whose next due is before `instant`, by (next due, id); only those
         behind `after` in this order, if it is given."""

@@ -22,6 +22,9 @@ class Runs(Protocol):
     def get(self, run_id: str) -> Deferred[Run]:
         """One run. Raises NotFound."""
 
+    def some(self, run_ids: Sequence[str]) -> Deferred[list[Run]]:
+        """Those of these runs that are there, without their parameters, in any order."""
+
     def tail(self, run_id: str) -> Deferred[Tail | None]:
         """The end of what a run printed, if it was kept here."""
 

@@ -86,6 +86,9 @@ class Jobs(Noun, job_contract.Jobs):
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         return self._in.read(queries.job, job_id, now)
 
+    def some(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[JobView]]:
+        return self._in.read(queries.some_jobs, job_ids, now)
+
     def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
         return self._in.read(jobs.due_before, instant, most, after)
 
@@ -110,6 +113,9 @@ class Runs(Noun, run_contract.Runs):
 
     def get(self, run_id: str) -> Deferred[Run]:
         return self._in.read(queries.run, run_id)
+
+    def some(self, run_ids: Sequence[str]) -> Deferred[list[Run]]:
+        return self._in.read(runs.some, run_ids)
 
     def tail(self, run_id: str) -> Deferred[Tail | None]:
         return self._in.read(tails.get, run_id)

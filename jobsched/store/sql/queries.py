@@ -34,6 +34,12 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
     return _with_news(transaction, [found], now)[0]
 
 
+def some_jobs(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[JobView]:
+    """Those of these jobs that are there, each with its newest run up to `now`."""
+    found = transaction.execute(select(job_table).where(job_table.c.id.in_(job_ids)))
+    return _with_news(transaction, [job_rows.from_row(row) for row in found], now)
+
+
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """A page of runs. Raises NotFound for those of a job that is not there and left no run."""
     found = run_rows.page(transaction, limit, before, only)

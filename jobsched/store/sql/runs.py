@@ -152,6 +152,11 @@ def get(transaction: Transaction, run_id: str) -> Run | None:
     return None if row is None else from_row(row)
 
 
+def some(transaction: Transaction, run_ids: Sequence[str]) -> list[Run]:
+    """Those of these runs that are there, without their parameters."""
+    return _all(transaction, select(*_SHOWN).where(runs.c.id.in_(run_ids)))
+
+
 def page(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
     left out: of a thousand runs they may be much."""
