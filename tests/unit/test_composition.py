@@ -148,7 +148,7 @@ def test_a_record_of_events_is_its_own() -> None:
 # Order
 
 FIRST = ["logs", "store"]
-WORK = ["notifications", "runner", "files", "pruning", "retention", "relay", "callers", "startup", "signals"]
+WORK = ["notifications", "runner", "files", "pruning", "retention", "relay", "feed", "callers", "startup", "signals"]
 LAST = ["clock watch", "unix:/s/1", "unix:/s/2", "systemd"]
 
 
