@@ -20,7 +20,7 @@ from .model.audit import AuditFilter, Entry
 from .model.caller import ANYBODY, Caller
 from .model.delivery import Delivery
 from .model.draft import Draft
-from .model.errors import NotFound, no_job, no_run
+from .model.errors import Invalid, NotFound, no_job, no_run
 from .model.ids import Ids
 from .model.job import Job, JobFilter, JobView, Timeout, timeout_of
 from .model.node import Node
@@ -33,6 +33,8 @@ from .model.order import (
     Issued,
     Order,
     PauseJob,
+    Ran,
+    RerunRun,
     ResumeJob,
     RunJob,
     Versions,
@@ -183,9 +185,33 @@ class Registry:
 
     # runs
 
-    async def run_now(self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None) -> Run:
-        """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
-        order = RunJob(job_id=job_id, key=key, peers=tuple(self._parts.alive()), versions=versions)
+    async def run_now(
+        self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None, *,
+        due: datetime | None = None, parameters: Callable[[Job], dict[str, object]] | None = None,
+    ) -> Run:  # fmt: skip
+        """Add a run that is due now, under the job's overlap rule; it may come back as skipped.
+
+        With `due`, it makes up for that due; `parameters(job)` are in place of those of the job. Raises Invalid.
+        """
+        if due is not None and due > now(self._clock):
+            raise Invalid("lies in the future: make a job that runs at that instant", "/due")
+
+        def checked(job: Job) -> dict[str, object]:
+            given = job.parameters if parameters is None else parameters(job)
+            task = self.task(job.task)
+            launch.check_names(task, given)
+            launch.check(task, job.name, given)
+            return given
+
+        order = RunJob(job_id=job_id, key=key, peers=tuple(self._parts.alive()), versions=versions, due=due,
+                       parameters=None if parameters is None else checked)  # fmt: skip
+        return await self._run(order)
+
+    async def rerun(self, run_id: str, key: IdempotencyKey | None = None) -> Run:
+        """Add a run as one that has ended, with the same parameters. Raises Conflict."""
+        return await self._run(RerunRun(run_id=run_id, key=key, peers=tuple(self._parts.alive())))
+
+    async def _run(self, order: Order[Ran]) -> Run:
         ran = await self._perform(order)
         self._then(self._parts.replace, ran.replaced)
         self._then(self._parts.start_waiting)

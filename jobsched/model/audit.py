@@ -107,7 +107,8 @@ class Signature:
 
     def of_start(self, run: Run, replaced: Sequence[Run] = ()) -> Entry:
         """The entry for a run that was asked for; `replaced` are the runs whose place it takes."""
-        after = {"due": _text(run.due), "state": run.state, **_runs("replaced", replaced)}
+        again = {} if run.rerun_of is None else {"rerun_of": run.rerun_of}
+        after = {"due": _text(run.due), "state": run.state, **again, **_runs("replaced", replaced)}
         return self._of_run("run.start", run, after=after)
 
     def of_end(self, before: Run, after: Run) -> Entry | None:

@@ -132,12 +132,28 @@ class RunJob(Order[Ran]):
     that runs on every node gets one for each living node that can; the first of them is answered. `peers` are the nodes
     that are known to live. What a key made is answered whatever became of the job since; raises Conflict when that run
     is no longer kept.
+
+    With `due`, which has passed, its due is counted from there instead. The run has `parameters(job)` in place of the
+    job's; that function is pure, may be called more than once, and what it raises is raised.
     """
 
     job_id: str
     key: IdempotencyKey | None = None
     peers: Sequence[Node] = ()
     versions: Versions = None
+    due: datetime | None = None
+    parameters: Callable[[Job], dict[str, object]] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RerunRun(Order[Ran]):
+    """Add a manual run of the same job as `RunJob` does, with the parameters that the run `run_id` had; it knows of
+    which run it is the `rerun_of`. Raises Conflict when that run has not ended, or its job is gone or has another task
+    by now."""
+
+    run_id: str
+    key: IdempotencyKey | None = None
+    peers: Sequence[Node] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -109,6 +109,7 @@ class Run:
     ended: datetime | None = None
     exit_code: int | None = None
     signal: str | None = None
+    rerun_of: str | None = None  # the id of the run that a caller wanted again
     left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
     output_bytes: int = 0
     output_kept: int = 0

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from ..feed import Feed, Told
 from ..loops import Loop
+from ..model.caller import Caller
 from ..model.change import KINDS, ChangeFilter
 from ..model.errors import Forbidden, Invalid, Slower, Unauthorized
 from ..model.run import STATES
@@ -67,13 +68,11 @@ class EventCalls:
             request.setHeader(b"cache-control", b"no-store")
             if request.method == b"HEAD":
                 return b""
-            stream = Stream(request, only, reactor, self._texts.text, self.log)
             known = last is not None and last.isascii() and last.isdigit() and numbers.follows(int(last))
-            stream.position = int(last or 0) if known else numbers.last
-            if last is not None and not known:
-                stream.send(event("reset", b"{}", numbers.last))
-            else:
-                stream.send(position(stream.position, "follows"))
+            begin = int(last or 0) if known else numbers.last
+            stream = Stream(request, only, begin, reactor, self._texts.text, self.log)
+            lost = last is not None and not known
+            stream.send(event("reset", b"{}", begin) if lost else position(begin, "follows"))
             loops = [
                 Loop(reactor, ALIVE, stream.say_alive, "the sign of life of an event stream"),
                 Loop(reactor, CHECK, lambda: self._check(stream), "the look at the token of an event stream"),
@@ -100,7 +99,7 @@ class EventCalls:
                           address=shown(stream.request.getClientAddress()))  # fmt: skip
             stream.end()
         else:
-            stream.only = attrs.evolve(stream.only, caller=who)
+            stream.see_as(who)
 
 
 def _only(request: Request) -> ChangeFilter:
@@ -125,13 +124,13 @@ class Stream:
     number of the last that it has got."""
 
     def __init__(
-        self, request: Request, only: ChangeFilter, reactor: IReactorTime,
+        self, request: Request, only: ChangeFilter, begin: int, reactor: IReactorTime,
         text: Callable[[Sequence[Told], ChangeFilter], bytes], log: Logger,
     ) -> None:  # fmt: skip
         self.request = request
-        self.only = only
-        self.position = 0
+        self.position = begin
         self.over: Deferred[None] = Deferred()
+        self._only = only
         self._reactor = reactor
         self._text = text
         self._log = log
@@ -144,7 +143,11 @@ class Stream:
         """Send what the client wants of these changes."""
         if batch:
             self.position = batch[-1].change.number or self.position
-            self.send(self._text(batch, self.only))
+            self.send(self._text(batch, self._only))
+
+    def see_as(self, who: Caller) -> None:
+        """Send what this caller may see, from now on."""
+        self._only = attrs.evolve(self._only, caller=who)
 
     def say_alive(self) -> None:
         """A comment, and where the client is: changes that it does not want may have passed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from ..model.trigger import LONGEST, SHORTEST
 from .instants import instant
 from .problems import invalid
 from .schemas import watch as watching
-from .schemas.jobs import IntervalIn, JobIn, PatchIn, PreviewIn
+from .schemas.jobs import IntervalIn, JobIn, PatchIn, PreviewIn, RunIn
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -74,6 +74,21 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
 def _check_name(text: str, pointer: str) -> None:
     if char := unprintable(text):
         raise Invalid(f"holds {char}, which is not printable", pointer)
+
+
+def run(request: RunIn, defaults: Defaults) -> tuple[datetime | None, Callable[[Job], dict[str, object]] | None]:
+    """The due that a run makes up for, and its parameters as they follow from the job's. Raises Invalid."""
+    due, asked = instant(request.due, "/due"), request.parameters
+    if asked is None:
+        return due, None
+
+    def merged(job: Job) -> dict[str, object]:
+        changes = defaults.redaction.meant(asked, job.parameters, False)
+        found = {name: value for name, value in {**job.parameters, **changes}.items() if value is not None}
+        parameters.check(found)
+        return found
+
+    return due, merged
 
 
 def _check_tags(require: Mapping[str, str]) -> None:

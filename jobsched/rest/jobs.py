@@ -21,7 +21,7 @@ from .from_json import Defaults, given
 from .instants import asked_instant
 from .output import Outputs
 from .pages import Pages, location
-from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
+from .route import MERGE_PATCH, Route, body, caller, has_body, json, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs
 
@@ -54,8 +54,8 @@ class Jobs:
             Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown,
                   refuses=(404, 412)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
-            Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
-                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
+            Route("POST", one + "/run", self.run, "Run a job now", takes=wire.RunIn, bare=True, asks=queries.Following,
+                  gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412, 413), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
                   gives={200: runs.Runs}, refuses=(400, 404)),
         ]  # fmt: skip
@@ -63,7 +63,7 @@ class Jobs:
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
         asked = from_json.draft(body(request, wire.JobIn), self._defaults)
-        job_id = await self._registry_for(request).schedule(asked, _key(request, "/jobs"))
+        job_id = await self._registry_for(request).schedule(asked, idempotency_key(request, "/jobs"))
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
         return _empty(request)
@@ -112,8 +112,12 @@ class Jobs:
         if follow:
             caller(request).must("read")
         with self._outputs.place() if follow else nullcontext():  # first: a refused request has made no run
-            key = _key(request, f"/jobs/{job_id}/run")
-            run = await self._registry_for(request).run_now(job_id, key, versions(request))
+            key = idempotency_key(request, f"/jobs/{job_id}/run")
+            asked = body(request, wire.RunIn) if has_body(request) else wire.RunIn()
+            due, parameters = from_json.run(asked, self._defaults)
+            run = await self._registry_for(request).run_now(
+                job_id, key, versions(request), due=due, parameters=parameters
+            )
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
             if follow and await self._outputs.followed(request, run.id):
                 return b""
@@ -153,7 +157,7 @@ async def run_page(request: Request, registry: Registry, job_id: str | None, pag
     return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
 
 
-def _key(request: Request, scope: str) -> IdempotencyKey | None:
+def idempotency_key(request: Request, scope: str) -> IdempotencyKey | None:
     """The caller's Idempotency-Key. Raises Invalid."""
     text = request.getHeader(b"idempotency-key")
     if text is None:

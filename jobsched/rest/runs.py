@@ -8,9 +8,9 @@ from twisted.web.http import Request
 
 from ..registry import Registry
 from . import from_json, to_json
-from .jobs import run_page
+from .jobs import idempotency_key, run_page
 from .output import Outputs
-from .pages import Pages
+from .pages import Pages, location
 from .route import Route, caller, json, query, whole
 from .schemas import queries
 from .schemas import runs as wire
@@ -36,6 +36,8 @@ class Runs:
                   gives={200: "text/plain", 206: "text/plain", 304: None}, refuses=(400, 404, 416)),
             Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),
                   scope="run"),
+            Route("POST", one + "/rerun", self.rerun, "Run again what has ended", gives={202: None}, keyed=True,
+                  refuses=(400, 404, 409), scope="run"),
         ]  # fmt: skip
 
     async def page(self, request: Request) -> bytes:
@@ -61,6 +63,14 @@ class Runs:
     async def cancel(self, request: Request, run_id: str) -> bytes:
         """202: the run is being ended."""
         await self._registry_for(request).cancel(run_id)
+        request.setResponseCode(202)
+        return whole(request, b"text/plain; charset=utf-8", b"")
+
+    async def rerun(self, request: Request, run_id: str) -> bytes:
+        """202 once the new run is on disk."""
+        key = idempotency_key(request, f"/runs/{run_id}/rerun")
+        run = await self._registry_for(request).rerun(run_id, key)
+        request.setHeader(b"location", location(request, f"/runs/{run.id}"))
         request.setResponseCode(202)
         return whole(request, b"text/plain; charset=utf-8", b"")
 

@@ -95,6 +95,7 @@ def run_out(run: Run) -> RunOut:
         signal=run.signal,
         left_behind=run.left_behind,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
+        rerun_of=run.rerun_of,
         until=run.until,
         count=run.count,
     )

@@ -311,3 +311,47 @@ def test_a_number_that_is_none_is_refused(ask, number):
     body = json.dumps({"task": "told", "name": "x", "interval": {"hours": 1}, "parameters": {"times": "N"}}).encode()
     answer = ask.ask("POST", "/jobs", body.replace(b'"N"', number), content_type="application/json")
     assert answer.status == 400, answer
+
+
+# Once more, and for a due that has passed.
+
+
+def test_what_failed_is_run_again_with_the_parameters_of_then(ask):
+    job = ask.make("shown", parameters={"who": "alice"})
+    first = ask.run(job)
+    ask.ended(first)
+    ask.patch(job, parameters={"who": "bob"})
+    answer = ask.ask("POST", f"{first}/rerun")
+    assert (answer.status, answer.content) == (202, b"")
+    again = answer.headers["location"].partition(f":{ask.daemon.port}")[2]
+    shown = ask.ended(again)
+    assert (shown["state"], shown["rerun_of"]) == ("succeeded", first.rpartition("/")[2])
+    assert ask.text(f"{again}/output") == "JOBSCHED_PARAM_WHO=alice\n"
+    entry = ask.get(f"/audit?target={shown['id']}")["values"][0]
+    assert (entry["action"], entry["after"]["rerun_of"]) == ("run.start", first.rpartition("/")[2])
+
+
+def test_a_run_may_have_parameters_and_a_due_of_its_own(ask):
+    job = ask.make("shown", parameters={"who": "alice", "times": 2})
+    due = "2026-01-01T03:00:00Z"
+    answer = ask.ask("POST", f"{job}/run", {"parameters": {"times": None, "loud": True}, "due": due})
+    assert answer.status == 202, answer
+    run = answer.headers["location"].partition(f":{ask.daemon.port}")[2]
+    assert ask.ended(run)["due"].startswith("2026-01-01T03:00:00")
+    assert ask.text(f"{run}/output") == "JOBSCHED_PARAM_LOUD=true\nJOBSCHED_PARAM_WHO=alice\n"
+    assert ask.get(job)["parameters"] == {"who": "alice", "times": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"due": "2100-01-01T00:00Z"}, "/due"),
+        ({"due": "yesterday"}, "/due"),
+        ({"parameters": {"what": 1}}, "/parameters/what"),
+        ({"params": {}}, "/params"),
+    ],
+)
+def test_a_run_that_makes_no_sense_is_refused_and_not_made(ask, body, pointer):
+    job = ask.make("shown")
+    assert ask.ask("POST", f"{job}/run", body).fault == (400, pointer)
+    assert ask.runs(job) == []

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
+from itertools import cycle
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -152,19 +153,24 @@ def test_a_filter_that_makes_no_sense_is_refused(ask: Caller, query: str, pointe
 
 
 def test_a_client_that_takes_nothing_is_cut_off_and_holds_up_nobody(daemon: Daemon) -> None:
-    daemon.options("MAX_FOLLOWERS = 1\nSCHED_CONFIG['max_running'] = 500")
+    daemon.options("MAX_FOLLOWERS = 1")
     daemon.script("fine", "#!/bin/sh\n")
+    daemon.section("parameters = text")
     daemon.start()
     ask = Caller(daemon)
-    job = ask.make("fine", 3600, overlap="allow", name="n" * 200)
+    job = ask.make("fine")
+    letters = cycle("ab")
     with socket.create_connection(("127.0.0.1", daemon.port)) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(15) == b"HTTP/1.1 200 OK"
         assert ask.ask("GET", "/events").status == 503
-        until(
-            lambda: [ask.run(job) for _ in range(50)] and "does not take the events that it follows" in daemon.log, 300
-        )
+
+        def cut_off() -> bool:
+            ask.patch(job, parameters={"text": next(letters) * 60_000})
+            return "does not take the events that it follows" in daemon.log
+
+        until(cut_off, 120)
         with followed(daemon) as stream:
             stream.begun()
             ask.run(job)

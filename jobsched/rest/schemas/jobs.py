@@ -126,6 +126,17 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     notify: Annotated[NotifyPatch | UnsetType | None, NOTIFY] = UNSET
 
 
+class RunIn(Struct, forbid_unknown_fields=True):
+    """How one run differs from its job."""
+
+    parameters: Annotated[
+        dict[str, Scalar | None] | None, Meta(description="Those in which it differs from its job; null takes one away")
+    ] = None
+    due: Annotated[
+        InstantText | None, Meta(description="The due that it makes up for, which has passed; null: now")
+    ] = None
+
+
 class PreviewIn(Struct, forbid_unknown_fields=True):
     """A trigger to look ahead with: exactly one of interval, cron and at; `count` dues after `from`."""
 

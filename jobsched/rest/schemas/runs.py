@@ -55,6 +55,7 @@ class RunOut(Struct):
         ),
     ]
     output: Annotated[OutputOut, Meta(description="How much it printed")]
+    rerun_of: Annotated[str | None, Meta(description="The id of the run that a caller wanted again")]
     until: Annotated[Moment | None, Meta(description="The last due of a stretch with one fate; null for a single due")]
     count: Annotated[int, Meta(description="How many dues it stands for: 1, or more on a stretch")]
 

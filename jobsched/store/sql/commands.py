@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from sqlalchemy import delete, insert, select, update
 
-from ...model.errors import Conflict, Reused, Stale, no_job, no_run
+from ...model.errors import Conflict, NotFound, Reused, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
 from ...model.job import Job
 from ...model.node import Node
@@ -107,12 +107,15 @@ def remove(
 
 def run_now(
     transaction: Transaction, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
-    peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
+    peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None, *,
+    begin: datetime | None = None, changed: Callable[[Job], dict[str, Any]] = lambda _job: {},
 ) -> Ran:  # fmt: skip
-    """Add a manual run, due now, under the job's overlap rule. It waits until it is claimed, or is skipped at once.
+    """Add a manual run, due now or at `begin`, under the job's overlap rule. It waits until it is claimed, or is
+    skipped at once.
 
     A job that runs on every node gets one for each living node that can; the first of them is returned. `peers` are
     those that were known to live when it was ordered. What a key made is given back whatever became of the job since.
+    `changed` gives the fields in which the run differs from its job.
     """
     if key is not None and (known := _recall(transaction, key)) is not None:
         run = run_rows.get(transaction, known)
@@ -123,7 +126,7 @@ def run_now(
     living = LivingNodes(transaction, peers, asker, now)
     where = placement_of(job, living) if peers else Placement()
     active = run_rows.ripe_of(transaction, [job_id], now)
-    due = _free_due(transaction, job, now)
+    due, fields = _free_due(transaction, job, now if begin is None else min(begin, now)), changed(job)
     added: list[Run] = []
     replaced: list[Run] = []
     dropped: list[Run] = []
@@ -134,7 +137,7 @@ def run_now(
         stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
         why = reason or where.nobody or "waits to be started"
         run = run_rows.passed(job, stretch, ids.make(now), now)
-        added.append(attrs.evolve(run, cause="manual", reason=why, place=place))
+        added.append(attrs.evolve(run, cause="manual", reason=why, place=place, **fields))
         if fate == "replace":
             waited, others = drop_waiting(transaction, there, now)
             dropped, replaced = dropped + waited, replaced + others
@@ -144,6 +147,28 @@ def run_now(
     _remember(transaction, key, added[0].id, now)
     listen_notify.tell(transaction, asker)
     return Ran(run=added[0], replaced=tuple(replaced))
+
+
+def rerun(
+    transaction: Transaction, run_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
+    peers: Sequence[Node] = (), asker: str = "",
+) -> Ran:  # fmt: skip
+    """Add a manual run of the same job, with the parameters that this one had. Raises NotFound, Conflict."""
+    run = run_rows.get(transaction, run_id)
+    if run is None:
+        raise no_run(run_id)
+    if run.active:
+        raise Conflict(f"run {run_id} has not ended yet: it is {run.state}")
+
+    def as_then(job: Job) -> dict[str, Any]:
+        if job.task != run.task:
+            raise Conflict(f"the job of run {run_id} has the task {job.task} by now, and had {run.task} then")
+        return {"parameters": run.parameters, "rerun_of": run.id}
+
+    try:
+        return run_now(transaction, run.job_id, key, ids, now, peers, asker, changed=as_then)
+    except NotFound as gone:
+        raise Conflict(f"the job of run {run_id} is deleted: it cannot be run again") from gone
 
 
 def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:

@@ -21,6 +21,7 @@ from ...model.order import (
     Performed,
     Ran,
     Reload,
+    RerunRun,
     ResumeJob,
     RunJob,
 )
@@ -77,9 +78,25 @@ def _delete(transaction: Transaction, order: DeleteJob, issued: Issued) -> Perfo
 def _run(transaction: Transaction, order: RunJob, issued: Issued) -> Performed[Ran]:
     """A job that is not there is left to the command: it may know the caller's key."""
     visibility.must_see_job(transaction, order.job_id, issued.caller)
+    asked = order.parameters
+
+    def changed(job: Job) -> dict[str, Any]:
+        return {} if asked is None else {"parameters": asked(job)}
+
     ran = commands.run_now(
-        transaction, order.job_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, order.versions
-    )
+        transaction, order.job_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, order.versions,
+        begin=order.due, changed=changed,
+    )  # fmt: skip
+    return _started(transaction, ran, issued)
+
+
+def _rerun(transaction: Transaction, order: RerunRun, issued: Issued) -> Performed[Ran]:
+    visibility.must_see_run(transaction, order.run_id, issued.caller)
+    ran = commands.rerun(transaction, order.run_id, order.key, issued.ids, issued.now, order.peers, issued.node_id)
+    return _started(transaction, ran, issued)
+
+
+def _started(transaction: Transaction, ran: Ran, issued: Issued) -> Performed[Ran]:
     replaced = [run for run in ran.replaced if run.stop == REPLACED]
     return _performed(transaction, ran, None if ran.again else issued.signature.of_start(ran.run, replaced))
 
@@ -125,6 +142,7 @@ _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[A
     ResumeJob: _resume,
     DeleteJob: _delete,
     RunJob: _run,
+    RerunRun: _rerun,
     CancelRun: _cancel,
     Reload: _reload,
 }

@@ -24,9 +24,11 @@ WRITES = [
     ("POST", "/jobs/x/run"),
     ("POST", "/jobs/x/run?follow=1"),
     ("POST", "/runs/x/cancel"),
+    ("POST", "/runs/x/rerun"),
     ("POST", "/catalog/reload"),
     ("DELETE", "/jobs/x"),
 ]
+MAY_HAVE_ONE = ["/jobs/x/run"]
 FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "Text/Plain; charset=x"]
 
 
@@ -141,13 +143,15 @@ def test_a_form_writes_nothing_where_no_body_is_due(front, content_type):
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/json"])
 def test_a_body_is_refused_where_none_is_due_whatever_it_is(front, content_type):
     for method, path in [*WRITES, ("GET", "/jobs"), ("GET", "/health"), ("HEAD", "/catalog")]:
+        if path.partition("?")[0] in MAY_HAVE_ONE:
+            continue
         answer = ask(front.site, method, path, b"{}", content_type=content_type)
 
         assert answer.status == 400, path
         assert method == "HEAD" or answer.problem[:2] == (400, "this call takes no body"), path
 
 
-def test_those_are_all_the_writes_that_take_no_body(front):
+def test_those_are_all_the_writes_that_need_no_body(front):
     verbs = {
         (method, rule.rule)
         for rule in front.site.resource._app.url_map.iter_rules()

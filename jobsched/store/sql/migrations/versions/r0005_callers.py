@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from jobsched.store.sql.migrations.build import index, table, text
+from jobsched.store.sql.migrations.build import index, new_columns, table, text
 
 revision = "0005"
 down_revision = "0004"
@@ -16,7 +16,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the changes that callers follow."""
+    """Add the changes that callers follow; to runs, of which run each is a rerun."""
+    new_columns("runs", sa.Column("rerun_of", text(36)))
     table(
         "changes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
