@@ -100,12 +100,6 @@ class Batch(Generic[T]):
         self._items.append(item)
         self._soon(0)
 
-    def nudge(self) -> None:
-        """The wall clock was stepped: pauses that were to end by the old clock are over."""
-        for call in self._resting:
-            call.reset(0)
-        self._soon(0)
-
     def settled(self) -> Deferred[None]:
         """Fires when no item is left: none gathered, none under way, none in a pause."""
         waiter: Deferred[None] = Deferred(self._idle.remove)
@@ -118,8 +112,6 @@ class Batch(Generic[T]):
             return
         if self._call is None:
             self._call = self._clock.callLater(delay, self._flush)
-        elif self._call.getTime() > self._clock.seconds() + self._pause:  # the wall clock was set back
-            self._call.reset(delay)
 
     def _flush(self) -> None:
         self._call = None

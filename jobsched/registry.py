@@ -80,6 +80,7 @@ class Registry:
 
     def __init__(
         self,
+        reactor: IReactorTime,
         clock: IReactorTime,
         store: ForCallers,
         ids: Ids,
@@ -87,7 +88,8 @@ class Registry:
         audit_log: AuditLog,
         caller: Caller = ANYBODY,
     ) -> None:
-        self._clock = clock
+        self._reactor = reactor  # counts how long a caller waits
+        self._clock = clock  # what time it is for all nodes
         self._store = store
         self._ids = ids
         self._parts = parts
@@ -96,7 +98,7 @@ class Registry:
 
     def seen_by(self, caller: Caller) -> Registry:
         """The same door for one caller: tasks he may not see are not there, nor are their jobs and runs."""
-        return Registry(self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
+        return Registry(self._reactor, self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
 
     # tasks
 
@@ -217,22 +219,22 @@ class Registry:
 
     async def ended(self, run_id: str, seconds: float) -> Run:
         """The run, once it has ended or `seconds` have passed."""
-        end = self._clock.seconds() + seconds
+        end = self._reactor.seconds() + seconds
         while True:
             rung = self._parts.waiters(run_id)  # before the look, so that no end is missed between
             try:
                 run = await self.run(run_id)
-                left = end - self._clock.seconds()
+                left = end - self._reactor.seconds()
                 if not run.active or left <= 0:
                     return run
-                await rung.addTimeout(min(left, LOOK), self._clock, lambda _given_up, _seconds: None)
+                await rung.addTimeout(min(left, LOOK), self._reactor, lambda _given_up, _seconds: None)
             finally:  # not before: who does not wait any more would go on with it
                 rung.addErrback(lambda _: None)
                 rung.cancel()
 
     def moment(self, seconds: float) -> Deferred[None]:
         """Fires after `seconds`."""
-        return deferLater(self._clock, seconds)
+        return deferLater(self._reactor, seconds)
 
     def output_path(self, run_id: str) -> Path:
         """The file with a run's output; there is none while nothing was printed."""

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from . import __version__
 from .audit import AuditLog
-from .clock import ClockWatch, Metronome, SharedClock, elapsed, now, told_each
+from .clock import ClockWatch, SharedClock, WallClock, elapsed, now, wall_time
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.wakeup import Wakeup
@@ -80,6 +80,7 @@ def build(
     tokens: Tokens = OPEN,
     endpoints: Sequence[str] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
+    wall: Callable[[], float] = wall_time,
 ) -> tuple[OrderedServices, JobschedSite]:
     """The whole daemon, and the site that it serves at the `endpoints`.
 
@@ -90,7 +91,7 @@ def build(
     sign = SignOfLife(lambda: now(clock), elapsed)
     store = _store(reactor, config, events, sign, lambda: peers.tells())  # noqa: PLW0108  # `peers` comes later
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
-    clock: IReactorTime = SharedClock(reactor) if store.shared else reactor
+    clock = SharedClock(reactor, wall=wall) if store.shared else WallClock(reactor, wall)
     output, redaction = folders.state / "output", Redaction(config.secret_parameters)
     sender = _webhook_sender(reactor, clock, config)
     dispatcher = Dispatcher(reactor, clock, store, sender, everyone=config.receivers.place)
@@ -100,7 +101,7 @@ def build(
     )
     token_holder = TokenHolder(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
     limits = _limits(config)
-    runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, limits, clock, redaction, events)
+    runner = Runner(reactor, clock, store, ids, lambda: catalog_holder.catalog, output, limits, redaction, events)
 
     def heartbeat() -> Heartbeat:
         tasks, tried, won = tuple(catalog_holder.catalog.names()), scheduler.tried, scheduler.won
@@ -114,7 +115,8 @@ def build(
     audit_log = AuditLog(store, ids, lambda: peers.node.name, redaction)
     reloader = Reloader(token_holder, catalog_holder, audit_log, lambda: now(clock))
     parts = _parts(config, catalog_holder, reloader, scheduler, runner, peers, output, callers)
-    registry, relay = Registry(clock, store.for_callers, ids, parts, audit_log), Relay(reactor, config.cluster_token)
+    registry = Registry(reactor, clock, store.for_callers, ids, parts, audit_log)
+    relay = Relay(reactor, config.cluster_token)
     read_files = Files(catalog_holder, token_holder, config.max_running)
     health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
     front = serve(reactor, clock, config, registry, relay, token_holder, health, events)
@@ -122,7 +124,6 @@ def build(
     calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)
     wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, events, peers.tells)
     wakeups = [] if isinstance(peers, Alone) else [wakeup]
-    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, peers, *wakeups)]
     services = OrderedServices(
         logs.QueuedLogging(),
         store,
@@ -137,7 +138,7 @@ def build(
         Startup(config, catalog_holder, store, runner, calendar, peers, held, previous, events),
         Signals(reactor, events, reloader.hang_up, *[port.renew for port in ports]),
         *wakeups,
-        ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)),
+        ClockWatch(reactor, lambda _seconds: scheduler.clock_stepped()),
         *ports,
         systemd,
     )

@@ -102,7 +102,8 @@ class Membership(Service):
     def startService(self) -> None:
         super().startService()
         self._store.startService()
-        self.clock_stepped()
+        for loop in self._loops:
+            loop.start()
 
     def stopService(self) -> Deferred[None]:
         """Nothing of this node runs any more; fires when the others can know."""
@@ -110,11 +111,6 @@ class Membership(Service):
         for loop in self._loops:
             loop.stop()
         return Deferred.fromCoroutine(self._leave())
-
-    def clock_stepped(self) -> None:
-        """Timers were set by a clock that no longer holds."""
-        for loop in self._loops:
-            loop.start()
 
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
@@ -174,8 +170,6 @@ class Membership(Service):
     def _one_round(self) -> Deferred[None]:
         """One heartbeat."""
         self._watch()
-        if not self._beating.called:  # a clock step began the loop anew while this was under way
-            return succeed(None)
         self._beating = Deferred.fromCoroutine(self._beat() if self.standing == "inside" else self._enter())
         return self._beating.addErrback(self._unheard)
 

@@ -76,13 +76,6 @@ class Wakeup(Service):
         if self._listener is not None and self.running:
             self._listener.renew()
 
-    def clock_stepped(self) -> None:
-        """Every timer was set by a clock that no longer holds."""
-        if self._loop.running:
-            self._loop.start(now=False)
-        if self._soon.is_set:
-            self._soon.within(0)
-
     def _told(self) -> None:
         """Another node has news. The first is passed on at once; news that follow closely are passed on together."""
         if self._deaf:

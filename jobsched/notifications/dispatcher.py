@@ -87,14 +87,6 @@ class Dispatcher(Service):
         """A new notification is in the outbox."""
         self._look_in(GATHER_WAKEUPS)
 
-    def clock_stepped(self) -> None:
-        """The clock was set: start the timers anew. Attempts have timers too, so they are broken off and made again."""
-        self._results.nudge()
-        if self.running:
-            self._stop_timers()
-            self._break_off()
-            self._loop.start()
-
     def _stop_timers(self) -> None:
         self._loop.stop()
         self._wake.cancel()

@@ -56,7 +56,7 @@ class Calls:
         self._reactor = reactor
         self._limits = limits
         self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread)
+        self._survey = ProcessSurvey(in_thread, reactor.seconds)
         self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
         self._tasks = DaemonPool(0, limits.threads, "task")
         self._inherited = launch.inherited(os.environ)

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from threading import Lock
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -72,12 +71,8 @@ class Call:
 
     def __init__(self, clock: IReactorTime, output: Output, grace: float) -> None:
         self.ended: Deferred[ProcessExit] = Deferred()
-        self.deadline = Deadline(clock, self._send, grace, monotonic)
+        self.deadline = Deadline(clock, self._send, grace)
         self._output = output
-
-    def look_again(self) -> None:
-        """The wall clock was stepped: set the deadline's timer again."""
-        self.deadline.look_again()
 
     def _send(self, number: int) -> None:
         raise NotImplementedError

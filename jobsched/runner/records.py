@@ -47,7 +47,6 @@ class Records:
         self.unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True)
         self.settled = self._batch.settled
-        self.nudge = self._batch.nudge
 
     def add(self, run: Run) -> None:
         """Record a change; a later one of the same run replaces it if it was not stored yet."""

@@ -71,17 +71,17 @@ class Runner(Service):
     def __init__(
         self,
         reactor: Reactor,
+        clock: IReactorTime,
         store: Store,
         ids: Ids,
         catalog: Callable[[], Catalog],
         output_folder: Path,
         limits: Limits,
-        clock: IReactorTime | None = None,
         redaction: Redaction = USUAL,
         events: Events | None = None,
     ) -> None:
         self._reactor = reactor
-        self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
+        self._clock = clock  # what time it is for all nodes
         self._catalog = catalog
         self._limits = limits
         self._redaction = redaction
@@ -201,15 +201,6 @@ class Runner(Service):
         for run in runs:
             if run.stop is not None:
                 self.stop(run.id, Stop("cancelled", run.stop))
-
-    def clock_stepped(self) -> None:
-        """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""
-        self._records.nudge()
-        for active in self._active.values():
-            if active.call is not None:
-                active.call.look_again()
-            if active.noting is not None and active.noting.active():
-                active.noting.reset(0)
 
     def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Do a short chore off the reactor."""

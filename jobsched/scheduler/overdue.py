@@ -41,7 +41,6 @@ class OverdueWatch(Service):
         self._refused = Quarantine(clock)
         self._loop = Loop(clock, EVERY, self._look, "the look for what is overdue")
         self._looking: Deferred[None] = succeed(None)
-        self._busy = False
 
     def startService(self) -> None:
         super().startService()
@@ -53,15 +52,8 @@ class OverdueWatch(Service):
         self._loop.stop()
         return self._looking
 
-    def clock_stepped(self) -> None:
-        """A loop that waits for a time of the old clock is given up."""
-        if self.running:
-            self._loop.start(now=False)
-
     def _look(self) -> Deferred[None]:
-        if not self._busy:  # by the loop before this one
-            self._busy = True
-            self._looking = Deferred.fromCoroutine(self.look()).addErrback(self._blind).addBoth(self._looked)
+        self._looking = Deferred.fromCoroutine(self.look()).addErrback(self._blind)
         return self._looking
 
     async def look(self) -> None:
@@ -112,9 +104,6 @@ class OverdueWatch(Service):
             self.log.warn("job {job} ({name}) is overdue: {reason}", **told)
         else:
             self.log.info("job {job} ({name}) has recovered: {reason}", **told)
-
-    def _looked(self, _: None) -> None:
-        self._busy = False
 
     def _blind(self, why: Failure) -> None:
         self._failure_log.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,

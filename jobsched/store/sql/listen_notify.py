@@ -10,7 +10,6 @@ import random
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -115,7 +114,7 @@ class Listener:
     def _hear(self, server: Any) -> None:
         """Pass news on until there can be none, or the connection is old. `server` is libpq's connection: psycopg's
         cannot be told to give up."""
-        asked, since, until = False, time.monotonic(), end_of_use()
+        asked, since, until = False, elapsed(), end_of_use()
         while elapsed() < until:
             if self._wait(WATCH, server.socket):
                 server.consume_input()
@@ -128,7 +127,7 @@ class Listener:
             else:
                 server.send_query(b"SELECT 1")
                 asked = True
-            if time.monotonic() - since > LONGEST:
+            if elapsed() - since > LONGEST:
                 self._pause = FIRST  # it held: what cuts it next is something else
 
     def _wait(self, seconds: float, other: int | None = None) -> bool:

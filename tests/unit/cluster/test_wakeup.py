@@ -180,7 +180,6 @@ def test_a_clock_set_back_holds_up_no_news(node: Node) -> None:
     assert len(node.heard) == 2
     node.voice.heard()
     node.clock.step(-HOUR)
-    node.wakeups.clock_stepped()
     node.clock.walk(GATHER)
     assert len(node.heard) == 3
 
@@ -200,7 +199,6 @@ def test_a_clock_set_back_holds_up_no_look() -> None:
     node = Node("mysql")
     node.clock.walk(0.6)
     node.clock.step(-HOUR)
-    node.wakeups.clock_stepped()
     node.clock.walk(2.1)
     assert len(node.heard) == 1 + 4
     node.wakeups.stopService()
@@ -221,6 +219,5 @@ def test_a_look_that_fails_is_not_the_last(dialect: str, lines: Callable[[], lis
 def test_one_node_alone_does_nothing() -> None:
     node = Node("sqlite")
     node.clock.walk(HOUR)
-    node.wakeups.clock_stepped()
     assert node.wakeups.stopService() is None
     assert (node.heard, node.voices, node.clock.getDelayedCalls()) == ([], [], [])
