@@ -31,11 +31,6 @@ class Loop:
         self._call: LoopingCall | None = None
         self._failure_log = FailureLog(self.log, clock)
 
-    @property
-    def running(self) -> bool:
-        """Whether the loop goes on."""
-        return self._call is not None and bool(self._call.running)
-
     def start(self, *, now: bool = True) -> None:
         """Begin, or begin anew. Does not wait for work that is under way."""
         self.stop()

@@ -80,24 +80,18 @@ class Dispatcher(Service):
     def stopService(self) -> Deferred[None]:
         """Breaks attempts off and leaves them to the next daemon; fires when the store has recorded that."""
         super().stopService()
-        self._stop_timers()
+        self._loop.stop()
+        self._wake.cancel()
         return Deferred.fromCoroutine(self._settle())
 
     def wake(self) -> None:
         """A new notification is in the outbox."""
         self._look_in(GATHER_WAKEUPS)
 
-    def _stop_timers(self) -> None:
-        self._loop.stop()
-        self._wake.cancel()
-
-    def _break_off(self) -> None:
-        for sending in list(self._under_way.values()):
-            sending.cancel()
-
     async def _settle(self) -> None:
         await self._last_look
-        self._break_off()
+        for sending in list(self._under_way.values()):
+            sending.cancel()
         settled = self._results.settled().addTimeout(UNSTORED, self._reactor)
         await settled.addErrback(lambda _: None)  # the leases of these deliveries will end
 
