@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.base import ReactorBase
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionDone
@@ -198,12 +201,14 @@ def test_a_part_that_fails_at_a_step_is_told_and_does_not_end_the_watch(
 # Elapsed time
 
 
-@pytest.fixture(params=[EPollReactor, SelectReactor])
+@pytest.fixture(params=[EPollReactor, SelectReactor, AsyncioSelectorReactor])
 def reactor(request: pytest.FixtureRequest) -> Iterator[ReactorBase]:
     """One of Twisted's own, which does not run."""
-    reactor = request.param()
-    yield reactor
-    reactor.waker.connectionLost(Failure(ConnectionDone()))
+    with closing(asyncio.new_event_loop()) as loop:
+        reactor = request.param(loop) if request.param is AsyncioSelectorReactor else request.param()
+        yield reactor
+        reactor.removeReader(reactor.waker)
+        reactor.waker.connectionLost(Failure(ConnectionDone()))
 
 
 def test_timers_of_twisteds_reactors_count_the_seconds_that_they_are_given(reactor: ReactorBase) -> None:
