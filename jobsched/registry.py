@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -51,6 +51,12 @@ UNREAD = "not shown without the scope 'read'"  # in place of a reason
 LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
 
+class InThread(Protocol):
+    """Does work that a caller ordered, off the reactor. Raises Busy."""
+
+    def __call__(self, work: Callable[[Wanted], T], /) -> Deferred[T]: ...
+
+
 @attrs.frozen(kw_only=True)
 class Parts:
     """What the registry needs of the others, as callables."""
@@ -63,7 +69,7 @@ class Parts:
     replace: Callable[[tuple[Run, ...]], None]
     waiters: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
-    in_thread: Callable[[Callable[[Wanted], Any]], Deferred[Any]]  # work for a caller, off the reactor; raises Busy
+    in_thread: InThread
     node: Callable[[], Node]  # this daemon
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them
     livetime: float  # JOB_LIVETIME

@@ -6,10 +6,10 @@ Every function runs inside a transaction.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import TypeVar
 
 import attrs
-from sqlalchemy import Select, delete, insert, or_, select
+from sqlalchemy import delete, insert, or_, select
 
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
@@ -17,10 +17,9 @@ from ...model.page import Page
 from .clock import now as database_now
 from .paging import cut, weight
 from .tables import audit
-from .transaction import Transaction
+from .transaction import Query, Transaction
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Q = TypeVar("Q", bound=Query)
 
 _WEIGHT = weight(audit.c.before, audit.c.after)
 _WRITE = insert(audit)  # built once: building costs more than asking
@@ -50,7 +49,7 @@ def fitting(transaction: Transaction, limit: int, before: str | None, only: Audi
     return Page([Entry(**row._mapping) for row in transaction.execute(found)], more)
 
 
-def _asked(query: Select[Any], before: str | None, only: AuditFilter) -> Select[Any]:
+def _asked(query: Q, before: str | None, only: AuditFilter) -> Q:
     query = query.order_by(audit.c.id.desc())
     if before is not None:
         query = query.where(audit.c.id < before)

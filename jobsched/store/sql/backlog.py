@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, and_, bindparam, exists, or_, select, update
 
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
@@ -14,7 +13,7 @@ from ...model.run import ANYWHERE, STARTED, Run
 from . import outcomes
 from . import runs as run_rows
 from .tables import jobs, runs
-from .transaction import Transaction
+from .transaction import Query, Transaction
 
 
 def startable(
@@ -28,7 +27,7 @@ def startable(
     """
     if most <= 0:
         return [], False
-    asked: dict[str, Any] = {"now": now, "most": most}
+    asked: dict[str, object] = {"now": now, "most": most}
     question = _STARTABLE
     if node is not None:
         wanted = transaction.execute(_REQUIRED).scalars()
@@ -68,12 +67,12 @@ def _of_their_jobs(transaction: Transaction, found: Sequence[Run], now: datetime
 
 def _cancel(transaction: Transaction, waiting: Sequence[Run], reason: str, now: datetime) -> None:
     if waiting:
-        cancelled: dict[str, Any] = {"state": "cancelled", "reason": reason, "ended": now}
-        transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
-        outcomes.tell(transaction, [run.become(**cancelled) for run in waiting])
+        values = {"state": "cancelled", "reason": reason, "ended": now}
+        transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
+        outcomes.tell(transaction, [run.become("cancelled", reason=reason, ended=now) for run in waiting])
 
 
-def _strange() -> Select[Any]:
+def _strange() -> Query:
     before = runs.alias("before")
     moved = exists().where(jobs.c.id == runs.c.job_id, jobs.c.task != runs.c.task)
     other = exists().where(
@@ -103,7 +102,7 @@ def _may_start() -> ColumnElement[bool]:
     )
 
 
-def _ask_startable(*here: ColumnElement[bool]) -> Select[Any]:
+def _ask_startable(*here: ColumnElement[bool]) -> Query:
     return (
         select(runs)
         .where(_may_start(), *here)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 from sqlalchemy import delete, insert, select, update
@@ -187,11 +186,11 @@ def _end_waiting(
     waiting = [run for run in active if run.state == "waiting"]
     ended: list[Run] = []
     if waiting:
-        values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
+        values = {"state": state, "reason": reason, "ended": now}
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
         still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        ended = [run.become(**values) for run in waiting if run.id in still]
+        ended = [run.become(state, reason=reason, ended=now) for run in waiting if run.id in still]
         outcomes.tell(transaction, ended)
     return ended, [run for run in active if run.state != "waiting"]
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
-from sqlalchemy import Boolean, ColumnElement, Row, bindparam, delete, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, delete, or_, select, update
 
 from ...model.delivery import LEASE, Attempt, Delivery
 from ...model.ids import least
 from . import queries, settings
 from .clock import now as database_now
 from .tables import deliveries
-from .transaction import Transaction
+from .transaction import TableRow, Transaction
 from .visibility import of_tasks
 
 SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
@@ -82,7 +81,7 @@ def settle(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
         transaction.execute(_SETTLE, [_settled(attempt) for attempt in attempts])
 
 
-def _settled(attempt: Attempt) -> dict[str, Any]:
+def _settled(attempt: Attempt) -> dict[str, object]:
     which = {"key": attempt.id, "latest": attempt.number, "over": attempt.state != "waiting"}
     return which | {f"new_{name}": getattr(attempt, name) for name in _WRITTEN}
 
@@ -127,6 +126,6 @@ def _page(transaction: Transaction, which: ColumnElement[bool], limit: int, befo
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def from_row(row: Row[Any]) -> Delivery:
+def from_row(row: TableRow) -> Delivery:
     """The record of a row that holds every column of `deliveries`, or all that are shown."""
     return Delivery(**{"body": {}, **row._mapping})

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import Any
+from contextlib import closing
 
 import attrs
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -128,11 +129,11 @@ def _follow_the_address(engine: Engine) -> None:
     not used again, nor are those made before it, and none is used for ever."""
 
     @event.listens_for(engine, "connect")
-    def made(_raw: Any, record: ConnectionPoolEntry) -> None:
+    def made(_raw: object, record: ConnectionPoolEntry) -> None:
         record.info["until"] = end_of_use()
 
     @event.listens_for(engine, "checkout")
-    def taken(_raw: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    def taken(_raw: object, record: ConnectionPoolEntry, _proxy: object) -> None:
         if elapsed() > record.info["until"]:
             raise DisconnectionError("it is old enough")
 
@@ -178,7 +179,7 @@ def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
     """
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         raw.isolation_level = None
         for pragma in (
             f"busy_timeout={BUSY_SECONDS * 1000}",
@@ -224,18 +225,18 @@ def _tame_postgresql(engine: Engine, waits: Waits) -> None:
     )
 
     @event.listens_for(engine, "connect", insert=True)  # SQLAlchemy asks for a version next, and can make nothing of it
-    def recognise(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def recognise(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         if raw.info.parameter_status("crdb_version"):
             raw.close()
             raise BadStore(f"store: {make_url_safe(engine.url)} {server_support.COCKROACH}")
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         raw.execute(statements)
         raw.commit()
 
     @event.listens_for(engine, "checkin")
-    def returned(raw: Any, record: ConnectionPoolEntry) -> None:
+    def returned(raw: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         """After a transaction that only reads, the next would insist on writing where the server says that it is not
         to, and a standby would refuse it in words that tell nobody so. What reads from a standby finds nothing wrong:
         so it looks each time whether the address still leads there (as PostgreSQL 14 and newer tell)."""
@@ -267,11 +268,13 @@ def _tame_mysql(engine: Engine, waits: Waits) -> None:
     statements = ("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", f"SET SESSION {settings}")
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
-        with raw.cursor() as cursor:
+    def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        with closing(raw.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement)
-            if cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'") and cursor.fetchone()[1] == "ON":
+            cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+            found = cursor.fetchone()
+            if found is not None and found[1] == "ON":
                 cursor.execute("SET SESSION wsrep_sync_wait=7")  # after a failover: what was committed is seen
 
     @event.listens_for(engine, "begin")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 import attrs
-from sqlalchemy import Row, Select, and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
@@ -15,8 +15,10 @@ from ...model.page import Page
 from ...model.trigger import At, Interval, Schedule, Trigger
 from .paging import cut, weight
 from .tables import jobs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
+
+Q = TypeVar("Q", bound=Query)
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
 _MOVE = (
@@ -72,7 +74,7 @@ def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, r
     return Page([from_row(row) for row in transaction.execute(found)], more)
 
 
-def _asked(transaction: Transaction, query: Select[Any], after: str, only: JobFilter | None) -> Select[Any]:
+def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | None) -> Q:
     query = query.where(jobs.c.id > after).order_by(jobs.c.id)
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)
@@ -122,11 +124,11 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
         transaction.execute(_MOVE, rows)
 
 
-def _columns(job: Job) -> dict[str, Any]:
+def _columns(job: Job) -> dict[str, object]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
     whole = attrs.filters.exclude("schedule", "policy", "watch")
-    columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=whole)
+    columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
     columns.update(attrs.asdict(job.watch))
     return columns | {
@@ -140,7 +142,7 @@ def _columns(job: Job) -> dict[str, Any]:
     }
 
 
-def from_row(row: Row[Any]) -> Job:
+def from_row(row: TableRow) -> Job:
     """The record of a row that holds every column of `jobs`."""
     return Job(
         id=row.id,
@@ -180,7 +182,7 @@ def from_row(row: Row[Any]) -> Job:
     )
 
 
-def _trigger(row: Row[Any]) -> Trigger:
+def _trigger(row: TableRow) -> Trigger:
     if row.every is not None:
         return Interval(start=row.anchor, every=row.every)
     if row.cron is not None:

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
@@ -20,6 +20,9 @@ from ...clock import elapsed
 from . import db_errors
 from .engine import connect, end_of_use
 from .transaction import Transaction
+
+if TYPE_CHECKING:  # the driver is there only where PostgreSQL is used
+    from psycopg.pq.abc import PGconn
 
 CHANNEL = "jobsched"
 WATCH = 5.0  # seconds without a word until we ask whether the server is there; so long it has to answer
@@ -112,7 +115,7 @@ class Listener:
             finally:
                 connection.invalidate()  # close it as it is: nothing is to be rolled back, or can be
 
-    def _hear(self, server: Any) -> None:
+    def _hear(self, server: PGconn) -> None:
         """Pass news on until there can be none, or the connection is old. `server` is libpq's connection: psycopg's
         cannot be told to give up."""
         asked, since, until = False, time.monotonic(), end_of_use()
@@ -152,7 +155,7 @@ class _Anew(Exception):
     """The listener is to have another connection."""
 
 
-def _answered(server: Any) -> bool:
+def _answered(server: PGconn) -> bool:
     """Whether the answer to our question has come to its end."""
     while not server.is_busy():
         if server.get_result() is None:

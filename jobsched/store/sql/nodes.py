@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Row,
-    Select,
     delete,
     func,
     insert,
@@ -35,7 +32,7 @@ from . import outbox, outcomes, settings, start_counts
 from . import runs as run_rows
 from .clock import now as database_now
 from .tables import nodes, runs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction
 
 
 def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Joined:
@@ -188,7 +185,7 @@ def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[boo
     return missed
 
 
-def _taken(transaction: Transaction, which: Select[Any], *, every: bool = False) -> list[Run]:
+def _taken(transaction: Transaction, which: Query, *, every: bool = False) -> list[Run]:
     """Those of the runs, and of their jobs, that nobody else has in hand, held: the jobs first, as everybody does. Jobs
     are held of which somebody may want to be told, or `every` one."""
     busy = outbox.busy(transaction, [run_rows.from_row(row) for row in transaction.execute(which)], every=every)
@@ -215,13 +212,13 @@ def get(transaction: Transaction, node_id: str) -> Node | None:
     return None if row is None else from_row(row)
 
 
-def to_row(node: Node) -> dict[str, Any]:
+def to_row(node: Node) -> dict[str, object]:
     """The columns of `nodes`."""
     seen = _ahead(node.seen, node.lease)
     return attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks), "seen": seen}
 
 
-def from_row(row: Row[Any]) -> Node:
+def from_row(row: TableRow) -> Node:
     """The record of a row that holds every column of `nodes`."""
     values = dict(row._mapping)
     lease = values["lease"] or leases.FIXED

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Select, bindparam, case, null, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, null, or_, select, update
 
 from ...model.delivery import News
 from ...model.job import Job
@@ -19,7 +18,7 @@ from .clock import now as database_now
 from .jobs import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction
 
 
 def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:
@@ -51,7 +50,9 @@ def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
         transaction.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
 
 
-def _overdue_change(transaction: Transaction, row: Any, facts: Facts, found: dict[str, Run]) -> OverdueChange | None:
+def _overdue_change(
+    transaction: Transaction, row: TableRow, facts: Facts, found: dict[str, Run]
+) -> OverdueChange | None:
     """What becomes of a job, written; None: nothing that anybody is to know."""
     job, run = from_row(row), found.get(row.success or "")
     verdict = overdue(job, attrs.evolve(facts, success=_success(row, run, facts.now)))
@@ -79,7 +80,7 @@ def _became(transaction: Transaction, job: Job, verdict: Overdue) -> OverdueChan
     return OverdueChange(event="overdue", job=job, reason=verdict.reason)
 
 
-def _success(row: Any, run: Run | None, instant: datetime) -> Success | None:
+def _success(row: TableRow, run: Run | None, instant: datetime) -> Success | None:
     """The last one: of the runs that are kept, or of those that were forgotten."""
     forgotten = row.succeeded if row.succeeded is not None and row.succeeded <= instant + SKEW else None
     if run is not None and run.ended is not None and (forgotten is None or forgotten <= run.ended):
@@ -87,7 +88,7 @@ def _success(row: Any, run: Run | None, instant: datetime) -> Success | None:
     return None if forgotten is None else Success(ended=forgotten)
 
 
-def _cause(row: Any, found: dict[str, Run]) -> tuple[Run | None, str]:
+def _cause(row: TableRow, found: dict[str, Run]) -> tuple[Run | None, str]:
     """The run by which a job has recovered, if it is one, and the reason in words."""
     success = found.get(row.success or "")
     lately = success is not None and row.overdue is not None and success.ended and success.ended >= row.overdue
@@ -105,7 +106,7 @@ def _facts(transaction: Transaction, job_ids: Sequence[str], instant: datetime) 
     return {each: Facts(now=instant, waiting=waiting.get(each), missed=missed.get(each)) for each in job_ids}
 
 
-def _oldest(transaction: Transaction, dues: Select[Any], asked: dict[str, Any]) -> dict[str, Late]:
+def _oldest(transaction: Transaction, dues: Query, asked: Mapping[str, object]) -> dict[str, Late]:
     oldest: dict[str, Late] = {}
     for row in transaction.execute(dues, asked):
         oldest.setdefault(row.job_id, Late(due=row.due, why=row.reason))
@@ -118,7 +119,7 @@ def _runs(transaction: Transaction, run_ids: Iterable[str | None]) -> dict[str, 
     return {row.id: run_rows.from_row(row) for row in rows}
 
 
-def _is(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+def _is(column: ColumnElement[object], value: object) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == value
 
 

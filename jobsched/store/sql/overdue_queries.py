@@ -6,11 +6,12 @@ Each look at the runs of a job is a seek in the index `runs_of_state`, however m
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     ScalarSelect,
     and_,
     bindparam,
@@ -48,32 +49,32 @@ NOW: Final = bindparam("now", type_=jobs.c.watched.type)
 _SOON: Final = int(SKEW / MICROSECOND)
 
 
-def _micros(of: ColumnElement[Any]) -> ColumnElement[int]:
+def _micros(of: ColumnElement[object]) -> ColumnElement[int]:
     return type_coerce(of, BigInteger)
 
 
-def has_come(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+def has_come(instant: ColumnElement[object]) -> ColumnElement[bool]:
     """It does not lie in the future, whose record is that of a clock that was wrong; clocks may differ by a little."""
     return _micros(instant) - _SOON <= NOW
 
 
-def _passed(begin: ColumnElement[Any], span: ColumnElement[Any]) -> ColumnElement[bool]:
+def _passed(begin: ColumnElement[object], span: ColumnElement[object]) -> ColumnElement[bool]:
     """That span has passed since then."""
     return _micros(begin) + _micros(span) <= NOW
 
 
-def _there_is(table: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+def _there_is(table: FromClause, *which: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether the job has such a run."""
     return select(table.c.id).where(table.c.job_id == jobs.c.id, *which).correlate_except(table).exists()
 
 
-def last(table: Any, by: ColumnElement[Any], *which: ColumnElement[bool]) -> ScalarSelect[str]:
+def last(table: FromClause, by: ColumnElement[object], *which: ColumnElement[bool]) -> ScalarSelect[str]:
     """The id of the job's last such run."""
     query = select(table.c.id).where(table.c.job_id == jobs.c.id, *which).order_by(by.desc()).limit(1)
     return query.correlate_except(table).scalar_subquery()
 
 
-def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+def started_since(instant: ColumnElement[object]) -> ColumnElement[bool]:
     """Whether a run of the job was started since then."""
     active, left = runs.alias("active"), runs.alias("ended")
     return or_(
@@ -84,23 +85,23 @@ def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
-def is_missed(table: Any) -> ColumnElement[bool]:
+def is_missed(table: FromClause) -> ColumnElement[bool]:
     """Of runs in `table`: dues that were missed since the job is watched, and nothing has started after them."""
     since = func.coalesce(table.c.until, table.c.due)
     return and_(table.c.state == "missed", table.c.ended >= jobs.c.watched, ~started_since(since))
 
 
-def is_waiting(table: Any) -> ColumnElement[bool]:
+def is_waiting(table: FromClause) -> ColumnElement[bool]:
     """Of runs in `table`: dues whose run waits to be started."""
     return and_(table.c.state == "waiting", table.c.cause == "schedule")
 
 
-def succeeded_since(table: Any, instant: ColumnElement[Any]) -> ColumnElement[bool]:
+def succeeded_since(table: FromClause, instant: ColumnElement[object]) -> ColumnElement[bool]:
     """Of runs in `table`: those that were started after that, and have succeeded."""
     return and_(has_succeeded(table), table.c.ended >= instant, table.c.started >= instant)
 
 
-def has_succeeded(table: Any) -> ColumnElement[bool]:
+def has_succeeded(table: FromClause) -> ColumnElement[bool]:
     """Of runs in `table`: those that have succeeded; what did so in the future has not."""
     return and_(table.c.state == "succeeded", has_come(table.c.ended))
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from sqlalchemy import ColumnElement, func
-
-T = TypeVar("T")
 
 REST: Final = 512  # bytes of a row beside what is weighed
 
 
-def weight(*columns: ColumnElement[Any]) -> ColumnElement[int]:
+def weight(*columns: ColumnElement[object]) -> ColumnElement[int]:
     """How long the texts of a row are together; the database tells it without sending them."""
     return reduce(add, (func.coalesce(func.length(column), 0) for column in columns))
 
 
-def cut(found: Iterable[Sequence[Any]], limit: int, room: int) -> tuple[list[str], bool]:
+def cut(found: Iterable[tuple[str, int]], limit: int, room: int) -> tuple[list[str], bool]:
     """Of rows of (id, weight): the ids of the first, up to `limit` and as many as have `room` together, but one at
     least. And whether there are more."""
     ids: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import bindparam, func, insert, select, update
 
@@ -26,14 +26,23 @@ _COUNTS = (
 )
 
 
+class _Turn(TypedDict):
+    """What is stored of the turns: instants as microseconds since 1970 UTC."""
+
+    taken: int  # when the last turn was taken
+    done: int | None  # when the last turn that came to its end was taken
+    keep: int  # how many runs each job keeps, as that turn went by
+
+
 def take(transaction: Transaction, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
     """Take the turn, unless another node has taken it within the time that is between two. `keep`: how many runs each
     job keeps."""
     instant = database_now(transaction, local)
-    value: dict[str, Any] | None = transaction.execute(_HOLD).scalar_one_or_none()
+    value: _Turn | None = transaction.execute(_HOLD).scalar_one_or_none()
     if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
         return None
-    _put(transaction, {"done": None, "keep": keep} | (value or {}) | {"taken": _micros(instant)}, value is None)
+    before = value or _Turn(taken=0, done=None, keep=keep)
+    _put(transaction, _Turn(taken=_micros(instant), done=before["done"], keep=before["keep"]), value is None)
     return RetentionPass(since=None if value is None else _looked_at(value, instant, keep), begun=instant)
 
 
@@ -43,13 +52,13 @@ def end(transaction: Transaction, this_pass: RetentionPass, keep: int) -> None:
     transaction.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
 
 
-def _looked_at(value: dict[str, Any], instant: datetime, keep: int) -> datetime | None:
+def _looked_at(value: _Turn, instant: datetime, keep: int) -> datetime | None:
     """Up to where all jobs were looked at, and no job has more runs from before that than it keeps; None: not known."""
     done = None if value["done"] is None else _instant(value["done"])
     return None if done is None or done > instant or keep < value["keep"] else done - OVERLAP
 
 
-def _put(transaction: Transaction, value: dict[str, Any], first: bool) -> None:
+def _put(transaction: Transaction, value: _Turn, first: bool) -> None:
     if first:
         transaction.execute(insert(settings).values(name="retention", value=value))
     else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from ...model.ids import BACK, EPOCH, Ids
 from ...model.job import Job
@@ -17,7 +16,7 @@ from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunF
 from . import listen_notify, outbox, outcomes
 from .clock import now as database_now
 from .tables import LAST_DUE, jobs, nodes, runs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
@@ -111,7 +110,7 @@ def _in_its_time(transaction: Transaction, executed: Sequence[Run]) -> Sequence[
     ]
 
 
-def _note(run: Run) -> dict[str, Any]:
+def _note(run: Run) -> dict[str, object]:
     return {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES}
 
 
@@ -275,10 +274,10 @@ def any_waiting(transaction: Transaction) -> bool:
     return transaction.execute(_ANY_WAITING).first() is not None
 
 
-def from_row(row: Row[Any]) -> Run:
+def from_row(row: TableRow) -> Run:
     """The record of a row that holds every column of `runs`, or all that are shown."""
     return Run(**row._mapping)
 
 
-def _all(transaction: Transaction, query: Select[Any]) -> list[Run]:
+def _all(transaction: Transaction, query: Query) -> list[Run]:
     return [from_row(row) for row in transaction.execute(query)]

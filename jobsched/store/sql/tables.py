@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -68,7 +67,7 @@ class Words(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         limited = isinstance(self.impl_instance, String) and self.impl_instance.length
         return self.impl_instance if limited else _long(dialect)
 
@@ -82,19 +81,19 @@ def _long(dialect: Dialect) -> TypeEngine[str]:
     return MEDIUMTEXT() if dialect.name == "mysql" else Text()  # MySQL's TEXT ends at 64 KiB
 
 
-class Json(TypeDecorator[Any]):
+class Json(TypeDecorator[object]):
     """A small JSON value, kept as text."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         return _long(dialect)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
         return None if value is None else json.dumps(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
         return None if value is None else json.loads(value)
 
 
@@ -104,7 +103,7 @@ class Tags(TypeDecorator[dict[str, str]]):
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         return _long(dialect)
 
     def process_bind_param(self, value: dict[str, str] | None, dialect: Dialect) -> str | None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Row, Select
 
 from ...model.run import Run
+
+Query: TypeAlias = Select[*tuple[object, ...]]  # for columns of any number and type
+TableRow: TypeAlias = Row[*tuple[object, ...]]  # what such a query finds; its columns are read by name
 
 
 class Transaction:

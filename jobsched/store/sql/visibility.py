@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import ColumnElement, false, or_, select
 
@@ -11,9 +10,6 @@ from ...model.caller import Caller
 from ...model.errors import no_job, no_run
 from .tables import jobs, runs
 from .transaction import Transaction
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def of_tasks(transaction: Transaction, column: ColumnElement[str], patterns: tuple[str, ...]) -> ColumnElement[bool]:
@@ -41,6 +37,6 @@ def must_see_job(transaction: Transaction, job_id: str, caller: Caller) -> None:
 def must_see_run(transaction: Transaction, run_id: str, caller: Caller) -> None:
     """The same for a run, whose task never changes: it is not held."""
     if caller.tasks is not None:
-        task: Any = transaction.execute(select(runs.c.task).where(runs.c.id == run_id)).scalar()
+        task: str | None = transaction.execute(select(runs.c.task).where(runs.c.id == run_id)).scalar()
         if task is not None and not caller.sees(task):
             raise no_run(run_id)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
 from sqlalchemy import (
@@ -38,7 +37,7 @@ from . import outcomes
 from . import runs as run_rows
 from .clock import now as database_now
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
-from .transaction import Transaction
+from .transaction import Query, Transaction
 
 LATE = "dues after it had their outcome already, by a clock that was ahead"
 
@@ -105,7 +104,7 @@ def settled(transaction: Transaction, job: Job, instant: datetime) -> tuple[Job,
     return moved, left
 
 
-def _write(transaction: Transaction, job: Job, **more: Any) -> None:
+def _write(transaction: Transaction, job: Job, **more: object) -> None:
     values = {"next_due": job.next_due, "ahead": job.ahead, "ahead_from": job.ahead_from}
     transaction.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **more))
 
@@ -134,9 +133,9 @@ def rest(transaction: Transaction, local: datetime) -> None:
     early = and_(OF_A_DUE, runs.c.state == "waiting", runs.c.due > later, runs.c.created > later)
     waiting = [run_rows.from_row(row) for row in transaction.execute(select(runs).where(early).with_for_update())]
     if waiting:
-        values: dict[str, Any] = {"state": "skipped", "reason": SET_BACK, "ended": instant}
+        values = {"state": "skipped", "reason": SET_BACK, "ended": instant}
         transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(transaction, [run.become(**values) for run in waiting])
+        outcomes.tell(transaction, [run.become("skipped", reason=SET_BACK, ended=instant) for run in waiting])
     untold = and_(deliveries.c.state == "waiting", deliveries.c.not_before > later, deliveries.c.created > later)
     transaction.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
     transaction.execute(update(keys).where(keys.c.created > later).values(created=instant))
@@ -156,7 +155,7 @@ def _let_retries_wait_as_long(transaction: Transaction, instant: datetime) -> No
         transaction.execute(update(runs).where(runs.c.id == run_id, waiting).values(not_before=until))
 
 
-def _far(instant: datetime) -> Any:
+def _far(instant: datetime) -> Query:
     """Jobs of which the next due is hours away, or that have none although their schedule may."""
     later = instant + BACK
     more = or_(jobs.c.max_runs.is_(None), jobs.c.starts < jobs.c.max_runs)
@@ -196,7 +195,7 @@ def _shorten(transaction: Transaction, schedule: Schedule, run: Run, edge: datet
         transaction.execute(delete(runs).where(runs.c.id == run.id))
         return
     kept = _between(schedule, run.due, edge)
-    values: dict[str, Any] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
+    values: dict[str, object] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
     values["ended"] = instant
     if run.state == "missed":
         values["reason"] = RAN_AHEAD
