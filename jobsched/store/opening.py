@@ -9,8 +9,7 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorThreads
 
 from ..events import Events
-from .contract.snapshot import Snapshot
-from .contract.store import Listener, Store
+from .contract.store import Listener, Snapshot, Store
 from .sign_of_life import Sign
 from .sql import schema, url, verify
 from .sql.listen_notify import Listener as NotifyListener

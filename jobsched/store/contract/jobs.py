@@ -1,4 +1,4 @@
-"""Jobs, and the claiming of their dues."""
+"""Jobs, the claiming of their dues, and those that are overdue."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from ...model.claim import Claimant, Claimed
 from ...model.job import Due, JobFilter, JobView
+from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run
 
@@ -78,3 +79,20 @@ class Claims(Protocol):
 
     def started_by(self, node_id: str) -> Deferred[list[Run]]:
         """The runs that the store has as running or stopping on that node, by id."""
+
+
+class Overdue(Protocol):
+    """The rule is `model.overdue`; here it is asked of many."""
+
+    def watched(self, most: int, now: datetime) -> Deferred[list[str]]:
+        """Jobs that may not be any more what is stored of them: overdue or not. Up to `most` for each way to become it,
+        each once; all that are, if they are fewer."""
+
+    def recovered(self, most: int, now: datetime) -> Deferred[list[str]]:
+        """Up to `most` jobs of which a failure was told, and a run that was started since has succeeded; those that
+        failed first come first."""
+
+    def settle(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[OverdueChange]]:
+        """Decide of each whether it is overdue, and whether it fails still; write what has changed, with the
+        notification of it. Only where the job is as it was looked at: of several nodes one makes a change, and only
+        that one gets it back."""

@@ -20,18 +20,22 @@ What holds for every method of them:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 
 from ...model.health import Counts
+from ...model.job import Job
+from ...model.node import Node
+from ...model.run import Run
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
-from .jobs import Claims, Jobs
+from .jobs import Claims, Jobs, Overdue
 from .nodes import Nodes, SignsOfLife
 from .orders import AuditEntries, Orders
-from .overdue import Overdue
 from .retention import Retention
 from .runs import Runs
 
@@ -113,3 +117,18 @@ class Listener(Protocol):
 
     def join(self, seconds: float) -> bool:
         """Wait until nothing of it is left; false if something still is."""
+
+
+class Snapshot(Protocol):
+    """All that is stored, in one state of it, for `jobsched.verify`. Read piece by piece; no Deferreds: nobody else is
+    there."""
+
+    def now(self) -> datetime | None:
+        """The instant of it, by the database's clock; None: it has no clock, and knows no nodes."""
+
+    def nodes(self) -> dict[str, Node]:
+        """Every node that is not forgotten, by its id."""
+
+    def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
+        """Each job that there is, or of which runs are left (None), by id; its runs by due, attempt and place. They are
+        to be read before the next job is asked for."""

@@ -14,10 +14,9 @@ from sqlalchemy import delete, insert, or_, select
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
-from .clock import now as database_now
 from .paging import cut, weight
 from .tables import audit
-from .transaction import Query, Transaction
+from .transaction import Query, Transaction, database_now
 
 Q = TypeVar("Q", bound=Query)
 

@@ -10,7 +10,6 @@ from sqlalchemy import Boolean, ColumnElement, and_, bindparam, exists, or_, sel
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, STARTED, Run
-from . import outcomes
 from . import runs as run_rows
 from .tables import jobs, runs
 from .transaction import Query, Transaction
@@ -69,7 +68,7 @@ def _cancel(transaction: Transaction, waiting: Sequence[Run], reason: str, now: 
     if waiting:
         values = {"state": "cancelled", "reason": reason, "ended": now}
         transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(transaction, [run.become("cancelled", reason=reason, ended=now) for run in waiting])
+        transaction.have_ended([run.become("cancelled", reason=reason, ended=now) for run in waiting])
 
 
 def _strange() -> Query:

@@ -20,10 +20,9 @@ from . import backlog, commands, listen_notify, start_counts, stretches, wrong_c
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
-from .clock import now as database_now
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
 

@@ -17,7 +17,7 @@ from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
 from . import jobs as job_rows
-from . import listen_notify, outcomes, start_counts, stretches, wrong_clock
+from . import listen_notify, start_counts, stretches, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
@@ -160,7 +160,7 @@ def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, as
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and transaction.execute(update(runs).where(waiting).values(values)).rowcount == 1:
         cancelled = run.become("cancelled", reason=reason, ended=now)
-        outcomes.tell(transaction, [cancelled])
+        transaction.have_ended([cancelled])
         start_counts.give_back(transaction, [cancelled], now)
         return cancelled
     if run.state == "waiting":  # it was started meanwhile
@@ -191,7 +191,7 @@ def _end_waiting(
         still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
         ended = [run.become(state, reason=reason, ended=now) for run in waiting if run.id in still]
-        outcomes.tell(transaction, ended)
+        transaction.have_ended(ended)
     return ended, [run for run in active if run.state != "waiting"]
 
 

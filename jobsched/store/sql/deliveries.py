@@ -11,10 +11,10 @@ from sqlalchemy import Boolean, ColumnElement, bindparam, delete, or_, select, u
 
 from ...model.delivery import LEASE, Attempt, Delivery
 from ...model.ids import least
-from . import queries, settings
-from .clock import now as database_now
+from . import queries
+from .nodes import agreed_lease
 from .tables import deliveries
-from .transaction import TableRow, Transaction
+from .transaction import TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
@@ -66,7 +66,7 @@ def take(
 
 def lease(transaction: Transaction) -> timedelta:
     """How long what was taken is a node's: while the database is away, a node that made an attempt cannot say so."""
-    return max(LEASE, SETTLES + (settings.lease(transaction) or timedelta(0)))
+    return max(LEASE, SETTLES + (agreed_lease(transaction) or timedelta(0)))
 
 
 def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:

@@ -28,11 +28,13 @@ from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import ABSENT, FORGOTTEN, Node
 from ...model.run import STARTED, Run
-from . import outbox, outcomes, settings, start_counts
+from . import outbox, start_counts
 from . import runs as run_rows
-from .clock import now as database_now
-from .tables import nodes, runs
-from .transaction import Query, TableRow, Transaction
+from .tables import nodes, runs, settings
+from .transaction import Query, TableRow, Transaction, database_now
+
+_LEASE = settings.c.name == "lease"
+_ASK_LEASE = select(settings.c.value).where(_LEASE)
 
 
 def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Joined:
@@ -42,12 +44,12 @@ def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: 
     store keep the lease that it asks for.
     """
     instant = database_now(transaction, node.since)
-    kept = settings.lease(transaction, hold=True)
+    kept = agreed_lease(transaction, hold=True)
     there = [each for each in living(transaction) if each.id not in (*known, *(gone or ()))]
     asked = node.lease_asked or leases.FIXED
     if kept is None or gone is not None:
         agreed = leases.agreed(kept, asked, [each.lease_asked for each in there if not each.late(instant)])
-        settings.keep_lease(transaction, agreed, instead_of=kept)
+        _keep_lease(transaction, agreed, instead_of=kept)
         kept = agreed
     lease = leases.in_force(kept, [each.lease_asked for each in there])
     transaction.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
@@ -66,7 +68,7 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
     seen = _ahead(instant, heartbeat.lease)
     renewed = transaction.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
     there = living(transaction)
-    kept = settings.lease(transaction) or heartbeat.lease
+    kept = agreed_lease(transaction) or heartbeat.lease
     return MembershipSnapshot(
         now=instant,
         renewed=renewed,
@@ -76,6 +78,24 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
         kept=kept,
         lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != heartbeat.id]),
     )
+
+
+def agreed_lease(transaction: Transaction, *, hold: bool = False) -> timedelta | None:
+    """The lease that the nodes have agreed on; None: no node has asked for one yet. Nobody else sets it while it is
+    held, until the transaction ends."""
+    found = transaction.execute(_ASK_LEASE.with_for_update() if hold else _ASK_LEASE).scalar_one_or_none()
+    return None if found is None else min(max(timedelta(seconds=found), leases.SHORTEST), leases.LONGEST)
+
+
+def _keep_lease(transaction: Transaction, lease: timedelta, instead_of: timedelta | None) -> None:
+    """Agree on a lease. Two nodes that are the first of all store it both, and one of them has to look again."""
+    if lease == instead_of:
+        return
+    value = lease.total_seconds()
+    if instead_of is None:
+        transaction.execute(insert(settings).values(name="lease", value=value))
+    else:
+        transaction.execute(update(settings).where(_LEASE).values(value=value))
 
 
 def living(transaction: Transaction) -> list[Node]:
@@ -179,7 +199,7 @@ def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[boo
         transaction.execute(
             update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
         )
-    outcomes.tell(transaction, missed)
+    transaction.have_ended(missed)
     start_counts.give_back(transaction, missed, instant)
     outbox.tell_missed(transaction, missed)
     return missed

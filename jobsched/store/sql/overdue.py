@@ -14,11 +14,10 @@ from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success,
 from ...model.run import Run
 from . import outbox
 from . import runs as run_rows
-from .clock import now as database_now
 from .jobs import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
-from .transaction import Query, TableRow, Transaction
+from .transaction import Query, TableRow, Transaction, database_now
 
 
 def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:

@@ -26,9 +26,8 @@ from sqlalchemy import (
 from ...model.ids import EPOCH, MICROSECOND
 from ...model.overdue import SKEW
 from ...model.run import STARTED
-from .clock import now as database_now
 from .tables import jobs, runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 LEFT: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost")  # the outcomes of a run that was started
 

@@ -12,8 +12,7 @@ from ...model.job import Job
 from ...model.node import Node
 from ...model.run import ANYWHERE, Run
 from . import nodes as node_rows
-from .clock import now as database_now
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 
 class LivingNodes:

@@ -1,21 +1,32 @@
-"""Questions that need more than one table, each answered from one consistent view."""
+"""Questions that need more than one table, each answered from one consistent view; and how much there is of what."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import literal, select
+from sqlalchemy import func, literal, select
 
 from ...model.caller import is_among
 from ...model.errors import no_job, no_run
-from ...model.job import Job, JobFilter, JobView
+from ...model.health import DELIVERY_STATES, JOB_STATES, Counts
+from ...model.job import Job, JobFilter, JobState, JobView
 from ...model.page import Page
 from ...model.run import Run, RunFilter
 from . import jobs as job_rows
 from . import runs as run_rows
+from .tables import deliveries
 from .tables import jobs as job_table
+from .tables import runs as run_table
 from .transaction import Transaction
+
+# Each is counted from an index alone.
+_JOBS = select(job_table.c.paused, job_table.c.next_due.is_(None), func.count()).group_by(
+    job_table.c.paused, job_table.c.next_due.is_(None)
+)
+_OVERDUE = select(func.count()).where(job_table.c.overdue.is_not(None))
+_WAITING = select(func.count()).where(run_table.c.state == "waiting")
+_DELIVERIES = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
 
 
 def jobs(
@@ -66,3 +77,24 @@ def answers(transaction: Transaction) -> None:
 def _with_news(transaction: Transaction, found: Sequence[Job], now: datetime | None) -> list[JobView]:
     last = run_rows.last_of(transaction, [job.id for job in found], now)
     return [JobView(job=job, last_run=last.get(job.id)) for job in found]
+
+
+def counts(transaction: Transaction) -> Counts:
+    """How much there is of what."""
+    by_state: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
+    for paused, none_left, count in transaction.execute(_JOBS):
+        by_state[_state(paused, none_left)] += count
+    told = {row[0]: row[1] for row in transaction.execute(_DELIVERIES)}
+    return Counts(
+        jobs=by_state,
+        overdue=transaction.execute(_OVERDUE).scalar_one(),
+        waiting=transaction.execute(_WAITING).scalar_one(),
+        deliveries={state: told.get(state, 0) for state in DELIVERY_STATES},
+    )
+
+
+def _state(paused: bool, none_left: bool) -> JobState:
+    """As `Job.state` has it."""
+    if paused:
+        return "paused"
+    return "ended" if none_left else "scheduled"

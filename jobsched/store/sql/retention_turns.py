@@ -11,9 +11,8 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from ...model.ids import EPOCH, MICROSECOND, least
 from ...model.retention import RetentionPass
-from .clock import now as database_now
 from .tables import runs, settings
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 OVERLAP = timedelta(seconds=60)  # the id of a run is older than its commit by so much at most
 

@@ -13,10 +13,9 @@ from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
-from . import listen_notify, outbox, outcomes
-from .clock import now as database_now
+from . import listen_notify, outbox
 from .tables import LAST_DUE, jobs, nodes, runs
-from .transaction import Query, TableRow, Transaction
+from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
@@ -48,7 +47,7 @@ def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
     added = list(new)
     if added:
         transaction.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
-        outcomes.tell(transaction, added)
+        transaction.have_ended(added)
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
 
@@ -65,9 +64,9 @@ def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: 
     failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         written = transaction.execute(_RECORD, [_note(run) for run in others]).rowcount
-        outcomes.tell(transaction, others if written == len(others) else _as_stored(transaction, others))
+        transaction.have_ended(others if written == len(others) else _as_stored(transaction, others))
     lost = [run for run in failed if transaction.execute(_RECORD, _note(run)).rowcount == 1]
-    outcomes.tell(transaction, lost)
+    transaction.have_ended(lost)
     again = _try_again(transaction, lost, asking, ids, chance)
     outbox.tell_failed(transaction, lost, asking, again)
     return bool(again)
@@ -85,7 +84,7 @@ def give_up(transaction: Transaction, run: Run, *, notify: bool = True) -> bool:
     ended = {name: getattr(run, name) for name in _NOTES}
     if transaction.execute(update(runs).where(its).values(ended)).rowcount != 1:
         return False
-    outcomes.tell(transaction, [run])
+    transaction.have_ended([run])
     if notify and run.state in RETRIED:
         outbox.tell_failed(transaction, [run], asking, set())
     return True

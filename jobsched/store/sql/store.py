@@ -24,11 +24,10 @@ from ..contract import history as history_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
-from ..contract import overdue as overdue_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..sign_of_life import Sign
-from . import counts, db_errors, last_seen, nouns, queries
+from . import db_errors, downtimes, nouns, queries
 from .engine import connect, reading, writing
 from .transaction import Transaction
 
@@ -88,7 +87,7 @@ class Store(Service):
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.signs: node_contract.SignsOfLife = nouns.SignsOfLife(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
-        self.overdue: overdue_contract.Overdue = nouns.Overdue(self)
+        self.overdue: job_contract.Overdue = nouns.Overdue(self)
         self.retention: retention_contract.Retention = nouns.Retention(self)
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
@@ -113,7 +112,7 @@ class Store(Service):
         return self.read(queries.answers)
 
     def counts(self) -> Deferred[Counts]:
-        return self.read(counts.counts)
+        return self.read(queries.counts)
 
     def startService(self) -> None:
         super().startService()
@@ -230,7 +229,7 @@ class Store(Service):
 
     def _add_sign(self, transaction: Transaction) -> None:
         if (sign := self._sign()) is not None:
-            last_seen.give(transaction, *sign)
+            downtimes.give_sign(transaction, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"

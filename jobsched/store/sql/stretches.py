@@ -15,7 +15,7 @@ from ...model.ids import BACK
 from ...model.owed import MOST
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Schedule
-from . import outbox, outcomes
+from . import outbox
 from . import runs as run_rows
 from .overdue_queries import started_since
 from .tables import jobs, runs
@@ -64,7 +64,7 @@ def add(transaction: Transaction, new: Sequence[Run], schedules: Mapping[str, Sc
     if grown:
         transaction.execute(_EXTEND, [_extent(last, run) for last, run in grown])
         added = [attrs.evolve(run, id=last.id) for last, run in grown]
-        outcomes.tell(transaction, added)
+        transaction.have_ended(added)
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
     shared = {run.id for _, run in grown}
     run_rows.insert_all(transaction, [run for run in new if run.id not in shared])

@@ -1,15 +1,22 @@
-"""One transaction under way, as the functions of this package are handed it."""
+"""One transaction under way, as the functions of this package are handed it; and what time it is in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TypeAlias
 
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection, Row, Select, text
 
 from ...model.run import Run
 
 Query: TypeAlias = Select[*tuple[object, ...]]  # for columns of any number and type
 TableRow: TypeAlias = Row[*tuple[object, ...]]  # what such a query finds; its columns are read by name
+
+_ASK_TIME = {
+    "postgresql": text("SELECT clock_timestamp()"),  # not now(): that is when the transaction began
+    "mysql": text("SELECT UTC_TIMESTAMP(6)"),
+}
 
 
 class Transaction:
@@ -32,3 +39,16 @@ class Transaction:
     def will_notify(self) -> None:
         """A notification is written with it."""
         self.notified = True
+
+    def have_ended(self, runs: Iterable[Run]) -> None:
+        """These runs have their outcome with this transaction; one that is active is left out."""
+        self.ended.extend(run for run in runs if not run.active)
+
+
+def database_now(transaction: Transaction, fallback: datetime) -> datetime:
+    """The database's own time, in UTC; `fallback` on SQLite, whose clock is its one node's."""
+    question = _ASK_TIME.get(transaction.dialect.name)
+    if question is None:
+        return fallback
+    told: datetime = transaction.execute(question).scalar_one()
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)

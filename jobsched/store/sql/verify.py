@@ -22,10 +22,9 @@ from . import db_errors
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
-from .clock import now as database_now
 from .engine import connect, reading
 from .tables import nodes, runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 from .url import make_url_safe
 
 JOBS = 500  # that are in memory at once

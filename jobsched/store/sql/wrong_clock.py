@@ -33,11 +33,9 @@ from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
 from ...model.wrong_clock import RAN_AHEAD, SET_BACK, Evidence, anew
 from . import jobs as job_rows
-from . import outcomes
 from . import runs as run_rows
-from .clock import now as database_now
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
-from .transaction import Query, Transaction
+from .transaction import Query, Transaction, database_now
 
 LATE = "dues after it had their outcome already, by a clock that was ahead"
 
@@ -135,7 +133,7 @@ def rest(transaction: Transaction, local: datetime) -> None:
     if waiting:
         values = {"state": "skipped", "reason": SET_BACK, "ended": instant}
         transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(transaction, [run.become("skipped", reason=SET_BACK, ended=instant) for run in waiting])
+        transaction.have_ended([run.become("skipped", reason=SET_BACK, ended=instant) for run in waiting])
     untold = and_(deliveries.c.state == "waiting", deliveries.c.not_before > later, deliveries.c.created > later)
     transaction.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
     transaction.execute(update(keys).where(keys.c.created > later).values(created=instant))
