@@ -1,4 +1,4 @@
-"""What callers ask of jobs, and order of them."""
+"""What callers ask about jobs, and what they order."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ UNREAD = "not shown without the scope 'read'"  # in place of a reason
 
 
 class Jobs(Orders):
-    """Schedules: made, changed, looked at."""
+    """The registry's calls on jobs."""
 
     async def schedule(self, draft: Draft, key: IdempotencyKey | None = None) -> str:
-        """Make a job; when this returns its id, it is on disk and will be run."""
+        """Make a job. When this returns the job's id, the job is on disk and will be run."""
         self._check(draft, None)
         instant = now(self._clock)
         job = draft.job(self._ids.make(instant), instant)
@@ -39,15 +39,17 @@ class Jobs(Orders):
         return job_id
 
     async def preview(self, draft: Draft, after: datetime, count: int) -> list[Fire]:
-        """The first `count` dues after `after` of a job like this; looked for in a thread, for some are far apart."""
+        """The first `count` dues of such a job after `after`. They are computed in a thread, because some are far
+        apart."""
         return await self.in_thread(lambda wanted: look_ahead(draft, after, count, wanted))
 
     def in_thread(self, work: Callable[[Wanted], T]) -> Deferred[T]:
-        """Do some work that a caller ordered off the reactor; `work` calls what it is given now and then."""
+        """Do work that a caller ordered, off the reactor. `work` calls the function that it is given now and then."""
         return self._parts.in_thread(work)
 
     async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
-        """Up to `limit` jobs made after the job `after`, oldest first, and no more than have `room` in bytes."""
+        """Up to `limit` jobs that were made after the job `after`, oldest first. Together they have no more than `room`
+        bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
         found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
@@ -60,9 +62,9 @@ class Jobs(Orders):
         return self._news(news)
 
     async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobView:
-        """Make a job what `redraft` says of it. Raises Stale when it is at none of `versions`.
+        """Make a job what `redraft` says. Raises Stale if the job is at none of `versions`.
 
-        The grid of an interval stays as long as `every` and `start` do; otherwise it counts from now.
+        The grid of an interval stays as long as `every` and `start` do; otherwise it begins anew, now.
         """
 
         def revise(job: Job, instant: datetime) -> Job:
@@ -73,7 +75,7 @@ class Jobs(Orders):
         return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
 
     async def pause(self, job_id: str, versions: Versions = None) -> JobView:
-        """Let dues pass until the job is resumed; what waits or runs goes on."""
+        """Let dues pass until the job is resumed. Runs that wait or run go on."""
         return await self._change(PauseJob(job_id=job_id, versions=versions))
 
     async def resume(self, job_id: str, versions: Versions = None) -> JobView:
@@ -81,7 +83,7 @@ class Jobs(Orders):
         return await self._change(ResumeJob(job_id=job_id, versions=versions))
 
     async def unschedule(self, job_id: str, cancel: bool, versions: Versions = None) -> None:
-        """Forget a job; the record of its runs stays. An active run finishes, unless `cancel`."""
+        """Delete a job; the record of its runs stays. An active run finishes, unless `cancel` is true."""
         reason = "cancelled: its job was deleted" if cancel else ""
         running = await self._perform(DeleteJob(job_id=job_id, cancel=reason, versions=versions))
         for run in running if cancel else []:
@@ -89,17 +91,18 @@ class Jobs(Orders):
         self._then(self._parts.wake, None)
 
     async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:
-        """What was told of a job, newest first; raises NotFound for one nobody ever heard of."""
+        """The notifications about a job, newest first. Raises NotFound if there is no trace of the job."""
         return await self._store.deliveries.of_job(job_id, limit, before, self._caller.tasks)
 
     async def _change(self, order: Order[JobView]) -> JobView:
-        """Give an order on a job; what the job is after it, by the same transaction."""
+        """Give an order on a job. Returns what the job is after the order, read in the same transaction."""
         news = await self._perform(order)
         self._then(self._parts.wake, None)
         return self._news(news)
 
     def _news(self, news: JobView) -> JobView:
-        """A job's newest run may be of the task that it had before; and its reason may quote what it printed."""
+        """A job as this caller may see it. Its newest run may be of the task that the job had before, and the run's
+        reason may quote what the run printed."""
         if news.last_run is None or not self._caller.sees(news.last_run.task):
             return attrs.evolve(news, last_run=None)
         if self._caller.may("read"):
@@ -107,7 +110,7 @@ class Jobs(Orders):
         return attrs.evolve(news, last_run=attrs.evolve(news.last_run, reason=UNREAD))
 
     def _check(self, draft: Draft, before: Job | None) -> None:
-        """What is there `before` may be from when nobody looked."""
+        """Check a draft. What is in `before` may stay as it is, even if it would not be accepted now."""
         task = self.task(draft.task)
         launch.check_names(task, draft.parameters)
         if before is None or (draft.task, draft.parameters) != (before.task, before.parameters):

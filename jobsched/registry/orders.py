@@ -35,7 +35,7 @@ class InThread(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """What the registry needs of the others, as callables."""
+    """What the registry needs of the other parts, as callables."""
 
     catalog: Callable[[], Catalog]
     reload: Callable[[Caller], Awaitable[object]]  # raises BadTokens, BadCatalog, and leaves the old ones in force
@@ -85,19 +85,20 @@ class Orders:
         return self._store.shared
 
     async def nodes(self) -> list[Node]:
-        """The daemons that share the store, those that began last first."""
+        """The daemons that share the store. Those that began last come first."""
         if not self.shared:
             return [self._parts.node()]
         return await self._store.nodes.every()
 
     async def _perform(self, order: Order[T], instant: datetime | None = None) -> T:
-        """Give an order, now or at an instant that is just over, in the name of this caller."""
+        """Give an order in the name of this caller, now or at an instant that has just passed."""
         signature = self._audit_log.signature(self._caller, instant or now(self._clock))
         issued = Issued(signature=signature, caller=self._caller, node_id=self._me, ids=self._ids)
         return await self._audit_log.perform(order, issued)
 
     def _then(self, hint: Callable[..., object], *args: object) -> None:
-        """Tell others of this node what to look at. The change is on disk: a fault must not make it look undone."""
+        """Tell another part of this node what to look at. The change is on disk: a fault here must not make it look
+        undone."""
         with self.log.failuresHandled("an order was stored, and not told at once; sweeps find it"):
             hint(*args)
 
@@ -106,6 +107,7 @@ class Orders:
         return self._parts.node().id
 
     def _end(self, run: Run) -> None:
-        """End a run that is executed here, for the reason that the store has; the node of another has been asked to."""
+        """End a run that is executed here, for the reason that the store has. If another node executes it, the store
+        has asked that node."""
         if run.node_id == self._me and run.stop is not None:
             self._parts.stop(run.id, run.stop)

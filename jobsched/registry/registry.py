@@ -16,12 +16,13 @@ from .runs import Runs
 class Registry(Jobs, Runs):
     """Answers questions and takes orders. Every order that returned is on disk.
 
-    Raises the errors of `model/errors.py`, among them Unavailable when the store cannot be reached, and Busy when too
-    much waits already.
+    Raises the errors of `model/errors.py`. Among them are Unavailable, when the store cannot be reached, and Busy, when
+    too many questions or orders wait already.
     """
 
     def seen_by(self, caller: Caller) -> Registry:
-        """The same door for one caller: tasks he may not see are not there, nor are their jobs and runs."""
+        """The same registry for one caller. Tasks that the caller may not see do not exist there, nor do their jobs and
+        runs."""
         return Registry(self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
 
     def task_names(self) -> list[str]:
@@ -29,12 +30,13 @@ class Registry(Jobs, Runs):
         return [name for name in self._parts.catalog().names() if self._caller.sees(name)]
 
     async def reload(self) -> list[str]:
-        """Read tokens and catalog again; its tasks. Raises BadTokens or BadCatalog; the old ones stay in force."""
+        """Read tokens and catalog again, and return the names of the tasks. Raises BadTokens or BadCatalog; then the
+        old ones stay in force."""
         await self._parts.reload(self._caller)
         return self.task_names()
 
     def timeout(self, name: str, own: float | None) -> Timeout:
-        """What is in force on this node for a job of that task with a timeout of its own, or None."""
+        """The timeout that is in force on this node for a job of that task. `own` is the job's own timeout, or None."""
         task = self._parts.catalog().get(name)
         kind, seconds = (None, None) if task is None else (task.kind, task.timeout)
         return timeout_of(own, kind, seconds, self._parts.livetime)
@@ -44,7 +46,7 @@ class Registry(Jobs, Runs):
         return self._parts.catalog().get(name) is not None
 
     async def entries(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
-        """Who changed what: the newest `limit` entries older than `before` that have `room`, of all tasks."""
+        """The audit log: the newest `limit` entries older than `before` that have `room`, of all tasks."""
         return await self._audit_log.page(limit, before, only, room)
 
     def moment(self, seconds: float) -> Deferred[None]:

@@ -1,4 +1,4 @@
-"""What callers ask of runs, and order of them."""
+"""What callers ask about runs, and what they order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 
 
 class Runs(Orders):
-    """Executions of jobs: added, cancelled, looked at, waited for."""
+    """The registry's calls on runs."""
 
     async def run_now(self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None) -> Run:
-        """Add a run that is due now, under the job's overlap rule; it may come back as skipped."""
+        """Add a run that is due now, under the job's overlap rule. The run may come back as skipped."""
         order = RunJob(job_id=job_id, key=key, peers=tuple(self._parts.alive()), versions=versions)
         ran = await self._perform(order)
         self._then(self._parts.replace, ran.replaced)
@@ -28,13 +28,13 @@ class Runs(Orders):
         return ran.run
 
     async def cancel(self, run_id: str) -> None:
-        """End a run that has not ended. Raises Conflict when it has."""
+        """End a run that has not ended. Raises Conflict if it has."""
         run = await self._perform(CancelRun(run_id=run_id, reason="cancelled by a caller"))
         if run.active:
             self._then(self._end, run)
 
     async def runs(self, limit: int, before: str | None, only: RunFilter) -> list[Run]:
-        """The newest `limit` runs older than `before`; raises NotFound for those of a job nobody ever heard of."""
+        """The newest `limit` runs older than `before`. Raises NotFound if a job is asked for that left no trace."""
         return await self._store.runs.page(limit, before, attrs.evolve(only, tasks=self._caller.tasks))
 
     async def run(self, run_id: str) -> Run:
@@ -45,7 +45,7 @@ class Runs(Orders):
         return run
 
     async def run_deliveries(self, run_id: str, limit: int, before: str | None) -> list[Delivery]:
-        """What was told of a run, newest first."""
+        """The notifications about a run, newest first."""
         task, found = await self._store.deliveries.of_run(run_id, limit, before)
         if not self._caller.sees(task):
             raise no_run(run_id)
@@ -55,23 +55,23 @@ class Runs(Orders):
         """The run, once it has ended or `seconds` have passed."""
         end = self._clock.seconds() + seconds
         while True:
-            rung = self._parts.waiters(run_id)  # before the look, so that no end is missed between
+            rung = self._parts.waiters(run_id)  # before the run is read, so that no end is missed in between
             try:
                 run = await self.run(run_id)
                 left = end - self._clock.seconds()
                 if not run.active or left <= 0:
                     return run
                 await rung.addTimeout(min(left, LOOK), self._clock, lambda _given_up, _seconds: None)
-            finally:  # not before: who does not wait any more would go on with it
+            finally:  # not earlier: the deferred must not outlive the wait
                 rung.addErrback(lambda _: None)
                 rung.cancel()
 
     def output_path(self, run_id: str) -> Path:
-        """The file with a run's output; there is none while nothing was printed."""
+        """The file with a run's output. The file does not exist while nothing was printed."""
         return self._parts.output_path(run_id)
 
     async def output_location(self, run: Run) -> OutputLocation:
-        """Where the output of a run is to be had. All is here when this is the only node, or nothing was printed."""
+        """Where the output of a run can be read. It is here when this is the only node, or when nothing was printed."""
         silent = not run.active and run.state != "lost" and not run.output_kept
         going_on_here = run.active and run.node_id in (None, self._me)
         if not self.shared or silent or going_on_here or self.output_path(run.id).exists():

@@ -26,7 +26,7 @@ _GIVE = (
 
 
 def before(transaction: Transaction, node_id: str) -> Downtime | None:
-    """The time without any node that ended when that one began; None: some other lived, or there was none before."""
+    """The downtime that ended when that node began. None: another node lived then, or there was no node before."""
     known = node_rows.every(transaction)
     began = next((node.since for node in known if node.id == node_id), None)
     if began is None:
@@ -35,7 +35,7 @@ def before(transaction: Transaction, node_id: str) -> Downtime | None:
 
 
 def cost(transaction: Transaction, until: datetime) -> DowntimeCost:
-    """Of a time without daemons that ended at `until`."""
+    """The cost of a downtime that ended at `until`."""
     missed = (runs.c.state == "missed") & (runs.c.id >= least(until)) & (runs.c.due < until)
     told = transaction.execute(
         select(func.count(runs.c.job_id.distinct()), func.coalesce(func.sum(runs.c.count), 0)).where(missed)
@@ -45,7 +45,8 @@ def cost(transaction: Transaction, until: datetime) -> DowntimeCost:
 
 
 def begin_signs(transaction: Transaction, node: Node) -> datetime | None:
-    """The last sign of life of those before this one, None if there is none; from now on there are its own."""
+    """The last sign of life of the nodes before this one; None: there was none. From now on, the signs are those of
+    this node."""
     last = transaction.execute(select(func.max(nodes.c.seen, type_=nodes.c.seen.type))).scalar()
     transaction.execute(delete(nodes))
     transaction.execute(insert(nodes).values(node_rows.to_row(node)))
@@ -53,5 +54,5 @@ def begin_signs(transaction: Transaction, node: Node) -> datetime | None:
 
 
 def give_sign(transaction: Transaction, node_id: str, instant: datetime, state: str = "alive") -> None:
-    """It lives at that instant, or ends then."""
+    """The node lives at that instant, or ends at it."""
     transaction.execute(_GIVE, {"key": node_id, "new_seen": instant, "new_state": state})

@@ -61,13 +61,13 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
 
 
 def page(transaction: Transaction, limit: int, after: str = "", only: JobFilter | None = None) -> list[Job]:
-    """Up to `limit` jobs made after the job `after`, oldest first."""
+    """Up to `limit` jobs that were made after the job `after`, oldest first."""
     query = _asked(transaction, select(jobs), after, only).limit(limit)
     return [from_row(row) for row in transaction.execute(query)]
 
 
 def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, room: int) -> Page[Job]:
-    """The same, but no more than have `room` together, in bytes."""
+    """The same as `page`, but the jobs have no more than `room` bytes together."""
     query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
     found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
@@ -90,12 +90,13 @@ def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | Non
 
 
 def put(transaction: Transaction, job: Job) -> None:
-    """Write a job over the one of the same id."""
+    """Write a job over the stored job with the same id."""
     transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
 
 
 def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
-    """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
+    """Up to `most` jobs that are due before `instant`, soonest first; if `after` is given, only jobs behind it. Paused
+    jobs are not due."""
     query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
@@ -104,13 +105,13 @@ def due_before(transaction: Transaction, instant: datetime, most: int, after: Du
 
 
 def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
-    """When those of `ids` are due that will be, soonest first; paused ones are not due."""
+    """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
     return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
 
 
 def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> list[Job]:
-    """Those of `ids` that are due at `now`, soonest first, held until the transaction ends.
+    """The jobs among `ids` that are due at `now`, soonest first, held until the transaction ends.
 
     A job that another node holds is left out: that node is deciding it.
     """
@@ -118,7 +119,8 @@ def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> lis
 
 
 def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
-    """For each (job, next_due, starts): a due that was decided never comes back."""
+    """For each (job, next_due, starts): store the next due, and add the starts. A due that was decided never comes
+    back."""
     rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
     if rows:
         transaction.execute(_MOVE, rows)

@@ -1,6 +1,6 @@
 """The nouns of the contract on SQL: each method is one function of this package, in one transaction.
 
-Their conditions stand in `store/contract`.
+`store/contract` has their conditions.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ T = TypeVar("T")
 
 
 class Transactions(Protocol):
-    """Runs a function in a transaction, as `Store` does, or `ForCallers`."""
+    """Runs a function in a transaction. `Store` and `ForCallers` do so."""
 
     def read(
         self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
-        """In one that reads."""
+        """Run it in a transaction that reads."""
 
     def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """In one that may write."""
+        """Run it in a transaction that may write."""
 
 
 class Noun:
-    """What is asked of one kind of thing."""
+    """The questions and changes of one noun."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._in = transactions

@@ -33,14 +33,15 @@ LEFT: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost")  # the o
 
 
 def watched(transaction: Transaction, most: int, local: datetime) -> list[str]:
-    """Jobs that are not any more what their row says: up to `most` for each way to become overdue, or not to be."""
+    """Jobs whose stored state, overdue or not, is not true any more. Up to `most` for each way in which the state can
+    change."""
     asked = {"now": database_now(transaction, local)}
     found = [job_id for question in _SUSPECTS for job_id in transaction.execute(question.limit(most), asked).scalars()]
     return list(dict.fromkeys(found))
 
 
 def recovered(transaction: Transaction, most: int, local: datetime) -> list[str]:
-    """Up to `most` jobs that fail, as somebody was told, and a run that was started since has succeeded."""
+    """Up to `most` jobs for which a failure was notified, and for which a run that was started since has succeeded."""
     return list(transaction.execute(_MENDED.limit(most), {"now": database_now(transaction, local)}).scalars())
 
 
@@ -53,12 +54,13 @@ def _micros(of: ColumnElement[object]) -> ColumnElement[int]:
 
 
 def has_come(instant: ColumnElement[object]) -> ColumnElement[bool]:
-    """It does not lie in the future, whose record is that of a clock that was wrong; clocks may differ by a little."""
+    """Whether the instant is not in the future. A future instant was written by a wrong clock; clocks may differ a
+    little."""
     return _micros(instant) - _SOON <= NOW
 
 
 def _passed(begin: ColumnElement[object], span: ColumnElement[object]) -> ColumnElement[bool]:
-    """That span has passed since then."""
+    """Whether that span has passed since `begin`."""
     return _micros(begin) + _micros(span) <= NOW
 
 
@@ -85,23 +87,23 @@ def started_since(instant: ColumnElement[object]) -> ColumnElement[bool]:
 
 
 def is_missed(table: FromClause) -> ColumnElement[bool]:
-    """Of runs in `table`: dues that were missed since the job is watched, and nothing has started after them."""
+    """Whether a run in `table` is a due that was missed since the job is watched, with no start after it."""
     since = func.coalesce(table.c.until, table.c.due)
     return and_(table.c.state == "missed", table.c.ended >= jobs.c.watched, ~started_since(since))
 
 
 def is_waiting(table: FromClause) -> ColumnElement[bool]:
-    """Of runs in `table`: dues whose run waits to be started."""
+    """Whether a run in `table` is a due that waits to be started."""
     return and_(table.c.state == "waiting", table.c.cause == "schedule")
 
 
 def succeeded_since(table: FromClause, instant: ColumnElement[object]) -> ColumnElement[bool]:
-    """Of runs in `table`: those that were started after that, and have succeeded."""
+    """Whether a run in `table` was started after that instant, and has succeeded."""
     return and_(has_succeeded(table), table.c.ended >= instant, table.c.started >= instant)
 
 
 def has_succeeded(table: FromClause) -> ColumnElement[bool]:
-    """Of runs in `table`: those that have succeeded; what did so in the future has not."""
+    """Whether a run in `table` has succeeded. A success in the future does not count."""
     return and_(table.c.state == "succeeded", has_come(table.c.ended))
 
 
@@ -111,7 +113,7 @@ def _waits_long() -> ColumnElement[bool]:
 
 
 def _missed_long_ago() -> ColumnElement[bool]:
-    """Asks first whether anything was missed after the last start, for mostly nothing was."""
+    """Asks first whether anything was missed after the last start, because mostly nothing was."""
     table, other = runs.alias("missed"), runs.alias("newest")
     newest = select(func.max(other.c.ended)).where(other.c.state == "missed", other.c.job_id == jobs.c.id)
     edge = newest.correlate_except(other).scalar_subquery()

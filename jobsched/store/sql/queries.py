@@ -32,13 +32,13 @@ _DELIVERIES = select(deliveries.c.state, func.count()).group_by(deliveries.c.sta
 def jobs(
     transaction: Transaction, limit: int, after: str, only: JobFilter, room: int, now: datetime | None = None
 ) -> Page[JobView]:
-    """A page of jobs, no heavier than there is room for, and of each the newest run up to `now`."""
+    """A page of jobs, no heavier than there is room for; each with its newest run up to `now`."""
     found = job_rows.fitting(transaction, limit, after, only, room)
     return Page(_with_news(transaction, found.values, now), found.more)
 
 
 def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> JobView:
-    """One job, and the newest run up to `now`. Raises NotFound."""
+    """One job, with its newest run up to `now`. Raises NotFound."""
     found = job_rows.get(transaction, job_id)
     if found is None:
         raise no_job(job_id)
@@ -46,7 +46,7 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
 
 
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
-    """A page of runs. Raises NotFound for those of a job that is not there and left no run."""
+    """A page of runs. Raises NotFound if they are asked for one job that does not exist and left no run."""
     found = run_rows.page(transaction, limit, before, only)
     if only.job_id is not None and not found:
         must_be_known(transaction, only.job_id, only.tasks)
@@ -54,7 +54,7 @@ def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilt
 
 
 def must_be_known(transaction: Transaction, job_id: str, tasks: tuple[str, ...] | None) -> None:
-    """Raises NotFound for a job that is not there and left no run; `tasks` are patterns of those that may be seen."""
+    """Raises NotFound if the job does not exist and left no run. `tasks` are patterns of the tasks that may be seen."""
     its = job_rows.get(transaction, job_id)
     seen = its is not None and is_among(its.task, tasks)
     if not seen and not run_rows.any_of(transaction, job_id, tasks):
@@ -70,7 +70,7 @@ def run(transaction: Transaction, run_id: str) -> Run:
 
 
 def answers(transaction: Transaction) -> None:
-    """Look at the jobs, at the same cost however many there are; raises what a broken database raises."""
+    """Look at the jobs, at the same cost however many there are. Raises what a broken database raises."""
     transaction.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
@@ -80,7 +80,7 @@ def _with_news(transaction: Transaction, found: Sequence[Job], now: datetime | N
 
 
 def counts(transaction: Transaction) -> Counts:
-    """How much there is of what."""
+    """The numbers of jobs, overdue jobs, waiting runs and notifications."""
     by_state: dict[str, int] = dict.fromkeys(JOB_STATES, 0)
     for paused, none_left, count in transaction.execute(_JOBS):
         by_state[_state(paused, none_left)] += count
@@ -94,7 +94,7 @@ def counts(transaction: Transaction) -> Counts:
 
 
 def _state(paused: bool, none_left: bool) -> JobState:
-    """As `Job.state` has it."""
+    """The same rule as `Job.state`."""
     if paused:
         return "paused"
     return "ended" if none_left else "scheduled"

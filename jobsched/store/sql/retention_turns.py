@@ -1,4 +1,5 @@
-"""Whose turn it is to look for what is to be forgotten, and where to look: one node does it for all, now and then."""
+"""Which node's turn it is to look for what is to be forgotten, and where to look. One node does so for all, now and
+then."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _COUNTS = (
 
 
 class _Turn(TypedDict):
-    """What is stored of the turns: instants as microseconds since 1970 UTC."""
+    """What is stored about the turns. Instants are microseconds since 1970 UTC."""
 
     taken: int  # when the last turn was taken
     done: int | None  # when the last turn that came to its end was taken
@@ -34,8 +35,8 @@ class _Turn(TypedDict):
 
 
 def take(transaction: Transaction, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
-    """Take the turn, unless another node has taken it within the time that is between two. `keep`: how many runs each
-    job keeps."""
+    """Take the turn, unless another node has taken it within the time `every`. `keep` says how many runs each job
+    keeps."""
     instant = database_now(transaction, local)
     value: _Turn | None = transaction.execute(_HOLD).scalar_one_or_none()
     if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
@@ -46,13 +47,14 @@ def take(transaction: Transaction, local: datetime, keep: int, every: timedelta)
 
 
 def end(transaction: Transaction, this_pass: RetentionPass, keep: int) -> None:
-    """All was looked at that was there when the turn was begun."""
+    """Everything was looked at that was there when the turn began."""
     begun = _micros(this_pass.begun)
     transaction.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
 
 
 def _looked_at(value: _Turn, instant: datetime, keep: int) -> datetime | None:
-    """Up to where all jobs were looked at, and no job has more runs from before that than it keeps; None: not known."""
+    """The instant up to which all jobs were looked at, so that no job has more runs from before it than it keeps. None:
+    not known."""
     done = None if value["done"] is None else _instant(value["done"])
     return None if done is None or done > instant or keep < value["keep"] else done - OVERLAP
 
@@ -65,13 +67,13 @@ def _put(transaction: Transaction, value: _Turn, first: bool) -> None:
 
 
 def new_runs(transaction: Transaction, since: datetime) -> dict[str, int]:
-    """How many runs each job was given since then, of those that were given any. Counted here: to group them a database
+    """For each job that was given runs since that instant: how many. They are counted here: to group them, a database
     would rather go through all runs in the order of their jobs."""
     return Counter(transaction.execute(select(runs.c.job_id).where(runs.c.id >= least(since))).scalars())
 
 
 def counts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, int]:
-    """How many runs those jobs have; an index tells it."""
+    """For each of these jobs that has runs: how many. An index tells it."""
     return {row[0]: row[1] for row in transaction.execute(_COUNTS, {"ids": list(job_ids)})}
 
 

@@ -60,8 +60,8 @@ class Span(TypeDecorator[timedelta]):
 class Words(TypeDecorator[str]):
     """Text of any length, or up to a number of characters, compared byte by byte on every database.
 
-    What not every database takes, NUL and halves of surrogate pairs, is stored as U+FFFD and "?": a task's last words
-    may hold anything, and they must not keep its outcome from being recorded.
+    Not every database accepts NUL and halves of surrogate pairs. They are stored as U+FFFD and "?": the last words of a
+    task may contain anything, and they must not keep its outcome from being recorded.
     """
 
     impl = String
@@ -98,7 +98,7 @@ class Json(TypeDecorator[object]):
 
 
 class Tags(TypeDecorator[dict[str, str]]):
-    """A node's tags, or those that a job requires: one text for what is equal, NULL for none."""
+    """A node's tags, or the tags that a job requires: equal tags give equal text, and no tags give NULL."""
 
     impl = Text
     cache_ok = True

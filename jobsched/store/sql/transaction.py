@@ -1,4 +1,4 @@
-"""One transaction under way, as the functions of this package are handed it; and what time it is in it."""
+"""One transaction under way, as the functions of this package are given it; and the time that it goes by."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ASK_TIME = {
 
 
 class Transaction:
-    """What can be done in it, what it goes by, and what it brings with it for those who hear of it after the commit.
+    """What can be done in the transaction, what it goes by, and what is to be told after the commit.
 
-    `everyone` is where the receiver of notifications for all jobs is, if there is one. `ended` fills with the runs that
-    get their outcome, `notified` becomes true when a notification is written.
+    `everyone` is the host and port of the receiver of notifications for all jobs, if there is one. `ended` collects the
+    runs that get their outcome. `notified` becomes true when a notification is written.
     """
 
     __slots__ = ("connection", "dialect", "ended", "everyone", "execute", "notified")
@@ -37,16 +37,16 @@ class Transaction:
         self.notified = False
 
     def will_notify(self) -> None:
-        """A notification is written with it."""
+        """A notification is written in this transaction."""
         self.notified = True
 
     def have_ended(self, runs: Iterable[Run]) -> None:
-        """These runs have their outcome with this transaction; one that is active is left out."""
+        """These runs get their outcome in this transaction. Active runs among them are left out."""
         self.ended.extend(run for run in runs if not run.active)
 
 
 def database_now(transaction: Transaction, fallback: datetime) -> datetime:
-    """The database's own time, in UTC; `fallback` on SQLite, whose clock is its one node's."""
+    """The database's own time, in UTC. On SQLite it is `fallback`: its clock is that of its one node."""
     question = _ASK_TIME.get(transaction.dialect.name)
     if question is None:
         return fallback
