@@ -43,7 +43,8 @@ from .notifications.dispatcher import Dispatcher
 from .notifications.sender import WebhookSender
 from .notifications.signature import Signer
 from .reactor_types import Reactor
-from .registry import Parts, Registry
+from .registry.orders import Parts
+from .registry.registry import Registry
 from .resolver import Names
 from .rest.api import serve
 from .rest.relay import Relay

@@ -14,7 +14,7 @@ from ..config.tokens import TokenHolder
 from ..events import Events
 from ..model.hosts import LOOPBACK, Hosts
 from ..model.redaction import Redaction
-from ..registry import Registry
+from ..registry.registry import Registry
 from .audit import Audit
 from .auth import Authenticator
 from .catalog import Catalog

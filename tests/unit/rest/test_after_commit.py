@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
-from jobsched.registry import Registry
+from jobsched.registry.registry import Registry
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sql import commands
 from tests.unit.rest.conftest import EPOCH, ask, exchange
