@@ -209,7 +209,7 @@ class _Section:
         except (Exception, SystemExit) as error:
             raise self._raised("class", error, file, f"{made_from.__name__} refuses its options: ") from error
 
-    def _kind(self, call: Any) -> tuple[str, Callable[..., object]]:
+    def _kind(self, call: Any) -> tuple[str, Callable[..., object]]:  # `call`: of any class that a person wrote
         """How the task runs, and the method that does it."""
         if callable(getattr(type(call), "command", None)):
             kind, method = "command", call.command

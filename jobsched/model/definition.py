@@ -35,7 +35,7 @@ def definition(job: Job) -> dict[str, object]:
     }
 
 
-def watched(watch: Watch) -> dict[str, Any]:
+def watched(watch: Watch) -> dict[str, Any]:  # JSON values
     """The fields that say when a job is overdue, and which events are told to which receiver."""
     notify = watch.notify
     return {
@@ -50,7 +50,7 @@ def seconds(span: timedelta | None) -> float | None:
     return None if span is None else span.total_seconds()
 
 
-def _rule(trigger: Trigger) -> dict[str, Any]:
+def _rule(trigger: Trigger) -> dict[str, object]:
     if isinstance(trigger, Interval):
         return {"interval": {"seconds": trigger.every.total_seconds()}}
     if isinstance(trigger, Cron):

@@ -114,7 +114,7 @@ class Run:
     output_kept: int = 0
     output_truncated: bool = False
 
-    def become(self, state: State, **changes: Any) -> Run:
+    def become(self, state: State, **changes: Any) -> Run:  # as attrs.evolve takes them
         """The run in a state that can follow its own, with these `changes`. Raises Impossible."""
         STATES.check(self.state, state)
         return attrs.evolve(self, state=state, **changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import attrs
 import msgspec
@@ -86,7 +86,17 @@ def _check_tags(require: Mapping[str, str]) -> None:
         raise Invalid(f"holds more than {tags.MOST} tags", "/require")
 
 
-def _when(request: JobIn | PreviewIn, defaults: Defaults) -> dict[str, Any]:
+class _When(TypedDict):
+    every: timedelta | None
+    cron: str | None
+    at: datetime | None
+    timezone: str
+    start: datetime | None
+    end: datetime | None
+    jitter: timedelta
+
+
+def _when(request: JobIn | PreviewIn, defaults: Defaults) -> _When:
     """The trigger that a request asks for, and its bounds, as fields of a draft."""
     return {
         "every": None if request.interval is None else every(request.interval),
@@ -114,7 +124,7 @@ def every(interval: IntervalIn) -> timedelta:
 
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """The draft of `job` after a merge patch. Raises Invalid."""
-    wanted = {name: _text(value) for name, value in definition(job).items()}
+    wanted: dict[str, Any] = {name: _text(value) for name, value in definition(job).items()}
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:
         moved = changes.get("task", job.task) != job.task
@@ -163,7 +173,7 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
     )
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     """A value as a request has it."""
     return value.isoformat() if isinstance(value, datetime) else value
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +17,7 @@ from ..model.job import timeout_of
 from ..model.run import Run
 from ..reactor_types import Reactor
 from ..task import Info
-from ..threads import DaemonPool
+from ..threads import DaemonPool, InThread
 from . import launch
 from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words
@@ -52,7 +51,7 @@ async def patiently(
 class Calls:
     """Has what all calls need: the threads of tasks, and what processes inherit."""
 
-    def __init__(self, reactor: Reactor, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(self, reactor: Reactor, limits: Limits, in_thread: InThread) -> None:
         self._reactor = reactor
         self._limits = limits
         self._sessions = Sessions(reactor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import attrs
 from twisted.application.service import Service
@@ -125,7 +125,7 @@ class Runner(Service):
             self.stop(run_id, SHUTDOWN)
         return Deferred.fromCoroutine(self._end(all_of(endings, self._limits.grace + LATEST, self._reactor)))
 
-    async def _end(self, ended: Deferred[Any]) -> None:
+    async def _end(self, ended: Deferred[None]) -> None:
         try:
             await ended
             await self._settled()
