@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from jobsched import files
-from jobsched.config import sections, source
+from jobsched.config import faults, source
 from jobsched.config.confinement import FREE, Confinement, confine, hindrances
 from jobsched.model.errors import BadCatalog
 from jobsched.model.rlimits import ResourceLimits, resource_limits
@@ -118,7 +118,7 @@ def _read(path: Path) -> configparser.ConfigParser:
     except UnicodeDecodeError as error:
         raise BadCatalog(f"{path}: not UTF-8 at byte {error.start}") from error
     except configparser.Error as error:
-        raise BadCatalog(f"{path}:{sections.mistake(error)}") from error
+        raise BadCatalog(f"{path}:{faults.mistake(error)}") from error
     return parser
 
 

@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from jobsched.config import confinement, legacy, source
-from jobsched.config.permissions import exposed, passwords
+from jobsched.config.faults import exposed, passwords
 from jobsched.model import lease as leases
-from jobsched.model import receiver, tags
+from jobsched.model import receiver
+from jobsched.model.definition import TAGS_RULE, are_tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
 from jobsched.model.job import Policy
@@ -127,7 +128,7 @@ LEASE = _rule(
 URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url, True)
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
 NAME = _rule("a name: 1 to 200 printable characters", _is_name)
-TAGS = _rule(f"a dict of text to text: {tags.RULE}", tags.are_tags)
+TAGS = _rule(f"a dict of text to text: {TAGS_RULE}", are_tags)
 USER_OR_NONE = _rule(
     "the name of a user of this machine, where root starts the daemon, or None",
     lambda value: value is None or _is_user(value),

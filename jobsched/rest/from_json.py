@@ -10,8 +10,15 @@ import attrs
 import msgspec
 from msgspec import UnsetType
 
-from ..model import parameters, tags
-from ..model.definition import definition
+from ..model.definition import (
+    LONGEST_TAG_NAME,
+    LONGEST_TAG_VALUE,
+    MOST_TAGS,
+    check_parameters,
+    definition,
+    is_tag_name,
+    is_tag_value,
+)
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
 from ..model.job import Job, Policy
@@ -56,7 +63,7 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     if job is None or request.name != job.name:
         _check_name(request.name, "/name")
     if job is None or request.parameters != job.parameters:
-        parameters.check(request.parameters)
+        check_parameters(request.parameters)
     if job is None or request.require != job.policy.require:
         _check_tags(request.require)
     return Draft(
@@ -78,12 +85,12 @@ def _check_name(text: str, pointer: str) -> None:
 
 def _check_tags(require: Mapping[str, str]) -> None:
     for name, value in require.items():
-        if not tags.is_name(name):
-            raise Invalid(f"a tag's name is 1 to {tags.LONGEST_NAME} printable characters", place("require", name))
-        if not tags.is_value(value):
-            raise Invalid(f"a tag's value is 1 to {tags.LONGEST_VALUE} printable characters", place("require", name))
-    if len(require) > tags.MOST:
-        raise Invalid(f"holds more than {tags.MOST} tags", "/require")
+        if not is_tag_name(name):
+            raise Invalid(f"a tag's name is 1 to {LONGEST_TAG_NAME} printable characters", place("require", name))
+        if not is_tag_value(value):
+            raise Invalid(f"a tag's value is 1 to {LONGEST_TAG_VALUE} printable characters", place("require", name))
+    if len(require) > MOST_TAGS:
+        raise Invalid(f"holds more than {MOST_TAGS} tags", "/require")
 
 
 class _When(TypedDict):

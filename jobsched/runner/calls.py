@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Awaitable, Callable
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -21,7 +22,6 @@ from ..threads import DaemonPool, InThread
 from . import launch
 from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words
-from .limits import Limits
 from .outcome import ProcessExit
 from .output import Output
 from .pipe import OutputPipe
@@ -32,6 +32,17 @@ from .session import Sessions, close_on_exec
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
 Call = ScriptProcess | ThreadCall | CoroutineCall
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much runs may take."""
+
+    livetime: float  # seconds of a run whose job and task set no timeout
+    grace: float  # seconds from TERM to KILL
+    max_running: int  # runs at once
+    threads: int  # for tasks that run in threads
+    output: int  # bytes of output of one run
 
 
 async def patiently(

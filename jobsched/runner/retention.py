@@ -18,7 +18,7 @@ from .. import files
 from ..clock import Leaps, now
 from ..loops import FailureLog, Loop
 from ..model.errors import Unavailable
-from ..model.retention import RetentionPass
+from ..store.contract.retention import RetentionPass
 from ..store.contract.store import Store
 from ..threads import InThread
 from .output import output_names

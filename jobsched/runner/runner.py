@@ -26,15 +26,13 @@ from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
-from .calls import Call, Calls, patiently
+from .calls import Call, Calls, Limits, patiently
 from .deadline import Doomed, Stop
 from .inprocess import STOPPED_THREAD, PrintCapture
-from .limits import Limits
 from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
-from .records import Records
+from .records import Records, tail_reader
 from .recovery import end_orphans, tell_lost
-from .tail import tail_reader
 from .waiters import Waiters, all_of
 
 P = ParamSpec("P")

@@ -16,7 +16,7 @@ from ..loops import FailureLog, Loop
 from ..model.overdue import OverdueChange
 from ..store.contract.store import Store
 from .peers import Peers
-from .quarantine import Quarantine
+from .sweeps import Quarantine
 
 EVERY = 5.0  # seconds between looks
 PAGE = 2_000  # jobs in one answer

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+import attrs
 from twisted.logger import Logger
 
+from ..model.run import Run
 from ..store.contract.store import Store
 from .peers import Peers
-from .runner_port import RunnerPort
+
+
+@attrs.frozen(kw_only=True)
+class RunnerPort:
+    """What the scheduler needs of the runner."""
+
+    slots: Callable[[], int]
+    start: Callable[[Iterable[Run]], None]
+    replace: Callable[[Iterable[Run]], None]
+    known: Callable[[], set[str]]  # the runs it was given whose outcome is not stored yet
 
 
 class Reconciler:

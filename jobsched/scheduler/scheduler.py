@@ -23,10 +23,8 @@ from ..store.contract.store import Store
 from .after_downtime import AfterDowntime
 from .availability import Availability
 from .peers import Peers, claim_delay
-from .quarantine import Quarantine
-from .reconcile import Reconciler
-from .runner_port import RunnerPort
-from .sweeps import EVERY, SweepWatch
+from .reconcile import Reconciler, RunnerPort
+from .sweeps import EVERY, Quarantine, SweepWatch
 from .ticker import Tickers
 
 AHEAD = timedelta(seconds=10)  # how far a sweep looks

@@ -1,4 +1,4 @@
-"""Looks at what is due soon: how long they take, when one was whole last, and what is said of those that fail."""
+"""Sweeps, which look at what is due soon: how long they take, and what is said and done when they fail."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..events import Events
 from ..loops import FailureLog
 
 EVERY = 5.0  # seconds between sweeps
+FIRST, LONGEST = 2.0, 60.0  # seconds until a refused job is tried again, at first and after many times
 
 
 class SweepWatch:
@@ -44,3 +45,30 @@ class SweepWatch:
                               seconds=EVERY)  # fmt: skip
         else:
             self._failure_log.settled()
+
+
+class Quarantine:
+    """Remembers which jobs are left alone, and until when. Each time it is for longer: a fault of the store's own,
+    which is soon over, must not make a due late, and a job that is broken for good must not make trouble all day."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._left: dict[str, tuple[float, float]] = {}  # until when, and for how many seconds
+
+    def add(self, job_id: str) -> float:
+        """This one was refused alone; for how many seconds it is left alone."""
+        _, before = self._left.get(job_id, (0.0, FIRST / 2))
+        pause = min(2 * before, LONGEST)
+        self._left[job_id] = (self._clock.seconds() + pause, pause)
+        return pause
+
+    def __contains__(self, job_id: str) -> bool:
+        until, pause = self._left.get(job_id, (0.0, 0.0))
+        return 0 < until - self._clock.seconds() <= pause  # more: the clock was set back
+
+    def forget_old(self) -> None:
+        """Drop those that were not refused again for as long as can be: they were mended, or deleted."""
+        moment = self._clock.seconds()
+        self._left = {
+            job_id: (until, pause) for job_id, (until, pause) in self._left.items() if abs(until - moment) <= LONGEST
+        }

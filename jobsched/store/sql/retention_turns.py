@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, update
 
 from ...model.ids import EPOCH, MICROSECOND, least
-from ...model.retention import RetentionPass
+from ..contract.retention import RetentionPass
 from .clock import now as database_now
 from .tables import runs, settings
 from .transaction import Transaction
