@@ -27,10 +27,10 @@ STATES: Final = StateMachine[State, RunEvent](
         ("running", "finish"): "succeeded",
         ("running", "fail"): "failed",
         ("running", "lose"): "lost",
-        ("running", "cancel"): "cancelled",  # before it has begun here; so is the next line
+        ("running", "cancel"): "cancelled",  # before its process began; so is the next line
         ("running", "time out"): "timed_out",
         ("running", "stop"): "stopping",
-        ("stopping", "fail"): "failed",  # to be ended, or recorded
+        ("stopping", "fail"): "failed",  # a fault of Jobsched at its end, or the store refused its outcome
         ("stopping", "lose"): "lost",
         ("stopping", "cancel"): "cancelled",
         ("stopping", "time out"): "timed_out",

@@ -1,4 +1,4 @@
-"""Sweeps, which look at what is due soon: how long they take, and what is said and done when they fail."""
+"""Sweeps look for jobs that are due soon: how long a sweep takes, and what is logged and done after a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST, LONGEST = 2.0, 60.0  # seconds until a refused job is tried again, at fir
 
 
 class SweepWatch:
-    """Keeps watch over the scheduler's sweeps."""
+    """Times the scheduler's sweeps, and logs their failures."""
 
     log = Logger()
 
@@ -26,15 +26,15 @@ class SweepWatch:
         self._events = events
         self._elapsed = elapsed
         self._failure_log = FailureLog(self.log, clock)
-        self._last: float | None = None  # elapsed time when one was whole
+        self._last: float | None = None  # elapsed time at the end of the last whole sweep
 
     @property
     def age(self) -> float | None:
-        """Seconds since a sweep was whole; None: none was yet."""
+        """Seconds since the last whole sweep; None: there was none yet."""
         return None if self._last is None else self._elapsed() - self._last
 
     async def watch(self, look: Awaitable[None]) -> None:
-        """One sweep. Never fails: a loop must not end by an error."""
+        """Await one sweep. Never fails: an error must not end the loop of sweeps."""
         begun = self._elapsed()
         try:
             await look
@@ -48,15 +48,19 @@ class SweepWatch:
 
 
 class Quarantine:
-    """Remembers which jobs are left alone, and until when. Each time it is for longer: a fault of the store's own,
-    which is soon over, must not make a due late, and a job that is broken for good must not make trouble all day."""
+    """Remembers which jobs are left alone, and until when: something in their rows makes changes fail, and would keep
+    other jobs from theirs.
+
+    Each pause is longer than the one before. A short fault of the store must not make a due late, and a job that is
+    broken for good must not be tried all day.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._left: dict[str, tuple[float, float]] = {}  # until when, and for how many seconds
+        self._left: dict[str, tuple[float, float]] = {}  # job id -> the end and the length of its pause
 
     def add(self, job_id: str) -> float:
-        """This one was refused alone; for how many seconds it is left alone."""
+        """The store refused this job alone; returns for how many seconds the job is left alone."""
         _, before = self._left.get(job_id, (0.0, FIRST / 2))
         pause = min(2 * before, LONGEST)
         self._left[job_id] = (self._clock.seconds() + pause, pause)
@@ -67,7 +71,7 @@ class Quarantine:
         return 0 < until - self._clock.seconds() <= pause  # more: the clock was set back
 
     def forget_old(self) -> None:
-        """Drop those that were not refused again for as long as can be: they were mended, or deleted."""
+        """Forget the jobs that were not refused again for `LONGEST` after their pause: they were mended, or deleted."""
         moment = self._clock.seconds()
         self._left = {
             job_id: (until, pause) for job_id, (until, pause) in self._left.items() if abs(until - moment) <= LONGEST
