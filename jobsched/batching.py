@@ -162,7 +162,7 @@ class Batch(Generic[T]):
         if self._keep:
             self._rest(_Suspect(item, self._pause))
         else:
-            with self.log.failuresHandled("what was refused could not be dealt with"):
+            with self.log.failuresHandled("a refused change could not be handled"):
                 await maybeDeferred(self._refused, item, why)
 
     def _broken(self, why: Failure) -> float:

@@ -94,7 +94,7 @@ class Bulkhead:
         if not queued.answer.called:
             queued.answer.callback(result)  # the result may be a Failure
         elif isinstance(result, Failure) and not result.check(JobschedError):
-            self.log.failure("what nobody waited for any more failed", result)
+            self.log.failure("work failed whose caller had given it up", result)
         self._go_on()
         self._tell_empty()
 

@@ -49,7 +49,7 @@ class GuardedEndpoint:
         meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
         to = self._receiver
         if meant != (to.scheme.encode(), to.host.encode(), to.port):
-            raise Refused("it was read as another address")
+            raise Refused("its URL was read as another address")
         return self
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:

@@ -73,7 +73,7 @@ class Records:
     async def _refused(self, run: Run, why: Failure) -> None:
         """Of the run that the store cannot be told of: at least it must not look as if it were running still."""
         if run.active:
-            self.log.failure("run {run} of {job}: the store refused to note that it is {state}", why,
+            self.log.failure("run {run} of {job} is {state}, but the store refused to record that", why,
                              run=run.id, job=run.job_name, state=run.state)  # fmt: skip
             return
         redact = self._redaction.redact(run.parameters)

@@ -135,10 +135,12 @@ class Runner(Service):
     def _settled(self) -> Deferred[None]:
         """Bounded wait: a run that does not end, or that the store cannot take, becomes `lost` at the next start."""
         for active in self._active.values():
-            self.log.error("run {run} of {job} does not come to its end; it will be lost",
+            self.log.error("run {run} of {job} does not end; the next daemon will record it as lost",
                            run=active.run.id, job=active.run.job_name)  # fmt: skip
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
-        return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
+        return settled.addErrback(
+            lambda _: self.log.error("outcomes could not be stored; the next daemon will record their runs as lost")
+        )
 
     async def recover(self, left: list[Run]) -> None:
         """Make an end of what an earlier daemon left running here. Fires when it is all recorded."""

@@ -100,7 +100,7 @@ class OverdueWatch(Service):
 
     def _cannot(self, job_id: str, why: Failure) -> None:
         pause = self._refused.add(job_id)
-        self.log.failure("whether job {job} is overdue cannot be found out, trying again in {seconds:g} s", why,
+        self.log.failure("job {job} could not be checked for overdue dues, trying again in {seconds:g} s", why,
                          job=job_id, seconds=pause)  # fmt: skip
 
     def _may_look(self) -> bool:
@@ -117,5 +117,5 @@ class OverdueWatch(Service):
         self._busy = False
 
     def _blind(self, why: Failure) -> None:
-        self._failure_log.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,
+        self._failure_log.say("overdue jobs could not be looked for, trying again in {seconds} s: {why}", why,
                           seconds=EVERY)  # fmt: skip

@@ -53,5 +53,7 @@ class Reconciler:
         self._needed = False
         unknown = [run for run in mine if run.id not in known]
         if unknown:
-            self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))
+            self.log.info(
+                "{count} runs were claimed, but the store's answer was lost; they start now", count=len(unknown)
+            )
             self._runner.start(unknown)

@@ -207,11 +207,11 @@ class Scheduler(Service):
     def _cannot(self, job_id: str, why: Failure) -> None:
         """A claim of one job alone failed. Another node may succeed."""
         if job_id in (WAITING, RECONCILE):
-            self.log.failure("what waits cannot be started, trying again in {seconds} s", why, seconds=EVERY)
+            self.log.failure("waiting runs cannot be started, trying again in {seconds} s", why, seconds=EVERY)
             return
         self._tickers.disarm(job_id)
         pause = self._refused.add(job_id)
-        self.log.failure("what is due of job {job} cannot be decided, trying again in {seconds:g} s", why,
+        self.log.failure("the dues of job {job} cannot be decided, trying again in {seconds:g} s", why,
                          job=job_id, seconds=pause)  # fmt: skip
         self._look_again_in(pause)
 

@@ -80,7 +80,7 @@ class Ticker:
 
     def _broken(self, why: Failure) -> None:
         """The loop has ended by an error; the next sweep, at the latest, aims the ticker again."""
-        self.log.failure("a due could not be noted", why)
+        self.log.failure("a timer failed at its due; the next sweep sets it again", why)
 
     def _fires_at(self, at: float) -> bool:
         """Whether the timer of now, the loop's if a loop runs, is set well for `at`: never before the due."""
