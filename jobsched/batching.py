@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -70,11 +71,11 @@ class Batch(Generic[T]):
     def __init__(
         self,
         clock: IReactorTime,
-        give: Callable[[list[T]], Deferred[Any]],
+        give: Callable[[list[T]], Deferred[bool] | Deferred[None]],
         refused: Callable[[T, Failure], object],
         *,
         keep: bool,
-        order: Callable[[T], Any] | None = None,
+        order: Callable[[T], datetime] | None = None,
         most: int = 500,
         pause: float = 1.0,
     ) -> None:
@@ -153,7 +154,7 @@ class Batch(Generic[T]):
         if self._keep:
             self._rest(_Suspect(item, self._pause))
         else:
-            with self.log.failuresHandled("what was refused could not be dealt with"):
+            with self.log.failuresHandled("a refused change could not be handled"):
                 await maybeDeferred(self._refused, item, why)
 
     def _broken(self, why: Failure) -> float:

@@ -86,7 +86,7 @@ class FailureLog:
         self._clock = clock
         self._log_throttle = LogThrottle()
 
-    def say(self, text: str, why: Failure, **fields: Any) -> None:
+    def say(self, text: str, why: Failure, **fields: Any) -> None:  # as Logger takes them
         """`text` is a format, in which {why} stands for the reason."""
         words = why.getErrorMessage()
         if is_logged(why.value):

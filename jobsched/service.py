@@ -49,13 +49,13 @@ from .resolver import Names
 from .rest.api import serve
 from .rest.relay import Relay
 from .rest.site import JobschedSite
+from .runner.calls import Limits
 from .runner.deadline import Stop
-from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
 from .scheduler.overdue import OverdueWatch
-from .scheduler.runner_port import RunnerPort
+from .scheduler.reconcile import RunnerPort
 from .scheduler.scheduler import Scheduler
 from .store.contract.store import Store
 from .store.opening import open_store

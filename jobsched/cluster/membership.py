@@ -149,7 +149,7 @@ class Membership(Service):
 
     def _unread(self, why: Failure) -> None:
         if why.check(Unavailable) is None:
-            self.log.failure("what other nodes ask of this one could not be read", why)
+            self.log.failure("the requests of other nodes to this node could not be read", why)
 
     async def _follow_orders(self) -> None:
         for run_id, reason in await self._store.runs.stops(self.node.id):
@@ -183,7 +183,7 @@ class Membership(Service):
         elif not self._outage.failed(words, moment, AGAIN if inside else LATER):
             return
         elif not inside:
-            self.log.error("node {node} cannot be one of the nodes yet; nothing runs or starts here, trying on: {why}",
+            self.log.error("node {node} cannot join the others yet; nothing runs or starts here, trying again: {why}",
                            node=self.node.name, why=words)  # fmt: skip
         else:
             self.log.error(

@@ -80,14 +80,14 @@ class Wakeup(Service):
         """Another node has news. The first is passed on at once; news that follow closely are passed on together."""
         if self._deaf:
             self._deaf = False
-            self.log.info("news from other nodes come in again")
+            self.log.info("news comes in from other nodes again")
         if self.running:
             self._soon.within(min(max(self._quiet_until - self._reactor.seconds(), 0), GATHER))
 
     def _cut(self, why: str) -> None:
         if self.running and not self._deaf and not self._tells():
             self._deaf = True
-            self.log.warn("news from other nodes do not come in: {why}", why=why)
+            self.log.warn("no news comes in from other nodes: {why}", why=why)
 
     def _left(self) -> None:
         assert self._listener is not None

@@ -192,7 +192,7 @@ class Dispatcher(Service):
 
     def _refused(self, attempt: Attempt, why: Failure) -> Deferred[None]:
         """The store refused the result of an attempt: write it again without the status and words of the receiver."""
-        self.log.failure("what came of attempt {number} at notification {id} was refused by the store", why,
+        self.log.failure("the store refused the result of attempt {number} at notification {id}", why,
                          number=attempt.number, id=attempt.id)  # fmt: skip
         return self._store.deliveries.settle([attrs.evolve(attempt, status=None, error=UNTOLD)])
 

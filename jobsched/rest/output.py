@@ -78,7 +78,7 @@ class Outputs:
         except Exception as why:
             if request.startedWriting:
                 raise
-            self.log.warn("run {run} is made, and cannot be followed: {why}", run=run_id, why=str(why))
+            self.log.warn("run {run} was made, but its output cannot be followed: {why}", run=run_id, why=str(why))
             return False
         return True
 

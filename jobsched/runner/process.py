@@ -176,7 +176,7 @@ class ScriptProcess(ProcessProtocol):
 
     def _stumbled(self, why: Failure) -> None:
         self._asked = None
-        self.log.failure("what is left of {run} could not be looked at", why, run=self._run_id)
+        self.log.failure("run {run}: its remaining processes could not be looked up", why, run=self._run_id)
         if self._state != "gone":
             self._look_in(AGAIN)
         elif not self.ended.called:
@@ -219,7 +219,7 @@ class ScriptProcess(ProcessProtocol):
 
     def _ask_failed(self, why: Failure) -> None:
         self._asked = None
-        self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
+        self.log.failure("run {run}: the processes that it left behind could not be looked up", why, run=self._run_id)
         if self._status is not None:
             self._finish("give up")
 

@@ -78,7 +78,7 @@ def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
 
 def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run]:
     """Their outcomes, also for the log."""
-    log.warn("{count} runs were left behind by a daemon that is gone", count=len(runs))
+    log.warn("an earlier daemon left {count} runs behind", count=len(runs))
     ended = [lost(run, found[run.id], now) for run in runs]
     for run in ended:
         log.warn("run {run} of {job}: {state}, {reason}",

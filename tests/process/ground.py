@@ -22,7 +22,7 @@ from jobsched.config import catalog
 from jobsched.events import Events
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
-from jobsched.runner.limits import Limits
+from jobsched.runner.calls import Limits
 from jobsched.runner.output import output_path
 from jobsched.runner.runner import Runner
 from jobsched.store.sql import runs as run_rows

@@ -257,7 +257,7 @@ def test_a_fault_in_dealing_with_one_that_was_refused_keeps_the_others_going(clo
     with capturedLogs() as logs:
         clock.advance(0)
     assert store.took == [0, 1, 3]
-    assert messages(logs)[-1] == "what was refused could not be dealt with"
+    assert messages(logs)[-1] == "a refused change could not be handled"
 
 
 def test_a_store_that_goes_away_meanwhile_is_given_the_rest_and_nothing_twice(clock: Clock) -> None:

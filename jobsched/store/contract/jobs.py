@@ -60,8 +60,8 @@ class Claims(Protocol):
           this node cannot, it is left to those nodes.
         - Replaced runs: those that wait are skipped at once. The others are asked to end, for `REPLACED`.
         - For a job that runs on every node, the nodes that the store knows decide, whatever `peers` says. A node that
-          joined since then gets its run; a node that left or is late gets none. Only what the claimant itself can run is
-          taken from its own record in `peers`. Living nodes with the same name are one place. A name that no living
+          joined since then gets its run; a node that left or is late gets none. Only what the claimant itself can run
+          is taken from its own record in `peers`. Living nodes with the same name are one place. A name that no living
           node has gets a missed record in that place, if the node of that name that began last could run the job. The
           record says when that node was seen last.
         - A run for any node blocks the next run in every place. A run of one place blocks a run for any node. A retry

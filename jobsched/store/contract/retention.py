@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 
-from ...model.retention import RetentionPass
+
+@attrs.frozen(kw_only=True)
+class RetentionPass:
+    """To look at the jobs that have runs made `since` then; None: at all jobs."""
+
+    since: datetime | None
+    begun: datetime
 
 
 class Retention(Protocol):

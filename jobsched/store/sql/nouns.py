@@ -22,7 +22,6 @@ from ...model.node import Node
 from ...model.order import Issued, Order, Performed
 from ...model.overdue import OverdueChange
 from ...model.page import Page
-from ...model.retention import RetentionPass
 from ...model.run import Run, RunFilter, Tail
 from ...model.wrong_clock import Evidence
 from ..contract import deliveries as delivery_contract
@@ -32,6 +31,7 @@ from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
+from ..contract.retention import RetentionPass
 from . import (
     audit,
     claims,

@@ -11,7 +11,7 @@ from typing import TypedDict
 from sqlalchemy import bindparam, func, insert, select, update
 
 from ...model.ids import EPOCH, MICROSECOND, least
-from ...model.retention import RetentionPass
+from ..contract.retention import RetentionPass
 from .tables import runs, settings
 from .transaction import Transaction, database_now
 

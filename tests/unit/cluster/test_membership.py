@@ -357,7 +357,7 @@ def test_a_store_out_of_reach_is_told_once_for_each_reason(place: Place) -> None
     line = "no heartbeat of node here for 2 s; its runs (3) go on, nothing starts, gives up in 5 s"
     assert said(logs, "no heartbeat") == [f"{line}: {why}"]
     assert len(said(logs, "the store could not be reached for 7 s, so this node ended its own runs")) == 1
-    assert len(said(logs, f"nothing runs or starts here, trying on: {why}")) <= 1
+    assert len(said(logs, f"nothing runs or starts here, trying again: {why}")) <= 1
     assert len(logs) <= 3
 
 

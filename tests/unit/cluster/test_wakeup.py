@@ -142,11 +142,11 @@ def test_that_news_are_cut_off_is_said_once_and_that_they_are_back(
 ) -> None:
     for _ in range(3):
         node.voice.cut("refused")
-    warning = ("warn", "news from other nodes do not come in: refused")
+    warning = ("warn", "no news comes in from other nodes: refused")
     assert lines() == [warning]
     node.voice.heard()
     node.voice.heard()
-    back = ("info", "news from other nodes come in again")
+    back = ("info", "news comes in from other nodes again")
     assert lines() == [warning, back]
     node.voice.cut("refused")
     assert lines() == [warning, back, warning]
