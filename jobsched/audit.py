@@ -1,4 +1,5 @@
-"""The way of every change: signed before it goes to the store, and told to the logger `jobsched.audit` once on disk."""
+"""The way of every order: signed before it goes to the store, and told to the logger `jobsched.audit` once it is on
+disk."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ told = logging.getLogger("jobsched.audit")
 
 
 class AuditLog:
-    """Knows who changed what. `node` gives the name of this daemon."""
+    """The log of who changed what. `node` gives the name of this daemon."""
 
     def __init__(self, store: Store, ids: Ids, node: Callable[[], str], redaction: Redaction) -> None:
         self._store = store
@@ -30,7 +31,7 @@ class AuditLog:
         self._redaction = redaction
 
     def signature(self, caller: Caller, instant: datetime) -> Signature:
-        """What goes with an order of this caller, given now."""
+        """The signature of an order that this caller gives now."""
         return Signature(
             id=self._ids.make(instant),
             at=instant,
@@ -41,7 +42,7 @@ class AuditLog:
         )
 
     async def perform(self, order: Order[T], issued: Issued) -> T:
-        """Carry an order out with its entry, both or none; what it came to."""
+        """Carry out an order and write its entry, both or neither. Returns the answer to the order."""
         performed = await self._store.for_callers.orders.perform(order, issued)
         if performed.entry is not None:
             tell(performed.entry)
@@ -53,7 +54,8 @@ class AuditLog:
         return Page([entry.shown(self._redaction) for entry in found.values], found.more)
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Facts, after: Facts) -> None:
-        """Write down what was in force and what is. That is so already: it is told even if it cannot be written."""
+        """Write down what was in force and what is now. The change has already happened: it is told even if the entry
+        cannot be written."""
         signature = self.signature(caller, instant)
         tell(signature.under("catalog.reload", before=before, after=after))
         issued = Issued(signature=signature, caller=caller, node_id="", ids=self._ids)
@@ -61,6 +63,6 @@ class AuditLog:
 
 
 def tell(entry: Entry) -> None:
-    """One line. A name is quoted, with nothing in it that is no text."""
+    """Write one line to the log. A name is quoted and escaped, so that the line contains only printable text."""
     name = None if entry.name is None else ascii(entry.name)
     told.info("%s %s %s %s %s", entry.who or "-", entry.address or "-", entry.action, entry.target or "-", name or "-")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -70,11 +71,11 @@ class Batch(Generic[T]):
     def __init__(
         self,
         clock: IReactorTime,
-        give: Callable[[list[T]], Deferred[Any]],
+        give: Callable[[list[T]], Deferred[bool] | Deferred[None]],
         refused: Callable[[T, Failure], object],
         *,
         keep: bool,
-        order: Callable[[T], Any] | None = None,
+        order: Callable[[T], datetime] | None = None,
         most: int = 500,
         pause: float = 1.0,
     ) -> None:
@@ -100,12 +101,6 @@ class Batch(Generic[T]):
         self._items.append(item)
         self._soon(0)
 
-    def nudge(self) -> None:
-        """The wall clock was stepped: pauses that were to end by the old clock are over."""
-        for call in self._resting:
-            call.reset(0)
-        self._soon(0)
-
     def settled(self) -> Deferred[None]:
         """Fires when no item is left: none gathered, none under way, none in a pause."""
         waiter: Deferred[None] = Deferred(self._idle.remove)
@@ -118,8 +113,6 @@ class Batch(Generic[T]):
             return
         if self._call is None:
             self._call = self._clock.callLater(delay, self._flush)
-        elif self._call.getTime() > self._clock.seconds() + self._pause:  # the wall clock was set back
-            self._call.reset(delay)
 
     def _flush(self) -> None:
         self._call = None
@@ -161,7 +154,7 @@ class Batch(Generic[T]):
         if self._keep:
             self._rest(_Suspect(item, self._pause))
         else:
-            with self.log.failuresHandled("what was refused could not be dealt with"):
+            with self.log.failuresHandled("a refused change could not be handled"):
                 await maybeDeferred(self._refused, item, why)
 
     def _broken(self, why: Failure) -> float:

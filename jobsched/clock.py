@@ -1,4 +1,8 @@
-"""What time it is, and a notice when the wall clock is stepped."""
+"""Elapsed time, by which all timers go; what time it is; and a notice when the wall clock is stepped.
+
+A reactor of Twisted has one count of seconds, the wall clock's, for its timers and for all that ask it for the time.
+Here these are two: `count_elapsed` makes the reactor count elapsed seconds, and a `WallClock` tells what time it is.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-LOOK = 0.5  # seconds between looks at the wall clock
-BEAT = 1.0  # seconds between two beats of the metronome
+LOOK = 0.5  # seconds between looks at the clocks
 DRIFT = 5e-5  # seconds by which two clocks may drift apart in a second
 LEAP = 3600.0  # seconds: a longer jump ahead is a leap, and for so long after it nothing is deleted for its age
 STEP = 0.5  # seconds: a difference of so much is a step; slewing stays far below
@@ -27,16 +31,43 @@ def elapsed() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def wall_time() -> float:
+    """Seconds since 1970 by the clock of this host, which somebody may step."""
+    return time.time()
+
+
 def now(clock: IReactorTime) -> datetime:
     """The instant that `clock` shows, in UTC."""
     return datetime.fromtimestamp(clock.seconds(), UTC)
 
 
-def bring_forward(reactor: IReactorTime, seconds: float) -> None:
-    """The wall clock was set back by `seconds`: make earlier timers go off at the moment for which they were meant."""
-    for call in reactor.getDelayedCalls():
-        if call.getTime() - reactor.seconds() > seconds:  # else the timer was set just now, by the new clock
-            call.delay(-seconds)
+class Onward:
+    """A count of seconds that never goes back. If the host's own count does, as in a machine that is set back to an
+    earlier state, this one goes on from where it is. For one thread."""
+
+    def __init__(self, count: Callable[[], float] = elapsed) -> None:
+        self._count = count
+        self._ahead = 0.0
+        self._last = -math.inf
+
+    def __call__(self) -> float:
+        moment = self._count() + self._ahead
+        if moment < self._last:
+            self._ahead += self._last - moment
+            moment = self._last
+        self._last = moment
+        return moment
+
+
+def count_elapsed(reactor: IReactorTime, seconds: Callable[[], float] | None = None) -> None:
+    """From now on the timers of this reactor count elapsed seconds, also the timers that are set already."""
+    seconds = seconds or Onward()
+    ahead = seconds() - reactor.seconds()
+    calls: Sequence[Any] = reactor.getDelayedCalls()
+    for call in calls:
+        call.delay(ahead)
+        call.seconds = seconds  # a timer of Twisted's keeps the count by which it was set
+    reactor.seconds = seconds  # type: ignore[method-assign]  # see `twisted_private`
 
 
 class Leaps:
@@ -62,20 +93,16 @@ class Leaps:
 
 
 @implementer(IReactorTime)
-class SharedClock:
-    """The time that all nodes share: this host's elapsed time, plus an offset that observations of the database's clock
-    set. A step of this host's wall clock does not move the shared clock. Timers are the reactor's.
-    """
+class WallClock:
+    """What time it is by the clock of this host, which somebody may step. Timers are the reactor's. No step makes them
+    go off earlier or later, and so their `getTime` is stepped with the clock."""
 
-    def __init__(self, reactor: IReactorTime, elapsed: Callable[[], float] = elapsed) -> None:
+    def __init__(self, reactor: IReactorTime, wall: Callable[[], float] = wall_time) -> None:
         self._reactor = reactor
-        self._elapsed = elapsed
-        self._offset = reactor.seconds() - elapsed()
-        self._unsure = math.inf  # seconds by which the offset could be wrong when it was set
-        self._set = 0.0  # elapsed time when the offset was set
+        self._wall = wall
 
     def seconds(self) -> float:
-        return self._elapsed() + self._offset
+        return self._wall()
 
     def callLater(
         self,
@@ -85,10 +112,29 @@ class SharedClock:
         **kw: object,
     ) -> IDelayedCall:
         call: IDelayedCall = self._reactor.callLater(delay, callable, *args, **kw)
-        return _SharedCall(self, self._reactor, call)
+        return _Timer(self, self._reactor, call)
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
-        return [_SharedCall(self, self._reactor, call) for call in self._reactor.getDelayedCalls()]
+        return [_Timer(self, self._reactor, call) for call in self._reactor.getDelayedCalls()]
+
+
+@implementer(IReactorTime)
+class SharedClock(WallClock):
+    """The time that all nodes share: this host's elapsed time, plus an offset that observations of the database's clock
+    set. A step of this host's wall clock does not move the shared clock.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, elapsed: Callable[[], float] = elapsed, wall: Callable[[], float] = wall_time
+    ) -> None:
+        super().__init__(reactor, wall)
+        self._elapsed = elapsed
+        self._offset = wall() - elapsed()
+        self._unsure = math.inf  # seconds by which the offset could be wrong when it was set
+        self._set = 0.0  # elapsed time when the offset was set
+
+    def seconds(self) -> float:
+        return self._elapsed() + self._offset
 
     def observe(self, database: datetime, asked: float) -> float:
         """The database's clock showed `database` at some moment between `asked` and now, both as `seconds` shows them.
@@ -111,10 +157,10 @@ class SharedClock:
 
 
 @implementer(IDelayedCall)
-class _SharedCall:
-    """A timer of the reactor whose `getTime` is a time of the shared clock."""
+class _Timer:
+    """A timer of the reactor whose `getTime` is a time of `clock`."""
 
-    def __init__(self, clock: SharedClock, reactor: IReactorTime, call: IDelayedCall) -> None:
+    def __init__(self, clock: WallClock, reactor: IReactorTime, call: IDelayedCall) -> None:
         self._clock = clock
         self._reactor = reactor
         self._call = call
@@ -135,46 +181,9 @@ class _SharedCall:
         return self._call.active()
 
 
-class Metronome:
-    """A timer of the reactor that is set again at each beat. If the wall clock is ahead only between two looks, no step
-    is seen, but all timers set in that moment go off too late. `too_late` tells so if this timer is among them."""
-
-    def __init__(self, reactor: IReactorTime) -> None:
-        self._reactor = reactor
-        self._call: IDelayedCall | None = None
-
-    def start(self) -> None:
-        """Go off for the first time in `BEAT` seconds, and then again each `BEAT` seconds."""
-        self._call = self._reactor.callLater(BEAT, self.start)
-
-    def stop(self) -> None:
-        """Do not go off any more."""
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-
-    @property
-    def too_late(self) -> float:
-        """Seconds by which the next beat will come too late."""
-        if self._call is None or not self._call.active():
-            return 0.0
-        return max(self._call.getTime() - self._reactor.seconds() - BEAT, 0.0)
-
-
-def told_each(reactor: IReactorTime, hearers: Sequence[Callable[[], object]]) -> Callable[[float], None]:
-    """A function that tells all `hearers` of a step, even if one fails: their timers go by the old clock."""
-
-    def tell(seconds: float) -> None:
-        if seconds < 0:
-            bring_forward(reactor, -seconds)
-        for hear in hearers:
-            with ClockWatch.log.failuresHandled("a part could not set its timers anew"):
-                hear()
-
-    return tell
-
-
 class ClockWatch(Service):
-    """Tells of steps of the wall clock. Looks from a thread: after a step back, Twisted's own timers stand still."""
+    """Tells of steps of the wall clock, and wakes the reactor when the machine has slept: the reactor's wait for its
+    next timer does not count the time asleep, and would end too late."""
 
     name = "clock watch"
     log = Logger()
@@ -182,30 +191,26 @@ class ClockWatch(Service):
     def __init__(
         self,
         reactor: IReactorFromThreads,
-        stepped: Callable[[float], None],
-        wall: Callable[[], float] = time.time,
-        elapsed: Callable[[], float] = time.monotonic,
-        metronome: Metronome | None = None,
+        stepped: Callable[[float], object],
+        wall: Callable[[], float] = wall_time,
+        elapsed: Callable[[], float] = elapsed,
+        awake: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reactor = reactor
         self._stepped = stepped
-        self._metronome = metronome
         self._wall = wall
         self._elapsed = elapsed
+        self._awake = awake  # elapsed time without that in which the machine slept
         self._ring, self._stop = -1, -1  # the two ends of a pipe; a byte in it ends the thread
         self._thread = threading.Thread(target=self._watch, name="clock watch", daemon=True)
 
     def startService(self) -> None:
         super().startService()
         self._stop, self._ring = os.pipe()
-        if self._metronome is not None:
-            self._metronome.start()
         self._thread.start()
 
     def stopService(self) -> None:
         super().stopService()
-        if self._metronome is not None:
-            self._metronome.stop()
         os.write(self._ring, b".")
         self._thread.join()
         os.close(self._ring)
@@ -215,24 +220,28 @@ class ClockWatch(Service):
         """Each wait has a length, not an end time: a wait for a time would not end if its clock were set back too."""
         ring = select.poll()
         ring.register(self._stop, select.POLLIN)
-        wall = self._wall()
-        offset = wall - self._elapsed()
+        wall, elapsed, awake = self._look()
         while not ring.poll(LOOK * 1000):
-            (last, wall), before = (wall, self._wall()), offset
-            offset = wall - self._elapsed()
-            step = offset - before
-            if wall - last <= -STEP:  # even if the other clock went back with it
-                step = min(step, wall - last)
+            before = wall, elapsed, awake
+            wall, elapsed, awake = self._look()
+            passed = elapsed - before[1]
+            step = wall - before[0] - passed
+            if wall - before[0] <= -STEP:  # even if the other clock went back with it
+                step = min(step, wall - before[0])
             if abs(step) >= STEP:
                 self._reactor.callFromThread(self._tell, step)
-            elif self._metronome is not None:
-                self._reactor.callFromThread(self._listen, self._metronome)
+            asleep = passed - (awake - before[2])
+            if asleep >= STEP:
+                self._reactor.callFromThread(self._awoke, asleep)  # the reactor then looks what is due
 
-    def _listen(self, metronome: Metronome) -> None:
-        if self.running and metronome.too_late >= STEP:
-            self._tell(-metronome.too_late)
+    def _look(self) -> tuple[float, float, float]:
+        return self._wall(), self._elapsed(), self._awake()
+
+    def _awoke(self, seconds: float) -> None:
+        self.log.info("the machine was asleep for {seconds:.0f} s", seconds=seconds)
 
     def _tell(self, seconds: float) -> None:
         self.log.warn("the wall clock was stepped by {seconds:+.3f} s; timers are set anew", seconds=seconds)
         if self.running:
-            self._stepped(seconds)
+            with self.log.failuresHandled("a part could not set its timers anew"):
+                self._stepped(seconds)

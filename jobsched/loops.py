@@ -31,14 +31,8 @@ class Loop:
         self._call: LoopingCall | None = None
         self._failure_log = FailureLog(self.log, clock)
 
-    @property
-    def running(self) -> bool:
-        """Whether the loop goes on."""
-        return self._call is not None and bool(self._call.running)
-
     def start(self, *, now: bool = True) -> None:
-        """Begin, or begin anew: one that waits for a time of a clock that was stepped is given up. Work that is under
-        way then is not waited for."""
+        """Begin, or begin anew. Does not wait for work that is under way."""
         self.stop()
         self._call = LoopingCall(self._one_round)
         self._call.clock = self._clock
@@ -70,14 +64,8 @@ class Alarm:
         self._ring = ring
         self._call: IDelayedCall | None = None
 
-    @property
-    def is_set(self) -> bool:
-        """Whether the alarm will ring."""
-        return self._call is not None and self._call.active()
-
     def within(self, seconds: float) -> None:
-        """Ring then, or earlier if that is planned. What was planned by a clock that was set back meanwhile is far
-        ahead, and is brought forward too."""
+        """Ring then, or earlier if that is planned."""
         if self._call is None or not self._call.active():
             self._call = self._clock.callLater(seconds, self._ring)
         elif self._call.getTime() > self._clock.seconds() + seconds:
@@ -98,7 +86,7 @@ class FailureLog:
         self._clock = clock
         self._log_throttle = LogThrottle()
 
-    def say(self, text: str, why: Failure, **fields: Any) -> None:
+    def say(self, text: str, why: Failure, **fields: Any) -> None:  # as Logger takes them
         """`text` is a format, in which {why} stands for the reason."""
         words = why.getErrorMessage()
         if is_logged(why.value):

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from . import __version__
 from .audit import AuditLog
-from .clock import ClockWatch, Metronome, SharedClock, elapsed, now, told_each
+from .clock import ClockWatch, SharedClock, WallClock, elapsed, now, wall_time
 from .cluster.alone import Alone
 from .cluster.membership import Life, Membership
 from .cluster.wakeup import Wakeup
@@ -44,18 +44,19 @@ from .notifications.dispatcher import Dispatcher
 from .notifications.sender import WebhookSender
 from .notifications.signature import Signer
 from .reactor_types import Reactor
-from .registry import Parts, Registry
+from .registry.orders import Parts
+from .registry.registry import Registry
 from .resolver import Names
 from .rest.api import serve
 from .rest.relay import Relay
 from .rest.site import JobschedSite
+from .runner.calls import Limits
 from .runner.deadline import Stop
-from .runner.limits import Limits
 from .runner.output import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
 from .scheduler.overdue import OverdueWatch
-from .scheduler.runner_port import RunnerPort
+from .scheduler.reconcile import RunnerPort
 from .scheduler.scheduler import Scheduler
 from .store.contract.store import Store
 from .store.opening import open_store
@@ -81,6 +82,7 @@ def build(
     tokens: Tokens = OPEN,
     endpoints: Sequence[str] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
+    wall: Callable[[], float] = wall_time,
 ) -> tuple[OrderedServices, JobschedSite]:
     """The whole daemon, and the site that it serves at the `endpoints`.
 
@@ -91,7 +93,7 @@ def build(
     sign = SignOfLife(lambda: now(clock), elapsed)
     store = _store(reactor, config, events, sign, lambda: peers.tells())  # noqa: PLW0108  # `peers` comes later
     callers, files, pruning = CallerThread(reactor), Threads(reactor, "files"), Threads(reactor, "pruning")
-    clock: IReactorTime = SharedClock(reactor) if store.shared else reactor
+    clock = SharedClock(reactor, wall=wall) if store.shared else WallClock(reactor, wall)
     output, redaction = folders.state / "output", Redaction(config.secret_parameters)
     sender = _webhook_sender(reactor, clock, config)
     dispatcher = Dispatcher(reactor, clock, store, sender, everyone=config.receivers.place)
@@ -101,7 +103,7 @@ def build(
     )
     token_holder = TokenHolder(tokens, lambda: files.run(load_tokens, folders.conf / TOKENS))
     limits = _limits(config)
-    runner = Runner(reactor, store, ids, lambda: catalog_holder.catalog, output, limits, clock, redaction, events)
+    runner = Runner(reactor, clock, store, ids, lambda: catalog_holder.catalog, output, limits, redaction, events)
 
     def heartbeat() -> Heartbeat:
         tasks, tried, won = tuple(catalog_holder.catalog.names()), scheduler.tried, scheduler.won
@@ -115,7 +117,8 @@ def build(
     audit_log = AuditLog(store, ids, lambda: peers.node.name, redaction)
     reloader = Reloader(token_holder, catalog_holder, audit_log, lambda: now(clock))
     parts = _parts(config, catalog_holder, reloader, scheduler, runner, peers, output, callers)
-    registry, relay = Registry(clock, store.for_callers, ids, parts, audit_log), Relay(reactor, config.cluster_token)
+    registry = Registry(reactor, clock, store.for_callers, ids, parts, audit_log)
+    relay = Relay(reactor, config.cluster_token)
     read_files = Files(catalog_holder, token_holder, config.max_running)
     health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
     feed = Feed(reactor, clock, store)
@@ -124,7 +127,6 @@ def build(
     calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)
     wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, events, peers.tells)
     wakeups = [] if isinstance(peers, Alone) else [wakeup]
-    stepped = [part.clock_stepped for part in (runner, scheduler, overdue_watch, dispatcher, peers, *wakeups)]
     services = OrderedServices(
         logs.QueuedLogging(),
         store,
@@ -140,7 +142,7 @@ def build(
         Startup(config, catalog_holder, store, runner, calendar, peers, held, previous, events),
         Signals(reactor, events, reloader.hang_up, *[port.renew for port in ports]),
         *wakeups,
-        ClockWatch(reactor, told_each(reactor, stepped), metronome=Metronome(reactor)),
+        ClockWatch(reactor, lambda _seconds: scheduler.clock_stepped()),
         *ports,
         systemd,
     )

@@ -12,6 +12,7 @@ import attrs
 from twisted.python import usage
 
 from . import files
+from .clock import count_elapsed
 from .config import catalog, tokens
 from .config import options as config
 from .daemon import logs
@@ -66,6 +67,7 @@ def makeService(options: Options) -> OrderedServices:
     """Check all that must be true before anything is served, then build. Exits with one line if a check fails."""
     from twisted.internet import reactor
 
+    count_elapsed(cast(Reactor, reactor))
     try:
         return make(cast(Reactor, reactor), options)
     except JobschedError as why:

@@ -51,7 +51,7 @@ class Info(_Record):
         name: str,
         due: datetime,
         attempt: int = 1,
-        parameters: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, object] | None = None,
     ) -> None:
         if due.tzinfo is None:
             raise ValueError(f"due must carry its zone: {due}")

@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -29,6 +29,13 @@ WAITING = 32  # orders that may wait for the thread
 SWITCH = 0.001  # seconds after which a computing thread gives Python's lock to a waiting one; Python's default: 0.005
 
 
+class InThread(Protocol):
+    """Calls a function in some thread; the result is its result."""
+
+    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Call `function` with these arguments."""
+
+
 class Bulkhead:
     """Runs `most` pieces of work at once; up to `waiting` more pieces wait for their turn, in the order they came."""
 
@@ -38,7 +45,7 @@ class Bulkhead:
         self._most = most
         self._waiting = waiting
         self._under_way = 0
-        self._queue: deque[_QueuedWork] = deque()
+        self._queue: deque[_QueuedWork[Any]] = deque()
         self._moving = False
         self._closed: JobschedError | None = None
         self._empty: Deferred[None] = Deferred()
@@ -53,7 +60,7 @@ class Bulkhead:
             raise self._closed
         if self._under_way >= self._most and len(self._queue) >= self._waiting:
             raise Busy(f"{self._waiting} requests of this kind wait for their turn already; ask again later")
-        queued = _QueuedWork(begin, drop, self._leave, self._give_up)
+        queued: _QueuedWork[T] = _QueuedWork(begin, drop, self._leave, self._give_up)
         self._queue.append(queued)
         self._go_on()
         return queued.answer
@@ -67,7 +74,7 @@ class Bulkhead:
         self._tell_empty()
         return self._empty
 
-    def _give_up(self, queued: _QueuedWork) -> None:
+    def _give_up(self, queued: _QueuedWork[T]) -> None:
         if queued in self._queue:
             self._queue.remove(queued)
         else:
@@ -82,12 +89,12 @@ class Bulkhead:
             self._queue.popleft().take()
         self._moving = False
 
-    def _leave(self, queued: _QueuedWork, result: Any) -> None:
+    def _leave(self, queued: _QueuedWork[T], result: T | Failure) -> None:
         self._under_way -= 1
         if not queued.answer.called:
             queued.answer.callback(result)  # the result may be a Failure
         elif isinstance(result, Failure) and not result.check(JobschedError):
-            self.log.failure("what nobody waited for any more failed", result)
+            self.log.failure("work failed whose caller had given it up", result)
         self._go_on()
         self._tell_empty()
 
@@ -96,17 +103,17 @@ class Bulkhead:
             self._empty.callback(None)
 
 
-class _QueuedWork:
+class _QueuedWork(Generic[T]):
     """One piece of work, and the `answer` to its caller."""
 
     def __init__(
         self,
-        begin: Callable[[], Deferred[Any]],
+        begin: Callable[[], Deferred[T]],
         drop: Callable[[], object],
-        leave: Callable[[_QueuedWork, Any], None],
-        give_up: Callable[[_QueuedWork], None],
+        leave: Callable[[_QueuedWork[T], T | Failure], None],
+        give_up: Callable[[_QueuedWork[T]], None],
     ) -> None:
-        self.answer: Deferred[Any] = Deferred(lambda _: give_up(self))
+        self.answer: Deferred[T] = Deferred(lambda _: give_up(self))
         self._begin = begin
         self._leave = leave
         self.drop = drop
@@ -138,7 +145,11 @@ class Pool(ThreadPool):
     work, and its caller would wait for ever."""
 
     def callInThreadWithCallback(
-        self, onResult: Callable[[bool, Any], object] | None, func: Callable[..., Any], *args: Any, **kw: Any
+        self,
+        onResult: Callable[[bool, Any], object] | None,  # hears a T or a Failure; Twisted leaves the Failure out
+        func: Callable[P, T],
+        *args: P.args,
+        **kw: P.kwargs,
     ) -> None:
         if self.joined and onResult is not None:
             onResult(False, Failure(Unavailable(OVER)))
@@ -170,8 +181,9 @@ class Pool(ThreadPool):
 class DaemonThread(Thread):
     """Does not keep the interpreter alive: work that never returns must not make the daemon immortal."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, daemon=True, **kwargs)
+    def start(self) -> None:
+        self.daemon = True
+        super().start()
 
 
 class DaemonPool(Pool):

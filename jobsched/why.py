@@ -18,7 +18,7 @@ from .model.run import Run, RunFilter
 from .model.trigger import TICK
 from .model.verdict import Record, Verdict, classify
 from .model.window import Named, Window, named
-from .registry import Registry
+from .registry.registry import Registry
 
 MOST = 100  # runs, and entries of the audit log, that are looked at
 ROOM = 1 << 20  # bytes of those entries

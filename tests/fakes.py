@@ -13,7 +13,8 @@ OnResult = Callable[[bool, Any], None]
 
 
 class StillReactor(Clock):
-    """A clock that begins at `instant` (seconds since 1970), and takes calls from threads at once."""
+    """A `WallClock` and its reactor in one: it shows `instant` at first (seconds since 1970), its timers count elapsed
+    time, and it takes calls from threads at once."""
 
     def __init__(self, instant: float = 0.0) -> None:
         super().__init__()
@@ -30,8 +31,10 @@ class StillReactor(Clock):
         self.advance(max(end - self.rightNow, 0))
 
     def step(self, seconds: float) -> None:
-        """The wall clock is set on or back; timers stay where they were."""
+        """The wall clock is set on or back; timers go off when they would have."""
         self.rightNow += seconds
+        for call in list(self.calls):
+            call.delay(seconds)
 
 
 class InlinePool:

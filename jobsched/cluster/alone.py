@@ -88,11 +88,6 @@ class Alone(Service):
         self._sign.end()
         return Deferred.fromCoroutine(self._end())
 
-    def clock_stepped(self) -> None:
-        """A loop that waits for a time of the old clock is given up; the sign is to be of the new one."""
-        if self._loop.running:
-            self._loop.start(now=False)
-
     async def _begin(self) -> None:
         node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
         try:

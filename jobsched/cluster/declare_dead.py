@@ -46,7 +46,7 @@ class DeclareDead:
             except Unavailable:
                 raise
             except Exception:
-                self.log.failure("run {run} of {job} stays {state}: the store refuses whatever its end could be", why,
+                self.log.failure("run {run} of {job} stays {state}: the store refuses every outcome for it", why,
                                  run=run.id, job=run.job_name, state=run.state)  # fmt: skip
 
         await self._declare_dead(known, silent, reason, local, [])

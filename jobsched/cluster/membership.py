@@ -102,7 +102,8 @@ class Membership(Service):
     def startService(self) -> None:
         super().startService()
         self._store.startService()
-        self.clock_stepped()
+        for loop in self._loops:
+            loop.start()
 
     def stopService(self) -> Deferred[None]:
         """Nothing of this node runs any more; fires when the others can know."""
@@ -110,11 +111,6 @@ class Membership(Service):
         for loop in self._loops:
             loop.stop()
         return Deferred.fromCoroutine(self._leave())
-
-    def clock_stepped(self) -> None:
-        """Timers were set by a clock that no longer holds."""
-        for loop in self._loops:
-            loop.start()
 
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
@@ -153,7 +149,7 @@ class Membership(Service):
 
     def _unread(self, why: Failure) -> None:
         if why.check(Unavailable) is None:
-            self.log.failure("what other nodes ask of this one could not be read", why)
+            self.log.failure("the requests of other nodes to this node could not be read", why)
 
     async def _follow_orders(self) -> None:
         for run_id, reason in await self._store.runs.stops(self.node.id):
@@ -174,8 +170,6 @@ class Membership(Service):
     def _one_round(self) -> Deferred[None]:
         """One heartbeat."""
         self._watch()
-        if not self._beating.called:  # a clock step began the loop anew while this was under way
-            return succeed(None)
         self._beating = Deferred.fromCoroutine(self._beat() if self.standing == "inside" else self._enter())
         return self._beating.addErrback(self._unheard)
 
@@ -189,7 +183,7 @@ class Membership(Service):
         elif not self._outage.failed(words, moment, AGAIN if inside else LATER):
             return
         elif not inside:
-            self.log.error("node {node} cannot be one of the nodes yet; nothing runs or starts here, trying on: {why}",
+            self.log.error("node {node} cannot join the others yet; nothing runs or starts here, trying again: {why}",
                            node=self.node.name, why=words)  # fmt: skip
         else:
             self.log.error(

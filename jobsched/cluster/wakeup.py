@@ -76,25 +76,18 @@ class Wakeup(Service):
         if self._listener is not None and self.running:
             self._listener.renew()
 
-    def clock_stepped(self) -> None:
-        """Every timer was set by a clock that no longer holds."""
-        if self._loop.running:
-            self._loop.start(now=False)
-        if self._soon.is_set:
-            self._soon.within(0)
-
     def _told(self) -> None:
         """Another node has news. The first is passed on at once; news that follow closely are passed on together."""
         if self._deaf:
             self._deaf = False
-            self.log.info("news from other nodes come in again")
+            self.log.info("news comes in from other nodes again")
         if self.running:
             self._soon.within(min(max(self._quiet_until - self._reactor.seconds(), 0), GATHER))
 
     def _cut(self, why: str) -> None:
         if self.running and not self._deaf and not self._tells():
             self._deaf = True
-            self.log.warn("news from other nodes do not come in: {why}", why=why)
+            self.log.warn("no news comes in from other nodes: {why}", why=why)
 
     def _left(self) -> None:
         assert self._listener is not None

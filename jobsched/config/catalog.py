@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from jobsched import files
-from jobsched.config import sections, source
+from jobsched.config import faults, source
 from jobsched.config.confinement import FREE, Confinement, confine, hindrances
 from jobsched.model.errors import BadCatalog
 from jobsched.model.rlimits import ResourceLimits, resource_limits
@@ -118,7 +118,7 @@ def _read(path: Path) -> configparser.ConfigParser:
     except UnicodeDecodeError as error:
         raise BadCatalog(f"{path}: not UTF-8 at byte {error.start}") from error
     except configparser.Error as error:
-        raise BadCatalog(f"{path}:{sections.mistake(error)}") from error
+        raise BadCatalog(f"{path}:{faults.mistake(error)}") from error
     return parser
 
 
@@ -209,7 +209,7 @@ class _Section:
         except (Exception, SystemExit) as error:
             raise self._raised("class", error, file, f"{made_from.__name__} refuses its options: ") from error
 
-    def _kind(self, call: Any) -> tuple[str, Callable[..., object]]:
+    def _kind(self, call: Any) -> tuple[str, Callable[..., object]]:  # `call`: of any class that a person wrote
         """How the task runs, and the method that does it."""
         if callable(getattr(type(call), "command", None)):
             kind, method = "command", call.command

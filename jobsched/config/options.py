@@ -13,16 +13,17 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from jobsched.config import confinement, legacy, source
-from jobsched.config.permissions import exposed, passwords
+from jobsched.config.faults import exposed, passwords
 from jobsched.model import lease as leases
-from jobsched.model import receiver, tags
+from jobsched.model import receiver
+from jobsched.model.definition import TAGS_RULE, are_tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
 from jobsched.model.job import Policy
@@ -32,7 +33,7 @@ MIB = 1024 * 1024
 LONGEST = 1e11  # seconds, 3,000 years: a date that far ahead can still be written
 
 
-def _rule(words: str, holds: Callable[[Any], bool], secret: bool = False) -> Callable[[object], None]:
+def _rule(words: str, holds: Callable[[object], bool], secret: bool = False) -> Callable[[object], None]:
     """A check whose error says what a value must be. A value that may be `secret` is not repeated in it."""
 
     def check(value: object) -> None:
@@ -42,7 +43,7 @@ def _rule(words: str, holds: Callable[[Any], bool], secret: bool = False) -> Cal
     return check
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LONGEST
 
 
@@ -127,7 +128,7 @@ LEASE = _rule(
 URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jobsched.sqlite'", _is_url, True)
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
 NAME = _rule("a name: 1 to 200 printable characters", _is_name)
-TAGS = _rule(f"a dict of text to text: {tags.RULE}", tags.are_tags)
+TAGS = _rule(f"a dict of text to text: {TAGS_RULE}", are_tags)
 USER_OR_NONE = _rule(
     "the name of a user of this machine, where root starts the daemon, or None",
     lambda value: value is None or _is_user(value),
@@ -160,7 +161,7 @@ RECEIVERS_OR_NONE = _rule(
 YES_OR_NO = _rule("True or False", lambda value: isinstance(value, bool))
 
 
-def _option(name: str, check: Callable[[object], None], default: object) -> Any:
+def _option(name: str, check: Callable[[object], None], default: object) -> Any:  # any type, as attrs.field gives it
     return attrs.field(default=default, metadata={"name": name, "check": check})
 
 
@@ -233,10 +234,10 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
     ours, warnings = legacy.translate(sched)
     values: dict[str, Any] = {"warnings": tuple(warnings)}
     for name, value in options.items():
-        _take(path, name, name if name in FIELDS else None, value, values)
+        values |= _checked(path, name, name if name in FIELDS else None, value)
     for key, value in ours.items():
         known = key in FIELDS and not key.isupper()
-        _take(path, f"SCHED_CONFIG[{key!r}]", key if known else None, value, values)
+        values |= _checked(path, f"SCHED_CONFIG[{key!r}]", key if known else None, value)
     config = Config(**values)
     url = config.node_url and config.node_url.rstrip("/")
     found = exposed(path, _secrets(config))
@@ -271,15 +272,15 @@ def _execute(path: Path) -> dict[str, object]:
     return {name: value for name, value in names.items() if name.isupper() and not name.startswith("_")}
 
 
-def _take(path: Path, label: str, name: str | None, value: object, values: dict[str, Any]) -> None:
-    """Check one option and keep it under its field's name."""
+def _checked(path: Path, label: str, name: str | None, value: object) -> dict[str, object]:
+    """One option under its field's name. Raises BadConfig."""
     if name is None:
         raise BadConfig(f"{path}: {label}: unknown option; the nearest is {_nearest(label)}")
     try:
         FIELDS[name].metadata["check"](value)
     except ValueError as error:
         raise BadConfig(f"{path}: {label}: {error}") from error
-    values[FIELDS[name].name] = value
+    return {FIELDS[name].name: value}
 
 
 def _nearest(label: str) -> str:

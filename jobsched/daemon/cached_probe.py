@@ -79,7 +79,7 @@ class CachedProbe(Generic[T]):
         why.trap(Unavailable)
 
     def _broken(self, why: Failure) -> None:
-        self.log.failure("how the store is could not be found out", why)
+        self.log.failure("the state of the store could not be found out", why)
 
     def _done(self, _: None) -> None:
         self._under_way = False

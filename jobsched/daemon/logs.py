@@ -18,13 +18,13 @@ from logging.handlers import QueueHandler
 from pathlib import Path
 from queue import Full, Queue
 from select import select
-from time import monotonic
 
 import attrs
 from twisted.application.service import Service
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+from ..clock import elapsed
 from ..model.errors import BadConfig
 from ..model.printable import shown
 
@@ -229,11 +229,11 @@ class QueuedLogging(Service):
         But for a handler that is stuck: then what it was to write is lost.
         """
         super().stopService()
-        end = monotonic() + STUCK
+        end = elapsed() + STUCK
         for moved in self._moved:
             moved.logger.handlers[:] = moved.handlers
-            moved.log_worker.end(end - monotonic())
-        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - monotonic(), 1))]
+            moved.log_worker.end(end - elapsed())
+        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - elapsed(), 1))]
         if stuck:
             self._give_up([handler for moved in stuck for handler in moved.handlers])
         for moved in self._moved:

@@ -112,7 +112,7 @@ class Reloader:
         try:
             await self._audit_log.reloaded(caller, self._now(), before, after)
         except Exception as why:
-            self.log.error("who had files read again could not be stored, and stands in the log alone: {why}", why=why)
+            self.log.error("the audit entry of a reload could not be stored, so only the log has it: {why}", why=why)
 
 
 def _names(tokens: Iterable[Token]) -> list[str]:

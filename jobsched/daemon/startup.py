@@ -148,7 +148,7 @@ class Startup(Service):
         try:
             await self._recover()
         except Exception:
-            self.log.failure("runs that were left behind could not be dealt with; they stay as they are", Failure())
+            self.log.failure("the runs of an earlier daemon could not be recorded; they stay as they are", Failure())
         if self.running:
             self._calendar.startService()
             self._events.scheduling_began()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -75,10 +75,11 @@ class Signature:
     node: str
     redaction: Redaction = attrs.field(factory=Redaction)
 
-    def under(self, action: Action, **fields: Any) -> Entry:
-        """The entry of an action."""
+    def under(self, action: Action, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
+        """The entry of an action, with no target yet."""
         return Entry(
-            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action, **fields
+            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action,
+            before=before, after=after,
         )  # fmt: skip
 
     def of_job(self, before: Job | None, after: Job | None) -> Entry | None:
@@ -95,10 +96,8 @@ class Signature:
             was, now = _only(names, was), _only(names, now)
             if not names:
                 return None
-        return self.under(
-            _action(before, after), target=job.id, name=job.name, task=job.task,
-            before=self._plain(was), after=self._plain(now),
-        )  # fmt: skip
+        entry = self.under(_action(before, after), before=self._plain(was), after=self._plain(now))
+        return attrs.evolve(entry, target=job.id, name=job.name, task=job.task)
 
     def of_removal(self, job: Job, ended: Sequence[Run]) -> Entry | None:
         """The entry for a deleted job; `ended` are the runs of the job that were ended with it."""
@@ -118,8 +117,9 @@ class Signature:
         now = after.state if after.ended else "stopping"
         return self._of_run("run.cancel", after, before={"state": before.state}, after={"state": now})
 
-    def _of_run(self, action: Action, run: Run, **fields: Any) -> Entry:
-        return self.under(action, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task, **fields)
+    def _of_run(self, action: Action, run: Run, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
+        entry = self.under(action, before=before, after=after)
+        return attrs.evolve(entry, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task)
 
     def _plain(self, facts: Facts) -> Facts | None:
         """`facts` as they may be kept and shown: without secrets; None: there are none."""
@@ -147,7 +147,7 @@ def _runs(what: str, runs: Sequence[Run]) -> Facts:
     return {what: [run.id for run in runs]} if runs else {}
 
 
-def _only(names: list[str], facts: Mapping[str, Any]) -> Facts:
+def _only(names: list[str], facts: Facts) -> Facts:
     return {name: facts[name] for name in names if name in facts}
 
 

@@ -52,7 +52,11 @@ class Reused(JobschedError):
 
 
 class Unavailable(JobschedError):
-    """The store cannot take or give anything now; trying again later may help. `logged`: the log has it already."""
+    """The store cannot take or give anything now; trying again later may help.
+
+    `unreachable`: no connection to the database could be made, or the connection broke; false: any other trouble.
+    `logged`: the log already says that the store is unreachable.
+    """
 
     def __init__(self, detail: str, *, unreachable: bool = False) -> None:
         super().__init__(detail)

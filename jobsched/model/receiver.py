@@ -47,7 +47,7 @@ class Receiver:
 
     @property
     def place(self) -> str:
-        """Host and port: the part of the URL that logs and messages name."""
+        """Host and port of the URL: logs and messages name nothing else of it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -69,7 +69,7 @@ class Receivers:
 
     @property
     def place(self) -> str | None:
-        """Where the receiver for all jobs is, if there is one."""
+        """Host and port of the receiver for all jobs; None: there is no such receiver."""
         return None if self.everyone is None else self.everyone.place
 
     def allow(self, receiver: Receiver) -> bool:

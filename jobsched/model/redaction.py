@@ -28,11 +28,13 @@ class Redaction:
         """Whether the value of a parameter of this name is secret."""
         return name.casefold() in self.names
 
-    def shown(self, parameters: Mapping[str, object]) -> dict[str, Any]:
+    def shown(self, parameters: Mapping[str, object]) -> dict[str, Any]:  # JSON values
         """Parameters as a caller may see them."""
         return {name: HIDDEN if self.covers(name) else value for name, value in parameters.items()}
 
-    def meant(self, asked: Mapping[str, Any], before: Mapping[str, Any], moved: bool = False) -> dict[str, object]:
+    def meant(
+        self, asked: Mapping[str, object], before: Mapping[str, object], moved: bool = False
+    ) -> dict[str, object]:
         """The parameters that a caller means: `HIDDEN`, copied from an answer, stands for the secret value in `before`.
 
         Raises Invalid where `before` has no such value. Raises it too where the job is `moved` to another task and a

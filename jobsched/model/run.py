@@ -27,10 +27,10 @@ STATES: Final = StateMachine[State, RunEvent](
         ("running", "finish"): "succeeded",
         ("running", "fail"): "failed",
         ("running", "lose"): "lost",
-        ("running", "cancel"): "cancelled",  # before it has begun here; so is the next line
+        ("running", "cancel"): "cancelled",  # before its process began; so is the next line
         ("running", "time out"): "timed_out",
         ("running", "stop"): "stopping",
-        ("stopping", "fail"): "failed",  # to be ended, or recorded
+        ("stopping", "fail"): "failed",  # a fault of Jobsched at its end, or the store refused its outcome
         ("stopping", "lose"): "lost",
         ("stopping", "cancel"): "cancelled",
         ("stopping", "time out"): "timed_out",
@@ -115,7 +115,7 @@ class Run:
     output_kept: int = 0
     output_truncated: bool = False
 
-    def become(self, state: State, **changes: Any) -> Run:
+    def become(self, state: State, **changes: Any) -> Run:  # as attrs.evolve takes them
         """The run in a state that can follow its own, with these `changes`. Raises Impossible."""
         STATES.check(self.state, state)
         return attrs.evolve(self, state=state, **changes)

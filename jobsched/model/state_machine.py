@@ -34,13 +34,13 @@ class StateMachine(Generic[StateT, EventT]):
     def after(self, state: StateT, event: EventT) -> StateT:
         """The state that follows `state` when `event` happens. Raises Impossible."""
         if (state, event) not in self.table:
-            raise Impossible(f"{event!r} cannot happen to what is {state!r}")
+            raise Impossible(f"{event!r} cannot happen in the state {state!r}")
         return self.table[state, event]
 
     def check(self, before: StateT, after: StateT) -> None:
         """Raises Impossible if nothing leads from one state to the other."""
         if (before, after) not in self._steps:
-            raise Impossible(f"what is {before!r} cannot become {after!r}")
+            raise Impossible(f"{before!r} cannot become {after!r}")
 
     def where(self, event: EventT) -> tuple[StateT, ...]:
         """The states in which `event` can happen."""

@@ -80,32 +80,18 @@ class Dispatcher(Service):
     def stopService(self) -> Deferred[None]:
         """Breaks attempts off and leaves them to the next daemon; fires when the store has recorded that."""
         super().stopService()
-        self._stop_timers()
+        self._loop.stop()
+        self._wake.cancel()
         return Deferred.fromCoroutine(self._settle())
 
     def wake(self) -> None:
         """A new notification is in the outbox."""
         self._look_in(GATHER_WAKEUPS)
 
-    def clock_stepped(self) -> None:
-        """The clock was set: start the timers anew. Attempts have timers too, so they are broken off and made again."""
-        self._results.nudge()
-        if self.running:
-            self._stop_timers()
-            self._break_off()
-            self._loop.start()
-
-    def _stop_timers(self) -> None:
-        self._loop.stop()
-        self._wake.cancel()
-
-    def _break_off(self) -> None:
-        for sending in list(self._under_way.values()):
-            sending.cancel()
-
     async def _settle(self) -> None:
         await self._last_look
-        self._break_off()
+        for sending in list(self._under_way.values()):
+            sending.cancel()
         settled = self._results.settled().addTimeout(UNSTORED, self._reactor)
         await settled.addErrback(lambda _: None)  # the leases of these deliveries will end
 
@@ -206,7 +192,7 @@ class Dispatcher(Service):
 
     def _refused(self, attempt: Attempt, why: Failure) -> Deferred[None]:
         """The store refused the result of an attempt: write it again without the status and words of the receiver."""
-        self.log.failure("what came of attempt {number} at notification {id} was refused by the store", why,
+        self.log.failure("the store refused the result of attempt {number} at notification {id}", why,
                          number=attempt.number, id=attempt.id)  # fmt: skip
         return self._store.deliveries.settle([attrs.evolve(attempt, status=None, error=UNTOLD)])
 

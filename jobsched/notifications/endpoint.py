@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
@@ -34,17 +35,13 @@ class GuardedEndpoint:
 
     - `look_up`: gives the addresses of a host name
     - `private`: whether networks of our own may be reached
-    - `trust`: the authorities that the receiver's certificate may be from; None: those of the machine
     """
 
-    def __init__(
-        self, reactor: Connector, look_up: LookUp, receiver: Receiver, private: bool, trust: Any = None
-    ) -> None:
+    def __init__(self, reactor: Connector, look_up: LookUp, receiver: Receiver, private: bool) -> None:
         self._reactor = reactor
         self._look_up = look_up
         self._receiver = receiver
         self._private = private
-        self._trust = trust
         self._wire: Any = None
         self._header_limit: HeaderLimit | None = None
 
@@ -52,7 +49,7 @@ class GuardedEndpoint:
         meant = (uri.scheme, uri.host.lower().removesuffix(b"."), uri.port)
         to = self._receiver
         if meant != (to.scheme.encode(), to.host.encode(), to.port):
-            raise Refused("it was read as another address")
+            raise Refused("its URL was read as another address")
         return self
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -80,7 +77,7 @@ class GuardedEndpoint:
         plain = endpoint(self._reactor, address, self._receiver.port, CONNECT)
         if self._receiver.scheme == "http":
             return plain
-        return wrapClientTLS(optionsForClientTLS(self._receiver.host, trustRoot=self._trust), plain)
+        return wrapClientTLS(optionsForClientTLS(self._receiver.host), plain)
 
     def answered(self) -> None:
         """The headers of the answer are complete: what comes now is its body."""
@@ -95,10 +92,17 @@ class GuardedEndpoint:
             self._wire.abortConnection()
 
 
+class HttpWire(Protocol):
+    """What `HeaderLimit` needs of Twisted's protocol for one request."""
+
+    transport: ITCPTransport
+    dataReceived: Callable[[bytes], None]
+
+
 class HeaderLimit:
     """Watches one connection, and cuts it off when more than `MOST` bytes come before `over` is called."""
 
-    def __init__(self, protocol: Any) -> None:
+    def __init__(self, protocol: HttpWire) -> None:
         self._wire = protocol.transport
         self._deliver = protocol.dataReceived
         self._left = MOST

@@ -51,7 +51,7 @@ class WebhookSender:
     """Makes attempts.
 
     - `look_up`: gives the addresses of a host name
-    - `receivers`, `trust`: where notifications may go, and the `trust` of the endpoint
+    - `receivers`: where notifications may go
     - `node`: the name of this node, for the receiver
     - `clock`: gives the seconds since 1970 for signatures
     """
@@ -64,7 +64,6 @@ class WebhookSender:
         signer: Signer,
         node: str,
         clock: Callable[[], float],
-        trust: object = None,
     ) -> None:
         self._reactor = reactor
         self._look_up = look_up
@@ -72,7 +71,6 @@ class WebhookSender:
         self._signer = signer
         self._node = node
         self._clock = clock
-        self._trust = trust
 
     def send(self, delivery: Delivery) -> Deferred[int]:
         """The status that the receiver answered with. Fails with NotTold, or CancelledError."""
@@ -80,7 +78,7 @@ class WebhookSender:
             receiver = self._receiver(delivery.url)
         except NotTold as why:
             return _failed(why)
-        endpoint = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private, self._trust)
+        endpoint = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private)
         data = json.dumps({**delivery.body, "node": self._node}).encode()
         sending = Deferred.fromCoroutine(
             _send(self._reactor, endpoint, receiver.url, data, self._headers(delivery, data))

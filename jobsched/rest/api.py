@@ -16,7 +16,7 @@ from ..events import Events
 from ..feed import Feed
 from ..model.hosts import LOOPBACK, Hosts
 from ..model.redaction import Redaction
-from ..registry import Registry
+from ..registry.registry import Registry
 from .audit import Audit
 from .auth import Authenticator
 from .catalog import Catalog

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from klein import Klein
 from klein.interfaces import IKleinRequest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 from werkzeug.exceptions import MethodNotAllowed
@@ -84,7 +84,7 @@ def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
     def start(request: Request, *args: object, **kwargs: object) -> Deferred[bytes]:
         outer: Deferred[bytes] = Deferred(lambda _: None)
 
-        def heard(result: Any) -> None:
+        def heard(result: bytes | Failure) -> None:
             if outer.called:  # the client has gone
                 problems.unheard(request, result)
             else:

@@ -8,7 +8,7 @@ import attrs
 from twisted.web.http import Request
 
 from ..model.audit import AuditFilter, Entry
-from ..registry import Registry
+from ..registry.registry import Registry
 from .from_json import given
 from .instants import asked_instant
 from .pages import Pages

@@ -8,7 +8,7 @@ from datetime import datetime
 import attrs
 from twisted.web.http import Request
 
-from ..registry import Registry
+from ..registry.registry import Registry
 from . import from_json
 from .from_json import Defaults
 from .route import Route, body, caller, json

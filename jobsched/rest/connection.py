@@ -4,6 +4,7 @@ slow, broken or evil must not keep the scheduler from its work.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,7 +77,7 @@ class ConnectionGate(WrappingFactory[ProtocolWrapper]):
         """How many connections are open."""
         return len(self.protocols)
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # a Refusal is no wrapper, as Twisted has it
         if self.inside < self.most:
             return super().buildProtocol(addr)
         if self._log_throttle.should_log("full", self._seconds()):
@@ -88,14 +89,23 @@ class ConnectionGate(WrappingFactory[ProtocolWrapper]):
         return accepted
 
 
+class Counting(typing.Protocol):
+    """What a connection asks of the site."""
+
+    def count_refused(self, wire: ITCPTransport, status: int, size: int) -> None:
+        """Log and count an answer to input that never became a request."""
+
+
 class Refusal(Protocol):
     """A connection for which there is no room. It is not counted as open, since it ends as soon as it is refused."""
 
-    def __init__(self, site: Any) -> None:
+    transport: ITCPTransport
+
+    def __init__(self, site: Counting) -> None:
         self._site = site
 
     def connectionMade(self) -> None:
-        wire: Any = self.transport
+        wire = self.transport
         if ISSLTransport.providedBy(wire):  # an answer would need a handshake first
             wire.abortConnection()
             return
@@ -118,6 +128,7 @@ class Channel(HTTPChannel):
     totalHeadersSize = MAX_LENGTH = MOST_HEAD
     abortTimeout = int(GOING)
 
+    transport: ITCPTransport
     site: Any  # JobschedSite, which makes us
     _deadline: IDelayedCall | None = None  # of a request that has begun to come
     _stall: IDelayedCall | None = None  # of a client that does not take what is written
@@ -128,8 +139,8 @@ class Channel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
-            self._wire.setTcpKeepAlive(True)  # or a client that vanished while following a quiet run would stay
-        _socket(self._wire).bufferSize = READ
+            self.transport.setTcpKeepAlive(True)  # or a client that vanished while following a quiet run would stay
+        _socket(self.transport).bufferSize = READ
         self.setTimeout(WHOLE)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -223,8 +234,8 @@ class Channel(HTTPChannel):
 
     def _say(self, status: int, detail: str) -> None:
         answer = outright(status, detail)
-        self._wire.write(answer)
-        self.site.count_refused(self._wire, status, len(answer))
+        self.transport.write(answer)
+        self.site.count_refused(self.transport, status, len(answer))
 
     # What goes out.
 
@@ -248,7 +259,7 @@ class Channel(HTTPChannel):
 
     def _cut(self) -> None:
         self._stall = None
-        self._wire.abortConnection()
+        self.transport.abortConnection()
 
     def _flowing(self) -> None:
         _cancel(self._stall)
@@ -258,12 +269,8 @@ class Channel(HTTPChannel):
         _cancel(self._deadline)
         self._deadline = None
 
-    @property
-    def _wire(self) -> Any:
-        return self.transport
 
-
-def _socket(wire: Any) -> Any:
+def _socket(wire: object) -> Any:  # of any kind; each has a bufferSize
     """The socket inside the wrappers of the gate and of TLS."""
     while isinstance(wire, ProtocolWrapper):
         wire = wire.transport

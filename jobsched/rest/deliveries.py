@@ -8,7 +8,7 @@ from twisted.web.http import Request
 
 from ..model.delivery import Delivery
 from ..model.page import Page
-from ..registry import Registry
+from ..registry.registry import Registry
 from .from_json import given
 from .pages import Pages
 from .route import Route, caller, query

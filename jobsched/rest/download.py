@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from .. import files
 from ..model.errors import NotFound, Stale, Unreachable
-from ..registry import Registry
+from ..registry.registry import Registry
 from ..threads import Wanted
 from . import conditions
 from .problems import answer

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import attrs
 import msgspec
 from msgspec import UnsetType
 
-from ..model import parameters, tags
-from ..model.definition import definition
+from ..model.definition import (
+    LONGEST_TAG_NAME,
+    LONGEST_TAG_VALUE,
+    MOST_TAGS,
+    check_parameters,
+    definition,
+    is_tag_name,
+    is_tag_value,
+)
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
 from ..model.job import Job, Policy
@@ -56,7 +63,7 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     if job is None or request.name != job.name:
         _check_name(request.name, "/name")
     if job is None or request.parameters != job.parameters:
-        parameters.check(request.parameters)
+        check_parameters(request.parameters)
     if job is None or request.require != job.policy.require:
         _check_tags(request.require)
     return Draft(
@@ -85,7 +92,7 @@ def run(request: RunIn, defaults: Defaults) -> tuple[datetime | None, Callable[[
     def merged(job: Job) -> dict[str, object]:
         changes = defaults.redaction.meant(asked, job.parameters, False)
         found = {name: value for name, value in {**job.parameters, **changes}.items() if value is not None}
-        parameters.check(found)
+        check_parameters(found)
         return found
 
     return due, merged
@@ -93,15 +100,25 @@ def run(request: RunIn, defaults: Defaults) -> tuple[datetime | None, Callable[[
 
 def _check_tags(require: Mapping[str, str]) -> None:
     for name, value in require.items():
-        if not tags.is_name(name):
-            raise Invalid(f"a tag's name is 1 to {tags.LONGEST_NAME} printable characters", place("require", name))
-        if not tags.is_value(value):
-            raise Invalid(f"a tag's value is 1 to {tags.LONGEST_VALUE} printable characters", place("require", name))
-    if len(require) > tags.MOST:
-        raise Invalid(f"holds more than {tags.MOST} tags", "/require")
+        if not is_tag_name(name):
+            raise Invalid(f"a tag's name is 1 to {LONGEST_TAG_NAME} printable characters", place("require", name))
+        if not is_tag_value(value):
+            raise Invalid(f"a tag's value is 1 to {LONGEST_TAG_VALUE} printable characters", place("require", name))
+    if len(require) > MOST_TAGS:
+        raise Invalid(f"holds more than {MOST_TAGS} tags", "/require")
 
 
-def _when(request: JobIn | PreviewIn, defaults: Defaults) -> dict[str, Any]:
+class _When(TypedDict):
+    every: timedelta | None
+    cron: str | None
+    at: datetime | None
+    timezone: str
+    start: datetime | None
+    end: datetime | None
+    jitter: timedelta
+
+
+def _when(request: JobIn | PreviewIn, defaults: Defaults) -> _When:
     """The trigger that a request asks for, and its bounds, as fields of a draft."""
     return {
         "every": None if request.interval is None else every(request.interval),
@@ -129,7 +146,7 @@ def every(interval: IntervalIn) -> timedelta:
 
 def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     """The draft of `job` after a merge patch. Raises Invalid."""
-    wanted = {name: _text(value) for name, value in definition(job).items()}
+    wanted: dict[str, Any] = {name: _text(value) for name, value in definition(job).items()}
     changes = msgspec.to_builtins(patch)
     if (asked := changes.get("parameters", {})) is not None:
         moved = changes.get("task", job.task) != job.task
@@ -178,7 +195,7 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
     )
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     """A value as a request has it."""
     return value.isoformat() if isinstance(value, datetime) else value
 

@@ -14,7 +14,7 @@ from ..model.job import JobFilter, JobView
 from ..model.order import IdempotencyKey
 from ..model.page import Page
 from ..model.run import Run, RunFilter
-from ..registry import Registry
+from ..registry.registry import Registry
 from . import from_json, to_json
 from .conditions import tag_of, versions
 from .from_json import Defaults, given

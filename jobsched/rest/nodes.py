@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.web.http import Request
 
 from ..model.node import Node, twins
-from ..registry import Registry
+from ..registry.registry import Registry
 from .route import Route, json
 from .schemas import nodes
 

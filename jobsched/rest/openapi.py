@@ -143,9 +143,9 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     }
 
 
-def _refine(record: str, schema: dict[str, Any]) -> None:
+def _refine(record: str, schema: dict[str, object]) -> None:
     """Add what types do not say: which fields go together."""
-    schema["description"] = " ".join(schema.get("description", "").split())
+    schema["description"] = " ".join(str(schema.get("description", "")).split())
     if record == "IntervalIn":
         schema["minProperties"] = 1
     null = {"type": "null"}

@@ -13,7 +13,7 @@ from twisted.web.http import Request
 from ..model.errors import Busy, NotFound, Unavailable, Unreachable
 from ..model.output_location import OutputLocation, no_answer, no_more
 from ..model.run import Run, Tail
-from ..registry import Registry
+from ..registry.registry import Registry
 from . import conditions, connection
 from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
 from .relay import Relay, relayed
@@ -78,7 +78,7 @@ class Outputs:
         except Exception as why:
             if request.startedWriting:
                 raise
-            self.log.warn("run {run} is made, and cannot be followed: {why}", run=run_id, why=str(why))
+            self.log.warn("run {run} was made, but its output cannot be followed: {why}", run=run_id, why=str(why))
             return False
         return True
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from klein import Klein
@@ -11,7 +12,9 @@ from msgspec import Meta
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web import http
 from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
 from ..model import errors
@@ -20,6 +23,8 @@ from .jsontext import encoded
 from .log_limit import shown as place
 
 log = Logger()
+
+Answer = bytes | Deferred[bytes]
 
 STATUS: dict[type[errors.JobschedError], int] = {
     errors.NotFound: 404,
@@ -91,7 +96,7 @@ def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     )
 
 
-def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
+def answer(request: http.Request, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
     """Set status and type of a problem, and return its body. Headers of another answer are removed."""
     request.setResponseCode(status, TITLES.get(status, "Error").encode("ascii"))
     for name in OF_SUCCESS if status == 416 else (*OF_SUCCESS, b"content-range"):
@@ -108,9 +113,20 @@ def answer(request: Any, status: int, detail: str, faults: list[Fault] | None = 
 
 def install(app: Klein) -> None:
     """Turn errors into problems. Klein asks in the order of definition: the most specific first."""
-    app.handle_errors(errors.JobschedError)(_known)
-    app.handle_errors(HTTPException)(_http)
-    app.handle_errors(Exception)(_unknown)
+    for kind, handle in ((errors.JobschedError, _known), (HTTPException, _http), (Exception, _unknown)):
+        app.handle_errors(kind)(_for_klein(handle))
+
+
+class _Handler(Protocol):
+    def __call__(self, request: IRequest, failure: Failure) -> Answer: ...
+
+
+def _for_klein(handle: Callable[[Request, Failure], Answer]) -> _Handler:
+    def handled(request: IRequest, failure: Failure) -> Answer:
+        assert isinstance(request, Request)
+        return handle(request, failure)
+
+    return handled
 
 
 def status_of(why: BaseException | None) -> int:
@@ -118,7 +134,7 @@ def status_of(why: BaseException | None) -> int:
     return next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
 
 
-def _known(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
+def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
     why: Any = failure.value
     if request.startedWriting:
         log.error("{uri} was cut off: {why}", uri=shown(request), why=str(why))
@@ -132,7 +148,7 @@ def _known(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
     return answer(request, status, str(why), faults)
 
 
-def _http(request: Any, failure: Failure) -> bytes:
+def _http(request: Request, failure: Failure) -> bytes:
     why: Any = failure.value
     for name, value in why.get_headers():
         if name.lower() == "allow":
@@ -141,7 +157,7 @@ def _http(request: Any, failure: Failure) -> bytes:
     return answer(request, why.code or 500, words.get(why.code or 0, why.description or "refused"))
 
 
-def _unknown(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
+def _unknown(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
     if request.startedWriting:
         log.failure("{uri} was cut off", failure, uri=shown(request))
         return Deferred.fromCoroutine(break_off(request))
@@ -149,7 +165,7 @@ def _unknown(request: Any, failure: Failure) -> bytes | Deferred[bytes]:
     return answer(request, 500, OURS)
 
 
-async def break_off(request: Any) -> bytes:
+async def break_off(request: http.Request) -> bytes:
     """Close the connection before the end of the answer, so that the client sees that the answer is not whole, and gets
     no problem in the middle of it. Bytes already written still go out if the client can see that (HTTP/1.1)."""
     channel = request.channel
@@ -160,12 +176,13 @@ async def break_off(request: Any) -> bytes:
     if request.clientproto == b"HTTP/1.1":
         channel.loseConnection()
     else:
-        channel.transport.abortConnection()
+        wire: Any = channel.transport
+        wire.abortConnection()
     await closed
     return b""
 
 
-def unheard(request: Any, result: bytes | Failure) -> None:
+def unheard(request: Any, result: bytes | Failure) -> None:  # of LimitedRequest, whose module imports this one
     """Count the result of a write whose client has hung up, and log a failure, which nobody would know of otherwise.
     Without a failure, a client that went while it followed a run is not counted: it knows that the run was made."""
     if request.startedWriting and not isinstance(result, Failure):

@@ -206,7 +206,7 @@ class Pipe(Protocol, TimeoutMixin):
         self.setTimeout(None)
         self._upstream().loseConnection()
 
-    def _upstream(self) -> Any:
+    def _upstream(self) -> Any:  # the transport that Twisted's HTTP client makes has no interface
         return self.transport
 
 

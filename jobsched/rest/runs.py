@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from twisted.web.http import Request
 
-from ..registry import Registry
+from ..registry.registry import Registry
 from . import from_json, to_json
 from .jobs import idempotency_key, run_page
 from .output import Outputs

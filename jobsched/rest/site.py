@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from klein.resource import KleinResource
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
@@ -101,7 +99,8 @@ class LimitedRequest(ServerRequest):
             channel.loseConnection()
         channel.setTimeout(LINGER)
 
-    def _channel(self) -> Any:
+    def _channel(self) -> Channel:
+        assert isinstance(self.channel, Channel)
         return self.channel
 
 
@@ -133,7 +132,7 @@ class JobschedSite(Site):
         self.events = events
         self.gate = ConnectionGate(self, connections, reactor.seconds)  # the factory that listens
 
-    def count_refused(self, wire: Any, status: int, size: int) -> None:
+    def count_refused(self, wire: ITCPTransport, status: int, size: int) -> None:
         """Log and count an answer to input that never became a request."""
         self.lines.cut_off(shown(wire.getPeer()), status, size)
         self.events.request_answered(OTHER, OTHER, status, 0.0)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from twisted.web.http import Request
 
-from ..registry import Registry
+from ..registry.registry import Registry
 from ..why import why
 from .from_json import given
 from .route import Route, caller, json, query

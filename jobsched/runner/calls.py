@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -18,11 +18,10 @@ from ..model.job import timeout_of
 from ..model.run import Run
 from ..reactor_types import Reactor
 from ..task import Info
-from ..threads import DaemonPool
+from ..threads import DaemonPool, InThread
 from . import launch
 from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words
-from .limits import Limits
 from .outcome import ProcessExit
 from .output import Output
 from .pipe import OutputPipe
@@ -33,6 +32,17 @@ from .session import Sessions, close_on_exec
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
 Call = ScriptProcess | ThreadCall | CoroutineCall
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much runs may take."""
+
+    livetime: float  # seconds of a run whose job and task set no timeout
+    grace: float  # seconds from TERM to KILL
+    max_running: int  # runs at once
+    threads: int  # for tasks that run in threads
+    output: int  # bytes of output of one run
 
 
 async def patiently(
@@ -52,11 +62,11 @@ async def patiently(
 class Calls:
     """Has what all calls need: the threads of tasks, and what processes inherit."""
 
-    def __init__(self, reactor: Reactor, limits: Limits, in_thread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(self, reactor: Reactor, limits: Limits, in_thread: InThread) -> None:
         self._reactor = reactor
         self._limits = limits
         self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread)
+        self._survey = ProcessSurvey(in_thread, reactor.seconds)
         self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
         self._tasks = DaemonPool(0, limits.threads, "task")
         self._inherited = launch.inherited(os.environ)

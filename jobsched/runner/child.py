@@ -55,7 +55,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _call(order: dict[str, Any]) -> None:
+def _call(order: dict[str, Any]) -> None:  # the JSON of `describe`
     given = order["info"]
     info = Info(**{**given, "due": datetime.fromisoformat(given["due"])})
     task = getattr(source.load(order["file"]), order["class"])

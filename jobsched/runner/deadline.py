@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from ..events import Topic
 from ..model.run import State
 
-SLICE = 60.0  # seconds: how long a stepped wall clock can hide the end of the time
 AGAIN = 1.0  # seconds between KILLs to what does not die
 HOPELESS = 10.0  # seconds from the first KILL until a process that does not die is given up
 ABANDONED = 2.0  # the same for an abandoned run
@@ -55,7 +54,7 @@ class Deadline:
     """Ends one run: `send(signal)` reaches all its processes; subscribers of `stopping` hear when the end begins.
 
     `over` tells whether the run has ended by itself: then there is nothing left to stop, and what it left behind gets
-    no more time. Time is elapsed time as `monotonic` tells it. The clock only wakes us, at least once in a slice.
+    no more time. The clock counts elapsed time, as the reactor of a daemon does.
     """
 
     log = Logger()
@@ -65,13 +64,11 @@ class Deadline:
         clock: IReactorTime,
         send: Callable[[int], None],
         grace: float,
-        monotonic: Callable[[], float],
         over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock
         self._send = send
         self._grace = grace
-        self._monotonic = monotonic
         self._over = over
         self._call: IDelayedCall | None = None
         self._due = 0.0
@@ -91,7 +88,7 @@ class Deadline:
     def hopeless(self) -> bool:
         """Whether KILL was sent so long ago that what still lives will not die of it."""
         patience = ABANDONED if self.abandoned else HOPELESS
-        return self._killed_at is not None and self._monotonic() - self._killed_at >= patience
+        return self._killed_at is not None and self._clock.seconds() - self._killed_at >= patience
 
     def arm(self, seconds: float, state: State = "timed_out") -> None:
         """Stop the run when it has run for `seconds`."""
@@ -113,7 +110,7 @@ class Deadline:
             self._in(self._grace if grace is None else min(grace, self._grace), self._kill)
             self._send(signal.SIGTERM)
         elif grace is not None and self._then is not None and not self.killed:
-            self._in(min(grace, max(self._due - self._monotonic(), 0)), self._kill)
+            self._in(min(grace, max(self._due - self._clock.seconds(), 0)), self._kill)
 
     def disarm(self) -> None:
         """The run has ended."""
@@ -121,36 +118,23 @@ class Deadline:
         if self._call is not None and self._call.active():
             self._call.cancel()
 
-    def look_again(self) -> None:
-        """The wall clock was stepped: set the wake-up again."""
-        if self._then is not None:
-            self._sleep()
-
     def _kill(self) -> None:
         if self._killed_at is None:
-            self._killed_at = self._monotonic()
+            self._killed_at = self._clock.seconds()
         self._in(AGAIN, self._kill)
         self._send(signal.SIGKILL)
 
     def _in(self, seconds: float, then: Callable[[], None]) -> None:
-        self._due = self._monotonic() + seconds
-        self._then = then
-        self._sleep()
-
-    def _sleep(self) -> None:
         if self._call is not None and self._call.active():
             self._call.cancel()
-        left = self._due - self._monotonic()
-        self._call = self._clock.callLater(min(max(left, 0), SLICE), self._wake)
+        self._due = self._clock.seconds() + seconds
+        self._then = then
+        self._call = self._clock.callLater(seconds, self._wake)
 
     def _wake(self) -> None:
-        then = self._then
+        then, self._then = self._then, None
         if then is None:
             return
-        if self._monotonic() < self._due:
-            self._sleep()
-            return
-        self._then = None
         try:
             then()
         except Exception:

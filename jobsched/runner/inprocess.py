@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from threading import Lock
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -72,12 +71,8 @@ class Call:
 
     def __init__(self, clock: IReactorTime, output: Output, grace: float) -> None:
         self.ended: Deferred[ProcessExit] = Deferred()
-        self.deadline = Deadline(clock, self._send, grace, monotonic)
+        self.deadline = Deadline(clock, self._send, grace)
         self._output = output
-
-    def look_again(self) -> None:
-        """The wall clock was stepped: set the deadline's timer again."""
-        self.deadline.look_again()
 
     def _send(self, number: int) -> None:
         raise NotImplementedError
@@ -99,14 +94,14 @@ class ThreadCall(Call):
         super().__init__(clock, output, grace)
         self._turn = Lock()  # taken once: by the thread at its beginning, or by a stop that comes first
 
-    def start(self, in_thread: Callable[..., Deferred[str | None]], call: Callable[[Info], Any], info: Info) -> None:
+    def start(self, in_thread: Callable[..., Deferred[str | None]], call: Callable[[Info], object], info: Info) -> None:
         """Call the task in the pool."""
         context = copy_context()
         context.run(_write.set, self._output.write_patiently)
         running = in_thread(context.run, self._call, call, info)
         running.addCallbacks(self._end, lambda why: self._end(words(why.value)))
 
-    def _call(self, call: Callable[[Info], Any], info: Info) -> str | None:
+    def _call(self, call: Callable[[Info], object], info: Info) -> str | None:
         return _call(call, info) if self._turn.acquire(blocking=False) else None
 
     def _send(self, number: int) -> None:
@@ -118,7 +113,7 @@ class ThreadCall(Call):
 class CoroutineCall(Call):
     """An `async` task, or one that returns a Deferred; it is cancelled at its deadline."""
 
-    def start(self, call: Callable[[Info], Any], info: Info) -> None:
+    def start(self, call: Callable[[Info], object], info: Info) -> None:
         """Call the task in the reactor."""
         self._context = copy_context()
         self._context.run(_write.set, self._output.write)
@@ -140,7 +135,7 @@ class CoroutineCall(Call):
         self._end(None if stopped else words(why.value))
 
 
-def _call(call: Callable[[Info], Any], info: Info) -> str | None:
+def _call(call: Callable[[Info], object], info: Info) -> str | None:
     """Call the task, in its thread. The exception in words, its traceback printed into the run; None: no exception."""
     try:
         call(info)

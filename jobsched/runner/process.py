@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import signal
 from collections.abc import Mapping, Sequence
-from time import monotonic
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -61,7 +60,7 @@ class ScriptProcess(ProcessProtocol):
         starters: tuple[str, ...] = (),  # names of the programs in front of that program, which may start it
     ) -> None:
         self.ended: Deferred[ProcessExit] = Deferred()
-        self.deadline = Deadline(clock, self._send, grace, monotonic, self._is_over)
+        self.deadline = Deadline(clock, self._send, grace, self._is_over)
         self.pid: int | None = None
         self.pid_started: float | None = None
         self.pipe = OutputPipe(output)
@@ -125,7 +124,7 @@ class ScriptProcess(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         self._status = exit_of(reason, self._launchers)
-        self._exited = monotonic()
+        self._exited = self._clock.seconds()
         self._remaining.exited()
         self._move("exit")
         self._by_itself = self._state == "exited"
@@ -135,12 +134,6 @@ class ScriptProcess(ProcessProtocol):
         if self._by_itself and self._leftovers != "wait":
             self.deadline.disarm()
         self._look_in(0)
-
-    def look_again(self) -> None:
-        """The wall clock was stepped: timers that wait for a time of the old clock must be set again."""
-        self.deadline.look_again()
-        if self._next is not None and self._next.active():
-            self._look_in(LOOK)
 
     def _move(self, event: ProcessEvent) -> None:
         self._state = PROCESS.after(self._state, event)
@@ -169,7 +162,7 @@ class ScriptProcess(ProcessProtocol):
         self._pause = LOOK
         if self._asked is None:
             self._ask()
-        elif self.deadline.hopeless and monotonic() - self._asked > AGAIN:
+        elif self.deadline.hopeless and self._clock.seconds() - self._asked > AGAIN:
             self._finish("give up", self._remaining.given_up())  # not even the survey of its processes comes to an end
 
     # The processes that are left when the first one has ended or is being ended.
@@ -183,7 +176,7 @@ class ScriptProcess(ProcessProtocol):
 
     def _stumbled(self, why: Failure) -> None:
         self._asked = None
-        self.log.failure("what is left of {run} could not be looked at", why, run=self._run_id)
+        self.log.failure("run {run}: its remaining processes could not be looked up", why, run=self._run_id)
         if self._state != "gone":
             self._look_in(AGAIN)
         elif not self.ended.called:
@@ -209,7 +202,7 @@ class ScriptProcess(ProcessProtocol):
         return self._group.empty() and self._survey.session_is_empty(self._group.pid, self._exited)
 
     def _ask(self) -> None:
-        self._asked = monotonic()
+        self._asked = self._clock.seconds()
         answer = self._survey.of(self._run_id, self._group.leader)
         answer.addCallbacks(self._answer, self._ask_failed).addErrback(self._stumbled)
 
@@ -226,14 +219,14 @@ class ScriptProcess(ProcessProtocol):
 
     def _ask_failed(self, why: Failure) -> None:
         self._asked = None
-        self.log.failure("what {run} left could not be looked for", why, run=self._run_id)
+        self.log.failure("run {run}: the processes that it left behind could not be looked up", why, run=self._run_id)
         if self._status is not None:
             self._finish("give up")
 
     def _go_on(self, left: bool) -> None:
         """Take the next step. `left`: whether any process is left."""
         gone = not left and self._status is not None
-        patient = monotonic() - self._exited < PATIENCE
+        patient = self._clock.seconds() - self._exited < PATIENCE
         if gone and (self._state in ENDING or not self.pipe.connected):
             self._finish("nothing left")
         elif self._keeps and (self._state in ENDING or not patient):

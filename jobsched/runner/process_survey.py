@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from ..threads import InThread
 from .procfs import Found, sessions, survey
 
 SHARE = 10  # of the time, one part in so many may go into looks at the sessions
@@ -17,7 +16,7 @@ SHARE = 10  # of the time, one part in so many may go into looks at the sessions
 class ProcessSurvey:
     """Shared by all runs of this node."""
 
-    def __init__(self, in_thread: Callable[..., Deferred[Any]], elapsed: Callable[[], float] = monotonic) -> None:
+    def __init__(self, in_thread: InThread, elapsed: Callable[[], float]) -> None:
         self._in_thread = in_thread
         self._elapsed = elapsed
         self._asked: list[tuple[str, int, Deferred[list[Found]]]] = []

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from ..clock import elapsed
+
 Key = tuple[int, int]
 
 MARK = "JOBSCHED_RUN_ID"
@@ -72,7 +74,7 @@ def stat(pid: int) -> Stat | None:
 
 def now() -> int:
     """The tick that it is, as `Stat.began` counts them."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
+    return int(elapsed() * TICKS)
 
 
 def lives(process: Stat) -> bool:

@@ -1,9 +1,12 @@
-"""What becomes of runs, on its way to the store."""
+"""What becomes of runs, on its way to the store: outcomes, notes and the tails of outputs."""
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -18,6 +21,9 @@ from ..model.redaction import Redaction
 from ..model.run import Run, Tail
 from ..store.contract.store import Store
 from .outcome import plain
+from .output import open_output
+
+KEPT = 64 * 1024  # bytes of a tail
 
 
 class Records:
@@ -47,7 +53,6 @@ class Records:
         self.unstored: set[str] = set()  # runs that have ended, and the store does not know yet
         self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True)
         self.settled = self._batch.settled
-        self.nudge = self._batch.nudge
 
     def add(self, run: Run) -> None:
         """Record a change; a later one of the same run replaces it if it was not stored yet."""
@@ -67,7 +72,7 @@ class Records:
     async def _refused(self, run: Run, why: Failure) -> None:
         """Of the run that the store cannot be told of: at least it must not look as if it were running still."""
         if run.active:
-            self.log.failure("run {run} of {job}: the store refused to note that it is {state}", why,
+            self.log.failure("run {run} of {job} is {state}, but the store refused to record that", why,
                              run=run.id, job=run.job_name, state=run.state)  # fmt: skip
             return
         redact = self._redaction.redact(run.parameters)
@@ -81,3 +86,20 @@ class Records:
             await self._store.runs.give_up(failed, notify=False)
         self.log.failure("run {run} of {job}: failed, {reason}", why, run=run.id, job=run.job_name, reason=reason)
         self._tell(False, [run.id])
+
+
+def tail_reader(store: Store, folder: Path) -> Callable[[str], Tail | None]:
+    """A function that reads a run's tail. It gives None if the store is one node's own: that node has the file."""
+    return partial(read_tail, folder) if store.shared else lambda run_id: None
+
+
+def read_tail(folder: Path, run_id: str) -> Tail | None:
+    """The last `KEPT` bytes of what a run printed; None when it printed nothing, or its file cannot be read."""
+    try:
+        with open_output(folder, run_id) as file:
+            start = max(os.fstat(file.fileno()).st_size - KEPT, 0)
+            file.seek(start)
+            data = file.read(KEPT)
+    except OSError:
+        return None
+    return Tail(run_id=run_id, start=start, data=data) if data else None

@@ -11,6 +11,7 @@ from datetime import datetime
 import attrs
 from twisted.logger import Logger
 
+from ..clock import elapsed
 from ..model.run import Run
 from . import procfs
 from .deadline import AGAIN, HOPELESS
@@ -66,8 +67,8 @@ def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
         orphans[run_id].first = found
     _signal(orphans, signal.SIGTERM)
     _wait(orphans, grace)
-    end = time.monotonic() + HOPELESS
-    while any(each.left for each in orphans.values()) and time.monotonic() < end:
+    end = elapsed() + HOPELESS
+    while any(each.left for each in orphans.values()) and elapsed() < end:
         for each in _look(orphans):
             orphans[each].killed = True
         _signal(orphans, signal.SIGKILL)
@@ -77,7 +78,7 @@ def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
 
 def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run]:
     """Their outcomes, also for the log."""
-    log.warn("{count} runs were left behind by a daemon that is gone", count=len(runs))
+    log.warn("an earlier daemon left {count} runs behind", count=len(runs))
     ended = [lost(run, found[run.id], now) for run in runs]
     for run in ended:
         log.warn("run {run} of {job}: {state}, {reason}",
@@ -113,7 +114,7 @@ def _signal(orphans: Mapping[str, Orphans], number: int) -> None:
 
 def _wait(orphans: Mapping[str, Orphans], seconds: float) -> None:
     """Until nothing of what was found, and may be signalled, lives any longer, or the time is over."""
-    end = time.monotonic() + seconds
+    end = elapsed() + seconds
     signalled = [process for each in orphans.values() for process in each.left if process.key not in each.refused]
-    while any(map(procfs.lives, signalled)) and time.monotonic() < end:
+    while any(map(procfs.lives, signalled)) and elapsed() < end:
         time.sleep(LOOK)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -20,8 +19,9 @@ from ..clock import Leaps, now
 from ..loops import FailureLog, Loop
 from ..model.change import KEPT
 from ..model.errors import Unavailable
-from ..model.retention import RetentionPass
+from ..store.contract.retention import RetentionPass
 from ..store.contract.store import Store
+from ..threads import InThread
 from .output import output_names
 
 EVERY = 60.0  # seconds
@@ -51,7 +51,7 @@ class Retention(Service):
         self,
         clock: IReactorTime,
         store: Store,
-        in_thread: Callable[..., Deferred[Any]],
+        in_thread: InThread,
         folder: Path,
         keep_runs: int,
         keep_days: float,

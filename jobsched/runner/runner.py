@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import attrs
 from twisted.application.service import Service
@@ -26,15 +26,13 @@ from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
-from .calls import Call, Calls, patiently
+from .calls import Call, Calls, Limits, patiently
 from .deadline import Doomed, Stop
 from .inprocess import STOPPED_THREAD, PrintCapture
-from .limits import Limits
 from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
-from .records import Records
+from .records import Records, tail_reader
 from .recovery import end_orphans, tell_lost
-from .tail import tail_reader
 from .waiters import Waiters, all_of
 
 P = ParamSpec("P")
@@ -71,17 +69,17 @@ class Runner(Service):
     def __init__(
         self,
         reactor: Reactor,
+        clock: IReactorTime,
         store: Store,
         ids: Ids,
         catalog: Callable[[], Catalog],
         output_folder: Path,
         limits: Limits,
-        clock: IReactorTime | None = None,
         redaction: Redaction = USUAL,
         events: Events | None = None,
     ) -> None:
         self._reactor = reactor
-        self._clock: IReactorTime = clock or reactor  # what time it is for all nodes
+        self._clock = clock  # what time it is for all nodes
         self._catalog = catalog
         self._limits = limits
         self._redaction = redaction
@@ -125,7 +123,7 @@ class Runner(Service):
             self.stop(run_id, SHUTDOWN)
         return Deferred.fromCoroutine(self._end(all_of(endings, self._limits.grace + LATEST, self._reactor)))
 
-    async def _end(self, ended: Deferred[Any]) -> None:
+    async def _end(self, ended: Deferred[None]) -> None:
         try:
             await ended
             await self._settled()
@@ -137,10 +135,12 @@ class Runner(Service):
     def _settled(self) -> Deferred[None]:
         """Bounded wait: a run that does not end, or that the store cannot take, becomes `lost` at the next start."""
         for active in self._active.values():
-            self.log.error("run {run} of {job} does not come to its end; it will be lost",
+            self.log.error("run {run} of {job} does not end; the next daemon will record it as lost",
                            run=active.run.id, job=active.run.job_name)  # fmt: skip
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
-        return settled.addErrback(lambda _: self.log.error("outcomes could not be stored; those runs will be lost"))
+        return settled.addErrback(
+            lambda _: self.log.error("outcomes could not be stored; the next daemon will record their runs as lost")
+        )
 
     async def recover(self, left: list[Run]) -> None:
         """Make an end of what an earlier daemon left running here. Fires when it is all recorded."""
@@ -201,15 +201,6 @@ class Runner(Service):
         for run in runs:
             if run.stop is not None:
                 self.stop(run.id, Stop("cancelled", run.stop))
-
-    def clock_stepped(self) -> None:
-        """The wall clock jumped: deadlines count elapsed time and must be woken at the right moment again."""
-        self._records.nudge()
-        for active in self._active.values():
-            if active.call is not None:
-                active.call.look_again()
-            if active.noting is not None and active.noting.active():
-                active.noting.reset(0)
 
     def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Do a short chore off the reactor."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import AnyStr
 
 import attrs
 from twisted.internet.interfaces import IProcessProtocol, IProcessTransport, IReactorProcess
@@ -53,14 +53,21 @@ class SessionProcess(Process):
     processReaderFactory = OutputReader
     leads = False
 
-    def __init__(self, owner: tuple[int, int] | None, *args: Any) -> None:
+    def __init__(self, owner: tuple[int, int] | None, *args: object) -> None:
         self._pipe_owner = owner
         super().__init__(*args)
 
     def _trySpawnInsteadOfFork(
-        self, path: Any, uid: Any, gid: Any, executable: str, args: Any, environment: Any, kwargs: Any
+        self,
+        path: object,
+        uid: object,
+        gid: object,
+        executable: str,
+        args: list[bytes | str],
+        environment: Mapping[bytes, bytes | str],
+        kwargs: Mapping[str, Mapping[int, int]],
     ) -> bool:
-        descriptors: Mapping[int, int] = kwargs["fdmap"]
+        descriptors = kwargs["fdmap"]
         _give(descriptors[STDOUT], self._pipe_owner)
         self.pid = os.posix_spawn(
             executable,
@@ -104,11 +111,11 @@ class Sessions:
         processProtocol: IProcessProtocol,
         executable: bytes | str,
         args: Sequence[bytes | str] = (),
-        env: Mapping[Any, Any] | None = None,
+        env: Mapping[AnyStr, AnyStr] | None = None,
         path: bytes | str | None = None,
         uid: int | None = None,
         gid: int | None = None,
-        usePTY: bool | tuple[Any, ...] = False,
+        usePTY: bool | tuple[object, ...] = False,
         childFDs: Mapping[int, int | str] | None = None,
     ) -> IProcessTransport:
         """As the reactor's; without a directory, a user or a terminal, and stderr goes where stdout does.
@@ -131,7 +138,7 @@ class Sessions:
         self,
         protocol: IProcessProtocol,
         argv: Sequence[bytes | str],
-        env: Mapping[Any, Any] | None,
+        env: Mapping[AnyStr, AnyStr] | None,
         descriptors: Mapping[int, int | str] | None,
     ) -> IProcessTransport:
         setsid = confinement.program("setsid")

@@ -1,5 +1,5 @@
-"""The calendar of this node: timers for what is due soon, claims when it is due, and what is overdue.
+"""The calendar of this node: timers for jobs that are due soon, claims of dues, the watch for overdue jobs.
 
-Imports `store` and below; knows the runner only as `runner_port`.
+Imports `store` and below; knows the runner only as `reconcile.RunnerPort`.
 Begin with `scheduler`.
 """

@@ -1,4 +1,4 @@
-"""Looks back: at what the time before a start cost, and at what a clock that was wrong has left behind."""
+"""Looks back: counts the dues that were missed before a start, and mends the next dues that a wrong clock has set."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..store.contract.store import Store
 from .availability import Availability
 from .peers import Peers
 
-MOST: Final = 60  # looks until it is said, although some dues are not decided: maybe no node can run them
-PAGE: Final = 1000  # jobs that are looked at in one question
+MOST: Final = 60  # looks until the cost is logged even if some dues are undecided: maybe no node can run them
+PAGE: Final = 1000  # jobs in one question
 SHARE: Final = 100  # jobs in one change
 
 
 class AfterDowntime:
-    """Is asked with each sweep, and once there is nothing to say any more it asks nobody else."""
+    """Is called with each sweep. Once there is nothing left to report, it asks the store nothing."""
 
     log = Logger()
 
@@ -31,10 +31,10 @@ class AfterDowntime:
         self._peers = peers
         self._availability = availability
         self._looks = 0
-        self._back: timedelta | None = BACK  # how far the clock was set back, if that is not dealt with; or a start
+        self._back: timedelta | None = BACK  # a step back of the clock that is not dealt with yet; BACK: the start
 
     async def look(self) -> bool:
-        """Look, where there is reason to; whether to look again soon."""
+        """Look back, if there is a reason to; returns whether to look again soon."""
         if (back := self._availability.set_back()) > SKEW:
             self._back = max(back, self._back or back)
         anew = 0
@@ -45,7 +45,7 @@ class AfterDowntime:
         return soon or anew > 0
 
     async def _put_right(self, set_back: bool) -> int:
-        """Bring what lies ahead of the clock back to it, and say so in one line; of how many jobs it was the dues."""
+        """Bring back dues that are too far ahead of the clock, and log that. Returns how many jobs changed."""
         await self._store.wrong_clock.rest(now(self._clock))
         found = await self._store.wrong_clock.evidence(now(self._clock))
         sign = None if self._looks else self._peers.last_sign
@@ -64,7 +64,7 @@ class AfterDowntime:
         return anew
 
     async def _compute_anew(self) -> int:
-        """Of all jobs that are due too late; how many they were."""
+        """Compute the next due of all jobs that are due too late. Returns how many jobs changed."""
         after: str | None = ""
         anew = 0
         while after is not None:

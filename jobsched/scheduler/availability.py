@@ -1,4 +1,4 @@
-"""Since when this node could run what is due: earlier dues passed while it could not."""
+"""Since when this node has been able to run jobs: earlier dues passed while it was not able to."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..clock import now
 from ..model.downtime import HELD_UP, Downtime
 from .peers import Peers
 
-GAP = timedelta(seconds=15)  # without a sign of life for so long, this node could not run anything
-MOST = 8  # that are remembered: dues of older ones were found long ago
+GAP = timedelta(seconds=15)  # between two looks; in a longer gap this node could not run anything
+MOST = 8  # downtimes that are remembered: the dues of older downtimes were found long ago
 
 
 class Availability:
-    """Is asked at every sweep and every claim; a long time between two of them was a gap."""
+    """Is asked at every sweep and every claim. A long time between two calls was a gap."""
 
     log = Logger()
 
@@ -30,13 +30,13 @@ class Availability:
         self._downtimes: deque[Downtime] = deque(maxlen=MOST)
 
     def begin(self) -> None:
-        """From now on."""
+        """This node can run jobs from now on."""
         self._since = self._alive = now(self._clock)
         if self._peers.downtime is not None:
             self._downtimes.append(self._peers.downtime)
 
     def look(self) -> datetime:
-        """Now; and if it has been long since this was asked last, nobody here could run anything until now."""
+        """The time now. If the last call was longer ago than `GAP`, this node could not run anything until now."""
         instant = now(self._clock)
         if instant - self._alive > GAP:
             self.log.warn("nothing could be scheduled here from {since} until {until}",
@@ -50,18 +50,18 @@ class Availability:
 
     @property
     def since(self) -> datetime:
-        """When this node last began to be able."""
+        """Since when this node has been able to run jobs."""
         began = self._peers.node.since
         if self._peers.alone or began > self._alive:  # by a clock that was set back since
             return self._since
         return max(self._since, began)
 
     def set_back(self) -> timedelta:
-        """By how much the clock was set back since this was asked last, at most."""
+        """The largest step back of the clock since the last call."""
         far, self._set_back = self._set_back, timedelta(0)
         return far
 
     @property
     def downtimes(self) -> Sequence[Downtime]:
-        """When nothing could be run here; those of a node among others are the store's to tell."""
+        """The times in which nothing could run here. Empty for a node among others: the store knows its downtimes."""
         return tuple(self._downtimes) if self._peers.alone else ()

@@ -1,4 +1,4 @@
-"""Watches what does not happen: dues that do not start, jobs that do not succeed, and whether they recover."""
+"""Watches for dues that do not start and for jobs that do not succeed, and for the recovery of such jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..loops import FailureLog, Loop
 from ..model.overdue import OverdueChange
 from ..store.contract.store import Store
 from .peers import Peers
-from .quarantine import Quarantine
+from .sweeps import Quarantine
 
 EVERY = 5.0  # seconds between looks
 PAGE = 2_000  # jobs in one answer
@@ -24,10 +24,10 @@ MOST = 100  # jobs in one change
 
 
 class OverdueWatch(Service):
-    """Looks at the jobs that are watched, and at those that fail. Each node looks; what it finds is stored once.
+    """Looks at the watched jobs and at the failing jobs. Each node looks; each finding is stored once.
 
-    Start it with the scheduler: only then are dues looked after. It looks for the first time when those that a daemon
-    finds at its start have been claimed.
+    Start the watch with the scheduler: nothing claims dues before. The first look comes after the claims of the dues
+    that a daemon finds at its start.
     """
 
     name = "overdue watch"
@@ -41,7 +41,6 @@ class OverdueWatch(Service):
         self._refused = Quarantine(clock)
         self._loop = Loop(clock, EVERY, self._look, "the look for what is overdue")
         self._looking: Deferred[None] = succeed(None)
-        self._busy = False
 
     def startService(self) -> None:
         super().startService()
@@ -53,25 +52,18 @@ class OverdueWatch(Service):
         self._loop.stop()
         return self._looking
 
-    def clock_stepped(self) -> None:
-        """A loop that waits for a time of the old clock is given up."""
-        if self.running:
-            self._loop.start(now=False)
-
     def _look(self) -> Deferred[None]:
-        if not self._busy:  # by the loop before this one
-            self._busy = True
-            self._looking = Deferred.fromCoroutine(self.look()).addErrback(self._blind).addBoth(self._looked)
+        self._looking = Deferred.fromCoroutine(self.look()).addErrback(self._blind)
         return self._looking
 
     async def look(self) -> None:
-        """One look at all of them."""
+        """Take one look at all watched and all failing jobs."""
         for question in (self._watched, self._recovered):
             found = [""] * PAGE
             while len(found) == PAGE and self._may_look():
                 found = await question()
                 if not await self._settle(found):
-                    break  # what it found, other nodes have stored; the rest is for the next look
+                    break  # other nodes have stored these findings; the rest is for the next look
         self._failure_log.settled()
 
     def _watched(self) -> Deferred[list[str]]:
@@ -81,7 +73,7 @@ class OverdueWatch(Service):
         return self._store.overdue.recovered(PAGE, now(self._clock))
 
     async def _settle(self, found: Sequence[str]) -> bool:
-        """Whether anything came of it."""
+        """Store what became of the jobs `found`. Returns whether anything changed."""
         changes: list[OverdueChange] = []
 
         async def settle(job_ids: list[str]) -> None:
@@ -100,7 +92,7 @@ class OverdueWatch(Service):
 
     def _cannot(self, job_id: str, why: Failure) -> None:
         pause = self._refused.add(job_id)
-        self.log.failure("whether job {job} is overdue cannot be found out, trying again in {seconds:g} s", why,
+        self.log.failure("job {job} could not be checked for overdue dues, trying again in {seconds:g} s", why,
                          job=job_id, seconds=pause)  # fmt: skip
 
     def _may_look(self) -> bool:
@@ -113,9 +105,6 @@ class OverdueWatch(Service):
         else:
             self.log.info("job {job} ({name}) has recovered: {reason}", **told)
 
-    def _looked(self, _: None) -> None:
-        self._busy = False
-
     def _blind(self, why: Failure) -> None:
-        self._failure_log.say("it is not known which jobs are overdue, trying again in {seconds} s: {why}", why,
+        self._failure_log.say("overdue jobs could not be looked for, trying again in {seconds} s: {why}", why,
                           seconds=EVERY)  # fmt: skip

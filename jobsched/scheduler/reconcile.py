@@ -1,16 +1,29 @@
-"""Runs that the store may have this node execute, and nobody told it: the answer to a claim was lost."""
+"""Runs that this node has claimed without knowing: the store committed the claim, and the answer was lost."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+import attrs
 from twisted.logger import Logger
 
+from ..model.run import Run
 from ..store.contract.store import Store
 from .peers import Peers
-from .runner_port import RunnerPort
+
+
+@attrs.frozen(kw_only=True)
+class RunnerPort:
+    """What the scheduler needs of the runner."""
+
+    slots: Callable[[], int]
+    start: Callable[[Iterable[Run]], None]
+    replace: Callable[[Iterable[Run]], None]
+    known: Callable[[], set[str]]  # the runs that the runner was given and whose outcome is not stored yet
 
 
 class Reconciler:
-    """Finds such runs and hands them over. To be settled only while no claim is under way."""
+    """Finds such runs and hands them to the runner. Call `settle` only while no claim is under way."""
 
     log = Logger()
 
@@ -30,15 +43,17 @@ class Reconciler:
         self._needed = True
 
     async def settle(self) -> None:
-        """Look, if it is needed, and start what the store has running here and was never started."""
+        """If needed, start the runs that the store has as running on this node and the runner does not know."""
         if not self._needed:
             return
-        node_id, known = self._peers.node.id, self._runner.known()  # known before the look: one may end meanwhile
+        node_id, known = self._peers.node.id, self._runner.known()  # `known` before the look: a run may end meanwhile
         mine = await self._store.claims.started_by(node_id)
         if not self._peers.holds() or self._peers.node.id != node_id:
             return
         self._needed = False
         unknown = [run for run in mine if run.id not in known]
         if unknown:
-            self.log.info("{count} runs were claimed while the store broke off; they start now", count=len(unknown))
+            self.log.info(
+                "{count} runs were claimed, but the store's answer was lost; they start now", count=len(unknown)
+            )
             self._runner.start(unknown)

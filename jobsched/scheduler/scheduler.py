@@ -1,4 +1,4 @@
-"""The calendar of this node: looks ahead, wakes up at each due, and asks the store what is owed."""
+"""The calendar of this node: it looks ahead, wakes up at each due, and asks the store which runs are owed."""
 
 from __future__ import annotations
 
@@ -23,23 +23,21 @@ from ..store.contract.store import Store
 from .after_downtime import AfterDowntime
 from .availability import Availability
 from .peers import Peers, claim_delay
-from .quarantine import Quarantine
-from .reconcile import Reconciler
-from .runner_port import RunnerPort
-from .sweeps import EVERY, SweepWatch
+from .reconcile import Reconciler, RunnerPort
+from .sweeps import EVERY, Quarantine, SweepWatch
 from .ticker import Tickers
 
 AHEAD = timedelta(seconds=10)  # how far a sweep looks
-MOST = 5_000  # jobs that are read at once
-WAITING = ""  # stands among job ids for: whatever waits
-RECONCILE = "?"  # and this for: nothing, but make sure
-GATHER_WAKEUPS = 0.02  # seconds that wake-ups gather
-HELD_UP = 0.1  # seconds until a run that waited for another's transaction is looked at again
+MOST = 5_000  # jobs in one answer of the store
+WAITING = ""  # stands among job ids for all runs that wait
+RECONCILE = "?"  # stands among job ids for no job: the claim only reconciles
+GATHER_WAKEUPS = 0.02  # seconds in which wake-ups gather for one look
+HELD_UP = 0.1  # seconds until the next look at a run whose row another transaction held
 AGAIN = 0.5  # seconds until a claim that failed is tried again
 
 
 class Scheduler(Service):
-    """Claims what is due and hands it over. Its memory is the jobs that are due soon, not all jobs."""
+    """Claims dues and hands their runs to the runner. It remembers only the jobs that are due soon."""
 
     name = "scheduler"
     log = Logger()
@@ -53,11 +51,11 @@ class Scheduler(Service):
         self._ids = ids
         self._peers = peers
         self._events = events
-        self.tried = 0  # dues that were asked for
-        self.won = 0  # those that were decided here
+        self.tried = 0  # dues that this node tried to claim
+        self.won = 0  # dues that this node decided
         self._reconciler = Reconciler(store, runner_port, peers)
         self.sweeps = SweepWatch(clock, events)
-        self._no_claim_before = 0.0  # seconds; a store that just failed is left alone for a moment
+        self._no_claim_before = 0.0  # seconds; after a failure the store is left alone until then
         self._due: Batch[str] = Batch(clock, self._claim, self._cannot, keep=False, order=self._aimed_at)
         self._tickers = Tickers(clock, self._due.add)
         self._loop = Loop(clock, EVERY, self._sweep_and_make_sure, "the sweep")
@@ -70,22 +68,22 @@ class Scheduler(Service):
         self._refused = Quarantine(clock)
 
     def startService(self) -> None:
-        """Begin to sweep. Start this only when what an earlier daemon left behind has been dealt with."""
+        """Begin to sweep. Start this only after the recovery of the runs that an earlier daemon left behind."""
         super().startService()
         self._availability.begin()
         self._loop.start()
 
     def stopService(self) -> Deferred[None]:
-        """No new runs; fires when the last claim is through and its runs are handed over."""
+        """Start no new runs; fires when the last claim is over and its runs are handed over."""
         super().stopService()
         self._loop.stop()
         self._forget_timers()
         return Deferred.fromCoroutine(self._settle())
 
     def wake(self, due: datetime | None = None) -> None:
-        """A job was made or changed; `due` is when it is due next, if known. Looks at the store soon if it must."""
+        """A job was made or changed; `due`: its next due, if that is known. Looks at the store soon, if it must."""
         if due is not None and due > now(self._clock) + AHEAD:
-            return  # the sweep will come by in time
+            return  # a sweep finds the job in time
         self._look_again_in(GATHER_WAKEUPS)
 
     def _look_again_in(self, seconds: float) -> None:
@@ -93,19 +91,19 @@ class Scheduler(Service):
             self._wake_up.within(seconds)
 
     def slots_free(self, again: bool = False) -> None:
-        """Runs have ended: one that waits may start. `again`: some of them will be tried again."""
+        """Runs have ended: a waiting run may start. `again`: some of the ended runs will be tried again."""
         if again:
             self.wake()
         if self.running and self._waiting:
             self._due.add(WAITING)
 
     def start_waiting(self) -> None:
-        """A run was added that waits for nothing but to be started."""
+        """A run was added that can start at once."""
         if self.running:
             self._due.add(WAITING)
 
     def clock_stepped(self) -> None:
-        """Every timer was set by a clock that no longer holds: forget them and look again."""
+        """The wall clock was stepped: forget all timers, which were set by the old time, and look again."""
         if self.running:
             self._forget_timers()
             self._loop.start()
@@ -115,14 +113,14 @@ class Scheduler(Service):
         self._tickers.disarm_all()
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
-        """The answer to a claim may have been lost, and its commit come later than one looked for it."""
+        """Sweep and reconcile: the answer to a claim may be lost, and its commit come after the last reconciling."""
         if not self._peers.alone:
             self._reconciler.look_again()
         return self._sweep()
 
     def _sweep(self) -> Deferred[None]:
-        """Look ahead, one look at a time: an older answer must not undo what a newer one armed."""
-        if not self._looking.waiting:  # a look that waits for its turn will see whatever this one would
+        """Look ahead, one look at a time: an older answer must not disarm the tickers that a newer answer armed."""
+        if not self._looking.waiting:  # a look that waits for its turn will see the same rows
             self._sweeping = self._looking.run(self._look)
         return self._sweeping
 
@@ -130,7 +128,7 @@ class Scheduler(Service):
         return Deferred.fromCoroutine(self.sweeps.watch(self._look_ahead()))
 
     async def _look_ahead(self) -> None:
-        """Arm a ticker for each job that is due soon, and disarm those that no longer are."""
+        """Arm a ticker for each job that is due soon, and disarm the tickers of all other jobs."""
         horizon = self._availability.look() + AHEAD
         soon: set[str] = set()
         last: Due | None = None
@@ -149,7 +147,7 @@ class Scheduler(Service):
         await self._look_at_waiting(horizon)
 
     async def _look_at_waiting(self, horizon: datetime) -> None:
-        """Runs that wait: some may start now, the first of the others gets a ticker."""
+        """Look at the waiting runs: some may start now, and the first of the others gets a ticker."""
         self._waiting, ripe = await self._store.claims.waiting(now(self._clock))
         if self.running and self._reconciler.needed:
             self._due.add(RECONCILE)
@@ -165,7 +163,7 @@ class Scheduler(Service):
         await self._due.settled()
 
     def _arm(self, due: Due) -> None:
-        """Wake up when it is this node's turn to claim that due."""
+        """Wake up when it is this node's turn to claim the due."""
         wait = claim_delay(self._peers, due)
         if wait is None or due.id in self._refused:
             self._tickers.disarm(due.id)
@@ -173,7 +171,7 @@ class Scheduler(Service):
             self._tickers.arm(due, wait)
 
     def _aimed_at(self, job_id: str) -> datetime:
-        """Earlier dues are claimed first; before all others, what is not known here any more."""
+        """The order of claims: earlier dues first; jobs without a ticker come before all of them."""
         due = self._tickers.due(job_id)
         return EPOCH if due is None else due.next_due
 
@@ -184,9 +182,9 @@ class Scheduler(Service):
         return Deferred.fromCoroutine(self._claimed(list(wanted), waiting))
 
     async def _claimed(self, job_ids: list[str], waiting: bool) -> bool:
-        """Claim those, and what waits; whatever becomes of it, this node gets to know what it is to execute.
+        """Claim the dues of these jobs, and the waiting runs if `waiting`. False: nothing was tried.
 
-        False: not tried.
+        Even if the claim fails, this node finds out later which runs it is to execute.
         """
         if not self._peers.holds():
             return False
@@ -207,23 +205,23 @@ class Scheduler(Service):
         return True
 
     def _cannot(self, job_id: str, why: Failure) -> None:
-        """A claim failed by that alone. Other nodes may have better luck."""
+        """A claim of one job alone failed. Another node may succeed."""
         if job_id in (WAITING, RECONCILE):
-            self.log.failure("what waits cannot be started, trying again in {seconds} s", why, seconds=EVERY)
+            self.log.failure("waiting runs cannot be started, trying again in {seconds} s", why, seconds=EVERY)
             return
         self._tickers.disarm(job_id)
         pause = self._refused.add(job_id)
-        self.log.failure("what is due of job {job} cannot be decided, trying again in {seconds:g} s", why,
+        self.log.failure("the dues of job {job} cannot be decided, trying again in {seconds:g} s", why,
                          job=job_id, seconds=pause)  # fmt: skip
         self._look_again_in(pause)
 
     async def _still_due(self, job_ids: list[str]) -> list[str]:
-        """Those that no node before this one has decided; the others are aimed at anew."""
+        """The jobs whose due no other node has decided; the tickers of the others are aimed anew."""
         decided = await self._no_longer_due([job_id for job_id in job_ids if self._tickers.wait(job_id)])
         return [job_id for job_id in job_ids if job_id not in decided]
 
     async def _no_longer_due(self, job_ids: list[str]) -> set[str]:
-        """Those of them that were decided meanwhile, or changed; they are aimed at anew, if they are due again."""
+        """The jobs whose due was decided or changed since. Their tickers are aimed anew if the jobs are due again."""
         if not job_ids:
             return set()
         found = {due.id: due for due in await self._store.jobs.dues_of(job_ids)}
@@ -248,7 +246,7 @@ class Scheduler(Service):
         self.tried += len(job_ids)
         self.won += claimed.won
         if not self._peers.holds() or self._peers.node.id != who.node_id:
-            self._reconciler.look_again()  # they are lost with this node, or start when it turns out that it is not
+            self._reconciler.look_again()  # the runs are lost with this node, or start once it is known to live
             return
         self._runner.start(claimed.started)
         self._runner.replace(claimed.replaced)
@@ -262,10 +260,10 @@ class Scheduler(Service):
             else:
                 self._rearm(attrs.evolve(before, next_due=due))
         for job_id in set(job_ids) - dues.keys():
-            self._tickers.disarm(job_id)  # deleted, changed or decided elsewhere; the sweep knows better
+            self._tickers.disarm(job_id)  # deleted, changed or decided elsewhere: the next sweep arms them if need be
 
     def _rearm(self, due: Due) -> None:
-        """Go on with the next due of a job; one that is due later is left to the sweep, but for loops that go on."""
+        """Go on with a job's next due. A due beyond the horizon is left to the sweep, unless a loop goes on to it."""
         horizon = now(self._clock) + AHEAD
         if due.next_due > horizon and not self._tickers.keep(due, horizon):
             self._tickers.disarm(due.id)

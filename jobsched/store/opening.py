@@ -1,4 +1,5 @@
-"""Opening a store by its URL: what needs one that is not open yet begins here, and nothing else knows of its kind."""
+"""Opening a store by its URL. Whatever needs a store that is not open yet begins here; no other module knows the kind
+of the store."""
 
 from __future__ import annotations
 
@@ -9,8 +10,7 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorThreads
 
 from ..events import Events
-from .contract.snapshot import Snapshot
-from .contract.store import Listener, Store
+from .contract.store import Listener, Snapshot, Store
 from .sign_of_life import Sign
 from .sql import schema, url, verify
 from .sql.listen_notify import Listener as NotifyListener
@@ -30,7 +30,7 @@ def open_store(
     sign: Callable[[], Sign | None] = lambda: None,
     tells: Callable[[], bool] = lambda: False,
 ) -> Store:
-    """The store at `url`; nothing is opened before it starts. The options are those of `sql.store.Store`."""
+    """The store at `url`; nothing is opened before the store starts. The options are those of `sql.store.Store`."""
     return SqlStore(
         reactor,
         url,
@@ -45,13 +45,14 @@ def open_store(
 
 
 def migrate(url: str, *, galera_single_writer: bool = False) -> None:
-    """Create or upgrade what is stored at `url`. Raises BadStore when that cannot be, or the promise cannot be kept."""
+    """Create or upgrade what is stored at `url`. Raises BadStore if this is not possible, or if the store cannot keep
+    the promise."""
     schema.migrate(url, galera_single_writer=galera_single_writer)
 
 
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
-    """One state of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
+    """One state of the store, for as long as the block takes. Raises BadStore if it cannot be read, or is lost."""
     with verify.view(url) as transaction:
         yield verify.Snapshot(transaction)
 
@@ -59,11 +60,13 @@ def snapshot(url: str) -> Iterator[Snapshot]:
 def listener(
     url: str, who: Callable[[], str], heard: Callable[[], None], cut: Callable[[str], None], left: Callable[[], None]
 ) -> Listener:
-    """Hears what other nodes tell, where the store `notifies`; `who` says which news are not theirs.
+    """A listener that hears what other nodes tell, for a store that `notifies`. `who` says which news come from this
+    node and do not count.
 
-    `heard` is called for news, those that come together being one, and each time that it begins to listen: something
-    may have been missed. `cut` is called with the reason when it cannot listen; it tries again until it can. `left` is
-    the last that is called. All of them are called in the thread. Raises BadStore.
+    `heard` is called for news, once for news that come together, and each time that the listener begins to listen: news
+    may have been missed. `cut` is called with the reason when the listener cannot listen; the listener tries again
+    until it can. `left` is the last function that is called. All of them are called in the listener's thread. Raises
+    BadStore.
     """
     return NotifyListener(url, who, heard, cut, left)
 
@@ -74,5 +77,5 @@ def make_url_safe(given: str) -> str:
 
 
 def file_of(given: str) -> Path | None:
-    """The file of a store that is one. None: another kind of store, or one in memory."""
+    """The file of a store that is a file. None: another kind of store, or a store in memory."""
     return url.sqlite_file(given)

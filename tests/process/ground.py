@@ -17,11 +17,12 @@ from twisted.internet.process import Process
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from jobsched.clock import WallClock
 from jobsched.config import catalog
 from jobsched.events import Events
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
-from jobsched.runner.limits import Limits
+from jobsched.runner.calls import Limits
 from jobsched.runner.output import output_path
 from jobsched.runner.runner import Runner
 from jobsched.store.sql import runs as run_rows
@@ -113,7 +114,16 @@ class RunnerCase(TestCase):
         events = Events()
         events.slots_freed.subscribe(self.count_recorded)
         catalog_in_force = lambda: self.catalog_holder  # noqa: E731
-        return Runner(reactor, self.store, self.ids, catalog_in_force, self.output_folder, self.limits, events=events)
+        return Runner(
+            reactor,
+            WallClock(reactor),
+            self.store,
+            self.ids,
+            catalog_in_force,
+            self.output_folder,
+            self.limits,
+            events=events,
+        )
 
     def count_recorded(self, again):
         self.recorded += 1

@@ -6,14 +6,9 @@ import os
 import sys
 from time import monotonic
 
-from twisted.internet import reactor
-from twisted.internet.task import Clock
-
 from jobsched.runner.deadline import Stop
-from jobsched.runner.process import LOOK, ScriptProcess
-from jobsched.runner.process_survey import ProcessSurvey
+from jobsched.runner.process import ScriptProcess
 from jobsched.runner.procfs import stat
-from jobsched.runner.session import Sessions
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
 
@@ -254,25 +249,6 @@ class AfterwardsTests(RunnerCase):
 
         self.assertEqual(found.exit_code, 0)
         self.assert_outcome(found, "cancelled", "by a caller")
-
-    async def test_a_clock_set_back_does_not_hold_up_the_end(self):
-        class Nowhere:
-            full = False
-
-            def write(self, data):
-                """Nothing is kept."""
-
-        clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
-        script = ScriptProcess(Sessions(reactor), clock, ProcessSurvey(self.runner.in_thread), "a-run", Nowhere(), 5)
-        script.spawn(["/bin/true"], dict(os.environ), stdin)
-        os.close(stdin)
-        await self.until(clock.getDelayedCalls)
-        clock.rightNow -= 3600
-        script.look_again()
-        await self.until(lambda: clock.advance(LOOK) or script.ended.called)
-
-        self.assertEqual((await script.ended).exit_code, 0)
-        self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class FaultTests(RunnerCase):

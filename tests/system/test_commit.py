@@ -69,4 +69,4 @@ def test_a_run_that_was_made_is_answered_with_its_address_though_it_cannot_be_fo
     run = answer.headers["location"]
     until(lambda: world.ask.ask("GET", run).status == 200)
     assert world.ask.ended(run)["cause"] == "manual"
-    assert f"run {run.rpartition('/')[2]} is made, and cannot be followed" in world.daemon.log
+    assert f"run {run.rpartition('/')[2]} was made, but its output cannot be followed" in world.daemon.log

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobsched.runner.tail import KEPT
+from jobsched.runner.records import KEPT
 from tests.servers import Server
 from tests.system.caller import Caller, still
 from tests.system.daemon import GENEROUS, until

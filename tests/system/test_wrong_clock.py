@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def goes_on(ask: Caller, job: str) -> None:
     until(lambda: len([run for run in ask.runs(job, "succeeded") if not is_ahead(run)]) >= before + 2)
 
 
+def shown(ask: Caller) -> list[datetime]:
+    """The times of day in an answer's `Date` and in the last log line. The reactor's seconds are none."""
+    stamp = re.findall(r"(?m)^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)", ask.daemon.log)[-1]
+    local = datetime.fromisoformat(stamp).astimezone()
+    return [parsedate_to_datetime(ask.ask("GET", "/health").headers["date"]), local]
+
+
 def nothing_twice(ask: Caller, job: str) -> None:
     dues = [run["due"] for run in ask.runs(job) if run["started"]]
     assert len(set(dues)) == len(dues)
@@ -67,9 +75,11 @@ def test_a_clock_that_was_ahead_for_some_seconds_silences_neither_job_nor_switch
         for each in (job, cron, fails):
             ask.run_in(each, "succeeded")
 
+        assert all(abs(each - datetime.now(UTC)) < SOON for each in shown(ask))
         clock.set("+400d")
         for each in (job, cron, fails):
             until(lambda each=each: any(is_ahead(run) for run in ask.runs(each, "succeeded")))
+        assert all(abs(each - datetime.now(UTC) - AHEAD) < SOON for each in shown(ask))
         clock.set("+0")
         gate.touch()
         for each in (job, cron):

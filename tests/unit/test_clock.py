@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.base import ReactorBase
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock, LoopingCall
 from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 
 from jobsched import clock as clock_module
-from jobsched.clock import STEP, ClockWatch, Leaps, Metronome, SharedClock, bring_forward, now, told_each
+from jobsched.clock import STEP, ClockWatch, Leaps, Onward, SharedClock, WallClock, count_elapsed, elapsed, now
 from tests.fakes import StillReactor
 
 HOUR = 3600.0
@@ -41,20 +51,24 @@ class WebhookSender:
 
 
 class Times:
-    """A wall clock and a count of elapsed seconds; tells when the watch has looked at both."""
+    """A wall clock and two counts of elapsed seconds, one of which leaves out what the machine slept; tells when the
+    watch has looked at them."""
 
     def __init__(self) -> None:
         self.passed = 0.0
         self.error = 0.0
+        self.slept = 0.0
         self._looks = threading.Semaphore(0)
-        self._calls: list[float] = []
 
     def wall(self) -> float:
         return BEGIN + self.passed + self.error
 
     def elapsed(self) -> float:
-        self._looks.release()
         return 1234.5 + self.passed
+
+    def awake(self) -> float:
+        self._looks.release()
+        return 234.5 + self.passed - self.slept
 
     def wait_for_looks(self, count: int) -> None:
         for _ in range(count):
@@ -81,7 +95,7 @@ def watch(
     post: WebhookSender, times: Times, steps: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ClockWatch]:
     monkeypatch.setattr(clock_module, "LOOK", 0.001)
-    watch = ClockWatch(post, steps.append, wall=times.wall, elapsed=times.elapsed)
+    watch = ClockWatch(post, steps.append, times.wall, times.elapsed, times.awake)
     watch.startService()
     times.wait_for_looks(1)
     yield watch
@@ -154,75 +168,114 @@ def test_a_wall_clock_that_goes_back_is_stepped_though_elapsed_time_went_back_wi
     assert steps == [pytest.approx(-HOUR)]
 
 
-# Timers that a clock set which was wrong
-
-
-def test_timers_come_when_they_would_have_come_had_the_clock_not_been_set_back() -> None:
-    clock, went = StillReactor(BEGIN), list[str]()
-    for name, seconds in (("soon", 5.0), ("later", 500.0)):
-        clock.callLater(seconds, went.append, name)
-    clock.step(-HOUR)
-    clock.callLater(7.0, went.append, "set since")
-    bring_forward(clock, HOUR)
-    clock.advance(5)
-    assert went == ["soon"]
-    clock.advance(2)
-    assert went == ["soon", "set since"]
-    clock.advance(492)
-    assert went == ["soon", "set since"]
-    clock.advance(1)
-    assert went == ["soon", "set since", "later"]
-
-
-def test_a_loop_goes_on_after_a_step_back() -> None:
-    clock, beats = StillReactor(BEGIN), list[float]()
-    loop = LoopingCall(lambda: beats.append(clock.seconds()))
-    loop.clock = clock
-    loop.start(60, now=False)
-    clock.walk(90)
-    clock.step(-400 * 24 * HOUR)
-    bring_forward(clock, 400 * 24 * HOUR)
-    clock.walk(150)
-    assert len(beats) == 4
-    loop.stop()
-
-
-def test_a_metronome_tells_that_timers_were_set_by_a_clock_that_was_ahead_in_between() -> None:
-    clock = StillReactor(BEGIN)
-    metronome = Metronome(clock)
-    assert metronome.too_late == 0
-    metronome.start()
-    for _ in range(10):
-        clock.walk(0.7)
-        assert metronome.too_late == 0
-    clock.step(HOUR)
-    clock.advance(0.01)  # what was due meanwhile goes off, and is set anew
-    clock.step(-HOUR)
-    assert metronome.too_late == pytest.approx(HOUR, abs=0.1)
-    bring_forward(clock, metronome.too_late)
-    assert metronome.too_late == pytest.approx(0, abs=0.1)
-    clock.walk(5)
-    metronome.stop()
-    assert clock.getDelayedCalls() == []
-    assert metronome.too_late == 0
-
-
-def test_the_watch_asks_the_metronome(post: WebhookSender, times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_module, "LOOK", 0.001)
-    clock, steps = StillReactor(BEGIN), list[float]()
-    metronome = Metronome(clock)
-    watch = ClockWatch(post, steps.append, wall=times.wall, elapsed=times.elapsed, metronome=metronome)
-    watch.startService()
-    assert post.deliver(30)
-    assert steps == []
-    clock.step(HOUR)
-    clock.advance(0)
-    clock.step(-HOUR)
-    while not steps:
+def test_a_machine_that_slept_wakes_the_reactor_and_that_is_no_step(
+    watch: ClockWatch, post: WebhookSender, times: Times, steps: list[float]
+) -> None:
+    times.slept += HOUR
+    with capturedLogs() as logs:
         assert post.deliver(30)
-    assert steps[0] == pytest.approx(-HOUR, abs=1)
+    assert [formatEvent(event) for event in logs] == ["the machine was asleep for 3600 s"]
+    times.wait_for_looks(20)
+    assert not post.deliver(0.01)
+    assert steps == []
+
+
+def test_a_part_that_fails_at_a_step_is_told_and_does_not_end_the_watch(
+    post: WebhookSender, times: Times, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_seconds: float) -> None:
+        raise LookupError("a fault of ours")
+
+    monkeypatch.setattr(clock_module, "LOOK", 0.001)
+    watch = ClockWatch(post, broken, times.wall, times.elapsed, times.awake)
+    watch.startService()
+    times.wait_for_looks(1)
+    with capturedLogs() as logs:
+        for _ in range(2):
+            times.error += HOUR
+            assert post.deliver(30)
     watch.stopService()
-    assert clock.getDelayedCalls() == []
+    assert [formatEvent(event) for event in logs][1::2] == ["a part could not set its timers anew"] * 2
+
+
+# Elapsed time
+
+
+@pytest.fixture(params=[EPollReactor, SelectReactor, AsyncioSelectorReactor])
+def reactor(request: pytest.FixtureRequest) -> Iterator[ReactorBase]:
+    """One of Twisted's own, which does not run."""
+    with closing(asyncio.new_event_loop()) as loop:
+        reactor = request.param(loop) if request.param is AsyncioSelectorReactor else request.param()
+        yield reactor
+        reactor.removeReader(reactor.waker)
+        reactor.waker.connectionLost(Failure(ConnectionDone()))
+
+
+def test_timers_of_twisteds_reactors_count_the_seconds_that_they_are_given(reactor: ReactorBase) -> None:
+    """Whatever the wall clock shows, and also those that were set by it before."""
+    went, passed = list[str](), [50.0]
+    before = reactor.callLater(20, went.append, "set before")
+    count_elapsed(reactor, lambda: passed[0])
+    later = reactor.callLater(5, went.append, "set since")
+    assert (later.getTime(), before.getTime()) == (55, pytest.approx(70, abs=1))
+    before.reset(20)
+    assert before.getTime() == 70
+    assert reactor.timeout() == pytest.approx(5)
+    for seconds, gone in ((4.5, []), (0.5, ["set since"]), (16, ["set since", "set before"])):
+        passed[0] += seconds
+        reactor.runUntilCurrent()
+        assert went == gone
+    later = reactor.callLater(5, went.append, "put off")
+    later.reset(10)
+    passed[0] += 6
+    reactor.runUntilCurrent()
+    assert later.active()
+    assert later.getTime() == passed[0] + 4
+    loop, beats = LoopingCall(lambda: beats.append(passed[0])), list[float]()
+    loop.clock = reactor
+    loop.start(60)
+    for _ in range(3):
+        passed[0] += 60
+        reactor.runUntilCurrent()
+    loop.stop()
+    assert beats == [77, 137, 197, 257]
+
+
+SLEEP = """
+import threading, time
+from twisted.internet import reactor
+from jobsched.clock import ClockWatch, count_elapsed, elapsed
+
+slept = []
+count = lambda: elapsed() + sum(slept)
+count_elapsed(reactor, count)
+watch = ClockWatch(reactor, lambda seconds: None, lambda: time.time() + sum(slept), count)
+reactor.callWhenRunning(watch.startService)
+reactor.callLater(3600, reactor.stop)
+asleep = threading.Timer(1, slept.append, [3600])  # a timer of the reactor would wake it
+asleep.start()
+reactor.run()
+watch.stopService()
+"""
+
+
+@pytest.mark.slow
+def test_what_was_due_while_the_machine_slept_is_done_soon_after() -> None:
+    """The reactor waits in the kernel, which does not count the time asleep: without the watch it is an hour late."""
+    done = subprocess.run([sys.executable, "-c", SLEEP], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_reactor_counts_elapsed_time_if_nothing_else_is_said(reactor: ReactorBase) -> None:
+    count_elapsed(reactor)
+    before = elapsed()
+    assert before <= reactor.seconds() <= elapsed()
+
+
+def test_a_count_goes_on_from_where_it_is_when_the_hosts_goes_back() -> None:
+    counts = iter([10.0, 12.0, 400.0, 13.0, 15.5, 3.0, 4.0])
+    seconds = Onward(lambda: next(counts))
+    assert [seconds() for _ in range(7)] == [10, 12, 400, 400, 402.5, 402.5, 403.5]
 
 
 def test_a_clock_that_goes_on_at_once_by_hours_has_leapt_until_an_hour_is_over() -> None:
@@ -257,7 +310,7 @@ class Host:
     def __init__(self, wrong: float = 0.0) -> None:
         self.reactor = StillReactor(BEGIN + wrong)
         self.passed = 0.0
-        self.clock = SharedClock(self.reactor, lambda: self.passed)
+        self.clock = SharedClock(self.reactor, lambda: self.passed, self.reactor.seconds)
 
     def wait(self, seconds: float) -> None:
         self.passed += seconds
@@ -342,18 +395,14 @@ def test_timers_of_the_shared_clock_tell_its_time() -> None:
     assert fired == ["fired"]
 
 
-def test_a_part_that_fails_at_a_step_keeps_no_other_from_hearing_of_it() -> None:
-    """The timers of each wait for times of the old clock."""
-    heard: list[str] = []
-
-    def broken() -> None:
-        raise LookupError("a fault of ours")
-
-    reactor = Clock()
-    timer = reactor.callLater(100.0, heard.append, "late")
-    tell = told_each(reactor, [lambda: heard.append("one"), broken, lambda: heard.append("another")])
-    with capturedLogs() as logs:
-        tell(-60.0)
-    assert heard == ["one", "another"]
-    assert timer.getTime() == 40.0  # it was set by the clock that was ahead
-    assert [formatEvent(event) for event in logs] == ["a part could not set its timers anew"]
+def test_the_wall_clock_is_the_hosts_and_its_timers_are_the_reactors() -> None:
+    reactor, wall, fired = Clock(), [BEGIN], list[str]()
+    clock = WallClock(reactor, lambda: wall[0])
+    call = clock.callLater(10, fired.append, "fired")
+    assert (clock.seconds(), call.getTime()) == (BEGIN, BEGIN + 10)
+    wall[0] -= HOUR
+    assert (clock.seconds(), call.getTime()) == (BEGIN - HOUR, BEGIN - HOUR + 10)
+    reactor.advance(9)
+    assert fired == []
+    reactor.advance(1)
+    assert fired == ["fired"]

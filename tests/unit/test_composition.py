@@ -19,6 +19,7 @@ PACKAGE = ROOT / "jobsched"
 
 # What is assigned to attributes of an object that is neither `self` nor a record of the same module, and why.
 ALLOWED = {
+    "clock.py": {"seconds": "the one count that Twisted's timers go by: `twisted_private` tells of it"},
     "config/catalog.py": {
         "atexit": "weakref's own switch: nothing is to be forgotten when the interpreter ends",
         "optionxform": "configparser's own switch: names keep their case",
@@ -100,6 +101,21 @@ def test_who_hears_what_is_said_in_one_place() -> None:
     found = [str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if ".subscribe(" in path.read_text()]
     # A runner besides hears of the deadlines that it sets itself.
     assert sorted(found) == ["runner/runner.py", "service.py"]
+
+
+def test_only_what_is_armed_for_a_due_hears_of_a_step_of_the_clock() -> None:
+    """All other timers count elapsed time, which nobody can set."""
+    trees = {str(path.relative_to(PACKAGE)): ast.walk(ast.parse(path.read_text())) for path in PACKAGE.rglob("*.py")}
+    hears, tells, watches = list[str](), list[str](), list[str]()
+    for path, tree in trees.items():
+        for node in tree:
+            if isinstance(node, ast.FunctionDef) and "stepped" in node.name:
+                hears.append(path)
+            if isinstance(node, ast.Attribute) and node.attr == "clock_stepped":
+                tells.append(path)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ClockWatch":
+                watches.append(path)
+    assert (hears, tells, watches) == (["scheduler/scheduler.py"], ["service.py"], ["service.py"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from twisted.python.reflect import namedAny
 
 import jobsched
 from jobsched import twisted_private
-from jobsched.twisted_private import NAMES, is_used
+from jobsched.twisted_private import NAMES, SECONDS, is_used
 
 # Names with an underscore that are public, and are others': SQLAlchemy's, Python's; and one of prometheus_client's.
 OTHERS = {"_mapping", "_exit", "_name"}
@@ -80,6 +80,12 @@ def test_twisted_has_it_still(each: twisted_private.PrivateName) -> None:
     kind = namedAny(each.of)
     assert each.name in set().union(*(own_names(base) for base in kind.__mro__ if base is not object))
     assert each.why
+
+
+def test_timers_of_reactors_ask_for_the_seconds_that_are_replaced() -> None:
+    kind = namedAny(SECONDS.of)
+    for name in ("callLater", "timeout", "runUntilCurrent"):
+        assert SECONDS.name in getattr(kind, name).__code__.co_names
 
 
 class Has:

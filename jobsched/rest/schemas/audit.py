@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ...model.audit import Action
-from .shared import FOUND, Moment
+from . import FOUND, Moment
 
 
 class EntryOut(Struct):

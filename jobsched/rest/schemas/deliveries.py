@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from ...model.delivery import Delivery, State
 from ...model.job import Event
 from ...model.receiver import shown
-from .shared import FOUND, STATE, Moment
+from . import FOUND, STATE, Moment
 
 
 class DeliveryOut(Struct):

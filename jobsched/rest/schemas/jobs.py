@@ -6,12 +6,12 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ...model import tags
+from ...model.definition import LONGEST_TAG_NAME, LONGEST_TAG_VALUE, MOST_TAGS
 from ...model.job import CatchUp, JobState, Overlap, Placement
 from ...model.trigger import LONGEST
 from ..instants import InstantText
+from . import FOUND, ID, NAME, TASK, Moment
 from .runs import LastRunOut
-from .shared import FOUND, ID, NAME, TASK, Moment
 from .tasks import EFFECTIVE, EffectiveOut
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
@@ -26,9 +26,9 @@ Retries = Annotated[int, Meta(ge=0, le=100)]
 RetryDelay = Annotated[float, Meta(ge=0, le=86400)]
 Scalar = str | bool | int | float
 # The limits of tags are for the description; `from_json` checks them, since it can say which tag is wrong.
-TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_NAME})]
-TagValue = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": tags.LONGEST_VALUE})]
-Require = Annotated[dict[TagName, TagValue], Meta(extra_json_schema={"maxProperties": tags.MOST})]
+TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_TAG_NAME})]
+TagValue = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_TAG_VALUE})]
+Require = Annotated[dict[TagName, TagValue], Meta(extra_json_schema={"maxProperties": MOST_TAGS})]
 
 # What a field means in a request, in a patch and in an answer.
 INTERVAL = Meta(description="Elapsed time between two dues, on a grid from `start`, or from when the job was made")

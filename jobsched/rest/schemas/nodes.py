@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ...model.node import NodeState
-from .shared import FOUND, Moment
+from . import FOUND, Moment
 
 VERSION = Meta(description="Of the daemon")
 

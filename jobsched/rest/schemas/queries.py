@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ...model.audit import Action
 from ...model.job import JobState
 from ...model.run import State
-from .shared import NAME, STATE, TASK
+from . import NAME, STATE, TASK
 
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]

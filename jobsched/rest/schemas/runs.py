@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...model.run import Cause, State
-from .shared import FOUND, ID, REASON, STATE, Moment
+from . import FOUND, ID, REASON, STATE, Moment
 
 DUE = Meta(description="The instant at which it should start")
 

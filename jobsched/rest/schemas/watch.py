@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...model.job import EVENTS, Event, Job, Notify, Watch
 from ...model.trigger import LONGEST
-from .shared import REASON, Moment
+from . import REASON, Moment
 
 Late = Annotated[float, Meta(ge=1, le=LONGEST.total_seconds())]
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...model.verdict import Answer
-from .shared import ID, NAME, Moment
+from . import ID, NAME, Moment
 
 
 class FactOut(Struct):

@@ -12,33 +12,36 @@ from ...model.delivery import Attempt, Delivery
 
 
 class Deliveries(Protocol):
-    """They are written by the changes that they tell of; here they are sent and looked at."""
+    """Notifications are written by the changes that they tell of. Here they are sent and looked at."""
 
     def soonest(self, full: Sequence[str], only: Sequence[str] | None) -> Deferred[datetime | None]:
-        """When the next attempt may be made, but for those to `full` places; to `only` some places, if given. None:
-        nothing waits there."""
+        """The earliest instant at which an attempt may be made. Notifications to the places in `full` are left out; if
+        `only` is given, notifications to other places are left out too. None: no such notification waits."""
 
     def take(
         self, now: datetime, most: int, of_one: int, busy: Mapping[str, int], only: Sequence[str] | None
     ) -> Deferred[list[Delivery]]:
-        """Up to `most` whose attempt may be made now, those that wait longest first, so that no place gets more than
-        `of_one`, with those that are `busy` there already; to `only` some places, if given.
+        """Up to `most` notifications whose attempt may be made now, those that wait longest first. If `only` is given,
+        only notifications to these places are taken. No place gets more than `of_one`, and those that are `busy` there
+        already count.
 
-        They are this node's for 60 s, or for 30 s and the lease of the nodes if that is longer: nobody else gets them
-        before, and `soonest` says when that is. Each has one attempt more than before. Waits for nobody: what another
-        change holds is left out; that may be less than there is.
+        The notifications belong to this node for 60 s, or for 30 s and the lease of the nodes if that is longer. No
+        other node gets them before that time is over, and `soonest` says when it is over. Each notification has one
+        attempt more than before. The method waits for nobody: a notification that another change holds is left out, so
+        the answer may be shorter than it could be.
         """
 
     def settle(self, attempts: Sequence[Attempt]) -> Deferred[None]:
-        """Write what came of attempts: each only where the notification waits still; and one after which it is tried
-        again only where no newer attempt was begun. One that is not there is passed over."""
+        """Write the results of attempts. A result is written only where the notification still waits. A result after
+        which the notification is tried again is written only where no newer attempt was begun. A notification that does
+        not exist is passed over."""
 
     def of_run(self, run_id: str, limit: int, before: str | None) -> Deferred[tuple[str, list[Delivery]]]:
-        """What was told of a run, up to `limit` with ids before `before`, newest first, without their bodies; and the
-        task that it was a run of. Raises NotFound."""
+        """The task of a run, and the notifications about the run: up to `limit` with ids before `before`, newest first,
+        without their bodies. Raises NotFound."""
 
     def of_job(
         self, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
     ) -> Deferred[list[Delivery]]:
-        """The same of a job, of what was told under `tasks`, if given. Raises NotFound as `Runs.page` does, if there is
-        nothing to show."""
+        """The notifications about a job, as in `of_run`. If `tasks` is given, only those whose task, at the time, was
+        among `tasks`. If there is nothing to show, raises NotFound under the conditions of `Runs.page`."""

@@ -1,4 +1,4 @@
-"""What a time without daemons cost, and what a clock that was wrong has left behind."""
+"""What a time without daemons cost, and what a wrong clock has left behind."""
 
 from __future__ import annotations
 
@@ -16,30 +16,37 @@ class Downtimes(Protocol):
     """The times in which no node lived."""
 
     def before(self, node_id: str) -> Deferred[Downtime | None]:
-        """The one that ended when this node began; None: some other lived then, or there was none before."""
+        """The downtime that ended when this node began. None: another node lived then, or there was no node before."""
 
     def cost(self, until: datetime) -> Deferred[DowntimeCost]:
-        """Of a time without daemons that ended then: the dues before it that were recorded as missed since, of how many
-        jobs. `whole` when no job that is not paused has a due before it any more."""
+        """The cost of a downtime that ended at `until`: how many dues before `until` were recorded as missed since
+        then, and of how many jobs. `whole` is true when no job has a next due before `until` any more; paused jobs do
+        not count."""
 
 
 class WrongClock(Protocol):
     """What was written by a clock that was hours (`model.ids.BACK`) ahead of `now`. The rule is `model.wrong_clock`."""
 
     def evidence(self, now: datetime) -> Deferred[Evidence]:
-        """What there is; quickly found if there is none."""
+        """What such a clock has written. The answer is quick if there is nothing."""
 
     def jobs_ahead(self, now: datetime, after: str, most: int) -> Deferred[tuple[list[str], str | None]]:
-        """Among up to `most` jobs behind the job `after`, by id: those that are due later than their schedule says. And
-        the last one that was looked at, to go on behind it; None: there are no more."""
+        """Look at up to `most` jobs behind the job `after`, by id. Returns the jobs that are due later than their
+        schedule says, and the last job that was looked at, so that the caller can go on behind it. None in its place:
+        there are no more jobs."""
 
     def put_right(self, job_ids: Sequence[str], now: datetime) -> Deferred[int]:
-        """Compute the dues of these jobs anew where that clock had decided them; of how many jobs that was so. A due
-        that started something, or is to, keeps its outcome and does not start again; one that was missed or skipped
-        before it came does not count: its record ends before the new next due, or goes; one that stays and was missed
-        says `model.wrong_clock.RAN_AHEAD`. A job that is gone is passed over."""
+        """Compute the dues of these jobs anew where that clock had decided them. Returns the number of jobs whose dues
+        were computed anew.
+
+        - A due that started something, or is to start something, keeps its outcome and does not start again.
+        - A due that was missed or skipped before it came does not count. Its record ends before the new next due, or is
+          removed. If the record stays and its state is missed, it says `model.wrong_clock.RAN_AHEAD`.
+        - A job that does not exist any more is passed over.
+        """
 
     def rest(self, now: datetime) -> Deferred[None]:
-        """Bring back whatever else waits for an instant of that clock: watches, retries, notifications, keys, nodes.
-        Scheduled runs that it made and that wait are skipped, for `SET_BACK`; what a caller asked for waits on. A node
-        that is alive keeps its last sign of life. Doing it twice is doing it once."""
+        """Bring back everything else that waits for an instant of that clock: watches, retries, notifications, keys,
+        nodes. Scheduled runs that were made by that clock and wait are skipped, for `SET_BACK`; runs that a caller
+        asked for go on waiting. A node that is alive keeps its last sign of life. Calling this method twice has the
+        same effect as calling it once."""

@@ -1,4 +1,4 @@
-"""Jobs, and the claiming of their dues."""
+"""Jobs, the claiming of their dues, and those that are overdue."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from twisted.internet.defer import Deferred
 
 from ...model.claim import Claimant, Claimed
 from ...model.job import Due, JobFilter, JobView
+from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run
 
 
 class Jobs(Protocol):
-    """Schedules, as they are looked at. They are made and changed by `Orders`."""
+    """Schedules, as callers and the scheduler read them. `Orders` makes and changes them."""
 
     def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
-        """Up to `limit` jobs with ids behind `after`, by id, as `only` asks for. No more than have `room` together, in
-        bytes of what varies in size (parameters, require, notify) and 512 for the rest of each, but one at least;
-        `more` if others are behind them. Those in `only.tasks` as `model.caller.is_among` has it.
+        """Up to `limit` jobs with ids behind `after`, by id, as `only` asks for. `only.tasks` selects as
+        `model.caller.is_among` says. Together they have no more than `room` bytes, but at least one job is returned.
+        The size of a job is that of its varying parts (parameters, require, notify), and 512 bytes for the rest. `more`
+        is true if there are further jobs behind these.
 
-        With each what is shown of its newest run, the one with the highest id; but of none that was made more than
-        `model.ids.BACK` after `now`, by a clock that was wrong.
+        Each job comes with what is shown of its newest run, which is the run with the highest id. A run that was made
+        more than `model.ids.BACK` after `now`, by a wrong clock, does not count.
         """
 
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
@@ -33,51 +35,70 @@ class Jobs(Protocol):
         """Those of these jobs that are there, in any order, each with its newest run as in `page`."""
 
     def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
-        """Up to `most` jobs that are not paused and whose next due is before `instant`, by (next due, id); only those
-        behind `after` in this order, if it is given."""
+        """Up to `most` jobs whose next due is before `instant`, by (next due, id). Paused jobs are left out. If `after`
+        is given, only the jobs behind it in this order."""
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
-        """Those of these jobs that are not paused and have a next due, by (next due, id)."""
+        """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
 
 
 class Claims(Protocol):
-    """How dues become runs, each once."""
+    """How dues become runs, each due once."""
 
     def claim(self, claimant: Claimant, job_ids: Sequence[str]) -> Deferred[Claimed]:
-        """Decide the dues of these jobs that have come, then start what may start here, oldest due first, as far as
+        """Decide the dues of these jobs that have come. Then start what may start here, oldest due first, as long as
         there are `slots`.
 
-        Nothing is decided or started for a node that is not alive in the store any more, or is late: the answer has
-        `now` alone. Waits for no other claim: a job that another change holds is left out, and `held_up` says so.
-        Of each job that is taken:
+        If the claimant is not alive in the store any more, or is late, nothing is decided or started, and the answer
+        has `now` alone. The method waits for no other claim: a job that another change holds is left out, and `held_up`
+        says so. For each job that is taken:
 
-        - What is owed from its next due on is decided by `model.owed`, once for each place where it runs
-          (`placement`); `max_runs` counts a due once, wherever it starts. Its next due and its starts are stored with
-          that, so that no due is decided twice, and (job, due, attempt, place) is unique among runs.
-        - Neighbours that started nothing for one reason share one record: the newest of the job in that place grows
-          instead of a new one being made, where no due lies between and nothing was started since.
-        - Where no living node can run it, its dues are missed once their grace is over; where others can and this node
-          cannot, it is left to them.
-        - Runs that are replaced: those that wait are skipped at once; the others are asked to end, for `REPLACED`.
+        - `model.owed` decides what is owed from the job's next due on, once for each place where the job runs
+          (`placement`). `max_runs` counts a due once, wherever the due starts. The job's next due and its number of
+          starts are stored in the same change, so that no due is decided twice. (job, due, attempt, place) is unique
+          among runs.
+        - Neighbouring dues that started nothing for the same reason share one record. The newest record of the job in
+          that place is extended, instead of a new one being made, if no due lies between and nothing was started since.
+        - If no living node can run the job, its dues are missed once their grace is over. If other nodes can run it and
+          this node cannot, it is left to those nodes.
+        - Replaced runs: those that wait are skipped at once. The others are asked to end, for `REPLACED`.
+        - For a job that runs on every node, the nodes that the store knows decide, whatever `peers` says. A node that
+          joined since then gets its run; a node that left or is late gets none. Only what the claimant itself can run
+          is taken from its own record in `peers`. Living nodes with the same name are one place. A name that no living
+          node has gets a missed record in that place, if the node of that name that began last could run the job. The
+          record says when that node was seen last.
+        - A run for any node blocks the next run in every place. A run of one place blocks a run for any node. A retry
+          whose time has not come blocks nothing.
 
-        - A job that runs on every node goes by the nodes that the store knows, whatever `peers` says: one that joined
-          since has its run, one that left or is late has none; only what this node can run, it says itself. Living
-          nodes of one name are one place. Each name that is down or stopped, and could run it when a node of it began
-          last, has a missed record there, which says when it was seen last.
-        - A run for any node is in the way of the next one in every place, and a run of one place in the way of one for
-          any node. A retry whose time has not come is in the way of none.
+        A node that is not among its own `peers` starts nothing that waits. The reason of a started run is `IS_RUNNING`,
+        that of a run without a slot is `NO_SLOT` (`model.claim`).
 
-        A node that is not among its own `peers` starts nothing that waits. A run that is started says `IS_RUNNING`, one
-        that finds no slot `NO_SLOT` (`model.claim`).
-
-        Waiting runs go first: by id, and of a job that does not overlap only the head of its queue, when nothing of it
-        runs in that place. A retry is cancelled whose job is gone or has another task by now. What is started is
-        recorded as running on this node. Other nodes are told when something is left for them to start.
+        Waiting runs go first, by id. If a job does not overlap, only the head of its queue may start, and only when no
+        run of the job runs in that place. A retry is cancelled if its job was deleted or has another task by now. A
+        started run is recorded as running on this node. Other nodes are told when something is left for them to start.
         """
 
     def waiting(self, now: datetime) -> Deferred[tuple[bool, datetime | None]]:
-        """Whether any run waits, and the first instant after `now` at which one that is to wait until then may start;
-        None: there is none such."""
+        """Whether any run waits; and the first instant after `now` at which a run that has to wait until that instant
+        may start. None: there is no such run."""
 
     def started_by(self, node_id: str) -> Deferred[list[Run]]:
-        """The runs that the store has as running or stopping on that node, by id."""
+        """The runs that are running or stopping on that node, as the store has it, by id."""
+
+
+class Overdue(Protocol):
+    """Jobs that became overdue, or have recovered. `model.overdue` has the rule for one job; here the rule is asked of
+    many."""
+
+    def watched(self, most: int, now: datetime) -> Deferred[list[str]]:
+        """Jobs whose stored state, overdue or not, may not be true any more. Up to `most` for each way in which the
+        state can change, each job once. If there are fewer, all of them."""
+
+    def recovered(self, most: int, now: datetime) -> Deferred[list[str]]:
+        """Up to `most` jobs for which a failure was notified, and for which a run that was started after that failure
+        has succeeded. The jobs that failed first come first."""
+
+    def settle(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[OverdueChange]]:
+        """Decide for each job whether it is overdue, and whether it still fails. A difference to what is stored is
+        written, with its notification. It is written only where the job is still as it was read: if several nodes do
+        this, one of them makes the change, and only that node gets the change back."""

@@ -1,4 +1,4 @@
-"""What callers order, and the log of it."""
+"""The orders of callers, and the log of these orders."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ class Orders(Protocol):
     """The one way of every order of a caller."""
 
     def perform(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
-        """Check that the caller sees what the order is about, do it, and write its entry: in one change.
+        """In one change: check that the caller sees what the order is about, carry the order out, and write its entry.
 
-        What each order does, answers and raises stands with its record in `model.order`. Raises NotFound, in the words
-        of one that is not there, for a job or a run of a task that the caller does not see. The entry is what
-        `issued.signature` makes of it, with the database's instant (and an id of that instant) where it has a clock;
-        None, and nothing is written, where nothing was changed that an entry would show: it was done before under its
-        key, the job or the run was so already, or the run is to end for another reason, which stays. An entry that
-        cannot be written undoes the change. Runs are named in an entry only if they end for this order. The job is held
-        from the look on.
+        What each order does, answers and raises is written at its record in `model.order`. If the job or the run is of
+        a task that the caller does not see, raises NotFound with the words for one that does not exist.
+
+        The entry is what `issued.signature` makes of the order. Where the database has a clock, the entry has the
+        database's instant, and an id of that instant. The entry is None, and none is written, if nothing was changed
+        that an entry would show: the order was carried out before under its key, the job or the run was in that state
+        already, or the run is to end for another reason, which stays. If the entry cannot be written, the change is
+        undone. An entry names only those runs that end for this order. The job is held from the check on.
         """
 
 
 class AuditEntries(Protocol):
-    """Who changed what."""
+    """The audit log: who changed what."""
 
     def page(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Deferred[Page[Entry]]:
-        """Up to `limit` entries with ids before `before`, newest first, as `only` asks for; no more than have `room`
-        together, in bytes of `before` and `after` and 512 for the rest of each, but one at least."""
+        """Up to `limit` entries with ids before `before`, newest first, as `only` asks for. Together they have no more
+        than `room` bytes, but at least one entry is returned. The size of an entry is that of `before` and `after`, and
+        512 bytes for the rest."""

@@ -16,8 +16,9 @@ class Runs(Protocol):
 
     def page(self, limit: int, before: str | None, only: RunFilter) -> Deferred[list[Run]]:
         """Up to `limit` runs with ids before `before`, newest first, as `only` asks for, without their parameters.
-        `begin` is compared with the last due of a stretch, `end` with the first. Raises NotFound for those of a job
-        that is not there, or is not among `only.tasks`, and has no run that is; of any other job there may be none."""
+        `begin` is compared with the last due of a stretch, `end` with the first. Raises NotFound if the runs of one job
+        are asked for, this job does not exist or its task is not among `only.tasks`, and no run of this job is of a
+        task among `only.tasks`. For any other job the page may be empty."""
 
     def get(self, run_id: str) -> Deferred[Run]:
         """One run. Raises NotFound."""
@@ -26,36 +27,39 @@ class Runs(Protocol):
         """Those of these runs that are there, without their parameters, in any order."""
 
     def tail(self, run_id: str) -> Deferred[Tail | None]:
-        """The end of what a run printed, if it was kept here."""
+        """The end of a run's output, if the store has kept it."""
 
     def record(
         self, executed: Sequence[Run], ids: Ids, chance: Callable[[], float], read_tail: Callable[[str], Tail | None]
     ) -> Deferred[bool]:
-        """Write what became of runs, or what is known of one that goes on (its `pid`): each only where its node still
-        owns it and it is running or stopping; others are left as they are. Where the store is shared, an end is moved
-        between the start and the database's now.
+        """Write the outcome of runs, or what is known of a run that goes on (its `pid`). A run is written only if its
+        node still owns it and it is running or stopping; other runs are left as they are. Where the store is shared, an
+        end is moved so that it lies between the start and the database's now.
 
-        Of a run that failed, timed out or was lost, the next attempt is added with it where its job asks for one
-        (`model.retry`; `chance` spreads the pauses, `ids` gives its id): once, however many nodes record it. True if
-        any was. The next attempt has the parameters of the run before it, and its place; the rest is as the job is now.
-        Where the job has another task by now there is none, and the reason says so (`model.retry.OTHER_TASK`).
+        If a run failed, timed out or was lost, and its job asks for it, the next attempt is added in the same change
+        (`model.retry`; `chance` spreads the pauses, `ids` makes its id). It is added once, however many nodes record
+        the run. Returns True if any attempt was added. The next attempt has the parameters and the place of the run
+        before it; everything else is as the job is now. If the job has another task by now, no attempt is added, and
+        the reason says so (`model.retry.OTHER_TASK`).
 
-        With those that have ended the tail that `read_tail` finds is kept, in place of an older one, also where another
-        outcome was written before; not of a run that was forgotten. Who wants to be told of the failure is told, by a
-        notification of the same change.
+        For each run that has ended, the tail that `read_tail` finds is kept, in place of an older one. It is kept even
+        if another outcome was written before, but not if the run was forgotten. A failure is notified to those that ask
+        for it, by a notification in the same change.
         """
 
     def give_up(self, run: Run, *, notify: bool = True) -> Deferred[bool]:
-        """Write that a run has ended whose outcome the database refused: with as little as there can be, and only where
-        it has no outcome and belongs to the node that `run` says. It is not tried again, and no tail is kept; with
-        `notify`, who wants to know that it failed is told. Whether there was anything to write."""
+        """Write the end of a run whose outcome the database refused, with as little data as possible. It is written
+        only if the run has no outcome and belongs to the node that `run` names. The run is not tried again, and no tail
+        is kept. With `notify`, the failure is notified to those that ask for it. Returns whether there was anything to
+        write."""
 
     def left_behind(self, node_id: str) -> Deferred[list[Run]]:
-        """The runs that nodes but this one started and did not end. For a store that is not shared."""
+        """The runs that nodes other than this one started and did not end. For a store that is not shared."""
 
     def left_here(self, previous: Sequence[str], name: str) -> Deferred[list[Run]]:
-        """Up to 1000 runs, newest first, that the nodes `previous` started and that are running, stopping or lost.
-        Without any: those running or stopping that a node of this name started which the store does not know."""
+        """Up to 1000 runs, newest first, that the nodes in `previous` started and that are running, stopping or lost.
+        If `previous` is empty: the running and stopping runs that were started by a node with this name which the store
+        does not know."""
 
     def stops(self, node_id: str) -> Deferred[tuple[tuple[str, str], ...]]:
         """(run, reason) for each running or stopping run that this node is asked to end."""

@@ -1,4 +1,4 @@
-"""Who changed what: each entry is written in the transaction of its change. Orders know nothing of it.
+"""The audit log: each entry is written in the transaction of its change. Orders do not know of it.
 
 Every function runs inside a transaction.
 """
@@ -6,29 +6,27 @@ Every function runs inside a transaction.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import TypeVar
 
 import attrs
-from sqlalchemy import Select, delete, insert, or_, select
+from sqlalchemy import delete, insert, or_, select
 
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
-from .clock import now as database_now
 from .paging import cut, weight
 from .tables import audit
-from .transaction import Transaction
+from .transaction import Query, Transaction, database_now
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Q = TypeVar("Q", bound=Query)
 
 _WEIGHT = weight(audit.c.before, audit.c.after)
 _WRITE = insert(audit)  # built once: building costs more than asking
 
 
 def write(transaction: Transaction, entry: Entry) -> Entry:
-    """Add an entry; as it was written. It gets the database's time: by that of two nodes, what was done through one
-    could come before what had been done through the other."""
+    """Add an entry, and return it as it was written. It gets the database's time: with the clocks of two nodes, a later
+    change through one node could seem to come before an earlier change through the other."""
     instant = database_now(transaction, entry.at)
     if instant != entry.at:
         entry = attrs.evolve(entry, at=instant, id=Ids().make(instant))
@@ -37,20 +35,20 @@ def write(transaction: Transaction, entry: Entry) -> Entry:
 
 
 def page(transaction: Transaction, limit: int, before: str | None, only: AuditFilter) -> list[Entry]:
-    """Up to `limit` entries, newest first, those older than the entry `before`."""
+    """Up to `limit` entries older than the entry `before`, newest first."""
     query = _asked(select(audit), before, only).limit(limit)
     return [Entry(**row._mapping) for row in transaction.execute(query)]
 
 
 def fitting(transaction: Transaction, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
-    """The same, but no more than have `room` together, in bytes."""
+    """The same as `page`, but the entries have no more than `room` bytes together."""
     query = _asked(select(audit.c.id, _WEIGHT), before, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
     found = select(audit).where(audit.c.id.in_(ids)).order_by(audit.c.id.desc())
     return Page([Entry(**row._mapping) for row in transaction.execute(found)], more)
 
 
-def _asked(query: Select[Any], before: str | None, only: AuditFilter) -> Select[Any]:
+def _asked(query: Q, before: str | None, only: AuditFilter) -> Q:
     query = query.order_by(audit.c.id.desc())
     if before is not None:
         query = query.where(audit.c.id < before)
@@ -68,7 +66,7 @@ def _asked(query: Select[Any], before: str | None, only: AuditFilter) -> Select[
 
 
 def forget(transaction: Transaction, before: datetime, most: int) -> int:
-    """Forget up to `most` entries made before that instant; how many they were."""
+    """Forget up to `most` entries that were made before that instant. Returns their number."""
     query = select(audit.c.id).where(audit.c.id < least(before)).order_by(audit.c.id).limit(most)
     ids = list(transaction.execute(query.with_for_update(skip_locked=True)).scalars())  # other nodes do so too
     if ids:

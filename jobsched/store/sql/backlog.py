@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, and_, bindparam, exists, or_, select, update
 
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, STARTED, Run
-from . import outcomes
 from . import runs as run_rows
 from .tables import jobs, runs
-from .transaction import Transaction
+from .transaction import Query, Transaction
 
 
 def startable(
     transaction: Transaction, now: datetime, most: int, node: Node | None = None, *, any_task: bool = True
 ) -> tuple[list[Run], bool]:
-    """Up to `most` waiting runs that may start, oldest first: of a job that does not overlap, the head of its queue.
-    And whether some other might, but for a transaction that is under way.
+    """Up to `most` waiting runs that may start, oldest first. If a job does not overlap, only the head of its queue.
+    And whether other runs might start, but for a transaction that is under way.
 
-    With `node`: those that it can run; `any_task` also those of a task that it lacks, for they fail with that reason.
-    They are held until the transaction ends.
+    With `node`: the runs that this node can run. With `any_task`, also runs of a task that the node lacks, because they
+    fail with that reason. The runs are held until the transaction ends.
     """
     if most <= 0:
         return [], False
-    asked: dict[str, Any] = {"now": now, "most": most}
+    asked: dict[str, object] = {"now": now, "most": most}
     question = _STARTABLE
     if node is not None:
         wanted = transaction.execute(_REQUIRED).scalars()
@@ -43,8 +41,9 @@ def startable(
 
 
 def _alone(transaction: Transaction, found: Sequence[Run], now: datetime) -> tuple[list[Run], bool]:
-    """Those beside which no other run of their job starts: with the job's row in hand nobody else decides about it,
-    and what was decided until then is seen only by another look. A job that somebody else holds has to wait.
+    """The runs beside which no other run of their job starts. While the job's row is held, no other transaction decides
+    about the job. What was decided until then is seen only by another look. If another transaction holds the job, its
+    runs have to wait. And whether that was so for any job.
 
     A retry that was added while its job was deleted is cancelled.
     """
@@ -58,8 +57,9 @@ def _alone(transaction: Transaction, found: Sequence[Run], now: datetime) -> tup
 
 
 def _of_their_jobs(transaction: Transaction, found: Sequence[Run], now: datetime) -> list[Run]:
-    """Those but for retries whose job has another task by now, or whose task is not that of the attempt before them.
-    Such are cancelled: a daemon of an older release added them, or one that did not see the change of the job yet."""
+    """The runs without those retries whose job has another task by now, or whose task is not that of the attempt before
+    them. Such retries are cancelled: they were added by a daemon of an older release, or by one that did not see the
+    change of the job yet."""
     retries = [run.id for run in found if run.attempt > 1]
     strange = set(transaction.execute(_STRANGE, {"ids": retries}).scalars()) if retries else set()
     _cancel(transaction, [run for run in found if run.id in strange], OTHER_TASK, now)
@@ -68,12 +68,12 @@ def _of_their_jobs(transaction: Transaction, found: Sequence[Run], now: datetime
 
 def _cancel(transaction: Transaction, waiting: Sequence[Run], reason: str, now: datetime) -> None:
     if waiting:
-        cancelled: dict[str, Any] = {"state": "cancelled", "reason": reason, "ended": now}
-        transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(cancelled))
-        outcomes.tell(transaction, [run.become(**cancelled) for run in waiting])
+        values = {"state": "cancelled", "reason": reason, "ended": now}
+        transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
+        transaction.have_ended([run.become("cancelled", reason=reason, ended=now) for run in waiting])
 
 
-def _strange() -> Select[Any]:
+def _strange() -> Query:
     before = runs.alias("before")
     moved = exists().where(jobs.c.id == runs.c.job_id, jobs.c.task != runs.c.task)
     other = exists().where(
@@ -103,7 +103,7 @@ def _may_start() -> ColumnElement[bool]:
     )
 
 
-def _ask_startable(*here: ColumnElement[bool]) -> Select[Any]:
+def _ask_startable(*here: ColumnElement[bool]) -> Query:
     return (
         select(runs)
         .where(_may_start(), *here)

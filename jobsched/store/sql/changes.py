@@ -6,7 +6,7 @@ rows are written without, and whoever is asked for changes numbers those that ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, insert, select, text, update
@@ -14,7 +14,6 @@ from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from ...model.audit import Entry
 from ...model.change import Change, Numbers
 from ...model.job import Job
-from ...model.run import Run
 from .tables import changes, settings
 from .transaction import Transaction
 
@@ -28,13 +27,6 @@ _NOW = {  # in microseconds since 1970, by the database's clock
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
 }
 _WRITE = {dialect: insert(changes).values(at=text(now)) for dialect, now in _NOW.items()}
-
-
-def of_runs(transaction: Transaction, changed: Iterable[Run]) -> None:
-    """These runs came to their states with this transaction."""
-    transaction.changes.extend(
-        Change(kind="run", what=run.state, job_id=run.job_id, run_id=run.id, task=run.task) for run in changed
-    )
 
 
 def of_entry(transaction: Transaction, entry: Entry) -> None:

@@ -16,32 +16,31 @@ from ...model.node import Node
 from ...model.order import REPLACED
 from ...model.owed import Situation, Stretch, owed, shared
 from ...model.run import ANYWHERE, Run
-from . import backlog, changes, commands, listen_notify, start_counts, stretches, wrong_clock
+from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
-from .clock import now as database_now
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
-LATE = timedelta(seconds=2)  # from when on it is asked who lived at a due
+LATE = timedelta(seconds=2)  # after this time, it is asked which nodes lived at the due
 
 
 def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Claimed:
-    """Decide the dues of `job_ids`, then start what may start, oldest due first, as far as there are slots."""
+    """Decide the dues of `job_ids`. Then start what may start, oldest due first, as long as there are slots."""
     who = attrs.evolve(who, now=database_now(transaction, who.now))
     if not who.alone and node_rows.declared_dead(transaction, who.node_id, who.now):
-        return Claimed(now=who.now)  # it was frozen on the way here, and others have taken it for dead
+        return Claimed(now=who.now)  # this node was frozen meanwhile, and others have declared it dead
     due_jobs = job_rows.lock_due(transaction, job_ids, who.now) if job_ids else []
     decided = _decide(transaction, who, due_jobs)
     held_up, some_wait = False, run_rows.any_waiting(transaction)
     schedules = {job.id: job.schedule for job in due_jobs}
-    if some_wait:  # those that wait go first
+    if some_wait:  # waiting runs go first
         later = [_waits(run) if run.state == "running" else run for run in decided.runs]
         stretches.add(transaction, later, schedules, who.now)
         ready, held_up = _startable(transaction, who)
-        who = attrs.evolve(who, now=database_now(transaction, who.now))  # it may have waited for a lock
+        who = attrs.evolve(who, now=database_now(transaction, who.now))  # the claim may have waited for a lock
         started = _start(transaction, who, ready)
     else:
         stretches.add(transaction, decided.runs, schedules, who.now)
@@ -66,9 +65,10 @@ def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Cl
 def _dues(
     transaction: Transaction, who: Claimant, job_ids: Sequence[str], due_jobs: list[Job], decided: _Decided
 ) -> tuple[tuple[tuple[str, datetime | None], ...], bool]:
-    """The next dues as they are now, also of jobs that were asked for in vain: decided elsewhere, or too early.
+    """The next dues as they are now, also of jobs that were asked for in vain, because another node decided them or
+    because it is too early.
 
-    And whether some are due still, and were left out for another transaction had them in hand.
+    And whether some jobs are still due, and were left out because another transaction held them.
     """
     moved = [(job.id, next_due) for job, next_due, _ in decided.moved]
     others = set(job_ids) - {job_id for job_id, _ in moved}
@@ -122,7 +122,8 @@ def _still_due(
     decided: _Decided,
     owing: list[tuple[Job, Stretch, str]],
 ) -> Iterator[Job]:
-    """But for those that are not: a clock that was set back has come to dues that had their outcome before."""
+    """The jobs that are really due. The others are left out: a clock that was set back has come to dues that had their
+    outcome before."""
     for job in due_jobs:
         moved, left = wrong_clock.settled(transaction, job, who.now)
         if left is not None:
@@ -142,7 +143,7 @@ def _owing(
     decided: _Decided,
     known: Sequence[Node],
 ) -> list[tuple[Job, Stretch, str]]:
-    """What is owed in each place. A due counts once against max_runs, wherever it starts; one that waits and is
+    """What is owed in each place. A due counts once against max_runs, wherever it starts. A due that waits and is
     replaced does not count any more."""
     back = _replaceable(transaction, job, where, active)
     facts = {place: _situation(job, who, in_place(active, place), back, known) for place in (*where.names, *where.down)}
@@ -162,7 +163,7 @@ def _owing(
 
 
 def _replaceable(transaction: Transaction, job: Job, where: Placement, active: list[Run]) -> int:
-    """How many of its dues count against max_runs, and do not any more when runs that wait are replaced."""
+    """How many dues of the job stop counting against max_runs when the runs that wait are replaced."""
     if job.policy.overlap != "replace":
         return 0
     there = {run.id: run for place in where.names for run in in_place(active, place) if run.state == "waiting"}
@@ -170,14 +171,14 @@ def _replaceable(transaction: Transaction, job: Job, where: Placement, active: l
 
 
 def _is_for(who: Claimant, job: Job, where: Placement) -> bool:
-    """Whether a due may be decided here: one that others can run and this node cannot is left to them."""
+    """Whether a due may be decided here. If other nodes can run it and this node cannot, it is left to them."""
     if not who.peers or who.alone or where.nobody or job.policy.placement == "every":
         return True
     return any(node.id == who.node_id and node.can(job.task, job.policy.require) for node in who.peers)
 
 
 def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[Job, Stretch, str]]:
-    """Dues that no living node can run are left, as long as their grace allows, to one that may come."""
+    """Dues that no living node can run are left, as long as their grace allows, to a node that may come."""
     instant = who.now
     if not who.alone:
         if job.policy.misfire_grace is None:
@@ -208,14 +209,14 @@ def _situation(job: Job, who: Claimant, active: list[Run], back: int = 0, known:
 
 
 def _downtimes(job: Job, who: Claimant, known: Sequence[Node]) -> list[Downtime]:
-    """When no node lived that could run the job; `known` are the nodes as they were last."""
+    """The times in which no node lived that could run the job. `known` are the nodes as they were last."""
     then, now = ([node for node in some if node.can(job.task, job.policy.require)] for some in (known, who.peers))
     down = without_nodes(then, now)
     return [] if down is None else [down]
 
 
 def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
-    """A due that passed while another node lived passed while somebody could run it."""
+    """If another node lived when a due passed, a node could run the due."""
     others = (node for node in who.peers if node.id != who.node_id and node.since <= who.now)
     return (node.since for node in others if node.can(job.task, job.policy.require))
 
@@ -252,5 +253,5 @@ def _start(transaction: Transaction, who: Claimant, waiting: Iterable[Run]) -> l
             .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
             .values(state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
         )
-        changes.of_runs(transaction, started)
+        transaction.have_changed(started)
     return started

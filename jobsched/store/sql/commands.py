@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 from sqlalchemy import delete, insert, select, update
@@ -18,7 +17,7 @@ from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
 from . import jobs as job_rows
-from . import listen_notify, outcomes, start_counts, stretches, wrong_clock
+from . import listen_notify, start_counts, stretches, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
@@ -28,7 +27,8 @@ SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time 
 
 
 def add(transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "") -> str:
-    """Store a job; its id, or that of the job which this key made before. `asker` is the node, here as below."""
+    """Store a job. Returns its id, or the id of the job that was made under this key before. `asker` is the node, here
+    as below."""
     if key is not None and (known := _recall(transaction, key)) is not None:
         return known
     job_rows.add(transaction, [job])
@@ -42,11 +42,12 @@ def change(
     transaction: Transaction, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
     make: Callable[[Job, datetime], Job], asker: str = "",
 ) -> Job:  # fmt: skip
-    """Replace a job by `make(job, instant)`. Where that moves its next due, dues up to `now` are settled, and those
-    after `instant` are new; otherwise its next due, passed or not, stays what it was. With another task, retries that
-    wait are cancelled: each other run is what it was made to be.
+    """Replace a job by `make(job, instant)`. If that moves its next due, dues up to `now` are settled, and dues after
+    `instant` are new. Otherwise its next due stays what it was, whether it has passed or not. If the job gets another
+    task, its retries that wait are cancelled; each other run stays what it was made to be.
 
-    `versions`, here as below, are those the caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
+    `versions`, here as below, are the versions that the caller has seen; None: any. Raises NotFound, Stale, and what
+    `make` raises.
     """
     job = held(transaction, job_id, versions)
     decided, latest = wrong_clock.decided(transaction, job_id, now)
@@ -64,7 +65,7 @@ def change(
 
 
 def pause(transaction: Transaction, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
-    """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once."""
+    """Let dues pass from now on. Runs that wait or run go on. Pausing twice has the same effect as pausing once."""
     job = held(transaction, job_id, versions)
     if job.paused:
         return job
@@ -77,7 +78,7 @@ def resume(
     transaction: Transaction, job_id: str, ids: Ids, now: datetime, asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> Job:  # fmt: skip
-    """Go on with the next due; those that passed meanwhile become one skipped stretch."""
+    """Go on with the next due. Dues that passed meanwhile become one skipped stretch."""
     job = held(transaction, job_id, versions)
     if not job.paused:
         return job
@@ -94,9 +95,8 @@ def remove(
     transaction: Transaction, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> list[Run]:  # fmt: skip
-    """Forget a job. What waits is cancelled. What runs is returned, and goes on unless `cancel` is a reason to end it;
-    then it is to be ended for its `stop`.
-    """
+    """Delete a job. Runs that wait are cancelled. Active runs are returned. They go on, unless `cancel` gives a reason
+    to end them; then they are to be ended for their `stop`."""
     job = held(transaction, job_id, versions)
     _settle(transaction, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(transaction, [job_id])
@@ -108,14 +108,14 @@ def remove(
 def run_now(
     transaction: Transaction, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
     peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None, *,
-    begin: datetime | None = None, changed: Callable[[Job], dict[str, Any]] = lambda _job: {},
+    begin: datetime | None = None, changed: Callable[[Job, Run], Run] = lambda _, run: run,
 ) -> Ran:  # fmt: skip
-    """Add a manual run, due now or at `begin`, under the job's overlap rule. It waits until it is claimed, or is
-    skipped at once.
+    """Add a manual run that is due now, or at `begin`, under the job's overlap rule. The run waits until it is claimed,
+    or is skipped at once.
 
-    A job that runs on every node gets one for each living node that can; the first of them is returned. `peers` are
-    those that were known to live when it was ordered. What a key made is given back whatever became of the job since.
-    `changed` gives the fields in which the run differs from its job.
+    A job that runs on every node gets one run for each living node that can run it; the first of them is returned.
+    `peers` are the nodes that were known to live when the run was ordered. What was made under a key is returned again,
+    whatever became of the job since. `changed(job, run)` is the run as it is to differ from its job.
     """
     if key is not None and (known := _recall(transaction, key)) is not None:
         run = run_rows.get(transaction, known)
@@ -126,7 +126,7 @@ def run_now(
     living = LivingNodes(transaction, peers, asker, now)
     where = placement_of(job, living) if peers else Placement()
     active = run_rows.ripe_of(transaction, [job_id], now)
-    due, fields = _free_due(transaction, job, now if begin is None else min(begin, now)), changed(job)
+    due = _free_due(transaction, job, now if begin is None else min(begin, now))
     added: list[Run] = []
     replaced: list[Run] = []
     dropped: list[Run] = []
@@ -137,7 +137,7 @@ def run_now(
         stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
         why = reason or where.nobody or "waits to be started"
         run = run_rows.passed(job, stretch, ids.make(now), now)
-        added.append(attrs.evolve(run, cause="manual", reason=why, place=place, **fields))
+        added.append(changed(job, attrs.evolve(run, cause="manual", reason=why, place=place)))
         if fate == "replace":
             waited, others = drop_waiting(transaction, there, now)
             dropped, replaced = dropped + waited, replaced + others
@@ -160,10 +160,10 @@ def rerun(
     if run.active:
         raise Conflict(f"run {run_id} has not ended yet: it is {run.state}")
 
-    def as_then(job: Job) -> dict[str, Any]:
+    def as_then(job: Job, again: Run) -> Run:
         if job.task != run.task:
             raise Conflict(f"the job of run {run_id} has the task {job.task} by now, and had {run.task} then")
-        return {"parameters": run.parameters, "rerun_of": run.id}
+        return attrs.evolve(again, parameters=run.parameters, rerun_of=run.id)
 
     try:
         return run_now(transaction, run.job_id, key, ids, now, peers, asker, changed=as_then)
@@ -172,7 +172,7 @@ def rerun(
 
 
 def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
-    """Cancel a run that waits; give one that runs back, to be ended by its node for its `stop`.
+    """Cancel a run that waits. A run that is active is returned; its node is to end it for its `stop`.
 
     Raises NotFound, Conflict.
     """
@@ -186,7 +186,7 @@ def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, as
     values = {"state": "cancelled", "reason": reason, "ended": now}
     if run.state == "waiting" and transaction.execute(update(runs).where(waiting).values(values)).rowcount == 1:
         cancelled = run.become("cancelled", reason=reason, ended=now)
-        outcomes.tell(transaction, [cancelled])
+        transaction.have_ended([cancelled])
         start_counts.give_back(transaction, [cancelled], now)
         return cancelled
     if run.state == "waiting":  # it was started meanwhile
@@ -195,35 +195,35 @@ def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, as
 
 
 def hold_job_of(transaction: Transaction, run_id: str) -> None:
-    """Let nobody else decide about the job of a run until the transaction ends: jobs are held before their runs."""
+    """Hold the job of a run until the transaction ends: jobs are held before their runs."""
     job_id = transaction.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
     transaction.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
 
 
 def drop_waiting(transaction: Transaction, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
-    """For a run that replaces `active`: those that only waited and are skipped now, and the others, to be ended."""
+    """Make room for a run that replaces `active`. Returns the runs that only waited, which are skipped now, and the
+    others, which are to be ended."""
     return _end_waiting(transaction, active, "skipped", "a later run took its place while it waited", now)
 
 
 def _end_waiting(
     transaction: Transaction, active: list[Run], state: State, reason: str, now: datetime
 ) -> tuple[list[Run], list[Run]]:
-    """Those that only waited have this outcome; they, and the others."""
+    """Give this outcome to the runs that only waited. Returns these runs, and the others."""
     waiting = [run for run in active if run.state == "waiting"]
     ended: list[Run] = []
     if waiting:
-        values: dict[str, Any] = {"state": state, "reason": reason, "ended": now}
+        values = {"state": state, "reason": reason, "ended": now}
         asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
         still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
         transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        ended = [run.become(**values) for run in waiting if run.id in still]
-        outcomes.tell(transaction, ended)
+        ended = [run.become(state, reason=reason, ended=now) for run in waiting if run.id in still]
+        transaction.have_ended(ended)
     return ended, [run for run in active if run.state != "waiting"]
 
 
 def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None = None) -> Job:
-    """A job that nobody else changes until the transaction ends. Raises NotFound, and Stale when it is at none of
-    `versions`."""
+    """A job, held until the transaction ends. Raises NotFound, and Stale if the job is at none of `versions`."""
     row = transaction.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     if row is None:
         raise no_job(job_id)
@@ -234,7 +234,7 @@ def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None 
 
 
 def _settle(transaction: Transaction, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
-    """Give every due up to `now` its outcome: one skipped stretch. The job, behind those that had theirs."""
+    """Give every due up to `now` its outcome: one skipped stretch. Returns the job, behind the dues that had theirs."""
     job, left = wrong_clock.settled(transaction, job, now)
     facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
     why = "paused" if job.paused else reason
@@ -246,7 +246,7 @@ def _settle(transaction: Transaction, job: Job, ids: Ids, now: datetime, reason:
 
 
 def _free_due(transaction: Transaction, job: Job, now: datetime) -> datetime:
-    """Now, or the first microsecond after it that no run of the job has, and that is no due of its schedule."""
+    """Now, or the first microsecond after it that is neither the due of a run of the job nor a due of its schedule."""
     due = now
     while (
         transaction.execute(select(runs.c.id).where(runs.c.job_id == job.id, runs.c.due == due)).first()

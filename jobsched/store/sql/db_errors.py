@@ -38,11 +38,13 @@ DUPLICATE = {"23505", 1062}
 
 
 def kind(url: URL, why: DBAPIError | PoolTimeout) -> Kind:
-    """Whether a transaction that failed before its commit is worth another try, or found the store out of order.
+    """Whether a transaction that failed before its commit is worth another try, or whether the store is out of order.
 
-    `again`: the database undid it, or the connection broke and the transaction with it. `elsewhere`: the server takes
-    no changes any more, and the address may lead to another one by now. `raced`: as again, if another node stored the
-    same thing first, else a fault. `fault`: the error is ours.
+    - `again`: the database undid the transaction, or the connection broke and the transaction with it
+    - `elsewhere`: the server takes no changes any more, and the address may lead to another server by now
+    - `raced`: the same as `again` if another node stored the same thing first, else a fault
+    - `unavailable`: the store is out of order
+    - `fault`: the error is ours
     """
     if isinstance(why, PoolTimeout):
         return "unavailable"

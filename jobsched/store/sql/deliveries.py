@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
-from sqlalchemy import Boolean, ColumnElement, Row, bindparam, delete, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, delete, or_, select, update
 
 from ...model.delivery import LEASE, Attempt, Delivery
 from ...model.ids import least
-from . import queries, settings
-from .clock import now as database_now
+from . import queries
+from .nodes import agreed_lease
 from .tables import deliveries
-from .transaction import Transaction
+from .transaction import TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
@@ -33,7 +32,8 @@ _SETTLE = (
 
 
 def soonest(transaction: Transaction, full: Sequence[str], only: Sequence[str] | None = None) -> datetime | None:
-    """When the next attempt may be made, but for those `full` places that take no more now; to `only` some if given."""
+    """The earliest instant at which an attempt may be made. Notifications to the places in `full`, which take no more
+    now, are left out; if `only` is given, notifications to other places are left out too."""
     query = select(deliveries.c.not_before).where(_WAITS, *_at(full, only))
     return transaction.execute(query.order_by(deliveries.c.not_before).limit(1)).scalar()
 
@@ -42,8 +42,9 @@ def take(
     transaction: Transaction, local: datetime, most: int, of_one: int, busy: Mapping[str, int],
     only: Sequence[str] | None = None,
 ) -> list[Delivery]:  # fmt: skip
-    """Up to `most` that may be attempted, those that wait longest first, so that no place gets more than `of_one`;
-    so many are `busy` there already. To `only` some if given. They are this node's for the time of the lease."""
+    """Up to `most` notifications whose attempt may be made now, those that wait longest first. If `only` is given, only
+    notifications to these places. No place gets more than `of_one`, and those that are `busy` there already count. The
+    notifications belong to this node for the time of the lease."""
     instant = database_now(transaction, local)
     full = [place for place, number in busy.items() if number >= of_one]
     query = (
@@ -66,8 +67,9 @@ def take(
 
 
 def lease(transaction: Transaction) -> timedelta:
-    """How long what was taken is a node's: while the database is away, a node that made an attempt cannot say so."""
-    return max(LEASE, SETTLES + (settings.lease(transaction) or timedelta(0)))
+    """How long a notification that was taken belongs to a node. While the database is away, the node cannot write the
+    result of its attempt."""
+    return max(LEASE, SETTLES + (agreed_lease(transaction) or timedelta(0)))
 
 
 def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:
@@ -77,18 +79,18 @@ def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[b
 
 
 def settle(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
-    """Write what came of attempts, where it is not known already."""
+    """Write the results of attempts, unless a newer state is stored already."""
     if attempts:
         transaction.execute(_SETTLE, [_settled(attempt) for attempt in attempts])
 
 
-def _settled(attempt: Attempt) -> dict[str, Any]:
+def _settled(attempt: Attempt) -> dict[str, object]:
     which = {"key": attempt.id, "latest": attempt.number, "over": attempt.state != "waiting"}
     return which | {f"new_{name}": getattr(attempt, name) for name in _WRITTEN}
 
 
 def of_run(transaction: Transaction, run_id: str, limit: int, before: str | None) -> tuple[str, list[Delivery]]:
-    """What was told of a run, newest first, and the task that it was a run of. Raises NotFound."""
+    """The task of a run, and the notifications about the run, newest first. Raises NotFound."""
     run = queries.run(transaction, run_id)
     return run.task, _page(transaction, deliveries.c.run_id == run_id, limit, before)
 
@@ -96,7 +98,8 @@ def of_run(transaction: Transaction, run_id: str, limit: int, before: str | None
 def of_job(
     transaction: Transaction, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
 ) -> list[Delivery]:
-    """The same of a job, so far as it was of `tasks` then. Raises NotFound for one that nobody ever heard of."""
+    """The notifications about a job, newest first, if their task, at the time, was among `tasks`. Raises NotFound if
+    there is no trace of the job."""
     its = deliveries.c.job_id == job_id
     if tasks is not None:
         its &= of_tasks(transaction, deliveries.c.task, tasks)
@@ -107,12 +110,13 @@ def of_job(
 
 
 def forget_of(transaction: Transaction, run_ids: Sequence[str]) -> None:
-    """Drop what was told of runs; what is still to be told of them stays."""
+    """Drop the notifications about these runs. Notifications that still wait are kept."""
     transaction.execute(delete(deliveries).where(deliveries.c.run_id.in_(run_ids), ~_WAITS))
 
 
 def forget(transaction: Transaction, before: datetime, most: int) -> int:
-    """Drop up to `most` that were told before that instant, or were given up; how many there were."""
+    """Drop up to `most` notifications that were made before that instant and do not wait any more. Returns their
+    number."""
     query = select(deliveries.c.id).where(deliveries.c.id < least(before), ~_WAITS).order_by(deliveries.c.id)
     ids = list(transaction.execute(query.limit(most).with_for_update(skip_locked=True)).scalars())
     if ids:
@@ -127,6 +131,6 @@ def _page(transaction: Transaction, which: ColumnElement[bool], limit: int, befo
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def from_row(row: Row[Any]) -> Delivery:
+def from_row(row: TableRow) -> Delivery:
     """The record of a row that holds every column of `deliveries`, or all that are shown."""
     return Delivery(**{"body": {}, **row._mapping})

@@ -1,6 +1,6 @@
-"""Opening the database: what each kind needs to keep the promise.
+"""Opening the database: what each kind of database needs to keep the promise.
 
-Nothing here costs a question per transaction, but for MySQL, whose transactions that read have to be told apart.
+Nothing here costs a question per transaction, except on MySQL, where transactions that read must be marked.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import Any
+from contextlib import closing
 
 import attrs
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -23,18 +24,18 @@ from .url import make_url_safe
 
 BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
 STATEMENT_SECONDS = 20  # how long the database may work at one statement
-ANSWER_SECONDS = 25  # how long to wait for the database to say anything: it is lost then
+ANSWER_SECONDS = 25  # how long to wait for any answer; after that, the connection is lost
 CONNECT_SECONDS = 5
 SILENT_SECONDS = 10  # how long to wait for a host that takes no packet
 IDLE_SECONDS = 10  # how long a node that was frozen in mid-transaction may keep others from its rows
-AGE_SECONDS = 1800  # after which a connection is made anew, less up to a quarter: not all of them at one moment
+AGE_SECONDS = 1800  # age at which a connection is replaced, less up to a quarter: not all at the same moment
 
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that broke; so do we
 
 
 class _InOneLine(logging.Filter):
-    """What SQLAlchemy's pool says of a connection that broke, by a traceback and at level ERROR: the transaction that
-    was under way fails, and tells of it."""
+    """SQLAlchemy's pool logs a connection that broke with a traceback and at level ERROR. One line is enough: the
+    transaction that was under way fails, and says so."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         why = record.exc_info[1] if record.exc_info else None
@@ -59,7 +60,7 @@ EXTRAS = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
 
 @attrs.frozen(kw_only=True)
 class Waits:
-    """For how many seconds to wait for what; None: as long as it takes."""
+    """For how many seconds to wait for what. None: without limit."""
 
     lock: int | None
     statement: int | None
@@ -69,7 +70,7 @@ class Waits:
 
     @classmethod
     def of(cls, patient: bool, prompt: int | None) -> Waits:
-        """Those of a patient engine, of one that is to know soon, or of any other."""
+        """The waits of a patient engine, of an engine that is to know soon, or of any other."""
         if patient:
             return cls(lock=None, statement=None, answer=None, connect=CONNECT_SECONDS, silence=SILENT_SECONDS)
         most = STATEMENT_SECONDS if prompt is None else prompt
@@ -83,10 +84,10 @@ class Waits:
 
 
 def connect(url: str, *, patient: bool = False, prompt: int | None = None) -> Engine:
-    """An engine for `url`; nothing is opened yet. Raises BadStore for a URL that cannot be followed.
+    """An engine for `url`; nothing is opened yet. Raises BadStore if the URL cannot be used.
 
-    A patient one lets the database work at a statement, and wait for a lock, as long as it takes. One that is given
-    `prompt` waits for so many seconds for anything, and then tries another connection.
+    A patient engine lets the database work at a statement, and wait for a lock, without limit. An engine with `prompt`
+    waits that many seconds for anything, and then tries another connection.
     """
     target = _parsed(url)
     kind = target.get_backend_name()
@@ -124,15 +125,15 @@ def writing(engine: Engine) -> Engine:
 
 
 def _follow_the_address(engine: Engine) -> None:
-    """An address may lead to another server by now, after a failover: a connection that finds its server read-only is
-    not used again, nor are those made before it, and none is used for ever."""
+    """After a failover, an address may lead to another server. A connection that finds its server read-only is not used
+    again, nor are older connections. No connection is used for ever."""
 
     @event.listens_for(engine, "connect")
-    def made(_raw: Any, record: ConnectionPoolEntry) -> None:
+    def made(_raw: object, record: ConnectionPoolEntry) -> None:
         record.info["until"] = end_of_use()
 
     @event.listens_for(engine, "checkout")
-    def taken(_raw: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    def taken(_raw: object, record: ConnectionPoolEntry, _proxy: object) -> None:
         if elapsed() > record.info["until"]:
             raise DisconnectionError("it is old enough")
 
@@ -146,12 +147,12 @@ def _follow_the_address(engine: Engine) -> None:
 
 
 def end_of_use(chance: Callable[[], float] = random.random) -> float:
-    """Until when, in elapsed seconds, a connection that is made now is used."""
+    """The end of use, in elapsed seconds, of a connection that is made now."""
     return elapsed() + AGE_SECONDS * (1 - chance() / 4)
 
 
 def _parsed(url: str) -> URL:
-    """`url` with the driver that we ship with. What it says stays out of messages: it may be part of a password."""
+    """`url` with the driver that we ship with. Messages do not quote it: any part of it may belong to a password."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -165,20 +166,20 @@ def _parsed(url: str) -> URL:
 def _for_sqlite(_waits: Waits) -> dict[str, object]:
     """Few prepared statements for each connection, and few pages (below).
 
-    More is no faster, as measured, for the kernel has the file in memory too; and memory that one thread frees is not
-    always used by the others, so that it is needed once for each.
+    As measured, more is no faster, because the kernel has the file in memory too. And memory that one thread frees is
+    not always used by the others, so that it is needed once for each thread.
     """
     return {"cached_statements": 32}
 
 
 def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
-    """WAL so that readers never wait, FULL so that an answer outlives a power cut, and our own BEGIN.
+    """WAL, so that readers never wait; FULL, so that an answer outlives a power cut; and our own BEGIN.
 
-    A transaction that will write says so at once (`IMMEDIATE`): one that finds out later can fail half way.
+    A transaction that will write says so at once (`IMMEDIATE`). If it began as a reader, it could fail half way.
     """
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         raw.isolation_level = None
         for pragma in (
             f"busy_timeout={BUSY_SECONDS * 1000}",
@@ -196,7 +197,7 @@ def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
 
 
 def _for_postgresql(waits: Waits) -> dict[str, object]:
-    """A host that is gone is noticed: by keepalives while we wait for it, by unanswered packets while we send."""
+    """A host that is gone is noticed: by keepalives while we wait for the host, by unanswered packets while we send."""
     return {
         "application_name": "jobsched",
         "client_encoding": "utf8",
@@ -210,7 +211,7 @@ def _for_postgresql(waits: Waits) -> dict[str, object]:
 
 
 def _tame_postgresql(engine: Engine, waits: Waits) -> None:
-    """Limits, and a commit that is on disk. Not as start-up options: poolers like PgBouncer refuse those."""
+    """Limits, and a commit that is on disk. No start-up options are used: poolers like PgBouncer refuse them."""
     limits = {
         "lock_timeout": waits.lock or 0,
         "statement_timeout": waits.statement or 0,
@@ -224,21 +225,22 @@ def _tame_postgresql(engine: Engine, waits: Waits) -> None:
     )
 
     @event.listens_for(engine, "connect", insert=True)  # SQLAlchemy asks for a version next, and can make nothing of it
-    def recognise(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def recognise(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         if raw.info.parameter_status("crdb_version"):
             raw.close()
             raise BadStore(f"store: {make_url_safe(engine.url)} {server_support.COCKROACH}")
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
+    def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         raw.execute(statements)
         raw.commit()
 
     @event.listens_for(engine, "checkin")
-    def returned(raw: Any, record: ConnectionPoolEntry) -> None:
-        """After a transaction that only reads, the next would insist on writing where the server says that it is not
-        to, and a standby would refuse it in words that tell nobody so. What reads from a standby finds nothing wrong:
-        so it looks each time whether the address still leads there (as PostgreSQL 14 and newer tell)."""
+    def returned(raw: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        """Make the connection ready for the next transaction. After a transaction that only reads, the driver would
+        insist on writing where the server does not allow it, and a standby would refuse that in words that explain
+        nothing. A transaction that reads from a standby finds nothing wrong. So each time, the connection is asked
+        whether its server is a standby (PostgreSQL 14 and newer tell)."""
         if raw is None:
             return
         if raw.info.parameter_status("in_hot_standby") == "on":
@@ -253,9 +255,9 @@ def _for_mysql(waits: Waits) -> dict[str, object]:
 
 
 def _tame_mysql(engine: Engine, waits: Waits) -> None:
-    """Strict, so that a text too long is an error and not cut; limits, as far as MariaDB or MySQL have them.
+    """Strict, so that a text that is too long is an error and not cut; limits, as far as MariaDB or MySQL have them.
 
-    Both take a transaction's kind only before it begins, so one that reads says so first.
+    Both accept the kind of a transaction only before it begins. So a transaction that reads says so first.
     """
     settings = "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
     if waits.statement:
@@ -267,11 +269,13 @@ def _tame_mysql(engine: Engine, waits: Waits) -> None:
     statements = ("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", f"SET SESSION {settings}")
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: ConnectionPoolEntry) -> None:
-        with raw.cursor() as cursor:
+    def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        with closing(raw.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement)
-            if cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'") and cursor.fetchone()[1] == "ON":
+            cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+            found = cursor.fetchone()
+            if found is not None and found[1] == "ON":
                 cursor.execute("SET SESSION wsrep_sync_wait=7")  # after a failover: what was committed is seen
 
     @event.listens_for(engine, "begin")

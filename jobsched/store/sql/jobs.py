@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 import attrs
-from sqlalchemy import Row, Select, and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
@@ -15,8 +15,10 @@ from ...model.page import Page
 from ...model.trigger import At, Interval, Schedule, Trigger
 from .paging import cut, weight
 from .tables import jobs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
+
+Q = TypeVar("Q", bound=Query)
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
 _MOVE = (
@@ -59,20 +61,20 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
 
 
 def page(transaction: Transaction, limit: int, after: str = "", only: JobFilter | None = None) -> list[Job]:
-    """Up to `limit` jobs made after the job `after`, oldest first."""
+    """Up to `limit` jobs that were made after the job `after`, oldest first."""
     query = _asked(transaction, select(jobs), after, only).limit(limit)
     return [from_row(row) for row in transaction.execute(query)]
 
 
 def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, room: int) -> Page[Job]:
-    """The same, but no more than have `room` together, in bytes."""
+    """The same as `page`, but the jobs have no more than `room` bytes together."""
     query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
     found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
     return Page([from_row(row) for row in transaction.execute(found)], more)
 
 
-def _asked(transaction: Transaction, query: Select[Any], after: str, only: JobFilter | None) -> Select[Any]:
+def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | None) -> Q:
     query = query.where(jobs.c.id > after).order_by(jobs.c.id)
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)
@@ -88,12 +90,13 @@ def _asked(transaction: Transaction, query: Select[Any], after: str, only: JobFi
 
 
 def put(transaction: Transaction, job: Job) -> None:
-    """Write a job over the one of the same id."""
+    """Write a job over the stored job with the same id."""
     transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
 
 
 def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
-    """Up to `most` jobs due before `instant`, soonest first, those behind `after`; paused ones are not due."""
+    """Up to `most` jobs that are due before `instant`, soonest first; if `after` is given, only jobs behind it. Paused
+    jobs are not due."""
     query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
@@ -102,13 +105,13 @@ def due_before(transaction: Transaction, instant: datetime, most: int, after: Du
 
 
 def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
-    """When those of `ids` are due that will be, soonest first; paused ones are not due."""
+    """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
     return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
 
 
 def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> list[Job]:
-    """Those of `ids` that are due at `now`, soonest first, held until the transaction ends.
+    """The jobs among `ids` that are due at `now`, soonest first, held until the transaction ends.
 
     A job that another node holds is left out: that node is deciding it.
     """
@@ -116,17 +119,18 @@ def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> lis
 
 
 def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
-    """For each (job, next_due, starts): a due that was decided never comes back."""
+    """For each (job, next_due, starts): store the next due, and add the starts. A due that was decided never comes
+    back."""
     rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
     if rows:
         transaction.execute(_MOVE, rows)
 
 
-def _columns(job: Job) -> dict[str, Any]:
+def _columns(job: Job) -> dict[str, object]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
     whole = attrs.filters.exclude("schedule", "policy", "watch")
-    columns: dict[str, Any] = attrs.asdict(job, recurse=False, filter=whole)
+    columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
     columns.update(attrs.asdict(job.watch))
     return columns | {
@@ -140,7 +144,7 @@ def _columns(job: Job) -> dict[str, Any]:
     }
 
 
-def from_row(row: Row[Any]) -> Job:
+def from_row(row: TableRow) -> Job:
     """The record of a row that holds every column of `jobs`."""
     return Job(
         id=row.id,
@@ -180,7 +184,7 @@ def from_row(row: Row[Any]) -> Job:
     )
 
 
-def _trigger(row: Row[Any]) -> Trigger:
+def _trigger(row: TableRow) -> Trigger:
     if row.every is not None:
         return Interval(start=row.anchor, every=row.every)
     if row.cron is not None:

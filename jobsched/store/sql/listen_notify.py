@@ -1,6 +1,6 @@
-"""News between nodes on PostgreSQL: one that changes something tells the others, so that they need not find out.
+"""News between nodes on PostgreSQL: a node that changes something tells the others, so that they need not find out.
 
-News are hints. One that is lost costs time and no run, for every node looks at the store by itself too.
+News are hints. Lost news cost time and no run, because every node looks at the store by itself too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import random
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
@@ -20,6 +19,9 @@ from ...clock import elapsed
 from . import db_errors
 from .engine import connect, end_of_use
 from .transaction import Transaction
+
+if TYPE_CHECKING:  # the driver is there only where PostgreSQL is used
+    from psycopg.pq.abc import PGconn
 
 CHANNEL = "jobsched"
 WATCH = 5.0  # seconds without a word until we ask whether the server is there; so long it has to answer
@@ -31,19 +33,22 @@ _TELL = text(f"SELECT pg_notify('{CHANNEL}', :who)")
 def tell(transaction: Transaction, who: str) -> None:
     """Let other nodes look at what this transaction changes, as soon as it is committed.
 
-    `who` is the id of this node, which does not react to its own news. Only PostgreSQL can do this; elsewhere the
-    others look often. Transactions that tell are committed one after the other: tell only what others must know soon.
+    `who` is the id of this node, which does not react to its own news. Only PostgreSQL can do this; on other databases,
+    the nodes look often. Transactions that tell are committed one after the other: tell only what others must know
+    soon.
     """
     if transaction.dialect.name == "postgresql":
         transaction.execute(_TELL, {"who": who})
 
 
 class Listener:
-    """Hears on a connection and in a thread of its own what other nodes tell; `who` says which news are not theirs.
+    """Hears what other nodes tell, on a connection and in a thread of its own. `who` says which news come from this
+    node and do not count.
 
-    `heard` is called for news, those that come together being one, and each time that it begins to listen: something
-    may have been missed. `cut` is called with the reason when it cannot listen; it tries again until it can. `left` is
-    the last that is called. All of them are called in the thread. Raises BadStore.
+    `heard` is called for news, once for news that come together, and each time that the listener begins to listen: news
+    may have been missed. `cut` is called with the reason when the listener cannot listen; the listener tries again
+    until it can. `left` is the last function that is called. All of them are called in the listener's thread. Raises
+    BadStore.
     """
 
     def __init__(
@@ -70,15 +75,15 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end, which it does at once, or within the time that a connection under way may take."""
+        """Ask the listener to end. It does so at once, or within the time that a connection under way may take."""
         self._rope.close()
 
     def renew(self) -> None:
-        """Listen on a new connection: the server of this one is no longer the one that counts."""
+        """Listen on a new connection: another server has taken the place of the current one."""
         self._rope.send(b"!")
 
     def join(self, seconds: float) -> bool:
-        """Wait until nothing of it is left; false if something still is."""
+        """Wait until the listener has ended; false if it has not ended after `seconds`."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -112,10 +117,10 @@ class Listener:
             finally:
                 connection.invalidate()  # close it as it is: nothing is to be rolled back, or can be
 
-    def _hear(self, server: Any) -> None:
-        """Pass news on until there can be none, or the connection is old. `server` is libpq's connection: psycopg's
-        cannot be told to give up."""
-        asked, since, until = False, time.monotonic(), end_of_use()
+    def _hear(self, server: PGconn) -> None:
+        """Pass news on until the connection breaks or is too old. `server` is libpq's connection, because a wait in
+        psycopg cannot be interrupted."""
+        asked, since, until = False, elapsed(), end_of_use()
         while elapsed() < until:
             if self._wait(WATCH, server.socket):
                 server.consume_input()
@@ -128,12 +133,12 @@ class Listener:
             else:
                 server.send_query(b"SELECT 1")
                 asked = True
-            if time.monotonic() - since > LONGEST:
+            if elapsed() - since > LONGEST:
                 self._pause = FIRST  # it held: what cuts it next is something else
 
     def _wait(self, seconds: float, other: int | None = None) -> bool:
-        """Wait until something can be read from `other`; false if nothing came. Raises _Over when it is to end, _Anew
-        when it is to begin anew."""
+        """Wait until something can be read from `other`; false if nothing came. Raises _Over when the listener is to
+        end, _Anew when it is to use a new connection."""
         poll = select.poll()
         for each in (self._waiters.fileno(), other):
             if each is not None:
@@ -152,8 +157,8 @@ class _Anew(Exception):
     """The listener is to have another connection."""
 
 
-def _answered(server: Any) -> bool:
-    """Whether the answer to our question has come to its end."""
+def _answered(server: PGconn) -> bool:
+    """Whether the answer to our question is complete."""
     while not server.is_busy():
         if server.get_result() is None:
             return True

@@ -1,22 +1,19 @@
-"""Nodes in the store: who is alive, by the database's clock. Runs inside a transaction.
+"""Nodes in the store: which nodes live, by the database's clock. Every function runs inside a transaction.
 
-In its row a node's `seen` is carried ahead by what its lease is longer than 10 s. So "dead is a node whose `seen` is
-older than 10 s" is true for every lease, also where a daemon of a release that knows no other looks at the row.
-`to_row` and `from_row` carry it there and back.
+In the row of a node, `seen` is carried ahead by the difference between the node's lease and 10 s. So the rule "a node
+whose `seen` is older than 10 s is dead" is true for every lease, even for a daemon of a release that knows no other
+lease. `to_row` and `from_row` carry `seen` there and back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Row,
-    Select,
     delete,
     func,
     insert,
@@ -31,26 +28,28 @@ from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import ABSENT, FORGOTTEN, Node
 from ...model.run import STARTED, Run
-from . import changes, outbox, outcomes, settings, start_counts
+from . import changes, outbox, start_counts
 from . import runs as run_rows
-from .clock import now as database_now
-from .tables import nodes, runs
-from .transaction import Transaction
+from .tables import nodes, runs, settings
+from .transaction import Query, TableRow, Transaction, database_now
+
+_LEASE = settings.c.name == "lease"
+_ASK_LEASE = select(settings.c.value).where(_LEASE)
 
 
 def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: Sequence[str] | None = None) -> Joined:
-    """Be a node from now on; those `known` to be dead are that from now on.
+    """Be a node from now on. The nodes in `known`, which are known to be dead, are declared dead.
 
-    One that starts says which nodes are `gone`, be it none: the daemons that it takes the place of. It may have the
-    store keep the lease that it asks for.
+    A node that starts gives the nodes whose place it takes (`gone`, which may be empty). Such a node may have the store
+    keep the lease that it asks for.
     """
     instant = database_now(transaction, node.since)
-    kept = settings.lease(transaction, hold=True)
+    kept = agreed_lease(transaction, hold=True)
     there = [each for each in living(transaction) if each.id not in (*known, *(gone or ()))]
     asked = node.lease_asked or leases.FIXED
     if kept is None or gone is not None:
         agreed = leases.agreed(kept, asked, [each.lease_asked for each in there if not each.late(instant)])
-        settings.keep_lease(transaction, agreed, instead_of=kept)
+        _keep_lease(transaction, agreed, instead_of=kept)
         kept = agreed
     lease = leases.in_force(kept, [each.lease_asked for each in there])
     transaction.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
@@ -61,7 +60,7 @@ def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: 
 
 
 def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> MembershipSnapshot:
-    """Say that this node is alive; hear who else is, and what it is asked to end."""
+    """Say that this node is alive, and read which other nodes are, and which runs this node is asked to end."""
     instant = database_now(transaction, local)
     values = attrs.asdict(heartbeat, recurse=False, filter=attrs.filters.exclude("id")) | {
         "tasks": list(heartbeat.tasks)
@@ -70,7 +69,7 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
     seen = _ahead(instant, heartbeat.lease)
     renewed = transaction.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
     there = living(transaction)
-    kept = settings.lease(transaction) or heartbeat.lease
+    kept = agreed_lease(transaction) or heartbeat.lease
     return MembershipSnapshot(
         now=instant,
         renewed=renewed,
@@ -82,8 +81,27 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
     )
 
 
+def agreed_lease(transaction: Transaction, *, hold: bool = False) -> timedelta | None:
+    """The lease that the nodes have agreed on; None: no node has asked for one yet. With `hold`, no other transaction
+    sets it until this one ends."""
+    found = transaction.execute(_ASK_LEASE.with_for_update() if hold else _ASK_LEASE).scalar_one_or_none()
+    return None if found is None else min(max(timedelta(seconds=found), leases.SHORTEST), leases.LONGEST)
+
+
+def _keep_lease(transaction: Transaction, lease: timedelta, instead_of: timedelta | None) -> None:
+    """Agree on a lease. If two nodes are the first at the same moment, both store it, and one of them has to look
+    again."""
+    if lease == instead_of:
+        return
+    value = lease.total_seconds()
+    if instead_of is None:
+        transaction.execute(insert(settings).values(name="lease", value=value))
+    else:
+        transaction.execute(update(settings).where(_LEASE).values(value=value))
+
+
 def living(transaction: Transaction) -> list[Node]:
-    """Those that nobody has declared dead, late ones too."""
+    """The nodes that no node has declared dead, including late ones."""
     return [from_row(row) for row in transaction.execute(select(nodes).where(nodes.c.state == "alive"))]
 
 
@@ -98,13 +116,13 @@ def _ahead_of(instant: datetime) -> ColumnElement[bool]:
 
 
 def declared_dead(transaction: Transaction, node_id: str, instant: datetime) -> bool:
-    """Whether somebody has declared that node dead, or may at any moment."""
+    """Whether that node was declared dead, or may be at any moment."""
     dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | _late(instant))
     return transaction.execute(dead).first() is not None
 
 
 def stops(transaction: Transaction, node_id: str) -> tuple[tuple[str, str], ...]:
-    """The runs that a node is asked to end, and why."""
+    """(run, reason) for each run that the node is asked to end."""
     asked = select(runs.c.id, runs.c.stop).where(
         runs.c.state.in_(STARTED), runs.c.node_id == node_id, runs.c.stop.is_not(None)
     )
@@ -112,7 +130,7 @@ def stops(transaction: Transaction, node_id: str) -> tuple[tuple[str, str], ...]
 
 
 def leave(transaction: Transaction, node_id: str, local: datetime) -> None:
-    """Be no node any more; nothing of it runs."""
+    """Be no node any more. No run of the node is active."""
     instant = database_now(transaction, local)
     mine = (nodes.c.id == node_id) & (nodes.c.state == "alive")
     seen = _ahead(instant, node.lease) if (node := get(transaction, node_id)) else instant
@@ -125,12 +143,13 @@ def declare_dead(
     transaction: Transaction, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
     *, silent: Sequence[str] | None = None, only: Sequence[str] | None = None,
 ) -> list[Run]:  # fmt: skip
-    """Declare nodes dead of which it is `known`, and those that did not renew within the lease; of these, only the
-    ones that the caller has found `silent` itself, if given: the database's clock may have been set.
+    """Mark as dead the nodes in `known`, and the nodes that did not renew within the lease. If `silent` is given, only
+    those late nodes that are in `silent` too, as the caller itself has found: the database's clock may have been set.
 
-    Runs of nodes that are no more become lost, and are tried again where their job asks for it; those that waited
-    for a node that does not come back become missed. Returns both; `only` some runs, if given. Waits for nobody, for a
-    heartbeat may wait for it: what another transaction has in hand is left to the next look.
+    Runs of nodes that are not alive become lost, and are tried again where their job asks for it. Runs that waited for
+    a node that does not come back become missed. Returns both; if `only` is given, only these runs are changed. The
+    function waits for nobody, because a heartbeat may wait for it: what another transaction holds is left to the next
+    call.
     """
     instant = database_now(transaction, local)
     late = _late(instant)
@@ -170,7 +189,8 @@ def _waits_long(instant: datetime) -> ColumnElement[bool]:
 
 
 def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[bool]) -> list[Run]:
-    """Runs that wait for one node by its name, and it is not there, or can run them no more."""
+    """Record as missed the runs that wait for one node by its name, if no such node is there, or none can run them any
+    more."""
     waiting = _taken(transaction, select(runs).where(_waits_long(instant), some), every=True)
     if not waiting:
         return []
@@ -186,15 +206,15 @@ def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[boo
         transaction.execute(
             update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
         )
-    outcomes.tell(transaction, missed)
+    transaction.have_ended(missed)
     start_counts.give_back(transaction, missed, instant)
     outbox.tell_missed(transaction, missed)
     return missed
 
 
-def _taken(transaction: Transaction, which: Select[Any], *, every: bool = False) -> list[Run]:
-    """Those of the runs, and of their jobs, that nobody else has in hand, held: the jobs first, as everybody does. Jobs
-    are held of which somebody may want to be told, or `every` one."""
+def _taken(transaction: Transaction, which: Query, *, every: bool = False) -> list[Run]:
+    """The runs that can be held without waiting, with their jobs; they are held now. Lock order: the job's row, then
+    its runs. Jobs are held that may have a receiver for notifications; with `every`, all jobs."""
     busy = outbox.busy(transaction, [run_rows.from_row(row) for row in transaction.execute(which)], every=every)
     if busy:
         which = which.where(runs.c.job_id.not_in(busy))
@@ -208,7 +228,7 @@ def forget(transaction: Transaction, local: datetime) -> None:
 
 
 def every(transaction: Transaction, most: int = 1000) -> list[Node]:
-    """The nodes that are known, those that began last first."""
+    """The nodes that are known. Those that began last come first."""
     query = select(nodes).order_by(nodes.c.since.desc(), nodes.c.id).limit(most)
     return [from_row(row) for row in transaction.execute(query)]
 
@@ -219,13 +239,13 @@ def get(transaction: Transaction, node_id: str) -> Node | None:
     return None if row is None else from_row(row)
 
 
-def to_row(node: Node) -> dict[str, Any]:
+def to_row(node: Node) -> dict[str, object]:
     """The columns of `nodes`."""
     seen = _ahead(node.seen, node.lease)
     return attrs.asdict(node, recurse=False) | {"tasks": list(node.tasks), "seen": seen}
 
 
-def from_row(row: Row[Any]) -> Node:
+def from_row(row: TableRow) -> Node:
     """The record of a row that holds every column of `nodes`."""
     values = dict(row._mapping)
     lease = values["lease"] or leases.FIXED
@@ -234,5 +254,5 @@ def from_row(row: Row[Any]) -> Node:
 
 
 def _ahead(instant: datetime, lease: timedelta) -> datetime:
-    """What the column `seen` says of a node that was seen then."""
+    """The value of the column `seen` for a node that was seen at `instant`."""
     return instant + (lease - leases.FIXED)

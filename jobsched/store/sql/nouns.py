@@ -1,6 +1,6 @@
 """The nouns of the contract on SQL: each method is one function of this package, in one transaction.
 
-Their conditions stand in `store/contract`.
+`store/contract` has their conditions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ...model.node import Node
 from ...model.order import Issued, Order, Performed
 from ...model.overdue import OverdueChange
 from ...model.page import Page
-from ...model.retention import RetentionPass
 from ...model.run import Run, RunFilter, Tail
 from ...model.wrong_clock import Evidence
 from ..contract import changes as change_contract
@@ -32,9 +31,9 @@ from ..contract import history as history_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
-from ..contract import overdue as overdue_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
+from ..contract.retention import RetentionPass
 from . import (
     audit,
     changes,
@@ -42,7 +41,6 @@ from . import (
     deliveries,
     downtimes,
     jobs,
-    last_seen,
     nodes,
     orders,
     overdue,
@@ -61,19 +59,19 @@ T = TypeVar("T")
 
 
 class Transactions(Protocol):
-    """Runs a function in a transaction, as `Store` does, or `ForCallers`."""
+    """Runs a function in a transaction. `Store` and `ForCallers` do so."""
 
     def read(
         self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
-        """In one that reads."""
+        """Run it in a transaction that reads."""
 
     def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """In one that may write."""
+        """Run it in a transaction that may write."""
 
 
 class Noun:
-    """What is asked of one kind of thing."""
+    """The questions and changes of one noun."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._in = transactions
@@ -176,10 +174,10 @@ class Nodes(Noun, node_contract.Nodes):
 
 class SignsOfLife(Noun, node_contract.SignsOfLife):
     def begin(self, node: Node) -> Deferred[datetime | None]:
-        return self._in.write(last_seen.begin, node)
+        return self._in.write(downtimes.begin_signs, node)
 
     def end(self, node_id: str, now: datetime) -> Deferred[None]:
-        return self._in.write(last_seen.give, node_id, now, "stopped")
+        return self._in.write(downtimes.give_sign, node_id, now, "stopped")
 
     def give(self) -> Deferred[None]:
         return self._in.write(lambda _: None)
@@ -217,7 +215,7 @@ class Changes(Noun, change_contract.Changes):
         return self._in.read(changes.numbers)
 
 
-class Overdue(Noun, overdue_contract.Overdue):
+class Overdue(Noun, job_contract.Overdue):
     def watched(self, most: int, now: datetime) -> Deferred[list[str]]:
         return self._in.read(overdue_queries.watched, most, now)
 

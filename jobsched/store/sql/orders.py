@@ -1,10 +1,12 @@
-"""Performing a caller's order: seen, done and written down in one transaction. `commands` does it."""
+"""Performing a caller's order in one transaction: check what the caller sees, carry out, write the entry. `commands`
+does the work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import attrs
 from sqlalchemy import select
 
 from ...model.audit import Entry
@@ -76,12 +78,12 @@ def _delete(transaction: Transaction, order: DeleteJob, issued: Issued) -> Perfo
 
 
 def _run(transaction: Transaction, order: RunJob, issued: Issued) -> Performed[Ran]:
-    """A job that is not there is left to the command: it may know the caller's key."""
+    """If the job does not exist, the command decides: it may know the caller's key."""
     visibility.must_see_job(transaction, order.job_id, issued.caller)
     asked = order.parameters
 
-    def changed(job: Job) -> dict[str, Any]:
-        return {} if asked is None else {"parameters": asked(job)}
+    def changed(job: Job, run: Run) -> Run:
+        return run if asked is None else attrs.evolve(run, parameters=asked(job))
 
     ran = commands.run_now(
         transaction, order.job_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, order.versions,
@@ -122,8 +124,8 @@ def _held(transaction: Transaction, job_id: str, issued: Issued) -> Job:
 
 
 def _changed(transaction: Transaction, before: Job, issued: Issued) -> Performed[JobView]:
-    """What the job is after it, and how it differs. That is looked at here: after the commit somebody else may change
-    or delete it, and the store may be away."""
+    """The job after the change, and how it differs. Both are read here: after the commit, somebody else may change or
+    delete the job, and the store may be away."""
     after = queries.job(transaction, before.id, issued.now)
     return _performed(transaction, after, issued.signature.of_job(before, after.job))
 

@@ -1,4 +1,4 @@
-"""What is to be told of jobs: written in the transaction of what is told, so that neither is there alone."""
+"""Notifications are written in the transaction of the change that they tell of, so that neither is there alone."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _FAILS = (
 
 
 def tell_all(transaction: Transaction, news: Iterable[News]) -> None:
-    """Let those know who want to. A failure that is told makes its job one of those that may recover: by a run that
-    begins after the last of them."""
+    """Write the notifications that somebody has asked for. A notified failure marks the job as failing; only a run that
+    begins after the latest failure can clear the mark."""
     everyone = transaction.everyone
     wanted = [each for each in news if wants(each.job, each.event, everyone)]
     if not wanted:
@@ -48,13 +48,13 @@ def tell_all(transaction: Transaction, news: Iterable[News]) -> None:
 
 
 def wants(job: Job, event: Event, everyone: str | None) -> bool:
-    """Whether an event of that job is told to anybody."""
+    """Whether a receiver is to be notified of an event of that job."""
     notify = job.watch.notify or ALL
     return event in notify.on and (notify.url is not None or everyone is not None)
 
 
 def tell_missed(transaction: Transaction, missed: Sequence[Run]) -> None:
-    """Dues that were missed, each stretch once."""
+    """Notify missed dues, each stretch once."""
     asking = concerned(transaction, missed)
     tell_all(
         transaction,
@@ -67,7 +67,8 @@ def tell_missed(transaction: Transaction, missed: Sequence[Run]) -> None:
 
 
 def tell_failed(transaction: Transaction, failed: Sequence[Run], asking: Mapping[str, Job], again: set[str]) -> None:
-    """Runs that failed, timed out or were lost, `asking` being the jobs concerned; those `again` are tried again."""
+    """Notify runs that failed, timed out or were lost. `asking` are the jobs concerned; the runs in `again` are tried
+    again."""
     news = []
     for run in failed:
         assert run.state in RETRIED
@@ -78,10 +79,10 @@ def tell_failed(transaction: Transaction, failed: Sequence[Run], asking: Mapping
 
 
 def concerned(transaction: Transaction, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
-    """The jobs of those runs of which somebody may want to be told and, where runs may be `retried`, that ask for it.
-    Nobody else changes them until the transaction ends.
+    """The jobs of these runs that may have a receiver for notifications. Where runs may be `retried`, also the jobs
+    that ask for retries. The jobs are held until the transaction ends.
 
-    Who holds a job's row may want its runs next, so it is taken before them.
+    Lock order everywhere: the job's row, then its runs.
     """
     found = _asking(transaction, ended, RETRIES if retried else false())
     if held := _to_hold(transaction, found, retried):
@@ -93,8 +94,8 @@ def concerned(transaction: Transaction, ended: Sequence[Run], *, retried: bool =
 
 
 def busy(transaction: Transaction, ended: Sequence[Run], *, every: bool = False) -> list[str]:
-    """Those jobs that `concerned` would hold and another transaction has in hand; the others are held.
-    For who must not wait. With `every`: of all jobs of those runs."""
+    """Non-blocking variant of `concerned`: the jobs that another transaction holds. The other jobs are held. With
+    `every`: of all jobs of these runs."""
     found = _asking(transaction, ended, true() if every else RETRIES)
     wanted = list(found) if every else _to_hold(transaction, found, retried=True)
     query = select(jobs.c.id).where(jobs.c.id.in_(wanted)).order_by(jobs.c.id).with_for_update(skip_locked=True)

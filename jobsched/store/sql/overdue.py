@@ -1,13 +1,12 @@
-"""Jobs that became overdue or have recovered: decided on what the store holds, written once, and told with that."""
+"""Jobs that became overdue or have recovered: decided from what the store holds, written once, and notified."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Select, bindparam, case, null, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, null, or_, select, update
 
 from ...model.delivery import News
 from ...model.job import Job
@@ -15,17 +14,17 @@ from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success,
 from ...model.run import Run
 from . import changes, outbox
 from . import runs as run_rows
-from .clock import now as database_now
 from .jobs import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction, database_now
 
 
 def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:
-    """Decide of each whether it is overdue and whether it fails still; write what has changed, and let it be told.
+    """Decide for each job whether it is overdue and whether it still fails. A difference to what is stored is written,
+    with its notification.
 
-    A change is made only where the row is as it was read: so of several nodes one makes it.
+    A change is made only where the row is still as it was read: if several nodes do this, one of them makes the change.
     """
     instant = database_now(transaction, local)
     rows = transaction.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
@@ -40,7 +39,8 @@ def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) ->
 
 
 def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
-    """These runs are about to be forgotten: keep when the last of them succeeded, for jobs of which it is asked."""
+    """These runs are about to be forgotten. For jobs with `must_succeed_every`, keep the instant of the last success
+    among them."""
     # By their ids alone: SQLite would rather look through all runs that have succeeded.
     these = select(runs.c.job_id, runs.c.state, runs.c.ended).where(runs.c.id.in_(run_ids))
     latest: dict[str, datetime] = {}
@@ -53,8 +53,10 @@ def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
         transaction.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
 
 
-def _overdue_change(transaction: Transaction, row: Any, facts: Facts, found: dict[str, Run]) -> OverdueChange | None:
-    """What becomes of a job, written; None: nothing that anybody is to know."""
+def _overdue_change(
+    transaction: Transaction, row: TableRow, facts: Facts, found: dict[str, Run]
+) -> OverdueChange | None:
+    """Write what becomes of a job. None: nothing that anybody is to know."""
     job, run = from_row(row), found.get(row.success or "")
     verdict = overdue(job, attrs.evolve(facts, success=_success(row, run, facts.now)))
     if verdict is not None and job.overdue is None:
@@ -66,7 +68,7 @@ def _overdue_change(transaction: Transaction, row: Any, facts: Facts, found: dic
         return None
     cause, reason = _cause(row, found)
     if not mends and (job.paused or (cause is None and job.next_due is None)):
-        return None  # it is overdue no more; that it has recovered nobody would say
+        return None  # the job is not overdue any more, but nobody would say that it has recovered
     if over:
         job = attrs.evolve(job, overdue=None, overdue_reason=None)
     return OverdueChange(event="recovered", job=job, reason=reason, run=cause)
@@ -81,16 +83,16 @@ def _became(transaction: Transaction, job: Job, verdict: Overdue) -> OverdueChan
     return OverdueChange(event="overdue", job=job, reason=verdict.reason)
 
 
-def _success(row: Any, run: Run | None, instant: datetime) -> Success | None:
-    """The last one: of the runs that are kept, or of those that were forgotten."""
+def _success(row: TableRow, run: Run | None, instant: datetime) -> Success | None:
+    """The last success: among the runs that are kept, or among the runs that were forgotten."""
     forgotten = row.succeeded if row.succeeded is not None and row.succeeded <= instant + SKEW else None
     if run is not None and run.ended is not None and (forgotten is None or forgotten <= run.ended):
         return Success(ended=run.ended, run_id=run.id)
     return None if forgotten is None else Success(ended=forgotten)
 
 
-def _cause(row: Any, found: dict[str, Run]) -> tuple[Run | None, str]:
-    """The run by which a job has recovered, if it is one, and the reason in words."""
+def _cause(row: TableRow, found: dict[str, Run]) -> tuple[Run | None, str]:
+    """The run by which a job has recovered, if there is one; and the reason in words."""
     success = found.get(row.success or "")
     lately = success is not None and row.overdue is not None and success.ended and success.ended >= row.overdue
     run = found.get(row.mender or "") or (success if lately else None)
@@ -101,13 +103,13 @@ def _cause(row: Any, found: dict[str, Run]) -> tuple[Run | None, str]:
 
 
 def _facts(transaction: Transaction, job_ids: Sequence[str], instant: datetime) -> dict[str, Facts]:
-    """Of each job: the oldest due that waits, and the oldest that was missed and nothing was started since."""
+    """For each job: the oldest due that waits, and the oldest missed due after which nothing was started."""
     asked = {"ids": job_ids, "now": instant}
     waiting, missed = _oldest(transaction, _WAITING, asked), _oldest(transaction, _MISSED, asked)
     return {each: Facts(now=instant, waiting=waiting.get(each), missed=missed.get(each)) for each in job_ids}
 
 
-def _oldest(transaction: Transaction, dues: Select[Any], asked: dict[str, Any]) -> dict[str, Late]:
+def _oldest(transaction: Transaction, dues: Query, asked: Mapping[str, object]) -> dict[str, Late]:
     oldest: dict[str, Late] = {}
     for row in transaction.execute(dues, asked):
         oldest.setdefault(row.job_id, Late(due=row.due, why=row.reason))
@@ -120,7 +122,7 @@ def _runs(transaction: Transaction, run_ids: Iterable[str | None]) -> dict[str, 
     return {row.id: run_rows.from_row(row) for row in rows}
 
 
-def _is(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+def _is(column: ColumnElement[object], value: object) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == value
 
 
@@ -137,7 +139,7 @@ _STANDING = (
         ).label("starter"),
     )
     .where(_THESE)
-    .order_by(jobs.c.id)  # all who change several go in this order, and none waits for the other
+    .order_by(jobs.c.id)  # every change of several jobs goes in this order, so that none waits for another
 )
 _DUES = select(runs.c.job_id, runs.c.due, runs.c.reason).join(jobs, jobs.c.id == runs.c.job_id).where(_THESE)
 _WAITING = _DUES.where(is_waiting(runs)).order_by(runs.c.due)

@@ -6,11 +6,12 @@ Each look at the runs of a job is a seek in the index `runs_of_state`, however m
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     ScalarSelect,
     and_,
     bindparam,
@@ -25,22 +26,22 @@ from sqlalchemy import (
 from ...model.ids import EPOCH, MICROSECOND
 from ...model.overdue import SKEW
 from ...model.run import STARTED
-from .clock import now as database_now
 from .tables import jobs, runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 LEFT: Final = ("succeeded", "failed", "timed_out", "cancelled", "lost")  # the outcomes of a run that was started
 
 
 def watched(transaction: Transaction, most: int, local: datetime) -> list[str]:
-    """Jobs that are not any more what their row says: up to `most` for each way to become overdue, or not to be."""
+    """Jobs whose stored state, overdue or not, is not true any more. Up to `most` for each way in which the state can
+    change."""
     asked = {"now": database_now(transaction, local)}
     found = [job_id for question in _SUSPECTS for job_id in transaction.execute(question.limit(most), asked).scalars()]
     return list(dict.fromkeys(found))
 
 
 def recovered(transaction: Transaction, most: int, local: datetime) -> list[str]:
-    """Up to `most` jobs that fail, as somebody was told, and a run that was started since has succeeded."""
+    """Up to `most` jobs for which a failure was notified, and for which a run that was started since has succeeded."""
     return list(transaction.execute(_MENDED.limit(most), {"now": database_now(transaction, local)}).scalars())
 
 
@@ -48,32 +49,33 @@ NOW: Final = bindparam("now", type_=jobs.c.watched.type)
 _SOON: Final = int(SKEW / MICROSECOND)
 
 
-def _micros(of: ColumnElement[Any]) -> ColumnElement[int]:
+def _micros(of: ColumnElement[object]) -> ColumnElement[int]:
     return type_coerce(of, BigInteger)
 
 
-def has_come(instant: ColumnElement[Any]) -> ColumnElement[bool]:
-    """It does not lie in the future, whose record is that of a clock that was wrong; clocks may differ by a little."""
+def has_come(instant: ColumnElement[object]) -> ColumnElement[bool]:
+    """Whether the instant is not in the future. A future instant was written by a wrong clock; clocks may differ a
+    little."""
     return _micros(instant) - _SOON <= NOW
 
 
-def _passed(begin: ColumnElement[Any], span: ColumnElement[Any]) -> ColumnElement[bool]:
-    """That span has passed since then."""
+def _passed(begin: ColumnElement[object], span: ColumnElement[object]) -> ColumnElement[bool]:
+    """Whether that span has passed since `begin`."""
     return _micros(begin) + _micros(span) <= NOW
 
 
-def _there_is(table: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+def _there_is(table: FromClause, *which: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether the job has such a run."""
     return select(table.c.id).where(table.c.job_id == jobs.c.id, *which).correlate_except(table).exists()
 
 
-def last(table: Any, by: ColumnElement[Any], *which: ColumnElement[bool]) -> ScalarSelect[str]:
+def last(table: FromClause, by: ColumnElement[object], *which: ColumnElement[bool]) -> ScalarSelect[str]:
     """The id of the job's last such run."""
     query = select(table.c.id).where(table.c.job_id == jobs.c.id, *which).order_by(by.desc()).limit(1)
     return query.correlate_except(table).scalar_subquery()
 
 
-def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
+def started_since(instant: ColumnElement[object]) -> ColumnElement[bool]:
     """Whether a run of the job was started since then."""
     active, left = runs.alias("active"), runs.alias("ended")
     return or_(
@@ -84,24 +86,24 @@ def started_since(instant: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
-def is_missed(table: Any) -> ColumnElement[bool]:
-    """Of runs in `table`: dues that were missed since the job is watched, and nothing has started after them."""
+def is_missed(table: FromClause) -> ColumnElement[bool]:
+    """Whether a run in `table` is a due that was missed since the job is watched, with no start after it."""
     since = func.coalesce(table.c.until, table.c.due)
     return and_(table.c.state == "missed", table.c.ended >= jobs.c.watched, ~started_since(since))
 
 
-def is_waiting(table: Any) -> ColumnElement[bool]:
-    """Of runs in `table`: dues whose run waits to be started."""
+def is_waiting(table: FromClause) -> ColumnElement[bool]:
+    """Whether a run in `table` is a due that waits to be started."""
     return and_(table.c.state == "waiting", table.c.cause == "schedule")
 
 
-def succeeded_since(table: Any, instant: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Of runs in `table`: those that were started after that, and have succeeded."""
+def succeeded_since(table: FromClause, instant: ColumnElement[object]) -> ColumnElement[bool]:
+    """Whether a run in `table` was started after that instant, and has succeeded."""
     return and_(has_succeeded(table), table.c.ended >= instant, table.c.started >= instant)
 
 
-def has_succeeded(table: Any) -> ColumnElement[bool]:
-    """Of runs in `table`: those that have succeeded; what did so in the future has not."""
+def has_succeeded(table: FromClause) -> ColumnElement[bool]:
+    """Whether a run in `table` has succeeded. A success in the future does not count."""
     return and_(table.c.state == "succeeded", has_come(table.c.ended))
 
 
@@ -111,7 +113,7 @@ def _waits_long() -> ColumnElement[bool]:
 
 
 def _missed_long_ago() -> ColumnElement[bool]:
-    """Asks first whether anything was missed after the last start, for mostly nothing was."""
+    """Asks first whether anything was missed after the last start, because mostly nothing was."""
     table, other = runs.alias("missed"), runs.alias("newest")
     newest = select(func.max(other.c.ended)).where(other.c.state == "missed", other.c.job_id == jobs.c.id)
     edge = newest.correlate_except(other).scalar_subquery()

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from sqlalchemy import ColumnElement, func
-
-T = TypeVar("T")
 
 REST: Final = 512  # bytes of a row beside what is weighed
 
 
-def weight(*columns: ColumnElement[Any]) -> ColumnElement[int]:
-    """How long the texts of a row are together; the database tells it without sending them."""
+def weight(*columns: ColumnElement[object]) -> ColumnElement[int]:
+    """The length of the texts of a row together. The database computes it without sending the texts."""
     return reduce(add, (func.coalesce(func.length(column), 0) for column in columns))
 
 
-def cut(found: Iterable[Sequence[Any]], limit: int, room: int) -> tuple[list[str], bool]:
-    """Of rows of (id, weight): the ids of the first, up to `limit` and as many as have `room` together, but one at
-    least. And whether there are more."""
+def cut(found: Iterable[tuple[str, int]], limit: int, room: int) -> tuple[list[str], bool]:
+    """From rows of (id, weight): the ids of the first rows, up to `limit` and as many as have `room` together, but at
+    least one. And whether there are more."""
     ids: list[str] = []
     left = room
     for row_id, heavy in found:

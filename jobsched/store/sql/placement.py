@@ -1,4 +1,5 @@
-"""Where the dues of a job run: once on some node that can, or once on each; and what is said when there is none."""
+"""Where the dues of a job run: once on some node that can run it, or once on each such node. And what is said if there
+is none."""
 
 from __future__ import annotations
 
@@ -12,14 +13,13 @@ from ...model.job import Job
 from ...model.node import Node
 from ...model.run import ANYWHERE, Run
 from . import nodes as node_rows
-from .clock import now as database_now
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 
 class LivingNodes:
-    """The living nodes, for one transaction. `last_heard` are those of the last heartbeat of node `own`; `alive` are
-    those that the store has now, for no node must be overlooked that has just come or gone. They are read once, however
-    many jobs ask."""
+    """The living nodes, for one transaction. `last_heard` are the nodes of the last heartbeat of node `own`. `alive`
+    are the nodes that the store has now, because no node may be overlooked that has just come or gone. They are read
+    once, however many jobs ask."""
 
     def __init__(self, transaction: Transaction, last_heard: Sequence[Node], own: str, local: datetime) -> None:
         self.last_heard = last_heard
@@ -29,12 +29,13 @@ class LivingNodes:
 
     @cached_property
     def known(self) -> Sequence[Node]:
-        """Every node that is not forgotten, those that began last first."""
+        """Every node that is not forgotten. Those that began last come first."""
         return node_rows.every(self._transaction)
 
     @cached_property
     def alive(self) -> Sequence[Node]:
-        """Those that live. Of itself this node knows best; where nodes are not stored, it lives alone."""
+        """The nodes that live, as the store has them. This node itself is as it says. Where nodes are not stored, it
+        lives alone."""
         mine = {node.id: node for node in self.last_heard if node.id == self._own}
         instant = database_now(self._transaction, self._local)
         there = (node for node in self.known if node.state == "alive" and not node.late(instant))
@@ -43,7 +44,8 @@ class LivingNodes:
 
 @attrs.frozen(kw_only=True)
 class Placement:
-    """The names of the nodes on which each due runs once, and of those on which it would, were they not down."""
+    """The names of the nodes on which each due runs once; and the names of the nodes that are down, on which it would
+    run."""
 
     names: Sequence[str] = (ANYWHERE,)
     down: Mapping[str, str] = attrs.field(factory=dict)  # and why nothing runs there
@@ -51,7 +53,7 @@ class Placement:
 
 
 def placement_of(job: Job, living: LivingNodes) -> Placement:
-    """For a job that is due."""
+    """The placement of a job that is due."""
     if job.policy.placement == "any":
         return Placement(nobody=_nobody(job, living.last_heard))
     able = {node.name for node in living.alive if node.can(job.task, job.policy.require)}
@@ -66,7 +68,7 @@ def _nobody(job: Job, nodes: Sequence[Node]) -> str:
 
 
 def in_place(active: Sequence[Run], place: str) -> list[Run]:
-    """Those active runs of a job that a run there may not overlap; runs on other nodes are beside it."""
+    """The active runs of a job that block a run in that place. Runs on other nodes do not."""
     return [run for run in active if ANYWHERE in (place, run.place) or run.place == place]
 
 
@@ -77,7 +79,7 @@ def lacking(task: str, require: Mapping[str, str]) -> str:
 
 
 def _down(job: Job, living: LivingNodes) -> dict[str, str]:
-    """Those that are known, would have run it as they were last, and are not there."""
+    """The names that no living node has, if the node of that name that began last could run the job."""
     there = {node.name for node in living.alive}
     last: dict[str, Node] = {}
     for node in living.known:

@@ -25,7 +25,7 @@ _EITHER = (
 
 
 def crowded(transaction: Transaction, most: int) -> list[str]:
-    """The jobs that have more than `most` runs that ran, or more than `most` records that nothing did."""
+    """The jobs that have more than `most` runs that ran, or more than `most` records which say that nothing ran."""
     many = select(runs.c.job_id).group_by(runs.c.job_id).having(func.count() > most)  # this much an index tells
     found = list(transaction.execute(many).scalars())
     shares = (found[begin : begin + SHARE] for begin in range(0, len(found), SHARE))
@@ -33,20 +33,21 @@ def crowded(transaction: Transaction, most: int) -> list[str]:
 
 
 def larger(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, int]:
-    """How many runs of each job ran, or how many of its records say that nothing did, whichever are more."""
+    """For each job, the larger of two numbers: its runs that ran, and its records which say that nothing ran."""
     return {row[0]: max(int(row[2]), row[1] - int(row[2])) for row in transaction.execute(_EITHER, {"ids": job_ids})}
 
 
 def old(transaction: Transaction, before: datetime, most: int) -> list[str]:
-    """Forget up to `most` runs made before that instant; their ids."""
+    """Forget up to `most` runs that were made before that instant. Returns their ids."""
     return _forget(transaction, runs.c.id < least(before), most)
 
 
 def beyond(
     transaction: Transaction, job_id: str, keep: int, most: int, ran: bool = True, now: datetime | None = None
 ) -> list[str]:
-    """Forget up to `most` runs of a job behind its newest `keep` that ran, or behind as many records that nothing did:
-    neither pushes the other out, nor do those that a clock made which was hours ahead of `now`. Their ids."""
+    """Forget up to `most` runs of a job, and return their ids. With `ran`: runs that ran, behind the newest `keep` of
+    them; otherwise: records which say that nothing ran, in the same way. Neither kind counts against the other. Runs
+    that were made by a clock that was hours ahead of `now` do not count either."""
     which = (runs.c.job_id == job_id) & (~NOTHING_RAN if ran else NOTHING_RAN)
     if now is not None:
         which &= runs.c.id < least(now + BACK)
@@ -58,7 +59,7 @@ def beyond(
 
 
 def unknown(transaction: Transaction, run_ids: Sequence[str]) -> list[str]:
-    """Those of some ids that no run has: it was forgotten, maybe through another node."""
+    """The ids among these that no run has: the run was forgotten, maybe through another node."""
     known = set(transaction.execute(select(runs.c.id).where(runs.c.id.in_(run_ids))).scalars())
     return [run_id for run_id in run_ids if run_id not in known]
 

@@ -1,19 +1,19 @@
-"""Whose turn it is to look for what is to be forgotten, and where to look: one node does it for all, now and then."""
+"""Which node's turn it is to look for what is to be forgotten, and where to look. One node does so for all, now and
+then."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import bindparam, func, insert, select, update
 
 from ...model.ids import EPOCH, MICROSECOND, least
-from ...model.retention import RetentionPass
-from .clock import now as database_now
+from ..contract.retention import RetentionPass
 from .tables import runs, settings
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 OVERLAP = timedelta(seconds=60)  # the id of a run is older than its commit by so much at most
 
@@ -26,30 +26,40 @@ _COUNTS = (
 )
 
 
+class _Turn(TypedDict):
+    """What is stored about the turns. Instants are microseconds since 1970 UTC."""
+
+    taken: int  # when the last turn was taken
+    done: int | None  # when the last turn that came to its end was taken
+    keep: int  # how many runs each job keeps, as that turn went by
+
+
 def take(transaction: Transaction, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
-    """Take the turn, unless another node has taken it within the time that is between two. `keep`: how many runs each
-    job keeps."""
+    """Take the turn, unless another node has taken it within the time `every`. `keep` says how many runs each job
+    keeps."""
     instant = database_now(transaction, local)
-    value: dict[str, Any] | None = transaction.execute(_HOLD).scalar_one_or_none()
+    value: _Turn | None = transaction.execute(_HOLD).scalar_one_or_none()
     if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
         return None
-    _put(transaction, {"done": None, "keep": keep} | (value or {}) | {"taken": _micros(instant)}, value is None)
+    before = value or _Turn(taken=0, done=None, keep=keep)
+    _put(transaction, _Turn(taken=_micros(instant), done=before["done"], keep=before["keep"]), value is None)
     return RetentionPass(since=None if value is None else _looked_at(value, instant, keep), begun=instant)
 
 
 def end(transaction: Transaction, this_pass: RetentionPass, keep: int) -> None:
-    """All was looked at that was there when the turn was begun."""
+    """Everything was looked at that was there when the turn began."""
     begun = _micros(this_pass.begun)
     transaction.execute(update(settings).where(_MINE).values(value={"taken": begun, "done": begun, "keep": keep}))
 
 
-def _looked_at(value: dict[str, Any], instant: datetime, keep: int) -> datetime | None:
-    """Up to where all jobs were looked at, and no job has more runs from before that than it keeps; None: not known."""
+def _looked_at(value: _Turn, instant: datetime, keep: int) -> datetime | None:
+    """The instant up to which all jobs were looked at, so that no job has more runs from before it than it keeps. None:
+    not known."""
     done = None if value["done"] is None else _instant(value["done"])
     return None if done is None or done > instant or keep < value["keep"] else done - OVERLAP
 
 
-def _put(transaction: Transaction, value: dict[str, Any], first: bool) -> None:
+def _put(transaction: Transaction, value: _Turn, first: bool) -> None:
     if first:
         transaction.execute(insert(settings).values(name="retention", value=value))
     else:
@@ -57,13 +67,13 @@ def _put(transaction: Transaction, value: dict[str, Any], first: bool) -> None:
 
 
 def new_runs(transaction: Transaction, since: datetime) -> dict[str, int]:
-    """How many runs each job was given since then, of those that were given any. Counted here: to group them a database
+    """For each job that was given runs since that instant: how many. They are counted here: to group them, a database
     would rather go through all runs in the order of their jobs."""
     return Counter(transaction.execute(select(runs.c.job_id).where(runs.c.id >= least(since))).scalars())
 
 
 def counts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, int]:
-    """How many runs those jobs have; an index tells it."""
+    """For each of these jobs that has runs: how many. An index tells it."""
     return {row[0]: row[1] for row in transaction.execute(_COUNTS, {"ids": list(job_ids)})}
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from ...model.ids import BACK, EPOCH, Ids
 from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
-from . import changes, listen_notify, outbox, outcomes
-from .clock import now as database_now
+from . import listen_notify, outbox
 from .tables import LAST_DUE, jobs, nodes, runs
-from .transaction import Transaction
+from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
@@ -49,16 +47,15 @@ def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
     added = list(new)
     if added:
         transaction.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
-        outcomes.tell(transaction, added)
-        changes.of_runs(transaction, [run for run in added if run.active])
+        transaction.have_changed(added)
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
 
 def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
-    """Write what became of runs, each only where its node still owns it and no outcome is written yet.
+    """Write the outcome of runs. A run is written only if its node still owns it and it has no outcome yet.
 
-    A failed run whose job asks for it is tried again: in the same transaction, so that it is tried once. True if any
-    will be.
+    If a run failed and its job asks for it, the next attempt is added in the same transaction, so that it is added
+    once. Returns True if any attempt was added.
     """
     executed = _in_its_time(transaction, executed)
     failed = [run for run in executed if run.state in RETRIED]
@@ -67,19 +64,18 @@ def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: 
     failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         written = transaction.execute(_RECORD, [_note(run) for run in others]).rowcount
-        outcomes.tell(transaction, others if written == len(others) else _as_stored(transaction, others))
+        transaction.have_ended(others if written == len(others) else _as_stored(transaction, others))
     lost = [run for run in failed if transaction.execute(_RECORD, _note(run)).rowcount == 1]
-    outcomes.tell(transaction, lost)
+    transaction.have_ended(lost)
     again = _try_again(transaction, lost, asking, ids, chance)
     outbox.tell_failed(transaction, lost, asking, again)
     return bool(again)
 
 
 def give_up(transaction: Transaction, run: Run, *, notify: bool = True) -> bool:
-    """Write that a run has ended whose outcome the database refuses: with as little as there can be, and only where it
-    has none yet. It is not tried again, and its output is not kept here; `notify`: who wants to know that it failed is
-    told. Whether there was anything to write.
-    """
+    """Write the end of a run whose outcome the database refuses, with as little data as possible, and only if the run
+    has no outcome yet. The run is not tried again, and its output is not kept here. With `notify`, the failure is
+    notified to those that ask for it. Returns whether there was anything to write."""
     (run,) = _in_its_time(transaction, [run])
     asking = outbox.concerned(transaction, [run]) if notify else {}
     its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
@@ -87,21 +83,21 @@ def give_up(transaction: Transaction, run: Run, *, notify: bool = True) -> bool:
     ended = {name: getattr(run, name) for name in _NOTES}
     if transaction.execute(update(runs).where(its).values(ended)).rowcount != 1:
         return False
-    outcomes.tell(transaction, [run])
+    transaction.have_ended([run])
     if notify and run.state in RETRIED:
         outbox.tell_failed(transaction, [run], asking, set())
     return True
 
 
 def _as_stored(transaction: Transaction, noted: Sequence[Run]) -> list[Run]:
-    """Those of which the store says the same; of the others some node has recorded another outcome."""
+    """The runs for which the store says the same. For the others, another node has recorded another outcome."""
     wanted = select(runs.c.id, runs.c.state, runs.c.ended).where(runs.c.id.in_([run.id for run in noted]))
     stored = {row.id: (row.state, row.ended) for row in transaction.execute(wanted)}
     return [run for run in noted if stored.get(run.id) == (run.state, run.ended)]
 
 
 def _in_its_time(transaction: Transaction, executed: Sequence[Run]) -> Sequence[Run]:
-    """By the database's clock, which said when they started, they ended after that and before now."""
+    """The runs with their ends moved: after the start and not after now, both by the database's clock."""
     ends = [run.ended for run in executed if run.ended is not None]
     if not ends or transaction.dialect.name == "sqlite":
         return executed
@@ -112,14 +108,14 @@ def _in_its_time(transaction: Transaction, executed: Sequence[Run]) -> Sequence[
     ]
 
 
-def _note(run: Run) -> dict[str, Any]:
+def _note(run: Run) -> dict[str, object]:
     return {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES}
 
 
 def _try_again(
     transaction: Transaction, failed: list[Run], asking: Mapping[str, Job], ids: Ids, chance: Callable[[], float]
 ) -> set[str]:
-    """Add the next attempts of runs whose jobs are `asking` for them; which runs those are."""
+    """Add the next attempts of runs whose jobs ask for them (`asking`). Returns the ids of these runs."""
     retries, again = [], set()
     for run in failed:
         job = asking.get(run.job_id)
@@ -158,8 +154,8 @@ def some(transaction: Transaction, run_ids: Sequence[str]) -> list[Run]:
 
 
 def page(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
-    """Up to `limit` runs, newest first, those older than the run `before`. Their parameters, which nobody is shown, are
-    left out: of a thousand runs they may be much."""
+    """Up to `limit` runs, newest first, older than the run `before`. Their parameters are left out: nobody is shown
+    them, and those of a thousand runs may be large."""
     query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(runs.c.id < before)
@@ -177,7 +173,7 @@ def page(transaction: Transaction, limit: int, before: str | None, only: RunFilt
 
 
 def any_of(transaction: Transaction, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:
-    """Whether the record holds a run of that job, be it scheduled still or not; `tasks` as in a RunFilter."""
+    """Whether there is a run of that job, whether or not the job still exists; `tasks` as in a RunFilter."""
     query = select(runs.c.id).where(runs.c.job_id == job_id).limit(1)
     if tasks is not None:
         query = query.where(of_tasks(transaction, runs.c.task, tasks))
@@ -185,7 +181,8 @@ def any_of(transaction: Transaction, job_id: str, tasks: tuple[str, ...] | None 
 
 
 def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | None = None) -> dict[str, LastRun]:
-    """The newest run of each job that has one; with `now`, but for those that a clock made which was hours ahead."""
+    """The newest run of each job that has one. With `now`, runs that were made by a clock that was hours ahead do not
+    count."""
     its = select(runs.c.id).where(runs.c.job_id == jobs.c.id)
     if now is not None:
         its = its.where(runs.c.created <= now + BACK)
@@ -196,18 +193,18 @@ def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | No
 
 
 def active_of(transaction: Transaction, job_ids: Sequence[str]) -> list[Run]:
-    """The runs of those jobs that have no outcome yet."""
+    """The runs of these jobs that have no outcome yet."""
     return [from_row(row) for row in transaction.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
 
 
 def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[Run]:
-    """The active runs of those jobs but for retries whose time has not come."""
+    """The active runs of these jobs, without retries whose time has not come."""
     active = active_of(transaction, job_ids)
     return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
 
 
 def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
-    """The record of dues that did not start anything, or the bare record of one that will."""
+    """The record of dues that started nothing; or the bare record of a due that will start a run."""
     return Run(
         id=run_id,
         job_id=job.id,
@@ -228,15 +225,15 @@ def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
 
 
 def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
-    """The runs that some daemon but `node_id` started and did not end, where there is one daemon at a time."""
+    """The runs that daemons other than `node_id` started and did not end. For a store with one daemon at a time."""
     return _all(transaction, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
 
 def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:
-    """The runs that daemons before this one, which were the nodes `previous`, started and did not end; and those of
-    them that other nodes have taken for lost meanwhile: their processes may live on.
+    """The runs that the nodes in `previous`, earlier daemons in this place, started and did not end; and those of their
+    runs that other nodes have declared lost meanwhile: their processes may still live.
 
-    Without any: those of a daemon of this name that was no node, for its schema was 0001.
+    If `previous` is empty: the runs of a daemon with this name that was no node, because its schema was 0001.
     """
     if not previous:
         own = (runs.c.node == name) & runs.c.state.in_(STARTED) & runs.c.node_id.not_in(select(nodes.c.id))
@@ -246,15 +243,15 @@ def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> l
 
 
 def started_by(transaction: Transaction, node_id: str) -> list[Run]:
-    """The runs that a node is executing, as the store has it; oldest first."""
+    """The runs that a node executes, as the store has it; oldest first."""
     mine = (runs.c.node_id == node_id) & runs.c.state.in_(STARTED)
     return _all(transaction, select(runs).where(mine).order_by(runs.c.id))
 
 
 def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
-    """Let the nodes that execute these runs know that they are to be ended; `asker` is a node, which knows.
+    """Tell the nodes that execute these runs to end them. `asker` is a node that knows of it already.
 
-    The runs come back with the reason for which they end, `stop`: the first that was given stays.
+    The runs come back with the reason for which they end, `stop`: the reason that was given first stays.
     """
     asked = list(wanted)
     if not asked:
@@ -262,7 +259,7 @@ def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, ask
     these = runs.c.id.in_([run.id for run in asked])
     started = these & runs.c.state.in_(STARTED) & runs.c.stop.is_(None)
     transaction.execute(update(runs).where(started).values(stop=reason))
-    changes.of_runs(transaction, [attrs.evolve(run, state="stopping") for run in asked if run.stop is None])
+    transaction.have_changed([attrs.evolve(run, state="stopping") for run in asked if run.stop is None])
     if any(run.node_id != asker for run in asked):
         listen_notify.tell(transaction, asker)
     stops = {row.id: row.stop for row in transaction.execute(select(runs.c.id, runs.c.stop).where(these))}
@@ -270,7 +267,7 @@ def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, ask
 
 
 def waiting(transaction: Transaction, now: datetime) -> tuple[bool, datetime | None]:
-    """Whether any run waits, and when the first of those that may not start before then becomes ripe."""
+    """Whether any run waits; and the first instant after `now` until which a waiting run has to wait."""
     waits = runs.c.state == "waiting"
     soonest = select(func.min(runs.c.not_before)).where(waits, runs.c.not_before > now)
     some = any_waiting(transaction)
@@ -282,10 +279,10 @@ def any_waiting(transaction: Transaction) -> bool:
     return transaction.execute(_ANY_WAITING).first() is not None
 
 
-def from_row(row: Row[Any]) -> Run:
+def from_row(row: TableRow) -> Run:
     """The record of a row that holds every column of `runs`, or all that are shown."""
     return Run(**row._mapping)
 
 
-def _all(transaction: Transaction, query: Select[Any]) -> list[Run]:
+def _all(transaction: Transaction, query: Query) -> list[Run]:
     return [from_row(row) for row in transaction.execute(query)]

@@ -30,8 +30,8 @@ TURN = 0x6A6F62736368  # "jobsch": what we call our turn on PostgreSQL, where it
 def migrate(url: str, *, galera_single_writer: bool = False) -> None:
     """Create or upgrade the tables at `url`.
 
-    Raises BadStore when it cannot be opened, cannot keep the promise, or was made by a newer Jobsched. The engine is
-    gone afterwards: twistd may fork between this and the first question.
+    Raises BadStore if the database cannot be opened, cannot keep the promise, or was made by a newer Jobsched. The
+    engine is closed afterwards: twistd may fork between this call and the first question.
     """
     engine = connect(url, patient=True)
     name = make_url_safe(url)
@@ -46,8 +46,8 @@ def migrate(url: str, *, galera_single_writer: bool = False) -> None:
 
 
 def _keep_to_ourselves(engine: Engine) -> None:
-    """A file of SQLite that is not there yet is made for its owner alone, whatever the folder; SQLite gives those that
-    it puts beside it the same mode. Secret parameters are in it."""
+    """Make a file of SQLite that does not exist yet, readable for its owner alone, whatever the folder: secret
+    parameters are stored in it. SQLite gives the files that it puts beside it the same mode."""
     path = engine.url.database
     if engine.dialect.name == "sqlite" and path and not path.startswith((":", "file:")):
         with suppress(OSError):  # it is there; or it cannot be made, which SQLite tells
@@ -58,10 +58,11 @@ def _keep_to_ourselves(engine: Engine) -> None:
 
 @contextmanager
 def _turn(engine: Engine, name: str, galera_single_writer: bool) -> Iterator[None]:
-    """Hold the one turn to migrate this database: nodes may be started at the same moment.
+    """Hold the one turn to migrate this database: several nodes may be started at the same moment.
 
-    It has a connection of its own, and ends with it: on MySQL each CREATE ends a transaction. A turn's number belongs
-    to the database on PostgreSQL, its name to the server on MySQL. SQLite's transaction is a turn by itself.
+    The turn has a connection of its own, and ends with it: on MySQL each CREATE ends a transaction. The number of a
+    turn belongs to the database on PostgreSQL, its name to the server on MySQL. The transaction of SQLite is a turn by
+    itself.
     """
     if engine.dialect.name == "sqlite":
         yield

@@ -1,6 +1,6 @@
-"""Which database servers can keep the promise, asked at the start: row locks have to hold for whoever connects.
+"""Which database servers can keep the promise, asked at the start: row locks have to hold for all nodes.
 
-Some speak PostgreSQL's or MySQL's language and mean something else by it. None of them gets as far as a claim.
+Some servers speak the language of PostgreSQL or MySQL and mean something else by it. They are refused before any claim.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Server:
 
 
 def why_not(server: Server, *, galera_single_writer: bool = False) -> str:
-    """Why it cannot be the store; "": it can."""
+    """Why the server cannot be the store; "": it can."""
     oldest = OLDEST[server.product]
     settings = server.settings
     if "TiDB" in server.said:
@@ -68,7 +68,7 @@ def why_not(server: Server, *, galera_single_writer: bool = False) -> str:
 
 
 def look(connection: Connection) -> Server:
-    """Ask the server. It has no CockroachDB: see `engine`."""
+    """Ask the server. The answer is never that of CockroachDB: see `engine`."""
     dialect: Any = connection.dialect
     version = tuple(dialect.server_version_info or ())
     said = str(connection.execute(text("SELECT version()")).scalar_one())
@@ -81,14 +81,14 @@ def look(connection: Connection) -> Server:
 
 
 def _of_yugabyte(connection: Connection) -> dict[str, str]:
-    """What READ COMMITTED is there, by whichever question this version answers, and whether news can be told."""
+    """What READ COMMITTED means there, by the first question that this version answers; and whether NOTIFY works."""
     isolation = _first(connection, *_YUGABYTE) or "not known"
     notify = "on" if _first(connection, "SELECT 'on' FROM (SELECT pg_notify('jobsched', '')) AS told") else "off"
     return {"isolation": isolation, "notify": notify}
 
 
 def _first(connection: Connection, *questions: str) -> str:
-    """The answer to the first of them that has one; "": none has."""
+    """The answer to the first of the questions that has one; "": none has."""
     for question in questions:
         try:
             with connection.begin_nested():

@@ -1,6 +1,5 @@
-"""Counting starts against max_runs: a due counts from when a run of it is made, and no longer once all its runs have
-come to nothing before they could start.
-"""
+"""Counting starts against max_runs. A due counts once a run of it is made, and stops counting once none of its runs can
+start any more."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ from .transaction import Transaction
 
 
 def not_started(transaction: Transaction, ended: Sequence[Run]) -> Counter[str]:
-    """How many dues of each job have no run that was started or waits, but for these: they waited, and have come to
-    nothing, or are about to."""
+    """For each job, how many of its dues have no run that was started or waits. The runs in `ended` do not count: they
+    waited, and have come to nothing, or are about to."""
     dues = {(run.job_id, run.due) for run in ended if run.cause == "schedule" and run.attempt == 1}
     if not dues:
         return Counter()
@@ -40,8 +39,8 @@ def not_started(transaction: Transaction, ended: Sequence[Run]) -> Counter[str]:
 
 
 def give_back(transaction: Transaction, ended: Sequence[Run], now: datetime) -> None:
-    """These runs waited and have come to nothing. Where their job had reached max_runs with them, it goes on with its
-    next due; those that passed meanwhile become one skipped stretch. The rows of the jobs are held."""
+    """These runs waited, and have come to nothing. If their job had reached max_runs because of them, the job goes on
+    with its next due; dues that passed meanwhile become one skipped stretch. The rows of the jobs must be held."""
     for job_id, count in not_started(transaction, ended).items():
         row = transaction.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is not None:
@@ -56,7 +55,7 @@ def _give_back(transaction: Transaction, job: Job, count: int, now: datetime) ->
 
 
 def _go_on(transaction: Transaction, job: Job, now: datetime) -> datetime | None:
-    """The next due of a job that had none left, once those that passed have their outcome."""
+    """The next due of a job that had none left. The dues that passed are given their outcome first."""
     latest = select(func.max(LAST_DUE)).where(runs.c.job_id == job.id, OF_A_DUE)
     decided = transaction.execute(latest).scalar()
     following = job.schedule.next_after(decided or now)

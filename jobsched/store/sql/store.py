@@ -1,4 +1,4 @@
-"""The one way to the database: a synchronous function, in a transaction, in a thread, as a Deferred."""
+"""The one way to the database: a synchronous function, run in a transaction, in a thread, as a Deferred."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from ..contract import history as history_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
-from ..contract import overdue as overdue_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..sign_of_life import Sign
-from . import changes, counts, db_errors, last_seen, nouns, queries
+from . import changes, db_errors, downtimes, nouns, queries
 from .engine import connect, reading, writing
 from .transaction import Transaction
 
@@ -45,12 +44,14 @@ TRIES = 5  # of a transaction that the database undid, or whose connection broke
 class Store(Service):
     """Runs questions and changes against one database.
 
-    On SQLite there is one thread that writes, so that writers queue here and never meet inside the database.
-    `pool` makes the pools of threads, from the least and the most threads and a name; `threads` says how many callers
-    may keep busy. `everyone` is where the receiver of notifications for all jobs is, if there is one. A server that has
-    not answered in `prompt` seconds is given up; None: in the usual time. `sign()`, called in the thread that writes,
-    says which sign of life goes with a change, if one is to. `tells()`, called in the reactor, says whether the log has
-    it already that the store cannot be reached.
+    On SQLite there is one thread that writes, so that changes queue here and never meet inside the database.
+
+    - `pool` makes the pools of threads, from the least and the most threads and a name
+    - `threads` says how many threads callers may keep busy
+    - `everyone` is the host and port of the receiver of notifications for all jobs, if there is one
+    - `prompt`: a server that has not answered in this many seconds is given up; None: after the usual time
+    - `sign()`, called in the thread that writes, says which sign of life goes with a change, if any
+    - `tells()`, called in the reactor, says whether the log already says that the store cannot be reached
     """
 
     name = "store"
@@ -89,7 +90,7 @@ class Store(Service):
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.signs: node_contract.SignsOfLife = nouns.SignsOfLife(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
-        self.overdue: overdue_contract.Overdue = nouns.Overdue(self)
+        self.overdue: job_contract.Overdue = nouns.Overdue(self)
         self.retention: retention_contract.Retention = nouns.Retention(self)
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
@@ -98,12 +99,12 @@ class Store(Service):
 
     @property
     def shared(self) -> bool:
-        """Whether it is a server's."""
+        """Whether the database is on a server."""
         return self._engine.dialect.name != "sqlite"
 
     @property
     def notifies(self) -> bool:
-        """Whether it has LISTEN and NOTIFY."""
+        """Whether the database has LISTEN and NOTIFY."""
         return self._engine.dialect.name == "postgresql"
 
     @property
@@ -115,7 +116,7 @@ class Store(Service):
         return self.read(queries.answers)
 
     def counts(self) -> Deferred[Counts]:
-        return self.read(counts.counts)
+        return self.read(queries.counts)
 
     def startService(self) -> None:
         super().startService()
@@ -129,12 +130,12 @@ class Store(Service):
         return self._readers.end(self._reactor, self._close)
 
     def _close(self) -> None:
-        """Not in the reactor: what is under way may take long, and answers by it."""
+        """Runs outside the reactor: what is under way may take long, and its answer needs the reactor."""
         self._writers.stop()
         self._engine.dispose()
 
     def renew(self) -> None:
-        """Use no connection again that there is now: its server is read-only, or no longer the one that counts."""
+        """Stop using the connections that exist now: their server is read-only, or another has taken its place."""
         self._engine.dispose()
 
     def read(
@@ -144,11 +145,11 @@ class Store(Service):
         return self._ask(self._readers, False, question, *args, **kwargs)
 
     def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Make `change(transaction, ...)`; the Deferred fires after the commit is on disk.
+        """Make `change(transaction, ...)`. The Deferred fires after the commit is on disk.
 
-        Fails with `Unavailable` when the database cannot be reached or written; then nothing was changed, unless its
-        words say that this is not known: the connection broke after the commit was asked for.
-        `change` may be called more than once, after the database undid what it did: it touches nothing else.
+        Fails with `Unavailable` when the database cannot be reached or written. Then nothing was changed, unless the
+        words of the failure say that this is not known, because the connection broke after the commit was asked for.
+        `change` may be called more than once, after the database undid what it did: it must have no other effect.
         """
         return self._ask(self._writers, True, change, *args, **kwargs)
 
@@ -178,7 +179,7 @@ class Store(Service):
         return why
 
     def _timed(self, writes: bool, begun: float, work: Callable[[Transaction], T]) -> T:
-        """Tell how long it took since it was asked for, and what kind of trouble there was with the database."""
+        """Tell how long the work took since it was asked for, and what kind of trouble there was with the database."""
         fault = None
         try:
             return self._insist(writes, work)
@@ -192,7 +193,7 @@ class Store(Service):
             self._events.store_asked(writes, elapsed() - begun, fault)
 
     def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
-        """`work` in a transaction; again, a few times, when it was undone by no fault of ours."""
+        """`work` in a transaction. It is done again, a few times, when it was undone by no fault of ours."""
         tries = TRIES
         while True:
             try:
@@ -233,7 +234,7 @@ class Store(Service):
 
     def _add_sign(self, transaction: Transaction) -> None:
         if (sign := self._sign()) is not None:
-            last_seen.give(transaction, *sign)
+            downtimes.give_sign(transaction, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
@@ -241,10 +242,11 @@ class Store(Service):
 
 
 class ForCallers:
-    """The store as callers may use it: they never keep all threads busy, and more that wait than may are refused.
+    """The store as callers may use it. Callers never keep all threads busy; if too many questions or orders wait,
+    further ones are refused.
 
-    `read` and `write` are the store's, and may raise Busy besides; a question that is cancelled before its turn is not
-    asked.
+    `read` and `write` are those of the store, and may raise Busy too. A question that is cancelled before its turn is
+    not asked.
     """
 
     def __init__(self, store: Store, reading: Bulkhead, writing: Bulkhead) -> None:
@@ -260,7 +262,7 @@ class ForCallers:
 
     @property
     def shared(self) -> bool:
-        """As that of the store."""
+        """The same as `Store.shared`."""
         return self._store.shared
 
     def read(

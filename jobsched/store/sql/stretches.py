@@ -1,6 +1,6 @@
-"""Dues that started nothing: neighbours with one fate and one reason share one record, also those of several claims.
+"""Neighbouring dues that started nothing for the same reason share one record, even if they come from several claims.
 
-So the record of a job grows by what happens to it, and not by how often it is due meanwhile.
+So the record of a job grows with what happens to the job, and not with how often it is due meanwhile.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ...model.ids import BACK
 from ...model.owed import MOST
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Schedule
-from . import outbox, outcomes
+from . import outbox
 from . import runs as run_rows
 from .overdue_queries import started_since
 from .tables import jobs, runs
 from .transaction import Transaction
 
 ALIKE = ("job_name", "task", "state", "reason", "overlaps", "parameters", "timeout", "require")
-GROWS = ("until", "count", "created", "ended")  # it was decided when its last due was
+GROWS = ("until", "count", "created", "ended")  # a stretch was decided when its last due was
 
 _BEFORE = bindparam("before", type_=runs.c.created.type)
 _ITS = select(runs.c.id).where(runs.c.job_id == jobs.c.id, runs.c.place == bindparam("place"), runs.c.created < _BEFORE)
@@ -40,7 +40,7 @@ _OPEN = (
     select(runs)
     .join(jobs, jobs.c.id == runs.c.job_id)
     .where(runs.c.id.in_(bindparam("ids", expanding=True)), runs.c.cause == "schedule", _ONE_RECORD)
-    .with_for_update(skip_locked=True, of=runs)  # one that is being forgotten is not waited for
+    .with_for_update(skip_locked=True, of=runs)  # do not wait for a record that is being forgotten
 )
 _EXTEND = (
     update(runs)
@@ -50,11 +50,12 @@ _EXTEND = (
 
 
 def add(transaction: Transaction, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
-    """Store new runs of jobs that nobody else decides meanwhile, by due; `schedules` are those of the jobs.
+    """Store new runs, by due. No other transaction may decide about their jobs meanwhile; `schedules` are the schedules
+    of the jobs.
 
-    Where the first of a job, in its place, started nothing, for the same reason as the last record says, and no due
-    lies between, that record is extended. What was recorded by a clock that was wrong, and lies ahead of `now`, is not
-    looked at.
+    If the first run of a job in its place started nothing, for the same reason as the last record there, and no due
+    lies between, that record is extended. A record that was made by a wrong clock and lies ahead of `now` is not looked
+    at.
     """
     first: dict[tuple[str, str], Run] = {}
     for run in new:
@@ -64,14 +65,14 @@ def add(transaction: Transaction, new: Sequence[Run], schedules: Mapping[str, Sc
     if grown:
         transaction.execute(_EXTEND, [_extent(last, run) for last, run in grown])
         added = [attrs.evolve(run, id=last.id) for last, run in grown]
-        outcomes.tell(transaction, added)
+        transaction.have_ended(added)
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
     shared = {run.id for _, run in grown}
     run_rows.insert_all(transaction, [run for run in new if run.id not in shared])
 
 
 def _last(transaction: Transaction, wanted: Iterable[Run], now: datetime) -> dict[tuple[str, str], Run]:
-    """The last record of each job, in each place, if it is one that may be extended."""
+    """The last record of each job in each place, if it may be extended."""
     ids: list[str] = []
     of_place: dict[str, list[str]] = {}
     for run in wanted:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -61,14 +60,14 @@ class Span(TypeDecorator[timedelta]):
 class Words(TypeDecorator[str]):
     """Text of any length, or up to a number of characters, compared byte by byte on every database.
 
-    What not every database takes, NUL and halves of surrogate pairs, is stored as U+FFFD and "?": a task's last words
-    may hold anything, and they must not keep its outcome from being recorded.
+    Not every database accepts NUL and halves of surrogate pairs. They are stored as U+FFFD and "?": the last words of a
+    task may contain anything, and they must not keep its outcome from being recorded.
     """
 
     impl = String
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         limited = isinstance(self.impl_instance, String) and self.impl_instance.length
         return self.impl_instance if limited else _long(dialect)
 
@@ -82,29 +81,29 @@ def _long(dialect: Dialect) -> TypeEngine[str]:
     return MEDIUMTEXT() if dialect.name == "mysql" else Text()  # MySQL's TEXT ends at 64 KiB
 
 
-class Json(TypeDecorator[Any]):
+class Json(TypeDecorator[object]):
     """A small JSON value, kept as text."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         return _long(dialect)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
         return None if value is None else json.dumps(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
         return None if value is None else json.loads(value)
 
 
 class Tags(TypeDecorator[dict[str, str]]):
-    """A node's tags, or those that a job requires: one text for what is equal, NULL for none."""
+    """A node's tags, or the tags that a job requires: equal tags give equal text, and no tags give NULL."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         return _long(dialect)
 
     def process_bind_param(self, value: dict[str, str] | None, dialect: Dialect) -> str | None:

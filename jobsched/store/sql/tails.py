@@ -18,7 +18,7 @@ def record(
     transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: Callable[[], float],
     read: Callable[[str], Tail | None],
 ) -> bool:  # fmt: skip
-    """`runs.record`, and in the same transaction the tails of those that have ended, as `read` finds them."""
+    """`runs.record`. In the same transaction, the tails of the runs that have ended are kept, as `read` finds them."""
     ends = [tail for run in executed if not run.active and (tail := read(run.id)) is not None]
     again = run_rows.record(transaction, executed, ids, chance)
     save(transaction, ends)
@@ -26,12 +26,12 @@ def record(
 
 
 def save(transaction: Transaction, new: Iterable[Tail]) -> None:
-    """Keep the tails of runs, in place of older ones; of a run that was forgotten none is kept."""
+    """Keep the tails of runs, in place of older ones. No tail is kept of a run that was forgotten."""
     found = {tail.run_id: tail for tail in new}
     if not found:
         return
     known = transaction.execute(select(runs.c.id).where(runs.c.id.in_(found)).with_for_update()).scalars()
-    rows = [attrs.asdict(found[run_id]) for run_id in known]  # held, so that they are not forgotten meanwhile
+    rows = [attrs.asdict(found[run_id]) for run_id in known]  # the runs are held: they are not forgotten meanwhile
     if rows:
         forget(transaction, list(found))
         transaction.execute(insert(tails), rows)

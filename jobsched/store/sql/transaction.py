@@ -1,18 +1,31 @@
-"""One transaction under way, as the functions of this package are handed it."""
+"""One transaction under way, as the functions of this package are given it; and the time that it goes by."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Row, Select, text
 
 from ...model.change import Change
 from ...model.run import Run
 
+Query: TypeAlias = Select[*tuple[object, ...]]  # for columns of any number and type
+TableRow: TypeAlias = Row[*tuple[object, ...]]  # what such a query finds; its columns are read by name
+
+_ASK_TIME = {
+    "postgresql": text("SELECT clock_timestamp()"),  # not now(): that is when the transaction began
+    "mysql": text("SELECT UTC_TIMESTAMP(6)"),
+}
+
 
 class Transaction:
-    """What can be done in it, what it goes by, and what it brings with it for those who hear of it after the commit.
+    """What can be done in the transaction, what it goes by, and what is to be told after the commit.
 
-    `everyone` is where the receiver of notifications for all jobs is, if there is one. `ended` fills with the runs that
-    get their outcome, `changes` with what callers may follow; `notified` becomes true when a notification is written.
+    `everyone` is the host and port of the receiver of notifications for all jobs, if there is one. `ended` collects the
+    runs that get their outcome, `changes` what callers may follow. `notified` becomes true when a notification is
+    written.
     """
 
     __slots__ = ("changes", "connection", "dialect", "ended", "everyone", "execute", "notified")
@@ -27,5 +40,25 @@ class Transaction:
         self.notified = False
 
     def will_notify(self) -> None:
-        """A notification is written with it."""
+        """A notification is written in this transaction."""
         self.notified = True
+
+    def have_ended(self, runs: Iterable[Run]) -> None:
+        """These runs get their outcome in this transaction. Active runs among them are left out."""
+        self.have_changed(run for run in runs if not run.active)
+
+    def have_changed(self, runs: Iterable[Run]) -> None:
+        """These runs come to their states in this transaction; the states of some are outcomes."""
+        for run in runs:
+            self.changes.append(Change(kind="run", what=run.state, job_id=run.job_id, run_id=run.id, task=run.task))
+            if not run.active:
+                self.ended.append(run)
+
+
+def database_now(transaction: Transaction, fallback: datetime) -> datetime:
+    """The database's own time, in UTC. On SQLite it is `fallback`: its clock is that of its one node."""
+    question = _ASK_TIME.get(transaction.dialect.name)
+    if question is None:
+        return fallback
+    told: datetime = transaction.execute(question).scalar_one()
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)

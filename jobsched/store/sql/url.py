@@ -19,6 +19,6 @@ def make_url_safe(url: str | URL) -> str:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of an SQLite store. None: another kind of store, or one in memory."""
+    """The file of an SQLite store. None: another kind of store, or a store in memory."""
     parsed = make_url(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None

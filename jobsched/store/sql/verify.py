@@ -1,4 +1,4 @@
-"""Everything that is stored, in one view and piece by piece: what `jobsched.verify` reads. Nothing is written."""
+"""Everything that is stored, read in one view and piece by piece, for `jobsched.verify`. Nothing is written."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from . import db_errors
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
-from .clock import now as database_now
 from .engine import connect, reading
 from .tables import nodes, runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 from .url import make_url_safe
 
 JOBS = 500  # that are in memory at once
@@ -34,7 +33,8 @@ RUNS = 1000
 
 @contextmanager
 def view(url: str) -> Iterator[Transaction]:
-    """One consistent view of the store for as long as it takes. Raises BadStore when it cannot be had, or is lost."""
+    """One consistent view of the store, for as long as the block takes. Raises BadStore if the view cannot be had, or
+    is lost."""
     name = make_url_safe(url)
     if _absent(url):
         raise BadStore(f"store: {name} cannot be read: there is no such file")
@@ -49,7 +49,7 @@ def view(url: str) -> Iterator[Transaction]:
 
 
 class Snapshot:
-    """What stands in a view."""
+    """What is stored, as one view shows it."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -65,7 +65,7 @@ class Snapshot:
 
 
 def _absent(url: str) -> bool:
-    """Whether it is a file of SQLite that is not there: to open it would make it."""
+    """Whether the store is a file of SQLite that does not exist: opening it would create it."""
     try:
         target = make_url(url)
     except (ArgumentError, ValueError):
@@ -85,9 +85,10 @@ def known(transaction: Transaction) -> dict[str, Node]:
 
 
 def histories(transaction: Transaction) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
-    """Each job that there is, or of which runs are left (None), by id; its runs by due, attempt and place.
+    """Each job that exists, or that has left runs (None in place of the job), by id; with its runs by due, attempt and
+    place.
 
-    The runs are to be read before the next job is asked for.
+    The runs must be read before the next job is asked for.
     """
     after: str | None = ""
     while after is not None:

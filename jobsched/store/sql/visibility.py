@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import ColumnElement, false, or_, select
 
@@ -12,12 +11,9 @@ from ...model.errors import no_job, no_run
 from .tables import jobs, runs
 from .transaction import Transaction
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 def of_tasks(transaction: Transaction, column: ColumnElement[str], patterns: tuple[str, ...]) -> ColumnElement[bool]:
-    """Whether the task in `column` is of one of the patterns, as `model/caller.is_among` has it."""
+    """Whether the task in `column` matches one of the patterns, by the rule of `model/caller.is_among`."""
     return or_(false(), *(_like(transaction, column, pattern) for pattern in patterns))
 
 
@@ -31,7 +27,7 @@ def _like(transaction: Transaction, column: ColumnElement[str], pattern: str) ->
 
 
 def must_see_job(transaction: Transaction, job_id: str, caller: Caller) -> None:
-    """Raises NotFound for a job that is there and that the caller does not see; it is held from now on."""
+    """Raises NotFound if the job exists and the caller does not see it. The job is held from now on."""
     if caller.tasks is not None:
         task = transaction.execute(select(jobs.c.task).where(jobs.c.id == job_id).with_for_update()).scalar()
         if task is not None and not caller.sees(task):
@@ -39,8 +35,8 @@ def must_see_job(transaction: Transaction, job_id: str, caller: Caller) -> None:
 
 
 def must_see_run(transaction: Transaction, run_id: str, caller: Caller) -> None:
-    """The same for a run, whose task never changes: it is not held."""
+    """The same for a run. The task of a run never changes, so the run is not held."""
     if caller.tasks is not None:
-        task: Any = transaction.execute(select(runs.c.task).where(runs.c.id == run_id)).scalar()
+        task: str | None = transaction.execute(select(runs.c.task).where(runs.c.id == run_id)).scalar()
         if task is not None and not caller.sees(task):
             raise no_run(run_id)

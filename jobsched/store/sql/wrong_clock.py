@@ -1,15 +1,14 @@
-"""What a clock that was wrong has written ahead of the clock: found after it was set back, and put right.
+"""What a wrong clock has written ahead of the right one: found after the clock was set back, and put right.
 
-The rule is `model/wrong_clock`. Dues that are computed anew may already have an outcome by the other clock: a run that
-started, or is to start, keeps it and does not start again; missed or skipped before they came does not count.
-Every function runs inside a transaction.
+The rule is `model/wrong_clock`. Dues that are computed anew may already have an outcome by the other clock. A run that
+started, or is to start, keeps its outcome and does not start again; a due that was missed or skipped before it came
+does not count. Every function runs inside a transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
 from sqlalchemy import (
@@ -34,17 +33,15 @@ from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
 from ...model.wrong_clock import RAN_AHEAD, SET_BACK, Evidence, anew
 from . import jobs as job_rows
-from . import outcomes
 from . import runs as run_rows
-from .clock import now as database_now
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
-from .transaction import Transaction
+from .transaction import Query, Transaction, database_now
 
 LATE = "dues after it had their outcome already, by a clock that was ahead"
 
 
 def evidence(transaction: Transaction, local: datetime) -> Evidence:
-    """What there is; mostly nothing, which is quickly found."""
+    """What such a clock has written. Mostly there is nothing, and the answer is quick."""
     instant = database_now(transaction, local)
     later = instant + BACK
     made = transaction.execute(select(func.count(), func.max(LAST_DUE)).where(runs.c.id >= least(later))).one()
@@ -57,8 +54,8 @@ def evidence(transaction: Transaction, local: datetime) -> Evidence:
 
 
 def jobs_ahead(transaction: Transaction, local: datetime, after: str, most: int) -> tuple[list[str], str | None]:
-    """Among up to `most` jobs behind the job `after`: those that are due too late. And the last one looked at, if there
-    are more."""
+    """Look at up to `most` jobs behind the job `after`. Returns the jobs that are due too late, and the last job that
+    was looked at, if there are more."""
     instant = database_now(transaction, local)
     rows = transaction.execute(_far(instant).where(jobs.c.id > after).order_by(jobs.c.id).limit(most)).all()
     found = [job.id for job in map(job_rows.from_row, rows) if anew(job, instant) is not None]
@@ -66,7 +63,8 @@ def jobs_ahead(transaction: Transaction, local: datetime, after: str, most: int)
 
 
 def put_right(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> int:
-    """Compute the dues of these jobs anew, where a clock that was wrong had decided them; of how many that was so."""
+    """Compute the dues of these jobs anew where a wrong clock had decided them. Returns the number of jobs whose dues
+    were computed anew."""
     instant = database_now(transaction, local)
     held = select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
     return sum(_put_right(transaction, job_rows.from_row(row), instant) for row in transaction.execute(held).all())
@@ -87,8 +85,8 @@ def _put_right(transaction: Transaction, job: Job, instant: datetime) -> bool:
 
 
 def settled(transaction: Transaction, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
-    """`job`, which is held, behind those of its dues up to `instant` that had their outcome by another clock; and the
-    dues before these that have none, and are too late to start."""
+    """`job`, which is held, moved behind those of its dues up to `instant` that had their outcome by another clock. And
+    the dues before these that have no outcome and are too late to start."""
     if job.ahead is None or job.next_due is None:
         return job, None
     moved, left = _cut(transaction, job, instant, instant), None
@@ -105,26 +103,26 @@ def settled(transaction: Transaction, job: Job, instant: datetime) -> tuple[Job,
     return moved, left
 
 
-def _write(transaction: Transaction, job: Job, **more: Any) -> None:
+def _write(transaction: Transaction, job: Job, **more: object) -> None:
     values = {"next_due": job.next_due, "ahead": job.ahead, "ahead_from": job.ahead_from}
     transaction.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **more))
 
 
 def _between(schedule: Schedule, first: datetime, edge: datetime) -> Stretch:
-    """The dues from `first`, which is one, to before `edge`."""
+    """The dues from `first`, which is a due, to before `edge`."""
     last = (schedule.newest(first, edge - MICROSECOND, 1) or [first])[0]
     return Stretch(due=first, until=last, count=1 + schedule.count(first, last), fate="missed", reason=LATE)
 
 
 def decided(transaction: Transaction, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
-    """The last due of a job that had its outcome; by a clock that is not known to be wrong, and by any."""
+    """The last due of a job that had its outcome: by clocks that are not known to be wrong, and by any clock."""
     sound = case((runs.c.created <= instant + BACK, LAST_DUE), else_=null())
     row = transaction.execute(select(func.max(sound), func.max(LAST_DUE)).where(runs.c.job_id == job_id)).one()
     return row[0], row[1]
 
 
 def rest(transaction: Transaction, local: datetime) -> None:
-    """What else waits for an instant that was told by a clock that was wrong."""
+    """Bring back everything else that waits for an instant of a wrong clock."""
     instant = database_now(transaction, local)
     soon, later = instant + SKEW, instant + BACK
     for column in (jobs.c.watched, jobs.c.failing):
@@ -134,19 +132,20 @@ def rest(transaction: Transaction, local: datetime) -> None:
     early = and_(OF_A_DUE, runs.c.state == "waiting", runs.c.due > later, runs.c.created > later)
     waiting = [run_rows.from_row(row) for row in transaction.execute(select(runs).where(early).with_for_update())]
     if waiting:
-        values: dict[str, Any] = {"state": "skipped", "reason": SET_BACK, "ended": instant}
+        values = {"state": "skipped", "reason": SET_BACK, "ended": instant}
         transaction.execute(update(runs).where(runs.c.id.in_([run.id for run in waiting])).values(values))
-        outcomes.tell(transaction, [run.become(**values) for run in waiting])
+        transaction.have_ended([run.become("skipped", reason=SET_BACK, ended=instant) for run in waiting])
     untold = and_(deliveries.c.state == "waiting", deliveries.c.not_before > later, deliveries.c.created > later)
     transaction.execute(update(deliveries).where(untold).values(not_before=instant, created=instant))
     transaction.execute(update(keys).where(keys.c.created > later).values(created=instant))
     transaction.execute(update(nodes).where(nodes.c.since > later).values(since=instant))
-    over = nodes.c.state != "alive"  # one that lives will say when it was seen
+    over = nodes.c.state != "alive"  # a living node will say when it was seen
     transaction.execute(update(nodes).where(over, nodes.c.seen > later).values(seen=instant))
 
 
 def _let_retries_wait_as_long(transaction: Transaction, instant: datetime) -> None:
-    """From now on; once, for then what they wait for lies before they were made."""
+    """Let retries wait for their pause from now on. This happens once: afterwards, the end of the pause lies before the
+    instant at which the retry was made."""
     later = instant + BACK
     delay = type_coerce(runs.c.not_before, BigInteger) - type_coerce(runs.c.created, BigInteger)
     waiting = and_(runs.c.state == "waiting", runs.c.created > later, runs.c.not_before > later)
@@ -156,8 +155,8 @@ def _let_retries_wait_as_long(transaction: Transaction, instant: datetime) -> No
         transaction.execute(update(runs).where(runs.c.id == run_id, waiting).values(not_before=until))
 
 
-def _far(instant: datetime) -> Any:
-    """Jobs of which the next due is hours away, or that have none although their schedule may."""
+def _far(instant: datetime) -> Query:
+    """Jobs whose next due is hours away; and jobs without a next due although their schedule may have one."""
     later = instant + BACK
     more = or_(jobs.c.max_runs.is_(None), jobs.c.starts < jobs.c.max_runs)
     goes_on = or_(jobs.c.at > instant, and_(jobs.c.at.is_(None), or_(jobs.c.end.is_(None), jobs.c.end > instant)))
@@ -174,13 +173,13 @@ def _was_wrong(transaction: Transaction, job: Job, instant: datetime) -> bool:
 
 
 def _void(instant: datetime) -> ColumnElement[bool]:
-    """Dues that were missed or skipped, by a clock that was wrong, before they came."""
+    """Dues that a wrong clock recorded as missed or skipped before they came."""
     return and_(runs.c.state.in_(NEVER_RAN), runs.c.created > instant + BACK)
 
 
 def _cut(transaction: Transaction, job: Job, until: datetime, instant: datetime) -> Job:
-    """Records that nothing ran do not reach the dues from the job's next one up to `until`, if they are void. `job`, as
-    it knows then from where on dues had an outcome all the same."""
+    """Cut the void records, so that they do not reach the dues from the job's next due up to `until`. Returns `job`,
+    which then knows from which due on there was an outcome all the same."""
     assert job.next_due is not None
     reach = and_(OF_A_DUE, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
     for row in transaction.execute(select(runs).where(reach, job.next_due <= LAST_DUE).with_for_update()).all():
@@ -196,7 +195,7 @@ def _shorten(transaction: Transaction, schedule: Schedule, run: Run, edge: datet
         transaction.execute(delete(runs).where(runs.c.id == run.id))
         return
     kept = _between(schedule, run.due, edge)
-    values: dict[str, Any] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
+    values: dict[str, object] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
     values["ended"] = instant
     if run.state == "missed":
         values["reason"] = RAN_AHEAD

@@ -19,16 +19,15 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
-from jobsched.store.sql import audit, clock, engine
+from jobsched.store.sql import audit, engine, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import settings as setting_rows
 from jobsched.store.sql import tails as tail_rows
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import audit as entries
 from jobsched.store.sql.tables import deliveries, jobs, keys, metadata, nodes, runs, settings
-from jobsched.store.sql.transaction import Transaction
+from jobsched.store.sql.transaction import Transaction, database_now
 from tests.fakes import InlinePool, StillReactor
 from tests.unit.scheduler.world import done
 
@@ -61,7 +60,7 @@ class SqlBench:
         self._replace(nodes, _node_row(node))
 
     def lease(self) -> timedelta | None:
-        kept: timedelta | None = done(self.store.read(setting_rows.lease))
+        kept: timedelta | None = done(self.store.read(node_rows.agreed_lease))
         return kept
 
     def set_lease(self, lease: timedelta | None) -> None:
@@ -122,7 +121,7 @@ class SqlBench:
         return [Entry(**row._mapping) for row in self._rows(entries, entries.c.id)]
 
     def now(self, fallback: datetime) -> datetime:
-        told: datetime = done(self.store.read(clock.now, fallback))
+        told: datetime = done(self.store.read(database_now, fallback))
         return told
 
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -170,7 +169,7 @@ class SqlEngine:
         connected.dispose()
 
     def believe(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(clock, "_ASK", {})
+        monkeypatch.setattr(transaction, "_ASK_TIME", {})
 
     def open(self, url: str, events: Events, everyone: str | None) -> tuple[Store, SqlBench]:
         store = Store(StillReactor(), url, InlinePool, events=events, everyone=everyone)  # type: ignore[arg-type]

@@ -9,9 +9,8 @@ import pytest
 import pytest_twisted
 from sqlalchemy import text
 
-from jobsched.store.sql import clock
 from jobsched.store.sql.store import Store
-from jobsched.store.sql.transaction import Transaction
+from jobsched.store.sql.transaction import Transaction, database_now
 
 LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 7, UTC)
 
@@ -20,7 +19,7 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 7, UTC)
 @pytest_twisted.ensureDeferred
 async def test_a_server_tells_its_own_time_in_utc_whatever_its_zone(store: Store) -> None:
     before = datetime.fromtimestamp(time.time(), UTC)
-    told = await store.read(clock.now, LONG_AGO)
+    told = await store.read(database_now, LONG_AGO)
     assert told.tzinfo is UTC
     assert abs(told - before) < timedelta(seconds=5)
 
@@ -29,9 +28,9 @@ async def test_a_server_tells_its_own_time_in_utc_whatever_its_zone(store: Store
 @pytest_twisted.ensureDeferred
 async def test_time_goes_on_within_a_transaction_and_is_told_in_microseconds(store: Store, kind: str) -> None:
     def twice(transaction: Transaction) -> list[datetime]:
-        first = clock.now(transaction, LONG_AGO)
+        first = database_now(transaction, LONG_AGO)
         transaction.execute(text("SELECT pg_sleep(0.01)" if kind == "postgresql" else "SELECT SLEEP(0.01)"))
-        return [first, clock.now(transaction, LONG_AGO)]
+        return [first, database_now(transaction, LONG_AGO)]
 
     told = []
     for _ in range(5):
@@ -43,4 +42,4 @@ async def test_time_goes_on_within_a_transaction_and_is_told_in_microseconds(sto
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_on_one_host_the_nodes_clock_is_the_time(store: Store) -> None:
-    assert await store.read(clock.now, LONG_AGO) == LONG_AGO
+    assert await store.read(database_now, LONG_AGO) == LONG_AGO

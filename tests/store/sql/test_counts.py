@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobsched.store.sql.counts import counts
+from jobsched.store.sql.queries import counts
 from jobsched.store.sql.transaction import Transaction
 from tests.store.sql.desk import SqlDesk
 

@@ -57,4 +57,4 @@ def test_a_note_that_is_refused_does_not_end_the_run_that_goes_on(
         node.ends(one)
         node.clock.walk(0)
     assert node.state(one) == ("succeeded", "succeeded")
-    assert f"run {one.id} of job: the store refused to note that it is running" in map(formatEvent, logs)
+    assert f"run {one.id} of job is running, but the store refused to record that" in map(formatEvent, logs)

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from jobsched.store.sql.clock import now as database_now
 from sqlalchemy import Connection, Engine, select, text
 
 from jobsched.model.ids import EPOCH
@@ -20,7 +21,6 @@ from jobsched.model.node import Node
 from jobsched.model.run import STARTED, Run
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.clock import now as database_now
 from jobsched.store.sql.engine import connect, reading
 from jobsched.store.sql.tables import jobs, nodes, runs
 from jobsched.verify import verify

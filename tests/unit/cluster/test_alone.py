@@ -155,7 +155,6 @@ def test_a_clock_that_was_set_back_leaves_no_time_without_a_daemon(one: One, url
 def test_signs_go_by_elapsed_time(one: One) -> None:
     one.set_by.append(-86_400)
     one.clock.step(-86_400)
-    one.alone.clock_stepped()
     one.clock.walk(IDLE)
     assert one.seen == -86_400 + IDLE
 

@@ -101,7 +101,7 @@ def test_a_fault_of_ours_is_told_to_the_log_and_to_nobody_who_looks() -> None:
         watched.asked[0].errback(ZeroDivisionError("a fault"))
     assert waited == [None]
     assert watched.probe.trouble == "a fault"
-    assert [formatEvent(event) for event in logs] == ["how the store is could not be found out"]
+    assert [formatEvent(event) for event in logs] == ["the state of the store could not be found out"]
 
 
 def test_who_goes_while_he_waits_takes_nobody_along() -> None:

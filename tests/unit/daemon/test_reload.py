@@ -112,7 +112,7 @@ def test_what_is_in_force_is_answered_as_such_although_it_cannot_be_stored(world
         assert world.order() == [None]
     assert world.catalog_holder.catalog.names() == ["two"]
     told = [formatEvent(event) for event in logged]
-    assert "who had files read again could not be stored, and stands in the log alone: no store" in told
+    assert "the audit entry of a reload could not be stored, so only the log has it: no store" in told
 
 
 def test_one_is_through_before_the_next_begins(world: World) -> None:

@@ -33,10 +33,10 @@ def test_what_happens_leads_to_the_next_state() -> None:
 
 
 def test_what_the_table_does_not_have_is_a_fault() -> None:
-    with pytest.raises(Impossible, match="'pull' cannot happen to what is 'locked'"):
+    with pytest.raises(Impossible, match="'pull' cannot happen in the state 'locked'"):
         DOOR.after("locked", "pull")
     DOOR.check("shut", "locked")
-    with pytest.raises(Impossible, match="what is 'open' cannot become 'locked'"):
+    with pytest.raises(Impossible, match="'open' cannot become 'locked'"):
         DOOR.check("open", "locked")
 
 

@@ -190,19 +190,8 @@ def test_a_step_of_the_clock_holds_nothing_up(world: World, seconds: float) -> N
     world.dispatcher.startService()
     world.reactor.walk(1)
     world.reactor.step(seconds)
-    world.dispatcher.clock_stepped()
     world.tell("a")
     world.reactor.walk(GATHER_WAKEUPS)
-    assert world.sender.open() == ["a"]
-
-
-def test_attempts_that_were_under_way_then_are_made_again(world: World) -> None:
-    world.tell("a")
-    world.dispatcher.startService()
-    world.reactor.step(3600)
-    world.dispatcher.clock_stepped()
-    world.reactor.walk(1)
-    assert [delivery.attempts for delivery, _ in world.sender.sent] == [1, 2]
     assert world.sender.open() == ["a"]
 
 

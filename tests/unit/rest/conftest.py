@@ -25,11 +25,15 @@ EXAMPLE = {"task": "example", "name": "a job", "interval": {"seconds": 1}}
 
 
 class Reactor(MemoryReactorClock):
-    """Time stands still at EPOCH until a test lets it pass."""
+    """Time stands still at EPOCH until a test lets it pass. The wall clock shows the same, plus `stepped`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rightNow = EPOCH
+        self.stepped = 0.0
+
+    def wall(self) -> float:
+        return self.seconds() + self.stepped
 
     def callFromThread(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         call(*args, **kwargs)
@@ -208,7 +212,7 @@ def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> It
     copyfile(migrated, tmp_path / "jobsched.sqlite")
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
     folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
-    secured, site = service.build(reactor, configuration, tasks, folders, [])
+    secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)
     found = next(part for part in secured if isinstance(part, store.Store))
     yield Front(site, reactor, found)
     found._engine.dispose()

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
-from jobsched.registry import Registry
+from jobsched.registry.registry import Registry
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sql import commands
 from tests.unit.rest.conftest import EPOCH, ask, exchange
@@ -66,7 +66,7 @@ def test_a_run_that_cannot_be_followed_is_made_all_the_same(front, job, monkeypa
     assert (answer.status, answer.body) == (202, b"")
     run = answer.headers["location"].rpartition("/")[2]
     assert [one["id"] for one in front.get(f"{job}/runs").json["values"]] == [run]
-    assert any(f"run {run} is made, and cannot be followed" in formatEvent(event) for event in log)
+    assert any(f"run {run} was made, but its output cannot be followed" in formatEvent(event) for event in log)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import pytest
 from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
 from jobsched.model.errors import Busy
@@ -111,3 +112,17 @@ def test_a_follower_that_hangs_up_leaves_its_place(outputs, front):
     for path in (f"/runs/{run}/output?follow=1", f"/runs/{run}?wait=60"):
         exchange(front.site, f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         assert followers.now == 0
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_wait_is_as_long_as_it_was_asked_for_whatever_the_wall_clock_does(front, step):
+    run = front.run(front.job(), state="running")
+    channel, wire = front.site.buildProtocol(None), StringTransport()
+    channel.makeConnection(wire)
+    channel.dataReceived(f"GET /runs/{run}?wait=5 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    front.reactor.pump([1] * 2)
+    front.reactor.stepped = step
+    front.reactor.pump([0.5] * 5)
+    assert wire.value() == b""
+    front.reactor.pump([0.5, 0])
+    assert wire.value().startswith(b"HTTP/1.1 200")

@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
+from jobsched.model.definition import MOST_PARAMETERS
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid
 from jobsched.model.job import Policy
-from jobsched.model.parameters import MOST
 from jobsched.rest import from_json
 from jobsched.rest.from_json import Defaults
 from jobsched.rest.schemas.jobs import PatchIn
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(policy=Policy(), timezone="UTC")
-MUCH = {"text": "x" * MOST, "more": "a\0b"}
+MUCH = {"text": "x" * MOST_PARAMETERS, "more": "a\0b"}
 ODD = "night\x9bly\u202e"
 OLD = attrs.evolve(
     Draft(task="task", name="name", every=timedelta(hours=1)).job("id", NOW),

@@ -1,4 +1,4 @@
-"""TERM, grace, KILL, by elapsed time, whatever the wall clock does."""
+"""TERM, grace, KILL, by elapsed time."""
 
 from signal import SIGKILL, SIGTERM
 
@@ -6,30 +6,27 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.runner.deadline import ABANDONED, AGAIN, HOPELESS, SLICE, Deadline, Doomed, Stop
+from jobsched.runner.deadline import ABANDONED, AGAIN, HOPELESS, Deadline, Doomed, Stop
 
 HOUR = 3600
 ASKED = Stop("cancelled", "by a caller")
 
 
 class World:
-    """A clock that may be stepped, elapsed time that may not, and a deadline between them."""
+    """A clock, and a deadline that goes by it."""
 
     def __init__(self, grace: float = 5) -> None:
         self.clock = Clock()
-        self.elapsed = 1000.0
         self.sent: list[tuple[float, int]] = []
         self.heard: list[Stop] = []
-        self.deadline = Deadline(self.clock, self.send, grace, lambda: self.elapsed)
+        self.deadline = Deadline(self.clock, self.send, grace)
         self.deadline.stopping.subscribe(self.heard.append)
 
     def send(self, number: int) -> None:
-        self.sent.append((self.elapsed - 1000, number))
+        self.sent.append((self.clock.seconds(), number))
 
     def go(self, seconds: float, step: float = 0.5) -> None:
-        """Time passes for both."""
         for _ in range(round(seconds / step)):
-            self.elapsed += step
             self.clock.advance(step)
 
     def signals(self) -> list[int]:
@@ -71,8 +68,7 @@ def test_the_deadline_names_itself(world):
 
 def test_a_long_deadline_is_named_in_whole_numbers(world):
     world.deadline.arm(1_234_567)
-    world.elapsed += 1_234_567
-    world.go(SLICE, 60)
+    world.clock.advance(1_234_567)
 
     assert world.heard[0].reason == "ran longer than its 1234567 s"
 
@@ -135,61 +131,9 @@ def test_disarmed_it_leaves_no_timer(world):
     assert world.sent == []
 
 
-def test_disarmed_it_stays_so_when_the_clock_is_stepped(world):
-    world.deadline.arm(10)
-    world.deadline.disarm()
-    world.deadline.look_again()
-
-    assert world.clock.getDelayedCalls() == []
-
-
-def test_it_sleeps_a_slice_at_most(world):
-    world.deadline.arm(10 * SLICE)
-    for _ in range(10):
-        [call] = world.clock.getDelayedCalls()
-        assert call.getTime() - world.clock.seconds() <= SLICE
-        assert world.sent == []
-        world.go(SLICE, SLICE)
-
-    assert world.sent == [(10 * SLICE, SIGTERM)]
-
-
-def test_a_clock_set_on_an_hour_ends_nothing_early(world):
-    world.deadline.arm(100)
-    world.go(10)
-    world.clock.advance(HOUR)
-    assert world.sent == []
-    world.go(89.5)
-    assert world.sent == []
-    world.go(0.5)
-
-    assert world.sent == [(100, SIGTERM)]
-
-
-def test_a_clock_set_back_an_hour_ends_nothing_late_if_it_is_told(world):
-    world.deadline.arm(100)
-    world.go(10)
-    world.clock.rightNow -= HOUR
-    world.deadline.look_again()
-    world.go(90)
-
-    assert world.sent == [(100, SIGTERM)]
-
-
-def test_the_grace_too_survives_a_clock_set_back(world):
-    world.deadline.stop(ASKED)
-    world.clock.rightNow -= HOUR
-    world.deadline.look_again()
-    world.go(5)
-
-    assert world.sent == [(0, SIGTERM), (5, SIGKILL)]
-
-
 def test_a_sleep_that_was_longer_than_asked_for_ends_the_run_at_once(world):
-    """The machine was suspended: elapsed time went on, or did not; what counts is that it is over."""
     world.deadline.arm(100)
-    world.elapsed += HOUR
-    world.clock.advance(SLICE)
+    world.clock.advance(HOUR)
 
     assert world.signals() == [SIGTERM]
 
@@ -317,7 +261,7 @@ def test_a_signal_that_cannot_be_sent_is_not_the_last(world, fails):
         if len(calls) == fails:
             raise OSError("a fault of ours")
 
-    deadline = Deadline(world.clock, send, 5, lambda: world.elapsed)
+    deadline = Deadline(world.clock, send, 5)
     deadline.arm(10)
     with capturedLogs() as logs:
         world.go(10 + 5 + 3 * AGAIN)
@@ -337,7 +281,7 @@ def test_a_look_whether_it_has_ended_that_fails_is_made_again(world):
             raise answer
         return answer
 
-    deadline = Deadline(world.clock, world.send, 5, lambda: world.elapsed, over)
+    deadline = Deadline(world.clock, world.send, 5, over)
     deadline.arm(10)
     with capturedLogs():
         world.go(10 + AGAIN)

@@ -14,9 +14,8 @@ import pytest
 
 from jobsched.config.catalog import Task
 from jobsched.config.confinement import Confinement
-from jobsched.model import parameters
+from jobsched.model.definition import MOST_PARAMETERS, check_parameters, parameters_size
 from jobsched.model.errors import Invalid
-from jobsched.model.parameters import MOST
 from jobsched.model.run import Run
 from jobsched.runner import child, launch
 from jobsched.task import Command, Info
@@ -249,13 +248,13 @@ def test_as_long_as_may_be_is_just_what_the_kernel_takes(kind):
 @pytest.mark.parametrize("text", ["é", "x", "日", "\U0001f600", '"', "\\", "\n"])
 @pytest.mark.parametrize("kind", ["command", "process", "thread", "async"])
 def test_what_a_job_may_hold_at_most_any_program_takes(kind, text):
-    most = {"text": text * ((MOST - len('{"text":""}')) // size_of(text))}
-    parameters.check(most)
+    most = {"text": text * ((MOST_PARAMETERS - len('{"text":""}')) // size_of(text))}
+    check_parameters(most)
     launch.check(of_kind(kind), "ä" * 200, most)
 
 
 def size_of(text):
-    return parameters.size({"text": text}) - parameters.size({"text": ""})
+    return parameters_size({"text": text}) - parameters_size({"text": ""})
 
 
 def test_options_that_leave_no_room_are_told_when_the_job_is_made():

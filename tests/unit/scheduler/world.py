@@ -23,7 +23,7 @@ from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.scheduler.peers import Peers
-from jobsched.scheduler.runner_port import RunnerPort
+from jobsched.scheduler.reconcile import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sign_of_life import SignOfLife
 from jobsched.store.sql import commands

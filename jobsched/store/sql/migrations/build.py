@@ -5,11 +5,10 @@ On MySQL each CREATE and ALTER is a commit: what an upgrade that was cut short h
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.schema import SchemaItem
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(MEDIUMTEXT(), "mysql")
 
@@ -19,7 +18,7 @@ def text(length: int) -> sa.String:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
-def table(name: str, *columns: Any) -> None:
+def table(name: str, *columns: SchemaItem) -> None:
     """Make a table."""
     dialect = op.get_bind().dialect
     if dialect.name == "mysql":
@@ -48,7 +47,7 @@ def drop_index(name: str, of: str) -> None:
         op.drop_index(name, of)
 
 
-def new_columns(to: str, *columns: sa.Column[Any]) -> None:
+def new_columns(to: str, *columns: sa.Column[object]) -> None:
     """Add columns; each is NULL or has a default, for daemons of the schema before this know nothing of it."""
     have = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(to)}
     for column in columns:

@@ -1,12 +1,27 @@
-"""Whether a file that holds secrets is open to all users of the machine."""
+"""Faults of files that an operator wrote: sections that cannot be read, and secrets that everybody can read."""
 
 from __future__ import annotations
 
+import configparser
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
+
+
+def mistake(error: configparser.Error) -> str:
+    """The line number and what is wrong; the text is to follow the name of the file and a colon."""
+    match error:
+        case configparser.DuplicateSectionError():
+            return f"{error.lineno}: [{error.section}] is there twice"
+        case configparser.DuplicateOptionError():
+            return f"{error.lineno}: [{error.section}] {error.option}: is there twice"
+        case configparser.MissingSectionHeaderError():
+            return f"{error.lineno}: a [section] must come first"
+        case configparser.ParsingError(errors=[(line, text), *_]):
+            return f"{line}: neither a [section] nor 'option = value': {text}"
+    return f" {' '.join(str(error).split())}"
 
 
 def exposed(path: Path, secrets: Mapping[str, Iterable[str | None]]) -> Iterator[str]:

@@ -1,0 +1,117 @@
+"""What callers ask about jobs, and what they order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from ..clock import now
+from ..model.delivery import Delivery
+from ..model.draft import Draft
+from ..model.errors import no_job
+from ..model.job import Job, JobFilter, JobView
+from ..model.order import ChangeJob, CreateJob, DeleteJob, IdempotencyKey, Order, PauseJob, ResumeJob, Versions
+from ..model.page import Page
+from ..model.preview import Fire, look_ahead
+from ..runner import launch
+from ..threads import Wanted
+from .orders import Orders
+
+T = TypeVar("T")
+
+UNREAD = "not shown without the scope 'read'"  # in place of a reason
+
+
+class Jobs(Orders):
+    """The registry's calls on jobs."""
+
+    async def schedule(self, draft: Draft, key: IdempotencyKey | None = None) -> str:
+        """Make a job. When this returns the job's id, the job is on disk and will be run."""
+        self._check(draft, None)
+        instant = now(self._clock)
+        job = draft.job(self._ids.make(instant), instant)
+        job_id = await self._perform(CreateJob(job=job, key=key), instant)
+        self._then(self._parts.wake, job.next_due)
+        return job_id
+
+    async def preview(self, draft: Draft, after: datetime, count: int) -> list[Fire]:
+        """The first `count` dues of such a job after `after`. They are computed in a thread, because some are far
+        apart."""
+        return await self.in_thread(lambda wanted: look_ahead(draft, after, count, wanted))
+
+    def in_thread(self, work: Callable[[Wanted], T]) -> Deferred[T]:
+        """Do work that a caller ordered, off the reactor. `work` calls the function that it is given now and then."""
+        return self._parts.in_thread(work)
+
+    async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
+        """Up to `limit` jobs that were made after the job `after`, oldest first. Together they have no more than `room`
+        bytes."""
+        only = attrs.evolve(only, tasks=self._caller.tasks)
+        found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
+        return Page([self._news(news) for news in found.values], found.more)
+
+    async def job(self, job_id: str) -> JobView:
+        """One job."""
+        news = await self._store.jobs.get(job_id, now(self._clock))
+        if not self._caller.sees(news.job.task):
+            raise no_job(job_id)
+        return self._news(news)
+
+    async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobView:
+        """Make a job what `redraft` says. Raises Stale if the job is at none of `versions`.
+
+        The grid of an interval stays as long as `every` and `start` do; otherwise it begins anew, now.
+        """
+
+        def revise(job: Job, instant: datetime) -> Job:
+            draft = redraft(job)
+            self._check(draft, job)
+            return draft.remade(job, instant)
+
+        return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
+
+    async def pause(self, job_id: str, versions: Versions = None) -> JobView:
+        """Let dues pass until the job is resumed. Runs that wait or run go on."""
+        return await self._change(PauseJob(job_id=job_id, versions=versions))
+
+    async def resume(self, job_id: str, versions: Versions = None) -> JobView:
+        """Go on with the next due."""
+        return await self._change(ResumeJob(job_id=job_id, versions=versions))
+
+    async def unschedule(self, job_id: str, cancel: bool, versions: Versions = None) -> None:
+        """Delete a job; the record of its runs stays. An active run finishes, unless `cancel` is true."""
+        reason = "cancelled: its job was deleted" if cancel else ""
+        running = await self._perform(DeleteJob(job_id=job_id, cancel=reason, versions=versions))
+        for run in running if cancel else []:
+            self._then(self._end, run)
+        self._then(self._parts.wake, None)
+
+    async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:
+        """The notifications about a job, newest first. Raises NotFound if there is no trace of the job."""
+        return await self._store.deliveries.of_job(job_id, limit, before, self._caller.tasks)
+
+    async def _change(self, order: Order[JobView]) -> JobView:
+        """Give an order on a job. Returns what the job is after the order, read in the same transaction."""
+        news = await self._perform(order)
+        self._then(self._parts.wake, None)
+        return self._news(news)
+
+    def _news(self, news: JobView) -> JobView:
+        """A job as this caller may see it. Its newest run may be of the task that the job had before, and the run's
+        reason may quote what the run printed."""
+        if news.last_run is None or not self._caller.sees(news.last_run.task):
+            return attrs.evolve(news, last_run=None)
+        if self._caller.may("read"):
+            return news
+        return attrs.evolve(news, last_run=attrs.evolve(news.last_run, reason=UNREAD))
+
+    def _check(self, draft: Draft, before: Job | None) -> None:
+        """Check a draft. What is in `before` may stay as it is, even if it would not be accepted now."""
+        task = self.task(draft.task)
+        launch.check_names(task, draft.parameters)
+        if before is None or (draft.task, draft.parameters) != (before.task, before.parameters):
+            launch.check(task, draft.name, draft.parameters)

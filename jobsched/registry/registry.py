@@ -1,0 +1,54 @@
+"""The registry as callers have it: jobs and runs, the catalog, the nodes and the audit log."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from ..model.audit import AuditFilter, Entry
+from ..model.caller import Caller
+from ..model.job import Timeout, timeout_of
+from ..model.page import Page
+from .jobs import Jobs
+from .runs import Runs
+
+
+class Registry(Jobs, Runs):
+    """Answers questions and takes orders. Every order that returned is on disk.
+
+    Raises the errors of `model/errors.py`. Among them are Unavailable, when the store cannot be reached, and Busy, when
+    too many questions or orders wait already.
+    """
+
+    def seen_by(self, caller: Caller) -> Registry:
+        """The same registry for one caller. Tasks that the caller may not see do not exist there, nor do their jobs and
+        runs."""
+        return Registry(self._reactor, self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
+
+    def task_names(self) -> list[str]:
+        """The tasks that may be scheduled, in the catalog's order."""
+        return [name for name in self._parts.catalog().names() if self._caller.sees(name)]
+
+    async def reload(self) -> list[str]:
+        """Read tokens and catalog again, and return the names of the tasks. Raises BadTokens or BadCatalog; then the
+        old ones stay in force."""
+        await self._parts.reload(self._caller)
+        return self.task_names()
+
+    def timeout(self, name: str, own: float | None) -> Timeout:
+        """The timeout that is in force on this node for a job of that task. `own` is the job's own timeout, or None."""
+        task = self._parts.catalog().get(name)
+        kind, seconds = (None, None) if task is None else (task.kind, task.timeout)
+        return timeout_of(own, kind, seconds, self._parts.livetime)
+
+    def task_known(self, name: str) -> bool:
+        """Whether the catalog has that task now."""
+        return self._parts.catalog().get(name) is not None
+
+    async def entries(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
+        """The audit log: the newest `limit` entries older than `before` that have `room`, of all tasks."""
+        return await self._audit_log.page(limit, before, only, room)
+
+    def moment(self, seconds: float) -> Deferred[None]:
+        """Fires after `seconds`."""
+        return deferLater(self._reactor, seconds)
