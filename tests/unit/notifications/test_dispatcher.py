@@ -242,4 +242,4 @@ def test_what_a_receiver_said_and_the_store_refuses_is_settled_without_it(
         world.reactor.walk(2)
     assert world.states() == ["delivered", "failed"]
     assert [each.error for each in world.found()] == [UNTOLD, None]
-    assert any("was refused by the store" in formatEvent(event) for event in logs)
+    assert any("the store refused the result of attempt" in formatEvent(event) for event in logs)

@@ -165,7 +165,7 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: We
     post.world.write(lambda c: c.execute(update(rows).where(rows.c.id == broken.id).values(timezone="Nowhere/Land")))
     post.world.walk(20 + EVERY)
     assert [post.overdue(job) for job in jobs] == [20] * 5
-    told = [words for words in post.said() if "cannot be found out" in words]
+    told = [words for words in post.said() if "could not be checked for overdue dues" in words]
     assert told[0] == f"job {broken.id} could not be checked for overdue dues, trying again in 2 s"
     before = len(post.said())
     post.world.walk(600)
@@ -178,6 +178,7 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: We
 @pytest.mark.parametrize("seconds", [-86_400, 86_400])
 def test_it_goes_on_when_the_wall_clock_was_stepped(post: WebhookSender, seconds: float) -> None:
     post.world.step(seconds)
+    post.overdue_watch.clock_stepped()
     job = post.add()
     made = (job.created - T0).total_seconds()
     post.world.walk(20 + EVERY)
@@ -190,6 +191,7 @@ def test_a_look_that_takes_long_is_not_joined_by_another(post: WebhookSender) ->
     post.world.writers.holding = True
     post.world.walk(EVERY)
     assert len(post.world.writers.held) == 1
+    post.overdue_watch.clock_stepped()
     post.world.walk(4 * EVERY)
     assert len(post.world.writers.held) == 1
     post.world.writers.release()
