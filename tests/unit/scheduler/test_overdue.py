@@ -178,7 +178,6 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: We
 @pytest.mark.parametrize("seconds", [-86_400, 86_400])
 def test_it_goes_on_when_the_wall_clock_was_stepped(post: WebhookSender, seconds: float) -> None:
     post.world.step(seconds)
-    post.overdue_watch.clock_stepped()
     job = post.add()
     made = (job.created - T0).total_seconds()
     post.world.walk(20 + EVERY)
@@ -191,7 +190,6 @@ def test_a_look_that_takes_long_is_not_joined_by_another(post: WebhookSender) ->
     post.world.writers.holding = True
     post.world.walk(EVERY)
     assert len(post.world.writers.held) == 1
-    post.overdue_watch.clock_stepped()
     post.world.walk(4 * EVERY)
     assert len(post.world.writers.held) == 1
     post.world.writers.release()
