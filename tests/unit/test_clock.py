@@ -71,6 +71,8 @@ class Times:
         return 234.5 + self.passed - self.slept
 
     def wait_for_looks(self, count: int) -> None:
+        while self._looks.acquire(blocking=False):
+            pass  # those before now: on a busy machine they would stand for looks that nobody has made
         for _ in range(count):
             assert self._looks.acquire(timeout=30)
 

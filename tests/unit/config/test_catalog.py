@@ -79,11 +79,10 @@ def ours():
 
 def refusal(path, tasks):
     """The one line for a catalog that cannot be loaded; nothing of it stays behind."""
-    gc.collect()
     before = ours()
     with pytest.raises(BadCatalog) as caught:
         catalog.load(path, tasks)
-    assert ours() == before
+    assert ours() <= before  # modules of tests before this one may go meanwhile; a new one has a number of its own
     assert not list(tasks.glob("__pycache__"))
     text = str(caught.value)
     assert "\n" not in text
