@@ -13,8 +13,9 @@ HERE = Path(__file__).parent
 KINDS = ("unit", "store", "process", "system")
 
 # A shared machine may stall for any time: an example that is slow is no failure. Derandomized: the same commit
-# gives the same answer; HYPOTHESIS_PROFILE=search looks further.
+# gives the same answer; HYPOTHESIS_PROFILE=search looks further, and `fast`, which `./test.sh fast` takes, less far.
 settings.register_profile("jobsched", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("fast", settings.get_profile("jobsched"), max_examples=25)
 settings.register_profile("search", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jobsched"))
 

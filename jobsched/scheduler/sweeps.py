@@ -51,8 +51,8 @@ class Quarantine:
     """Remembers which jobs are left alone, and until when: something in their rows makes changes fail, and would keep
     other jobs from theirs.
 
-    Each pause is longer than the one before. A short fault of the store must not make a due late, and a job that is
-    broken for good must not be tried all day.
+    Each pause is twice the one before, up to `LONGEST`. A short fault of the store must not make a due late, and a
+    job that is broken for good must not be tried all day.
     """
 
     def __init__(self, clock: IReactorTime) -> None:

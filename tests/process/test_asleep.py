@@ -81,7 +81,7 @@ class AsleepCase(RunnerCase):
 
 
 class GivenUpTests(AsleepCase):
-    async def test_a_run_at_its_deadline_is_given_up_and_the_record_says_why(self):
+    async def test_a_run_at_its_deadline_is_ended_and_its_record_says_why(self):
         begun = monotonic()
         run, pid = await self.asleep(limits="nice=1")
         self.runner.stop(run.id, Stop("timed_out", "ran longer than its 1 s"))
@@ -167,7 +167,7 @@ class EndOfTheDaemonTests(AsleepCase):
 
 
 class RecoveryTests(AsleepCase):
-    async def test_what_sleeps_since_the_daemon_before_does_not_hold_up_the_next(self):
+    async def test_a_sleeper_of_the_daemon_before_holds_up_no_start(self):
         self.patch(recovery, "HOPELESS", 0.6)
         self.patch(recovery, "AGAIN", 0.2)
         run = await self.store_run("words", node_id="an-earlier-start")

@@ -102,7 +102,7 @@ class UserTests(UserCase):
         self.assertEqual({int(value, 16) for name, value in said.items() if name in kinds}, {0})
         self.assertEqual(self.output(run).split()[-4:], [b"0", b"1", b"2", b"255"])
 
-    async def test_it_leads_its_session_and_its_pid_is_the_one_that_is_recorded(self):
+    async def test_it_leads_its_session_and_its_own_pid_is_recorded(self):
         run = await self.run_of(self.bash("cut -d' ' -f1,5,6 /proc/$$/stat; umask", user="nobody", limits="nice=1"))
         *ids, umask = self.output(run).split()
 
@@ -199,7 +199,7 @@ class PrivilegeTests(UserCase):
         """Under which number a program that belongs to `owner` runs."""
         return int(self.output(await self.run_of(self.words(self.setuid(owner), "-u", **options))))
 
-    async def test_a_run_of_another_user_gains_nothing_by_a_setuid_program(self):
+    async def test_a_setuid_program_gains_a_run_of_another_user_nothing(self):
         nobody = pwd.getpwnam("nobody").pw_uid
         self.assertEqual(await self.uid("root", name="plain", user="nobody"), nobody)
         self.assertEqual(await self.uid("root", name="limited", user="nobody", limits="nice=1, files=99"), nobody)
@@ -299,7 +299,7 @@ class CouldNotStartTests(UserCase):
         subprocess.run(["usermod", "--uid", str(who.pw_uid + 1000), who.pw_name], check=True)
         await self.fails(task, f"uid {who.pw_uid} not found", 1)
 
-    async def test_a_program_in_front_that_has_gone_since_the_catalog_was_loaded(self):
+    async def test_a_program_in_front_that_went_after_the_catalog_load(self):
         for gone in ("prlimit", "setpriv", "nice"):
             tools = self.folder / f"bin-{gone}"
             tools.mkdir()

@@ -64,7 +64,7 @@ class EndlessTests(RunnerCase):
         words = f"http://127.0.0.1:{there.port}: the connection was closed before the whole answer was there"
         self.assert_outcome(run, "failed", words)
 
-    async def test_nobody_goes_on_to_listen_when_the_run_is_over_by_tls_neither(self):
+    async def test_no_listener_stays_once_the_run_is_over_nor_by_tls(self):
         pair("localhost").put(self.folder)
         context, file = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.folder / "cert.pem"
         context.load_cert_chain(file, self.folder / "key.pem")

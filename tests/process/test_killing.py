@@ -121,21 +121,21 @@ class LeftBehindTests(RunnerCase):
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
-    async def test_a_grandchild_that_left_the_session_dies_with_its_script(self):
+    async def test_a_grandchild_outside_the_session_dies_with_its_script(self):
         task = self.bash(f"setsid sh -c \"trap '' TERM; echo \\$\\$; exec sleep {EVER}\" & wait")
         run = await self.run_of(task, timeout=0.5)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
-    async def test_a_grandchild_that_left_and_closed_its_output_dies_with_its_script(self):
+    async def test_a_grandchild_outside_with_closed_output_dies_too(self):
         task = self.bash(f"setsid sh -c 'echo $$; exec sleep {EVER} <&- >&- 2>&-' & sleep {EVER}")
         run = await self.run_of(task, timeout=0.5)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
-    async def test_a_daemon_that_forked_twice_dies_with_a_script_that_is_stopped(self):
+    async def test_a_double_forked_daemon_dies_with_a_stopped_script(self):
         source = (
             "import os, time\n"
             "if os.fork() == 0:\n"
@@ -166,14 +166,14 @@ class LeftBehindTests(RunnerCase):
         self.assertFalse(lives(number_of(self.output(run))))
         self.assertLess(monotonic() - begun, EVER / 10)
 
-    async def test_a_child_that_holds_the_output_open_does_not_hold_up_the_end(self):
+    async def test_a_child_with_the_output_open_does_not_hold_up_the_end(self):
         run = await self.run_of(self.bash(f"(trap '' TERM; sleep {EVER}) & echo $!; exit 3"))
 
         self.assertEqual(run.exit_code, 3)
         self.assert_outcome(run, "failed", "exit code 3")
         self.assertFalse(lives(number_of(self.output(run))))
 
-    async def test_one_that_left_the_session_with_the_output_does_not_hold_up_the_end(self):
+    async def test_one_outside_with_the_output_open_holds_up_no_end(self):
         run = await self.run_of(self.bash(f"setsid sleep {EVER} & echo $!; exit 0"))
 
         self.assert_outcome(run, "succeeded")
@@ -190,7 +190,7 @@ class LeftBehindTests(RunnerCase):
         self.assert_outcome(run, "succeeded")
         self.assertEqual(self.output(run), b"early\nlate\n")
 
-    async def test_a_daemon_that_let_go_of_everything_outlives_a_script_that_ended_well(self):
+    async def test_a_detached_daemon_outlives_a_script_that_ended_well(self):
         daemon = f"setsid sh -c 'echo $$; exec sleep {EVER} <&- >&- 2>&-'"
         run = await self.start(self.bash(f"{daemon} & until grep -q sleep /proc/$!/comm; do sleep 0.01; done"))
         found = await self.when_stored(run, lambda stored: not stored.active)
@@ -218,7 +218,7 @@ class AfterwardsTests(RunnerCase):
         self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(sent, [])
 
-    async def test_one_that_has_ended_while_nobody_was_awake_to_hear_of_it_is_not_stopped(self):
+    async def test_one_that_ended_while_all_slept_is_not_stopped(self):
         for leftovers in ("", "wait"):
             run = await self.store_run(self.bash("echo done; exit 3", name=f"quick{leftovers}", leftovers=leftovers))
             self.runner.start([run])

@@ -92,7 +92,7 @@ class EndTests(LeftoverCase):
         self.assertEqual(run.reason, "finished; 1 process that it left behind was ended")
         self.assertFalse(lives(number_of(self.output(run))))
 
-    async def test_one_that_left_the_session_and_holds_the_output_is_told_to_end_too(self):
+    async def test_one_outside_the_session_with_the_output_is_ended_too(self):
         run = await self.run_of(self.leaving("setsid {}"))
 
         self.assertEqual(self.note("told"), "told")
@@ -110,7 +110,7 @@ class EndTests(LeftoverCase):
             (await self.run_of(self.python("class T:\n    def __call__(self, info): pass\n"))).left_behind
         )
 
-    async def test_the_run_is_active_and_holds_its_slot_until_they_are_gone(self):
+    async def test_the_run_holds_its_slot_until_they_are_gone(self):
         run = await self.start(self.bash(f"trap '' TERM; sleep {EVER} {QUIET} & echo $!"))
         await self.until(lambda: self.runner._active[run.id].call.deadline.begun)
 
@@ -255,7 +255,7 @@ class KeepTests(LeftoverCase):
         self.assertEqual(len(self.runner._calls._kept), 0)
         self.assertEqual(self.kill_what_is_kept(run), 1)
 
-    async def test_a_stop_that_comes_after_a_success_comes_too_late_for_them(self):
+    async def test_a_stop_after_a_success_comes_too_late_for_them(self):
         run = await self.start(self.bash(f"sleep {EVER} & echo ready", leftovers="keep"))
         call = self.runner._active[run.id].call
         await self.until(lambda: call._status is not None)

@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 class MuchTests(RunnerCase):
-    async def test_a_hundred_mib_are_taken_up_to_the_limit_without_filling_the_memory(self):
+    async def test_a_hundred_mib_are_taken_to_the_limit_in_little_memory(self):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         source = (
             f"import os\nblock = b'z' * 99 + b'\\n'\nblock *= {MIB // 100}\nfor _ in range(100): os.write(1, block)"

@@ -22,14 +22,14 @@ MIB = 1024 * 1024
 
 
 class OddBytesTests(RunnerCase):
-    async def test_a_line_of_many_kib_is_split_in_the_log_and_whole_in_the_file(self):
+    async def test_a_line_of_many_kib_is_split_in_the_log_alone(self):
         size = 3 * LONGEST_LINE + 17
         run = await self.run_of(self.words(sys.executable, "-c", f"print('x' * {size})"))
 
         self.assertEqual(list(map(len, self.log_lines(run))), [LONGEST_LINE] * 3 + [17])
         self.assertEqual(self.output(run), b"x" * size + b"\n")
 
-    async def test_bytes_that_are_no_utf8_are_kept_and_logged_as_well_as_can_be(self):
+    async def test_bytes_that_are_not_utf8_are_kept_and_logged(self):
         run = await self.run_of(self.bash(r"printf 'a\377\376b\nä\n\0\n'"))
 
         self.assertEqual(self.output(run), b"a\xff\xfeb\n\xc3\xa4\n\0\n")
@@ -45,7 +45,7 @@ class OddBytesTests(RunnerCase):
 class LimitTests(RunnerCase):
     limits = attrs.evolve(RunnerCase.limits, output=10_000)
 
-    async def test_output_beyond_the_limit_is_cut_and_the_script_ends_as_it_would(self):
+    async def test_output_beyond_the_limit_is_cut_and_the_script_goes_on(self):
         much = f"for _ in range(3): sys.stdout.write('123456789\\n' * {MIB // 10})"
         source = f"import sys\n{much}\nopen('done', 'w')\nsys.exit(4)"
         run = await self.run_of(self.words(sys.executable, "-c", source, directory=str(self.folder)))

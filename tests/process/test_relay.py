@@ -104,7 +104,7 @@ class RelayTests(TestCase):
 
 
 class PassingTests(RelayTests):
-    async def test_the_question_goes_on_with_its_range_and_a_mark_and_nothing_else_of_the_client(self):
+    async def test_of_the_client_only_the_range_and_a_mark_go_on(self):
         await self.ask()
         head = bytes(self.upstream[0].came).split(b"\r\n")
         self.assertEqual(head[0], b"GET /runs/a/output?follow=1 HTTP/1.1")
@@ -122,7 +122,7 @@ class PassingTests(RelayTests):
         self.assertIn(b"\r\nContent-Type: text/plain\r\n", client.came)
         self.assertEqual(self.fates, ["answered"])
 
-    async def test_a_range_or_a_refusal_of_one_comes_through_with_its_headers(self):
+    async def test_a_range_or_its_refusal_comes_through_with_its_headers(self):
         for status in (b"206 Partial Content", b"416 Requested Range not satisfiable"):
             client = await self.ask()
             self.say(WHOLE.replace(b"200 OK", status).replace(b"\r\n\r\n", b"\r\nContent-Range: bytes 0-9/77\r\n\r\n"))
@@ -138,7 +138,7 @@ class PassingTests(RelayTests):
         await until(lambda: client.came.endswith(b"\r\n\r\n"))
         self.assertIn(b"\r\nContent-Length: 10\r\n", client.came)
 
-    async def test_what_comes_piece_by_piece_goes_on_piece_by_piece_the_headers_first(self):
+    async def test_pieces_go_on_piece_by_piece_the_headers_first(self):
         self.over = Deferred()
         client = await self.ask(CLIENT.replace(b"GET", b"POST"))
         self.assertTrue(self.upstream[0].came.startswith(b"GET "))
@@ -183,7 +183,7 @@ class RefusalTests(RelayTests):
         self.say(ABSENT)
         self.assertEqual(await self.fate(client), "absent")
 
-    async def test_another_server_that_does_not_know_the_path_is_not_asked_to_know(self):
+    async def test_another_server_without_the_path_need_not_know_it(self):
         client = await self.ask()
         self.say(ABSENT.replace(b"application/problem+json", b"text/html"))
         self.assertEqual(await self.fate(client), "refused")
@@ -254,7 +254,7 @@ class BreakingTests(RelayTests):
         self.assertTrue(client.end.check(ConnectionDone), client.end)
         self.assertEqual(client.body, b"01234")
 
-    async def test_a_node_that_falls_silent_in_mid_answer_is_not_waited_for(self):
+    async def test_a_node_that_falls_silent_in_mid_answer_is_given_up(self):
         self.patch(relay, "SILENCE", 0.2)
         client = await self.ask()
         self.say(HALF)
@@ -271,7 +271,7 @@ class BreakingTests(RelayTests):
             await deferLater(reactor, 0.4)
         self.assertEqual((client.body, client.end), (b"0123456789", None))
 
-    async def test_a_run_that_prints_nothing_may_be_silent_until_it_has_ended(self):
+    async def test_a_run_that_prints_nothing_may_be_silent_until_its_end(self):
         self.patch(relay, "SILENCE", 0.2)
         self.over = Deferred()
         client = await self.ask()
@@ -292,7 +292,7 @@ class ClientTests(RelayTests):
         client.transport.abortConnection()
         await until(lambda: self.upstream[0].end)
 
-    async def test_one_that_goes_before_the_answer_takes_the_question_back(self):
+    async def test_a_client_that_goes_early_takes_the_question_back(self):
         await self.gone(CLIENT, b"")
 
     async def test_one_that_goes_in_mid_answer_ends_it(self):

@@ -255,7 +255,7 @@ class HttpRequestTests(RunnerCase):
         self.receiver.wires[0].transport.write(answer())
         self.assert_outcome(await self.end(run), "failed", "TLS: wrong version number")
 
-    async def test_a_parameter_that_is_not_set_or_leaves_its_place_fails_the_run(self):
+    async def test_a_parameter_unset_or_out_of_its_place_fails_the_run(self):
         port = await self.listen_at()
         task = self.request(f"http://127.0.0.1:{port}/a/{{name}}", parameters="name")
         for values, words in (
@@ -268,7 +268,7 @@ class HttpRequestTests(RunnerCase):
             self.assertEqual(self.output(run), b"")
         self.assertEqual(self.receiver.wires, [])
 
-    def test_what_cannot_be_sent_is_refused_when_the_catalog_is_read(self):
+    def test_what_cannot_be_sent_is_refused_as_the_catalog_is_read(self):
         for options, words in (
             ({"url": "ftp://a/"}, "url: must begin with http:// or https:// and a host"),
             ({"url": "http://{name}.example/"}, "url: a parameter cannot stand before the path"),

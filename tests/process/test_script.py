@@ -89,7 +89,7 @@ class StartTests(RunnerCase):
 
         self.assertEqual(self.output(run).decode(), "$HOME `id` 'x' \"y\" ; * ä\n-n\n\n")
 
-    async def test_it_finds_nothing_on_stdin_and_no_descriptor_of_the_daemon(self):
+    async def test_it_finds_no_stdin_and_no_descriptor_of_the_daemon(self):
         run = await self.run_of(self.bash("cat; ls -1 /proc/$$/fd"))
 
         # bash reads its script through 255
@@ -288,7 +288,7 @@ class BusyTests(RunnerCase):
             self.runner.stop(run.id, Stop("cancelled", "asked"))
             self.assert_outcome(await self.end(run), "cancelled", "asked")
 
-    async def test_what_a_script_says_of_another_is_no_reason_to_run_it_again(self):
+    async def test_what_a_script_says_of_another_is_no_reason_to_retry(self):
         with open(self.script("exit", name="other"), "a") as file:
             run = await self.run_of(self.bash(f"echo once; exec env {file.name}", limits="nice=1"))
             self.assert_outcome(run, "failed", "Text file busy")

@@ -69,7 +69,7 @@ class StopTests(RunnerCase):
         self.assert_outcome(await self.stored(run), "timed_out", "ran longer than its 0.1 s")
         self.catalog_holder.get("python").call.go.set()
 
-    async def test_a_coroutine_that_will_not_be_cancelled_is_abandoned_and_recorded(self):
+    async def test_a_coroutine_that_ignores_its_cancel_is_abandoned(self):
         source = (
             "from twisted.internet.defer import Deferred\nclass T:\n    async def __call__(self, info):\n"
             "        print('begun')\n        while True:\n            try:\n                await Deferred()\n"
@@ -81,7 +81,7 @@ class StopTests(RunnerCase):
 
         self.assert_outcome(await self.stored(run), "cancelled", "shutdown")
 
-    async def test_a_script_that_has_ended_but_left_something_is_ended_within_the_grace(self):
+    async def test_what_an_ended_script_left_is_ended_within_the_grace(self):
         run = await self.start(self.bash(f"(trap '' TERM; exec sleep {EVER}) & echo ready"))
         await self.printed(run, b"ready")
         await self.runner.stopService()
@@ -176,7 +176,7 @@ class RecoveryTests(RunnerCase):
         self.assert_outcome(await self.stored(run), "lost", "its process had ended")
         self.assertTrue(lives(stranger.pid))
 
-    async def test_what_lost_its_mark_is_known_by_the_group_of_the_first_process(self):
+    async def test_a_lost_mark_is_made_up_for_by_the_first_process_group(self):
         script = self.script("env -i sleep 1000 & exec sleep 1000")
         run = await self.left()
         process = self.spawn(script, JOBSCHED_RUN_ID=run.id)
@@ -189,7 +189,7 @@ class RecoveryTests(RunnerCase):
         self.assertFalse(lives(process.pid))
         self.assertFalse(lives(child.pid))
 
-    async def test_what_a_daemon_of_an_older_version_left_is_known_by_the_seconds_that_it_recorded(self):
+    async def test_leftovers_of_an_older_version_are_known_by_its_seconds(self):
         process = self.spawn("env", "-i", "sleep", str(EVER))
         run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / procfs.TICKS)
         await self.recover()
@@ -197,7 +197,7 @@ class RecoveryTests(RunnerCase):
         self.assert_outcome(await self.stored(run), "lost")
         self.assertFalse(lives(process.pid))
 
-    async def test_after_a_reboot_a_stranger_with_the_same_pid_and_start_is_left_alone(self):
+    async def test_after_a_reboot_a_stranger_with_pid_and_start_is_spared(self):
         stranger = self.spawn("sleep", str(EVER))
         (self.folder / "before").write_text("b015793d-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
         with mock.patch.object(group, "BOOT", str(self.folder / "before")):
@@ -216,7 +216,7 @@ class RecoveryTests(RunnerCase):
             run = await self.left(pid=1, pid_started=latest)
             self.assertEqual((await self.stored(run)).pid_started, latest)
 
-    async def test_what_is_left_of_a_group_is_killed_after_its_first_process_went_on_term(self):
+    async def test_the_rest_of_a_group_is_killed_after_its_first_went(self):
         stubborn = self.script("trap '' TERM; echo ready; while :; do sleep 0.1; done", name="stubborn")
         pipe, end = os.pipe()
         script = self.script(f"env -i {stubborn} >&{end} & exec sleep 1000")

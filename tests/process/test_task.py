@@ -170,7 +170,7 @@ class ThreadTaskTests(RunnerCase):
 
         self.assert_outcome(run, "succeeded")
 
-    async def test_one_that_waits_for_a_thread_can_be_cancelled_and_never_begins(self):
+    async def test_one_that_waits_for_a_thread_can_be_cancelled_unbegun(self):
         source = task("print('begun')", "self.go.wait()")
         first = [await self.store_run(self.python(source))]
         first += [await self.store_run("python") for _ in range(self.limits.threads - 1)]
@@ -186,7 +186,7 @@ class ThreadTaskTests(RunnerCase):
             self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(self.output(waits), b"")
 
-    async def test_one_that_prints_faster_than_the_log_takes_is_made_to_wait(self):
+    async def test_one_that_prints_faster_than_the_log_has_to_wait(self):
         self.lines.gate.clear()
         run = await self.start(self.python(task("for _ in range(3000): print('x' * 999)", "self.go.set()")))
         await self.until(self.lines.entered.is_set)
@@ -229,7 +229,7 @@ def coroutine(*lines):
 
 
 class AsyncTaskTests(RunnerCase):
-    async def test_it_runs_in_the_reactor_and_prints_into_its_run_after_an_await_too(self):
+    async def test_it_runs_in_the_reactor_and_prints_into_its_run(self):
         source = "import threading\n" + coroutine(
             "print('before')",
             "await deferLater(reactor, 0.01)",
@@ -255,7 +255,7 @@ class AsyncTaskTests(RunnerCase):
         self.assert_outcome(run, "timed_out", "ran longer than its 0.2 s")
         self.assertEqual(self.output(run), b"cleaned up\n")
 
-    async def test_one_that_printed_nothing_is_recorded_when_it_is_cancelled(self):
+    async def test_one_that_printed_nothing_is_recorded_as_cancelled(self):
         run = await self.run_of(self.python(coroutine("await Deferred()")), timeout=0.2)
 
         self.assert_outcome(run, "timed_out", "ran longer than its 0.2 s")
@@ -273,7 +273,7 @@ class AsyncTaskTests(RunnerCase):
         self.assert_outcome(run, "succeeded")
         self.assertEqual(self.output(run), b"quick\n")
 
-    async def test_one_that_goes_on_after_it_was_cancelled_is_stopping_until_it_ends(self):
+    async def test_one_that_goes_on_after_its_cancel_is_stopping(self):
         source = coroutine(
             "try:", "    await Deferred()", "except CancelledError:", "    await self.go", "    print('done')"
         )

@@ -102,7 +102,7 @@ def test_an_order_that_changes_nothing_leaves_none(desk):
     assert desk.job(one.id).version == 3  # the empty patch gave it a version all the same
 
 
-def test_an_order_that_is_refused_leaves_none_and_changes_nothing(desk):
+def test_a_refused_order_leaves_no_entry_and_changes_nothing(desk):
     one = job()
     desk.add(one)
 
@@ -186,7 +186,7 @@ def test_runs_that_end_with_their_job_or_are_replaced_are_named(desk):
     assert audit_log(desk)[0].after == {"cancelled": ["another"]}
 
 
-def test_what_ends_already_for_another_reason_is_not_said_to_end_for_this_one(desk):
+def test_what_ends_for_another_reason_does_not_end_for_this_one(desk):
     """The first reason stays in the record, so the audit log must not name another."""
     one = job(policy=Policy(overlap="replace"))
     desk.add(one)
@@ -199,7 +199,7 @@ def test_what_ends_already_for_another_reason_is_not_said_to_end_for_this_one(de
     assert desk.ask(desk.store.runs.stops("here")) == (("a run", "why"),)
 
 
-def test_a_run_whose_place_is_taken_already_is_not_said_to_be_cancelled(desk):
+def test_a_run_whose_place_is_taken_is_not_called_cancelled(desk):
     one = job(policy=Policy(overlap="replace"))
     desk.add(one)
     desk.insert(run(5, id="a run", job_id=one.id))
@@ -260,7 +260,7 @@ def test_the_trail_is_asked_for_in_parts(desk):
     assert found(target="a", action="job.change", who="bob", begin=T0) == [1]
 
 
-def test_what_is_found_by_time_goes_by_the_clock_although_ids_never_go_back(desk):
+def test_a_search_by_time_goes_by_the_clock_and_not_by_ids(desk):
     entries = [entry(1000), entry(500), entry(501)]  # the clock was set back after the first
     assert [each.id for each in entries] == sorted(each.id for each in entries)
     desk.bench.add_entries(entries)

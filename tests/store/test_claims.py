@@ -45,7 +45,7 @@ def test_a_due_becomes_a_run_that_is_recorded_as_running_here(desk: Desk) -> Non
     assert desk.job(one.id) == attrs.evolve(one, next_due=at(120), starts=1)
 
 
-def test_a_second_claim_finds_nothing_and_says_when_the_job_is_due(desk: Desk) -> None:
+def test_a_second_claim_finds_nothing_but_the_next_due(desk: Desk) -> None:
     one = job()
     desk.add(one)
     desk.claim(60, one)
@@ -82,7 +82,7 @@ def test_missed_dues_are_one_row_and_the_newest_runs(desk: Desk) -> None:
     assert (started.due, started.until, started.count) == (at(60), None, 1)
 
 
-def test_the_database_refuses_a_second_run_of_one_due_and_attempt(desk: Desk, engine: Engine) -> None:
+def test_a_second_run_of_one_due_and_attempt_is_refused(desk: Desk, engine: Engine) -> None:
     desk.insert(run(60))
     desk.insert(run(60, attempt=2))
     desk.insert(run(60, job_id="other"))
@@ -93,9 +93,7 @@ def test_the_database_refuses_a_second_run_of_one_due_and_attempt(desk: Desk, en
 
 
 @pytest_twisted.ensureDeferred
-async def test_nodes_that_claim_at_the_same_moment_start_each_due_once(
-    desk: Desk, open_store: Callable[[], Store]
-) -> None:
+async def test_nodes_that_claim_at_once_start_each_due_once(desk: Desk, open_store: Callable[[], Store]) -> None:
     stores = [open_store() for _ in range(3)]
     jobs = [job(1 + number % 5, policy=policy("allow")) for number in range(40)]
     desk.add(*jobs)
@@ -118,7 +116,7 @@ async def test_nodes_that_claim_at_the_same_moment_start_each_due_once(
 # Slots
 
 
-def test_runs_beyond_the_free_slots_wait_with_a_reason_and_start_later_oldest_first(desk: Desk) -> None:
+def test_runs_beyond_the_slots_wait_and_start_oldest_first(desk: Desk) -> None:
     jobs = [job(due) for due in (63, 61, 64, 62)]
     desk.add(*jobs)
     claimed = desk.claim(70, *jobs, slots=1)
@@ -137,7 +135,7 @@ def test_runs_beyond_the_free_slots_wait_with_a_reason_and_start_later_oldest_fi
     assert [each for each in desk.runs() if each.due == at(64)] == list(last.started)
 
 
-def test_without_a_slot_nothing_starts_and_everything_due_is_recorded(desk: Desk) -> None:
+def test_without_a_slot_every_due_is_recorded_and_none_starts(desk: Desk) -> None:
     one = job()
     desk.add(one)
     claimed = desk.claim(60, one, slots=0)
@@ -155,7 +153,7 @@ def test_what_waits_goes_before_what_has_just_become_due(desk: Desk) -> None:
     assert desk.states() == ["running", "waiting"]
 
 
-def test_with_few_slots_the_oldest_dues_of_several_jobs_start_first(desk: Desk) -> None:
+def test_with_few_slots_the_oldest_dues_of_all_start_first(desk: Desk) -> None:
     both = policy("allow", catch_up="all")
     jobs = [job(20, policy=both), job(21, policy=both)]
     desk.add(*jobs)
@@ -199,7 +197,7 @@ def test_queue_lets_one_wait_until_the_active_run_has_ended(desk: Desk) -> None:
     assert desk.states() == ["succeeded", "running", "skipped", "waiting"]
 
 
-def test_replace_names_the_active_run_and_starts_when_it_has_ended(desk: Desk) -> None:
+def test_replace_names_the_active_run_and_starts_at_its_end(desk: Desk) -> None:
     one = active(desk, "replace")
     (old,) = desk.runs()
     claimed = desk.claim(120, one)

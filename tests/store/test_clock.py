@@ -17,7 +17,7 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 7, UTC)
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 @pytest.mark.parametrize("wrong", [timedelta(hours=-3), timedelta(hours=3)])
-def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node(desk: Desk, wrong: timedelta) -> None:
+def test_the_servers_time_decides_a_due_and_not_that_of_a_node(desk: Desk, wrong: timedelta) -> None:
     now = desk.bench.now(LONG_AGO)
     passed, coming = (job(next_due=now + each) for each in (timedelta(seconds=-1), timedelta(hours=1)))
     passed, coming = (
@@ -35,7 +35,7 @@ def test_what_is_due_is_decided_by_the_servers_time_however_wrong_that_of_a_node
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-def test_entries_of_the_trail_come_in_the_order_of_the_server_however_wrong_the_time_of_a_node(desk: Desk) -> None:
+def test_the_trail_is_in_the_order_of_the_server_not_of_nodes(desk: Desk) -> None:
     ids = Ids()
     for moment in (LONG_AGO + timedelta(days=1), LONG_AGO):
         told = Entry(id=ids.make(moment), at=moment, who=None, address="", node=str(moment), action="job.create")

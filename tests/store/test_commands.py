@@ -68,7 +68,7 @@ def slower(job, instant):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_change_of_other_things_leaves_a_due_that_has_come_to_be_run(store):
+async def test_a_change_of_other_things_leaves_a_due_that_has_come(store):
     job = await add(store)
     changed = await order(store, ChangeJob(job_id=job.id, versions=None, revise=renamed), MADE + 1.5 * EVERY)
     assert changed.job.next_due == MADE + EVERY
@@ -88,7 +88,7 @@ async def test_a_change_of_the_schedule_settles_dues_that_have_come(store):
 
 @pytest.mark.parametrize("change", [renamed, slower])
 @pytest_twisted.ensureDeferred
-async def test_a_paused_job_can_be_changed_again_and_again_and_resumed(store, change):
+async def test_a_paused_job_can_be_changed_often_and_resumed(store, change):
     job = await add(store)
     await order(store, PauseJob(job_id=job.id), MADE + 0.5 * EVERY)
     for when in (1.5, 2.5, 3.5):

@@ -34,7 +34,7 @@ def waiting(due: float, place: str, **fields: object) -> Run:
 # Retries
 
 
-def test_a_lost_run_is_tried_again_where_its_job_asks_for_it_and_once(desk: Desk) -> None:
+def test_a_lost_run_is_tried_again_once_where_its_job_asks(desk: Desk) -> None:
     asking = job(policy=Policy(retries=2, retry_delay=timedelta(seconds=30)))
     content = job()
     desk.add(asking, content)
@@ -50,7 +50,7 @@ def test_a_lost_run_is_tried_again_where_its_job_asks_for_it_and_once(desk: Desk
     assert (retry.node, retry.node_id, retry.stop) == (None, None, None)
 
 
-def test_what_was_lost_after_its_last_attempt_is_not_tried_again(desk: Desk) -> None:
+def test_one_lost_at_its_last_attempt_is_not_tried_again(desk: Desk) -> None:
     one = job(policy=Policy(retries=2))
     desk.add(one)
     desk.know(node("node", id="here", state="dead"))
@@ -59,7 +59,7 @@ def test_what_was_lost_after_its_last_attempt_is_not_tried_again(desk: Desk) -> 
     assert desk.states() == ["lost"]
 
 
-def test_what_was_to_be_ended_anyway_is_cancelled_and_not_tried_again(desk: Desk) -> None:
+def test_one_that_was_to_end_anyway_is_cancelled_not_retried(desk: Desk) -> None:
     one = job(policy=Policy(retries=2))
     desk.add(one)
     desk.know(node("node", id="here", state="dead"))
@@ -72,7 +72,7 @@ def test_what_was_to_be_ended_anyway_is_cancelled_and_not_tried_again(desk: Desk
 # Runs that only one node may start
 
 
-def test_what_waits_for_an_absent_node_is_missed_after_a_while_and_not_before(desk: Desk) -> None:
+def test_what_waits_for_an_absent_node_is_missed_after_a_while(desk: Desk) -> None:
     desk.know(node("here", seen=at(1000)), node("dead", state="dead"), node("left", state="stopped"))
     absent = [waiting(60, place, job_id=place) for place in ("dead", "left", "never seen")]
     others = [waiting(60, "here"), waiting(60, ""), run(61, place="here", node_id="id of here")]
@@ -90,14 +90,14 @@ def test_what_waits_for_an_absent_node_is_missed_after_a_while_and_not_before(de
     assert declare_dead(desk, end + 100) == [], "once"
 
 
-def test_a_node_that_comes_back_under_a_new_id_is_waited_for_no_more(desk: Desk) -> None:
+def test_a_node_back_under_a_new_id_is_waited_for_no_more(desk: Desk) -> None:
     desk.know(node("a", state="dead"), node("a", id="fresh", seen=at(1000)))
     desk.insert(waiting(60, "a"))
     assert declare_dead(desk, 1000) == []
     assert desk.states() == ["waiting"]
 
 
-def test_what_waits_for_a_node_that_cannot_run_it_any_more_is_missed(desk: Desk) -> None:
+def test_what_waits_for_a_node_that_no_longer_can_is_missed(desk: Desk) -> None:
     desk.know(node("a", seen=at(1000), tags={"gpu": "yes"}), node("b", seen=at(1000), tasks=("other",)))
     can = [waiting(60, "a", require={"gpu": "yes"}), waiting(60, "b", task="other")]
     cannot = [waiting(61, "a", require={"gpu": "no"}), waiting(61, "b")]
@@ -106,7 +106,7 @@ def test_what_waits_for_a_node_that_cannot_run_it_any_more_is_missed(desk: Desk)
 
 
 @pytest.mark.parametrize("state", ["dead", "stopped"])
-def test_however_old_its_due_a_run_waits_for_a_node_that_went_just_now(desk: Desk, state: str) -> None:
+def test_even_an_old_run_waits_for_a_node_that_just_went(desk: Desk, state: str) -> None:
     """It may have been queued behind another, or be the retry of one that ran for long."""
     desk.know(node("a", state=state, seen=at(1000)))
     desk.insert(waiting(60, "a"))
@@ -114,7 +114,7 @@ def test_however_old_its_due_a_run_waits_for_a_node_that_went_just_now(desk: Des
     assert len(declare_dead(desk, 1000.000001 + ABSENT.total_seconds())) == 1
 
 
-def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: Desk) -> None:
+def test_a_lost_run_of_one_node_is_retried_when_that_comes_back(desk: Desk) -> None:
     one = job(policy=Policy(retries=1, retry_delay=timedelta(seconds=10), placement="every"))
     desk.add(one)
     desk.know(node("a", seen=at(600)))
@@ -128,9 +128,7 @@ def test_a_lost_run_of_one_place_is_tried_again_when_its_node_comes_back(desk: D
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_of_several_that_bury_at_the_same_time_each_run_is_lost_to_one(
-    desk: Desk, open_store: Callable[[], Store]
-) -> None:
+async def test_of_several_that_bury_at_once_one_loses_each_run(desk: Desk, open_store: Callable[[], Store]) -> None:
     stores = [open_store() for _ in range(3)]
     again = [job(policy=Policy(retries=1)) for _ in range(4)]
     desk.add(*again)

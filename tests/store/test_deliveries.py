@@ -43,7 +43,7 @@ def names(taken: list[Delivery]) -> list[str]:
     return [each.place.partition(".")[0] for each in taken]
 
 
-def test_those_that_wait_longest_are_taken_and_no_place_gets_too_many(desk: Desk) -> None:
+def test_the_oldest_are_taken_and_no_place_gets_too_many(desk: Desk) -> None:
     outside(desk, *urls("a", "a", "a", "a", "b", "c"))
     assert names(take(desk, 1)) == ["a", "a", "b", "c"]
     assert names(take(desk, 1, a=1)) == ["a"]
@@ -85,7 +85,7 @@ def test_what_came_of_an_attempt_is_written_unless_it_is_over(desk: Desk) -> Non
     assert take(desk, 1e6) == []
 
 
-def test_what_came_of_an_attempt_does_not_end_the_lease_of_a_newer_one(desk: Desk) -> None:
+def test_the_end_of_an_attempt_leaves_the_lease_of_a_newer_one(desk: Desk) -> None:
     [one] = outside(desk, *urls("a"))
     take(desk, 1)
     take(desk, 1 + LEASE.total_seconds())

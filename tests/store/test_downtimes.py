@@ -35,13 +35,13 @@ GRACE = "found later than misfire_grace (5 s) allows"
 DOWN = "no node that could run it lived from 2024-01-01T00:02:30Z until 2024-01-01T00:08:20Z (5 min 50 s)"
 
 
-def test_the_last_that_lived_and_the_first_that_lives_again_are_told(desk: Desk) -> None:
+def test_the_last_alive_before_and_the_first_after_are_told(desk: Desk) -> None:
     known = (lived("a", 0, 70), lived("b", 20, 150, "stopped"), lived("me", 0, 90, id="the one before"))
     assert reasons(desk, 521, ME, known=known) == [GRACE, DOWN]
     assert [run.count for run in desk.runs()] == [2, 6], "those before the last sign of life are another matter"
 
 
-def test_while_another_lived_that_could_run_it_there_was_no_such_time(desk: Desk) -> None:
+def test_no_downtime_while_another_that_could_run_it_lived(desk: Desk) -> None:
     known = (lived("a", 0, 150), lived("b", 20, 510))
     assert reasons(desk, 521, ME, known=known) == [GRACE]
 

@@ -45,7 +45,7 @@ def told(desk: Desk) -> list[tuple[float, str, str]]:
 # Run now
 
 
-def test_of_a_job_on_every_node_each_that_can_gets_a_run_and_the_first_is_told(desk: Desk) -> None:
+def test_on_every_node_each_that_can_gets_a_run(desk: Desk) -> None:
     one = a_job(desk, placement="every")
     desk.know(node("down", state="dead"))
     ran = run_now(desk, one, 7, B, IDLE, A)
@@ -57,7 +57,7 @@ def test_of_a_job_on_every_node_each_that_can_gets_a_run_and_the_first_is_told(d
     assert [each.place for each in desk.claim(8, **asks(B, A, IDLE)).started] == ["b"]
 
 
-def test_of_a_job_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: Desk) -> None:
+def test_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: Desk) -> None:
     one = a_job(desk)
     ran = run_now(desk, one, 7, IDLE, A, B)
     assert told(desk) == [(7, "", "waiting")]
@@ -66,7 +66,7 @@ def test_of_a_job_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: D
 
 
 @pytest.mark.parametrize("placement", ["any", "every"])
-def test_a_run_that_nobody_can_start_says_so_and_waits_for_one_that_can(desk: Desk, placement: Any) -> None:
+def test_a_run_that_nobody_can_start_says_so_and_waits(desk: Desk, placement: Any) -> None:
     one = a_job(desk, placement=placement, require={"gpu": "yes"})
     ran = run_now(desk, one, 7, A, B)
     assert (ran.run.state, ran.run.reason) == ("waiting", "no living node has task task and gpu=yes")
@@ -74,7 +74,7 @@ def test_a_run_that_nobody_can_start_says_so_and_waits_for_one_that_can(desk: De
     assert len(desk.claim(9, **asks(node("new", tags={"gpu": "yes"}), A, B)).started) == 1
 
 
-def test_a_run_that_only_nodes_which_are_down_could_start_says_so(desk: Desk) -> None:
+def test_a_run_that_only_downed_nodes_could_start_says_so(desk: Desk) -> None:
     one = a_job(desk, placement="every")
     desk.know(node("a", state="dead"))
     ran = run_now(desk, one, 7, IDLE)
@@ -110,7 +110,7 @@ def test_a_run_that_another_node_executes_is_ended_by_that_node(desk: Desk) -> N
     assert desk.states() == ["running"]
 
 
-def test_a_run_that_is_executed_here_is_to_be_ended_even_if_this_node_dies_over_it(desk: Desk) -> None:
+def test_a_run_here_is_to_be_ended_even_if_this_node_dies(desk: Desk) -> None:
     one = run(1, node="a", node_id="id of a")
     desk.insert(one)
     assert desk.order(CancelRun(run_id=one.id, reason=BY_CALLER), 2, node_id="id of a") == attrs.evolve(
@@ -147,7 +147,7 @@ def test_a_run_that_waits_for_another_node_is_cancelled_at_once(desk: Desk) -> N
 
 
 @pytest.mark.parametrize("reason", ["", "cancelled: its job was deleted"])
-def test_with_its_job_goes_a_run_on_another_node_where_that_is_asked(desk: Desk, reason: str) -> None:
+def test_a_run_on_another_node_goes_with_its_job_where_asked(desk: Desk, reason: str) -> None:
     one = a_job(desk, placement="every")
     there, here = (
         run(1, job_id=one.id, place="a", node_id="id of a"),

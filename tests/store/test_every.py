@@ -36,7 +36,7 @@ def stored(desk: Desk, one: Job) -> Job:
 # Where it runs
 
 
-def test_each_node_that_can_gets_a_run_of_its_own_and_starts_it_itself(desk: Desk) -> None:
+def test_each_node_that_can_gets_and_starts_its_own_run(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     claimed = desk.claim(60, one, **asks(A, B, IDLE, C))
@@ -90,7 +90,7 @@ def test_what_waits_goes_before_it_and_it_is_started_still(desk: Desk) -> None:
 # Nodes that are down
 
 
-def test_a_node_that_is_known_and_down_gets_a_missed_run_that_says_so(desk: Desk) -> None:
+def test_a_known_node_that_is_down_gets_a_missed_run(desk: Desk) -> None:
     one = everywhere(require={"gpu": "yes"})
     desk.add(one)
     known: dict[str, Any] = {"tags": {"gpu": "yes"}, "seen": at(33.5)}
@@ -123,7 +123,7 @@ def test_a_node_is_as_it_was_when_it_began_last(desk: Desk) -> None:
     assert told(desk) == [(60, "a", "running"), (60, "b", "missed")]
 
 
-def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: Desk) -> None:
+def test_a_node_that_joined_since_the_heartbeat_gets_its_run(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     here = attrs.evolve(A, seen=at(58))
@@ -135,7 +135,7 @@ def test_a_node_that_joined_since_the_last_heartbeat_gets_its_run(desk: Desk) ->
     assert [each.place for each in desk.runs() if each.due == ran.run.due] == ["a", "b", "c"]
 
 
-def test_a_node_that_left_since_the_last_heartbeat_is_said_to_have(desk: Desk) -> None:
+def test_a_node_that_left_since_the_heartbeat_is_said_to_have(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.know(attrs.evolve(A, seen=at(58)), node("b", state="stopped", seen=at(59)), node("late", seen=at(49.9)))
@@ -143,7 +143,7 @@ def test_a_node_that_left_since_the_last_heartbeat_is_said_to_have(desk: Desk) -
     assert told(desk) == [(60, "a", "running"), (60, "b", "missed"), (60, "late", "missed")]
 
 
-def test_a_node_knows_of_itself_what_it_was_not_heard_to_say_yet(desk: Desk) -> None:
+def test_a_node_knows_of_itself_what_nobody_heard_yet(desk: Desk) -> None:
     one = everywhere()
     desk.add(one)
     desk.know(node("a", tasks=(), seen=at(59)), node("b", seen=at(59)))
@@ -159,7 +159,7 @@ def test_when_all_that_can_are_down_each_misses_it(desk: Desk) -> None:
     assert told(desk) == [(60, "a", "missed"), (60, "b", "missed")]
 
 
-def test_when_no_node_ever_could_it_is_left_for_its_grace_and_missed_once(desk: Desk) -> None:
+def test_what_no_node_ever_could_is_missed_once_after_its_grace(desk: Desk) -> None:
     one = everywhere(90, misfire_grace=timedelta(seconds=10))
     desk.add(one)
     desk.claim(99.9, one, **asks(IDLE))
@@ -169,7 +169,7 @@ def test_when_no_node_ever_could_it_is_left_for_its_grace_and_missed_once(desk: 
     assert (missed.state, missed.place, missed.reason) == ("missed", "", "no living node has task task")
 
 
-def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: Desk) -> None:
+def test_alone_without_the_task_its_start_says_what_is_wrong(desk: Desk) -> None:
     one, other = everywhere(), job()
     desk.add(one, other)
     started = desk.claim(60, one, other, **asks(IDLE, alone=True)).started
@@ -257,7 +257,7 @@ def test_a_due_that_none_could_run_does_not_count(desk: Desk) -> None:
     assert len(desk.claim(120, one, **asks(node("a", id="fresh"))).started) == 1
 
 
-def test_after_max_runs_there_is_no_next_due_though_one_node_was_busy(desk: Desk) -> None:
+def test_after_max_runs_there_is_no_next_due_with_one_node_busy(desk: Desk) -> None:
     one = everywhere(max_runs=1)
     desk.add(one)
     desk.insert(run(30, job_id=one.id, place="a", node_id="id of a"))

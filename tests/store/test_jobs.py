@@ -82,7 +82,7 @@ def test_instants_and_spans_come_back_to_the_microsecond(desk: Desk) -> None:
     come_back()
 
 
-def test_a_name_comes_back_letter_by_letter_and_is_found_by_no_other(desk: Desk) -> None:
+def test_a_name_comes_back_by_the_letter_and_no_other_finds_it(desk: Desk) -> None:
     @few
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=255))
     def comes_back(name: str) -> None:
@@ -146,7 +146,7 @@ def test_a_removed_job_is_gone_and_its_neighbour_is_not(desk: Desk) -> None:
     assert page(desk, 9) == [other]
 
 
-def test_jobs_due_are_read_soonest_first_page_by_page_and_each_once(desk: Desk) -> None:
+def test_jobs_due_are_read_soonest_first_by_pages_each_once(desk: Desk) -> None:
     jobs = [job(every=due) for due in (30, 10, 20, 20, 20, 10, 40)]
     desk.add(*jobs)
     seen: list[Due] = []
@@ -166,14 +166,14 @@ def test_paused_and_ended_jobs_are_not_due(desk: Desk) -> None:
     assert desk.ask(desk.store.jobs.due_before(at(1e6), 9, None)) == [due]
 
 
-def test_of_jobs_asked_for_those_that_will_be_due_are_named_with_their_dues(desk: Desk) -> None:
+def test_of_jobs_asked_for_those_that_are_due_are_named(desk: Desk) -> None:
     later, now, paused = job(90), job(60), job(90, paused=True)
     desk.add(later, now, paused, job(90), ended := job(next_due=None))
     found = desk.ask(desk.store.jobs.dues_of([later.id, now.id, paused.id, ended.id, "nobody"]))
     assert [(due.id, due.next_due) for due in found] == [(now.id, at(60)), (later.id, at(90))]
 
 
-def test_a_page_ends_where_there_is_no_more_room_and_the_next_one_goes_on(desk: Desk) -> None:
+def test_a_page_ends_where_it_is_full_and_the_next_goes_on(desk: Desk) -> None:
     """Weighed by the database: what is in no page is not read."""
     sizes = [10, 5000, 10, 90_000, 10, 10, 3000]
     jobs = [job(made=number, parameters={"text": "ä" * size}) for number, size in enumerate(sizes)]

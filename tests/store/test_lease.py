@@ -95,7 +95,7 @@ def test_the_first_that_starts_says_it_and_later_ones_follow(group: Nodes) -> No
     assert group.beat("b", 30, 1).kept == timedelta(seconds=30), "so that it can say that its own is another"
 
 
-def test_when_all_were_stopped_the_next_that_starts_says_another(group: Nodes) -> None:
+def test_after_all_were_stopped_the_next_start_sets_another(group: Nodes) -> None:
     group.start("a", 30)
     group.start("b", 30)
     group.stop("a", 1)
@@ -106,19 +106,19 @@ def test_when_all_were_stopped_the_next_that_starts_says_another(group: Nodes) -
     assert group.kept == 60
 
 
-def test_when_all_were_killed_and_are_long_silent_it_is_the_same(group: Nodes) -> None:
+def test_after_all_were_killed_and_are_silent_it_does_too(group: Nodes) -> None:
     group.start("a", 30)
     assert group.start("b", 60, 29) == 30
     group.stop("b", 29)
     assert group.start("c", 60, 31) == 60
 
 
-def test_one_that_takes_the_place_of_a_killed_one_is_not_kept_by_it(group: Nodes) -> None:
+def test_one_in_the_place_of_a_killed_one_is_not_kept_by_it(group: Nodes) -> None:
     group.start("a", 30)
     assert group.start("a2", 60, 1, gone=("a",)) == 60
 
 
-def test_restarted_one_after_the_other_the_last_one_sets_what_all_ask_for(group: Nodes) -> None:
+def test_restarted_one_by_one_the_last_sets_what_all_ask_for(group: Nodes) -> None:
     for name in "abc":
         group.start(name, 30)
     for name in "ab":
@@ -137,7 +137,7 @@ def test_who_was_away_and_comes_back_changes_nothing(group: Nodes) -> None:
     assert group.kept == 30
 
 
-def test_what_is_kept_can_be_lost_with_a_backup_and_is_said_again(group: Nodes) -> None:
+def test_what_a_backup_lost_is_said_again(group: Nodes) -> None:
     group.start("a", 30)
     group.desk.bench.set_lease(None)
     assert group.told("a", 30, 1) == 30
@@ -176,7 +176,7 @@ def starting(name: str, asked: float) -> Node:
 # How long each is taken for alive.
 
 
-def test_each_lives_for_the_lease_that_its_last_heartbeat_counted_on(group: Nodes) -> None:
+def test_each_lives_for_the_lease_of_its_last_heartbeat(group: Nodes) -> None:
     group.start("long", 60)
     group.start("short", 60)
     group.beat("long", 60, 0)
@@ -207,7 +207,7 @@ def test_a_claim_that_comes_within_the_lease_counts(group: Nodes) -> None:
     assert len(group.desk.claim(60, one, **who).started) == 1
 
 
-def test_who_waits_for_a_node_waits_as_long_as_it_says_and_not_longer(group: Nodes) -> None:
+def test_the_wait_for_a_node_is_as_long_as_it_says(group: Nodes) -> None:
     """A stopped node with a long lease is not there for longer than another."""
     group.start("a", 600)
     group.start("b", 600)
@@ -241,7 +241,7 @@ def test_one_that_is_late_lives_until_it_was_found_dead(group: Nodes) -> None:
     assert group.told("a", 10, 16) == 30
 
 
-def test_it_is_10_s_for_one_that_knows_no_other_whatever_the_lease(group: Nodes) -> None:
+def test_one_that_knows_no_other_lease_has_ten_seconds(group: Nodes) -> None:
     group.start("a", 60)
     group.stranger("old", 1)
     assert (group.get("old").lease, group.get("old").lease_asked) == (FIXED, None)
@@ -258,7 +258,7 @@ def test_one_that_a_daemon_has_the_place_of_holds_nobody_up(group: Nodes) -> Non
 # What else is waited for.
 
 
-def test_an_attempt_to_tell_somebody_is_waited_for_while_the_database_may_be_away(group: Nodes) -> None:
+def test_a_delivery_is_waited_for_while_the_store_may_be_away(group: Nodes) -> None:
     def hold() -> timedelta:
         one = Delivery(
             id=IDS.make(T0), job_id="job", run_id=None, task="task", event="overdue", url=None, place="", body={},

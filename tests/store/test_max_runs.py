@@ -68,7 +68,7 @@ def test_a_due_that_is_replaced_while_it_waits_does_not_count(desk: Desk) -> Non
     assert [state for _, state in told(desk)].count("skipped") == 3
 
 
-def test_of_dues_caught_up_on_together_as_many_start_as_are_given_back(desk: Desk) -> None:
+def test_of_dues_caught_up_on_as_many_start_as_are_given_back(desk: Desk) -> None:
     one = limited(desk, 3, catch_up="all", misfire_grace=None)
     desk.claim(60, one)
     desk.claim(120, one)
@@ -78,7 +78,7 @@ def test_of_dues_caught_up_on_together_as_many_start_as_are_given_back(desk: Des
 
 
 @pytest.mark.parametrize("way", ["cancel", "run now"])
-def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(desk: Desk, way: str) -> None:
+def test_a_job_that_a_waiting_run_had_ended_goes_on_without_it(desk: Desk, way: str) -> None:
     one = limited(desk, 2, "queue" if way == "cancel" else "replace")
     desk.claim(60, one)
     desk.claim(120, one)
@@ -94,7 +94,7 @@ def test_a_job_that_had_come_to_its_end_by_a_run_that_waits_goes_on_without_it(d
     assert stands(desk, one) == (2, None)
 
 
-def test_what_is_cancelled_before_the_next_due_leaves_no_record_of_others(desk: Desk) -> None:
+def test_a_cancel_before_the_next_due_leaves_no_other_record(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
@@ -115,7 +115,7 @@ def test_a_job_with_starts_left_or_without_a_limit_only_counts(desk: Desk) -> No
         assert stands(desk, each) == (1, 180)
 
 
-def test_a_paused_job_is_due_again_but_nothing_of_it_is_decided_before_it_is_resumed(desk: Desk) -> None:
+def test_a_paused_job_is_due_again_and_decided_when_resumed(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     desk.claim(60, one)
     desk.claim(120, one)
@@ -136,7 +136,7 @@ def test_a_job_whose_schedule_is_over_stays_at_its_end(desk: Desk) -> None:
     assert stands(desk, ended) == (1, None)
 
 
-def test_what_a_caller_asked_for_and_what_is_tried_again_never_counted(desk: Desk) -> None:
+def test_runs_that_callers_asked_for_and_retries_do_not_count(desk: Desk) -> None:
     one = limited(desk, 2, "queue")
     (first,) = desk.claim(60, one).started
     asked = desk.order(RunJob(job_id=one.id), 70).run
@@ -162,7 +162,7 @@ def test_the_cancelling_is_written_down_with_it(desk: Desk) -> None:
 # On every node
 
 
-def test_on_every_node_a_due_is_given_back_when_none_of_its_runs_has_started(desk: Desk) -> None:
+def test_on_every_node_an_unstarted_due_is_given_back(desk: Desk) -> None:
     one = limited(desk, 3, placement="every")
     desk.know(A, B)
     desk.claim(60, one, **asks(A, B))
@@ -178,7 +178,7 @@ def test_on_every_node_a_due_is_given_back_when_none_of_its_runs_has_started(des
     assert stands(desk, one) == (3, None), "one of the third has started"
 
 
-def test_what_waited_for_a_node_that_does_not_come_back_does_not_count(desk: Desk) -> None:
+def test_what_waited_for_a_node_that_stays_away_does_not_count(desk: Desk) -> None:
     one = limited(desk, 2, placement="every")
     desk.know(A, node("b", seen=at(10_000)))
     desk.claim(60, one, **asks(A, B))

@@ -174,7 +174,7 @@ def test_one_that_comes_late_but_before_its_burial_lives_on(register: Register) 
 
 
 @pytest.mark.usefixtures("told_time")
-def test_to_the_microsecond_a_node_is_alive_or_to_be_declared_dead(register: Register) -> None:
+def test_a_node_is_alive_or_dead_to_the_microsecond(register: Register) -> None:
     register.join(node("a"), node("b"))
     end = T0 + FIXED
     assert [each.name for each in register.beat("b", end).alive] == ["a", "b"]
@@ -205,7 +205,7 @@ def test_a_heartbeat_hears_which_runs_are_to_be_ended(register: Register) -> Non
 # Burial
 
 
-def test_runs_of_nodes_that_are_no_more_are_lost_and_others_are_left_alone(register: Register) -> None:
+def test_runs_of_nodes_that_are_no_more_are_lost_others_stay(register: Register) -> None:
     register.desk.know(node("dead", state="dead"))
     register.join(*(node(name, running=1, slots=1) for name in ("late", "living", "left")))
     register.silent("late", 11)
@@ -237,7 +237,7 @@ def test_those_known_to_be_dead_are_declared_dead_however_fresh(register: Regist
     assert register.states() == {"known": "dead", "late": "dead", "living": "alive"}
 
 
-def test_of_late_ones_only_those_are_declared_dead_that_the_caller_found_silent_too(register: Register) -> None:
+def test_of_late_ones_only_those_seen_silent_are_declared_dead(register: Register) -> None:
     register.join(*(node(name) for name in ("known", "late", "silent", "both")))
     register.silent("late", 11)
     register.silent("both", 11)

@@ -55,7 +55,7 @@ def test_what_nobody_asked_for_is_not_told(desk: Desk) -> None:
     assert told(desk) == []
 
 
-def test_a_receiver_for_all_is_told_of_all_but_those_that_say_otherwise(everyone: Desk) -> None:
+def test_a_receiver_for_all_hears_of_all_that_do_not_object(everyone: Desk) -> None:
     plain, own, none = job(), telling(), telling("missed", url=None)
     everyone.add(plain, own, none)
     for one in (plain, own, none):
@@ -78,7 +78,7 @@ def test_it_is_told_whether_another_attempt_follows(desk: Desk) -> None:
     assert failing(desk, one) == at(1100), "since the last"
 
 
-def test_a_job_that_does_not_want_to_hear_of_it_does_not_recover(desk: Desk) -> None:
+def test_a_job_that_does_not_want_it_told_does_not_recover(desk: Desk) -> None:
     one = telling("failed")
     desk.add(one)
     fail(desk, one)
@@ -107,7 +107,7 @@ def test_missed_dues_are_told_as_a_stretch(desk: Desk) -> None:
     assert failing(desk, one) == at(200)
 
 
-def test_a_dead_node_has_its_runs_told_as_lost_and_what_waited_for_it_as_missed(desk: Desk) -> None:
+def test_of_a_dead_node_runs_are_told_lost_and_waiting_missed(desk: Desk) -> None:
     one = telling()
     desk.add(one)
     desk.know(node("a"), node("b", seen=at(100)))
@@ -118,7 +118,7 @@ def test_a_dead_node_has_its_runs_told_as_lost_and_what_waited_for_it_as_missed(
     assert {(each.event, each.run_id) for each in told(desk)} == {("lost", lost.id), ("missed", waits.id)}
 
 
-def test_a_url_that_somebody_broke_does_not_keep_an_outcome_from_being_recorded(desk: Desk) -> None:
+def test_a_broken_url_keeps_no_outcome_from_being_recorded(desk: Desk) -> None:
     one = telling(url="no url")
     desk.add(one)
     fail(desk, one)

@@ -58,7 +58,7 @@ def ran(one: Job, start: float, end: float | None = None, state: str = "succeede
 # One job.
 
 
-def test_a_due_that_nobody_takes_up_makes_its_job_overdue_once_until_a_run_starts(desk: Desk) -> None:
+def test_a_due_nobody_takes_up_is_overdue_once_until_a_start(desk: Desk) -> None:
     one = watched(late=60)
     desk.add(one, other := watched(late=90), job())
     assert look(desk, 3659) == []
@@ -160,7 +160,7 @@ def test_the_last_success_outlives_its_run(desk: Desk) -> None:
     assert change.reason == "no success within 10 min: the last one was at 2024-01-01T00:00:21Z"
 
 
-def test_while_it_is_overdue_for_two_reasons_one_is_not_enough_to_recover(desk: Desk) -> None:
+def test_overdue_for_two_reasons_it_needs_both_to_recover(desk: Desk) -> None:
     one = watched(late=60, success=600)
     desk.add(one)
     (change,) = look(desk, 3700)
@@ -221,7 +221,7 @@ def test_pause_ends_it_without_a_word_and_resume_counts_anew(desk: Desk) -> None
     assert [event for event, *_ in told(desk)] == ["overdue", "overdue"]
 
 
-def test_a_node_of_the_last_release_pauses_a_job_that_is_overdue(desk: Desk) -> None:
+def test_the_last_release_pauses_a_job_that_is_overdue(desk: Desk) -> None:
     one = watched(late=60)
     desk.add(one)
     look(desk, 3700)
@@ -230,7 +230,7 @@ def test_a_node_of_the_last_release_pauses_a_job_that_is_overdue(desk: Desk) -> 
     assert stored(desk, one) == (None, None)
 
 
-def test_a_job_whose_last_due_was_missed_is_overdue_no_more_and_has_not_recovered(desk: Desk) -> None:
+def test_a_missed_last_due_ends_overdue_without_a_recovery(desk: Desk) -> None:
     one = watched(late=60)
     desk.add(one)
     look(desk, 3700)
@@ -245,7 +245,7 @@ def test_a_job_whose_last_due_was_missed_is_overdue_no_more_and_has_not_recovere
 # One that fails.
 
 
-def test_a_job_that_fails_recovers_once_with_a_run_that_began_later(desk: Desk) -> None:
+def test_a_failing_job_recovers_once_with_a_run_begun_later(desk: Desk) -> None:
     one = job(3600, watch=Watch(notify=NOTIFY))
     desk.add(one, other := job())
     for each in (one, other):
@@ -263,7 +263,7 @@ def test_a_job_that_fails_recovers_once_with_a_run_that_began_later(desk: Desk) 
     assert told(desk) == [("recovered", one.id, good.id)]
 
 
-def test_a_job_that_failed_again_before_anybody_looked_has_not_recovered(desk: Desk) -> None:
+def test_one_that_failed_again_unseen_has_not_recovered(desk: Desk) -> None:
     one = job(3600, watch=Watch(notify=NOTIFY))
     desk.add(one)
     for seconds, state in ((10, "failed"), (11, "succeeded"), (12, "failed")):
@@ -277,7 +277,7 @@ def test_a_job_that_failed_again_before_anybody_looked_has_not_recovered(desk: D
     ]  # fmt: skip
 
 
-def test_a_job_that_failed_and_was_overdue_recovers_once_from_both(desk: Desk) -> None:
+def test_one_failed_and_overdue_recovers_once_from_both(desk: Desk) -> None:
     one = watched(success=600)
     desk.add(one)
     desk.bench.set_failing(one.id, at(100))
@@ -291,7 +291,7 @@ def test_a_job_that_failed_and_was_overdue_recovers_once_from_both(desk: Desk) -
 # Many.
 
 
-def test_so_many_as_are_asked_for_are_found_at_once_and_the_others_later(desk: Desk) -> None:
+def test_as_many_as_are_asked_for_are_found_the_others_later(desk: Desk) -> None:
     late = [watched(late=60, watched=at(number // 4)) for number in range(13)]
     desk.add(*late, *(watched(late=9999) for _ in range(5)), *(job(3600) for _ in range(5)))
     changes = [look(desk, 3700, most=5) for _ in range(4)]
@@ -299,7 +299,7 @@ def test_so_many_as_are_asked_for_are_found_at_once_and_the_others_later(desk: D
     assert sorted(change.job.id for some in changes for change in some) == sorted(each.id for each in late)
 
 
-def test_a_list_shows_those_that_are_overdue_or_those_that_are_not(desk: Desk) -> None:
+def test_a_list_shows_the_overdue_or_those_that_are_not(desk: Desk) -> None:
     desk.add(one := watched(late=60), other := watched(late=9999), plain := job())
     look(desk, 3700)
 

@@ -49,7 +49,7 @@ def test_a_node_that_cannot_run_a_due_leaves_it_to_one_that_can(desk: Desk, unab
     assert desk.runs() == [started]
 
 
-def test_a_due_that_finds_no_free_slot_is_left_to_any_other_that_can(desk: Desk) -> None:
+def test_a_due_without_a_free_slot_is_left_to_another_node(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     assert desk.claim(60, one, **asks(A, B, PLAIN, slots=0)).waiting
@@ -58,7 +58,7 @@ def test_a_due_that_finds_no_free_slot_is_left_to_any_other_that_can(desk: Desk)
     assert (started.node, started.place, started.reason) == ("b", "", IS_RUNNING)
 
 
-def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: Desk) -> None:
+def test_a_due_is_not_started_beside_a_run_on_another_node(desk: Desk) -> None:
     one = with_gpu(overlap="queue")
     desk.add(one)
     (there,) = desk.claim(60, one, **asks(A, B)).started
@@ -68,7 +68,7 @@ def test_a_due_is_not_started_beside_a_run_of_its_job_on_another_node(desk: Desk
     assert [each.node for each in desk.claim(130, **asks(B, A)).started] == ["b"]
 
 
-def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk) -> None:
+def test_one_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.queue(waiting(1))
@@ -77,7 +77,7 @@ def test_one_that_was_taken_for_dead_claims_nothing_whatever_it_knows(desk: Desk
     assert len(desk.claim(60, one, **asks(B)).started) == 2
 
 
-def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk) -> None:
+def test_one_that_may_be_taken_for_dead_now_claims_nothing(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.know(node("a", tags=A.tags, seen=at(60) - FIXED))
@@ -88,7 +88,7 @@ def test_one_that_may_be_taken_for_dead_at_any_moment_claims_nothing(desk: Desk)
 # A due that nobody can run
 
 
-def test_what_nobody_can_run_is_left_for_its_grace_and_then_missed(desk: Desk) -> None:
+def test_what_nobody_can_run_is_missed_after_its_grace(desk: Desk) -> None:
     one = with_gpu(100)
     desk.add(one)
     for seconds in (100, 159.999999):
@@ -111,7 +111,7 @@ def test_a_node_that_comes_in_time_runs_what_nobody_could(desk: Desk) -> None:
     assert (started.due, started.started) == (at(60), at(110))
 
 
-def test_of_many_dues_that_nobody_can_run_those_beyond_the_grace_are_missed_and_the_others_left(desk: Desk) -> None:
+def test_of_dues_nobody_can_run_the_late_ones_are_missed(desk: Desk) -> None:
     one = with_gpu(10, misfire_grace=timedelta(seconds=35), catch_up="all", overlap="allow")
     desk.add(one)
     desk.claim(101, one, **asks(PLAIN))
@@ -122,7 +122,7 @@ def test_of_many_dues_that_nobody_can_run_those_beyond_the_grace_are_missed_and_
     assert sum(count for _, count, _ in told(desk)) == 10
 
 
-def test_without_a_limit_of_lateness_it_is_left_for_as_long_as_it_takes(desk: Desk) -> None:
+def test_without_a_limit_of_lateness_it_is_left_for_good(desk: Desk) -> None:
     one = with_gpu(60, misfire_grace=None)
     desk.add(one)
     desk.claim(1e7, one, **asks(PLAIN))
@@ -154,7 +154,7 @@ def test_alone_without_the_tags_it_is_missed_at_once(desk: Desk) -> None:
     assert (missed.state, missed.reason, missed.ended) == ("missed", NOBODY, at(60))
 
 
-def test_alone_without_the_task_it_is_started_and_its_start_says_what_is_wrong(desk: Desk) -> None:
+def test_alone_without_the_task_its_start_says_what_is_wrong(desk: Desk) -> None:
     one = with_gpu()
     desk.add(one)
     desk.queue(run(50, state="waiting", node=None, node_id=None, require=GPU))
@@ -176,14 +176,14 @@ def starts(desk: Desk, who: Node, *others: Node, **fields: Any) -> list[float]:
     return [(each.due - at(0)).total_seconds() for each in started]
 
 
-def test_a_run_that_waits_is_started_by_the_node_that_is_named_alone(desk: Desk) -> None:
+def test_a_waiting_run_is_started_by_the_named_node_alone(desk: Desk) -> None:
     desk.queue(waiting(1, place="b"), waiting(2, place="a"), waiting(3), waiting(4, place="A"), waiting(5, place="a "))
     assert starts(desk, A, B) == [2, 3]
     assert starts(desk, B, A) == [1]
     assert desk.states() == ["running", "running", "running", "waiting", "waiting"]
 
 
-def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: Desk) -> None:
+def test_a_waiting_run_is_started_by_a_node_with_all_its_tags(desk: Desk) -> None:
     both = {"room": "1", "gpu": "yes"}
     desk.queue(
         waiting(1, require=both),
@@ -200,7 +200,7 @@ def test_a_run_that_waits_is_started_by_a_node_with_all_its_tags(desk: Desk) -> 
     assert desk.states()[4] == "waiting"
 
 
-def test_a_run_that_waits_is_started_by_a_node_that_has_its_task(desk: Desk) -> None:
+def test_a_waiting_run_is_started_by_a_node_with_its_task(desk: Desk) -> None:
     desk.queue(waiting(1, task="other"), waiting(2), waiting(3, task="unknown"))
     assert starts(desk, node("nothing", tasks=()), A) == []
     assert starts(desk, IDLE, A) == [1]
@@ -219,7 +219,7 @@ def test_slots_are_for_what_can_start_here_oldest_first(desk: Desk) -> None:
     assert starts(desk, PLAIN, A, slots=9) == []
 
 
-def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_else(desk: Desk) -> None:
+def test_a_due_stands_only_behind_what_waits_and_can_start_here(desk: Desk) -> None:
     early, late = job(60), job(70)
     desk.add(early, late)
     desk.queue(waiting(10, place="b"), waiting(20, require=GPU))
@@ -230,7 +230,7 @@ def test_a_due_stands_behind_what_waits_and_can_start_here_and_behind_nothing_el
     assert claimed.waiting
 
 
-def test_one_that_does_not_know_itself_to_be_a_node_starts_nothing_that_waits(desk: Desk) -> None:
+def test_one_that_is_no_node_to_itself_starts_nothing_waiting(desk: Desk) -> None:
     desk.queue(waiting(1))
     assert desk.claim(60, node="b", node_id="id of b", peers=(A,), alone=False).started == ()
     assert desk.states() == ["waiting"]

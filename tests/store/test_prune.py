@@ -182,7 +182,7 @@ async def test_many_go_in_small_batches_in_one_round(kept, monkeypatch):
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_prunes_by_itself_every_minute_and_outlives_a_failure(kept):
+async def test_it_prunes_every_minute_and_outlives_a_failure(kept):
     made = kept.retention(keep_runs=1)
     runs = await kept.add("job", 3, 2)
     rows, made._rows = made._rows, None  # an outage of the worst kind
@@ -224,7 +224,7 @@ def minutes(*count):
 
 @pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
-async def test_only_jobs_with_new_runs_are_looked_at_and_of_these_only_those_that_may_have_too_many(kept, asked):
+async def test_only_jobs_with_new_runs_that_may_be_too_many_are_seen(kept, asked):
     counted, thinned = asked
     await kept.add("full", *[n / 100 for n in range(40, 0, -1)])
     await kept.add("half", *[n / 100 for n in range(20, 0, -1)])
@@ -266,7 +266,7 @@ async def test_one_node_does_it_for_all_and_another_when_it_does_not(kept):
 
 @pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
-async def test_all_jobs_are_looked_at_when_fewer_runs_are_kept_than_before(kept):
+async def test_all_jobs_are_seen_when_fewer_runs_are_kept_than_before(kept):
     runs = await kept.add("job", *[n / 100 for n in range(9, 0, -1)])
     await kept.prune(keep_runs=9)
     kept.clock.rightNow += EVERY
@@ -302,7 +302,7 @@ async def test_all_jobs_are_looked_at_again_after_a_round_that_failed(kept, monk
 
 @pytest.mark.usefixtures("told_time")
 @pytest_twisted.ensureDeferred
-async def test_a_job_whose_runs_cannot_be_forgotten_keeps_no_other_from_it(kept, monkeypatch):
+async def test_a_job_that_cannot_be_pruned_keeps_no_other_from_it(kept, monkeypatch):
     beyond = kept.store.retention.forget_runs_beyond
 
     def picky(job_id, *more):
@@ -327,7 +327,7 @@ async def test_a_key_is_forgotten_after_its_day_and_not_before(kept):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old_enough(kept):
+async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old(kept):
     run = (await kept.add("job", 1))[0]
     await kept.prune()
     stray = kept.folder / "ab" / "stray.log"
@@ -342,7 +342,7 @@ async def test_a_file_that_a_dead_daemon_forgot_goes_when_it_is_old_enough(kept)
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_a_link_is_never_followed_and_what_cannot_go_keeps_nothing_else(kept, tmp_path):
+async def test_no_link_is_followed_and_what_stays_blocks_nothing_else(kept, tmp_path):
     """Whoever may write a folder of ours could have the daemon delete what only it may."""
     paths = [output_path(kept.folder, run) for run in await kept.add("job", *range(40, 60))]
     linked, replaced, odd = list({path.parent: path for path in paths}.values())[:3]  # each in another folder
@@ -369,7 +369,7 @@ async def test_a_link_is_never_followed_and_what_cannot_go_keeps_nothing_else(ke
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_files_of_runs_that_other_nodes_made_the_store_forget_go_folder_by_folder(kept, monkeypatch):
+async def test_files_of_runs_that_other_nodes_pruned_go_by_folder(kept, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 10)
     runs = await kept.add("job", *[n / 100 for n in range(40, 0, -1)])
     await kept.store.retention.forget_runs_beyond("job", 5, 1000, True, NOW)  # as another node does it: our files stay

@@ -57,7 +57,7 @@ def refused(desk: Desk, **fields: Any) -> Run:
     return bad
 
 
-def test_all_others_are_stored_at_once_and_its_run_fails_with_the_reason(desk: Desk) -> None:
+def test_all_others_are_stored_and_its_run_fails_with_a_reason(desk: Desk) -> None:
     bad = refused(desk)
     others = [run(60 + number, job_id=f"job {number}") for number in range(20)]
     desk.insert(*others)
@@ -102,7 +102,7 @@ def test_what_others_recorded_as_lost_meanwhile_stays_so(desk: Desk) -> None:
 # Burials
 
 
-def test_one_run_of_a_dead_node_that_is_refused_keeps_no_other_from_being_lost(desk: Desk) -> None:
+def test_a_refused_run_of_a_dead_node_keeps_no_other(desk: Desk) -> None:
     dead: dict[str, Any] = {"node": "a", "node_id": "id of a"}
     desk.know(node("a"), node("b"))
     bad = refused(desk, **dead)

@@ -69,7 +69,7 @@ def test_an_outcome_is_written_over_a_run_that_has_started(desk: Desk, before: s
 
 
 @pytest.mark.parametrize("before", ["waiting", *ENDED])
-def test_an_outcome_is_not_written_over_a_run_that_waits_or_has_ended(desk: Desk, before: str) -> None:
+def test_no_outcome_is_written_over_a_waiting_or_ended_run(desk: Desk, before: str) -> None:
     one = run(state=before)
     desk.insert(one)
     desk.ended(one)
@@ -117,7 +117,7 @@ def failing(desk: Desk, **policy: Any) -> Run:
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
-def test_what_failed_and_nothing_else_is_tried_again_where_its_job_asks_for_it(desk: Desk, state: str) -> None:
+def test_only_what_failed_is_tried_again_where_its_job_asks(desk: Desk, state: str) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(seconds=30))
     again = desk.ended(one, state=state, seconds=100)
     assert again is (state in RETRIED)
@@ -130,7 +130,7 @@ def test_what_failed_and_nothing_else_is_tried_again_where_its_job_asks_for_it(d
         assert len(desk.runs()) == 1
 
 
-def test_a_run_is_tried_again_once_however_often_its_failure_is_told(desk: Desk) -> None:
+def test_a_run_is_tried_again_once_however_often_it_is_told(desk: Desk) -> None:
     one = failing(desk, retries=3)
     assert desk.ended(one, state="failed")
     assert not desk.ended(one, state="failed")
@@ -145,7 +145,7 @@ def test_the_last_retry_is_followed_by_none(desk: Desk) -> None:
     assert [each.state for each in desk.runs()] == ["failed", "failed"]
 
 
-def test_without_retries_or_without_its_job_nothing_is_tried_again(desk: Desk) -> None:
+def test_without_retries_or_its_job_nothing_is_tried_again(desk: Desk) -> None:
     one = failing(desk, retries=0)
     orphan = run(70)
     desk.insert(orphan)
@@ -200,14 +200,14 @@ def test_the_record_of_a_job_is_known_when_the_job_is_gone(desk: Desk) -> None:
         desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="other")))
 
 
-def test_left_behind_is_what_other_nodes_started_and_did_not_end(desk: Desk) -> None:
+def test_left_behind_is_what_others_started_and_did_not_end(desk: Desk) -> None:
     mine, running, stopping = run(1), run(2, node_id="there"), run(3, node_id="elsewhere", state="stopping")
     waiting = run(4, state="waiting", node_id=None)
     desk.insert(mine, running, stopping, waiting, run(5, node_id="there", state="lost"))
     assert sorted(desk.ask(desk.store.runs.left_behind("here")), key=lambda each: each.due) == [running, stopping]
 
 
-def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_here(desk: Desk) -> None:
+def test_on_a_shared_database_the_daemon_before_left_it_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     declared_dead, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
     desk.insert(ours, theirs, declared_dead, ended)
@@ -215,7 +215,7 @@ def test_on_a_shared_database_only_what_the_daemon_before_this_one_left_is_left_
     assert left == [declared_dead, ours], "those that others have recorded as lost may live on"
 
 
-def test_what_a_daemon_of_the_first_schema_left_is_left_here_by_its_name(desk: Desk) -> None:
+def test_what_a_first_schema_daemon_left_is_known_by_its_name(desk: Desk) -> None:
     older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
     desk.insert(older, other, run(3, node_id="known", node="web1"))
     node = Node(id="known", name="web1", since=at(0), seen=at(0))
@@ -263,7 +263,7 @@ NO_MORE = "failed; not tried again: its job was given another task"
 
 
 @pytest.mark.parametrize("state", RETRIED)
-def test_a_failure_is_final_where_its_job_has_another_task_by_now(desk: Desk, state: str) -> None:
+def test_a_failure_is_final_where_its_job_has_a_new_task(desk: Desk, state: str) -> None:
     one = failing(desk, retries=2, retry_delay=timedelta(0))
     change(desk, one)
     assert not desk.ended(one, state=state, seconds=100)
@@ -272,7 +272,7 @@ def test_a_failure_is_final_where_its_job_has_another_task_by_now(desk: Desk, st
 
 
 @pytest.mark.parametrize("fields", [{"name": "new"}, {"parameters": {"token": "other"}}, {"timeout": 5.0}])
-def test_a_retry_has_the_parameters_of_the_run_that_failed_and_the_rest_of_its_job(desk: Desk, fields: Any) -> None:
+def test_a_retry_has_its_runs_parameters_and_its_jobs_rest(desk: Desk, fields: Any) -> None:
     one = job(policy=Policy(retries=1, retry_delay=timedelta(0)), parameters={"token": "s3cret"})
     desk.add(one)
     desk.claim(60, one)
@@ -299,7 +299,7 @@ def test_without_another_attempt_the_reason_is_not_burdened(desk: Desk) -> None:
     assert desk.runs()[0].reason == "failed"
 
 
-def test_a_retry_that_waits_ends_with_the_task_and_what_else_waits_does_not(desk: Desk) -> None:
+def test_a_waiting_retry_ends_with_its_task_no_other_run_does(desk: Desk) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(hours=1), overlap="queue")
     assert desk.ended(one, state="failed", seconds=100)
     ran = desk.order(RunJob(job_id=one.job_id), 101).run
@@ -332,7 +332,7 @@ def test_a_retry_of_a_strange_task_is_never_started(desk: Desk, how: str) -> Non
     assert (found.state, found.reason) == ("cancelled", "not tried again: its job was given another task")
 
 
-def test_a_retry_of_the_tasks_own_is_started_whatever_other_attempts_there_are(desk: Desk) -> None:
+def test_a_tasks_own_retry_starts_whatever_other_attempts_exist(desk: Desk) -> None:
     one = job(policy=Policy(retries=2), next_due=None)
     desk.add(one)
     first = run(job_id=one.id, state="failed", ended=at(100), place="n1")

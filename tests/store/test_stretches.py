@@ -76,7 +76,7 @@ def test_a_due_that_ran_parts_them(desk: Desk) -> None:
     ]  # fmt: skip
 
 
-def test_a_run_that_a_caller_asked_for_parts_them_so_that_pages_stay_newest_first(desk: Desk) -> None:
+def test_a_run_that_a_caller_asked_for_parts_them(desk: Desk) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
     desk.order(RunJob(job_id=one.id), 130)

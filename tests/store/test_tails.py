@@ -42,7 +42,7 @@ def test_a_second_one_of_the_same_run_takes_its_place(desk):
     assert desk.ask(desk.store.runs.tail(other.id)) == tail(other)
 
 
-def test_many_full_ones_go_in_together_more_than_a_server_takes_in_one_packet(desk):
+def test_many_full_ones_go_in_by_more_than_one_packet(desk):
     many = [run(n) for n in range(1, 301)]
     desk.insert(*many)
     desk.bench.add_tails([tail(each, EVERY_BYTE, n) for n, each in enumerate(many)])
@@ -57,7 +57,7 @@ def test_of_a_run_that_is_forgotten_none_is_kept(desk):
     assert desk.ask(desk.store.runs.tail(here.id)) == tail(here)
 
 
-def test_it_is_saved_with_the_outcome_of_its_run_and_of_no_other(desk):
+def test_it_is_saved_with_the_outcome_of_its_own_run(desk):
     ended, silent, going_on = run(), run(120), run(180)
     desk.insert(ended, silent, going_on)
     read = {ended.id: tail(ended), going_on.id: tail(going_on)}.get

@@ -198,9 +198,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
-def test_a_server_that_is_not_there_is_told_without_the_password(
-    scheme: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_absent_server_is_told_without_the_password(scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "secret" not in unreadable(f"{scheme}://u:secret@127.0.0.1:{free_port()}/d", capsys)
     assert "not a URL" in unreadable("nonsense", capsys)
 

@@ -43,7 +43,7 @@ def test_every_database_reads_patterns_alike_and_pages_are_full(desk, patterns):
     assert [one.task for one in pages(of_runs, lambda one: one.id)] == seen[::-1]
 
 
-def test_an_order_on_what_is_not_seen_is_refused_in_the_words_for_what_is_not_there(desk):
+def test_an_order_on_the_unseen_is_refused_as_on_the_absent(desk):
     theirs = job(task="backup")
     desk.add(theirs)
     waits = run(task="backup", state="waiting", job_id=theirs.id, node=None, node_id=None)
@@ -70,7 +70,7 @@ def test_an_order_on_what_is_not_seen_is_refused_in_the_words_for_what_is_not_th
     assert cancelled.state == "cancelled"
 
 
-def test_runs_of_a_job_are_there_for_whom_the_job_or_a_run_of_it_is(desk):
+def test_runs_of_a_job_are_there_for_whom_the_job_or_one_is(desk):
     one = job(task="new")
     desk.add(one)
     desk.bench.add_runs([run(task="old", job_id=one.id, id=IDS.make(at(1)))])

@@ -91,7 +91,7 @@ def test_a_clock_that_was_ahead_for_a_while_silences_no_job(desk: Desk, store_ur
         assert [str(fault) for fault in verify(store_url, whole=whole) if "due" in str(fault)] == []
 
 
-def test_nothing_that_ran_ahead_of_the_clock_runs_again_when_it_comes_there(desk: Desk, store_url: str) -> None:
+def test_what_ran_ahead_of_the_clock_does_not_run_again(desk: Desk, store_url: str) -> None:
     one = ran_ahead(desk)
     put_right(desk, 11)
     lived(desk, one, 12, YEAR - 60)
@@ -107,7 +107,7 @@ def test_nothing_that_ran_ahead_of_the_clock_runs_again_when_it_comes_there(desk
     assert [str(fault) for fault in verify(store_url, whole=True) if "due" in str(fault)] == []
 
 
-def test_what_is_missed_twice_in_the_same_stretch_is_recorded_once(desk: Desk, store_url: str) -> None:
+def test_what_is_missed_twice_in_a_stretch_is_recorded_once(desk: Desk, store_url: str) -> None:
     """The clock is 400 days ahead twice."""
     one = ran_ahead(desk, policy=Policy(misfire_grace=timedelta(seconds=1)))
     put_right(desk, 11)
@@ -120,7 +120,7 @@ def test_what_is_missed_twice_in_the_same_stretch_is_recorded_once(desk: Desk, s
     assert [str(fault) for fault in verify(store_url, whole=True) if "due" in str(fault)] == []
 
 
-def test_a_clock_that_was_behind_for_a_while_makes_nothing_run_again(desk: Desk, store_url: str) -> None:
+def test_a_clock_behind_for_a_while_makes_nothing_run_again(desk: Desk, store_url: str) -> None:
     """A machine without a battery begins in the past, runs what is due there, and is told the time a minute later."""
     one = job(60, policy=Policy(misfire_grace=None))
     one = attrs.evolve(one, schedule=attrs.evolve(one.schedule, trigger=Interval(
@@ -289,7 +289,7 @@ def test_what_is_watched_is_so_from_now_on(desk: Desk) -> None:
         assert (desk.bench.success(each.id), desk.bench.failing(each.id)) == (None, at(5))
 
 
-def test_a_retry_waits_as_long_as_it_would_have_and_not_until_then(desk: Desk) -> None:
+def test_a_retry_waits_its_pause_and_not_until_that_instant(desk: Desk) -> None:
     one = job(2, policy=Policy(retries=1, retry_delay=timedelta(seconds=100)))
     desk.add(one)
     desk.claim(2, one)
@@ -341,7 +341,7 @@ def test_a_key_is_remembered_for_a_day(desk: Desk) -> None:
 # Who lives
 
 
-def test_a_node_that_died_while_the_clock_was_ahead_is_found_dead(desk: Desk) -> None:
+def test_a_node_that_died_on_a_clock_ahead_is_found_dead(desk: Desk) -> None:
     desk.know(node("a", seen=at(YEAR)), node("b", seen=at(5)))
     heartbeat = Heartbeat(id="id of b", tasks=("task",), running=0, slots=1, tried=0, won=0)
     snapshot = desk.ask(desk.store.nodes.beat(heartbeat, at(6)))

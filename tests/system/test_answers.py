@@ -105,7 +105,7 @@ def at_once(ask, count, url, slow):
     return sizes
 
 
-def test_pages_have_an_end_and_eight_of_them_take_less_than_100_mib(ask):
+def test_pages_have_an_end_and_eight_take_less_than_100_mib(ask):
     ask.daemon.start()
     [one, *_] = [ask.make("echo", name=f"job {n}", parameters={"text": "x"}, notify={"on": []}) for n in range(3)]
     # 400 jobs at the limit, and 120 of an older release that are beyond it; none is due.
@@ -158,7 +158,7 @@ def test_pages_have_an_end_and_eight_of_them_take_less_than_100_mib(ask):
 
 
 @pytest.mark.parametrize("text", ["x", "é", "\U0001f600", '"'])
-def test_as_much_as_a_job_may_hold_reaches_its_program_and_more_is_refused(ask, text):
+def test_the_largest_job_reaches_its_program_more_is_refused(ask, text):
     ask.daemon.start()
     count = MOST // len(json.dumps(text, ensure_ascii=False).encode()[1:-1])
     for task, length in (("echo", len(text.encode()) * count), ("apart", count)):

@@ -156,7 +156,7 @@ def test_the_log_has_a_line_for_each_entry_and_no_other(secured: SecuredDaemon) 
     assert ("narrow", "job.create", '"it\'s \\xe9"') in [(who, action, name) for who, _, action, _, name in lines]
 
 
-def test_files_that_are_read_again_are_told_by_signal_and_by_order(daemon: Daemon) -> None:
+def test_files_read_again_are_told_by_signal_and_by_order(daemon: Daemon) -> None:
     conf = daemon.folder / "conf"
     whole = (conf / "catalog.cfg").read_text()
     secured = SecuredDaemon(daemon, {"admin": token(daemon, "one", "--scope", "admin")})

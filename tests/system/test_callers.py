@@ -42,7 +42,7 @@ def know(daemon, *names):
 
 
 @pytest.mark.parametrize("hang_up", [True, False])
-def test_a_hundred_previews_hold_up_neither_a_revocation_nor_the_end_of_a_run_nor_that_of_the_daemon(daemon, hang_up):
+def test_a_hundred_previews_hold_up_no_revocation_and_no_end(daemon, hang_up):
     daemon.script("sleeps", "#!/bin/sh\nexec sleep 60\n")
     know(daemon, "boss", "caller")
     daemon.start()

@@ -91,7 +91,7 @@ async def test_the_location_is_on_the_host_that_was_asked(daemon):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_that_was_deleted_starts_nothing_more_and_keeps_its_record(daemon):
+async def test_a_deleted_job_starts_nothing_more_and_keeps_its_record(daemon):
     daemon.start()
     job = await daemon.schedule("example", 0.2)
     await daemon.run_in(job, "succeeded")

@@ -72,7 +72,7 @@ def opened(ask, name):
     ("name", "task", "parameters"),
     [("taken", "showenv", {"token": None}), ("other", "showenv", {"token": "other"}), ("none", "bare", None)],
 )
-def test_a_run_whose_job_was_given_another_task_meanwhile_is_not_tried_again(ask, receiver, name, task, parameters):
+def test_a_run_whose_job_has_a_new_task_is_not_tried_again(ask, receiver, name, task, parameters):
     job = ask.make("secretive", name=name, parameters=GIVEN, retries=1, retry_delay=0)
     run = ask.run(job)
     until(lambda: ask.text(f"{run}/output"))
@@ -93,7 +93,7 @@ def test_a_run_whose_job_was_given_another_task_meanwhile_is_not_tried_again(ask
     assert ("JOBSCHED_PARAM_TEXT=x" in said) == (task == "showenv")
 
 
-def test_a_retry_that_waits_ends_with_the_change_and_a_queued_run_stays_what_it_is(ask, receiver):
+def test_a_change_ends_a_waiting_retry_and_no_queued_run(ask, receiver):
     job = ask.make("secretive", name="waits", parameters=GIVEN, retries=1, retry_delay=3600, overlap="queue")
     opened(ask, "waits")
     first = ask.run(job)
@@ -118,7 +118,7 @@ def test_a_retry_that_waits_ends_with_the_change_and_a_queued_run_stays_what_it_
     assert [run["task"] for run in ask.runs(job)] == ["secretive"] * 4
 
 
-def test_a_catalog_that_was_read_again_says_what_a_run_may_be_given(ask):
+def test_a_catalog_read_again_says_what_a_run_may_be_given(ask):
     """The name of a task is what the catalog of now says: its class, its user, its limits and its parameters."""
     job = ask.make("who", name="reloaded", parameters=GIVEN)
     assert ask.ended(ask.run(job))["state"] == "succeeded"
@@ -135,7 +135,7 @@ def test_a_catalog_that_was_read_again_says_what_a_run_may_be_given(ask):
         assert ask.text(f"{run}/output").splitlines()[1:] == ["JOBSCHED_PARAM_TEXT=x"]
 
 
-def test_a_task_that_is_gone_for_a_while_keeps_what_was_given_for_it(ask):
+def test_a_task_gone_for_a_while_keeps_what_was_given_for_it(ask):
     job = ask.make("who", name="gone", parameters=GIVEN)
     with catalog(ask, "[who]", "[whose]"):
         ended = ask.ended(ask.run(job))
@@ -146,7 +146,7 @@ def test_a_task_that_is_gone_for_a_while_keeps_what_was_given_for_it(ask):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
-def test_a_retry_that_waits_through_a_reload_is_confined_as_the_catalog_says_by_then(ask):
+def test_a_retry_after_a_reload_is_confined_as_is_said_by_then(ask):
     job = ask.make("secretive", name="confined", retries=1, retry_delay=1)
     opened(ask, "confined")
     first = ask.run(job)

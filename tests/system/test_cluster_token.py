@@ -40,7 +40,7 @@ def pair(tmp_path: Path, server: Server) -> Iterator[Pair]:
         yield one
 
 
-def test_the_output_of_another_node_is_read_by_the_cluster_token_alone(pair: Pair) -> None:
+def test_another_nodes_output_is_read_by_the_cluster_token(pair: Pair) -> None:
     for daemon in (pair.front, pair.worker):
         daemon.options(f"CLUSTER_TOKEN = {CLUSTER!r}")
     pair.start()
@@ -61,7 +61,7 @@ def test_the_output_of_another_node_is_read_by_the_cluster_token_alone(pair: Pai
         assert secret not in pair.front.log + pair.worker.log
 
 
-def test_without_the_cluster_token_the_end_in_the_store_is_all_there_is(pair: Pair) -> None:
+def test_without_the_cluster_token_there_is_only_the_stored_end(pair: Pair) -> None:
     pair.front.options(f"CLUSTER_TOKEN = {make()!r}")
     pair.worker.options(f"CLUSTER_TOKEN = {CLUSTER!r}")
     pair.start()

@@ -45,7 +45,7 @@ def job(world: World) -> Iterator[str]:
     ("method", "path", "body", "field", "value"),
     [("PATCH", "", {"name": "other"}, "name", "other"), ("POST", "/pause", None, "paused", True)],
 )
-def test_an_order_that_was_committed_is_answered_with_what_it_made(world, job, method, path, body, field, value):
+def test_a_committed_order_is_answered_with_what_it_made(world, job, method, path, body, field, value):
     world.proxy.strike("UPDATE jobs SET id=")  # which a look at the clock after the start does not send
     answer = world.ask.ask(method, job + path, body, if_match='"1"')
     assert world.proxy.struck.is_set(), "the store was cut off before this was answered"
@@ -59,7 +59,7 @@ def test_an_order_that_was_committed_is_answered_with_what_it_made(world, job, m
     assert world.ask.ask(method, job + path, body, if_match='"1"').status == 412
 
 
-def test_a_run_that_was_made_is_answered_with_its_address_though_it_cannot_be_followed(world, job):
+def test_a_new_run_that_cannot_be_followed_has_its_address(world, job):
     world.proxy.strike("INSERT INTO runs")
     answer = world.ask.ask("POST", f"{job}/run?follow=1")
     assert world.proxy.struck.is_set(), "the store was cut off before this was answered"

@@ -76,7 +76,7 @@ class Apart:
     return [name, *(f"{name}-{kind}" for kind in kinds)]
 
 
-def test_a_script_inherits_no_descriptor_of_a_daemon_that_has_many(ask):
+def test_a_script_inherits_no_descriptor_of_a_full_daemon(ask):
     with contextlib.closing(started("postgresql")) as server:
         daemon = ask.daemon
         daemon.options(f"SCHED_CONFIG['store'] = {server.create_database('jobs')!r}")
@@ -122,7 +122,7 @@ def test_a_script_is_not_told_what_is_the_daemons_own(ask):
 
 
 @pytest.mark.parametrize(("option", "umask"), [("", "0022"), ("UMASK = 0o077", "0077"), ("UMASK = 0", "0000")])
-def test_the_umask_of_runs_is_that_of_the_option_whatever_the_daemon_was_started_with(ask, option, umask):
+def test_the_umask_of_runs_is_the_options_not_the_daemons(ask, option, umask):
     tasks = tasks_of_every_kind(ask.daemon, "who", "#!/bin/sh\numask\n")
     ask.daemon.options(option)
     before = os.umask(0o002)
@@ -135,7 +135,7 @@ def test_the_umask_of_runs_is_that_of_the_option_whatever_the_daemon_was_started
 
 
 @ROOT_ONLY
-def test_the_catalog_says_as_whom_a_task_runs_and_what_it_may_take(ask):
+def test_the_catalog_says_as_whom_a_task_runs_and_its_limits(ask):
     daemon = ask.daemon
     daemon.options("RUN_AS = 'nobody'")
     daemon.script("plain", WHO)
@@ -215,7 +215,7 @@ def test_a_start_with_a_wrong_user_or_limit_is_refused(ask, option, section, lin
     assert line in said
 
 
-def test_a_catalog_with_a_wrong_limit_is_not_taken_while_it_runs(ask):
+def test_a_catalog_with_a_wrong_limit_is_not_taken_meanwhile(ask):
     daemon = ask.daemon
     daemon.start()
     before = ask.get("/catalog")

@@ -73,7 +73,7 @@ def test_queue_lets_one_wait_and_skips_the_next(ask):
     assert instant(second["started"]) >= instant(first["ended"])
 
 
-def test_replace_ends_the_active_run_and_sees_it_dead_before_the_new_one_starts(ask):
+def test_replace_sees_the_active_run_dead_before_the_new_starts(ask):
     job = ask.make("forever", overlap="replace")
     first = ask.run(job)
     until(lambda: ask.text(f"{first}/output"))
@@ -125,7 +125,7 @@ def test_dues_of_the_schedule_keep_to_the_overlap_rule_too(ask, overlap):
     assert all(ask.ended(f"/runs/{run['id']}")["state"] in {"cancelled", "skipped"} for run in ask.runs(job))
 
 
-def test_a_run_of_the_schedule_is_skipped_while_a_manual_one_is_active(ask):
+def test_a_scheduled_run_is_skipped_beside_a_manual_one(ask):
     job = gated(ask, "mixed", interval={"seconds": 0.3})
     ask.run(job)
     assert ask.run_in(job, "skipped")["cause"] == "schedule"
@@ -149,7 +149,7 @@ def test_a_failed_run_is_tried_again_and_each_attempt_is_a_row(ask):
     assert timedelta(seconds=0.4) <= pauses[1]
 
 
-def test_retries_end_when_they_are_used_up_and_a_cancelled_run_is_not_tried_again(ask):
+def test_retries_end_when_used_up_and_none_follows_a_cancel(ask):
     job = ask.make("never", retries=2, retry_delay=0)
     ask.run(job)
     ask.run_in(job, "failed", at_least=3)
@@ -162,7 +162,7 @@ def test_retries_end_when_they_are_used_up_and_a_cancelled_run_is_not_tried_agai
     still(lambda: len(ask.runs(job)) == 3 and len(ask.runs(other)) == 1, 0.5)
 
 
-def test_a_retry_that_waits_can_be_cancelled_and_lets_the_schedule_go_on(ask):
+def test_a_waiting_retry_can_be_cancelled_and_dues_go_on(ask):
     job = ask.make("never", retries=1, retry_delay=3600)
     ask.run(job)
     ask.run_in(job, "failed")
@@ -177,7 +177,7 @@ def test_a_retry_that_waits_can_be_cancelled_and_lets_the_schedule_go_on(ask):
 # Cancel and delete.
 
 
-def test_a_run_can_be_cancelled_while_it_waits_and_while_it_runs_and_not_after(ask):
+def test_a_run_can_be_cancelled_while_it_waits_or_runs(ask):
     job = ask.make("forever", overlap="queue")
     running, waiting = ask.run(job), ask.run(job)
     until(lambda: ask.text(f"{running}/output"))
@@ -203,7 +203,7 @@ def test_a_run_that_is_stopping_may_be_cancelled_again(ask):
     assert "was killed" in ended["reason"]
 
 
-def test_deleting_a_job_lets_its_active_run_finish_and_cancels_what_waits(ask):
+def test_a_deleted_jobs_active_run_finishes_waiting_ones_do_not(ask):
     job = gated(ask, "deleted", overlap="queue")
     runs = [ask.run(job), ask.run(job)]
     assert ask.ask("DELETE", job).status == 200
@@ -271,7 +271,7 @@ def test_a_key_is_known_after_a_restart(ask):
 # Parameters.
 
 
-def test_parameters_reach_a_script_and_a_python_task_and_nothing_else_does(ask):
+def test_parameters_alone_reach_a_script_and_a_python_task(ask):
     given = {"who": "a 'b' $(c)", "times": 3, "loud": True}
     run = ask.run(ask.make("shown", parameters=given))
     assert ask.ended(run)["state"] == "succeeded"

@@ -55,7 +55,7 @@ async def test_everything_survives_a_restart(daemon):
 
 
 @pytest_twisted.ensureDeferred
-async def test_after_a_kill_runs_are_lost_their_processes_dead_and_every_due_has_one_outcome(daemon):
+async def test_after_a_kill_dues_have_one_outcome_the_dead_are_lost(daemon):
     daemon.script("forever", FOREVER)
     daemon.script("notes", NOTES)
     daemon.start()

@@ -9,7 +9,7 @@ from tests.system.caller import Caller
 from tests.system.daemon import Daemon
 
 
-def test_a_galera_is_refused_in_one_line_and_with_one_writer_it_is_a_store(daemon: Daemon) -> None:
+def test_a_galera_is_refused_but_with_one_writer(daemon: Daemon) -> None:
     with contextlib.closing(started("galera")) as server:
         daemon.options(f"SCHED_CONFIG = {{'store': {server.create_database('jobs')!r}}}")
         daemon.script("works", "#!/bin/sh\necho done\n")

@@ -93,9 +93,7 @@ def goes_on(pair: Pair, run: str, step: Callable[[int], None], before: dict[str,
     assert pair.output(run).text.endswith("step 3\n")
 
 
-def test_postgresql_away_for_fifteen_seconds_ends_no_run_and_a_few_lines_say_so(
-    tmp_path: Path, make: Callable[..., Daemon]
-) -> None:
+def test_postgresql_away_for_15_s_ends_no_run_in_few_lines(tmp_path: Path, make: Callable[..., Daemon]) -> None:
     server = started("postgresql")
     try:
         url = server.create_database("jobs")
@@ -118,9 +116,7 @@ def test_postgresql_away_for_fifteen_seconds_ends_no_run_and_a_few_lines_say_so(
         server.close()
 
 
-def test_after_a_failover_each_node_is_on_the_new_primary_with_all_that_it_runs(
-    tmp_path: Path, make: Callable[..., Daemon]
-) -> None:
+def test_after_a_failover_each_node_is_on_the_new_primary(tmp_path: Path, make: Callable[..., Daemon]) -> None:
     """One has an address that comes to lead to the new primary, the other has those of both servers."""
     primary = started("postgresql")
     assert isinstance(primary, PostgreSQL)
@@ -166,7 +162,7 @@ def left_there(connection: Any) -> int:
     return int(connection.execute(text(f"SELECT count(*) FROM pg_stat_activity WHERE {ours}")).scalar_one())
 
 
-def test_nodes_go_by_one_lease_and_all_of_them_restarted_by_another(url: str, make: Callable[..., Daemon]) -> None:
+def test_nodes_share_one_lease_and_all_restarted_another(url: str, make: Callable[..., Daemon]) -> None:
     first = make("first", url, "LEASE = 20").start()
     other = make("other", url, "LEASE = 40").start()
     until(lambda: said(other, "LEASE is 40 s here, but the nodes of this store have agreed on 20 s, and that counts"))
@@ -179,9 +175,7 @@ def test_nodes_go_by_one_lease_and_all_of_them_restarted_by_another(url: str, ma
     assert (lease(first), lease(other)) == (40, 40)
 
 
-def test_while_a_node_of_the_release_before_lives_ten_seconds_are_the_lease(
-    url: str, make: Callable[..., Daemon]
-) -> None:
+def test_beside_the_release_before_the_lease_is_ten_seconds(url: str, make: Callable[..., Daemon]) -> None:
     daemon = make("new", url).start()
     until(lambda: lease(daemon) == 30)
     engine = connect(url)

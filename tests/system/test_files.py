@@ -34,7 +34,7 @@ def output_of(ask, run):
     return next((ask.daemon.folder / "var" / "output").glob(f"*/{run.rpartition('/')[2]}.log"))
 
 
-def test_what_lies_in_the_place_of_an_output_is_not_read_and_holds_up_nothing(ask):
+def test_what_lies_in_the_place_of_an_output_is_not_read(ask):
     daemon = ask.daemon.start()
     secret = daemon.folder / "secret"
     secret.write_text(SECRET)
@@ -76,7 +76,7 @@ def test_what_lies_in_the_place_of_an_output_is_not_read_and_holds_up_nothing(as
         ("jobsched.sqlite", "store: {path} is not a plain file"),
     ],
 )
-def test_a_start_does_not_follow_what_was_put_into_the_state_folder(ask, name, words):
+def test_a_start_follows_nothing_put_into_the_state_folder(ask, name, words):
     state = ask.daemon.folder / "var"
     state.mkdir(mode=0o700)
     os.mkfifo(state / name)

@@ -48,7 +48,7 @@ def reasons(ask: Caller) -> list[str]:
     return [fault["detail"] for fault in answer.json["errors"]]
 
 
-def test_while_the_database_is_away_it_lives_is_not_ready_and_says_why(ask: Caller, server: Server) -> None:
+def test_without_its_database_it_is_not_ready_and_says_why(ask: Caller, server: Server) -> None:
     until(lambda: not reasons(ask))
     before = until(lambda: (found := samples(ask.text("/metrics")))["jobsched_ready",] == 1 and found)
     assert 0 < before["jobsched_lease_remaining_seconds",] <= 7
@@ -113,7 +113,7 @@ def test_a_stranger_is_told_no_names(tmp_path: Path, server: Server) -> None:
         assert found[:2] == ["the store does not answer", "this node does not hold its lease"]
 
 
-def test_what_a_dead_node_left_is_counted_by_the_one_that_found_it(tmp_path: Path, server: Server) -> None:
+def test_what_a_dead_node_left_is_counted_by_its_finder(tmp_path: Path, server: Server) -> None:
     with pair_in(tmp_path, server) as pair:
         pair.start()
         pair.begun()

@@ -92,7 +92,7 @@ def test_a_slow_follower_blocks_nobody_and_gets_it_all(ask):
     assert len(received.partition(b"\r\n\r\n")[2]) == 30_000_005
 
 
-def test_following_what_is_there_already_takes_no_longer_than_its_bytes(ask):
+def test_following_what_is_there_takes_as_long_as_its_bytes(ask):
     (ask.daemon.folder / "enough").touch()
     run = ask.run(ask.make("flood"))
     ask.ended(run)
@@ -118,7 +118,7 @@ def test_following_a_run_that_prints_nothing_ends_with_it(ask):
     assert ask.ask("POST", "/jobs/nothing/run?follow=1").fault == (404, "")
 
 
-def test_waiting_answers_when_the_run_has_ended_or_when_the_time_is_over(ask):
+def test_waiting_answers_at_the_end_of_the_run_or_of_the_time(ask):
     run = ask.run(ask.make("talk"))
     begun = time.monotonic()
     assert ask.get(f"{run}?wait=0.3")["state"] in {"waiting", "running"}
@@ -232,7 +232,7 @@ def test_jobs_are_found_by_name_task_and_state(ask):
         assert ask.ask("GET", f"/jobs?{wrong}").fault == (400, "?" + wrong.partition("=")[0])
 
 
-def test_runs_come_newest_first_page_by_page_of_one_job_and_of_all(ask):
+def test_runs_come_newest_first_by_pages_of_one_job_and_of_all(ask):
     jobs = [ask.make("example", overlap="allow") for _ in range(2)]
     made = [ask.run(jobs[n % 2]) for n in range(8)]
     for run in made:

@@ -29,7 +29,7 @@ def heard(client):
     return b""
 
 
-def test_more_connections_than_allowed_are_refused_at_once_and_let_in_when_there_is_room(daemon):
+def test_connections_beyond_the_limit_are_refused_until_room(daemon):
     daemon.options("MAX_CONNECTIONS = 20")
     daemon.start()
     words = "20 connections are open, and more are refused with 503"
@@ -51,7 +51,7 @@ def test_more_connections_than_allowed_are_refused_at_once_and_let_in_when_there
     assert Caller(daemon).get("/health")["status"] == "ok"
 
 
-def test_more_followers_than_allowed_are_refused_and_a_place_is_free_when_one_goes(daemon, ask):
+def test_followers_beyond_the_limit_are_refused_until_room(daemon, ask):
     daemon.options("MAX_FOLLOWERS = 3")
     daemon.script("long", "#!/bin/sh\necho begun\nexec sleep 600\n")
     daemon.start()
@@ -98,7 +98,7 @@ def test_a_client_that_reads_nothing_takes_no_memory(daemon, ask, more):
         assert process.memory_info().rss - before < 30 * MIB
 
 
-def test_a_client_that_asks_and_asks_and_reads_nothing_takes_no_memory(daemon, ask):
+def test_a_client_that_asks_and_reads_nothing_takes_no_memory(daemon, ask):
     daemon.start()
     process = psutil.Process(daemon.process.pid)
     ask.get("/openapi.json")

@@ -121,7 +121,7 @@ def test_a_location_there_is_https(tls):
         assert b"\r\nLocation: https://localhost/jobs/" in client.recv(65536)
 
 
-def test_a_new_certificate_is_shown_after_a_hang_up_and_no_connection_is_dropped(tls):
+def test_a_new_certificate_is_shown_after_a_hang_up(tls):
     with tls.client() as client:
         assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
         assert tls.name() == "first.example"
@@ -153,7 +153,7 @@ def test_what_is_no_tls_is_cut_and_harms_nobody(tls):
     assert "Traceback" not in tls.daemon.log
 
 
-def test_a_key_that_is_not_the_certificates_ends_the_start_with_one_line(daemon, tmp_path):
+def test_a_key_of_another_certificate_is_one_line(daemon, tmp_path):
     rest = pair().put(tmp_path)
     (tmp_path / "key.pem").write_bytes(pair().key)
     endpoint = f"ssl:{daemon.port}:interface=127.0.0.1:{rest}"
@@ -164,7 +164,7 @@ def test_a_key_that_is_not_the_certificates_ends_the_start_with_one_line(daemon,
 
 
 @pytest.mark.parametrize(("given", "mode"), [("", 0o660), (":mode=666", 0o666), (":mode=600", 0o600), (":600", 0o600)])
-def test_a_unix_socket_has_the_mode_that_was_given_and_takes_any_host(daemon, given, mode):
+def test_a_unix_socket_has_its_mode_and_takes_any_host(daemon, given, mode):
     path = daemon.folder / "s"
     daemon.start("--listen", f"tcp:{daemon.port}:interface=127.0.0.1", "--listen", f"unix:{path}{given}")
     assert stat.S_IMODE(path.stat().st_mode) == mode

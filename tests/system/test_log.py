@@ -68,7 +68,7 @@ def test_the_text_log_says_what_was_said_and_nothing_else(ask):
     assert rf"jobsched.output: old\u009bname\u202e\u2028{FORGED} " in log
 
 
-def test_the_json_log_is_json_line_by_line_and_says_what_was_said(ask):
+def test_each_line_of_the_json_log_is_json_and_says_the_same(ask):
     conf = ask.daemon.folder / "conf" / "logging.cfg"
     text = conf.read_text().replace("formatter = line", "formatter = json").replace("keys = line", "keys = line, json")
     conf.write_text(text)
@@ -85,7 +85,7 @@ def test_the_json_log_is_json_line_by_line_and_says_what_was_said(ask):
     assert "".join(each.removeprefix(title) + "\n" for each in said).encode() == PRINTED
 
 
-def test_a_stranger_does_not_fill_the_disk_and_callers_with_a_token_have_their_lines(ask):
+def test_a_stranger_does_not_fill_the_disk_callers_have_lines(ask):
     secret = tokens.make()
     path = ask.daemon.folder / "conf" / tokens.FILE
     path.write_text(f"[alice]\nscopes = read\nhash = {tokens.hashed(secret.encode())}\n")

@@ -121,7 +121,7 @@ def test_dashboard_and_alerts_ask_for_what_there_is(page: str) -> None:
     assert asked - there == set()
 
 
-def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert(page: str) -> None:
+def test_every_metric_is_on_the_dashboard_or_in_an_alert(page: str) -> None:
     asked = " ".join((*targets(), *questions()))
     families = {family.name for family in text_string_to_metric_families(page) if family.name.startswith("jobsched")}
     assert {name for name in families if name not in asked} == set()
@@ -147,7 +147,7 @@ def test_every_alert_has_a_test_and_is_explained() -> None:
     assert [alert for alert in alerts if f"``{alert}``" not in told] == []
 
 
-def test_the_dashboard_asks_in_words_that_prometheus_understands(tmp_path: Path) -> None:
+def test_prometheus_understands_what_the_dashboard_asks(tmp_path: Path) -> None:
     plain = [re.sub(r"\$__rate_interval", "5m", target).replace("$job", "a").replace("$instance", "b")
              for target in targets()]  # fmt: skip
     rules = [{"record": f"question:{number}", "expr": expr} for number, expr in enumerate(plain)]

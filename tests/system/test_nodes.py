@@ -72,7 +72,7 @@ def test_each_start_is_another_node(ask):
     assert after["problem"] is None
 
 
-def test_nodes_of_one_name_are_told_so_by_each_of_them_until_one_has_gone(tmp_path):
+def test_nodes_of_one_name_are_told_so_until_one_has_gone(tmp_path):
     with contextlib.closing(started("postgresql")) as server, contextlib.ExitStack() as stack:
         url = server.create_database("jobs")
         first, second, other = (stack.enter_context(daemon_in(tmp_path / name)) for name in ("one", "two", "three"))
@@ -100,7 +100,7 @@ def test_nodes_of_one_name_are_told_so_by_each_of_them_until_one_has_gone(tmp_pa
             )
 
 
-def test_a_job_says_where_it_may_run_and_what_makes_no_sense_is_refused(ask):
+def test_a_job_says_where_it_may_run_and_nonsense_is_refused(ask):
     job = ask.make("example", placement="every", require={"disk": "ssd"})
     assert (ask.get(job)["placement"], ask.get(job)["require"]) == ("every", {"disk": "ssd"})
     shown = ask.patch(job, require={"disk": None, "room": "1"}, placement="any")

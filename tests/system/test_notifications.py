@@ -108,9 +108,7 @@ def test_missed_dues_are_told_as_one_stretch(daemon: Daemon, receiver: Receiver)
     assert (told.json["run"]["id"], told.json["run"]["count"]) == (missed["id"], missed["count"])
 
 
-def test_who_was_told_of_a_failure_is_told_when_a_run_succeeds_again(
-    ask: Caller, receiver: Receiver, tmp_path: Path
-) -> None:
+def test_who_was_told_of_a_failure_is_told_of_the_next_success(ask: Caller, receiver: Receiver, tmp_path: Path) -> None:
     recovered = tmp_path / "sound"
     ask.daemon.script("mends", f"#!/bin/sh\ntest -e {recovered}\n")
     assert ask.ask("POST", "/catalog/reload").status == 200
@@ -180,9 +178,7 @@ def test_a_receiver_that_is_down_is_told_by_the_next_daemon(daemon: Daemon) -> N
         assert delivery(ask, run, "delivered")["attempts"] >= 3
 
 
-def test_a_daemon_that_is_stopped_while_a_receiver_is_silent_leaves_it_to_the_next(
-    daemon: Daemon, receiver: Receiver
-) -> None:
+def test_at_a_stop_a_silent_receiver_is_left_to_the_next_daemon(daemon: Daemon, receiver: Receiver) -> None:
     receiver.answers = [None, 200]
     daemon.options(f"NOTIFY_URL = {receiver.url()!r}\nNOTIFY_PRIVATE = True")
     daemon.script("fails", FAILS)
@@ -197,7 +193,7 @@ def test_a_daemon_that_is_stopped_while_a_receiver_is_silent_leaves_it_to_the_ne
     assert "Traceback" not in daemon.log
 
 
-def test_a_receiver_that_never_answers_delays_neither_runs_nor_others(daemon: Daemon, receiver: Receiver) -> None:
+def test_a_receiver_without_answer_delays_no_run_and_no_other(daemon: Daemon, receiver: Receiver) -> None:
     with receiver_at() as silent:
         silent.answers = [None]
         allow(daemon, receiver, silent)

@@ -64,7 +64,7 @@ def test_a_run_on_one_node_is_cancelled_through_the_other(pair: Pair) -> None:
     assert (ended["node"], ended["state"], ended["reason"]) == ("worker", "cancelled", "cancelled by a caller")
 
 
-def test_a_job_deleted_with_its_run_through_one_node_ends_it_on_the_other(pair: Pair) -> None:
+def test_a_job_deleted_on_one_node_ends_its_run_on_the_other(pair: Pair) -> None:
     run, _ = pair.begun()
     job = f"/jobs/{pair.ask.get(run)['job_id']}"
     assert pair.ask.ask("DELETE", f"{job}?cancel=1").status == 200
@@ -72,7 +72,7 @@ def test_a_job_deleted_with_its_run_through_one_node_ends_it_on_the_other(pair: 
     assert (ended["state"], ended["reason"]) == ("cancelled", "cancelled: its job was deleted")
 
 
-def test_a_job_paused_through_one_node_does_not_start_on_the_other(pair: Pair) -> None:
+def test_a_job_paused_on_one_node_does_not_start_on_the_other(pair: Pair) -> None:
     job = pair.job("few", interval={"seconds": 1})
     first_run(pair, job)
     paused = pair.ask.ask("POST", f"{job}/pause")
@@ -84,7 +84,7 @@ def test_a_job_paused_through_one_node_does_not_start_on_the_other(pair: Pair) -
     pair.ask.ask("DELETE", job)
 
 
-def test_a_job_on_every_node_runs_on_one_that_has_just_come_back_from_its_first_due_on(pair: Pair) -> None:
+def test_a_node_come_back_runs_a_job_of_every_node_at_once(pair: Pair) -> None:
     """No due after it has joined is without a run of its own, though other nodes hear of it at their next heartbeat."""
     job = pair.ask.make("few", interval={"seconds": 0.25}, placement="every", overlap="allow")
     assert pair.worker.stop() == 0
@@ -106,7 +106,7 @@ def nodes(pair: Pair) -> list[Any]:
     return found
 
 
-def test_the_first_reason_to_end_a_run_stays_and_the_trail_tells_no_other(pair: Pair) -> None:
+def test_the_first_reason_to_end_a_run_stays_in_the_trail_too(pair: Pair) -> None:
     """The worker hears within half a second that its run is replaced. A cancel through it comes before that."""
     parameters, step = pair.gate()
     job = pair.job("steps", overlap="replace", parameters=parameters)

@@ -122,7 +122,7 @@ def test_what_there_is_so_far_can_be_read(pair):
     assert pair.output(run).content == STEPPED
 
 
-def test_a_run_that_is_asked_for_here_and_runs_there_is_followed(pair):
+def test_a_run_asked_for_here_that_runs_there_is_followed(pair):
     job = pair.job("few")
     answer = pair.ask.ask("POST", f"{job}/run?follow=1")
 
@@ -131,7 +131,7 @@ def test_a_run_that_is_asked_for_here_and_runs_there_is_followed(pair):
     assert pair.ask.get(f"/runs/{run}")["node"] == "worker"
 
 
-def test_one_that_has_to_wait_for_its_turn_is_followed_from_its_start(pair):
+def test_one_that_waits_for_its_turn_is_followed_from_its_start(pair):
     parameters, step = pair.gate()
     job = pair.job("steps", parameters=parameters, overlap="queue")
     first = pair.ask.run(job)
@@ -177,7 +177,7 @@ def test_a_slow_client_makes_neither_node_grow(pair):
     assert path.stat().st_size == 48 * MIB
 
 
-def test_a_node_that_is_killed_leaves_the_end_of_what_its_runs_printed(fragile):
+def test_a_killed_node_leaves_the_end_of_what_its_runs_printed(fragile):
     big, small = fragile.ended("lines"), fragile.ended("few")
     running, _ = fragile.begun()
     fragile.worker.kill()
@@ -209,7 +209,7 @@ def test_a_node_that_is_killed_leaves_the_end_of_what_its_runs_printed(fragile):
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_node_that_comes_back_brings_the_output_of_its_runs_along(fragile):
+def test_a_node_that_comes_back_brings_its_output_along(fragile):
     big = fragile.ended("lines")
     running, _ = fragile.begun()
     fragile.worker.kill()

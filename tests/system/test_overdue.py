@@ -107,7 +107,7 @@ def test_a_job_that_does_not_succeed_is_overdue_until_it_does(ask: Caller) -> No
     assert "the last one was at" in overdue(ask, job)["reason"]
 
 
-def test_a_missed_due_is_late_over_restarts_until_somebody_runs_the_job(ask: Caller) -> None:
+def test_a_missed_due_is_late_over_restarts_until_a_run(ask: Caller) -> None:
     start = soon(2)
     job = ask.make("mood", HOUR, start=start, max_late=1, catch_up="none", notify={"on": OVERDUE})
     ask.daemon.kill()
@@ -126,7 +126,7 @@ def test_a_missed_due_is_late_over_restarts_until_somebody_runs_the_job(ask: Cal
     assert told(ask, job) == [("overdue", None), ("recovered", job_id(run))]
 
 
-def test_pause_ends_it_without_a_word_and_a_change_of_terms_begins_anew(ask: Caller) -> None:
+def test_pause_ends_it_in_silence_and_new_terms_begin_anew(ask: Caller) -> None:
     job, changed = (ask.make("mood", HOUR, must_succeed_every=1) for _ in range(2))
     for each in (job, changed):
         overdue(ask, each)

@@ -112,7 +112,7 @@ async def test_the_tasks_it_shows_run_and_print(daemon):
         await daemon.ask("DELETE", job)
 
 
-def test_its_snippets_are_a_configuration_and_a_catalog_that_load(daemon):
+def test_its_snippets_are_a_configuration_and_catalog_that_load(daemon):
     for text in itertools.chain(snippets("conf/catalog.cfg"), snippets("tasks/mine.py")):
         put(daemon, text)
     [options] = snippets("conf/jobsched.cfg")

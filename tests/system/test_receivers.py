@@ -22,7 +22,7 @@ def receiver() -> Iterator[Receiver]:
         yield one
 
 
-def test_a_private_address_is_refused_unless_the_operator_allows_it(daemon: Daemon, receiver: Receiver) -> None:
+def test_a_private_address_is_refused_unless_it_is_allowed(daemon: Daemon, receiver: Receiver) -> None:
     daemon.options(f"NOTIFY_URL = {receiver.url()!r}")
     daemon.script("fails", FAILS)
     daemon.start()
@@ -33,7 +33,7 @@ def test_a_private_address_is_refused_unless_the_operator_allows_it(daemon: Daem
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "0.0.0.0", "2852039166"])
-def test_a_metadata_address_is_refused_whatever_the_operator_allows(daemon: Daemon, host: str) -> None:
+def test_a_metadata_address_is_refused_whatever_is_allowed(daemon: Daemon, host: str) -> None:
     daemon.options("NOTIFY_HOSTS = ['*:*']\nNOTIFY_PRIVATE = True")
     daemon.script("fails", FAILS)
     daemon.start()
@@ -48,7 +48,7 @@ URLS = ["http://other.example/", "http://user:pw@hooks.example/", "ftp://hooks.e
         "http://hooks.example /", "https://hooks.example:8443/", "http://hooks.example%2f.other/"]  # fmt: skip
 
 
-def test_a_receiver_elsewhere_is_refused_when_the_job_is_made_or_changed(daemon: Daemon) -> None:
+def test_a_receiver_elsewhere_is_refused_at_making_or_change(daemon: Daemon) -> None:
     daemon.options("NOTIFY_HOSTS = ['hooks.example']")
     daemon.start()
     ask = Caller(daemon)
@@ -138,9 +138,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=list(ANSWERS))
-def test_of_an_answer_the_status_counts_whatever_comes_behind_it(
-    daemon: Daemon, receiver: Receiver, answer: Any
-) -> None:
+def test_of_an_answer_the_status_counts_whatever_follows_it(daemon: Daemon, receiver: Receiver, answer: Any) -> None:
     receiver.answers = [answer]
     allow(daemon, receiver)
     daemon.start()

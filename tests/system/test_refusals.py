@@ -109,7 +109,7 @@ def test_a_socket_that_cannot_be_made_is_one_line_and_exit_1(daemon):
     assert said.endswith("jobsched: unix:/no/where/s: No such file or directory\n")
 
 
-def test_a_port_that_is_taken_is_told_by_a_daemon_in_the_background_and_its_pid_file_goes(daemon):
+def test_a_port_taken_is_told_and_the_pid_file_goes(daemon):
     with socket.socket() as other:
         other.bind(("127.0.0.1", daemon.port))
         other.listen()
@@ -121,7 +121,7 @@ def test_a_port_that_is_taken_is_told_by_a_daemon_in_the_background_and_its_pid_
     assert not (daemon.folder / "jobsched.pid").exists()
 
 
-def test_a_second_daemon_on_the_same_state_folder_is_refused_and_the_first_lives(daemon, tmp_path):
+def test_a_second_daemon_on_the_same_state_folder_is_refused(daemon, tmp_path):
     daemon.start()
     first = daemon.process
     said = len(daemon.log)
@@ -137,7 +137,7 @@ def test_a_second_daemon_on_the_same_state_folder_is_refused_and_the_first_lives
     assert daemon.answers()
 
 
-def test_a_second_daemon_on_the_same_sqlite_file_is_refused_whatever_its_state_folder(daemon, tmp_path):
+def test_a_second_daemon_on_the_same_sqlite_file_is_refused(daemon, tmp_path):
     shared = tmp_path / "shared.sqlite"
     daemon.options(f"SCHED_CONFIG = {{'store': 'sqlite:///{shared}'}}")
     daemon.start()
@@ -155,7 +155,7 @@ def test_a_second_daemon_on_the_same_sqlite_file_is_refused_whatever_its_state_f
     assert daemon.answers()
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(daemon):
+def test_a_database_of_a_newer_version_is_left_alone(daemon):
     daemon.start()
     daemon.stop()
     path = daemon.folder / "var" / "jobsched.sqlite"

@@ -54,7 +54,7 @@ def shipped(port):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_shipped_section_sends_what_a_job_says_and_is_cancelled_at_its_deadline(daemon, hook):
+async def test_the_shipped_section_sends_its_job_and_has_a_deadline(daemon, hook):
     daemon.section(shipped(hook.port))
     daemon.start()
     parameters = {"channel": "a/b", "text": 'it is "done"'}

@@ -44,7 +44,7 @@ def add_kinds(daemon):
 
 
 @pytest_twisted.ensureDeferred
-async def test_every_kind_of_task_runs_on_time_and_its_output_is_in_the_log_and_kept(daemon):
+async def test_every_kind_of_task_runs_on_time_and_is_logged_and_kept(daemon):
     add_kinds(daemon)
     daemon.start()
     printed = {
@@ -102,7 +102,7 @@ async def test_what_runs_too_long_is_ended_with_everything_it_started(daemon):
 
 
 @pytest_twisted.ensureDeferred
-async def test_no_more_than_max_running_run_at_once_and_the_others_are_recorded_as_waiting(daemon):
+async def test_max_running_run_at_once_and_the_others_are_waiting(daemon):
     daemon.options("SCHED_CONFIG['max_running'] = 2")
     daemon.script("forever", FOREVER)
     daemon.start()
@@ -119,7 +119,7 @@ async def test_no_more_than_max_running_run_at_once_and_the_others_are_recorded_
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_script_that_cannot_be_started_fails_and_the_daemon_lives(daemon):
+async def test_a_script_that_cannot_start_fails_and_the_daemon_lives(daemon):
     daemon.script("gone", "#!/bin/sh\n")
     daemon.script("locked", "#!/bin/sh\n")
     daemon.script("odd", "#!/no/such/interpreter\n")
@@ -153,7 +153,7 @@ def is_read(client):
 
 @pytest.mark.parametrize("hang_up", HANG_UPS.values(), ids=HANG_UPS)
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_hangs_up_after_its_post_has_its_job_stored_once(daemon, hang_up):
+async def test_a_client_gone_after_its_post_has_its_job_once(daemon, hang_up):
     daemon.start()
     body = b'{"task": "example", "name": "in a hurry", "interval": {"hours": 1}}'
     kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
@@ -198,7 +198,7 @@ def test_a_body_over_1_mib_is_refused_and_the_answer_arrives(daemon, head, tail)
     assert psutil.Process(daemon.process.pid).memory_info().rss - before < 20 << 20
 
 
-def test_a_client_that_asks_before_it_sends_too_much_is_told_not_to(daemon):
+def test_a_client_that_asks_before_too_much_is_told_not_to_send(daemon):
     daemon.start()
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as client:
         head = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n"

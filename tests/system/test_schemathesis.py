@@ -15,7 +15,7 @@ def test_the_api_keeps_to_its_description(daemon):
     keeps(daemon)
 
 
-def test_it_does_so_too_for_who_has_a_token_and_lets_nobody_else_in(daemon):
+def test_it_does_so_for_token_holders_and_keeps_others_out(daemon):
     made = tokens.make()
     path = daemon.folder / "conf" / tokens.FILE
     path.write_text(f"[one]\nscopes = read run write admin\nhash = {tokens.hashed(made.encode())}\n")

@@ -178,7 +178,7 @@ def logged(daemon, *passwords):
 
 
 @pytest.mark.parametrize("place", ["user", "query"])
-def test_a_store_that_does_not_let_us_in_is_told_without_the_password(daemon, server, place):
+def test_a_store_that_refuses_us_is_told_without_the_password(daemon, server, place):
     password = "wrong-pass%40word"
     url = server.create_database("jobs")
     if place == "user":
@@ -196,7 +196,7 @@ def test_a_store_that_does_not_let_us_in_is_told_without_the_password(daemon, se
     logged(daemon, password, "wrong-pass@word")
 
 
-def test_a_store_that_lets_us_in_no_longer_is_told_without_the_password(daemon, server):
+def test_a_store_that_shuts_us_out_is_told_without_the_password(daemon, server):
     url = server.create_database("jobs")
     if server.kind == "postgresql":
         url = f"{server.scheme}://127.0.0.1:{server.port}/jobs?user=jobsched&password={server.password}"

@@ -191,7 +191,7 @@ def test_a_whole_address_is_asked_for_as_its_path(daemon, target, host, status):
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
-def test_what_goes_before_and_beside_a_request_is_taken_as_rfc_9112_has_it(daemon, method):
+def test_what_goes_with_a_request_is_taken_as_rfc_9112_has_it(daemon, method):
     plain = get(b"Connection:\t foo , close \t\r\n", target=b"/catalog").replace(b"GET", method)
     for before in (b"", b"\r\n"):  # one empty line, as some clients send behind a body
         heard, _ = said(daemon, before + plain)

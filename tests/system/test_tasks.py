@@ -21,7 +21,7 @@ def ask(daemon: Daemon) -> Caller:
     return Caller(daemon)
 
 
-def test_what_keeps_tasks_from_being_started_is_said_at_the_start_and_at_each_reading(daemon, ask):
+def test_a_task_that_cannot_start_is_told_at_start_and_reading(daemon, ask):
     tasks = daemon.folder / "tasks"
     crlf = (
         f"{tasks}/broken.sh: its #! line ends with a carriage return (CRLF); save it with LF at the ends of its lines"

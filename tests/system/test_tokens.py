@@ -14,7 +14,7 @@ def status(daemon: Daemon, secret: str) -> int:
     return SecuredDaemon(daemon, {}).ask("GET", "/catalog", secret).status
 
 
-def test_tokens_are_read_again_and_a_bad_file_leaves_the_old_ones(daemon: Daemon) -> None:
+def test_tokens_are_read_again_and_a_bad_file_leaves_the_old(daemon: Daemon) -> None:
     daemon.start()
     assert status(daemon, "") == 200
     one = token(daemon, "one", "--scope", "admin")
@@ -60,7 +60,7 @@ def test_a_bad_file_ends_the_start_with_one_line(daemon: Daemon) -> None:
     assert "its mode is 0604" in said
 
 
-def test_with_tokens_any_address_is_served_and_without_them_none_but_ours(daemon: Daemon) -> None:
+def test_any_address_is_served_with_tokens_ours_alone_without(daemon: Daemon) -> None:
     everywhere = f"tcp:{daemon.port}:interface=0.0.0.0"
     code, said = daemon.run("--listen", everywhere)
     assert code == 1

@@ -86,7 +86,7 @@ def test_a_hang_up_signal_does_the_same(daemon, ask):
     assert "Traceback" not in daemon.log
 
 
-def test_the_job_of_a_task_that_is_gone_says_so_and_its_dues_fail_until_it_is_back(daemon, ask):
+def test_a_job_whose_task_is_gone_says_so_and_fails_until_then(daemon, ask):
     path = daemon.folder / "conf" / "catalog.cfg"
     without = path.read_text()
     daemon.script("fleeting", "#!/bin/sh\n")
@@ -147,7 +147,7 @@ def refused(ask, job):
     assert len(ask.get("/jobs")["values"]) == jobs
 
 
-def test_a_store_on_a_full_disk_refuses_for_now_and_goes_on_when_there_is_room(daemon, ask, tmp_path):
+def test_a_store_on_a_full_disk_refuses_until_there_is_room(daemon, ask, tmp_path):
     with small_disk(tmp_path / "disk", "2m") as disk:
         daemon.options(f"SCHED_CONFIG['store'] = 'sqlite:///{disk}/store.sqlite'")
         daemon.start()
@@ -172,7 +172,7 @@ def test_a_store_on_a_full_disk_refuses_for_now_and_goes_on_when_there_is_room(d
         assert daemon.stop() == 0
 
 
-def test_a_store_that_may_not_grow_refuses_for_now_and_goes_on_when_it_may(daemon, ask):
+def test_a_store_that_may_not_grow_refuses_until_it_may(daemon, ask):
     daemon.start()
     job = ask.make("example", 0.5)
     ask.run_in(job, "succeeded")
@@ -198,7 +198,7 @@ BEGIN SELECT RAISE(ABORT, 'not that one'); END
 """
 
 
-def test_what_the_store_refuses_of_one_job_is_no_trouble_to_the_others(daemon, ask):
+def test_what_the_store_refuses_of_one_job_troubles_no_other(daemon, ask):
     """Neither an outcome that it does not take, nor a row that no daemon understands."""
     daemon.start()
     job = ask.make("example", 0.5)
@@ -223,7 +223,7 @@ def test_what_the_store_refuses_of_one_job_is_no_trouble_to_the_others(daemon, a
     assert daemon.stop() == 0
 
 
-def test_a_job_that_replaces_its_runs_has_as_many_starts_as_it_may_have(daemon, ask):
+def test_a_job_that_replaces_its_runs_has_its_number_of_starts(daemon, ask):
     """Dues that are replaced while they wait for the run before them to die have not started, and do not count."""
     daemon.script("stubborn", "#!/bin/sh\ntrap '' TERM\nsleep 30\n")
     daemon.start()
@@ -258,7 +258,7 @@ def test_a_full_output_folder_cuts_the_output_and_nothing_else(daemon, ask):
         assert daemon.stop() == 0
 
 
-def test_an_output_folder_that_cannot_be_written_cuts_the_output_and_nothing_else(daemon, ask):
+def test_an_unwritable_output_folder_cuts_the_output_alone(daemon, ask):
     daemon.script("talk", TALK)
     daemon.start()
     folder = daemon.folder / "var" / "output"

@@ -164,7 +164,7 @@ def test_pages_are_full_although_others_have_jobs_between(secured: SecuredDaemon
     assert [job for page in found for job in page][-4:] == made
 
 
-def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(secured: SecuredDaemon) -> None:
+def test_a_hidden_task_cannot_be_scheduled_like_an_absent_one(secured: SecuredDaemon) -> None:
     def refused(task: str) -> tuple[int, str]:
         answer = secured.ask("POST", "/jobs", "narrow", {"task": task, "name": "n", "interval": {"hours": 1}})
         return answer.status, answer.text.replace(task, "TASK")
@@ -176,7 +176,7 @@ def test_a_hidden_task_can_no_more_be_scheduled_than_one_that_is_not_there(secur
     assert (moved.status, moved.text.replace(HIDDEN, "TASK")) == refused("nosuchtask")
 
 
-def test_a_job_that_left_for_a_hidden_task_shows_its_old_runs_alone(secured: SecuredDaemon) -> None:
+def test_a_job_that_left_for_a_hidden_task_shows_old_runs_alone(secured: SecuredDaemon) -> None:
     job = secured.make("runfoo")
     old = secured.run(job)
     assert secured.ask("PATCH", job, "admin", {"task": HIDDEN}).status == 200
@@ -217,7 +217,7 @@ def test_no_token_is_in_the_log_or_in_the_files(secured: SecuredDaemon) -> None:
     assert re.search(r"WARNING .*127\.9\.\d+\.\d+ sent an unknown token", secured.daemon.log)
 
 
-def test_who_may_not_read_is_quoted_nothing_of_what_a_run_printed(secured: SecuredDaemon) -> None:
+def test_who_may_not_read_is_quoted_nothing_of_an_output(secured: SecuredDaemon) -> None:
     """Every call that needs another scope, with all that such a caller may send."""
     job = secured.make("tells")
     run = urlsplit(secured.ask("POST", f"{job}/run", "run").headers["location"]).path

@@ -57,9 +57,7 @@ def nothing_twice(ask: Caller, job: str) -> None:
 
 
 @pytest.mark.parametrize("stepped", ["the wall clock alone", "all clocks"])
-def test_a_clock_that_was_ahead_for_some_seconds_silences_neither_job_nor_switch(
-    tmp_path: Path, clock: WrongClock, stepped: str
-) -> None:
+def test_a_clock_ahead_for_seconds_silences_nothing(tmp_path: Path, clock: WrongClock, stepped: str) -> None:
     store = f"sqlite:///{tmp_path}/daemon/var/jobsched.sqlite"
     with daemon_in(tmp_path / "daemon") as daemon:
         daemon.script("good", GOOD)
@@ -115,9 +113,7 @@ def server(request: pytest.FixtureRequest, clock: WrongClock, running: Callable[
     one.close()
 
 
-def test_a_database_whose_clock_was_ahead_silences_no_job_of_its_nodes(
-    tmp_path: Path, server: Server, clock: WrongClock
-) -> None:
+def test_a_database_clock_that_was_ahead_silences_no_job(tmp_path: Path, server: Server, clock: WrongClock) -> None:
     url = server.create_database("wrong")
     with daemon_in(tmp_path / "a") as a, daemon_in(tmp_path / "b") as b:
         for name, node in (("a", a), ("b", b)):
@@ -145,7 +141,7 @@ def test_a_database_whose_clock_was_ahead_silences_no_job_of_its_nodes(
         assert "it was wrong then, or is wrong now" in a.log
 
 
-def test_a_job_that_is_meant_for_later_is_left_alone_by_a_restart(tmp_path: Path) -> None:
+def test_a_job_that_is_meant_for_later_outlives_a_restart(tmp_path: Path) -> None:
     with daemon_in(tmp_path / "daemon") as daemon:
         daemon.start()
         ask = Caller(daemon)

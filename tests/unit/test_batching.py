@@ -53,7 +53,7 @@ def messages(events: list[LogEvent]) -> list[str]:
     return [formatEvent(event) for event in events]
 
 
-def test_items_of_one_turn_are_handed_over_together_and_in_order(clock: Clock, taker: Taker) -> None:
+def test_items_of_one_turn_are_handed_over_together_in_order(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=True)
     for item in (1, 2, 3):
         batch.add(item)
@@ -62,7 +62,7 @@ def test_items_of_one_turn_are_handed_over_together_and_in_order(clock: Clock, t
     assert taker.taken == [[1, 2, 3]]
 
 
-def test_there_is_one_hand_over_at_a_time_and_the_next_takes_what_came_meanwhile(clock: Clock, taker: Taker) -> None:
+def test_one_hand_over_at_a_time_the_next_takes_what_came(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=True)
     batch.add(1)
     clock.advance(0)
@@ -85,9 +85,7 @@ def test_no_batch_is_larger_than_allowed(clock: Clock, taker: Taker) -> None:
     assert taker.taken == [[0, 1], [2, 3], [4]]
 
 
-def test_what_could_not_be_stored_goes_in_again_after_a_pause_and_before_what_came_since(
-    clock: Clock, taker: Taker
-) -> None:
+def test_what_was_not_stored_goes_first_after_a_pause(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=True, pause=2)
     batch.add(1)
     clock.advance(0)
@@ -102,7 +100,7 @@ def test_what_could_not_be_stored_goes_in_again_after_a_pause_and_before_what_ca
     assert messages(logs) == ["1 changes were not stored; trying again: the disk is full"]
 
 
-def test_what_need_not_be_kept_is_dropped_and_the_next_is_handed_over_at_once(clock: Clock, taker: Taker) -> None:
+def test_what_need_not_be_kept_is_dropped_and_the_next_goes(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=False)
     taker.answers = [Unavailable("the disk is full"), None]
     batch.add(1)
@@ -127,7 +125,7 @@ def test_what_was_not_tried_does_not_make_the_same_trouble_news(clock: Clock) ->
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_fault_of_ours_is_logged_with_its_traceback_and_ends_nothing(clock: Clock, keep: bool) -> None:
+def test_a_fault_of_ours_is_logged_whole_and_ends_nothing(clock: Clock, keep: bool) -> None:
     taken: list[list[int]] = []
 
     def broken(items: list[int]) -> Deferred[None]:
@@ -186,7 +184,7 @@ class Store:
         return [item for items in self.given for item in items]
 
 
-def test_one_that_is_refused_keeps_none_of_the_others_from_being_stored(clock: Clock) -> None:
+def test_one_that_is_refused_keeps_no_other_from_being_stored(clock: Clock) -> None:
     store = Store(bad={37})
     batch = store.batch(clock)
     for item in range(100):
@@ -198,7 +196,7 @@ def test_one_that_is_refused_keeps_none_of_the_others_from_being_stored(clock: C
     assert messages(logs) == ["100 changes were refused by the store; they are tried one by one"]
 
 
-def test_what_is_refused_is_tried_once_more_by_itself_for_the_fault_may_have_been_the_stores(clock: Clock) -> None:
+def test_what_is_refused_is_tried_once_more_by_itself(clock: Clock) -> None:
     store = Store(bad={1, 2})
     batch = store.batch(clock, pause=2)
     batch.add(1)
@@ -216,7 +214,7 @@ def test_what_is_refused_is_tried_once_more_by_itself_for_the_fault_may_have_bee
     assert not clock.getDelayedCalls()
 
 
-def test_when_nothing_can_be_stored_in_its_place_it_is_kept_and_tried_more_and_more_rarely(clock: Clock) -> None:
+def test_what_nothing_can_replace_is_kept_and_tried_more_rarely(clock: Clock) -> None:
     store = Store(bad={1}, nothing=True)
     batch = store.batch(clock)
     batch.add(1)
@@ -249,7 +247,7 @@ def test_what_need_not_be_kept_is_refused_at_once(clock: Clock) -> None:
     assert settled(batch)
 
 
-def test_a_fault_in_dealing_with_one_that_was_refused_keeps_the_others_going(clock: Clock) -> None:
+def test_a_fault_in_dealing_with_a_refused_one_stops_no_other(clock: Clock) -> None:
     store = Store(bad={2}, nothing=True)
     batch = store.batch(clock, keep=False)
     for item in range(4):
@@ -260,7 +258,7 @@ def test_a_fault_in_dealing_with_one_that_was_refused_keeps_the_others_going(clo
     assert messages(logs)[-1] == "a refused change could not be handled"
 
 
-def test_a_store_that_goes_away_meanwhile_is_given_the_rest_and_nothing_twice(clock: Clock) -> None:
+def test_a_store_that_went_gets_the_rest_and_nothing_twice(clock: Clock) -> None:
     store = Store(bad={6}, outages=[3])
     batch = store.batch(clock)
     for item in range(8):
@@ -308,7 +306,7 @@ def settled(batch: Batch[int]) -> bool:
     return bool(said)
 
 
-def test_it_is_settled_when_the_last_hand_over_is_through_and_not_before(clock: Clock, taker: Taker) -> None:
+def test_it_is_settled_when_the_last_hand_over_is_through(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=True)
     batch.add(1)
     said: list[str] = []
@@ -324,7 +322,7 @@ def test_it_is_settled_when_the_last_hand_over_is_through_and_not_before(clock: 
     assert not clock.getDelayedCalls()
 
 
-def test_it_is_not_settled_while_something_waits_to_be_stored_again(clock: Clock, taker: Taker) -> None:
+def test_it_is_not_settled_while_something_waits_for_a_retry(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=True, pause=2)
     taker.answers = [Unavailable("gone"), Unavailable("still gone"), None]
     batch.add(1)

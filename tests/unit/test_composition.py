@@ -103,7 +103,7 @@ def test_who_hears_what_is_said_in_one_place() -> None:
     assert sorted(found) == ["runner/runner.py", "service.py"]
 
 
-def test_only_what_is_armed_for_a_due_hears_of_a_step_of_the_clock() -> None:
+def test_only_what_is_armed_for_a_due_hears_of_a_clock_step() -> None:
     """All other timers count elapsed time, which nobody can set."""
     trees = {str(path.relative_to(PACKAGE)): ast.walk(ast.parse(path.read_text())) for path in PACKAGE.rglob("*.py")}
     hears, tells, watches = list[str](), list[str](), list[str]()

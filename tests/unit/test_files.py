@@ -119,7 +119,7 @@ def test_a_link_is_listed_and_deleted_as_what_it_is(folder):
     assert secret.read_text() == "secret"
 
 
-def test_a_second_name_of_a_file_is_nothing_where_nobody_else_may_write(folder):
+def test_a_second_name_of_a_file_is_nothing_in_a_closed_folder(folder):
     """A backup may be made so."""
     os.link(folder / "ab" / "one.log", folder.parent / "backup")
     files.reading(folder, "ab", "one.log").close()
@@ -138,7 +138,7 @@ def test_where_others_may_write_a_second_name_is_refused(folder, mode):
 
 
 @ROOT_ONLY
-def test_a_file_of_another_user_is_refused_unless_the_folder_is_that_users(folder):
+def test_a_strangers_file_is_refused_unless_the_folder_is_his(folder):
     os.chown(folder / "ab" / "one.log", NOBODY, NOBODY)
     with pytest.raises(Replaced, match="belongs to another user"):
         files.reading(folder, "ab", "one.log")

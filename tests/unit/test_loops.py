@@ -89,7 +89,7 @@ def test_a_loop_goes_on_when_the_wall_clock_is_stepped(step: float) -> None:
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=10))
-def test_an_alarm_rings_once_at_the_earliest_of_the_times_it_was_set_to(times: list[float]) -> None:
+def test_an_alarm_rings_once_at_the_earliest_time_it_was_set_to(times: list[float]) -> None:
     reactor, rung = StillReactor(BEGIN), list[float]()
     alarm = Alarm(reactor, lambda: rung.append(reactor.seconds()))
     for seconds in times:
@@ -99,7 +99,7 @@ def test_an_alarm_rings_once_at_the_earliest_of_the_times_it_was_set_to(times: l
     assert not reactor.getDelayedCalls()
 
 
-def test_an_alarm_that_has_rung_may_be_set_again_and_one_that_is_cancelled_is_silent() -> None:
+def test_an_alarm_may_be_set_again_and_is_silent_when_cancelled() -> None:
     reactor, rung = StillReactor(BEGIN), list[float]()
     alarm = Alarm(reactor, lambda: rung.append(reactor.seconds() - BEGIN))
     alarm.cancel()
@@ -113,7 +113,7 @@ def test_an_alarm_that_has_rung_may_be_set_again_and_one_that_is_cancelled_is_si
     assert rung == [1, 6]
 
 
-def test_an_alarm_is_not_put_off_when_the_wall_clock_is_set_back() -> None:
+def test_an_alarm_is_not_put_off_by_a_wall_clock_set_back() -> None:
     reactor, rung = StillReactor(BEGIN), list[float]()
     alarm = Alarm(reactor, lambda: rung.append(reactor.seconds()))
     alarm.within(1)
@@ -131,7 +131,7 @@ def said(events: list[LogEvent]) -> list[tuple[str, bool]]:
     return [(formatEvent(event), "log_failure" in event) for event in events]
 
 
-def test_the_same_trouble_is_told_now_and_then_and_at_once_when_it_is_another_or_comes_back() -> None:
+def test_the_same_trouble_is_told_now_and_then_another_at_once() -> None:
     reactor = StillReactor(BEGIN)
     trouble = FailureLog(Logger(), reactor)
 

@@ -1,6 +1,7 @@
 """The words of the field are the ones in use: names that an older release had do not come back.
 
 Old names of modules, and old identifiers, are looked for in `jobsched`, `docs` and `tests`; what may stay says why.
+The name of a test says its rule in under 60 characters.
 """
 
 import re
@@ -163,6 +164,14 @@ def test_nothing_names_an_old_module() -> None:
     for path in sources(".py", ".rst", ".cfg", ".svg"):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             found += [f"{path.relative_to(ROOT)}:{number}: {hit[0]}" for hit in old.finditer(line)]
+    assert found == []
+
+
+def test_a_test_says_its_rule_in_under_60_characters() -> None:
+    found = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        names = re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+        found += [f"{path.relative_to(ROOT)}: {name}" for name in names if len(name) >= 60]
     assert found == []
 
 

@@ -52,7 +52,7 @@ def test_an_address_in_an_old_spelling_comes_out_plain(host: str) -> None:
     assert found.result == [METADATA]
 
 
-def test_a_name_is_looked_up_elsewhere_and_each_address_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_looked_up_elsewhere_each_address_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
 
     def answer(*_: Any, **__: Any) -> Any:
@@ -80,7 +80,7 @@ def test_what_goes_wrong_in_the_thread_comes_back(why: Exception, monkeypatch: p
     assert failed(found) is why
 
 
-def test_a_name_that_many_ask_for_is_asked_for_once_and_those_who_gave_up_are_not_told(
+def test_a_name_that_many_ask_for_is_asked_for_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate, asked = threading.Event(), []
@@ -107,7 +107,7 @@ def test_a_name_that_many_ask_for_is_asked_for_once_and_those_who_gave_up_are_no
     assert len(asked) == 2, "an answer is not kept: the next one may be another"
 
 
-def test_without_threads_a_name_is_not_found_and_asked_for_again_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_threads_a_name_is_not_found_until_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -151,7 +151,7 @@ def test_a_name_without_an_address_cannot_be_connected_to(found: Deferred[Any]) 
     assert isinstance(failed(connect(MemoryReactorClock(), lambda _: found)), OSError)
 
 
-def test_a_connection_that_nobody_waits_for_any_more_is_not_tried_elsewhere() -> None:
+def test_a_connection_nobody_waits_for_is_not_tried_elsewhere() -> None:
     reactor = MemoryReactorClock()
     connecting = connect(reactor, lambda _: succeed([OTHER, PUBLIC]))
     connecting.cancel()

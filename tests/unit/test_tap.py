@@ -15,11 +15,11 @@ def parsed(*arguments):
     return {name: options[name] for name in ("conf-dir", "tasks-dir", "state-dir", "listen")}
 
 
-def test_without_options_the_folders_are_those_below_the_current_one():
+def test_without_options_the_folders_are_below_the_current_one():
     assert parsed() == {"conf-dir": "conf", "tasks-dir": "tasks", "state-dir": "var", "listen": []}
 
 
-def test_every_option_is_taken_and_listen_as_often_as_it_is_given():
+def test_every_option_is_taken_and_listen_more_than_once():
     given = parsed("--conf-dir", "c", "--tasks-dir=t", "--state-dir", "s", "--listen", "unix:/s", "--listen=tcp:1")
 
     assert given == {"conf-dir": "c", "tasks-dir": "t", "state-dir": "s", "listen": ["unix:/s", "tcp:1"]}
@@ -140,7 +140,7 @@ def test_to_look_at_an_endpoint_listens_on_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_one_line_also_where_nothing_is_privileged(tmp_path):
+def test_a_taken_port_is_one_line_also_without_privileges(tmp_path):
     from twisted.internet import reactor
     from twisted.web.resource import Resource
     from twisted.web.server import Site

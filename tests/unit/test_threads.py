@@ -47,7 +47,7 @@ def work() -> Work:
     return Work()
 
 
-def test_so_much_is_begun_at_once_and_the_rest_in_the_order_it_came(work: Work) -> None:
+def test_so_much_is_begun_at_once_and_the_rest_in_order(work: Work) -> None:
     bulkhead = Bulkhead(2, 3)
     answers = [bulkhead.run(*work.piece(number)) for number in range(5)]
     assert work.begun == [0, 1]
@@ -59,7 +59,7 @@ def test_so_much_is_begun_at_once_and_the_rest_in_the_order_it_came(work: Work) 
     assert work.begun == [0, 1, 2, 3, 4]
 
 
-def test_what_is_more_than_may_wait_is_refused_until_there_is_room(work: Work) -> None:
+def test_what_is_more_than_may_wait_is_refused_until_room(work: Work) -> None:
     bulkhead = Bulkhead(1, 1)
     for number in range(2):
         bulkhead.run(*work.piece(number))
@@ -70,7 +70,7 @@ def test_what_is_more_than_may_wait_is_refused_until_there_is_room(work: Work) -
     assert work.begun == [0, 1]
 
 
-def test_what_nobody_waits_for_is_never_begun_and_leaves_its_place_to_another(work: Work) -> None:
+def test_what_nobody_waits_for_never_begins_and_frees_its_place(work: Work) -> None:
     bulkhead = Bulkhead(1, 1)
     bulkhead.run(*work.piece(0))
     gone = bulkhead.run(*work.piece(1))
@@ -81,7 +81,7 @@ def test_what_nobody_waits_for_is_never_begun_and_leaves_its_place_to_another(wo
     assert (work.begun, work.dropped) == ([0, 2], [])
 
 
-def test_what_is_under_way_is_told_and_keeps_its_place_until_it_is_done(work: Work) -> None:
+def test_what_is_under_way_is_told_and_keeps_its_place(work: Work) -> None:
     bulkhead = Bulkhead(1, 1)
     gone = bulkhead.run(*work.piece(0))
     bulkhead.run(*work.piece(1))
@@ -129,7 +129,7 @@ def test_a_long_queue_of_what_is_done_at_once_is_no_deep_one(work: Work) -> None
     assert [answer.result for answer in answers] == list(range(5000))
 
 
-def test_at_its_end_what_waits_is_refused_and_what_is_under_way_is_waited_for(work: Work) -> None:
+def test_at_its_end_what_waits_is_refused_the_rest_waited_for(work: Work) -> None:
     bulkhead = Bulkhead(1, 1)
     under_way, waits = (bulkhead.run(*work.piece(number)) for number in range(2))
     closed = bulkhead.close(Unavailable("it ends"))
@@ -212,7 +212,7 @@ def test_the_end_of_the_daemon_waits_for_no_caller(begun: threading.Event) -> No
     assert ended.called
 
 
-def test_while_callers_may_order_work_no_thread_keeps_the_lock_for_long() -> None:
+def test_while_callers_may_order_no_thread_keeps_the_lock_long() -> None:
     before = sys.getswitchinterval()
     callers = CallerThread(Reactor())
     callers.startService()

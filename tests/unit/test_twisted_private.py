@@ -82,7 +82,7 @@ def test_twisted_has_it_still(each: twisted_private.PrivateName) -> None:
     assert each.why
 
 
-def test_timers_of_reactors_ask_for_the_seconds_that_are_replaced() -> None:
+def test_timers_of_reactors_ask_for_the_replaced_seconds() -> None:
     kind = namedAny(SECONDS.of)
     for name in ("callLater", "timeout", "runUntilCurrent"):
         assert SECONDS.name in getattr(kind, name).__code__.co_names

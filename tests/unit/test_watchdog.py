@@ -23,7 +23,7 @@ def test_a_method_without_the_decorator_is_not_marked():
 
 
 @pytest.mark.parametrize("wrong", [0, -1, -0.5, float("nan"), float("inf"), 10**400])
-def test_seconds_out_of_range_are_refused_where_they_are_written(wrong):
+def test_seconds_out_of_range_are_refused_where_written(wrong):
     with pytest.raises(ValueError, match="number of seconds above 0"):
         watchdog(wrong)
 

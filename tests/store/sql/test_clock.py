@@ -26,7 +26,7 @@ async def test_a_server_tells_its_own_time_in_utc_whatever_its_zone(store: Store
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_time_goes_on_within_a_transaction_and_is_told_in_microseconds(store: Store, kind: str) -> None:
+async def test_time_goes_on_within_a_transaction_in_microseconds(store: Store, kind: str) -> None:
     def twice(transaction: Transaction) -> list[datetime]:
         first = database_now(transaction, LONG_AGO)
         transaction.execute(text("SELECT pg_sleep(0.01)" if kind == "postgresql" else "SELECT SLEEP(0.01)"))

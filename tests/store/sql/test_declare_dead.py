@@ -29,7 +29,7 @@ def heartbeat(name: str) -> Heartbeat:
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_nobody_waits_for_one_that_declares_dead_and_who_is_hears_of_it(
+async def test_the_one_that_declares_dead_holds_up_nobody_and_tells(
     open_store: Callable[[], Store], store_url: str
 ) -> None:
     holder, store = open_store(), open_store()
@@ -62,7 +62,7 @@ async def test_nobody_waits_for_one_that_declares_dead_and_who_is_hears_of_it(
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_what_a_job_has_left_that_is_in_hand_is_declared_dead_later_and_nobody_waits_for_it(
+async def test_a_job_in_hand_is_declared_dead_later_without_a_wait(
     open_store: Callable[[], Store], store_url: str
 ) -> None:
     """Who has the job's row in hand will want its runs next: each would wait for the other."""

@@ -22,9 +22,7 @@ LONG = 10.0  # seconds; only a failure takes them
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("way", [Store.read, Store.write])
 @pytest_twisted.ensureDeferred
-async def test_the_reactor_goes_on_while_what_is_under_way_comes_to_its_end(
-    store_url: str, way: Callable[..., object]
-) -> None:
+async def test_the_reactor_goes_on_while_the_last_work_ends(store_url: str, way: Callable[..., object]) -> None:
     store, let_go = Store(reactor, store_url), Event()
     store.startService()
 
@@ -40,7 +38,7 @@ async def test_the_reactor_goes_on_while_what_is_under_way_comes_to_its_end(
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_what_is_asked_when_it_ends_is_refused_and_not_forgotten(store_url: str) -> None:
+async def test_what_is_asked_at_the_end_is_refused_not_forgotten(store_url: str) -> None:
     store = Store(reactor, store_url)
     store.startService()
     await store.read(queries.answers)

@@ -115,7 +115,7 @@ def open_at() -> Iterator[Callable[..., Store]]:
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_connection_that_found_its_server_read_only_is_not_used_again(
+async def test_a_connection_to_a_read_only_server_is_not_used_again(
     open_at: Callable[..., Store], plain_url: str, server: Server
 ) -> None:
     told: list[str] = []
@@ -135,7 +135,7 @@ async def test_a_connection_that_found_its_server_read_only_is_not_used_again(
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_commit_that_was_refused_as_read_only_was_none_and_that_is_said(
+async def test_a_commit_refused_as_read_only_is_said_to_be_none(
     open_at: Callable[..., Store], plain_url: str, server: Server, kind: str
 ) -> None:
     """MariaDB refuses the commit, and PostgreSQL lets it through: what had begun is not bound by the setting."""
@@ -162,9 +162,7 @@ async def test_a_commit_that_was_refused_as_read_only_was_none_and_that_is_said(
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_question_that_tries_to_change_something_is_no_failover(
-    open_at: Callable[..., Store], plain_url: str
-) -> None:
+async def test_a_question_that_tries_to_write_is_no_failover(open_at: Callable[..., Store], plain_url: str) -> None:
     told: list[str] = []
     events = Events()
     events.server_read_only.subscribe(lambda: told.append("moved"))
@@ -178,9 +176,7 @@ async def test_a_question_that_tries_to_change_something_is_no_failover(
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_heartbeat_does_not_wait_as_long_as_others_for_a_server_that_is_gone(
-    store_url: str, server: Server, kind: str
-) -> None:
+async def test_a_heartbeat_waits_less_than_others_for_a_lost_server(store_url: str, server: Server, kind: str) -> None:
     """MariaDB's is waited for on an open connection. Of PostgreSQL's the system notices that it is gone, if it is."""
     store = Store(reactor, store_url, threads=1, prompt=2)
     store.startService()
@@ -232,7 +228,7 @@ async def test_a_connection_is_used_for_its_time_and_then_another(
         assert await store.write(who) == second
 
 
-def test_connections_that_were_made_together_do_not_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_made_together_do_not_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "elapsed", lambda: 10_000.0)
     ends = sorted(engine.end_of_use() - 10_000 for _ in range(1000))
     assert ends[0] >= engine.AGE_SECONDS * 0.75
@@ -242,7 +238,7 @@ def test_connections_that_were_made_together_do_not_end_together(monkeypatch: py
 
 @postgresql_only
 @pytest_twisted.ensureDeferred
-async def test_one_that_listens_does_so_on_another_connection_when_it_is_told_to_or_the_first_is_old(
+async def test_a_listener_changes_its_connection_when_told_or_old(
     store_url: str, server: Server, open_at: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
@@ -324,9 +320,7 @@ def two() -> Iterator[Two]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_after_a_failover_what_leads_to_the_standby_is_followed_from_the_demoted_primary(
-    two: Two, open_at: Callable[..., Store]
-) -> None:
+async def test_after_a_failover_the_demoted_primary_is_left(two: Two, open_at: Callable[..., Store]) -> None:
     store = open_at(two.url)
     news: list[str] = []
     listener = Listener(two.url, lambda: "here", lambda: news.append("heard"), news.append, lambda: None)

@@ -85,7 +85,7 @@ async def test_however_much_callers_ask_our_own_question_has_a_thread(small: Sto
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_however_much_callers_change_our_own_change_has_a_thread(small: Store, gate: Gate) -> None:
+async def test_our_own_change_has_a_thread_however_much_callers_write(small: Store, gate: Gate) -> None:
     asked = [small.for_callers.write(gate, str(number)) for number in range(BUSY + WAITING)]
     assert gate.taken(BUSY)
     with pytest.raises(Busy):
@@ -98,9 +98,7 @@ async def test_however_much_callers_change_our_own_change_has_a_thread(small: St
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_where_one_thread_writes_our_own_change_waits_for_two_of_callers_and_no_more(
-    small: Store, gate: Gate
-) -> None:
+async def test_on_one_thread_our_own_change_waits_for_two_of_callers(small: Store, gate: Gate) -> None:
     done: list[str] = []
     asked = [small.for_callers.write(gate, str(number)).addCallback(done.append) for number in range(2 + WAITING)]
     assert gate.taken(1)

@@ -19,7 +19,7 @@ def late_to_strangers(desk: SqlDesk, when: float) -> set[str]:
     return set(desk.read(lambda transaction: transaction.execute(select(nodes.c.name).where(late)).scalars()))
 
 
-def test_one_that_comes_back_is_heard_of_at_the_next_heartbeat_and_cannot_bury_anybody_before(desk: SqlDesk) -> None:
+def test_a_node_come_back_buries_nobody_before_it_is_heard_of(desk: SqlDesk) -> None:
     """It was frozen, and taken for dead. Nobody can ask it to wait: what it looks at has to tell it."""
     group = Nodes(desk)
     group.start("a", 30)

@@ -198,7 +198,7 @@ def test_a_server_that_is_silent_and_there_is_asked_and_kept(
 
 
 @postgresql_only
-def test_a_server_that_does_not_answer_is_left_for_another_connection(
+def test_a_server_without_answer_is_left_for_a_new_connection(
     ear: Ear, desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listen_notify, "WATCH", 0.5)
@@ -266,7 +266,7 @@ def test_to_stop_takes_a_moment_while_the_server_is_frozen(ear: Ear, desk: SqlDe
 
 
 @postgresql_only
-def test_to_stop_while_it_connects_takes_no_longer_than_to_connect(
+def test_a_stop_while_it_connects_takes_as_long_as_to_connect(
     server: Server, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 2)

@@ -56,20 +56,20 @@ def test_the_lock_is_free_when_its_holder_was_killed(tmp_path: Path, holder: sub
         FolderLock(tmp_path)
 
 
-def test_a_holder_that_has_not_signed_yet_is_refused_all_the_same(tmp_path: Path) -> None:
+def test_a_holder_that_has_not_signed_yet_is_refused_too(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     with pytest.raises(BadStore, match=r"\(pid unknown\)"):
         FolderLock(tmp_path)
     lock.sign()
 
 
-def test_a_longer_pid_that_was_there_before_is_overwritten_whole(tmp_path: Path) -> None:
+def test_a_longer_pid_of_before_is_overwritten_whole(tmp_path: Path) -> None:
     (tmp_path / "jobsched.lock").write_text("99999999999999999999\n")
     FolderLock(tmp_path).sign()
     assert (tmp_path / "jobsched.lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_a_script_that_the_daemon_started_does_not_hold_the_lock(tmp_path: Path) -> None:
+def test_a_script_of_the_daemon_does_not_hold_the_lock(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     script = subprocess.Popen(["sleep", "600"], close_fds=False)
     try:

@@ -73,9 +73,7 @@ async def test_a_restart_between_two_questions_is_not_noticed(store: Store, serv
 
 
 @servers_only
-def test_a_connection_that_breaks_on_its_way_back_is_told_of_in_one_line(
-    store_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_connection_that_breaks_on_its_return_is_one_line(store_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Where the server shuts down at that moment, or is cut off, SQLAlchemy finds out when it gives it back."""
     made = engine.connect(store_url)
     raw = made.raw_connection()
@@ -103,7 +101,7 @@ async def test_a_crash_loses_nothing_that_was_answered(store: Store, server: Ser
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_stopped_server_is_told_at_once_and_used_again_when_it_is_back(store: Store, server: Server) -> None:
+async def test_a_stopped_server_is_told_at_once_and_used_when_back(store: Store, server: Server) -> None:
     await store.write(note, "1")
     server.stop()
     words = await refused(store.write(note, "2"), 3, server.password)
@@ -117,7 +115,7 @@ async def test_a_stopped_server_is_told_at_once_and_used_again_when_it_is_back(s
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_store_that_is_there_before_its_server_waits_for_nothing(store: Store, server: Server) -> None:
+async def test_a_store_that_is_up_before_its_server_waits_for_nothing(store: Store, server: Server) -> None:
     server.stop()
     await refused(store.read(noted), 3, server.password)
     server.start()
@@ -126,7 +124,7 @@ async def test_a_store_that_is_there_before_its_server_waits_for_nothing(store: 
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_server_that_does_not_answer_a_new_connection_is_given_up(
+async def test_a_server_that_answers_no_new_connection_is_given_up(
     open_store: Callable[[], Store], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 2)
@@ -240,7 +238,7 @@ async def test_who_is_second_with_one_key_looks_again(store: Store) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_storing_the_same_twice_is_a_fault_of_ours_and_no_outage(store: Store) -> None:
+async def test_storing_the_same_twice_is_our_fault_and_no_outage(store: Store) -> None:
     await store.write(note, "1")
     with pytest.raises(IntegrityError):
         await store.write(note, "1")
@@ -305,7 +303,7 @@ async def test_a_node_frozen_in_mid_transaction_lets_others_go_on(
     "statement", ["SELECT no_such_column FROM jobs", "SELECT 1 FROM no_such_table", "SELEKT 1", "SELECT no_such(1)"]
 )
 @pytest_twisted.ensureDeferred
-async def test_a_statement_that_makes_no_sense_is_a_fault_of_ours_and_no_outage(store: Store, statement: str) -> None:
+async def test_a_senseless_statement_is_our_fault_and_no_outage(store: Store, statement: str) -> None:
     with pytest.raises(DBAPIError):
         await store.read(lambda transaction: transaction.execute(text(statement)).all())
 
@@ -392,7 +390,7 @@ def test_the_servers_words_are_told_without_the_password() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-def test_every_spelling_of_postgresql_means_the_driver_we_ship_with(scheme: str) -> None:
+def test_every_spelling_of_postgresql_means_our_driver(scheme: str) -> None:
     assert engine.connect(f"{scheme}://me@host/db").url.drivername == "postgresql+psycopg"
 
 

@@ -61,7 +61,7 @@ def test_what_goes_well_costs_no_statement(desk: SqlDesk, count: Callable[[Calla
     assert costs[0] == costs[1]
 
 
-def test_a_failure_of_a_job_that_does_not_ask_costs_no_statement_more(
+def test_a_failure_that_nobody_asked_for_costs_no_statement(
     desk: SqlDesk, count: Callable[[Callable[[], object]], int]
 ) -> None:
     quiet, one = job(), telling()

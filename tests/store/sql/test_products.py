@@ -199,7 +199,7 @@ def test_a_galera_is_refused_in_one_line_that_names_the_option(galera: Galera) -
     assert "GALERA_SINGLE_WRITER = True" in words
 
 
-def test_a_galera_with_a_single_writer_gets_our_tables_and_keeps_them(galera: Galera) -> None:
+def test_a_galera_with_one_writer_gets_and_keeps_our_tables(galera: Galera) -> None:
     url = galera.create_database("single")
     for _ in range(2):
         migrate(url, galera_single_writer=True)
@@ -212,7 +212,7 @@ def test_a_galera_with_a_single_writer_gets_our_tables_and_keeps_them(galera: Ga
     desk.close()
 
 
-def test_after_a_failover_of_a_galera_what_was_committed_is_seen(galera: Galera) -> None:
+def test_what_was_committed_is_seen_after_a_galera_failover(galera: Galera) -> None:
     engine = connect(galera.create_database("waits"))
     with writing(engine).connect() as connection:
         assert connection.execute(text("SELECT @@SESSION.wsrep_sync_wait")).scalar_one() == 7

@@ -84,7 +84,7 @@ async def test_of_two_nodes_that_claim_one_due_at_once_one_wins(open_store: Call
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_of_four_nodes_that_claim_fifty_jobs_each_due_starts_once(open_store: Callable[[], Store]) -> None:
+async def test_four_nodes_that_claim_fifty_jobs_start_each_due_once(open_store: Callable[[], Store]) -> None:
     stores = [open_store() for _ in range(4)]
     await stores[0].write(jobs.add, [a_job(number) for number in range(50)])
     ids = [f"job{number:03}" for number in range(50)]
@@ -143,7 +143,7 @@ async def test_runs_that_wait_are_started_once_and_not_waited_for(open_store: Ca
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_of_nodes_that_decide_a_job_for_all_at_once_each_gets_one_run(open_store: Callable[[], Store]) -> None:
+async def test_nodes_that_decide_for_all_at_once_get_one_run_each(open_store: Callable[[], Store]) -> None:
     stores, peers = [open_store() for _ in range(3)], some_nodes(3)
     everywhere = attrs.evolve(a_job(), policy=Policy(overlap="allow", placement="every"))
     await stores[0].write(jobs.add, [everywhere])
@@ -164,7 +164,7 @@ async def test_of_nodes_that_decide_a_job_for_all_at_once_each_gets_one_run(open
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_of_nodes_that_start_from_one_backlog_at_once_each_run_starts_once(
+async def test_nodes_on_one_backlog_at_once_start_each_run_once(
     open_store: Callable[[], Store],
 ) -> None:
     stores, peers, ids = [open_store() for _ in range(3)], some_nodes(3), Ids()
@@ -227,7 +227,7 @@ async def test_a_question_sees_one_state_of_the_store(open_store: Callable[[], S
 
 @servers_only
 @pytest_twisted.ensureDeferred
-async def test_a_change_sees_what_was_committed_while_it_waited_for_its_job(open_store: Callable[[], Store]) -> None:
+async def test_a_change_sees_what_was_committed_while_it_waited(open_store: Callable[[], Store]) -> None:
     first, second = open_store(), open_store()
     await first.write(jobs.add, [a_job()])
 

@@ -18,9 +18,7 @@ from tests.store.test_refused import REASON, Node, refused
 pytestmark = pytest.mark.usefixtures("told_time")
 
 
-def test_where_the_notification_is_what_is_refused_the_run_fails_without_it(
-    desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_fails_without_the_notification_that_is_refused(desk: SqlDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ValueError("cannot be told")
 
@@ -34,9 +32,7 @@ def test_where_the_notification_is_what_is_refused_the_run_fails_without_it(
     assert (state, reason[: len(REASON)]) == ("failed", REASON)
 
 
-def test_a_note_that_is_refused_does_not_end_the_run_that_goes_on(
-    desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_note_that_is_refused_does_not_end_its_run(desk: SqlDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = run(60), run(70, job_id="other")
     desk.insert(one, other)
     node = Node(desk)

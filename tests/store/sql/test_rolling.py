@@ -104,7 +104,7 @@ def test_what_this_version_writes_the_last_release_reads(older: Older, desk: Sql
     ]  # fmt: skip
 
 
-def test_a_job_changed_through_the_last_release_stays_where_it_may_run(older: Older, desk: SqlDesk) -> None:
+def test_a_job_changed_by_the_last_release_keeps_its_placement(older: Older, desk: SqlDesk) -> None:
     one = job(policy=Policy(placement="every", require={"disk": "ssd"}))
     desk.add(one)
     older.change(one.id, paused=True, version=2)
@@ -236,9 +236,7 @@ def later(seconds: float) -> int:
 
 
 @pytest.mark.usefixtures("told_time")
-def test_while_a_daemon_of_the_last_release_lives_the_lease_is_what_it_knows(
-    neighbour: OlderNode, shared: SqlDesk
-) -> None:
+def test_beside_the_last_release_the_lease_is_the_one_it_knows(neighbour: OlderNode, shared: SqlDesk) -> None:
     neighbour.join("old", later(0))
     assert joins(shared, 1) == 10
     assert beats(shared, 10, 3) == 10
@@ -254,7 +252,7 @@ def test_while_a_daemon_of_the_last_release_lives_the_lease_is_what_it_knows(
 
 @pytest.mark.usefixtures("told_time")
 @pytest.mark.parametrize("silent", [20.9, 30.0])
-def test_one_of_the_last_release_that_comes_back_buries_nobody_that_counts_on_more(
+def test_a_last_release_that_comes_back_buries_no_longer_lease(
     neighbour: OlderNode, shared: SqlDesk, silent: float
 ) -> None:
     """It was frozen and taken for dead; at that moment the other one loses the database and cannot hear of it."""
@@ -271,9 +269,7 @@ def test_one_of_the_last_release_that_comes_back_buries_nobody_that_counts_on_mo
 
 
 @pytest.mark.usefixtures("told_time")
-def test_one_of_the_last_release_that_is_silent_is_taken_for_dead_when_it_expects_it(
-    neighbour: OlderNode, shared: SqlDesk
-) -> None:
+def test_a_silent_last_release_is_dead_when_it_expects_it(neighbour: OlderNode, shared: SqlDesk) -> None:
     neighbour.join("old", later(0))
     joins(shared, 0)
     for seconds, state in ((10, "alive"), (10.1, "dead")):

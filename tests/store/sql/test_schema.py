@@ -48,7 +48,7 @@ def test_a_database_answers_once_it_has_our_tables(empty_url: str) -> None:
     engine.dispose()
 
 
-def test_a_file_is_its_owners_alone_and_one_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_new_file_is_its_owners_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     fresh, kept = tmp_path / "fresh.sqlite", tmp_path / "kept.sqlite"
     kept.touch()
@@ -92,7 +92,7 @@ def test_migrating_twice_changes_nothing(new_url: str) -> None:
     desk.close()
 
 
-def test_a_database_of_a_newer_version_is_refused_in_words_and_left_alone(new_url: str) -> None:
+def test_a_database_of_a_newer_version_is_refused_in_words(new_url: str) -> None:
     engine = connect(new_url)
     with writing(engine).begin() as connection:
         connection.execute(text("UPDATE jobsched_version SET version_num = '9999'"))
@@ -105,7 +105,7 @@ def test_a_database_of_a_newer_version_is_refused_in_words_and_left_alone(new_ur
 
 
 @pytest.mark.parametrize("content", [b"This is no database.\n" * 100, b"\0" * 4096])
-def test_a_file_that_is_no_database_is_refused_in_words_and_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "jobsched.sqlite"
     path.write_bytes(content)
     with pytest.raises(BadStore, match=r"^store: sqlite:///.* cannot be opened: file is not a database$"):

@@ -17,9 +17,7 @@ def test_programs_that_are_missing_are_a_skip_that_says_which(kind: str, monkeyp
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql", "galera"])
-def test_programs_that_are_missing_are_a_failure_where_they_are_asked_for(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_programs_are_a_failure_where_they_are_needed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers.KINDS[kind], "programs", classmethod(lambda cls: {"theserver": None}))
     monkeypatch.setenv(servers.NEED, "postgresql,mysql")
     with pytest.raises(pytest.fail.Exception, match="theserver not found"):
@@ -27,7 +25,7 @@ def test_programs_that_are_missing_are_a_failure_where_they_are_asked_for(
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
-def test_a_server_that_is_closed_leaves_no_process_and_no_folder(kind: str) -> None:
+def test_a_closed_server_leaves_no_process_and_no_folder(kind: str) -> None:
     server = servers.started(kind)
     family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
     server.close()

@@ -26,7 +26,7 @@ DROP = {
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-def test_a_double_start_is_found_where_the_database_lets_it_pass(new_url: str, kind: str) -> None:
+def test_a_double_start_that_the_database_let_pass_is_found(new_url: str, kind: str) -> None:
     desk = SqlDesk.at(new_url)
     record = Record.of(desk, new_url)
     desk.write(lambda transaction: transaction.execute(text(DROP[kind])))

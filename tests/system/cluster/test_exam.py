@@ -46,7 +46,7 @@ def cut_often(cluster: Cluster, seconds: float) -> None:
     assert broken > 10
 
 
-def test_nodes_that_are_killed_and_come_back_one_after_the_other(busy: Cluster) -> None:
+def test_nodes_are_killed_and_come_back_one_by_one(busy: Cluster) -> None:
     for name in busy.nodes:
         go_on(3)
         busy.kill(name)
@@ -71,7 +71,7 @@ def test_a_node_that_is_frozen_for_longer_than_its_lease(busy: Cluster) -> None:
     assert [run for run in busy.runs() if run.state == "lost" and run.node == "beta"]
 
 
-def test_a_database_that_is_stopped_for_a_moment_and_for_longer_than_the_lease(busy: Cluster) -> None:
+def test_a_database_is_stopped_briefly_and_beyond_the_lease(busy: Cluster) -> None:
     with busy.outage("fast"):
         go_on(2)
     go_on(3)
@@ -81,7 +81,7 @@ def test_a_database_that_is_stopped_for_a_moment_and_for_longer_than_the_lease(b
     assert [run for run in busy.runs() if run.state == "lost" and "could not be reached" in run.reason]
 
 
-def test_connections_that_are_cut_and_a_second_node_of_the_same_name(busy: Cluster) -> None:
+def test_connections_are_cut_and_a_second_node_has_the_name(busy: Cluster) -> None:
     cut_often(busy, 5)
     busy.add("twin", called="alpha")
     busy.start("twin")

@@ -143,7 +143,7 @@ def test_one_that_ends_says_when(one: One, url: str) -> None:
     assert one.seen == 7.5
 
 
-def test_a_clock_that_was_set_back_leaves_no_time_without_a_daemon(one: One, url: str) -> None:
+def test_a_clock_set_back_leaves_no_time_without_a_daemon(one: One, url: str) -> None:
     one.clock.walk(100)
     one.alone._loop.stop()  # type: ignore[union-attr]
     next_one = begin(url, 50, "two")
@@ -159,7 +159,7 @@ def test_signs_go_by_elapsed_time(one: One) -> None:
     assert one.seen == -86_400 + IDLE
 
 
-def test_a_store_that_cannot_be_written_is_told_once_and_keeps_nobody_from_entering(url: str) -> None:
+def test_an_unwritable_store_is_told_once_and_keeps_nobody_out(url: str) -> None:
     with capturedLogs() as logs:
         one = begin(url)
         for pool in (one.store._writers, one.store._readers):

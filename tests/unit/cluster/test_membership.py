@@ -194,7 +194,7 @@ def test_a_node_that_got_another_task_is_news(place: Place) -> None:
     assert place.changes > heard
 
 
-def test_without_a_heartbeat_it_ends_its_runs_before_the_others_may_start_them(place: Place) -> None:
+def test_without_a_heartbeat_runs_end_before_others_may_start(place: Place) -> None:
     place.walk(4)
     assert FENCE - EVERY <= place.member.remaining <= FENCE
     place.reach(False)
@@ -224,7 +224,7 @@ def test_it_comes_back_by_itself_under_another_id(place: Place) -> None:
     assert len(place.ended) == 1, "its runs are ended once"
 
 
-def test_it_is_fenced_until_the_store_is_there_and_joins_when_its_runs_have_ended(place: Place) -> None:
+def test_it_is_fenced_until_the_store_is_back_and_runs_ended(place: Place) -> None:
     assert place.member.standing == "inside"
     place.reach(False)
     place.walk(FENCE + 1)
@@ -242,7 +242,7 @@ def test_it_is_fenced_until_the_store_is_there_and_joins_when_its_runs_have_ende
     place.member.startService()
 
 
-def test_it_does_not_hold_while_it_was_frozen_even_before_any_timer_fires(place: Place) -> None:
+def test_it_does_not_hold_while_frozen_even_before_any_timer(place: Place) -> None:
     place.reactor.rightNow += 20  # SIGSTOP, SIGCONT: time has passed, nothing was called
     assert not place.member.holds()
     place.reactor.advance(0)
@@ -252,7 +252,7 @@ def test_it_does_not_hold_while_it_was_frozen_even_before_any_timer_fires(place:
     assert place.member.holds()
 
 
-def test_one_that_was_taken_for_dead_ends_its_runs_and_comes_back(place: Place) -> None:
+def test_one_taken_for_dead_ends_its_runs_and_comes_back(place: Place) -> None:
     place.write(lambda connection: connection.execute(update(nodes).values(state="dead")))
     place.walk(EVERY)
     assert place.ended[0][0] == "all"
@@ -271,7 +271,7 @@ def test_it_buries_a_node_that_is_silent(place: Place) -> None:
     assert (place.found("orphan").state, place.found("orphan").reason) == ("lost", GONE.format(10))
 
 
-def test_that_the_databases_clock_was_set_forward_buries_nobody_who_lives(place: Place) -> None:
+def test_a_database_clock_set_forward_buries_nobody_who_lives(place: Place) -> None:
     place.other()
     place.run("theirs", "there-1")
     for _ in range(10):
@@ -286,7 +286,7 @@ def test_that_the_databases_clock_was_set_forward_buries_nobody_who_lives(place:
     assert place.found("theirs").state == "running"
 
 
-def test_after_a_trouble_that_all_had_it_gives_the_others_time_to_come_back(place: Place) -> None:
+def test_after_a_common_trouble_others_have_time_to_come_back(place: Place) -> None:
     place.other()
     place.run("theirs", "there-1")
     place.walk(4)
@@ -368,7 +368,7 @@ def test_one_that_leaves_is_not_dead(place: Place) -> None:
 
 
 @pytest.mark.parametrize("why", [NOWHERE, LookupError("a fault of ours")])
-def test_one_that_cannot_say_that_it_leaves_closes_its_store_all_the_same(place: Place, why: Exception) -> None:
+def test_one_that_cannot_say_that_it_leaves_closes_its_store(place: Place, why: Exception) -> None:
     for pool in place.pools:
         pool.broken = why
     with capturedLogs() as logs:
@@ -395,7 +395,7 @@ def test_while_it_comes_back_it_does_not_enter_twice(place: Place) -> None:
     assert place.states()[place.member.node.id] == "alive"
 
 
-def test_a_first_entry_that_was_stored_and_not_answered_is_tried_under_another_id(place: Place) -> None:
+def test_a_first_entry_without_answer_is_tried_under_a_new_id(place: Place) -> None:
     taken = Node(id="me-1", name="here", since=T0, seen=T0)
     again = Place(place.url, reactor=place.reactor)
     again.member.node = taken
@@ -444,7 +444,7 @@ def patient(tmp_path: Path, empty: bytes) -> Iterator[Place]:
     place.member.stopService()
 
 
-def test_with_a_longer_lease_it_gives_up_later_and_goes_on_after_what_was_shorter(patient: Place) -> None:
+def test_with_a_longer_lease_it_gives_up_later(patient: Place) -> None:
     patient.walk(4)
     assert 19 <= patient.member.remaining <= 21
     patient.reach(False)
@@ -472,7 +472,7 @@ def test_with_a_longer_lease_another_is_taken_for_dead_later(patient: Place) -> 
     assert (found.state, found.reason) == ("lost", GONE.format(30))
 
 
-def test_after_a_trouble_that_all_had_it_waits_ten_seconds_and_not_the_whole_lease_again(patient: Place) -> None:
+def test_after_a_common_trouble_it_waits_10_s_and_no_lease(patient: Place) -> None:
     patient.other(**agreed(30))
     patient.run("theirs", "there-1")
     patient.walk(4)
@@ -485,7 +485,7 @@ def test_after_a_trouble_that_all_had_it_waits_ten_seconds_and_not_the_whole_lea
     assert patient.found("theirs").state == "lost"
 
 
-def test_beside_a_release_that_knows_no_other_it_gives_up_as_that_expects(patient: Place) -> None:
+def test_beside_an_old_release_it_gives_up_as_that_expects(patient: Place) -> None:
     patient.walk(4)
     with capturedLogs() as logs:
         patient.other("old", id="old-1")
@@ -499,7 +499,7 @@ def test_beside_a_release_that_knows_no_other_it_gives_up_as_that_expects(patien
     assert 19 <= patient.member.remaining <= 21
 
 
-def test_a_shorter_lease_counts_from_when_it_was_asked_for_though_the_answer_is_lost(patient: Place) -> None:
+def test_a_shorter_lease_counts_from_the_asking_without_answer(patient: Place) -> None:
     patient.walk(4)
     patient.other("old", id="old-1")
     patient.walk(EVERY)  # it has heard, and will ask
@@ -545,7 +545,7 @@ def test_one_whose_own_is_another_says_so_once_and_follows(patient: Place) -> No
     other.member.stopService()
 
 
-def test_the_last_of_all_that_is_restarted_with_another_changes_it_for_all(patient: Place) -> None:
+def test_the_last_of_all_to_be_restarted_changes_it_for_all(patient: Place) -> None:
     other = Place(patient.url, reactor=patient.reactor, asked=60)
     other.member.node = attrs.evolve(other.member.node, id="other-1", name="other")
     other.member.startService()

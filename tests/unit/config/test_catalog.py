@@ -79,11 +79,10 @@ def ours():
 
 def refusal(path, tasks):
     """The one line for a catalog that cannot be loaded; nothing of it stays behind."""
-    gc.collect()
     before = ours()
     with pytest.raises(BadCatalog) as caught:
         catalog.load(path, tasks)
-    assert ours() == before
+    assert ours() <= before  # modules of tests before this one may go meanwhile; a new one has a number of its own
     assert not list(tasks.glob("__pycache__"))
     text = str(caught.value)
     assert "\n" not in text
@@ -142,7 +141,7 @@ def test_a_task_keeps_what_its_section_says(tmp_path):
     assert found.get("a").description == ""
 
 
-def test_a_class_that_asks_for_them_is_told_the_names_of_its_parameters(tmp_path):
+def test_a_class_that_asks_is_told_the_names_of_its_parameters(tmp_path):
     source = (
         "class T:\n  def __init__(self, parameters='none'): self.told = parameters\n  def __call__(self, info): ..."
     )
@@ -281,7 +280,7 @@ def test_a_task_in_a_process_may_have_limits(tmp_path, class_name):
 
 
 @ROOT_ONLY
-def test_a_task_in_a_process_may_have_a_user_and_there_may_be_one_for_all(tmp_path):
+def test_a_process_task_may_have_a_user_or_one_for_all(tmp_path):
     text = (
         "[a]\nfile=t.py\nclass=Script\nuser=root\n[b]\nfile=t.py\nclass=Watched\n"
         "[c]\nfile=t.py\nclass=Plain\n[d]\nfile=t.py\nclass=Coroutine"
@@ -334,7 +333,7 @@ def test_a_wrong_user_or_limit_is_one_line_that_says_where(tmp_path, text, line)
 
 @pytest.mark.parametrize("class_name", ["Watched", "Script"])
 @pytest.mark.parametrize(("text", "leftovers"), [("", None), ("leftovers = ", None), ("leftovers = keep", "keep")])
-def test_a_task_in_a_process_may_say_what_becomes_of_what_it_leaves_behind(tmp_path, class_name, text, leftovers):
+def test_a_process_task_may_say_what_becomes_of_what_it_leaves(tmp_path, class_name, text, leftovers):
     found = catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass={class_name}\n{text}", t=KINDS)).get("a")
 
     assert (found.leftovers, dict(found.options)) == (leftovers, {})
@@ -382,7 +381,7 @@ CRLF = "its #! line ends with a carriage return (CRLF); save it with LF at the e
         ("program=no-such-program-here", None),
     ],
 )
-def test_what_keeps_a_program_from_being_started_is_a_problem_and_no_mistake(tmp_path, options, problem):
+def test_a_program_that_cannot_start_is_no_mistake(tmp_path, options, problem):
     for name, text, mode in (
         ("good", "#!/bin/sh\n", 0o755),
         ("plain", "#!/bin/sh\n", 0o644),
@@ -439,7 +438,7 @@ def test_the_programs_of_many_tasks_are_looked_at_together(monkeypatch):
     assert len(started) == 1 + 2  # the user is tried out too
 
 
-def test_the_user_for_all_may_be_gone_when_the_catalog_is_read_again(tmp_path):
+def test_the_user_for_all_may_be_gone_at_the_next_reading(tmp_path):
     path, tasks = put(tmp_path, "[a]\nfile=t.py\nclass=Script", t=KINDS)
 
     with pytest.raises(BadCatalog) as refused:
@@ -476,7 +475,7 @@ def test_runscript_resolves_paths_in_the_tasks_folder(tmp_path, options, argv, d
     assert command.directory == (directory and directory.format(tasks=tasks))
 
 
-def test_runscript_refuses_a_relative_path_out_of_the_tasks_folder(tmp_path):
+def test_runscript_refuses_a_relative_path_out_of_the_folder(tmp_path):
     source = (ROOT / "tasks" / "runscript.py").read_text()
     text = "[a]\nfile=runscript.py\nclass=RunScript\nscript=../foo.bash"
 

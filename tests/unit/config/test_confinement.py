@@ -44,7 +44,7 @@ def test_limits_are_programs_and_their_words(resource_limits, chain):
 
 
 @ROOT
-def test_a_user_is_taken_on_last_when_what_only_root_may_do_is_done():
+def test_a_user_is_taken_on_last_after_what_only_root_may_do():
     nobody = pwd.getpwnam("nobody")
     found = confine("nobody", ResourceLimits(files=32))
 
@@ -126,7 +126,7 @@ def test_a_missing_program_is_named_with_where_to_find_it(name, user, resource_l
         (ResourceLimits(memory=1024), "no program can be started so: "),
     ],
 )
-def test_limits_within_which_no_program_can_be_started_are_refused(resource_limits, words):
+def test_limits_in_which_no_program_can_start_are_refused(resource_limits, words):
     assert words in refusal(None, resource_limits)
 
 

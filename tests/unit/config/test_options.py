@@ -263,7 +263,7 @@ def test_an_unknown_option_names_the_nearest_known_one(tmp_path, text, label, ne
         (b"\0", "conf/jobsched.cfg"),
     ],
 )
-def test_a_file_that_cannot_be_executed_is_one_line_with_its_number(tmp_path, text, line):
+def test_a_file_that_fails_is_one_line_with_its_number(tmp_path, text, line):
     assert refusal(tmp_path, text).startswith(line)
 
 

@@ -35,7 +35,7 @@ def test_two_values_together_climb_no_higher_than_one(values):
 
 
 @given(VALUES)
-def test_in_json_a_value_stays_in_its_string_or_stands_for_itself(value):
+def test_in_json_a_value_stays_in_its_string_or_stands_alone(value):
     fill = template.body('{"{x}": ["\\"{x}\\\\", {x}], "{y}": {}}', "application/vnd.a+json", ["x"])
     assert json.loads(fill({"x": value})) == {words(value): [f'"{words(value)}\\', value], "{y}": {}}
 

@@ -44,7 +44,7 @@ def test_whoever_looks_while_it_is_asked_waits_for_that_answer() -> None:
     assert not watched.clock.getDelayedCalls()
 
 
-def test_it_is_asked_again_when_the_answer_is_old_and_not_before() -> None:
+def test_it_is_asked_again_when_the_answer_is_old() -> None:
     watched = Watched()
     watched.look()
     watched.asked[0].callback("well")
@@ -56,7 +56,7 @@ def test_it_is_asked_again_when_the_answer_is_old_and_not_before() -> None:
     assert len(watched.asked) == 2
 
 
-def test_nobody_waits_longer_than_patience_and_what_was_known_stays_known() -> None:
+def test_nobody_waits_beyond_patience_and_the_known_stays_known() -> None:
     watched = Watched()
     watched.look()
     watched.asked[0].callback("well")
@@ -94,7 +94,7 @@ def test_a_store_that_is_away_is_told_in_its_words() -> None:
     assert watched.probe.trouble == "the store cannot be used now: it is gone"
 
 
-def test_a_fault_of_ours_is_told_to_the_log_and_to_nobody_who_looks() -> None:
+def test_a_fault_of_ours_is_told_to_the_log_alone() -> None:
     watched = Watched()
     waited = watched.look()
     with capturedLogs() as logs:

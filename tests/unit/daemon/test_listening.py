@@ -101,7 +101,7 @@ def test_nor_by_its_place(tmp_path, first):
     assert refusal(endpoint).startswith("sslmethod: ")
 
 
-def test_a_certificate_is_renewed_and_a_bad_one_leaves_the_old_one_in_force(tmp_path, first, second):
+def test_a_certificate_is_renewed_and_a_bad_one_leaves_the_old(tmp_path, first, second):
     endpoint = f"ssl:443:interface=127.0.0.1:{first.put(tmp_path)}"
     certificate = Certificate(endpoint)
     assert shown(certificate) == "first.example"
@@ -128,7 +128,7 @@ def shown(certificate):
     return name.value
 
 
-def test_the_reactor_is_given_the_certificate_that_can_be_renewed(tmp_path, first):
+def test_the_reactor_gets_the_certificate_that_can_be_renewed(tmp_path, first):
     heard = []
 
     class Reactor:
@@ -154,7 +154,7 @@ def test_the_reactor_is_given_the_certificate_that_can_be_renewed(tmp_path, firs
         ("ssl:443:certKey=/tls:/key.pem", "ssl:443:certKey=/tls:/key.pem"),
     ],
 )
-def test_twisted_is_told_in_its_own_words_and_a_unix_socket_is_for_everybody_only_where_that_is_said(endpoint, kept):
+def test_twisted_gets_its_own_words_and_a_unix_socket_its_mode(endpoint, kept):
     assert closed(endpoint) == kept
 
 

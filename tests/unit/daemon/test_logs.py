@@ -98,7 +98,7 @@ def test_a_missing_file_says_what_to_do(tmp_path):
         (LogLevel.critical, "CRITICAL"),
     ],
 )
-def test_what_twisted_logs_arrives_under_its_namespace_and_level(logger, level, name):
+def test_a_twisted_event_arrives_under_its_namespace_and_level(logger, level, name):
     kept = Kept()
     logger.addHandler(kept)
     logger.setLevel(logging.DEBUG)
@@ -133,7 +133,7 @@ def test_what_nobody_wants_to_hear_is_not_even_put_into_words(logger):
     Logger(namespace=logger.name, observer=logs.ToLogging()).info("{shy}", shy=Shy())
 
 
-def test_a_slow_handler_holds_nobody_up_and_gets_every_line_in_order(logger):
+def test_a_slow_handler_holds_up_nobody_and_gets_lines_in_order(logger):
     go = threading.Event()
     kept = Kept(go)
     logger.addHandler(kept)
@@ -184,7 +184,7 @@ def test_another_thread_waits_for_room_and_loses_nothing(logger, monkeypatch):
     assert [text for _, _, text in kept.lines] == [f"line {number}" for number in range(500)]
 
 
-def test_a_handler_that_fails_says_so_to_the_real_stderr_and_does_not_feed_itself(logger, monkeypatch, capfd):
+def test_a_failing_handler_tells_stderr_and_not_itself(logger, monkeypatch, capfd):
     class Full(logging.Handler):
         failures = 0
 
@@ -258,7 +258,7 @@ def test_a_handler_that_logs_waits_for_no_room_in_its_queue():
         assert worker.ended(10)
 
 
-def test_a_thread_that_waits_for_room_does_not_keep_the_reactor_waiting():
+def test_a_thread_that_waits_for_room_leaves_the_reactor_free():
     class Watched(Queue):
         def put(self, item, block=True, timeout=None):
             if block:
@@ -299,7 +299,7 @@ def at_exit(monkeypatch):
 
 
 @pytest.mark.parametrize("most", [1, 1000])
-def test_a_handler_that_is_stuck_for_ever_does_not_hold_up_the_end(logger, monkeypatch, capfd, at_exit, most):
+def test_a_handler_stuck_for_ever_does_not_hold_up_the_end(logger, monkeypatch, capfd, at_exit, most):
     monkeypatch.setattr(logs, "MOST", most)
     go, kept, other = threading.Event(), Kept(), logging.getLogger("jobsched.test_logs.other")
     stuck = Kept(go)
@@ -435,7 +435,7 @@ def lines(tmp_path, logger):
     root.setLevel(level)
 
 
-def test_the_text_log_holds_nothing_that_is_not_seen_whoever_says_it(lines, logger):
+def test_the_text_log_holds_nothing_unseen_whoever_says_it(lines, logger):
     read = lines()
     logger.info("%s | %s", f"a job {UNSEEN}", f"printed\tthis {UNSEEN}")
     logger.info("harmless\r%s", FORGED)
@@ -466,7 +466,7 @@ def test_no_text_begins_a_line_of_the_log(lines, logger):
     assert all(line.isprintable() for line in said)
 
 
-def test_a_handler_behind_another_and_one_without_a_format_escape_too(lines, logger):
+def test_a_handler_behind_another_or_without_format_escapes_too(lines, logger):
     def change(text):
         text = text.replace("keys = stdout", "keys = stdout, held").replace("handlers = stdout", "handlers = held")
         held = "[handler_held]\nclass = logging.handlers.MemoryHandler\nargs = (1, 10)\ntarget = stdout\n"
@@ -487,7 +487,7 @@ def test_a_format_of_somebody_elses_that_is_json_stays_json(lines, logger):
     assert json.loads(read()[0]) == {"message": "a\x85\x9b\u2028\u202e\ufeff\U000e0041b"}
 
 
-def test_what_cannot_be_written_is_told_without_what_is_not_seen(capsys, monkeypatch):
+def test_what_cannot_be_written_is_told_without_the_unseen(capsys, monkeypatch):
     monkeypatch.setattr(sys, "__stderr__", sys.stderr)
     try:
         raise ValueError(UNSEEN)

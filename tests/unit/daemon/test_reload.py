@@ -87,14 +87,14 @@ def test_an_order_that_is_refused_at_once_is_not_told(world: World) -> None:
     assert world.told == []
 
 
-def test_tokens_that_came_into_force_before_a_bad_catalog_are_told(world: World) -> None:
+def test_new_tokens_before_a_bad_catalog_are_told(world: World) -> None:
     world.tokens, world.catalog = succeed(Tokens((token("b"),))), fail(BadCatalog("bad"))
     [why] = world.order()
     assert why.check(BadCatalog)
     assert [after for *_, after in world.told] == [{"tasks": ["one"], "tokens": ["b"], "tokens_changed": []}]
 
 
-def test_a_signal_is_told_as_one_and_a_bad_file_keeps_back_no_other(world: World) -> None:
+def test_a_signal_is_told_as_one_and_a_bad_file_stops_no_other(world: World) -> None:
     world.tokens, world.catalog = fail(BadTokens("bad")), succeed(catalog("two"))
     world.reloader.hang_up()
     after = {"tasks": ["two"], "tokens": ["a"], "tokens_changed": []}
@@ -105,7 +105,7 @@ def test_a_signal_is_told_as_one_and_a_bad_file_keeps_back_no_other(world: World
     assert len(world.told) == 1
 
 
-def test_what_is_in_force_is_answered_as_such_although_it_cannot_be_stored(world: World) -> None:
+def test_what_is_in_force_is_answered_though_it_is_not_stored(world: World) -> None:
     world.broken = Unavailable("no store")
     world.catalog = succeed(catalog("two"))
     with capturedLogs() as logged:
@@ -127,7 +127,7 @@ def test_one_is_through_before_the_next_begins(world: World) -> None:
     assert [(before["tokens"], after["tokens"]) for *_, before, after in world.told] == [(["a"], ["b"]), (["b"], ["c"])]
 
 
-def test_what_keeps_tasks_from_being_started_is_said_at_each_reading_and_refuses_nothing(world: World) -> None:
+def test_a_task_that_cannot_start_is_told_at_each_reading(world: World) -> None:
     world.catalog = succeed(catalog("one", "bad"))
     with capturedLogs() as logs:
         assert world.order() == [None]

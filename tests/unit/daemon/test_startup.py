@@ -25,7 +25,7 @@ def test_the_last_one_is_known_to_the_next(tmp_path: Path) -> None:
     assert Predecessor(tmp_path).ids == [TWO]
 
 
-def test_one_that_was_killed_before_it_dealt_with_the_first_hands_that_on(tmp_path: Path) -> None:
+def test_one_killed_before_it_dealt_with_the_first_hands_it_on(tmp_path: Path) -> None:
     Predecessor(tmp_path).keep(ONE)
     Predecessor(tmp_path).keep(TWO)
     assert Predecessor(tmp_path).ids == [ONE, TWO]
@@ -63,9 +63,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["node", "node.new"])
 @pytest.mark.parametrize("kind", ["link", "fifo"])
-def test_what_lies_in_the_place_of_the_file_is_not_followed_and_not_waited_for(
-    tmp_path: Path, name: str, kind: str
-) -> None:
+def test_what_lies_in_the_files_place_is_not_followed(tmp_path: Path, name: str, kind: str) -> None:
     other, state = tmp_path / "other", tmp_path / "state"
     other.write_text(f"{socket.gethostname()}\n{ONE}\n")
     before = other.read_text()

@@ -51,7 +51,7 @@ def told():
     globalLogPublisher.removeObserver(events.append)
 
 
-def test_ready_is_told_once_it_listens_and_has_begun_whichever_comes_first(door):
+def test_ready_is_told_once_it_listens_and_has_begun(door):
     listening, name = door
     early = Systemd(Reactor(), {"NOTIFY_SOCKET": name})
     early.begun()
@@ -89,7 +89,7 @@ def test_a_reload_is_over_when_the_last_of_those_under_way_is(door):
     assert heard(listening) == [["READY=1", f"STATUS={notify.READY}"]]
 
 
-def test_signs_of_life_come_at_half_the_time_until_the_reactor_ends(door):
+def test_signs_of_life_come_at_half_time_until_the_reactor_ends(door):
     listening, name = door
     reactor = Reactor()
     systemd = Systemd(reactor, {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())})
@@ -125,7 +125,7 @@ def test_how_often_it_must_be_seen_to_live(environ, seconds):
     assert notify.beat(environ, 7) == seconds
 
 
-def test_what_systemd_has_no_room_for_is_told_later_unless_it_is_out_of_date(door):
+def test_what_systemd_has_no_room_for_is_told_later_if_current(door):
     listening, name = door
     with suppress(BlockingIOError):
         while True:
@@ -140,7 +140,7 @@ def test_what_systemd_has_no_room_for_is_told_later_unless_it_is_out_of_date(doo
     assert reactor.getDelayedCalls() == []
 
 
-def test_a_socket_that_is_gone_is_one_line_in_the_log_until_that_changes(tmp_path, told):
+def test_a_lost_socket_is_one_line_until_that_changes(tmp_path, told):
     reactor, name = Reactor(), tmp_path / "notify"
     systemd = Systemd(reactor, {"NOTIFY_SOCKET": str(name), "WATCHDOG_USEC": "2000000"})
 

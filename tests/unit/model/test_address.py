@@ -29,7 +29,7 @@ def test_a_public_address_may_be_sent_to(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_a_private_address_may_be_sent_to_where_the_operator_says_so(address: str) -> None:
+def test_a_private_address_may_be_sent_to_where_it_is_allowed(address: str) -> None:
     assert fault(address, private=False).endswith(" is private, and NOTIFY_PRIVATE is not set")
     assert fault(address, private=True) == ""
 

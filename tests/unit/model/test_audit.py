@@ -33,7 +33,7 @@ def differs(before: Job, after: Job, signed: Signature = SIGNED) -> Any:
     return entry.action, entry.before, entry.after
 
 
-def test_an_entry_says_who_gave_the_order_from_where_when_and_through_which_node() -> None:
+def test_an_entry_says_who_from_where_when_and_by_which_node() -> None:
     made = SIGNED.of_job(None, JOB)
     assert made is not None
     assert (made.id, made.at, made.who, made.address, made.node) == ("an id", T0, "alice", "192.0.2.7", "alpha")

@@ -59,16 +59,14 @@ def test_the_jitter_of_a_job_is_its_own() -> None:
     assert asked.job("one", T0).next_due != asked.job("other", T0).next_due
 
 
-def test_an_interval_without_start_counts_from_the_making_of_the_job() -> None:
+def test_an_interval_without_start_counts_from_the_jobs_making() -> None:
     job = draft(every=HOUR).job("id", T0)
     assert job.schedule.trigger == Interval(start=T0, every=HOUR)
     assert job.next_due == T0 + HOUR
 
 
 @pytest.mark.parametrize(("start", "first"), [(2, 2), (-1.5, 0.5), (-3, 1), (0, 1)])
-def test_an_interval_with_start_is_first_due_at_start_or_at_the_next_beat_of_its_grid(
-    start: float, first: float
-) -> None:
+def test_an_interval_is_first_due_at_start_or_next_on_its_grid(start: float, first: float) -> None:
     assert draft(every=HOUR, start=T0 + start * HOUR).job("id", T0).next_due == T0 + first * HOUR
 
 
@@ -128,17 +126,17 @@ def test_a_schedule_without_any_due_before_its_end_is_refused(bounds: dict[str, 
         {"at": T0 + HOUR, "start": T0 + 2 * HOUR},
     ],
 )
-def test_an_instant_that_has_passed_or_lies_out_of_bounds_is_refused(fields: dict[str, Any]) -> None:
+def test_an_instant_in_the_past_or_out_of_bounds_is_refused(fields: dict[str, Any]) -> None:
     assert refused(draft(**fields)) == ("lies in the past, or outside start and end", "/at")
 
 
 @pytest.mark.parametrize("rule", [{"cron": "0 0 * * *"}, {"at": T0 + HOUR}, {"every": HOUR}])
-def test_a_zone_that_does_not_exist_is_refused_whatever_the_rule(rule: dict[str, Any]) -> None:
+def test_an_unknown_zone_is_refused_whatever_the_rule(rule: dict[str, Any]) -> None:
     _, pointer = refused(draft(timezone="Mars/Olympus", **rule))
     assert pointer == "/timezone"
 
 
-def test_a_cron_expression_that_cannot_be_followed_is_refused_at_its_field() -> None:
+def test_a_cron_that_cannot_be_followed_is_refused_at_its_field() -> None:
     with pytest.raises(BadTrigger) as refusal:
         draft(cron="61 * * * *").job("id", T0)
     assert refusal.value.pointer == "/cron"
@@ -149,7 +147,7 @@ def test_an_interval_out_of_bounds_is_refused(span: timedelta) -> None:
     assert refused(draft(every=span))[1] == "/interval"
 
 
-def test_a_changed_job_is_what_is_asked_for_now_and_keeps_what_it_has_been_through() -> None:
+def test_a_changed_job_is_what_is_asked_and_keeps_its_past() -> None:
     job = attrs.evolve(draft(every=HOUR).job("id", T0), starts=3, version=2, paused=True, updated=T0 + HOUR)
     asked = Draft(task="other", name="new", every=HOUR, timeout=5, parameters={"a": 1}, max_runs=9)
     changed = asked.remade(job, T0 + 2.5 * HOUR)
@@ -160,7 +158,7 @@ def test_a_changed_job_is_what_is_asked_for_now_and_keeps_what_it_has_been_throu
         assert getattr(changed, kept) == getattr(job, kept), kept
 
 
-def test_the_dues_of_a_changed_job_start_anew_only_where_its_schedule_changed() -> None:
+def test_a_change_of_the_schedule_alone_starts_dues_anew() -> None:
     job = draft(every=HOUR).job("id", T0)
     late = T0 + 2.5 * HOUR
     assert draft(every=HOUR).remade(job, late).next_due == T0 + HOUR

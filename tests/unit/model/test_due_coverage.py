@@ -71,7 +71,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("whole", [True, False])
-def test_of_any_schedule_a_full_record_is_right_and_each_hole_is_found(kind: str, whole: bool) -> None:
+def test_a_full_record_of_any_schedule_is_right_each_hole_found(kind: str, whole: bool) -> None:
     job = made(**KINDS[kind])
     when = dues(job, 80)
     record = [outcome(due) for due in when[:10]]
@@ -150,7 +150,7 @@ def test_the_record_may_begin_late_but_not_between_two_dues() -> None:
     assert pruned(moved(job, at(12.5)), []) == [f"{at(12.5).isoformat()} is no due of the job"]
 
 
-def test_what_was_active_while_later_ones_were_pruned_may_stand_apart() -> None:
+def test_one_active_as_later_ones_were_pruned_may_stand_apart() -> None:
     job = moved(made(), at(12))
     tail = [outcome(at(10)), outcome(at(11))]
     assert pruned(job, [active(at(1)), *tail]) == []
@@ -160,7 +160,7 @@ def test_what_was_active_while_later_ones_were_pruned_may_stand_apart() -> None:
     assert pruned(moved(job, None), [active(at(1))]) == []
 
 
-def test_after_a_run_that_would_have_been_pruned_too_no_due_may_be_missing() -> None:
+def test_after_a_run_that_pruning_would_take_no_due_is_missing() -> None:
     job = moved(made(), at(12))
     tail = [outcome(at(10)), outcome(at(11))]
     assert len(pruned(job, [outcome(at(1), ended=at(1.5)), *tail])) == 1
@@ -196,7 +196,7 @@ def test_after_a_change_only_later_dues_are_computed() -> None:
     assert len(complaints(moved(job, at(12)), [])) == 1
 
 
-def test_of_dues_before_a_change_none_may_still_have_two_outcomes() -> None:
+def test_no_due_before_a_change_has_two_outcomes() -> None:
     job = moved(made(), at(11), version=2, updated=at(10))
     assert len(complaints(job, [outcome(at(1), at(4), 4), outcome(at(3.5))])) == 1
 
@@ -207,7 +207,7 @@ def test_a_stretch_over_the_change_counts_for_what_it_is() -> None:
     assert len(complaints(job, [outcome(at(9), at(11), 3)])) == 1
 
 
-def test_a_new_trigger_begins_at_its_first_beat_however_it_is_put_off() -> None:
+def test_a_new_trigger_begins_at_its_first_beat_with_jitter_too() -> None:
     job = made(jitter=timedelta(seconds=3000))
     schedule, late = job.schedule, None
     for minute in range(1, 200):  # a change in mid-beat, where the due before it is still to come

@@ -35,7 +35,7 @@ def test_a_host_has_one_spelling(host, name):
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:58631", "127.0.0.1:1", "[::1]", "10.0.0.7:58631", "jobs:80"])
-def test_its_own_names_and_the_address_it_was_reached_at_are_known(host):
+def test_its_own_names_and_the_address_reached_are_known(host):
     assert Hosts.of([*LOOPBACK, "jobs"]).know(host, "10.0.0.7")
 
 

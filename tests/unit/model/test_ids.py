@@ -20,7 +20,7 @@ instants = st.datetimes(datetime(1960, 1, 1), datetime(9999, 1, 1), timezones=st
 
 
 @given(instants)
-def test_an_id_is_a_uuid_of_version_7_that_tells_the_millisecond(instant: datetime) -> None:
+def test_an_id_is_a_uuid_of_version_7_with_the_millisecond(instant: datetime) -> None:
     made = uuid.UUID(Ids().make(instant))
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
     assert made.int >> 80 == max((instant - EPOCH) // timedelta(milliseconds=1), 0)
@@ -58,7 +58,7 @@ def hasty() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_threads_that_share_a_maker_get_no_id_twice_and_none_goes_back() -> None:
+def test_threads_with_one_maker_get_no_id_twice_and_none_older() -> None:
     ids = Ids(bytes)  # without chance, only what counts up tells them apart
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: [ids.make(T0) for _ in range(3000)], range(8)))
@@ -93,7 +93,7 @@ def test_an_id_has_the_usual_text_form() -> None:
 
 
 @given(instants, st.timedeltas(timedelta(milliseconds=1), timedelta(days=9)))
-def test_the_least_id_of_an_instant_divides_earlier_ids_from_later_ones(instant: datetime, gap: timedelta) -> None:
+def test_the_least_id_of_an_instant_divides_earlier_from_later(instant: datetime, gap: timedelta) -> None:
     if instant - gap < EPOCH:
         instant = EPOCH + gap
     assert Ids().make(instant - gap) < least(instant) <= Ids().make(instant)

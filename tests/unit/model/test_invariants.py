@@ -205,7 +205,7 @@ def test_a_run_on_a_node_that_is_gone_is_found(now: float, node: dict[str, Any],
     assert [line for line in said if "540.1" in line and re.search(words, line)], said
 
 
-def test_a_node_that_is_silent_for_its_lease_and_the_time_to_find_it_is_no_fault_yet() -> None:
+def test_a_node_silent_for_its_lease_and_the_search_is_no_fault() -> None:
     facts = Facts(now=at(617.9), nodes={"n1": NODE, "n2": LATER}, whole=True)
     assert found(job(660), [*RECORD, stretch(600, 1, "skipped")], facts) == []
 
@@ -217,7 +217,7 @@ def test_without_nodes_nothing_is_said_of_them() -> None:
     assert found(job(), changed("60.1", ended=at(55))(RECORD), Facts(whole=True)) == []  # the host's clock was set back
 
 
-def test_a_node_may_be_forgotten_and_a_daemon_of_before_was_none() -> None:
+def test_a_node_may_be_forgotten_and_an_old_daemon_was_none() -> None:
     old = Facts(now=at(8 * DAY), nodes={"n2": attrs.evolve(LATER, since=at(-DAY), seen=at(8 * DAY))})
     ended = [run(60)]
     ahead = job(8 * DAY + 60)
@@ -289,7 +289,7 @@ def test_of_a_deleted_job_the_runs_are_still_looked_at() -> None:
     assert len(found(None, changed("60.1", reason="")(RECORD))) == 1
 
 
-def test_an_attempt_before_those_that_are_kept_may_have_been_pruned() -> None:
+def test_an_attempt_before_those_kept_may_have_been_pruned() -> None:
     kept = attrs.evolve(NOW, whole=False)
     record = [run for run in RECORD if run.due >= at(360) or run.id == "120.2"]
     assert found(job(), record, kept) == []

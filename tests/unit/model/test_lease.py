@@ -46,7 +46,7 @@ LEASES = st.timedeltas(SHORTEST, LONGEST)
 
 
 @given(lease=LEASES)
-def test_there_is_time_to_end_what_runs_and_for_three_tries_before_that(lease: timedelta) -> None:
+def test_there_is_time_to_end_runs_and_for_three_tries_before(lease: timedelta) -> None:
     rest = lease.total_seconds() - gives_up(lease)
     assert rest >= 3, "TERM, a second later KILL, and a machine that is busy"
     assert answer(lease) * 1.5 <= gives_up(lease), "one answer that never comes, and another try"

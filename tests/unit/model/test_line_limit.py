@@ -18,7 +18,7 @@ def knock(throttle, address, seconds, kind="401"):
     return False
 
 
-def test_an_address_gets_ten_lines_and_then_a_count_at_the_end_of_its_minute():
+def test_an_address_gets_ten_lines_a_minute_and_then_a_count():
     throttle = Throttle()
     given_ = [knock(throttle, "a", 100 + n) for n in range(MOST + 3)]
     assert given_ == [True] * MOST + [False] * 3
@@ -32,7 +32,7 @@ def test_an_address_gets_ten_lines_and_then_a_count_at_the_end_of_its_minute():
     assert knock(throttle, "a", 161)
 
 
-def test_of_very_many_addresses_those_that_come_late_share_their_lines():
+def test_of_very_many_addresses_late_ones_share_their_lines():
     throttle = Throttle()
     assert all(knock(throttle, f"{n}", 0) for n in range(ADDRESSES))
     assert [knock(throttle, f"late {n}", 1) for n in range(MOST + 5)] == [True] * MOST + [False] * 5

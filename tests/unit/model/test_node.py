@@ -80,7 +80,7 @@ def test_one_that_is_not_among_them_has_no_place() -> None:
     assert claim_rank([], "c", "key", "task", {}) is None
 
 
-def test_load_is_spread_evenly_and_so_is_that_of_a_node_that_goes() -> None:
+def test_load_is_spread_evenly_and_so_is_a_lost_nodes() -> None:
     nodes = [a_node(IDS.make(T0)) for _ in range(3)]
     keys = [IDS.make(T0) for _ in range(1000)]
     orders = [order(nodes, key) for key in keys]

@@ -10,7 +10,7 @@ def lines(outage: Outage, *failures: tuple[float, str]) -> list[float]:
     return [seconds for seconds, words in failures if outage.failed(words, seconds)]
 
 
-def test_it_is_said_at_once_then_each_ten_seconds_and_another_reason_after_five() -> None:
+def test_it_is_said_now_and_each_ten_s_a_new_reason_after_five() -> None:
     every_two = [(float(seconds), "refused") for seconds in range(0, 31, 2)]
     assert lines(Outage(), *every_two) == [0, 10, 20, 30]
     outage = Outage()
@@ -34,7 +34,7 @@ def test_while_it_is_said_others_need_not() -> None:
     assert all(outage.tells(seconds) for seconds in (0.0, 5.0, 100.0))
 
 
-def test_others_wait_until_a_heartbeat_has_found_it_out_and_then_say_their_own() -> None:
+def test_others_wait_for_a_heartbeat_and_then_say_their_own() -> None:
     outage = Outage()
     assert [outage.tells(seconds) for seconds in (0.0, 1.0, 3.9, 4.0, 9.0, 18.0)] == [True] * 3 + [False] * 3
     assert outage.tells(29.0), "after a calm it is another trouble"

@@ -41,7 +41,7 @@ def test_its_later_start_has_the_old_files_the_newest_first():
     assert elsewhere(run(A), HERE.id, [later[0], HERE, later[1], old]).urls == ("http://a7", "http://a3")
 
 
-def test_another_node_of_that_name_is_not_asked_while_the_right_one_lives():
+def test_a_namesake_is_not_asked_while_the_right_node_lives():
     assert elsewhere(run(A), HERE.id, [node("a", 7), HERE, A]).urls == ("http://a0",)
 
 

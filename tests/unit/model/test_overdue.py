@@ -58,7 +58,7 @@ def since(job: Job, now: float, **facts: Any) -> float | None:
         (100, {"missed": late(50), "waiting": late(45)}, 55),
     ],
 )
-def test_max_late_counts_from_the_oldest_due_that_has_not_started(
+def test_max_late_counts_from_the_oldest_unstarted_due(
     now: float, facts: dict[str, Any], expected: float | None
 ) -> None:
     assert since(job(late=10), now, **facts) == expected
@@ -72,7 +72,7 @@ def test_max_late_counts_from_the_oldest_due_that_has_not_started(
         (50, {}, None),
     ],
 )
-def test_a_job_without_a_next_due_is_late_only_while_a_run_of_it_waits(
+def test_without_a_next_due_only_a_waiting_run_makes_it_late(
     now: float, facts: dict[str, Any], expected: float | None
 ) -> None:
     assert since(job(late=10, next_due=None), now, **facts) == expected

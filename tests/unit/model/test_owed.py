@@ -120,13 +120,13 @@ def test_a_due_that_is_missed_names_the_grace_it_exceeded() -> None:
 # Rule 3: catch-up
 
 
-def test_latest_runs_the_newest_within_the_grace_and_misses_the_older_as_one_stretch() -> None:
+def test_latest_runs_the_newest_in_grace_and_misses_the_older() -> None:
     answer = owed(every(60), Policy(), facts(60, 310))
     assert said(answer) == [(60, 240, 4, "missed"), (300, 300, 1, "run")]
     assert answer.next_due == at(360)
 
 
-def test_latest_says_which_dues_were_too_old_and_which_gave_way_to_a_later_one() -> None:
+def test_latest_says_which_were_too_old_and_which_gave_way() -> None:
     answer = owed(every(60), Policy(misfire_grace=timedelta(seconds=150)), facts(60, 310))
     assert said(answer) == [(60, 120, 2, "missed"), (180, 240, 2, "missed"), (300, 300, 1, "run")]
     assert reasons(answer) == [
@@ -142,7 +142,7 @@ def test_latest_runs_nothing_when_even_the_newest_is_too_old() -> None:
     assert answer.next_due == at(360)
 
 
-def test_none_misses_what_passed_while_nobody_could_run_it_whatever_the_grace() -> None:
+def test_none_misses_what_passed_with_nobody_whatever_the_grace() -> None:
     policy = Policy(misfire_grace=None, catch_up="none")
     answer = owed(every(60), policy, facts(60, 310, able_since=at(310)))
     assert said(answer) == [(60, 300, 5, "missed")]
@@ -150,7 +150,7 @@ def test_none_misses_what_passed_while_nobody_could_run_it_whatever_the_grace() 
     assert answer.next_due == at(360)
 
 
-def test_none_runs_a_due_from_the_instant_at_which_somebody_could_run_it() -> None:
+def test_none_runs_a_due_from_when_somebody_could_run_it() -> None:
     policy = Policy(misfire_grace=None, catch_up="none")
     answer = owed(every(60), policy, facts(60, 300, able_since=at(300)))
     assert said(answer) == [(60, 240, 4, "missed"), (300, 300, 1, "run")]
@@ -169,14 +169,14 @@ def test_all_runs_each_due_within_the_grace_oldest_first() -> None:
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
-def test_all_makes_the_dues_it_catches_up_on_wait_for_one_another(overlap: Overlap) -> None:
+def test_all_makes_the_dues_it_catches_up_on_wait_in_turn(overlap: Overlap) -> None:
     policy = Policy(misfire_grace=None, catch_up="all", overlap=overlap)
     answer = owed(every(60), policy, facts(60, 190))
     assert said(answer) == [(60, 60, 1, "run"), (120, 120, 1, "queue"), (180, 180, 1, "queue")]
     assert answer.starts == 3
 
 
-def test_all_catches_up_on_a_thousand_at_most_and_misses_the_older() -> None:
+def test_all_catches_up_on_a_thousand_and_misses_the_older() -> None:
     policy = Policy(misfire_grace=None, catch_up="all", overlap="allow")
     answer = owed(every(1), policy, facts(1, 5000))
     missed, *runs = said(answer)
@@ -187,7 +187,7 @@ def test_all_catches_up_on_a_thousand_at_most_and_misses_the_older() -> None:
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_all_skips_every_due_that_passed_during_a_run_that_is_still_active(active: bool) -> None:
+def test_all_skips_every_due_that_passed_during_an_active_run(active: bool) -> None:
     policy = Policy(misfire_grace=None, catch_up="all", overlap="skip")
     answer = owed(every(60), policy, facts(60, 190, active=active))
     apart = [(60, 60, 1, "run"), (120, 120, 1, "queue"), (180, 180, 1, "queue")]
@@ -258,7 +258,7 @@ def test_a_run_before_the_last_leaves_a_next_due() -> None:
 
 
 @pytest.mark.parametrize("policy", [Policy(), Policy(overlap="skip")])
-def test_a_missed_or_skipped_due_does_not_count_against_max_runs(policy: Policy) -> None:
+def test_a_missed_or_skipped_due_does_not_use_up_max_runs(policy: Policy) -> None:
     missed = owed(every(3600), policy, facts(3600, 3700, starts_left=1))
     skipped = owed(every(3600), policy, facts(3600, 3600, starts_left=1, active=True))
     assert (missed.next_due, skipped.next_due) == (at(7200), at(7200))
@@ -271,7 +271,7 @@ def test_dues_behind_the_last_run_of_max_runs_are_not_owed() -> None:
     assert answer.next_due is None
 
 
-def test_dues_skipped_while_catching_up_leave_max_runs_as_it_was() -> None:
+def test_dues_skipped_in_a_catch_up_leave_max_runs_as_it_was() -> None:
     policy = Policy(misfire_grace=None, catch_up="all", overlap="skip")
     answer = owed(every(60), policy, facts(60, 310, starts_left=2, active=True))
     assert said(answer) == [(60, 300, 5, "skipped")]
@@ -441,7 +441,7 @@ def downtimes(begin: datetime, end: datetime) -> st.SearchStrategy[Downtime]:
 @pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
-def test_every_due_up_to_now_is_in_exactly_one_stretch_and_in_order(data: st.DataObject) -> None:
+def test_every_due_up_to_now_is_in_one_stretch_and_in_order(data: st.DataObject) -> None:
     schedule, policy = data.draw(schedules()), data.draw(policies)
     situation = data.draw(situations(schedule))
     answer = owed(schedule, policy, situation)

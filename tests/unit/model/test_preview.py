@@ -28,7 +28,7 @@ def asked(**more: object) -> Draft:
         ({"at": LAST}, datetime(2030, 1, 1, tzinfo=UTC), LAST),
     ],
 )
-def test_a_due_at_the_edge_of_the_calendar_is_shown_though_its_zone_has_no_such_day(
+def test_a_due_at_the_edge_of_the_calendar_is_shown(
     timezone: str, draft: dict[str, object], after: datetime, due: datetime
 ) -> None:
     (fire,) = fires(asked(timezone=timezone, **draft), after, 1)

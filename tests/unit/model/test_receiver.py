@@ -111,7 +111,7 @@ def test_what_is_none(text: str) -> None:
     assert not is_pattern(text)
 
 
-def test_without_patterns_there_is_the_place_of_the_receiver_for_all() -> None:
+def test_without_patterns_there_is_the_place_of_the_one_for_all() -> None:
     receivers = Receivers.of("https://hooks.example:8443/all?key=1", None, False)
     assert receivers.place == "hooks.example:8443"
     assert receivers.allow(Receiver.of("https://hooks.example:8443/mine"))

@@ -16,7 +16,7 @@ def test_values_are_hidden_by_the_names_in_whatever_case():
     assert Redaction([]).shown(GIVEN) == GIVEN
 
 
-def test_what_was_shown_can_be_sent_back_and_means_what_was_hidden():
+def test_what_was_shown_can_be_sent_back_for_what_was_hidden():
     redaction = Redaction()
     asked = redaction.shown(GIVEN) | {"target": "***", "secret": "new", "token": None}
 

@@ -35,14 +35,14 @@ def job(retries, task="task"):
         (job(1, "Task"), 1, False, f"exit code 1; {OTHER_TASK}"),
     ],
 )
-def test_a_run_is_tried_again_as_its_job_asks_while_that_has_its_task(its, attempt, again, reason):
+def test_a_run_is_tried_again_while_its_job_has_its_task(its, attempt, again, reason):
     run = attrs.evolve(RUN, attempt=attempt)
     assert follows(its, run) is again
     assert final(its, run) == attrs.evolve(run, reason=reason)
 
 
 @given(st.integers(1, 1000), st.just(0) | st.floats(0.01, 86_400), st.floats(0, 1))
-def test_the_pause_doubles_up_to_an_hour_and_has_up_to_a_quarter_more(attempt, seconds, chance):
+def test_the_pause_doubles_up_to_an_hour_and_a_quarter_more(attempt, seconds, chance):
     policy = Policy(retries=1000, retry_delay=timedelta(seconds=seconds))
     pause = delay(policy, attempt, chance)
     least = delay(policy, attempt, 0.0)

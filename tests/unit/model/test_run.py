@@ -22,12 +22,12 @@ def test_it_is_lost() -> None:
     assert (ended.state, ended.reason, ended.ended) == ("lost", "its node is gone", NOON)
 
 
-def test_one_that_was_to_be_ended_is_cancelled_so_that_it_is_not_tried_again() -> None:
+def test_one_that_was_to_be_ended_is_cancelled_and_not_retried() -> None:
     ended = run(stop="cancelled by a caller").lost("its node is gone", NOON)
     assert (ended.state, ended.reason) == ("cancelled", "cancelled by a caller; its node is gone")
 
 
-def test_one_that_others_have_taken_for_lost_already_says_what_was_found() -> None:
+def test_one_taken_for_lost_by_others_says_what_was_found() -> None:
     lost = run().lost("its node is silent", NOON)
     assert lost.lost("the daemon is gone", NOON).reason == "the daemon is gone"
 

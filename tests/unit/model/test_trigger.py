@@ -43,7 +43,7 @@ def dues(schedule: Schedule, instant: datetime, most: int) -> list[datetime]:
 @pytest.mark.parametrize(
     ("asked", "due"), [(-1000, 0), (-0.000001, 0), (0, 60), (59.999999, 60), (60, 120), (60.000001, 120)]
 )
-def test_an_interval_is_due_strictly_after_on_its_grid_and_never_before_its_start(asked: float, due: float) -> None:
+def test_an_interval_is_due_on_its_grid_not_before_its_start(asked: float, due: float) -> None:
     assert every(60).next_after(at(asked)) == at(due)
 
 
@@ -79,7 +79,7 @@ def test_an_instant_is_due_once() -> None:
     assert [trigger.next_after(at(asked)) for asked in (0, 9.999999, 10, 11)] == [at(10), at(10), None, None]
 
 
-def test_a_schedule_keeps_to_its_start_and_end_both_of_them_included() -> None:
+def test_a_schedule_keeps_to_its_start_and_end_included() -> None:
     schedule = Schedule(trigger=Cron(expression="* * * * *"), start=at(120), end=at(240))
     assert dues(schedule, T0, 10) == [at(120), at(180), at(240)]
 
@@ -95,14 +95,14 @@ def test_a_start_still_to_come_is_due_itself(now: float, first: float) -> None:
 
 
 @pytest.mark.parametrize("jitter", [0, 5, 1000])
-def test_an_interval_without_start_is_first_due_one_interval_after_its_job_was_made(jitter: float) -> None:
+def test_an_interval_without_start_is_due_one_after_the_making(jitter: float) -> None:
     schedule = Schedule(trigger=every(60), jitter=timedelta(seconds=jitter), salt="job")
     first = schedule.first(T0)
     assert first is not None
     assert at(60) <= first < at(120)
 
 
-def test_a_start_at_the_beginning_of_the_calendar_is_as_good_as_any() -> None:
+def test_a_start_at_the_calendars_beginning_is_as_good_as_any() -> None:
     start = datetime.min.replace(tzinfo=UTC)
     schedule = Schedule(trigger=Interval(start=start, every=timedelta(hours=1)), start=start)
     assert schedule.first(at(1)) == at(3600)
@@ -165,9 +165,7 @@ class Counting:
         (Cron(expression="0 0 29 2 *"), 5),
     ],
 )
-def test_a_jitter_costs_no_walk_however_wide_it_is_and_however_uneven_the_beats_are(
-    trigger: Trigger, least: int, jitter: timedelta
-) -> None:
+def test_a_jitter_costs_no_walk_however_wide_or_uneven(trigger: Trigger, least: int, jitter: timedelta) -> None:
     counting = Counting(trigger)
     Schedule(trigger=counting, jitter=jitter, salt="job").next_after(datetime(2025, 7, 1, tzinfo=UTC))
     assert counting.asked <= least + 3
@@ -212,7 +210,7 @@ def plain(schedule: Schedule) -> Schedule:
 @pytest.mark.slow
 @settings(max_examples=80)
 @given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at))
-def test_each_due_is_put_off_by_its_jitter_at_most_and_before_the_next_one(schedule: Schedule, asked: datetime) -> None:
+def test_each_due_is_late_by_its_jitter_and_before_the_next(schedule: Schedule, asked: datetime) -> None:
     beats = dues(plain(schedule), asked, 40)
     found = dues(schedule, asked, 40)
     assume(beats)
@@ -239,7 +237,7 @@ def test_a_due_is_the_same_from_whichever_instant_one_asks(schedule: Schedule, a
 
 @settings(max_examples=80)
 @given(schedule=jittered(), asked=st.integers(-2000, 250_000).map(at))
-def test_the_dues_in_a_row_are_those_that_are_asked_for_one_by_one(schedule: Schedule, asked: datetime) -> None:
+def test_dues_in_a_row_are_those_asked_for_one_by_one(schedule: Schedule, asked: datetime) -> None:
     row = list(islice(schedule.dues(asked), 20))
     assert row == dues(schedule, row[0] - TICK, 20) if row else schedule.next_after(asked) is None or schedule.jitter
 

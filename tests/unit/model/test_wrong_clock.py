@@ -84,7 +84,7 @@ def test_a_job_that_ended_by_a_clock_that_was_wrong_goes_on() -> None:
     assert anew(due(used_up, None, starts=2), T0) is not None
 
 
-def test_the_grid_of_a_job_that_was_made_ahead_goes_back_and_stays_the_same() -> None:
+def test_the_grid_of_a_job_made_ahead_goes_back_and_stays() -> None:
     every = timedelta(seconds=7)
     job = made(T0 + 400 * DAY, every=every)
     found = anew(job, T0)

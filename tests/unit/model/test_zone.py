@@ -21,7 +21,7 @@ SECOND = timedelta(seconds=1)
 @example("America/New_York", datetime(2500, 1, 1, tzinfo=UTC))
 @example("Africa/Casablanca", datetime(2487, 5, 11, 2, tzinfo=UTC))  # its list of changes ends in 2087
 @example("Australia/Lord_Howe", datetime(9996, 4, 7, tzinfo=UTC))
-def test_a_season_is_of_the_offset_that_clocks_have_from_its_begin_to_its_end(name: str, instant: datetime) -> None:
+def test_a_season_has_one_offset_from_its_begin_to_its_end(name: str, instant: datetime) -> None:
     season = zone.find(name).season(instant)
     assert season.begin <= instant < season.end
     for moment in (season.begin, instant, season.end - SECOND):
@@ -29,7 +29,7 @@ def test_a_season_is_of_the_offset_that_clocks_have_from_its_begin_to_its_end(na
 
 
 @pytest.mark.slow
-def test_no_zone_has_a_list_of_changes_that_goes_beyond_the_year_from_which_all_are_taken_to_follow_a_rule() -> None:
+def test_no_list_of_changes_goes_beyond_the_year_of_the_rule() -> None:
     """A year of a rule is like the one that is a cycle of the calendar later; a list would end in between."""
     for name in ZONES:
         place = ZoneInfo(name)
@@ -40,7 +40,7 @@ def test_no_zone_has_a_list_of_changes_that_goes_beyond_the_year_from_which_all_
 
 
 @pytest.mark.parametrize("name", ["America/New_York", "UTC"])
-def test_dues_that_are_far_apart_do_not_fill_the_memory_with_years(name: str) -> None:
+def test_dues_far_apart_do_not_fill_the_memory_with_years(name: str) -> None:
     zone._seasons.cache_clear()
     cron, due = Cron(expression="0 0 29 2 *", timezone=name), datetime(2024, 1, 1, tzinfo=UTC)
     for _ in range(1000):

@@ -55,7 +55,7 @@ def test_there_are_so_many_at_once_and_to_one_place(world: World) -> None:
     assert len(world.sender.sent) == UNPROVEN
 
 
-def test_a_lease_that_ends_while_the_attempt_is_under_way_makes_no_second(world: World) -> None:
+def test_a_lease_that_ends_in_mid_attempt_makes_no_second(world: World) -> None:
     """The database's clock was set."""
     world.tell("a")
     world.dispatcher.startService()
@@ -163,7 +163,7 @@ def test_a_fault_of_ours_frees_the_place(world: World) -> None:
     assert "a receiver could not be told of overdue of a job" in world.log
 
 
-def test_at_the_end_attempts_are_broken_off_and_may_be_made_again_at_once(world: World) -> None:
+def test_at_the_end_attempts_are_broken_off_and_free_at_once(world: World) -> None:
     world.tell("a", "b")
     world.dispatcher.startService()
     world.stop(world.dispatcher)
@@ -221,9 +221,7 @@ def test_a_result_that_could_not_be_stored_is_kept(world: World) -> None:
     assert len(world.sender.sent) == 1
 
 
-def test_what_a_receiver_said_and_the_store_refuses_is_settled_without_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_receivers_word_that_is_refused_is_settled_without_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     settle = rows.settle
 
     def picky(connection: Any, attempts: Any) -> None:
@@ -242,4 +240,4 @@ def test_what_a_receiver_said_and_the_store_refuses_is_settled_without_it(
         world.reactor.walk(2)
     assert world.states() == ["delivered", "failed"]
     assert [each.error for each in world.found()] == [UNTOLD, None]
-    assert any("was refused by the store" in formatEvent(event) for event in logs)
+    assert any("the store refused the result of attempt" in formatEvent(event) for event in logs)

@@ -59,7 +59,7 @@ def refuse(reactor: MemoryReactorClock, number: int) -> None:
     reactor.tcpClients[number][2].clientConnectionFailed(None, Failure(Nobody()))
 
 
-def test_a_name_is_looked_up_once_and_that_address_is_connected_to() -> None:
+def test_a_name_is_looked_up_once_for_its_connection() -> None:
     names = Names([PUBLIC], [METADATA])
     to, reactor = way(names, "http://hooks.example:8080/")
     connect(to)
@@ -68,7 +68,7 @@ def test_a_name_is_looked_up_once_and_that_address_is_connected_to() -> None:
 
 
 @pytest.mark.parametrize("address", [METADATA, "127.0.0.1", "::1", "fe80::1", "10.0.0.1", "::ffff:169.254.169.254"])
-def test_a_name_that_leads_to_what_is_refused_is_not_connected_to(address: str) -> None:
+def test_a_name_that_leads_to_a_refused_address_is_not_tried(address: str) -> None:
     to, reactor = way(Names([address]))
     assert isinstance(failed(connect(to)), Refused)
     assert connected(reactor) == []
@@ -86,7 +86,7 @@ def test_private_addresses_are_for_the_operator_to_allow() -> None:
     assert connected(reactor) == [("127.0.0.1", 80)]
 
 
-def test_of_several_addresses_only_those_that_are_allowed_are_tried_one_after_the_other() -> None:
+def test_of_several_addresses_the_allowed_are_tried_in_turn() -> None:
     to, reactor = way(Names([METADATA, PUBLIC, "127.0.0.1", OTHER]), "https://hooks.example/")
     connecting = connect(to)
     assert connected(reactor) == [(PUBLIC, 443)]
@@ -110,7 +110,7 @@ def test_a_name_without_addresses_is_refused() -> None:
     assert str(failed(connect(to))) == "there is no such host"
 
 
-def test_a_connection_that_is_given_up_is_not_tried_at_another_address() -> None:
+def test_a_connection_given_up_is_not_tried_elsewhere() -> None:
     to, reactor = way(Names([PUBLIC, OTHER]))
     connecting = connect(to)
     connecting.cancel()

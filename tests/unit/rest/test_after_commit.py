@@ -33,9 +33,7 @@ def job(front):
 
 
 @pytest.mark.parametrize(("method", "path", "body", "shown"), ORDERS)
-def test_somebody_who_deletes_the_job_at_that_moment_does_not_undo_the_answer(
-    front, job, monkeypatch, method, path, body, shown
-):
+def test_a_delete_at_that_moment_does_not_undo_the_answer(front, job, monkeypatch, method, path, body, shown):
     write = front.store.write
 
     def and_delete(*order):
@@ -84,7 +82,7 @@ def broken(monkeypatch):
     ("method", "path", "status"),
     [("POST", "/pause", 200), ("POST", "/run", 202), ("DELETE", "?cancel=1", 200)],
 )
-def test_a_fault_in_what_only_hints_at_the_change_does_not_deny_it(broken, front, method, path, status):
+def test_a_fault_in_a_hint_at_the_change_does_not_deny_it(broken, front, method, path, status):
     with capturedLogs() as log:
         job = front.job()
         assert ask(front.site, method, job + path).status == status
@@ -133,7 +131,7 @@ def hang_up(front, request):
     ],
     ids=str,
 )
-def test_a_write_whose_client_has_gone_is_counted_and_told_when_it_fails(front, job, monkeypatch, why, status, line):
+def test_a_write_whose_client_went_is_told_when_it_fails(front, job, monkeypatch, why, status, line):
     heard = []
     front.site.events.answer_unheard.subscribe(lambda *what: heard.append(what))
     held = Held(front.store, monkeypatch)
@@ -163,7 +161,7 @@ def test_it_stands_in_the_metrics(front, job, monkeypatch):
     assert 'jobsched_http_unheard_total{method="POST",route="/jobs/{job_id}/pause",status="503"} 1.0' in page
 
 
-def test_a_question_whose_client_has_gone_is_given_up_and_not_told(front, job, monkeypatch):
+def test_a_question_whose_client_has_gone_is_given_up_untold(front, job, monkeypatch):
     asked = Deferred()
     monkeypatch.setattr(front.store, "read", lambda *_: asked)
     with capturedLogs() as log:
@@ -172,7 +170,7 @@ def test_a_question_whose_client_has_gone_is_given_up_and_not_told(front, job, m
     assert [event for event in log if event.get("log_failure")] == []
 
 
-def test_a_preview_whose_client_has_gone_is_given_up_though_it_is_a_post(front, monkeypatch):
+def test_a_preview_whose_client_has_gone_is_given_up_as_a_read(front, monkeypatch):
     given_up = []
     waiting = Deferred(given_up.append)
     monkeypatch.setattr(Registry, "in_thread", lambda *_: waiting)

@@ -70,7 +70,7 @@ def test_what_is_refused_or_changes_nothing_is_not_there(front, caplog):
     assert len(caplog.records) == lines + 1
 
 
-def test_the_trail_can_be_read_whole_by_its_links_while_it_grows(front):
+def test_the_trail_can_be_read_whole_by_links_while_it_grows(front):
     for _ in range(7):
         front.job()
     whole = [entry["id"] for entry in entries(front)]

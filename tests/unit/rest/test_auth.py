@@ -129,7 +129,7 @@ def test_a_scope_opens_its_own_calls_and_admin_all(need):
             assert answer.problem[:2] == (403, f"this needs the scope {need!r}, which the token 'one' does not have")
 
 
-def test_without_tokens_nobody_is_asked_and_with_them_only_what_is_open_is():
+def test_tokens_close_all_that_is_not_open():
     secured = SecuredSite(Tokens())
     assert [secured.get(path=f"/{need}").status for need in NEEDS] == [200] * len(NEEDS)
     assert all(one.name is None and one.may("admin") and one.sees("any") for one in secured.callers)
@@ -178,7 +178,7 @@ def test_a_relay_sends_its_own_token_and_not_its_clients(secured):
     assert all(not headers.hasHeader("cookie") for headers in asked)
 
 
-def test_after_ten_wrong_tokens_in_a_minute_an_address_has_to_wait_and_right_ones_pass(secured):
+def test_ten_wrong_tokens_make_an_address_wait_right_ones_pass(secured):
     given = [secured.get("Bearer x").status for _ in range(WRONG + 3)]
 
     assert given == [401] * WRONG + [429] * 3
@@ -197,7 +197,7 @@ def test_no_token_at_all_is_never_too_often(secured):
     assert secured.get("Bearer x").status == 401
 
 
-def test_each_address_has_failures_of_its_own_and_a_network_of_ipv6_counts_as_one(secured):
+def test_each_address_has_its_failures_an_ipv6_network_is_one(secured):
     def wrong(peer):
         return secured.raw("Authorization: Bearer x", peer=peer)
 
@@ -230,7 +230,7 @@ def test_what_is_remembered_is_bounded():
     assert failures.wait("192.0.2.1") == 60
 
 
-def test_a_failure_is_told_with_the_address_and_without_the_token(secured):
+def test_a_failure_is_told_by_the_address_without_the_token(secured):
     from twisted.logger import capturedLogs, formatEvent
 
     with capturedLogs() as events:

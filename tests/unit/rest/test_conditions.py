@@ -95,7 +95,7 @@ def test_what_has_no_tag_is_there_all_the_same(front):
     ['"1"', "1", '"1.{shown}"', '"1.other"', "*", '"7", "1"', '"x" , "1.{shown}"', 'W/"7", "1"'],
 )
 @pytest.mark.parametrize(("method", "path"), WRITES)
-def test_a_write_of_one_job_is_made_when_its_version_is_one_of_those_that_are_meant(front, method, path, condition):
+def test_a_write_is_made_when_the_version_is_one_that_is_meant(front, method, path, condition):
     job = front.job()
     shown = front.get(job).headers["etag"][3:-1]
     front.run(job)  # a job that ran meanwhile is still the one that is meant
@@ -146,7 +146,7 @@ def test_a_job_that_is_not_there_is_404_whatever_is_asked_of_it(front):
         assert write(front, method, f"/jobs/nothing{path}", if_match='"1"').problem[0] == 404
 
 
-def test_a_key_that_is_sent_again_gives_the_same_answer_though_the_job_is_another_by_now(front):
+def test_a_key_sent_again_has_its_answer_though_the_job_changed(front):
     job = front.job()
     run = write(front, "POST", f"{job}/run", if_match='"1"', idempotency_key="k").headers["location"]
     write(front, "PATCH", job)

@@ -20,7 +20,7 @@ def served():
     [b"G", HEAD, HEAD + b"X: a\r\n", POST + b"Content-Length: 10\r\n\r\n",
      POST + b"Content-Length: 10\r\n\r\n12345", POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"],
 )  # fmt: skip
-def test_a_request_that_does_not_come_whole_is_cut_however_it_trickles(served, began):
+def test_a_request_that_never_comes_whole_is_cut_off(served, began):
     client = served.client()
     client.send(began)
     trickle = iter(range(1000))
@@ -187,7 +187,7 @@ def test_a_client_that_takes_no_answer_is_given_no_other_one(served):
     assert client.heard.count(b"200 OK") == 3
 
 
-def test_what_comes_behind_a_request_that_ends_the_connection_is_not_answered(served):
+def test_what_follows_the_last_request_is_not_answered(served):
     client = served.client()
     client.send(HEAD + b"Connection: close\r\n\r\n" + HEAD + b"\r\n")
     served.wait(2)

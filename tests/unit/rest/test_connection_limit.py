@@ -19,7 +19,7 @@ def served():
     return ServedSite()
 
 
-def test_more_connections_than_there_may_be_are_refused_at_once_and_told_when_to_come_again(served):
+def test_connections_beyond_the_limit_hear_when_to_come_again(served):
     clients = [served.client() for _ in range(3)]
     with capturedLogs() as events:
         late = [served.client() for _ in range(5)]
@@ -48,7 +48,7 @@ def test_it_is_told_again_after_a_while(served):
     assert len([event for event in events if event["log_level"].name == "warn"]) == 2
 
 
-def test_in_tls_it_is_cut_for_to_say_anything_would_take_a_handshake(served):
+def test_in_tls_it_is_cut_for_words_would_take_a_handshake(served):
     for _ in range(3):
         served.client()
     late = served.client(ISSLTransport)
@@ -83,7 +83,7 @@ def outputs(monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/runs/{run}/output?follow=1", "/runs/{run}?wait=1", "/runs/{run}?wait=0.1"])
-def test_who_waits_takes_a_place_and_is_refused_when_there_is_none(outputs, front, path):
+def test_who_waits_takes_a_place_and_is_refused_without_one(outputs, front, path):
     run = front.run(front.job(), state="running")
     outputs[0]._followers.most = 0
     with capturedLogs() as events:
@@ -115,7 +115,7 @@ def test_a_follower_that_hangs_up_leaves_its_place(outputs, front):
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])
-def test_a_wait_is_as_long_as_it_was_asked_for_whatever_the_wall_clock_does(front, step):
+def test_a_wait_is_as_long_as_asked_for_on_any_wall_clock(front, step):
     run = front.run(front.job(), state="running")
     channel, wire = front.site.buildProtocol(None), StringTransport()
     channel.makeConnection(wire)

@@ -61,7 +61,7 @@ def test_every_reason_is_told():
     ("caller", "told"),
     [(ANYBODY, "the store does not answer: db.example is gone"), (NOBODY, "the store does not answer")],
 )
-def test_who_did_not_say_who_he_is_is_not_told_where_the_store_is(caller, told):
+def test_an_unknown_caller_is_not_told_where_the_store_is(caller, told):
     answer = asked(caller, "/health/ready", HealthProblem("the store does not answer", "db.example is gone"))
 
     assert answer.problem[:2] == (503, told)

@@ -134,7 +134,7 @@ def test_when_it_ends_all_is_told_and_no_timer_is_left(said):
 
 
 @pytest.mark.parametrize(("known", "lines"), [(False, 10), (True, 15)])
-def test_a_stranger_who_hangs_up_while_he_is_refused_has_no_more_lines(said, known, lines):
+def test_a_stranger_who_hangs_up_when_refused_has_no_more_lines(said, known, lines):
     secured = SecuredSite()
     request = SimpleNamespace(
         startedWriting=False, taken=("POST", "/jobs"), site=secured.site, method=b"POST", uri=b"/" + b"x" * 999,

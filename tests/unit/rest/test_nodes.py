@@ -62,7 +62,7 @@ def test_a_node_is_shown_whole():
     ]
 
 
-def test_nodes_come_in_the_order_in_which_they_are_known_and_only_living_ones_disturb_each_other():
+def test_nodes_keep_their_order_and_only_living_ones_disturb():
     found = shown(
         node("4", "alpha"),
         node("3", "beta"),
@@ -88,7 +88,7 @@ def test_nodes_can_be_read_and_nothing_else(front):
 # What a job says.
 
 
-def test_a_job_says_where_it_may_run_and_by_default_it_may_anywhere(front):
+def test_a_job_says_where_it_may_run_by_default_anywhere(front):
     plain, picky = front.job(), front.job(placement="every", require={"disk": "ssd", "a/b ~": "ü"})
 
     assert [(job["placement"], job["require"]) for job in front.get("/jobs").json["values"]] == [
@@ -99,7 +99,7 @@ def test_a_job_says_where_it_may_run_and_by_default_it_may_anywhere(front):
     assert front.get(picky).json["placement"] == "every"
 
 
-def test_as_many_and_as_long_tags_as_are_allowed_can_be_asked_for(front):
+def test_the_most_and_longest_tags_allowed_can_be_asked_for(front):
     require = {f"{number:064}": "x" * 200 for number in range(32)}
 
     assert front.get(front.job(require=require)).json["require"] == require
@@ -150,7 +150,7 @@ def test_a_patch_that_makes_no_sense_changes_nothing(front, changes, pointer):
     assert front.get(job).json == before
 
 
-def test_a_tag_can_take_the_place_of_another_when_there_are_as_many_as_may_be(front):
+def test_a_tag_can_take_anothers_place_when_there_are_the_most(front):
     job = front.job(require={str(number): "1" for number in range(32)})
 
     assert patch(front, job, {"require": {"0": None, "32": "1"}}).status == 200

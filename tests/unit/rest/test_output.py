@@ -147,7 +147,7 @@ def test_what_is_here_is_taken_from_here(desk):
     assert desk.line.asked == []
 
 
-def test_another_node_that_asks_is_told_that_it_is_not_here_and_no_third_is_asked(desk):
+def test_another_node_that_asks_is_told_and_no_third_is_asked(desk):
     desk.keep()
     for question in ("", "?follow=1"):
         answer = desk.get(question, jobsched_relayed="1")
@@ -164,7 +164,7 @@ def test_another_node_that_asks_is_told_that_it_is_not_here_and_no_third_is_aske
         (["absent", "absent"], "node a no longer has the whole"),
     ],
 )
-def test_the_end_in_the_store_is_given_after_a_line_that_says_so(desk, fates, lack):
+def test_the_end_in_the_store_follows_a_line_that_says_so(desk, fates, lack):
     desk.keep(start=1000)
     desk.line.fates = fates
     answer = desk.get()
@@ -196,7 +196,7 @@ def test_lines_are_taken_from_the_end_in_the_store(desk, start, lines, said, bod
     assert (answer.body, answer.headers["jobsched-output"]) == (body, said)
 
 
-def test_a_run_that_ends_while_its_node_is_asked_is_answered_from_the_store(desk):
+def test_a_run_that_ends_meanwhile_is_answered_from_the_store(desk):
     desk.keep()
     desk.books.states = [GOING_ON, RUN]
     desk.line.fates = ["unreachable", "unreachable"]
@@ -204,7 +204,7 @@ def test_a_run_that_ends_while_its_node_is_asked_is_answered_from_the_store(desk
 
 
 @pytest.mark.parametrize("question", ["", "?follow=1"])
-def test_one_that_goes_on_where_nobody_can_be_asked_is_503_and_says_what_to_do(desk, question):
+def test_one_that_goes_on_with_nobody_to_ask_is_503_with_advice(desk, question):
     desk.keep()
     desk.books.states = [GOING_ON]
     desk.line.fates = ["unreachable", "unreachable"]
@@ -214,7 +214,7 @@ def test_one_that_goes_on_where_nobody_can_be_asked_is_503_and_says_what_to_do(d
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_one_of_which_the_store_has_nothing_is_503_until_its_node_is_back(desk):
+def test_one_with_nothing_in_the_store_is_503_until_its_node(desk):
     desk.books.states = [attrs.evolve(RUN, state="lost")]
     desk.line.fates = ["unreachable", "unreachable"]
     words = f"{LACK}, and the store has nothing of it; it can be read when that node is back"
@@ -232,7 +232,7 @@ def test_following_begins_when_a_node_has_the_run(desk):
     assert desk.books.waited == [0.05, 0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1]
 
 
-def test_following_gives_up_when_the_run_is_gone_before_a_node_had_it(desk):
+def test_following_ends_when_the_run_goes_before_a_node_has_it(desk):
     desk.books.states = [attrs.evolve(RUN, state="waiting", node=None, node_id=None)] * 2
     desk.books.states.append(attrs.evolve(RUN, state="skipped", node=None, node_id=None))
     desk.books.where = OutputLocation(here=True)
@@ -259,7 +259,7 @@ def test_a_client_that_goes_while_a_run_waits_is_not_waited_for(desk, method):
     assert desk.line.asked == []
 
 
-def test_a_store_that_is_away_for_a_while_does_not_end_what_is_followed(desk):
+def test_a_store_that_is_away_does_not_end_what_is_followed(desk):
     desk.books.states = [GOING_ON]
     desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
@@ -277,7 +277,7 @@ def test_a_store_that_is_away_for_a_while_does_not_end_what_is_followed(desk):
     assert len(looks) == 3
 
 
-def test_a_run_that_is_forgotten_while_it_is_followed_prints_no_more(desk):
+def test_a_run_forgotten_while_it_is_followed_prints_no_more(desk):
     desk.books.states = [GOING_ON]
     desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
@@ -294,7 +294,7 @@ def following(desk, version="1.1"):
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, Unavailable])
-def test_a_fault_in_mid_answer_cuts_it_off_and_puts_no_words_of_ours_into_it(desk, kind):
+def test_a_fault_in_mid_answer_cuts_it_off_without_our_words(desk, kind):
     desk.books.states = [GOING_ON]
     desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
@@ -310,7 +310,7 @@ def test_a_fault_in_mid_answer_cuts_it_off_and_puts_no_words_of_ours_into_it(des
     assert [formatEvent(event).startswith("/output?follow=1 was cut off") for event in log] == [True]
 
 
-def test_that_nobody_can_say_when_a_run_ends_cuts_off_what_is_followed(desk):
+def test_an_end_that_nobody_can_tell_cuts_off_the_following(desk):
     desk.books.states = [GOING_ON]
     desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
@@ -340,7 +340,7 @@ def of_size(path, size):
 
 
 @ensureDeferred
-async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, monkeypatch):
+async def test_a_file_shorter_than_was_said_cuts_the_answer_off(desk, monkeypatch):
     desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(DATA)
     told = of_size(desk.books.path, 2 * len(DATA))
@@ -353,7 +353,7 @@ async def test_a_file_that_is_shorter_than_was_said_cuts_the_answer_off(desk, mo
 
 
 @ensureDeferred
-async def test_a_file_that_cannot_be_read_at_all_is_a_problem_and_no_half_of_an_answer(desk, monkeypatch):
+async def test_an_unreadable_file_is_a_problem_and_no_half_answer(desk, monkeypatch):
     desk.books.where = OutputLocation(here=True)
     desk.books.path.write_bytes(b"")
     told = of_size(desk.books.path, 10)
@@ -432,7 +432,7 @@ async def test_a_range_behind_the_end_cannot_be_satisfied(here, asked):
     ],
 )
 @ensureDeferred
-async def test_what_is_no_single_range_of_bytes_is_answered_with_the_whole(here, asked):
+async def test_what_is_no_single_range_of_bytes_gets_the_whole(here, asked):
     answer = await here(range=asked)
     assert (answer.status, answer.body) == (200, DATA)
     assert "content-range" not in answer.headers

@@ -46,7 +46,7 @@ def test_what_the_store_finds_is_cut_by_weight_and_by_number(weights, limit, roo
         assert sum(weights[: len(ids) + 1]) + REST * (len(ids) + 1) > room
 
 
-def test_the_more_is_under_way_the_less_the_next_may_have_and_there_is_a_limit():
+def test_the_more_is_under_way_the_less_the_next_may_have():
     pages = Pages()
     assert pages.room == ONE
     given_ = []
@@ -80,7 +80,7 @@ def lists(records):
     return site([Route("GET", "/list", answer, "")], Reactor())
 
 
-def test_a_page_that_would_be_too_large_ends_earlier_and_its_link_leads_on(small):
+def test_a_page_too_large_ends_earlier_and_its_link_leads_on(small):
     records = [f"{n} " + "x" * size for n, size in enumerate([30, 30, 30, 30, 500, 1, 1, 1, 1, 1, 1, 90])]
     served, path, seen, lengths = lists(records), "/list?a=b", [], []
     while path:

@@ -213,7 +213,7 @@ def test_a_query_is_held_to_what_is_known(front, path, pointer):
         assert answer.problem[::2] == (400, [pointer])
 
 
-def test_a_grace_below_a_microsecond_does_not_become_one_that_no_patch_would_take(front):
+def test_a_grace_below_a_microsecond_is_one_that_a_patch_takes(front):
     job = front.job(misfire_grace=2.2e-311)
 
     assert front.get(job).json["misfire_grace"] == 1e-06

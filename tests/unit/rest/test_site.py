@@ -160,7 +160,7 @@ def test_a_body_over_1_mib_is_413_before_it_has_all_come(front, request_):
     assert front.get("/jobs").json == {"values": []}
 
 
-def test_what_comes_of_a_refused_body_is_thrown_away_until_its_end_and_then_the_connection_closes(front):
+def test_a_refused_body_is_read_to_its_end_then_it_closes(front):
     said, transport = exchange(front.site, POST + b"Content-Length: %d\r\n\r\n%s" % (2 * MIB, bytes(2 * MIB - 1)))
     assert not transport.disconnecting
     said, transport = exchange(front.site, POST + b"Content-Length: %d\r\n\r\n%s" % (2 * MIB, bytes(2 * MIB)))
@@ -201,7 +201,7 @@ def test_a_body_of_just_1_mib_is_read(front):
     assert len(front.get("/jobs").json["values"]) == 2
 
 
-def test_a_fault_of_ours_is_500_without_a_word_of_it_outside_and_all_of_it_in_the_log(caplog):
+def test_a_fault_of_ours_is_500_and_only_the_log_says_it_all(caplog):
     async def broken(_request):
         raise RuntimeError("the secret")
 
@@ -222,7 +222,7 @@ def test_a_fault_before_any_route_is_500_too(front, monkeypatch):
     assert front.get("/jobs").problem[0] == 500
 
 
-def test_a_store_out_of_reach_is_503_and_says_when_to_come_again():
+def test_a_store_out_of_reach_is_503_and_says_when_to_retry():
     async def out_of_reach(_request):
         raise Unavailable("the store cannot be used now: disk is full")
 
@@ -233,7 +233,7 @@ def test_a_store_out_of_reach_is_503_and_says_when_to_come_again():
 
 
 @pytest.mark.parametrize(("verb", "ends_as"), [("POST", "done"), ("DELETE", "done"), ("GET", "cancelled")])
-def test_a_write_goes_on_when_its_client_is_gone_and_a_read_does_not(verb, ends_as):
+def test_a_write_goes_on_without_its_client_and_a_read_does_not(verb, ends_as):
     under_way, ended = Deferred(), []
 
     async def slow(_request):

@@ -84,7 +84,7 @@ def test_the_first_reason_stays_and_is_sent_once(world):
     assert not world.deadline.killed
 
 
-def test_a_stop_goes_before_the_deadline_and_the_deadline_is_forgotten(world):
+def test_a_stop_goes_before_the_deadline_which_is_forgotten(world):
     world.deadline.arm(10)
     world.go(9)
     world.deadline.stop(ASKED)
@@ -131,7 +131,7 @@ def test_disarmed_it_leaves_no_timer(world):
     assert world.sent == []
 
 
-def test_a_sleep_that_was_longer_than_asked_for_ends_the_run_at_once(world):
+def test_a_sleep_longer_than_asked_for_ends_the_run_at_once(world):
     world.deadline.arm(100)
     world.clock.advance(HOUR)
 
@@ -156,7 +156,7 @@ def test_a_stop_may_have_a_shorter_grace_than_usual(world):
     assert world.sent[:2] == [(0, SIGTERM), (1, SIGKILL)]
 
 
-def test_a_later_stop_shortens_the_grace_of_one_under_way_and_never_lengthens_it(world):
+def test_a_later_stop_shortens_the_grace_and_never_lengthens_it(world):
     world.deadline.stop(ASKED)
     world.go(2)
     world.deadline.stop(FENCED)
@@ -180,7 +180,7 @@ def test_a_usual_grace_shorter_than_that_of_the_stop_is_kept():
     assert world.sent[1] == (0.5, SIGKILL)
 
 
-def test_what_has_ended_by_itself_is_not_stopped_and_what_it_left_gets_no_more_time(world):
+def test_one_ended_by_itself_is_not_stopped_nor_given_more_time(world):
     """It may have ended while nobody was awake to hear of it."""
     world.deadline._over = lambda: True
     world.deadline.stop(FENCED)
@@ -190,7 +190,7 @@ def test_what_has_ended_by_itself_is_not_stopped_and_what_it_left_gets_no_more_t
     assert world.sent[:2] == [(0, SIGTERM), (1, SIGKILL)]
 
 
-def test_what_is_left_is_swept_up_as_a_run_is_stopped_but_it_is_not_stopped(world):
+def test_what_is_left_is_swept_up_as_a_run_and_not_stopped(world):
     world.deadline.sweep()
     world.go(2)
     world.deadline.sweep()
@@ -227,7 +227,7 @@ def test_and_sooner_where_nobody_waits(world):
     assert world.deadline.hopeless
 
 
-def test_stops_for_runs_that_are_not_there_yet_are_remembered_but_not_without_end():
+def test_stops_for_runs_to_come_are_remembered_up_to_a_limit():
     doomed = Doomed()
     for number in range(Doomed.MOST + 1):
         doomed.add(str(number), ASKED)

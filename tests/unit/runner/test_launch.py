@@ -61,7 +61,7 @@ SYSTEMD = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCH
            "CREDENTIALS_DIRECTORY"]  # fmt: skip
 
 
-def test_what_is_jobscheds_own_in_the_daemons_environment_is_left_out():
+def test_jobscheds_own_part_of_the_environment_is_left_out():
     inherited = {
         "JOBSCHED_CHILD": "secret",
         "JOBSCHED_PARAM_OLD": "1",
@@ -113,7 +113,7 @@ def test_a_command_that_is_none_is_refused():
         launch.command_of(of_kind("command", Script()), INFO)
 
 
-def test_a_python_task_in_its_own_process_is_a_python_that_is_told_what_to_call():
+def test_a_process_task_is_a_python_that_is_told_what_to_call():
     command = launch.command_of(of_kind("process"), INFO)
 
     assert list(command.argv) == child.argv()
@@ -162,7 +162,7 @@ def test_its_directory_is_taken_without_a_fork_of_the_daemon(folder):
     assert launch.command_line(command, {}) == [ENV, "-C", str(folder), "--", *command.argv]
 
 
-def test_a_program_with_an_equals_sign_is_no_variable_in_a_directory_of_its_own(folder):
+def test_a_program_with_an_equals_sign_is_no_variable(folder):
     command = Command(["./a=b", "x"], directory=folder)
     (folder / "a=b").write_text("#!/bin/sh")
     (folder / "a=b").chmod(0o755)
@@ -170,7 +170,7 @@ def test_a_program_with_an_equals_sign_is_no_variable_in_a_directory_of_its_own(
     assert launch.command_line(command, {}) == [ENV, "-C", str(folder), "--", NICE, "-n", "0", "--", "./a=b", "x"]
 
 
-def test_a_program_without_a_folder_is_found_on_the_path_it_will_have(folder):
+def test_a_program_without_a_folder_is_found_on_its_own_path(folder):
     command = Command(["script"])
 
     assert launch.command_line(command, {"PATH": f"/nowhere:{folder}"}) == [str(folder / "script")]
@@ -257,7 +257,7 @@ def size_of(text):
     return parameters_size({"text": text}) - parameters_size({"text": ""})
 
 
-def test_options_that_leave_no_room_are_told_when_the_job_is_made():
+def test_options_that_leave_no_room_are_told_at_the_jobs_making():
     task = attrs.evolve(of_kind("process"), options={"text": "x" * launch.MOST_STRING})
     pointer, words = refusal(task)
     assert (pointer, words.startswith("is too long: ")) == ("/parameters", True)

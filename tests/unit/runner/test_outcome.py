@@ -183,7 +183,7 @@ BUSY = "Text file busy"
         ("", False),
     ],
 )
-def test_what_was_not_started_for_it_is_being_written_is_told_from_all_that_was(opening, busy):
+def test_a_program_being_written_is_told_from_other_failures(opening, busy):
     assert is_busy(opening.encode(), ("setpriv", "env"), "/srv/x.sh") == busy
 
 

@@ -128,7 +128,7 @@ def test_pieces_do_not_matter(data, cuts, limit, longest):
 
 
 @given(data=st.binary() | ODD, cuts=CUTS, limit=st.integers(1, 300))
-def test_a_log_that_nobody_reads_changes_neither_file_nor_counts(data, cuts, limit):
+def test_a_log_nobody_reads_changes_neither_file_nor_counts(data, cuts, limit):
     lines, kept, printed = taken(pieces(data, cuts), limit, deaf=True)
     _, heard_kept, heard_printed = taken([data], limit)
 
@@ -156,7 +156,7 @@ def test_the_last_line_that_says_something_is_remembered(data, last, size, deaf)
     assert printed.last_line == last
 
 
-def test_the_cut_is_logged_once_after_the_last_line_that_is_kept():
+def test_the_cut_is_logged_once_after_the_last_kept_line():
     lines, kept, printed = taken([b"one\ntwo\n", b"three\n", b"four\n"], limit=10)
 
     assert lines == ["one", "two", "th", "[output beyond 10 bytes is not kept]"]
@@ -209,7 +209,7 @@ def test_nothing_is_full_until_more_is_under_way_than_should_be(writer, run_outp
     assert not run_output.full
 
 
-def test_one_who_waits_for_room_is_called_once_and_in_the_reactor(writer, run_output):
+def test_who_waits_for_room_is_called_once_in_the_reactor(writer, run_output):
     called = []
     for _ in range(5):
         run_output.write(b"x" * (HIGH // 4))
@@ -290,7 +290,7 @@ def test_an_end_in_one_thread_waits_for_what_another_is_writing(tmp_path):
     assert given == [b"from a task's thread", "the end"]
 
 
-def test_a_log_that_raises_neither_pauses_the_run_for_ever_nor_keeps_its_end(writer, run_output, tmp_path):
+def test_a_log_that_raises_does_not_hold_up_the_run_or_its_end(writer, run_output, tmp_path):
     class Broken(logging.Handler):
         def handle(self, record):
             raise RuntimeError("broken")

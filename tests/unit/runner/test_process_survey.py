@@ -48,7 +48,7 @@ def test_those_who_ask_while_a_look_is_under_way_share_the_next(world):
     assert len(world.looks) == 2
 
 
-def test_a_look_that_fails_is_told_to_all_who_shared_it_and_there_is_another(world):
+def test_a_failed_look_is_told_to_all_who_shared_it(world):
     heard = []
     world.survey.of("one", 1).addErrback(lambda why: heard.append(why.type))
     world.survey.of("two", 2).addCallback(heard.append)
@@ -58,7 +58,7 @@ def test_a_look_that_fails_is_told_to_all_who_shared_it_and_there_is_another(wor
     assert heard == [OSError, []]
 
 
-def test_one_who_asks_again_when_he_is_answered_has_another_look(world):
+def test_one_who_asks_again_when_answered_has_another_look(world):
     world.survey.of("one", 1).addCallback(lambda _: world.survey.of("one", 1))
     world.looks[0][1].callback({"one": []})
 

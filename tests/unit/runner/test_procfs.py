@@ -24,13 +24,13 @@ def restless(tmp_path):
     process.wait()
 
 
-def test_a_process_that_is_about_to_run_another_program_is_found(restless):
+def test_a_process_about_to_run_another_program_is_found(restless):
     found = [procfs.survey({"run-1": 0})["run-1"] for _ in range(LOOKS)]
 
     assert [[each.pid for each in look] for look in found] == [[restless.pid]] * LOOKS
 
 
-def test_a_process_without_an_environment_is_no_runs_and_is_not_looked_at_twice(monkeypatch):
+def test_one_without_an_environment_is_no_runs_and_seen_once(monkeypatch):
     monkeypatch.setattr(procfs.time, "sleep", pytest.fail)
     bare = subprocess.Popen(["/usr/bin/env", "-i", "/bin/sleep", "1000"], start_new_session=True)
     try:

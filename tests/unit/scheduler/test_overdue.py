@@ -80,7 +80,7 @@ def post(tmp_path: Path, empty: Path) -> Iterator[WebhookSender]:
         world.stop()  # which looks for timers that were left
 
 
-def test_it_looks_for_the_first_time_when_what_a_daemon_finds_at_its_start_is_claimed(post: WebhookSender) -> None:
+def test_it_looks_first_when_what_it_found_at_start_is_claimed(post: WebhookSender) -> None:
     job = post.add(Watch(must_succeed_every=timedelta(seconds=1)))
     post.world.walk(EVERY - 0.1)
     assert post.overdue(job) is None
@@ -115,9 +115,7 @@ def test_a_due_that_found_no_slot_is_late_until_it_starts(post: WebhookSender) -
     assert recovered == f"job {job.id} (job) has recovered: run {post.world.starts[0].id} has succeeded"
 
 
-def test_more_jobs_than_are_found_or_stored_at_once_are_overdue_in_one_look(
-    post: WebhookSender, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_jobs_than_one_batch_are_overdue_in_one_look(post: WebhookSender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGE", 4)
     monkeypatch.setattr(module, "MOST", 3)
     jobs = [post.add() for _ in range(10)]
@@ -136,7 +134,7 @@ def test_a_node_whose_lease_is_over_says_nothing(post: WebhookSender) -> None:
     assert post.overdue(job) == 20
 
 
-def test_a_node_that_loses_its_lease_in_the_middle_of_a_look_stores_nothing(post: WebhookSender) -> None:
+def test_a_node_that_loses_its_lease_in_a_look_stores_nothing(post: WebhookSender) -> None:
     job = post.add()
     post.world.walk(19)
     post.world.readers.holding = True
@@ -159,13 +157,13 @@ def test_a_store_that_fails_is_told_once_and_asked_again(post: WebhookSender) ->
 
 
 @pytest.mark.slow
-def test_a_job_that_cannot_be_understood_keeps_no_other_from_being_told(post: WebhookSender) -> None:
+def test_a_job_beyond_understanding_keeps_no_other_untold(post: WebhookSender) -> None:
     jobs = [post.add() for _ in range(5)]
     broken = post.world.add(Draft(task="task", name="job", cron="@hourly", watch=UNLUCKY))
     post.world.write(lambda c: c.execute(update(rows).where(rows.c.id == broken.id).values(timezone="Nowhere/Land")))
     post.world.walk(20 + EVERY)
     assert [post.overdue(job) for job in jobs] == [20] * 5
-    told = [words for words in post.said() if "cannot be found out" in words]
+    told = [words for words in post.said() if "could not be checked for overdue dues" in words]
     assert told[0] == f"job {broken.id} could not be checked for overdue dues, trying again in 2 s"
     before = len(post.said())
     post.world.walk(600)

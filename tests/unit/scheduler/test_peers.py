@@ -106,9 +106,7 @@ def test_what_another_node_decided_in_its_turn_is_not_asked_for(world: World) ->
     assert later <= {run.job_id for run in world.starts}, "and it aims at the next due"
 
 
-def test_loops_go_on_where_another_node_decides_and_a_sweep_comes_between(
-    world: World, loops: list[CountedLoop]
-) -> None:
+def test_loops_go_on_where_another_decides_with_a_sweep_between(world: World, loops: list[CountedLoop]) -> None:
     beside = accompanied(world, other(1), other(2))
     world.walk(3.8)
     jobs = [world.add(every(61, policy=Policy(overlap="allow"))) for _ in range(20)]
@@ -147,7 +145,7 @@ def test_what_nobody_else_can_run_any_more_is_found(world: World) -> None:
     assert all((run.started or T0) - run.due < timedelta(seconds=SOON) for run in world.starts), "nobody to wait for"
 
 
-def test_a_node_that_may_not_act_claims_nothing_and_goes_on_when_it_may(world: World) -> None:
+def test_a_node_that_may_not_act_claims_nothing_until_it_may(world: World) -> None:
     beside = accompanied(world)
     world.add(every(5))
     beside.may_act = False
@@ -160,7 +158,7 @@ def test_a_node_that_may_not_act_claims_nothing_and_goes_on_when_it_may(world: W
     assert started(world) == [20]
 
 
-def test_what_was_claimed_while_the_node_lost_its_lease_is_not_started(world: World) -> None:
+def test_what_was_claimed_as_the_lease_was_lost_is_not_started(world: World) -> None:
     beside = accompanied(world)
     world.add(every(5))
     world.walk(4)
@@ -203,7 +201,7 @@ def answers_lost(world: World) -> Iterator[None]:
         yield
 
 
-def test_a_run_that_ends_while_it_is_looked_for_is_not_started_again(world: World) -> None:
+def test_a_run_that_ends_while_looked_for_is_not_started_again(world: World) -> None:
     world.lasts = lambda: 100
     accompanied(world)
     world.add(every(5))

@@ -92,7 +92,7 @@ def test_a_jittered_interval_is_punctual_too(world: World) -> None:
     assert {(run.due - job.created) % timedelta(seconds=2) for run in world.starts} > {world.starts[0].due - at(2)}
 
 
-def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_wakeup(world: World) -> None:
+def test_a_job_due_before_the_next_sweep_is_found_by_the_wakeup(world: World) -> None:
     world.walk(0.1)
     world.add(every(0.5))
     world.walk(1.2)
@@ -100,7 +100,7 @@ def test_a_job_that_is_due_before_the_next_sweep_is_found_by_the_wakeup(world: W
 
 
 @pytest.mark.slow
-def test_a_job_that_cannot_be_understood_keeps_no_other_from_its_dues(world: World) -> None:
+def test_a_job_beyond_understanding_leaves_others_their_dues(world: World) -> None:
     broken, sound = world.add(cron("*/2 * * * * *")), [world.add(every(2)) for _ in range(5)]
 
     def set_zone(name: str) -> None:
@@ -120,9 +120,7 @@ def test_a_job_that_cannot_be_understood_keeps_no_other_from_its_dues(world: Wor
     assert any(run.job_id == broken.id for run in world.starts)
 
 
-def test_a_wakeup_brings_forward_a_look_that_was_planned_for_later(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wakeup_brings_forward_a_look_planned_for_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     decide = claims.claim
 
     def held_up(*given: Any) -> Claimed:
@@ -137,7 +135,7 @@ def test_a_wakeup_brings_forward_a_look_that_was_planned_for_later(
     assert [moment for _, moment in started(world)] == [1.001, 1.051]
 
 
-def test_a_job_that_is_due_behind_the_horizon_causes_no_look_at_the_store(world: World) -> None:
+def test_a_job_due_behind_the_horizon_causes_no_look(world: World) -> None:
     before = len(world.clock.getDelayedCalls())
     world.scheduler.wake(world.now + scheduler_module.AHEAD + timedelta(seconds=0.001))
     assert len(world.clock.getDelayedCalls()) == before
@@ -152,7 +150,7 @@ def test_many_wakeups_cause_one_look(world: World) -> None:
     assert len(world.clock.getDelayedCalls()) == before + 1
 
 
-def test_wakeups_during_a_slow_look_cause_one_more_look_between_them(world: World) -> None:
+def test_wakeups_during_a_slow_look_cause_one_more_look(world: World) -> None:
     world.walk(1)
     world.readers.holding = True
     for _ in range(20):
@@ -164,7 +162,7 @@ def test_wakeups_during_a_slow_look_cause_one_more_look_between_them(world: Worl
     assert world.readers.answered - answered == 4  # two looks, each at the jobs and at what waits
 
 
-def test_a_job_that_is_due_behind_the_horizon_is_found_by_the_sweep(world: World) -> None:
+def test_a_job_due_behind_the_horizon_is_found_by_the_sweep(world: World) -> None:
     world.walk(2)
     world.add(once(2 + 10.001))
     world.add(once(34))
@@ -172,7 +170,7 @@ def test_a_job_that_is_due_behind_the_horizon_is_found_by_the_sweep(world: World
     assert punctual(world, [12.001, 34])
 
 
-def test_more_jobs_than_are_read_at_once_are_all_started_on_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_jobs_than_one_read_are_all_started_on_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "MOST", 3)
     for number in range(10):
         world.add(once(8 if number < 7 else 9))
@@ -191,7 +189,7 @@ def test_it_remembers_the_jobs_due_soon_only(world: World) -> None:
 
 
 @pytest.mark.parametrize("how", ["removed", "paused"])
-def test_a_job_that_is_gone_or_paused_starts_nothing_and_keeps_no_timer(world: World, how: str) -> None:
+def test_a_job_gone_or_paused_starts_nothing_and_keeps_no_timer(world: World, how: str) -> None:
     job = world.add(every(1))
     world.walk(1.5)
     if how == "removed":
@@ -233,9 +231,7 @@ def test_an_interval_job_keeps_one_loop_for_all_its_dues(
     assert [(loop.starts, loop.beats) for loop in loops] == [(1, 12)]
 
 
-def test_a_job_with_longer_intervals_has_a_loop_for_each_due_and_no_timer_between(
-    world: World, loops: list[CountedLoop]
-) -> None:
+def test_a_job_of_longer_intervals_has_a_loop_for_each_due(world: World, loops: list[CountedLoop]) -> None:
     world.add(every(601))
     world.walk(601 + 5)
     assert len(world.clock.getDelayedCalls()) == 1  # the sweep
@@ -320,9 +316,7 @@ def test_a_loop_whose_claim_is_under_way_during_a_sweep_goes_on(world: World, lo
     assert [(loop.starts, loop.beats) for loop in loops] == [(1, 3)]
 
 
-def test_after_a_step_of_the_clock_only_jobs_that_are_due_soon_have_a_loop(
-    world: World, loops: list[CountedLoop]
-) -> None:
+def test_after_a_clock_step_only_jobs_due_soon_have_a_loop(world: World, loops: list[CountedLoop]) -> None:
     world.add(every(60))
     world.walk(61)
     world.step(-40)
@@ -362,7 +356,7 @@ def test_a_claim_that_fails_is_made_again_by_the_sweep(world: World) -> None:
     assert [due for due, _ in started(world)] == [6]
 
 
-def test_a_sweep_that_read_the_store_before_a_claim_does_not_undo_what_the_claim_armed(world: World) -> None:
+def test_a_sweep_older_than_a_claim_does_not_undo_its_arming(world: World) -> None:
     world.add(every(1))
     world.add(cron("* * * * * *"))
     world.walk(1.5)
@@ -376,7 +370,7 @@ def test_a_sweep_that_read_the_store_before_a_claim_does_not_undo_what_the_claim
     assert all(0 <= moment - due <= SOON for due, moment in started(world))
 
 
-def test_two_sweeps_whose_answers_cross_keep_the_job_that_only_the_later_one_saw(world: World) -> None:
+def test_crossing_sweeps_keep_the_job_that_only_the_later_saw(world: World) -> None:
     world.walk(4.9)
     world.readers.holding = True
     world.walk(0.2)
@@ -391,7 +385,7 @@ def test_two_sweeps_whose_answers_cross_keep_the_job_that_only_the_later_one_saw
     assert punctual(world, [6])
 
 
-def test_dues_that_come_while_a_claim_is_under_way_are_claimed_next(world: World) -> None:
+def test_dues_that_come_during_a_claim_are_claimed_next(world: World) -> None:
     world.add(once(6))
     world.add(once(6.5))
     world.walk(5.5)
@@ -406,7 +400,7 @@ def test_dues_that_come_while_a_claim_is_under_way_are_claimed_next(world: World
 # The end
 
 
-def test_it_stops_only_when_the_claim_under_way_is_through_and_its_runs_are_handed_over(world: World) -> None:
+def test_it_stops_when_the_claim_and_its_runs_are_handed_over(world: World) -> None:
     world.add(once(6))
     world.walk(5.5)
     world.writers.holding = True
@@ -422,7 +416,7 @@ def test_it_stops_only_when_the_claim_under_way_is_through_and_its_runs_are_hand
     world.end(world.starts[0].id)
 
 
-def test_it_stops_only_when_the_sweep_under_way_is_through_and_arms_nothing_more(world: World) -> None:
+def test_it_stops_when_the_sweep_is_through_and_arms_nothing(world: World) -> None:
     world.add(once(16))
     world.walk(8)
     world.readers.holding = True
@@ -452,7 +446,7 @@ def test_a_stopped_scheduler_is_woken_by_nothing(world: World) -> None:
 # Slots
 
 
-def test_runs_wait_for_a_free_slot_and_start_when_there_is_one_oldest_first(world: World) -> None:
+def test_runs_wait_for_a_free_slot_and_start_oldest_first(world: World) -> None:
     world.most = 1
     world.lasts = lambda: 100.0
     jobs = [world.add(once(6 + number / 10)) for number in range(4)]
@@ -475,7 +469,7 @@ def test_one_end_frees_one_slot(world: World) -> None:
     assert len(world.starts) == 3
 
 
-def test_dues_of_one_second_start_in_the_order_of_their_dues_however_many(world: World) -> None:
+def test_dues_of_one_second_start_in_order_however_many(world: World) -> None:
     world.most = 5
     world.lasts = lambda: 0.01
     moments = [6 + (number * 7 % 40) / 100 for number in range(40)]
@@ -518,14 +512,14 @@ def test_skip_leaves_the_active_run_alone_and_records_the_dues(world: World) -> 
     assert [(run.state, run.count) for run in world.record()] == [("running", 1), ("skipped", 2)]
 
 
-def test_queue_lets_one_run_wait_and_starts_it_at_the_end_of_the_active_one(world: World) -> None:
+def test_queue_lets_one_run_wait_and_starts_it_after_the_active(world: World) -> None:
     overlapping(world, overlap="queue")
     assert states(world) == ["running", "waiting", "skipped"]
     world.end(world.starts[0].id)
     assert states(world) == ["succeeded", "running", "skipped"]
 
 
-def test_replace_starts_the_new_run_when_the_old_one_is_dead_and_not_before(world: World) -> None:
+def test_replace_starts_the_new_run_when_the_old_is_dead(world: World) -> None:
     world.add(every(2, policy=Policy(overlap="replace")))
     world.lasts = lambda: 100.0
     world.walk(4.02)
@@ -534,7 +528,7 @@ def test_replace_starts_the_new_run_when_the_old_one_is_dead_and_not_before(worl
     assert states(world) == ["succeeded", "running"]
 
 
-def test_replace_drops_a_run_that_only_waited_to_take_the_place_of_another(world: World) -> None:
+def test_replace_drops_a_run_that_only_waited_to_replace(world: World) -> None:
     job = world.add(every(2, policy=Policy(overlap="replace")))
     world.lasts = lambda: 100.0
     world.walk(3.9)
@@ -564,7 +558,7 @@ def test_after_a_step_ahead_what_became_due_is_decided_at_once(world: World) -> 
 
 
 @pytest.mark.slow
-def test_after_a_step_back_nothing_runs_again_and_dues_follow_the_clock(world: World) -> None:
+def test_after_a_step_back_nothing_runs_twice(world: World) -> None:
     world.add(every(60))
     world.walk(125)
     world.step(-3600)
@@ -574,7 +568,7 @@ def test_after_a_step_back_nothing_runs_again_and_dues_follow_the_clock(world: W
     assert punctual(world, [60, 120, 180])
 
 
-def test_after_a_step_back_a_new_job_without_catch_up_runs_at_its_dues(world: World) -> None:
+def test_after_a_step_back_a_new_job_runs_at_its_dues(world: World) -> None:
     world.walk(60)
     world.step(-3600)
     world.add(every(10, policy=Policy(catch_up="none")))
@@ -582,7 +576,7 @@ def test_after_a_step_back_a_new_job_without_catch_up_runs_at_its_dues(world: Wo
     assert [run.state for run in world.record()] == ["succeeded"] * 3
 
 
-def test_after_a_step_back_a_wakeup_that_was_under_way_stops_no_later_one(world: World) -> None:
+def test_after_a_step_back_an_old_wakeup_stops_no_later_one(world: World) -> None:
     world.walk(6)
     world.scheduler.wake(None)
     world.step(-3600)
@@ -610,7 +604,7 @@ def test_a_step_while_stopped_starts_nothing(world: World) -> None:
 # Downtime
 
 
-def test_what_passed_while_the_daemon_was_down_is_recorded_and_the_newest_is_made_up_for(world: World) -> None:
+def test_what_passed_while_down_is_recorded_and_the_newest_run(world: World) -> None:
     job = world.add(every(60))
     world.walk(61)
     world.restart(600, cleanly=True)
@@ -623,7 +617,7 @@ def test_what_passed_while_the_daemon_was_down_is_recorded_and_the_newest_is_mad
     ]
 
 
-def test_without_catch_up_nothing_that_passed_while_the_reactor_stood_still_runs(world: World) -> None:
+def test_without_catch_up_what_passed_in_a_stall_does_not_run(world: World) -> None:
     job = world.add(every(10, policy=Policy(catch_up="none", misfire_grace=None)))
     world.walk(11)
     with capturedLogs() as logs:
@@ -645,7 +639,7 @@ def test_a_run_that_was_interrupted_does_not_start_again(world: World) -> None:
     assert len(world.starts) == 1
 
 
-def test_a_run_that_waited_when_the_daemon_died_is_started_by_the_next_one(world: World) -> None:
+def test_a_run_that_waited_at_a_daemons_death_is_started_later(world: World) -> None:
     world.most = 0
     world.add(once(6))
     world.walk(7)
@@ -666,7 +660,7 @@ def test_what_was_left_behind_is_not_left_behind_twice(world: World) -> None:
 # While no daemon ran
 
 
-def test_dues_that_passed_while_no_daemon_ran_say_so_and_the_log_says_it_once(tmp_path: Path, empty: Path) -> None:
+def test_dues_without_a_daemon_say_so_and_the_log_once(tmp_path: Path, empty: Path) -> None:
     world = World.new(tmp_path, empty, signs=True)
     grace = Policy(misfire_grace=timedelta(seconds=1))
     often, rare = world.add(every(2, policy=grace)), world.add(every(50, policy=grace))
@@ -687,7 +681,7 @@ def test_dues_that_passed_while_no_daemon_ran_say_so_and_the_log_says_it_once(tm
     world.stop()
 
 
-def test_dues_that_passed_while_the_machine_slept_say_from_when_to_when(world: World) -> None:
+def test_dues_while_the_machine_slept_say_from_when_to_when(world: World) -> None:
     job = world.add(every(2, policy=Policy(misfire_grace=timedelta(seconds=1))))
     world.walk(10.5)
     world.jump(100)

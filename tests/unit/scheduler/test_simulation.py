@@ -290,7 +290,7 @@ wild = st.one_of(
     story=st.lists(wild, max_size=10),
     seed=st.integers(0, 2**32),
 )
-def test_however_wrong_the_clock_was_nothing_starts_twice_and_no_job_is_silent(
+def test_no_wrong_clock_starts_anything_twice_or_silences_a_job(
     empty: Path, jobs: list[Draft], story: list[tuple[str, Any]], seed: int
 ) -> None:
     chance = random.Random(seed)

@@ -32,7 +32,7 @@ def test_its_age_counts_from_the_end_of_the_last_that_was_whole() -> None:
     assert (sweeps.age, took) == (3, [2])
 
 
-def test_one_that_fails_makes_nothing_younger_and_is_told_once_until_another_is_whole() -> None:
+def test_a_failed_one_makes_nothing_younger_and_is_told_once() -> None:
     clock, took = Clock(), list[float]()
     events = Events()
     events.swept.subscribe(took.append)

@@ -94,7 +94,7 @@ def test_a_loop_that_began_late_is_brought_back_to_the_grid(
     assert fired == [1.4, 2.001]
 
 
-def test_a_loop_that_the_reactor_was_late_for_goes_on_by_the_grid(
+def test_a_loop_the_reactor_was_late_for_keeps_the_grid(
     clock: StillReactor, ticker: Ticker, fired: list[float]
 ) -> None:
     ticker.aim(at(1), SECOND)
