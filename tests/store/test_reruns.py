@@ -22,7 +22,7 @@ def ended(desk: Desk, one: Job) -> str:
     return then.id
 
 
-def test_a_rerun_has_the_parameters_of_then_and_knows_of_which_run_it_is(desk: Desk) -> None:
+def test_a_rerun_has_the_parameters_of_then(desk: Desk) -> None:
     desk.add(one := job(parameters={"who": "bob"}))
     first = ended(desk, one)
     again = desk.order(RerunRun(run_id=first), 100).run
@@ -57,7 +57,7 @@ def test_a_job_that_is_gone_or_another_by_now_is_not_run_again(desk: Desk) -> No
         desk.order(RerunRun(run_id=second), 100)
 
 
-def test_a_run_for_a_due_that_has_passed_is_beside_what_is_recorded_of_it(desk: Desk) -> None:
+def test_a_run_for_a_past_due_stands_beside_its_record(desk: Desk) -> None:
     desk.add(one := job(3600))
     desk.insert(run(3600, job_id=one.id, state="missed", ended=at(7000)))
     first = desk.order(RunJob(job_id=one.id, due=at(3600)), 7200).run
@@ -66,7 +66,7 @@ def test_a_run_for_a_due_that_has_passed_is_beside_what_is_recorded_of_it(desk: 
     assert (first.state, second.state) == ("waiting", "skipped")
 
 
-def test_a_run_with_parameters_of_its_own_leaves_those_of_the_job(desk: Desk) -> None:
+def test_parameters_of_a_run_leave_those_of_the_job(desk: Desk) -> None:
     desk.add(one := job(parameters={"who": "bob", "times": 2}))
     made = desk.order(RunJob(job_id=one.id, parameters=lambda job: {**job.parameters, "who": "eve"}), 100).run
     assert made.parameters == {"who": "eve", "times": 2}

@@ -118,7 +118,7 @@ def test_only_what_is_asked_for_comes(ask: Caller) -> None:
     assert (event.data["id"], event.data["state"]) == (run.rpartition("/")[2], "succeeded")
 
 
-def test_who_comes_back_gets_what_passed_meanwhile_and_nothing_twice(ask: Caller) -> None:
+def test_who_comes_back_misses_nothing_and_gets_nothing_twice(ask: Caller) -> None:
     job = ask.make("fine")
     with followed(ask.daemon, "?kind=run") as stream:
         stream.begun()
@@ -152,7 +152,7 @@ def test_a_filter_that_makes_no_sense_is_refused(ask: Caller, query: str, pointe
     assert ask.ask("GET", f"/events{query}").fault == (400, pointer)
 
 
-def test_a_client_that_takes_nothing_is_cut_off_and_holds_up_nobody(daemon: Daemon) -> None:
+def test_a_client_that_takes_nothing_is_cut_off(daemon: Daemon) -> None:
     daemon.options("MAX_FOLLOWERS = 1")
     daemon.script("fine", "#!/bin/sh\n")
     daemon.section("parameters = text")
@@ -177,7 +177,7 @@ def test_a_client_that_takes_nothing_is_cut_off_and_holds_up_nobody(daemon: Daem
             assert stream.next().kind == "run"
 
 
-def test_a_narrowed_token_sees_its_tasks_and_a_revoked_one_nothing_more(daemon: Daemon) -> None:
+def test_a_token_sees_its_tasks_and_once_revoked_nothing(daemon: Daemon) -> None:
     daemon.script("fine", "#!/bin/sh\n")
     daemon.script("other", "#!/bin/sh\n")
     every = token(daemon, "every", "--scope", "admin")

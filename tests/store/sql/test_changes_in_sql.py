@@ -14,7 +14,7 @@ MANY = 1000
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
-def test_a_change_that_is_committed_late_comes_after_those_before(desk: SqlDesk, store_url: str) -> None:
+def test_a_change_committed_late_is_not_passed_over(desk: SqlDesk, store_url: str) -> None:
     early, late = job(), job()
     engine = writing(connect(store_url))
     with engine.connect() as connection, connection.begin() as begun:
