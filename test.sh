@@ -23,7 +23,8 @@ trap 'exit 143' TERM
 try() {
     name=$1
     shift
-    .venv/bin/python -m pytest --junitxml="$scratch/$name.xml" "$@" && status=0 || status=$?
+    # shellcheck disable=SC2086  # `measured` is words, or none
+    .venv/bin/python ${measured-} -m pytest --junitxml="$scratch/$name.xml" "$@" && status=0 || status=$?
     echo "$status" >"$scratch/$name.status"
 }
 
@@ -33,7 +34,12 @@ for argument in "$@"; do
 done
 if [ "$everything" ]; then
     # Tests of whole daemons wait more than they work: others run meanwhile. The cluster's exam needs all there is.
-    try pytest "$@" tests/unit tests/store >"$scratch/beside.log" 2>&1 &
+    {
+        measured='-m coverage run'
+        try unit "$@" tests/unit
+        measured=
+        try store "$@" tests/store
+    } >"$scratch/beside.log" 2>&1 &
     beside=$!
     try system "$@" tests/system --ignore=tests/system/cluster
     wait "$beside"
@@ -52,4 +58,11 @@ if [ -d tests/process ]; then
     } | tee "$scratch/trial.log"
 fi
 
+# The floor is pyproject.toml's `fail_under`; a run of some tests measures nothing.
+covered=0
+if [ "$everything" ]; then
+    percent=$(.venv/bin/python -m coverage report --format=total) || covered=$?
+    echo "tests/unit covers, in percent of the statements: $percent"
+fi
 .venv/bin/python .ci/counts.py "$scratch"
+exit "$covered"

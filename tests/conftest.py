@@ -1,6 +1,7 @@
 """What every pytest test gets. Imports no Klein: it would install a reactor before pytest-twisted chose one."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def running() -> Iterator[Callable[[str], Server]]:
     yield get
     for server in servers.values():
         server.close()
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Coverage is not measured, for it would be timed with the program."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,11 @@ ASKED = Stop("cancelled", "cancelled by a caller")
 QUIET = "</dev/null >/dev/null 2>&1"
 
 
+def name(pid):
+    """The program that a process runs, as the kernel calls it."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 class Frozen:
     """A group of processes that can be put to uninterruptible sleep."""
 
@@ -71,6 +76,7 @@ class AsleepCase(RunnerCase):
         run = await self.start(self.bash(text, **options))
         await self.printed(run, b"\n")
         pid = int(self.output(run))
+        await self.until(lambda: name(pid) == "sleep")  # the shell's child has become it
         self.frozen.freeze(pid)
         self.assertEqual(state(pid), "D")
         return run, pid
@@ -110,7 +116,7 @@ class GivenUpTests(AsleepCase):
         pid = int(self.output(run))
         self.runner.stop(run.id, ASKED)
         call = self.runner._active[run.id].call
-        await self.until(lambda: pid in [each.pid for each in call._remaining.known])
+        await self.until(lambda: name(pid) == "sleep" and pid in [each.pid for each in call._remaining.known])
         self.frozen.freeze(pid)
 
         self.assertIn(f"{pid} (sleep) is in uninterruptible sleep", (await self.outcome(run)).reason)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobsched.store.sql.clock import now as database_now
 from sqlalchemy import insert, text, update
 
 from jobsched.model.ids import EPOCH
 from jobsched.store.sql.engine import connect, writing
 from jobsched.store.sql.tables import nodes
+from jobsched.store.sql.transaction import database_now
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote
 from tests.servers import PATIENCE, PostgreSQL, Server, started

@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from jobsched.store.sql.clock import now as database_now
 from sqlalchemy import Connection, Engine, select, text
 
 from jobsched.model.ids import EPOCH
@@ -23,6 +22,7 @@ from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.engine import connect, reading
 from jobsched.store.sql.tables import jobs, nodes, runs
+from jobsched.store.sql.transaction import database_now
 from jobsched.verify import verify
 from tests.servers import Server
 from tests.system.caller import Caller

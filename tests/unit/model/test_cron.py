@@ -87,6 +87,7 @@ def test_a_near_zone_is_named() -> None:
         Cron(expression="* * * * *", timezone="europe/berln")
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("expression", ["* 2 * 3 SUN#2", "0 30 2 * 3 SUN#2", "0-59 0 2 * 3 7#2"])
 def test_what_would_only_come_in_gaps_is_refused_soon(expression: str) -> None:
     begun = time.process_time()
@@ -96,6 +97,7 @@ def test_what_would_only_come_in_gaps_is_refused_soon(expression: str) -> None:
     assert Cron(expression=expression, timezone="UTC")
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.slow
 def test_a_thousand_dues_and_notes_take_less_than_100_ms() -> None:
     rare = ("0 0 L * *", "0 0 29 2 *", "*/30 12 29 2 1#5")
@@ -110,6 +112,7 @@ def test_a_thousand_dues_and_notes_take_less_than_100_ms() -> None:
         assert min(takes) < 0.1, expression
 
 
+@pytest.mark.usefixtures("untraced")
 def test_centuries_are_counted_as_fast_as_a_day() -> None:
     for zone in ("UTC", NEW_YORK, "Africa/Casablanca"):
         for expression in ("* * * * * *", "30 2 * * *", "0 0 29 2 *"):

@@ -315,6 +315,7 @@ def test_a_century_of_a_short_interval_is_answered_at_once(jitter: float) -> Non
     assert answer.next_due > at(century)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     ("expression", "zone", "span"),
     [

@@ -51,6 +51,7 @@ def test_nothing_more_is_looked_for_when_nobody_waits_any_more() -> None:
     assert len(looks) == 10
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("jitter", [timedelta(0), timedelta(seconds=30), LONGEST])
 @pytest.mark.parametrize("cron", ["0 0 0 29 2 *", "0 0 29 2 *", "0 0 0 29 2 MON#5", "* * * 29 2 *"])
 def test_a_thousand_dues_are_cheap_however_far_apart_they_are(cron: str, jitter: timedelta) -> None:

@@ -85,6 +85,7 @@ def test_every_body_is_looked_at_and_nothing_is_changed(front, method, body, poi
     assert front.get("/jobs").json == before
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_body_as_large_as_may_be_costs_little(front):
     names = ", ".join(f'"k{number}": "{"x" * 8}"' for number in range(45_000))
     body = json.dumps(EXAMPLE)[:-1] + f', "parameters": {{{names}}}}}'
