@@ -77,10 +77,16 @@ class Order(Generic[T]):
 
 @attrs.frozen(kw_only=True)
 class CreateJob(Order[str]):
-    """Store a job. Answers its id, or that of the job which this key made before."""
+    """Store a job. Answers its id, or that of the job which this key made before.
+
+    `chosen`: the caller chose its id. Raises Taken where a job has that id, or the record knows runs of one that had
+    it, whoever sees that job; and Conflict for a word while a node of a release is alive that knows none
+    (`Node.schema`). Of an id that was in use the version goes on.
+    """
 
     job: Job
     key: IdempotencyKey | None = None
+    chosen: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from twisted.web.http import Request
 
-from ..model.errors import Invalid
+from ..model.errors import Invalid, Taken
 from ..model.job import JobFilter, JobView
 from ..model.order import IdempotencyKey
-from ..model.page import Page
+from ..model.page import Cursor, Page
 from ..model.run import Run, RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
@@ -26,6 +27,7 @@ from .schemas import jobs as wire
 from .schemas import queries, runs
 
 KEY = re.compile(rb"[!-~]{1,255}")
+LONGEST_SCOPE = 64  # characters, as the column has them
 
 
 class Jobs:
@@ -43,7 +45,7 @@ class Jobs:
         shown: dict[int, type | str | None] = {200: wire.JobOut}
         return [
             Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
-                  keyed=True, refuses=(400, 404, 413, 422)),
+                  keyed=True, refuses=(400, 404, 409, 413, 422)),
             Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
                   gives={200: wire.Jobs}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
@@ -62,8 +64,11 @@ class Jobs:
 
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
-        asked = from_json.draft(body(request, wire.JobIn), self._defaults)
-        job_id = await self._registry_for(request).schedule(asked, _key(request, "/jobs"))
+        wanted = body(request, wire.JobIn)
+        asked = from_json.draft(wanted, self._defaults)
+        with _led(request):
+            registry = self._registry_for(request)
+            job_id = await registry.schedule(asked, _key(request, "/jobs"), given(wanted.id, None))
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
         return _empty(request)
@@ -77,8 +82,8 @@ class Jobs:
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
         )
-        jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
-        return await self._pages.answer(request, asked.limit, jobs, self._out, lambda news: news.job.id)
+        jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
+        return await self._pages.answer(request, asked.limit, jobs, self._out, _place)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -152,6 +157,21 @@ async def run_page(request: Request, registry: Registry, job_id: str | None, pag
     return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
 
 
+def _place(news: JobView) -> str:
+    """Where in the list a job stands."""
+    return Cursor(news.job.id, news.job.created).text
+
+
+@contextmanager
+def _led(request: Request) -> Iterator[None]:
+    """Lead a caller whose id is taken to the job that has it."""
+    try:
+        yield
+    except Taken as why:
+        request.setHeader(b"location", location(request, why.path))
+        raise
+
+
 def _key(request: Request, scope: str) -> IdempotencyKey | None:
     """The caller's Idempotency-Key. Raises Invalid."""
     text = request.getHeader(b"idempotency-key")
@@ -162,6 +182,8 @@ def _key(request: Request, scope: str) -> IdempotencyKey | None:
     name = caller(request).name
     if name is not None:  # each caller has separate keys; the hash is as long as the column
         scope = hashlib.sha256(f"{name} {scope}".encode()).hexdigest()
+    elif len(scope) > LONGEST_SCOPE:
+        scope = hashlib.sha256(scope.encode()).hexdigest()
     return IdempotencyKey(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
 
 

@@ -12,6 +12,7 @@ import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
+from ..model import ids
 from .from_json import TRIGGERS
 from .problems import TITLES, Problem
 from .route import Route, json
@@ -61,7 +62,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "password": {"type": "http", "scheme": "basic", "description": "The token as password, with any user name"},
 }
 IN_PATH: dict[str, dict[str, Any]] = {
-    "job_id": {"description": "The id of a job", "schema": {"type": "string", "format": "uuid"}},
+    "job_id": {"description": "The id of a job", "schema": {"type": "string", "pattern": f"^({ids.JOB_ID})$"}},
     "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
     "name": {"description": "The name of a task", "schema": {"type": "string", "pattern": "^[^/]+$"}},
 }

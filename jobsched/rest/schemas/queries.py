@@ -16,6 +16,7 @@ Id = Annotated[str, Meta(max_length=64)]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
 AFTER = Meta(description="The id behind which the page begins; follow the Link header instead of making one up")
+BEHIND = "The place behind which the page begins; follow the Link header instead of making one up"
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
 
@@ -23,7 +24,7 @@ class JobPage(Struct, forbid_unknown_fields=True):
     """Which part of the list of jobs. A query knows no null: a job may be named so."""
 
     limit: Limit = 500
-    after: Annotated[Id, AFTER] = ""
+    after: Annotated[Annotated[str, Meta(max_length=100)], Meta(description=BEHIND)] = ""
     name: Annotated[str | UnsetType, NAME] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[JobState | UnsetType, STATE] = UNSET

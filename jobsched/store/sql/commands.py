@@ -16,8 +16,8 @@ from ...model.order import REPLACED, IdempotencyKey, Ran
 from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
+from . import job_ids, listen_notify, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
-from . import listen_notify, start_counts, stretches, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
@@ -26,16 +26,23 @@ from .transaction import Transaction
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
 
-def add(transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "") -> str:
-    """Store a job. Returns its id, or the id of the job that was made under this key before. `asker` is the node, here
-    as below."""
+def add(
+    transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "", *, chosen: bool = False
+) -> tuple[str, bool]:  # fmt: skip
+    """Store a job. Returns its id and True, or the id of the job that was made under this key before and False.
+
+    `asker` is the node, here as below; `chosen`: the caller chose the id. Raises Taken, Conflict.
+    """
     if key is not None and (known := _recall(transaction, key)) is not None:
-        return known
+        return known, False
+    if chosen:
+        job_ids.must_be_free(transaction, job.id)
+        job = attrs.evolve(job, version=job_ids.take(transaction, job.id))
     job_rows.add(transaction, [job])
     if job.next_due is not None and job.next_due - job.created < SOON:
         listen_notify.tell(transaction, asker)
     _remember(transaction, key, job.id, job.created)
-    return job.id
+    return job.id, True
 
 
 def change(
@@ -102,6 +109,7 @@ def remove(
     active = run_rows.active_of(transaction, [job_id])
     _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
     transaction.execute(delete(jobs).where(jobs.c.id == job_id))
+    job_ids.give_back(transaction, job, now)
     return run_rows.ask_to_end(transaction, running, cancel, asker) if cancel else running
 
 

@@ -41,8 +41,7 @@ def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Perfor
 
 
 def _create(transaction: Transaction, order: CreateJob, issued: Issued) -> Performed[str]:
-    job_id = commands.add(transaction, order.job, order.key, issued.node_id)
-    made = job_id == order.job.id
+    job_id, made = commands.add(transaction, order.job, order.key, issued.node_id, chosen=order.chosen)
     return _performed(transaction, job_id, issued.signature.of_job(None, order.job) if made else None)
 
 

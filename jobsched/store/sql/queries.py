@@ -11,7 +11,7 @@ from ...model.caller import is_among
 from ...model.errors import no_job, no_run
 from ...model.health import DELIVERY_STATES, JOB_STATES, Counts
 from ...model.job import Job, JobFilter, JobState, JobView
-from ...model.page import Page
+from ...model.page import Cursor, Page
 from ...model.run import Run, RunFilter
 from . import jobs as job_rows
 from . import runs as run_rows
@@ -30,7 +30,7 @@ _DELIVERIES = select(deliveries.c.state, func.count()).group_by(deliveries.c.sta
 
 
 def jobs(
-    transaction: Transaction, limit: int, after: str, only: JobFilter, room: int, now: datetime | None = None
+    transaction: Transaction, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime | None = None
 ) -> Page[JobView]:
     """A page of jobs, no heavier than there is room for; each with its newest run up to `now`."""
     found = job_rows.fitting(transaction, limit, after, only, room)
