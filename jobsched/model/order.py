@@ -105,6 +105,33 @@ class ChangeJob(Order[JobView]):
 
 
 @attrs.frozen(kw_only=True)
+class Put:
+    """What an order to put a job came to: the job, and whether it was made."""
+
+    view: JobView
+    made: bool
+
+
+@attrs.frozen(kw_only=True)
+class PutJob(Order[Put]):
+    """Make what `revise(job, instant)` says the job of this id; `job` is None where there is none.
+
+    A job that is there is changed by the rules of `ChangeJob`; nothing is changed, not even the version, where it is so
+    already. Otherwise it is made. If it was deleted, what is recorded of it is its past, its version goes on, and its
+    dues begin anew, after all that have an outcome.
+
+    Raises Stale where there is a job and `absent`, or none and `present`; Taken where the job, or the one that had the
+    id, is of a task that the caller does not see; Conflict as `CreateJob` does.
+    """
+
+    job_id: str
+    versions: Versions
+    absent: bool = False
+    present: bool = False
+    revise: Callable[[Job | None, datetime], Job]
+
+
+@attrs.frozen(kw_only=True)
 class PauseJob(Order[JobView]):
     """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once. Answers the job after."""
 

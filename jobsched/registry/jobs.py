@@ -14,7 +14,18 @@ from ..model.delivery import Delivery
 from ..model.draft import Draft
 from ..model.errors import no_job
 from ..model.job import Job, JobFilter, JobView
-from ..model.order import ChangeJob, CreateJob, DeleteJob, IdempotencyKey, Order, PauseJob, ResumeJob, Versions
+from ..model.order import (
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    IdempotencyKey,
+    Order,
+    PauseJob,
+    Put,
+    PutJob,
+    ResumeJob,
+    Versions,
+)
 from ..model.page import Cursor, Page
 from ..model.preview import Fire, look_ahead
 from ..runner import launch
@@ -73,6 +84,22 @@ class Jobs(Orders):
             return draft.remade(job, instant)
 
         return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
+
+    async def put(
+        self, job_id: str, versions: Versions, redraft: Callable[[Job | None], Draft], *, absent: bool, present: bool
+    ) -> Put:
+        """Make or change the job of this id, to what `redraft` says. Raises Stale if the job is at none of `versions`,
+        or is there though it is to be `absent`, or is not though it is to be `present`."""
+
+        def revise(job: Job | None, instant: datetime) -> Job:
+            draft = redraft(job)
+            self._check(draft, job)
+            return draft.job(job_id, instant) if job is None else draft.remade(job, instant)
+
+        order = PutJob(job_id=job_id, versions=versions, revise=revise, absent=absent, present=present)
+        put = await self._perform(order)
+        self._then(self._parts.wake, put.view.job.next_due if put.made else None)
+        return attrs.evolve(put, view=self._news(put.view))
 
     async def pause(self, job_id: str, versions: Versions = None) -> JobView:
         """Let dues pass until the job is resumed. Runs that wait or run go on."""

@@ -42,9 +42,28 @@ def versions(request: Request) -> frozenset[int] | None:
     return frozenset(int(one.group(1)) for one in found if one is not None)
 
 
-def must_be_none(request: Request, matched: bool) -> None:
-    """Refuse conditions that would be ignored: the client does not mean an unconditional write. Raises Invalid."""
-    refused = ["If-None-Match"] if matched else ["If-Match", "If-None-Match"]
+def must_exist(request: Request) -> bool:
+    """Whether If-Match asks that there is something to change: `*` does too."""
+    return _given(request, b"if-match") is not None
+
+
+def must_be_new(request: Request) -> bool:
+    """Whether If-None-Match asks that there is nothing yet: `*`. Raises Invalid for tags."""
+    text = _given(request, b"if-none-match")
+    if text is None:
+        return False
+    if not parse_etags(text).star_tag:
+        raise Invalid("If-None-Match has no meaning for this call but as *: only where there is nothing yet")
+    return True
+
+
+def must_be_none(request: Request, matched: bool, made: bool = False) -> None:
+    """Refuse conditions that would be ignored: the client does not mean an unconditional write. Raises Invalid.
+
+    `matched`: If-Match has a meaning for the call; `made`: so has If-None-Match.
+    """
+    known = {"If-Match": matched, "If-None-Match": made}
+    refused = [name for name, here in known.items() if not here]
     for name in refused:
         if request.requestHeaders.hasHeader(name.lower()):
             raise Invalid(f"{name} has no meaning for this call")

@@ -57,6 +57,16 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
     return asked
 
 
+def replaced(job: Job | None, request: JobIn, defaults: Defaults) -> Draft:
+    """The draft that a request asks for, in place of `job`, or for a new job. Raises Invalid."""
+    before = {} if job is None or job.task != request.task else job.parameters
+    meant = defaults.redaction.meant(request.parameters, before)
+    asked = _draft(msgspec.structs.replace(request, parameters=meant), defaults, job)
+    if job is None or asked.watch.notify != job.watch.notify:
+        defaults.receivers.check(asked.watch.notify)
+    return asked
+
+
 def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     """Values that `job` has already, if there is one, are not checked: they may be older than a limit."""
     if job is None or request.task != job.task:

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
+import msgspec
 from twisted.web.http import Request
 
 from ..model.errors import Invalid, Taken
+from ..model.ids import check_job_id
 from ..model.job import JobFilter, JobView
 from ..model.order import IdempotencyKey
 from ..model.page import Cursor, Page
 from ..model.run import Run, RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
-from .conditions import tag_of, versions
+from .conditions import must_be_new, must_exist, tag_of, versions
 from .from_json import Defaults, given
 from .instants import asked_instant
 from .output import Outputs
@@ -49,6 +51,8 @@ class Jobs:
             Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
                   gives={200: wire.Jobs}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
+            Route("PUT", one, self.put, "Make a job under an id, or replace it", takes=wire.JobIn,
+                  gives={200: wire.JobOut, 201: wire.JobOut}, refuses=(400, 404, 409, 412, 413)),
             Route("PATCH", one, self.change, "Change a job", takes=wire.PatchIn, gives=shown,
                   refuses=(400, 404, 412, 413)),
             Route("DELETE", one, self.remove, "Unschedule a job", asks=queries.Deletion, gives={200: None},
@@ -96,6 +100,27 @@ class Jobs:
             job_id, versions(request), lambda job: from_json.merged(job, patch, self._defaults)
         )
         return self._shown(request, news)
+
+    async def put(self, request: Request, job_id: str) -> bytes:
+        """201: the job, made; 200: the job as it is now."""
+        check_job_id(job_id, "")
+        wanted = body(request, wire.JobIn)
+        if given(wanted.id, job_id) != job_id:
+            raise Invalid(f"is not the id of the path, {job_id}", "/id")
+        wanted = msgspec.structs.replace(wanted, id=job_id)
+        with _led(request):
+            put = await self._registry_for(request).put(
+                job_id,
+                versions(request),
+                lambda job: from_json.replaced(job, wanted, self._defaults),
+                absent=must_be_new(request),
+                present=must_exist(request),
+            )
+        data = self._shown(request, put.view)
+        if put.made:
+            request.setResponseCode(201)
+            request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
+        return data
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""

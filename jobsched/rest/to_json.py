@@ -65,6 +65,7 @@ def job_out(
         created=job.created,
         updated=job.updated,
         last_run=_last(news.last_run),
+        version=job.version,
     )
 
 

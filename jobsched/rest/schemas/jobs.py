@@ -191,6 +191,7 @@ class JobOut(Struct):
     created: Annotated[Moment, Meta(description="When it was made")]
     updated: Annotated[Moment, Meta(description="When its definition was changed last")]
     last_run: Annotated[LastRunOut | None, Meta(description="The newest run")]
+    version: Annotated[int, Meta(description="Of its definition: the ETag begins with it, and If-Match takes it")]
 
 
 class Jobs(Struct):

@@ -47,18 +47,22 @@ def add(
 
 def change(
     transaction: Transaction, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
-    make: Callable[[Job, datetime], Job], asker: str = "",
+    make: Callable[[Job, datetime], Job], asker: str = "", *, unless_same: bool = False,
 ) -> Job:  # fmt: skip
     """Replace a job by `make(job, instant)`. If that moves its next due, dues up to `now` are settled, and dues after
     `instant` are new. Otherwise its next due stays what it was, whether it has passed or not. If the job gets another
     task, its retries that wait are cancelled; each other run stays what it was made to be.
 
-    `versions`, here as below, are the versions that the caller has seen; None: any. Raises NotFound, Stale, and what
+    `unless_same`: nothing is done where the job is so already. `versions`, here as below, are the versions that the
+    caller has seen; None: any. Raises NotFound, Stale, and what
     `make` raises.
     """
     job = held(transaction, job_id, versions)
     decided, latest = wrong_clock.decided(transaction, job_id, now)
-    changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
+    changed = make(job, max(now, decided or now))
+    if changed == job and unless_same:
+        return job
+    changed = attrs.evolve(changed, version=job.version + 1, updated=now)
     if latest is not None and latest != decided:
         changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
@@ -69,6 +73,22 @@ def change(
         _end_waiting(transaction, again, "cancelled", OTHER_TASK, now)
     listen_notify.tell(transaction, asker)
     return changed
+
+
+def revive(
+    transaction: Transaction, job_id: str, now: datetime, make: Callable[[datetime], Job], asker: str = ""
+) -> Job:  # fmt: skip
+    """Store a job of an id that no job has; what is recorded of that id is its past. Its dues are those of
+    `make(instant)`, after all that have an outcome. Raises Conflict, and what `make` raises."""
+    job_ids.must_be_known_to_all(transaction, job_id)
+    decided, latest = wrong_clock.decided(transaction, job_id, now)
+    made = attrs.evolve(make(max(now, decided or now)), created=now, updated=now)
+    if latest is not None and latest != decided:
+        made = attrs.evolve(made, ahead=latest + MICROSECOND)
+    made = attrs.evolve(made, version=job_ids.take(transaction, job_id))
+    job_rows.add(transaction, [made])
+    listen_notify.tell(transaction, asker)
+    return made
 
 
 def pause(transaction: Transaction, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:

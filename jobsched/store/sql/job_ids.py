@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, insert, select
 
+from ...model.caller import Caller
 from ...model.errors import Conflict, Taken
 from ...model.ids import is_word
 from ...model.job import Job
@@ -22,12 +23,28 @@ def must_be_free(transaction: Transaction, job_id: str) -> None:
     every node can take."""
     must_be_known_to_all(transaction, job_id)
     if transaction.execute(select(jobs.c.id).where(jobs.c.id == job_id)).first() is not None:
-        raise Taken(f"the id {job_id} is taken by another job: /jobs/{job_id}", f"/jobs/{job_id}")
+        raise taken(job_id)
     if run_rows.any_of(transaction, job_id):
         raise Taken(
             f"the id {job_id} is that of a deleted job, whose runs are kept: /jobs/{job_id}/runs; PUT revives it",
             f"/jobs/{job_id}/runs",
         )
+
+
+def taken(job_id: str) -> Taken:
+    """The refusal of an id that a job has."""
+    return Taken(f"the id {job_id} is taken by another job: /jobs/{job_id}", f"/jobs/{job_id}")
+
+
+def must_have_been_seen(transaction: Transaction, job_id: str, caller: Caller) -> None:
+    """Raises Taken for an id that a job had which the caller did not see."""
+    task = transaction.execute(select(former_jobs.c.task).where(former_jobs.c.id == job_id)).scalar()
+    hidden = task is not None and not caller.sees(task)
+    if caller.tasks is not None and task is None:  # deleted by a release that kept nothing of it
+        some, seen = (run_rows.any_of(transaction, job_id, tasks) for tasks in (None, caller.tasks))
+        hidden = some and not seen
+    if hidden:
+        raise taken(job_id)
 
 
 def must_be_known_to_all(transaction: Transaction, job_id: str) -> None:
@@ -42,12 +59,13 @@ def must_be_known_to_all(transaction: Transaction, job_id: str) -> None:
 
 
 def take(transaction: Transaction, job_id: str) -> int:
-    """An id is a job's from now on; the version that it begins with: one more than the last of this id."""
+    """An id is a job's from now on. Returns the version that the job begins with: one more than the last of this id, or
+    2 where that is not known and runs are kept."""
     last = transaction.execute(
         select(former_jobs.c.version).where(former_jobs.c.id == job_id).with_for_update()
     ).scalar()
     if last is None:
-        return 1
+        return 1 + run_rows.any_of(transaction, job_id)
     transaction.execute(delete(former_jobs).where(former_jobs.c.id == job_id))
     return int(last) + 1
 
