@@ -65,6 +65,10 @@ class Jobs(Orders):
         found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
 
+    async def named(self, text: str) -> str:
+        """The id of the job that has this id, or else this name. Raises NotFound, Ambiguous."""
+        return await self._store.jobs.named(text, self._caller.tasks)
+
     async def job(self, job_id: str) -> JobView:
         """One job."""
         news = await self._store.jobs.get(job_id, now(self._clock))

@@ -57,6 +57,21 @@ def must_be_new(request: Request) -> bool:
     return True
 
 
+def wants_representation(request: Request) -> bool:
+    """Whether Prefer (RFC 7240) asks for what was made: `return=representation`, if it is the first `return`."""
+    for each in (_given(request, b"prefer") or "").split(","):
+        name, _, value = each.partition(";")[0].partition("=")
+        if name.strip().lower() == "return":
+            return value.strip().strip('"').lower() == "representation"
+    return False
+
+
+def accepts(request: Request, media_type: bytes) -> bool:
+    """Whether Accept names this media type itself."""
+    named = (_given(request, b"accept") or "").split(",")
+    return media_type.decode() in {each.partition(";")[0].strip().lower() for each in named}
+
+
 def must_be_none(request: Request, matched: bool, made: bool = False) -> None:
     """Refuse conditions that would be ignored: the client does not mean an unconditional write. Raises Invalid.
 

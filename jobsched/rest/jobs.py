@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
+import attrs
 import msgspec
+from msgspec import UnsetType
 from twisted.web.http import Request
 
 from ..model.errors import Invalid, Taken
@@ -19,15 +21,17 @@ from ..model.page import Cursor, Page
 from ..model.run import Run, RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
-from .conditions import must_be_new, must_exist, tag_of, versions
+from .conditions import accepts, must_be_new, must_exist, tag_of, versions, wants_representation
 from .from_json import Defaults, given
 from .instants import asked_instant
+from .jsontext import encoded
 from .output import Outputs
 from .pages import Pages, location
-from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
+from .route import MERGE_PATCH, Route, body, caller, json, nothing, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs
 
+AS_REQUEST = b"application/vnd.jobsched.jobs+json"
 KEY = re.compile(rb"[!-~]{1,255}")
 LONGEST_SCOPE = 64  # characters, as the column has them
 
@@ -46,10 +50,10 @@ class Jobs:
         one = "/jobs/<job_id>"
         shown: dict[int, type | str | None] = {200: wire.JobOut}
         return [
-            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
+            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: wire.JobOut},
                   keyed=True, refuses=(400, 404, 409, 413, 422)),
             Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
-                  gives={200: wire.Jobs}, refuses=(400,)),
+                  gives={200: wire.Jobs}, also={AS_REQUEST.decode(): wire.JobRequests}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
             Route("PUT", one, self.put, "Make a job under an id, or replace it", takes=wire.JobIn,
                   gives={200: wire.JobOut, 201: wire.JobOut}, refuses=(400, 404, 409, 412, 413)),
@@ -73,9 +77,13 @@ class Jobs:
         with _led(request):
             registry = self._registry_for(request)
             job_id = await registry.schedule(asked, _key(request, "/jobs"), given(wanted.id, None))
+        shown = b""
+        if wants_representation(request):
+            shown = self._shown(request, await registry.job(job_id))
+            request.setHeader(b"preference-applied", b"return=representation")
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
-        return _empty(request)
+        return shown or _empty(request)
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
@@ -86,8 +94,26 @@ class Jobs:
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
         )
+        requests = asked.as_ == "request" or accepts(request, AS_REQUEST)
+        if requests:
+            return await self._requests(request, asked, attrs.evolve(only, by_id=True))
         jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
         return await self._pages.answer(request, asked.limit, jobs, self._out, _place)
+
+    async def _requests(self, request: Request, asked: queries.JobPage, only: JobFilter) -> bytes:
+        """The page as requests, which can be sent again."""
+        jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
+        secret: list[wire.Withheld] = []
+        policy, zone, redaction = self._defaults.policy, self._defaults.timezone, self._defaults.redaction
+
+        def out(news: JobView) -> dict[str, object]:
+            secret.append(wire.Withheld(id=news.job.id, pointers=to_json.withheld(news.job, redaction)))
+            return to_json.request_out(news.job, policy, zone, redaction)
+
+        def more(count: int) -> bytes:
+            return b',"withheld":' + encoded([each for each in secret[:count] if each.pointers])
+
+        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.job.id, AS_REQUEST, more)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -148,7 +174,7 @@ class Jobs:
             if follow and await self._outputs.followed(request, run.id):
                 return b""
         request.setResponseCode(202)
-        return _empty(request)
+        return nothing(request)
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
@@ -168,7 +194,9 @@ class Jobs:
 
 async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
     """200: a page of runs, of one job or of all."""
-    asked = query(request, queries.RunPage)
+    asked = query(request, queries.RunPage if job_id is not None else queries.AllRunsPage)
+    if isinstance(asked, queries.AllRunsPage) and not isinstance(asked.job, UnsetType):
+        job_id = await registry.named(asked.job)
     only = RunFilter(
         job_id=job_id,
         state=given(asked.state, None),

@@ -34,6 +34,7 @@ class Route:
 
     - `takes`: the record of the JSON body; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
+    - `also`: other media types in which a 200 may come, and the record of each
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key
     - `scope`: what a caller needs; "open": every caller is let in
@@ -49,6 +50,7 @@ class Route:
     gives: Mapping[int, type | str | None] = attrs.field(factory=dict)
     refuses: tuple[int, ...] = ()
     keyed: bool = False
+    also: Mapping[str, type] = attrs.field(factory=dict)
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
 
@@ -83,6 +85,14 @@ def whole(request: Request, content_type: bytes, data: bytes) -> bytes:
     request.setHeader(b"content-type", content_type)
     request.setHeader(b"content-length", str(len(data)).encode())
     return data
+
+
+def nothing(request: Request) -> bytes:
+    """An answer without a body, and without a type of one."""
+    assert isinstance(request, ServerRequest)
+    request.defaultContentType = None
+    request.setHeader(b"content-length", b"0")
+    return b""
 
 
 def has_body(request: Request) -> bool:

@@ -200,6 +200,20 @@ class Jobs(Struct):
     values: Annotated[list[JobOut], FOUND]
 
 
+class Withheld(Struct):
+    """What is secret in a job, and shown as ***: PUT keeps it where the job has it."""
+
+    id: Annotated[str, ID]
+    pointers: Annotated[list[str], Meta(description="The places in its request (RFC 6901)")]
+
+
+class JobRequests(Struct):
+    """A page of jobs, each as the shortest request that would make it: what is as by default is left out."""
+
+    values: Annotated[list[JobIn], FOUND]
+    withheld: Annotated[list[Withheld], Meta(description="What is secret in them")]
+
+
 class FireOut(Struct):
     """One due, in the zone asked for and in UTC; the note says what a change of clocks did to it."""
 

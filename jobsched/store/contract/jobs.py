@@ -21,9 +21,9 @@ class Jobs(Protocol):
     def page(
         self, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime
     ) -> Deferred[Page[JobView]]:
-        """Up to `limit` jobs behind `after` (None: from the first on), by (creation, id), as `only` asks for.
-        `only.tasks` selects as `model.caller.is_among` says. A cursor without a creation has that of its job, which may
-        be deleted, or of its id (`Cursor.otherwise`); where there is neither, nothing is behind the cursor.
+        """Up to `limit` jobs behind `after` (None: from the first on), as `only` asks for, by (creation, id), or by id
+        if `only.by_id`. `only.tasks` selects as `model.caller.is_among` says. A cursor without a creation has that of
+        its job, which may be deleted, or of its id (`Cursor.otherwise`); without either, nothing is behind the cursor.
 
         Together the jobs have no more than `room` bytes, but at least one job is returned. The size of a job is that of
         its varying parts (parameters, require, notify), and 512 bytes for the rest. `more` is true if there are further
@@ -32,6 +32,11 @@ class Jobs(Protocol):
         Each job comes with what is shown of its newest run, which is the run with the highest id. A run that was made
         more than `model.ids.BACK` after `now`, by a wrong clock, does not count.
         """
+
+    def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
+        """The id that `text` is, of a job or of one that left runs; else the id of the one job of that name. `tasks`
+        are patterns of what may be seen. Raises NotFound, and Ambiguous with up to 10 ids, by creation, where several
+        jobs have the name."""
 
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         """The job, and its newest run as in `page`. Raises NotFound."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 from sqlalchemy import ColumnElement, and_, bindparam, false, insert, or_, select, update
@@ -79,14 +79,15 @@ def fitting(transaction: Transaction, limit: int, after: Cursor | None, only: Jo
     """The same as `page`, but the jobs have no more than `room` bytes together."""
     query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
-    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(*_MADE)
+    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(*_order(only))
     return Page([from_row(row) for row in transaction.execute(found)], more)
 
 
 def _asked(transaction: Transaction, query: Q, after: Cursor | None, only: JobFilter | None) -> Q:
-    query = query.order_by(*_MADE)
+    by_id = only is not None and only.by_id
+    query = query.order_by(*_order(only))
     if after is not None:
-        query = query.where(_behind(transaction, after))
+        query = query.where(jobs.c.id > after.job_id if by_id else _behind(transaction, after))
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)
     if only is not None and only.task is not None:
@@ -98,6 +99,10 @@ def _asked(transaction: Transaction, query: Q, after: Cursor | None, only: JobFi
     if only is not None and only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     return query
+
+
+def _order(only: JobFilter | None) -> tuple[ColumnElement[Any], ...]:
+    return (jobs.c.id,) if only is not None and only.by_id else _MADE
 
 
 def _behind(transaction: Transaction, place: Cursor) -> ColumnElement[bool]:

@@ -80,6 +80,9 @@ class Jobs(Noun, job_contract.Jobs):
     ) -> Deferred[Page[JobView]]:
         return self._in.read(queries.jobs, limit, after, only, room, now)
 
+    def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
+        return self._in.read(queries.job_named, text, tasks)
+
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         return self._in.read(queries.job, job_id, now)
 
