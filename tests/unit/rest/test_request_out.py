@@ -91,7 +91,7 @@ def test_of_a_job_with_all_defaults_the_least_is_shown() -> None:
     assert shown(made(least)) == least
 
 
-def test_secrets_are_named_and_not_shown_and_kept_where_they_are() -> None:
+def test_secrets_are_named_not_shown_and_kept_where_they_are() -> None:
     request = {
         "task": "task",
         "id": "report",
