@@ -17,6 +17,8 @@ from . import runs as run_rows
 from .tables import former_jobs, jobs, nodes, runs
 from .transaction import Transaction
 
+LOOKED_AT = 5000  # deleted jobs, each time that some are forgotten
+
 
 def must_be_free(transaction: Transaction, job_id: str) -> None:
     """Raises Taken for an id that a job has, or that a job had of which runs are kept; Conflict for a word that not
@@ -78,10 +80,12 @@ def give_back(transaction: Transaction, job: Job, now: datetime) -> None:
 
 
 def forget(transaction: Transaction, before: datetime, most: int) -> int:
-    """Forget up to `most` jobs that were deleted before an instant and of which no run is kept; how many."""
-    kept = exists().where(runs.c.job_id == former_jobs.c.id)
-    old = select(former_jobs.c.id).where(former_jobs.c.deleted < before, ~kept).limit(most)
-    ids = transaction.execute(old).scalars().all()
+    """Forget up to `most` jobs that were deleted before an instant and of which no run is kept; how many. Only the
+    oldest are looked at: runs go in about that order too."""
+    old = select(former_jobs.c.id).where(former_jobs.c.deleted < before).order_by(former_jobs.c.deleted)
+    oldest = old.limit(LOOKED_AT).subquery()
+    kept = exists().where(runs.c.job_id == oldest.c.id)
+    ids = transaction.execute(select(oldest.c.id).where(~kept).limit(most)).scalars().all()
     if ids:
         transaction.execute(delete(former_jobs).where(former_jobs.c.id.in_(ids), former_jobs.c.deleted < before))
     return len(ids)
