@@ -43,6 +43,22 @@ class Conflict(JobschedError):
     """What was asked for exists, but its state forbids the request."""
 
 
+class Taken(Conflict):
+    """The id that was asked for is another job's; `path` is where that is to be found."""
+
+    def __init__(self, detail: str, path: str) -> None:
+        super().__init__(detail)
+        self.path = path
+
+
+class Ambiguous(Conflict):
+    """A name that several jobs have; `ids` are theirs, as many as are told."""
+
+    def __init__(self, detail: str, ids: tuple[str, ...]) -> None:
+        super().__init__(detail)
+        self.ids = ids
+
+
 class Stale(JobschedError):
     """The caller changed a version that is no longer the current one."""
 

@@ -1,17 +1,58 @@
-"""Identifiers that sort by the time they were made (UUID version 7, RFC 9562)."""
+"""Ids: those that are made sort by the time they were made (UUID version 7, RFC 9562), those of jobs may be words."""
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from .errors import Invalid
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MICROSECOND = timedelta(microseconds=1)
 BACK = timedelta(hours=3)  # a clock that is set back further was wrong before
 _BACK = BACK // MICROSECOND // 1000 << 12
+
+LONGEST: Final = 63  # characters of a word
+WORD: Final = "[a-z][a-z0-9._-]{0,62}"
+MADE: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+JOB_ID: Final = f"{WORD}|{MADE}"
+_MADE = re.compile(MADE)
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def is_word(text: str) -> bool:
+    """Whether it may be the id of a job that a caller chose: a word, and no UUID."""
+    return re.fullmatch(WORD, text) is not None and _UUID.fullmatch(text) is None
+
+
+def is_made(text: str) -> bool:
+    """Whether it is an id as `Ids` makes them."""
+    return _MADE.fullmatch(text) is not None
+
+
+def check_job_id(text: str, pointer: str = "/id") -> None:
+    """Raises Invalid for what cannot be the id of a job: it is a word, or a UUID that Jobsched made."""
+    if not is_word(text) and not is_made(text):
+        raise Invalid(
+            f"an id is a word: 1 to {LONGEST} of a-z, 0-9, '.', '_' and '-', a letter first, and no UUID but one that "
+            "Jobsched has made",
+            pointer,
+        )
+
+
+def made_at(text: str) -> datetime:
+    """The instant of an id that `Ids` made, to the microsecond."""
+    value = uuid.UUID(text).int
+    fraction = -(-(value >> 64 & 0xFFF) * 1000 // 4096)  # rounded up, as it was rounded down
+    try:
+        return EPOCH + ((value >> 80) * 1000 + fraction) * MICROSECOND
+    except OverflowError:  # past the year 9999
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def least(instant: datetime) -> str:

@@ -68,7 +68,7 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
 
     Only the runs of one due at a time are held in memory.
     """
-    coverage, counted = DueCoverage(job, facts.whole), 0
+    coverage, counted, past = DueCoverage(job, facts.whole), 0, 0  # past: of a job that had the id before
     for due, group in groupby(runs, key=attrgetter("due")):
         rows = list(group)
         for run in rows:
@@ -80,12 +80,14 @@ def faults(job_id: str, job: Job | None, runs: Iterable[Run], facts: Facts) -> I
                 for run, words in _attempts(job, list(chain), facts.whole)
             )
         scheduled = [run for run in rows if run.attempt == 1 and run.cause == "schedule"]
-        counted += any(run.started is not None or run.state == "waiting" for run in scheduled)
+        counts = any(run.started is not None or run.state == "waiting" for run in scheduled)
+        counted += counts
+        past += counts and job is not None and due < job.created
         if scheduled:
             yield from (Fault(words=words, job_id=job_id) for words in coverage.take(due, scheduled))
     yield from (Fault(words=words, job_id=job_id) for words in coverage.end())
     if job is not None:
-        yield from (Fault(words=words, job_id=job_id) for words in _starts(job, counted, facts.whole))
+        yield from (Fault(words=words, job_id=job_id) for words in _starts(job, counted, past, facts.whole))
         yield from (Fault(words=words, job_id=job_id) for words in _overdue(job, facts))
 
 
@@ -177,9 +179,9 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
         yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
 
 
-def _starts(job: Job, counted: int, whole: bool) -> Iterator[str]:
+def _starts(job: Job, counted: int, past: int, whole: bool) -> Iterator[str]:
     """Each due that has started, or waits to start, counts once against max_runs; no other due counts."""
-    if counted > job.starts or (whole and job.max_runs is not None and counted < job.starts):
+    if counted - past > job.starts or (whole and job.max_runs is not None and counted < job.starts):
         yield f"counts {job.starts} starts, and {counted} of its dues have started or wait to"
 
 

@@ -162,3 +162,4 @@ class JobFilter:
     state: JobState | None = None
     overdue: bool | None = None
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
+    by_id: bool = False  # in the order of ids, and not of creation

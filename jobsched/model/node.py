@@ -18,6 +18,7 @@ Standing = Literal["outside", "joining", "inside", "fenced"]
 MembershipEvent = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
 
 ABSENT: Final = timedelta(seconds=30)  # a run that only one node may start waits so long for the node to come back
+SCHEMA: Final = "0005"  # of the store, as this release knows it
 FORGOTTEN: Final = timedelta(days=7)  # a node that was not seen for so long is not known any more
 
 # Membership of a daemon. Outside, it runs nothing; fenced, it ends its runs, since other nodes may start them again.
@@ -45,6 +46,7 @@ class Node:
     - `running`: how many runs it executes; `slots`: how many more it could start
     - `tried`: how many dues it tried to claim since it began; `won`: how many of them it got
     - `lease_asked`: what its configuration says; None: its release has no such option
+    - `schema`: of the store, as its release knows it; None: a release that did not say so, before 0005
     """
 
     id: str
@@ -62,6 +64,7 @@ class Node:
     won: int = 0
     lease: timedelta = leases.FIXED
     lease_asked: timedelta | None = None
+    schema: str | None = SCHEMA
 
     def late(self, instant: datetime) -> bool:
         """Whether the node may be taken for dead at `instant`."""

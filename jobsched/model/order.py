@@ -77,10 +77,16 @@ class Order(Generic[T]):
 
 @attrs.frozen(kw_only=True)
 class CreateJob(Order[str]):
-    """Store a job. Answers its id, or that of the job which this key made before."""
+    """Store a job. Answers its id, or that of the job which this key made before.
+
+    `chosen`: the caller chose its id. Raises Taken where a job has that id, or the record knows runs of one that had
+    it, whoever sees that job; and Conflict for a word while a node of a release is alive that knows none
+    (`Node.schema`). Of an id that was in use the version goes on.
+    """
 
     job: Job
     key: IdempotencyKey | None = None
+    chosen: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +102,33 @@ class ChangeJob(Order[JobView]):
     job_id: str
     versions: Versions
     revise: Callable[[Job, datetime], Job]
+
+
+@attrs.frozen(kw_only=True)
+class Put:
+    """What an order to put a job came to: the job, and whether it was made."""
+
+    view: JobView
+    made: bool
+
+
+@attrs.frozen(kw_only=True)
+class PutJob(Order[Put]):
+    """Make what `revise(job, instant)` says the job of this id; `job` is None where there is none.
+
+    A job that is there is changed by the rules of `ChangeJob`; nothing is changed, not even the version, where it is so
+    already. Otherwise it is made. If it was deleted, what is recorded of it is its past, its version goes on, and its
+    dues begin anew, after all that have an outcome.
+
+    Raises Stale where there is a job and `absent`, or none and `present`; Taken where the job, or the one that had the
+    id, is of a task that the caller does not see; Conflict as `CreateJob` does.
+    """
+
+    job_id: str
+    versions: Versions
+    absent: bool = False
+    present: bool = False
+    revise: Callable[[Job | None, datetime], Job]
 
 
 @attrs.frozen(kw_only=True)

@@ -14,8 +14,19 @@ from ..model.delivery import Delivery
 from ..model.draft import Draft
 from ..model.errors import no_job
 from ..model.job import Job, JobFilter, JobView
-from ..model.order import ChangeJob, CreateJob, DeleteJob, IdempotencyKey, Order, PauseJob, ResumeJob, Versions
-from ..model.page import Page
+from ..model.order import (
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    IdempotencyKey,
+    Order,
+    PauseJob,
+    Put,
+    PutJob,
+    ResumeJob,
+    Versions,
+)
+from ..model.page import Cursor, Page
 from ..model.preview import Fire, look_ahead
 from ..runner import launch
 from ..threads import Wanted
@@ -29,12 +40,13 @@ UNREAD = "not shown without the scope 'read'"  # in place of a reason
 class Jobs(Orders):
     """The registry's calls on jobs."""
 
-    async def schedule(self, draft: Draft, key: IdempotencyKey | None = None) -> str:
-        """Make a job. When this returns the job's id, the job is on disk and will be run."""
+    async def schedule(self, draft: Draft, key: IdempotencyKey | None = None, chosen: str | None = None) -> str:
+        """Make a job, under the id that the caller has `chosen`, or a new id. When this returns the job's id, the job
+        is on disk and will be run."""
         self._check(draft, None)
         instant = now(self._clock)
-        job = draft.job(self._ids.make(instant), instant)
-        job_id = await self._perform(CreateJob(job=job, key=key), instant)
+        job = draft.job(chosen or self._ids.make(instant), instant)
+        job_id = await self._perform(CreateJob(job=job, key=key, chosen=chosen is not None), instant)
         self._then(self._parts.wake, job.next_due)
         return job_id
 
@@ -47,12 +59,15 @@ class Jobs(Orders):
         """Do work that a caller ordered, off the reactor. `work` calls the function that it is given now and then."""
         return self._parts.in_thread(work)
 
-    async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
-        """Up to `limit` jobs that were made after the job `after`, oldest first. Together they have no more than `room`
-        bytes."""
+    async def jobs(self, limit: int, after: Cursor | None, only: JobFilter, room: int) -> Page[JobView]:
+        """Up to `limit` jobs behind `after`, oldest first. Together they have no more than `room` bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
         found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
+
+    async def named(self, text: str) -> str:
+        """The id of the job that has this id, or else this name. Raises NotFound, Ambiguous."""
+        return await self._store.jobs.named(text, self._caller.tasks)
 
     async def job(self, job_id: str) -> JobView:
         """One job."""
@@ -73,6 +88,22 @@ class Jobs(Orders):
             return draft.remade(job, instant)
 
         return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
+
+    async def put(
+        self, job_id: str, versions: Versions, redraft: Callable[[Job | None], Draft], *, absent: bool, present: bool
+    ) -> Put:
+        """Make or change the job of this id, to what `redraft` says. Raises Stale if the job is at none of `versions`,
+        or is there though it is to be `absent`, or is not though it is to be `present`."""
+
+        def revise(job: Job | None, instant: datetime) -> Job:
+            draft = redraft(job)
+            self._check(draft, job)
+            return draft.job(job_id, instant) if job is None else draft.remade(job, instant)
+
+        order = PutJob(job_id=job_id, versions=versions, revise=revise, absent=absent, present=present)
+        put = await self._perform(order)
+        self._then(self._parts.wake, put.view.job.next_due if put.made else None)
+        return attrs.evolve(put, view=self._news(put.view))
 
     async def pause(self, job_id: str, versions: Versions = None) -> JobView:
         """Let dues pass until the job is resumed. Runs that wait or run go on."""

@@ -42,9 +42,43 @@ def versions(request: Request) -> frozenset[int] | None:
     return frozenset(int(one.group(1)) for one in found if one is not None)
 
 
-def must_be_none(request: Request, matched: bool) -> None:
-    """Refuse conditions that would be ignored: the client does not mean an unconditional write. Raises Invalid."""
-    refused = ["If-None-Match"] if matched else ["If-Match", "If-None-Match"]
+def must_exist(request: Request) -> bool:
+    """Whether If-Match asks that there is something to change: `*` does too."""
+    return _given(request, b"if-match") is not None
+
+
+def must_be_new(request: Request) -> bool:
+    """Whether If-None-Match asks that there is nothing yet: `*`. Raises Invalid for tags."""
+    text = _given(request, b"if-none-match")
+    if text is None:
+        return False
+    if not parse_etags(text).star_tag:
+        raise Invalid("If-None-Match has no meaning for this call but as *: only where there is nothing yet")
+    return True
+
+
+def wants_representation(request: Request) -> bool:
+    """Whether Prefer (RFC 7240) asks for what was made: `return=representation`, if it is the first `return`."""
+    for each in (_given(request, b"prefer") or "").split(","):
+        name, _, value = each.partition(";")[0].partition("=")
+        if name.strip().lower() == "return":
+            return value.strip().strip('"').lower() == "representation"
+    return False
+
+
+def accepts(request: Request, media_type: bytes) -> bool:
+    """Whether Accept names this media type itself."""
+    named = (_given(request, b"accept") or "").split(",")
+    return media_type.decode() in {each.partition(";")[0].strip().lower() for each in named}
+
+
+def must_be_none(request: Request, matched: bool, made: bool = False) -> None:
+    """Refuse conditions that would be ignored: the client does not mean an unconditional write. Raises Invalid.
+
+    `matched`: If-Match has a meaning for the call; `made`: so has If-None-Match.
+    """
+    known = {"If-Match": matched, "If-None-Match": made}
+    refused = [name for name, here in known.items() if not here]
     for name in refused:
         if request.requestHeaders.hasHeader(name.lower()):
             raise Invalid(f"{name} has no meaning for this call")

@@ -21,6 +21,7 @@ from ..model.definition import (
 )
 from ..model.draft import Draft
 from ..model.errors import Invalid, place
+from ..model.ids import check_job_id
 from ..model.job import Job, Policy
 from ..model.printable import unprintable
 from ..model.receiver import Receivers
@@ -56,19 +57,34 @@ def draft(request: JobIn, defaults: Defaults) -> Draft:
     return asked
 
 
+def replaced(job: Job | None, request: JobIn, defaults: Defaults) -> Draft:
+    """The draft that a request asks for, in place of `job`, or for a new job. Raises Invalid."""
+    before = {} if job is None or job.task != request.task else job.parameters
+    meant = defaults.redaction.meant(request.parameters, before)
+    asked = _draft(msgspec.structs.replace(request, parameters=meant), defaults, job)
+    if job is None or asked.watch.notify != job.watch.notify:
+        defaults.receivers.check(asked.watch.notify)
+    return asked
+
+
 def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     """Values that `job` has already, if there is one, are not checked: they may be older than a limit."""
     if job is None or request.task != job.task:
         _check_name(request.task, "/task")
-    if job is None or request.name != job.name:
-        _check_name(request.name, "/name")
+    if not isinstance(request.id, UnsetType):
+        check_job_id(request.id)
+    name = given(request.name, given(request.id, None if job is None else job.id))
+    if name is None:
+        raise Invalid("is missing", "/name")
+    if job is None or name != job.name:
+        _check_name(name, "/name")
     if job is None or request.parameters != job.parameters:
         check_parameters(request.parameters)
     if job is None or request.require != job.policy.require:
         _check_tags(request.require)
     return Draft(
         task=request.task,
-        name=request.name,
+        name=name,
         **_when(request, defaults),
         max_runs=request.max_runs,
         policy=_policy(request, defaults.policy),

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
+import attrs
+import msgspec
+from msgspec import UnsetType
 from twisted.web.http import Request
 
-from ..model.errors import Invalid
+from ..model.errors import Invalid, Taken
+from ..model.ids import check_job_id
 from ..model.job import JobFilter, JobView
 from ..model.order import IdempotencyKey
-from ..model.page import Page
+from ..model.page import Cursor, Page
 from ..model.run import Run, RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
-from .conditions import tag_of, versions
+from .conditions import accepts, must_be_new, must_exist, tag_of, versions, wants_representation
 from .from_json import Defaults, given
 from .instants import asked_instant
+from .jsontext import encoded
 from .output import Outputs
 from .pages import Pages, location
-from .route import MERGE_PATCH, Route, body, caller, has_body, json, query, raw, whole
+from .route import MERGE_PATCH, Route, body, caller, has_body, json, nothing, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs
 
+AS_REQUEST = b"application/vnd.jobsched.jobs+json"
 KEY = re.compile(rb"[!-~]{1,255}")
+LONGEST_SCOPE = 64  # characters, as the column has them
 
 
 class Jobs:
@@ -33,7 +41,7 @@ class Jobs:
 
     def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults, pages: Pages) -> None:
         self._registry = registry
-        self._outputs = outputs
+        self.outputs = outputs
         self._pages = pages
         self._defaults = defaults
 
@@ -42,11 +50,13 @@ class Jobs:
         one = "/jobs/<job_id>"
         shown: dict[int, type | str | None] = {200: wire.JobOut}
         return [
-            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
-                  keyed=True, refuses=(400, 404, 413, 422)),
+            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: wire.JobOut},
+                  keyed=True, refuses=(400, 404, 409, 413, 422)),
             Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
-                  gives={200: wire.Jobs}, refuses=(400,)),
+                  gives={200: wire.Jobs}, also={AS_REQUEST.decode(): wire.JobRequests}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
+            Route("PUT", one, self.put, "Make a job under an id, or replace it", takes=wire.JobIn,
+                  gives={200: wire.JobOut, 201: wire.JobOut}, refuses=(400, 404, 409, 412, 413)),
             Route("PATCH", one, self.change, "Change a job", takes=wire.PatchIn, gives=shown,
                   refuses=(400, 404, 412, 413)),
             Route("DELETE", one, self.remove, "Unschedule a job", asks=queries.Deletion, gives={200: None},
@@ -62,11 +72,18 @@ class Jobs:
 
     async def create(self, request: Request) -> bytes:
         """202 once the job is on disk."""
-        asked = from_json.draft(body(request, wire.JobIn), self._defaults)
-        job_id = await self._registry_for(request).schedule(asked, idempotency_key(request, "/jobs"))
+        wanted = body(request, wire.JobIn)
+        asked = from_json.draft(wanted, self._defaults)
+        with _led(request):
+            registry = self._registry_for(request)
+            job_id = await registry.schedule(asked, idempotency_key(request, "/jobs"), given(wanted.id, None))
+        shown = b""
+        if wants_representation(request):
+            shown = self._shown(request, await registry.job(job_id))
+            request.setHeader(b"preference-applied", b"return=representation")
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
-        return _empty(request)
+        return shown or _empty(request)
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
@@ -77,8 +94,26 @@ class Jobs:
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
         )
-        jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
-        return await self._pages.answer(request, asked.limit, jobs, self.out, lambda news: news.job.id)
+        requests = asked.as_ == "request" or accepts(request, AS_REQUEST)
+        if requests:
+            return await self._requests(request, asked, attrs.evolve(only, by_id=True))
+        jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
+        return await self._pages.answer(request, asked.limit, jobs, self.out, _place)
+
+    async def _requests(self, request: Request, asked: queries.JobPage, only: JobFilter) -> bytes:
+        """The page as requests, which can be sent again."""
+        jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
+        secret: list[wire.Withheld] = []
+        policy, zone, redaction = self._defaults.policy, self._defaults.timezone, self._defaults.redaction
+
+        def out(news: JobView) -> dict[str, object]:
+            secret.append(wire.Withheld(id=news.job.id, pointers=to_json.withheld(news.job, redaction)))
+            return to_json.request_out(news.job, policy, zone, redaction)
+
+        def more(count: int) -> bytes:
+            return b',"withheld":' + encoded([each for each in secret[:count] if each.pointers])
+
+        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.job.id, AS_REQUEST, more)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -91,6 +126,27 @@ class Jobs:
             job_id, versions(request), lambda job: from_json.merged(job, patch, self._defaults)
         )
         return self._shown(request, news)
+
+    async def put(self, request: Request, job_id: str) -> bytes:
+        """201: the job, made; 200: the job as it is now."""
+        check_job_id(job_id, "")
+        wanted = body(request, wire.JobIn)
+        if given(wanted.id, job_id) != job_id:
+            raise Invalid(f"is not the id of the path, {job_id}", "/id")
+        wanted = msgspec.structs.replace(wanted, id=job_id)
+        with _led(request):
+            put = await self._registry_for(request).put(
+                job_id,
+                versions(request),
+                lambda job: from_json.replaced(job, wanted, self._defaults),
+                absent=must_be_new(request),
+                present=must_exist(request),
+            )
+        data = self._shown(request, put.view)
+        if put.made:
+            request.setResponseCode(201)
+            request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
+        return data
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""
@@ -111,7 +167,7 @@ class Jobs:
         follow = query(request, queries.Following).follow
         if follow:
             caller(request).must("read")
-        with self._outputs.place() if follow else nullcontext():  # first: a refused request has made no run
+        with self.outputs.place() if follow else nullcontext():  # first: a refused request has made no run
             key = idempotency_key(request, f"/jobs/{job_id}/run")
             asked = body(request, wire.RunIn) if has_body(request) else wire.RunIn()
             due, parameters = from_json.run(asked, self._defaults)
@@ -119,10 +175,10 @@ class Jobs:
                 job_id, key, versions(request), due=due, parameters=parameters
             )
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
-            if follow and await self._outputs.followed(request, run.id):
+            if follow and await self.outputs.followed(request, run.id):
                 return b""
         request.setResponseCode(202)
-        return _empty(request)
+        return nothing(request)
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
@@ -143,7 +199,9 @@ class Jobs:
 
 async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
     """200: a page of runs, of one job or of all."""
-    asked = query(request, queries.RunPage)
+    asked = query(request, queries.RunPage if job_id is not None else queries.AllRunsPage)
+    if isinstance(asked, queries.AllRunsPage) and not isinstance(asked.job, UnsetType):
+        job_id = await registry.named(asked.job)
     only = RunFilter(
         job_id=job_id,
         state=given(asked.state, None),
@@ -157,6 +215,21 @@ async def run_page(request: Request, registry: Registry, job_id: str | None, pag
     return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
 
 
+def _place(news: JobView) -> str:
+    """Where in the list a job stands."""
+    return Cursor(news.job.id, news.job.created).text
+
+
+@contextmanager
+def _led(request: Request) -> Iterator[None]:
+    """Lead a caller whose id is taken to the job that has it."""
+    try:
+        yield
+    except Taken as why:
+        request.setHeader(b"location", location(request, why.path))
+        raise
+
+
 def idempotency_key(request: Request, scope: str) -> IdempotencyKey | None:
     """The caller's Idempotency-Key. Raises Invalid."""
     text = request.getHeader(b"idempotency-key")
@@ -167,6 +240,8 @@ def idempotency_key(request: Request, scope: str) -> IdempotencyKey | None:
     name = caller(request).name
     if name is not None:  # each caller has separate keys; the hash is as long as the column
         scope = hashlib.sha256(f"{name} {scope}".encode()).hexdigest()
+    elif len(scope) > LONGEST_SCOPE:
+        scope = hashlib.sha256(scope.encode()).hexdigest()
     return IdempotencyKey(scope=scope, key=text.decode("ascii"), digest=hashlib.sha256(raw(request)).hexdigest())
 
 

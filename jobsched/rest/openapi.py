@@ -12,6 +12,7 @@ import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
+from ..model import ids
 from .from_json import TRIGGERS
 from .problems import TITLES, Problem
 from .route import Route, json
@@ -61,7 +62,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "password": {"type": "http", "scheme": "basic", "description": "The token as password, with any user name"},
 }
 IN_PATH: dict[str, dict[str, Any]] = {
-    "job_id": {"description": "The id of a job", "schema": {"type": "string", "format": "uuid"}},
+    "job_id": {"description": "The id of a job", "schema": {"type": "string", "pattern": f"^({ids.JOB_ID})$"}},
     "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
     "name": {"description": "The name of a task", "schema": {"type": "string", "pattern": "^[^/]+$"}},
 }
@@ -75,8 +76,12 @@ IN_HEADER: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "If-None-Match": {
-        "description": "Answer 304 if this is what one has already",
+        "description": "A GET: answer 304 if this is what one has already; a PUT: *, only where there is nothing yet",
         "schema": {"type": "string"},
+    },
+    "Prefer": {
+        "description": "return=representation: answer with the job that was made, and not with nothing",
+        "schema": {"type": "string", "examples": ["return=representation"]},
     },
     "If-Range": {
         "description": "The range only if this is still the ETag, else the whole",
@@ -87,6 +92,7 @@ IN_HEADER: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=100-", "bytes=-100"]},
     },
 }
+PREFERRING = "POST /jobs"  # the call that heeds Prefer
 LINKS: dict[str, dict[str, dict[str, Any]]] = {
     "POST /jobs": {
         "ShowJob": {"operationId": "GET /jobs/{job_id}"},
@@ -126,7 +132,8 @@ class OpenApi:
 def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     """The whole document; `asked`: whether callers need a token."""
     routes = list(routes)
-    kinds = {kind for route in routes for kind in (route.takes, *route.gives.values()) if isinstance(kind, type)}
+    named = (kind for route in routes for kind in (route.takes, *route.gives.values(), *route.also.values()))
+    kinds = {kind for kind in named if isinstance(kind, type)}
     _, components = msgspec.json.schema_components(
         sorted({*kinds, Problem}, key=lambda kind: kind.__name__), ref_template=REF
     )
@@ -201,7 +208,8 @@ def _header_parameters(route: Route) -> list[dict[str, object]]:
     known = {
         "Idempotency-Key": route.keyed,
         "If-Match": 412 in route.refuses,
-        "If-None-Match": 304 in route.gives,
+        "If-None-Match": 304 in route.gives or route.verb == "PUT",
+        "Prefer": f"{route.verb} {route.path}" == PREFERRING,
         "Range": 206 in route.gives,
         "If-Range": 206 in route.gives,
     }
@@ -215,6 +223,10 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
         response["content"] = {kind: {"schema": {"type": "string"} if kind == "text/plain" else {"type": "object"}}}
     elif kind is not None:
         response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
+    for media_type, record in route.also.items() if status == 200 else ():
+        response["content"][media_type] = {"schema": {"$ref": REF.format(name=record.__name__)}}
+    if name == PREFERRING:  # the first Jobsched's answer, unless the caller prefers another
+        response["content"]["text/html"] = {"schema": {"type": "string", "maxLength": 0}}
     headers = _headers(route, name, status)
     if headers:
         response["headers"] = {header: HEADERS[header] for header in headers}
@@ -233,6 +245,8 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["Link"]
     if status == 304:
         return ["ETag"]
+    if status == 201:
+        return ["Location", "ETag"]
     if 206 in route.gives:
         return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges", "Jobsched-Output"]
     return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []

@@ -63,28 +63,29 @@ class Pages:
 
     async def answer(
         self, request: Request, limit: int, ask: Callable[[int], Awaitable[Page[T]]], out: Callable[[T], object],
-        key: Callable[[T], str],
+        key: Callable[[T], str], content_type: bytes = JSON, more: Callable[[int], bytes] = lambda _: b"",
     ) -> bytes:  # fmt: skip
-        """200: up to `limit` records, as many as have room. `ask(room)` finds them, `out` turns one into its schema."""
+        """200: up to `limit` records, as many as have room. `ask(room)` finds them, `out` turns one into its schema.
+        `more(count)` is JSON that stands behind the records."""
         await self._turns.acquire()
         try:
             room = self.room
             found = await ask(room)
-            text, count = _text(found, room, out)
+            text, count = _text(found, room, out, more)
         finally:
             self._turns.release()
         if count < len(found.values) or found.more:
             link_next(request, limit, key(found.values[count - 1]))
         del found
-        return await self._sent(request, text)
+        return await self._sent(request, text, content_type)
 
-    async def _sent(self, request: Request, text: BytesIO) -> bytes:
+    async def _sent(self, request: Request, text: BytesIO, content_type: bytes) -> bytes:
         """Send the text as fast as the client takes it: given at once, the connection would keep a copy."""
         size = text.seek(0, 2)
         text.seek(0)
         if size <= SMALL:
-            return whole(request, JSON, text.getvalue())
-        whole(request, JSON, b"")
+            return whole(request, content_type, text.getvalue())
+        whole(request, content_type, b"")
         request.setHeader(b"content-length", b"%d" % size)
         if request.method == b"HEAD" or request.channel is None:
             return b""
@@ -97,7 +98,9 @@ class Pages:
             self._held -= size
 
 
-def _text(found: Page[T], room: int, out: Callable[[T], object]) -> tuple[BytesIO, int]:
+def _text(
+    found: Page[T], room: int, out: Callable[[T], object], more: Callable[[int], bytes]
+) -> tuple[BytesIO, int]:  # fmt: skip
     """The JSON of as many records as have room, but at least one, and their number."""
     text, count = BytesIO(), 0
     text.write(b'{"values":[')
@@ -107,5 +110,5 @@ def _text(found: Page[T], room: int, out: Callable[[T], object]) -> tuple[BytesI
             break
         text.write(b"," + piece if count else piece)
         count += 1
-    text.write(b"]}")
+    text.write(b"]" + more(count) + b"}")
     return text, count

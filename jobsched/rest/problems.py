@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
 from klein import Klein
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -85,18 +85,22 @@ class Problem(msgspec.Struct):
     status: Annotated[int, Meta(description="The status of the answer")]
     detail: Annotated[str, DETAIL]
     errors: Annotated[list[Fault], Meta(description="What is wrong, field by field")] = []
+    candidates: Annotated[list[str] | UnsetType, Meta(description="Ids of the jobs that share the name")] = UNSET
 
 
-def body(status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
+def body(status: int, detail: str, faults: list[Fault] | None = None, candidates: Sequence[str] = ()) -> bytes:
     """A problem as JSON."""
     return encoded(
         Problem(
-            type="about:blank", title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or []
+            type="about:blank", title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or [],
+            candidates=list(candidates) or UNSET,
         )
-    )
+    )  # fmt: skip
 
 
-def answer(request: http.Request, status: int, detail: str, faults: list[Fault] | None = None) -> bytes:
+def answer(
+    request: http.Request, status: int, detail: str, faults: list[Fault] | None = None, candidates: Sequence[str] = ()
+) -> bytes:
     """Set status and type of a problem, and return its body. Headers of another answer are removed."""
     request.setResponseCode(status, TITLES.get(status, "Error").encode("ascii"))
     for name in OF_SUCCESS if status == 416 else (*OF_SUCCESS, b"content-range"):
@@ -106,7 +110,7 @@ def answer(request: http.Request, status: int, detail: str, faults: list[Fault] 
         request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
     if status == 401:
         request.setHeader(b"www-authenticate", WHO)
-    text = body(status, detail, faults)
+    text = body(status, detail, faults, candidates)
     request.setHeader(b"content-length", str(len(text)).encode())
     return text
 
@@ -145,7 +149,7 @@ def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
     if isinstance(why, errors.Slower):
         request.setHeader(b"retry-after", str(why.seconds).encode())
     faults = [Fault(pointer=why.pointer, detail=why.detail)] if isinstance(why, errors.Invalid) else None
-    return answer(request, status, str(why), faults)
+    return answer(request, status, str(why), faults, why.ids if isinstance(why, errors.Ambiguous) else ())
 
 
 def _http(request: Request, failure: Failure) -> bytes:

@@ -34,6 +34,7 @@ class Route:
 
     - `takes`: the record of the JSON body, which may be left out where `bare`; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
+    - `also`: other media types in which a 200 may come, and the record of each
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key
     - `scope`: what a caller needs; "open": every caller is let in
@@ -50,6 +51,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     keyed: bool = False
     bare: bool = False
+    also: Mapping[str, type] = attrs.field(factory=dict)
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
 
@@ -84,6 +86,12 @@ def whole(request: Request, content_type: bytes, data: bytes) -> bytes:
     request.setHeader(b"content-type", content_type)
     request.setHeader(b"content-length", str(len(data)).encode())
     return data
+
+
+def nothing(request: Request) -> bytes:
+    """An answer without a body, and without a type of one."""
+    request.setHeader(b"content-length", b"0")
+    return b""
 
 
 def has_body(request: Request) -> bool:

@@ -11,7 +11,7 @@ from . import from_json, to_json
 from .jobs import idempotency_key, run_page
 from .output import Outputs
 from .pages import Pages, location
-from .route import Route, caller, json, query, whole
+from .route import Route, caller, json, nothing, query
 from .schemas import queries
 from .schemas import runs as wire
 
@@ -28,8 +28,8 @@ class Runs:
         """What is served here."""
         one = "/runs/<run_id>"
         return [
-            Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.RunPage,
-                  gives={200: wire.Runs}, refuses=(400,)),
+            Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.AllRunsPage,
+                  gives={200: wire.Runs}, refuses=(400, 404, 409)),
             Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
                   gives={200: wire.RunOut}, refuses=(400, 404)),
             Route("GET", one + "/output", self.output, "What a run printed", asks=queries.Reading,
@@ -64,7 +64,7 @@ class Runs:
         """202: the run is being ended."""
         await self._registry_for(request).cancel(run_id)
         request.setResponseCode(202)
-        return whole(request, b"text/plain; charset=utf-8", b"")
+        return nothing(request)
 
     async def rerun(self, request: Request, run_id: str) -> bytes:
         """202 once the new run is on disk."""
@@ -72,7 +72,7 @@ class Runs:
         run = await self._registry_for(request).rerun(run_id, key)
         request.setHeader(b"location", location(request, f"/runs/{run.id}"))
         request.setResponseCode(202)
-        return whole(request, b"text/plain; charset=utf-8", b"")
+        return nothing(request)
 
     def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))

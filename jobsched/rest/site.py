@@ -33,6 +33,7 @@ class LimitedRequest(ServerRequest):
     `gotLength` and `handleContentChunk` are inner methods of Twisted; `tests/unit/rest/test_site.py` watches them.
     """
 
+    defaultContentType = None  # what has no body has no type
     _received = 0
     refused = False
     logged = False  # the log has a line about this request already

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
 
-from ..model.definition import seconds, watched
-from ..model.job import JobView, Timeout
+from ..model.definition import definition, seconds, watched
+from ..model.errors import place
+from ..model.job import EVENTS, Job, JobView, Notify, Policy, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
 from ..model.trigger import Interval
@@ -65,7 +66,43 @@ def job_out(
         created=job.created,
         updated=job.updated,
         last_run=_last(news.last_run),
+        version=job.version,
     )
+
+
+def request_out(job: Job, usual: Policy, timezone: str, redaction: Redaction) -> dict[str, object]:
+    """The shortest request that makes this job, sorted by name, without its secrets: fields that have their defaults,
+    of which `usual` and `timezone` are configured, are left out."""
+    defaults: dict[str, object] = {
+        "name": job.id, "timezone": timezone, "overlap": usual.overlap, "misfire_grace": seconds(usual.misfire_grace),
+        "catch_up": usual.catch_up, "retries": 0, "retry_delay": 60, "jitter": 0, "placement": "any", "parameters": {},
+        "require": {},
+    }  # fmt: skip
+    wanted = definition(job) | {"id": job.id}
+    if job.watch.notify is not None:
+        wanted["notify"] = notify_out(job.watch.notify)
+    kept = {name: _short(value) for name, value in wanted.items() if value != defaults.get(name)}
+    if "parameters" in kept:
+        kept["parameters"] = dict(sorted(redaction.shown(job.parameters).items()))
+    return dict(sorted(kept.items()))
+
+
+def notify_out(notify: Notify) -> dict[str, object]:
+    """Who is told of what, as the shortest request."""
+    fields = {"on": None if notify.on == EVENTS else list(notify.on), "url": notify.url}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def withheld(job: Job, redaction: Redaction) -> list[str]:
+    """The places of what is secret in the request of a job."""
+    return [place("parameters", name) for name in sorted(job.parameters) if redaction.covers(name)]
+
+
+def _short(value: object) -> object:
+    """Whole numbers without a fraction, names in order."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return {name: _short(each) for name, each in sorted(value.items())} if isinstance(value, dict) else value
 
 
 def effective_out(timeout: Timeout) -> EffectiveOut:

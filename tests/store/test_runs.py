@@ -188,7 +188,7 @@ def test_the_newest_run_of_each_job_is_its_last(desk: Desk) -> None:
     desk.add(attrs.evolve(job(), id="job"), attrs.evolve(job(), id="other"), attrs.evolve(job(), id="idle"))
     old, new, other = run(60), run(120), run(90, job_id="other")
     desk.insert(new, old, other)
-    jobs = desk.ask(desk.store.jobs.page(9, "", JobFilter(), 1 << 20, at(0))).values
+    jobs = desk.ask(desk.store.jobs.page(9, None, JobFilter(), 1 << 20, at(0))).values
     assert {view.job.id: view.last_run for view in jobs} == {"job": last(new), "other": last(other), "idle": None}
     assert desk.ask(desk.store.jobs.get("job", at(0))).last_run == last(new)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ...model import ids
 from ...model.definition import LONGEST_TAG_NAME, LONGEST_TAG_VALUE, MOST_TAGS
 from ...model.job import CatchUp, JobState, Overlap, Placement
 from ...model.trigger import LONGEST
@@ -61,6 +62,14 @@ NOTIFY = Meta(
 )
 
 
+NAME_IN = Meta(description="Free text for people; several jobs may have it; without it, the id is the name")
+ID_IN = Meta(
+    description="The address that the job is to have: a word, 1 to 63 of a-z 0-9 . _ -, a letter first, and no UUID "
+    "but one that Jobsched has made; without it, Jobsched makes a UUID"
+)
+JobId = Annotated[str, Meta(extra_json_schema={"pattern": f"^({ids.JOB_ID})$"})]  # `from_json` checks it: it says more
+
+
 class IntervalIn(Struct, forbid_unknown_fields=True):
     """Elapsed time between two dues: the sum of what is given, at least 0.1 seconds, at most 100 years."""
 
@@ -72,10 +81,10 @@ class IntervalIn(Struct, forbid_unknown_fields=True):
 
 
 class JobIn(Struct, forbid_unknown_fields=True):
-    """A request for a job: a task, a name and exactly one of interval, cron and at."""
+    """A request for a job: a task, a name or an id, and exactly one of interval, cron and at."""
 
     task: Annotated[Name, TASK]
-    name: Annotated[Name, NAME]
+    name: Annotated[Name | UnsetType, NAME_IN] = UNSET
     interval: Annotated[IntervalIn | None, INTERVAL] = None
     cron: Annotated[CronText | None, CRON] = None
     at: Annotated[InstantText | None, AT] = None
@@ -96,6 +105,7 @@ class JobIn(Struct, forbid_unknown_fields=True):
     max_late: Annotated[Late | None, MAX_LATE] = None
     must_succeed_every: Annotated[Late | None, MUST_SUCCEED_EVERY] = None
     notify: Annotated[NotifyIn | None, NOTIFY] = None
+    id: Annotated[JobId | UnsetType, ID_IN] = UNSET
 
 
 class PatchIn(Struct, forbid_unknown_fields=True):
@@ -192,12 +202,27 @@ class JobOut(Struct):
     created: Annotated[Moment, Meta(description="When it was made")]
     updated: Annotated[Moment, Meta(description="When its definition was changed last")]
     last_run: Annotated[LastRunOut | None, Meta(description="The newest run")]
+    version: Annotated[int, Meta(description="Of its definition: the ETag begins with it, and If-Match takes it")]
 
 
 class Jobs(Struct):
     """A page of jobs."""
 
     values: Annotated[list[JobOut], FOUND]
+
+
+class Withheld(Struct):
+    """What is secret in a job, and shown as ***: PUT keeps it where the job has it."""
+
+    id: Annotated[str, ID]
+    pointers: Annotated[list[str], Meta(description="The places in its request (RFC 6901)")]
+
+
+class JobRequests(Struct):
+    """A page of jobs, each as the shortest request that would make it: what is as by default is left out."""
+
+    values: Annotated[list[JobIn], FOUND]
+    withheld: Annotated[list[Withheld], Meta(description="What is secret in them")]
 
 
 class FireOut(Struct):

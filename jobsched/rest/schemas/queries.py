@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -16,6 +16,7 @@ Id = Annotated[str, Meta(max_length=64)]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
 AFTER = Meta(description="The id behind which the page begins; follow the Link header instead of making one up")
+BEHIND = "The place behind which the page begins; follow the Link header instead of making one up"
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
 
@@ -23,11 +24,14 @@ class JobPage(Struct, forbid_unknown_fields=True):
     """Which part of the list of jobs. A query knows no null: a job may be named so."""
 
     limit: Limit = 500
-    after: Annotated[Id, AFTER] = ""
+    after: Annotated[Annotated[str, Meta(max_length=100)], Meta(description=BEHIND)] = ""
     name: Annotated[str | UnsetType, NAME] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[JobState | UnsetType, STATE] = UNSET
     overdue: Annotated[bool | UnsetType, Meta(description="Jobs that are overdue, or those that are not")] = UNSET
+    as_: Annotated[
+        Literal["request"] | UnsetType, Meta(description="As requests that would make these jobs, by id")
+    ] = field(default=UNSET, name="as")
 
 
 class RunPage(Struct, forbid_unknown_fields=True):
@@ -40,6 +44,14 @@ class RunPage(Struct, forbid_unknown_fields=True):
         default=UNSET, name="from"
     )
     to: Annotated[MomentText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
+
+
+class AllRunsPage(RunPage, forbid_unknown_fields=True):
+    """Which part of the list of all runs."""
+
+    job: Annotated[
+        Annotated[str, Meta(max_length=200)] | UnsetType, Meta(description="Only of this job: its id, or its name")
+    ] = UNSET
 
 
 class EventsAsked(Struct, forbid_unknown_fields=True):
@@ -69,7 +81,10 @@ class AuditPage(Struct, forbid_unknown_fields=True):
 
     limit: Limit = 500
     after: Annotated[Id | UnsetType, AFTER] = UNSET
-    target: Annotated[Id | UnsetType, Meta(description="Only this job with its runs, or only this run")] = UNSET
+    target: Annotated[
+        Annotated[str, Meta(max_length=200)] | UnsetType,
+        Meta(description="Only this job with its runs, by its id or name, or only this run"),
+    ] = UNSET
     action: Annotated[Action | UnsetType, Meta(description="Only this action")] = UNSET
     who: Annotated[Id | UnsetType, Meta(description="Only by the token of this name")] = UNSET
     from_: Annotated[MomentText | UnsetType, Meta(description="Changes made at this instant or later")] = field(

@@ -11,22 +11,32 @@ from twisted.internet.defer import Deferred
 from ...model.claim import Claimant, Claimed
 from ...model.job import Due, JobFilter, JobView
 from ...model.overdue import OverdueChange
-from ...model.page import Page
+from ...model.page import Cursor, Page
 from ...model.run import Run
 
 
 class Jobs(Protocol):
     """Schedules, as callers and the scheduler read them. `Orders` makes and changes them."""
 
-    def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
-        """Up to `limit` jobs with ids behind `after`, by id, as `only` asks for. `only.tasks` selects as
-        `model.caller.is_among` says. Together they have no more than `room` bytes, but at least one job is returned.
-        The size of a job is that of its varying parts (parameters, require, notify), and 512 bytes for the rest. `more`
-        is true if there are further jobs behind these.
+    def page(
+        self, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime
+    ) -> Deferred[Page[JobView]]:
+        """Up to `limit` jobs behind `after` (None: from the first on), as `only` asks for, by (creation, id), or by id
+        if `only.by_id`. `only.tasks` selects as `model.caller.is_among` says. A cursor without a creation has that of
+        its job, which may be deleted, or of its id (`Cursor.otherwise`); without either, nothing is behind the cursor.
+
+        Together the jobs have no more than `room` bytes, but at least one job is returned. The size of a job is that of
+        its varying parts (parameters, require, notify), and 512 bytes for the rest. `more` is true if there are further
+        jobs behind these.
 
         Each job comes with what is shown of its newest run, which is the run with the highest id. A run that was made
         more than `model.ids.BACK` after `now`, by a wrong clock, does not count.
         """
+
+    def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
+        """The id that `text` is, of a job or of one that left runs; else the id of the one job of that name. `tasks`
+        are patterns of what may be seen. Raises NotFound, and Ambiguous with up to 10 ids, by creation, where several
+        jobs have the name."""
 
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         """The job, and its newest run as in `page`. Raises NotFound."""

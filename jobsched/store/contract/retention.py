@@ -68,7 +68,8 @@ class Retention(Protocol):
         """Forget up to `most` of the oldest changes that were written before that instant; how many."""
 
     def forget_keys(self, now: datetime) -> Deferred[None]:
-        """Forget idempotency keys that are 24 hours old."""
+        """Forget idempotency keys that are 24 hours old. Forget also, some at a time, jobs that were deleted 24
+        hours ago and of which no run is kept: until then their versions go on in a job of the same id."""
 
     def forget_nodes(self, now: datetime) -> Deferred[None]:
         """Forget nodes that are not alive and were not seen for longer than `model.node.FORGOTTEN`."""

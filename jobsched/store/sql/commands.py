@@ -16,8 +16,8 @@ from ...model.order import REPLACED, IdempotencyKey, Ran
 from ...model.owed import Situation, Stretch, overlap, owed
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
+from . import job_ids, listen_notify, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
-from . import listen_notify, start_counts, stretches, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import jobs, keys, runs
@@ -26,32 +26,43 @@ from .transaction import Transaction
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
 
-def add(transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "") -> str:
-    """Store a job. Returns its id, or the id of the job that was made under this key before. `asker` is the node, here
-    as below."""
+def add(
+    transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "", *, chosen: bool = False
+) -> tuple[str, bool]:  # fmt: skip
+    """Store a job. Returns its id and True, or the id of the job that was made under this key before and False.
+
+    `asker` is the node, here as below; `chosen`: the caller chose the id. Raises Taken, Conflict.
+    """
     if key is not None and (known := _recall(transaction, key)) is not None:
-        return known
+        return known, False
+    if chosen:
+        job_ids.must_be_free(transaction, job.id)
+        job = attrs.evolve(job, version=job_ids.take(transaction, job.id))
     job_rows.add(transaction, [job])
     if job.next_due is not None and job.next_due - job.created < SOON:
         listen_notify.tell(transaction, asker)
     _remember(transaction, key, job.id, job.created)
-    return job.id
+    return job.id, True
 
 
 def change(
     transaction: Transaction, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
-    make: Callable[[Job, datetime], Job], asker: str = "",
+    make: Callable[[Job, datetime], Job], asker: str = "", *, unless_same: bool = False,
 ) -> Job:  # fmt: skip
     """Replace a job by `make(job, instant)`. If that moves its next due, dues up to `now` are settled, and dues after
     `instant` are new. Otherwise its next due stays what it was, whether it has passed or not. If the job gets another
     task, its retries that wait are cancelled; each other run stays what it was made to be.
 
-    `versions`, here as below, are the versions that the caller has seen; None: any. Raises NotFound, Stale, and what
+    `unless_same`: nothing is done where the job is so already. `versions`, here as below, are the versions that the
+    caller has seen; None: any. Raises NotFound, Stale, and what
     `make` raises.
     """
     job = held(transaction, job_id, versions)
     decided, latest = wrong_clock.decided(transaction, job_id, now)
-    changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
+    changed = make(job, max(now, decided or now))
+    if changed == job and unless_same:
+        return job
+    changed = attrs.evolve(changed, version=job.version + 1, updated=now)
     if latest is not None and latest != decided:
         changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
@@ -62,6 +73,22 @@ def change(
         _end_waiting(transaction, again, "cancelled", OTHER_TASK, now)
     listen_notify.tell(transaction, asker)
     return changed
+
+
+def revive(
+    transaction: Transaction, job_id: str, now: datetime, make: Callable[[datetime], Job], asker: str = ""
+) -> Job:  # fmt: skip
+    """Store a job of an id that no job has; what is recorded of that id is its past. Its dues are those of
+    `make(instant)`, after all that have an outcome. Raises Conflict, and what `make` raises."""
+    job_ids.must_be_known_to_all(transaction, job_id)
+    decided, latest = wrong_clock.decided(transaction, job_id, now)
+    made = attrs.evolve(make(max(now, decided or now)), created=now, updated=now)
+    if latest is not None and latest != decided:
+        made = attrs.evolve(made, ahead=latest + MICROSECOND)
+    made = attrs.evolve(made, version=job_ids.take(transaction, job_id))
+    job_rows.add(transaction, [made])
+    listen_notify.tell(transaction, asker)
+    return made
 
 
 def pause(transaction: Transaction, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
@@ -102,6 +129,7 @@ def remove(
     active = run_rows.active_of(transaction, [job_id])
     _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
     transaction.execute(delete(jobs).where(jobs.c.id == job_id))
+    job_ids.give_back(transaction, job, now)
     return run_rows.ask_to_end(transaction, running, cancel, asker) if cancel else running
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
-from sqlalchemy import and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
-from ...model.page import Page
+from ...model.page import Cursor, Page
 from ...model.trigger import At, Interval, Schedule, Trigger
 from .paging import cut, weight
-from .tables import jobs
+from .tables import former_jobs, jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
 
@@ -46,6 +46,7 @@ _STATE = {
 
 
 _WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
+_MADE = (jobs.c.created, jobs.c.id)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
@@ -60,22 +61,33 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
     return None if row is None else from_row(row)
 
 
-def page(transaction: Transaction, limit: int, after: str = "", only: JobFilter | None = None) -> list[Job]:
-    """Up to `limit` jobs that were made after the job `after`, oldest first."""
+def page(
+    transaction: Transaction, limit: int, after: Cursor | None = None, only: JobFilter | None = None
+) -> list[Job]:  # fmt: skip
+    """Up to `limit` jobs behind a place in the list, oldest first."""
     query = _asked(transaction, select(jobs), after, only).limit(limit)
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, room: int) -> Page[Job]:
+def by_id(transaction: Transaction, limit: int, after: str) -> list[Job]:
+    """Up to `limit` jobs with ids behind `after`, by id."""
+    query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
+    return [from_row(row) for row in transaction.execute(query)]
+
+
+def fitting(transaction: Transaction, limit: int, after: Cursor | None, only: JobFilter, room: int) -> Page[Job]:
     """The same as `page`, but the jobs have no more than `room` bytes together."""
     query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
-    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
+    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(*_order(only))
     return Page([from_row(row) for row in transaction.execute(found)], more)
 
 
-def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | None) -> Q:
-    query = query.where(jobs.c.id > after).order_by(jobs.c.id)
+def _asked(transaction: Transaction, query: Q, after: Cursor | None, only: JobFilter | None) -> Q:
+    by_id = only is not None and only.by_id
+    query = query.order_by(*_order(only))
+    if after is not None:
+        query = query.where(jobs.c.id > after.job_id if by_id else _behind(transaction, after))
     if only is not None and only.name is not None:
         query = query.where(jobs.c.name == only.name)
     if only is not None and only.task is not None:
@@ -87,6 +99,21 @@ def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | Non
     if only is not None and only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     return query
+
+
+def _order(only: JobFilter | None) -> tuple[ColumnElement[Any], ...]:
+    return (jobs.c.id,) if only is not None and only.by_id else _MADE
+
+
+def _behind(transaction: Transaction, place: Cursor) -> ColumnElement[bool]:
+    created = place.created
+    for table in (jobs, former_jobs) if created is None else ():
+        created = created or transaction.execute(select(table.c.created).where(table.c.id == place.job_id)).scalar()
+    created = created or place.otherwise
+    if created is None:
+        return false()
+    later = or_(jobs.c.created > created, jobs.c.id > place.job_id)
+    return and_(jobs.c.created >= created, later)
 
 
 def put(transaction: Transaction, job: Job) -> None:

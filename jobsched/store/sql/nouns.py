@@ -22,7 +22,7 @@ from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
 from ...model.order import Issued, Order, Performed
 from ...model.overdue import OverdueChange
-from ...model.page import Page
+from ...model.page import Cursor, Page
 from ...model.run import Run, RunFilter, Tail
 from ...model.wrong_clock import Evidence
 from ..contract import changes as change_contract
@@ -78,8 +78,13 @@ class Noun:
 
 
 class Jobs(Noun, job_contract.Jobs):
-    def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
+    def page(
+        self, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime
+    ) -> Deferred[Page[JobView]]:
         return self._in.read(queries.jobs, limit, after, only, room, now)
+
+    def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
+        return self._in.read(queries.job_named, text, tasks)
 
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         return self._in.read(queries.job, job_id, now)

@@ -10,6 +10,7 @@ import attrs
 from sqlalchemy import select
 
 from ...model.audit import Entry
+from ...model.errors import Stale
 from ...model.job import Job, JobView
 from ...model.order import (
     REPLACED,
@@ -21,6 +22,8 @@ from ...model.order import (
     Order,
     PauseJob,
     Performed,
+    Put,
+    PutJob,
     Ran,
     Reload,
     RerunRun,
@@ -28,9 +31,10 @@ from ...model.order import (
     RunJob,
 )
 from ...model.run import Run
-from . import audit, changes, commands, queries, visibility
+from . import audit, changes, commands, job_ids, queries, visibility
+from . import jobs as job_rows
 from . import runs as run_rows
-from .tables import runs
+from .tables import jobs, runs
 from .transaction import Transaction
 
 T = TypeVar("T")
@@ -43,8 +47,7 @@ def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Perfor
 
 
 def _create(transaction: Transaction, order: CreateJob, issued: Issued) -> Performed[str]:
-    job_id = commands.add(transaction, order.job, order.key, issued.node_id)
-    made = job_id == order.job.id
+    job_id, made = commands.add(transaction, order.job, order.key, issued.node_id, chosen=order.chosen)
     return _performed(transaction, job_id, issued.signature.of_job(None, order.job) if made else None)
 
 
@@ -54,6 +57,32 @@ def _change(transaction: Transaction, order: ChangeJob, issued: Issued) -> Perfo
         transaction, order.job_id, order.versions, issued.ids, issued.now, order.revise, issued.node_id
     )  # fmt: skip
     return _changed(transaction, before, issued)
+
+
+def _put(transaction: Transaction, order: PutJob, issued: Issued) -> Performed[Put]:
+    row = transaction.execute(select(jobs).where(jobs.c.id == order.job_id).with_for_update()).one_or_none()
+    if row is not None:
+        return _replace(transaction, job_rows.from_row(row), order, issued)
+    if order.present:
+        raise Stale(f"there is no job {order.job_id}")
+    job_ids.must_have_been_seen(transaction, order.job_id, issued.caller)
+    made = commands.revive(
+        transaction, order.job_id, issued.now, lambda instant: order.revise(None, instant), issued.node_id
+    )
+    view = queries.job(transaction, made.id, issued.now)
+    return _performed(transaction, Put(view=view, made=True), issued.signature.of_job(None, made))
+
+
+def _replace(transaction: Transaction, before: Job, order: PutJob, issued: Issued) -> Performed[Put]:
+    if not issued.caller.sees(before.task):
+        raise job_ids.taken(before.id)
+    if order.absent:
+        raise Stale(f"there is a job {before.id}, at version {before.version}")
+    commands.change(
+        transaction, before.id, order.versions, issued.ids, issued.now, order.revise, issued.node_id, unless_same=True
+    )  # fmt: skip
+    changed = _changed(transaction, before, issued)
+    return Performed(answer=Put(view=changed.answer, made=False), entry=changed.entry)
 
 
 def _pause(transaction: Transaction, order: PauseJob, issued: Issued) -> Performed[JobView]:
@@ -140,6 +169,7 @@ def _performed(transaction: Transaction, answer: T, entry: Entry | None) -> Perf
 _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[Any]]] = {
     CreateJob: _create,
     ChangeJob: _change,
+    PutJob: _put,
     PauseJob: _pause,
     ResumeJob: _resume,
     DeleteJob: _delete,

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, or_, 
 
 from ...model.ids import BACK, least
 from ...model.run import ENDED, NEVER_RAN
-from . import deliveries, overdue, tails
+from . import deliveries, job_ids, overdue, tails
 from .tables import LAST_DUE, jobs, keys, runs
 from .transaction import Transaction
 
@@ -65,8 +65,9 @@ def unknown(transaction: Transaction, run_ids: Sequence[str]) -> list[str]:
 
 
 def old_keys(transaction: Transaction, now: datetime) -> None:
-    """Forget idempotency keys whose day is over."""
+    """Forget idempotency keys whose day is over, and deleted jobs of which nothing else is known since then."""
     transaction.execute(delete(keys).where(keys.c.created < now - KEY_LIFE))
+    job_ids.forget(transaction, now - KEY_LIFE, SHARE)
 
 
 def _forget(transaction: Transaction, which: ColumnElement[bool], most: int, job_id: str | None = None) -> list[str]:

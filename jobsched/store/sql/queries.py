@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import func, literal, select
 
 from ...model.caller import is_among
-from ...model.errors import no_job, no_run
+from ...model.errors import Ambiguous, NotFound, no_job, no_run
 from ...model.health import DELIVERY_STATES, JOB_STATES, Counts
 from ...model.job import Job, JobFilter, JobState, JobView
-from ...model.page import Page
+from ...model.page import Cursor, Page
 from ...model.run import Run, RunFilter
 from . import jobs as job_rows
 from . import runs as run_rows
@@ -19,6 +20,8 @@ from .tables import deliveries
 from .tables import jobs as job_table
 from .tables import runs as run_table
 from .transaction import Transaction
+
+CANDIDATES = 10  # of jobs that share a name
 
 # Each is counted from an index alone.
 _JOBS = select(job_table.c.paused, job_table.c.next_due.is_(None), func.count()).group_by(
@@ -30,7 +33,7 @@ _DELIVERIES = select(deliveries.c.state, func.count()).group_by(deliveries.c.sta
 
 
 def jobs(
-    transaction: Transaction, limit: int, after: str, only: JobFilter, room: int, now: datetime | None = None
+    transaction: Transaction, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime | None = None
 ) -> Page[JobView]:
     """A page of jobs, no heavier than there is room for; each with its newest run up to `now`."""
     found = job_rows.fitting(transaction, limit, after, only, room)
@@ -65,6 +68,22 @@ def must_be_known(transaction: Transaction, job_id: str, tasks: tuple[str, ...] 
     seen = its is not None and is_among(its.task, tasks)
     if not seen and not run_rows.any_of(transaction, job_id, tasks):
         raise no_job(job_id)
+
+
+def job_named(transaction: Transaction, text: str, tasks: tuple[str, ...] | None) -> str:
+    """The id of the job that has this id, or else this name. Raises NotFound, Ambiguous."""
+    with suppress(NotFound):
+        must_be_known(transaction, text, tasks)
+        return text
+    only = JobFilter(name=text, tasks=tasks)
+    ids = tuple(job.id for job in job_rows.page(transaction, CANDIDATES + 1, None, only))
+    if not ids:
+        raise no_job(text)
+    if len(ids) > 1:
+        told = ids[:CANDIDATES]
+        rest = " and more" if len(ids) > CANDIDATES else ""
+        raise Ambiguous(f"several jobs are named {text!r}, give an id: {', '.join(told)}{rest}", told)
+    return ids[0]
 
 
 def run(transaction: Transaction, run_id: str) -> Run:

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...model.errors import BadStore
 from . import db_errors, server_support
@@ -23,6 +23,7 @@ from .url import make_url_safe
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the database
 
 HERE = Path(__file__).parent / "migrations"
+TRIES = 9  # of an upgrade that the database undid for a deadlock
 TURN_SECONDS = 600  # how long to wait while another node migrates
 TURN = 0x6A6F62736368  # "jobsch": what we call our turn on PostgreSQL, where it needs a number
 
@@ -37,8 +38,8 @@ def migrate(url: str, *, galera_single_writer: bool = False) -> None:
     name = make_url_safe(url)
     _keep_to_ourselves(engine)
     try:
-        with _turn(engine, name, galera_single_writer), writing(engine).connect() as connection, connection.begin():
-            _upgrade(connection, name)
+        with _turn(engine, name, galera_single_writer):
+            _insist(engine, name)
     except SQLAlchemyError as why:
         raise BadStore(f"store: {name} cannot be opened: {db_errors.words(engine.url, why)}") from why
     finally:
@@ -83,6 +84,22 @@ def _turn(engine: Engine, name: str, galera_single_writer: bool) -> Iterator[Non
             yield
         finally:
             connection.execute(text(f"DO RELEASE_LOCK({turn})"))
+
+
+def _insist(engine: Engine, name: str) -> None:
+    """Upgrade; again, a few times, where a daemon that works meanwhile got in the way. What was done is undone first,
+    or is not done again."""
+    tries = TRIES
+    while True:
+        try:
+            with writing(engine).connect() as connection, connection.begin():
+                _upgrade(connection, name)
+        except DBAPIError as why:
+            tries -= 1
+            if not tries or not db_errors.undone(engine.url, why):
+                raise
+        else:
+            return
 
 
 def _upgrade(connection: Connection, name: str) -> None:

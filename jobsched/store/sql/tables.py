@@ -115,10 +115,16 @@ class Tags(TypeDecorator[dict[str, str]]):
 
 metadata = MetaData()
 
+
+def _job_id() -> TypeEngine[str]:
+    """Wider since 0005: callers choose words. SQLite heeds no length, and its files keep what was said there."""
+    return Words(63).with_variant(Words(36), "sqlite")
+
+
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", Words(36), primary_key=True),
+    Column("id", _job_id(), primary_key=True),
     Column("name", Words(255), nullable=False),
     Column("task", Words(255), nullable=False),
     Column("every", Span),  # exactly one of every, cron, at
@@ -156,6 +162,7 @@ jobs = Table(
     Column("forgotten", Instant),  # since 0004: dues up to here may have no record any more
     Column("ahead", Instant),  # since 0004: its dues were computed anew, for the clock was set back to before this
     Column("ahead_from", Instant),  # since 0004
+    Index("jobs_made", "created", "id"),  # since 0005: the order of GET /jobs
     Index("jobs_next_due", "next_due"),
     Index("jobs_awake", "paused", "next_due"),
     Index("jobs_watched", "watched", "id"),
@@ -171,16 +178,27 @@ keys = Table(  # Idempotency-Key: what was asked under it, and what came of it
     Column("scope", Words(64), primary_key=True),
     Column("key", Words(255), primary_key=True),
     Column("digest", Words(64), nullable=False),
-    Column("target", Words(36), nullable=False),
+    Column("target", _job_id(), nullable=False),  # a job or a run
     Column("created", Instant, nullable=False),
     Index("keys_created", "created"),
+)
+
+former_jobs = Table(  # since 0005: jobs that were deleted, for when one of the same id is made
+    "former_jobs",
+    metadata,
+    Column("id", _job_id(), primary_key=True),
+    Column("task", Words(255), nullable=False),
+    Column("version", Integer, nullable=False),  # the last one
+    Column("created", Instant, nullable=False),
+    Column("deleted", Instant, nullable=False),
+    Index("former_jobs_deleted", "deleted"),
 )
 
 runs = Table(
     "runs",
     metadata,
     Column("id", Words(36), primary_key=True),
-    Column("job_id", Words(36), nullable=False),  # no foreign key: the record outlives the job
+    Column("job_id", _job_id(), nullable=False),  # no foreign key: the record outlives the job
     Column("job_name", Words(255), nullable=False),
     Column("task", Words(255), nullable=False),
     Column("due", Instant, nullable=False),
@@ -246,6 +264,7 @@ nodes = Table(
     Column("won", BigInteger, nullable=False),
     Column("lease", Span),  # since 0004: in force for it; a node before that leaves it NULL: 10 s
     Column("lease_asked", Span),  # as its configuration says
+    Column("schema", Words(8)),  # since 0005: that its release knows; a node before that leaves it NULL
 )
 
 settings = Table(  # since 0004: what all nodes go by
@@ -264,8 +283,8 @@ audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     Column("address", Words(255), nullable=False),
     Column("node", Words(255), nullable=False),
     Column("action", Words(32), nullable=False),
-    Column("target", Words(36)),  # a job or a run
-    Column("job_id", Words(36)),  # of that run
+    Column("target", _job_id()),  # a job or a run
+    Column("job_id", _job_id()),  # of that run
     Column("name", Words(255)),
     Column("task", Words(255)),
     Column("before", Json),
@@ -293,7 +312,7 @@ deliveries = Table(  # notifications, on their way or told
     "deliveries",
     metadata,
     Column("id", Words(36), primary_key=True),
-    Column("job_id", Words(36), nullable=False),
+    Column("job_id", _job_id(), nullable=False),
     Column("run_id", Words(36)),
     Column("task", Words(255), nullable=False),
     Column("event", Words(16), nullable=False),

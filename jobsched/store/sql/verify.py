@@ -92,7 +92,7 @@ def histories(transaction: Transaction) -> Iterator[tuple[str, Job | None, Itera
     """
     after: str | None = ""
     while after is not None:
-        page = {job.id: job for job in job_rows.page(transaction, JOBS, after)}
+        page = {job.id: job for job in job_rows.by_id(transaction, JOBS, after)}
         until = max(page) if len(page) == JOBS else None
         for job_id, found in groupby(_between(transaction, after, until), key=attrgetter("job_id")):
             yield job_id, page.pop(job_id, None), found

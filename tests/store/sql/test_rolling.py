@@ -81,8 +81,8 @@ def test_a_key_that_one_took_is_taken_for_the_other(older: Older, desk: SqlDesk)
     older.insert(older.keys, key_row("theirs"))
     one = job()
     theirs, ours = (IdempotencyKey(scope="/jobs", key=key, digest="same") for key in ("theirs", "ours"))
-    assert desk.write(commands.add, one, theirs) == "job"
-    assert desk.write(commands.add, one, ours) == one.id
+    assert desk.write(commands.add, one, theirs) == ("job", False)
+    assert desk.write(commands.add, one, ours) == (one.id, True)
     assert [row["target"] for row in older.rows(older.keys)] == [one.id, "job"]
     with pytest.raises(IntegrityError):
         older.insert(older.keys, key_row("ours"))

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsched.model.ids import BACK, EPOCH, Ids, least
+from jobsched.model.errors import Invalid
+from jobsched.model.ids import BACK, EPOCH, WORD, Ids, check_job_id, is_made, is_word, least, made_at
+from jobsched.model.page import Cursor
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -102,3 +104,61 @@ def test_the_least_id_of_an_instant_divides_earlier_from_later(instant: datetime
 @pytest.mark.parametrize("instant", [EPOCH, EPOCH - timedelta(days=1)])
 def test_nothing_sorts_before_the_least_id_of_the_beginning(instant: datetime) -> None:
     assert least(instant) == str(uuid.UUID(int=0))
+
+
+WORDS = ["a", "nightly-report", "a.b_c-9", "a" * 63, "deadbeef", "f47ac10b-58cc-4372-a567-0e02b2c3d47", "a--.."]
+UUID4 = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+NO_WORDS = ["", "a" * 64, "A", "aB", "9a", "-a", ".a", "_a", "a b", "a/b", "a~", "\xe4", "a\n", "a\0", UUID4]
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_a_word_may_be_the_id_of_a_job(text: str) -> None:
+    assert is_word(text)
+    assert not is_made(text)
+    check_job_id(text)
+
+
+@pytest.mark.parametrize("text", [*NO_WORDS, UUID4.upper(), "{" + UUID4 + "}"])
+def test_what_is_neither_a_word_nor_made_is_no_id(text: str) -> None:
+    assert not is_word(text)
+    with pytest.raises(Invalid) as refused:
+        check_job_id(text)
+    assert refused.value.pointer == "/id"
+
+
+@given(instants)
+def test_what_is_made_is_an_id_and_no_word(instant: datetime) -> None:
+    made = Ids().make(instant)
+    assert is_made(made)
+    assert not is_word(made)
+    check_job_id(made)
+
+
+@given(instants)
+def test_a_made_id_tells_its_instant_to_the_microsecond(instant: datetime) -> None:
+    instant = max(instant, EPOCH + timedelta(milliseconds=1))  # a maker begins to count there
+    assert made_at(Ids().make(instant)) == instant
+
+
+def test_the_last_id_of_all_is_of_the_last_instant() -> None:
+    assert made_at("ffffffff-ffff-7fff-bfff-ffffffffffff") == datetime.max.replace(tzinfo=UTC)
+
+
+@given(instants, st.one_of(st.from_regex(WORD, fullmatch=True), instants.map(Ids().make)))
+def test_a_place_in_the_list_comes_back_from_its_link(created: datetime, job_id: str) -> None:
+    place = Cursor(job_id, created)
+    assert Cursor.of(place.text) == place
+    assert len(place.text) <= 100
+
+
+@given(st.text(max_size=100))
+def test_any_text_of_a_link_is_a_place_or_the_begin(text: str) -> None:
+    place = Cursor.of(text)
+    assert (place is None) == (text == "")
+    assert place is None or (place.created is not None) or place.job_id == text
+
+
+def test_a_place_without_an_instant_has_that_of_its_id() -> None:
+    assert Cursor.of("word") == Cursor("word")
+    assert Cursor("word").otherwise is None
+    assert Cursor(Ids().make(T0)).otherwise == T0

@@ -289,6 +289,14 @@ def test_of_a_deleted_job_the_runs_are_still_looked_at() -> None:
     assert len(found(None, changed("60.1", reason="")(RECORD))) == 1
 
 
+def test_of_a_revived_job_the_runs_before_it_are_its_past() -> None:
+    anew = job(660, starts=1, version=2, created=at(595), updated=at(595))
+    record = [*RECORD, run(600, created=at(600), started=at(600.5), ended=at(610))]
+    facts = attrs.evolve(NOW, now=at(620), nodes={"n1": attrs.evolve(NODE, seen=at(618)), "n2": LATER})
+    assert found(anew, record, facts) == []
+    assert len(found(attrs.evolve(anew, starts=0), record, facts)) == 1
+
+
 def test_an_attempt_before_those_kept_may_have_been_pruned() -> None:
     kept = attrs.evolve(NOW, whole=False)
     record = [run for run in RECORD if run.due >= at(360) or run.id == "120.2"]

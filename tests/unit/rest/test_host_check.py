@@ -157,7 +157,7 @@ def test_those_are_all_the_writes_that_need_no_body(front):
         for rule in front.site.resource._app.url_map.iter_rules()
         for method in rule.methods - {"GET", "HEAD"}
     }
-    bodiless = verbs - {("POST", "/jobs"), ("PATCH", "/jobs/<job_id>"), ("POST", "/preview")}
+    bodiless = verbs - {("POST", "/jobs"), ("PUT", "/jobs/<job_id>"), ("PATCH", "/jobs/<job_id>"), ("POST", "/preview")}
     assert len(bodiless) == len({path.partition("?")[0] for _, path in WRITES})
 
 

@@ -23,7 +23,7 @@ TEXTS = st.lists(st.text(max_size=30), max_size=20)
 def test_all_pages_together_are_the_list_whatever_room_there_is(texts, room):
     left, seen = list(texts), []
     while left or not seen:
-        data, count = _text(Page(left, False), room, lambda text: text)
+        data, count = _text(Page(left, False), room, lambda text: text, lambda _: b"")
         found = json.loads(data.getvalue())["values"]
         assert found == left[:count]
         assert count <= 1 or len(data.getvalue()) <= room + len(b",]}")

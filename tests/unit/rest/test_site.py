@@ -40,7 +40,7 @@ def test_what_is_not_there_is_404(front, path):
         ("POST", "/runs/x", {"GET", "HEAD"}),
         ("BREW", "/catalog", {"GET", "HEAD"}),
         ("get", "/catalog", {"GET", "HEAD"}),  # methods are told apart by case
-        ("Delete", "/jobs/x", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("Delete", "/jobs/x", {"GET", "HEAD", "PATCH", "PUT", "DELETE"}),
     ],
 )
 def test_a_wrong_method_is_405_and_says_which_are_allowed(front, method, path, allowed):

@@ -13,9 +13,13 @@ from sqlalchemy.schema import SchemaItem
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(MEDIUMTEXT(), "mysql")
 
 
-def text(length: int) -> sa.String:
-    """Compared byte by byte: ids are made to sort, and a name is itself alone. MySQL has this from its table."""
-    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+def text(length: int, *, sqlite: int | None = None) -> sa.String:
+    """Compared byte by byte: ids are made to sort, and a name is itself alone. MySQL has this from its table.
+
+    SQLite heeds no length: `sqlite` is what it is told, where a column was widened elsewhere.
+    """
+    longer = sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+    return longer if sqlite is None else longer.with_variant(sa.String(sqlite), "sqlite")
 
 
 def table(name: str, *columns: SchemaItem) -> None:
@@ -58,3 +62,35 @@ def new_columns(to: str, *columns: sa.Column[object]) -> None:
 def has_constraint(on: str, name: str) -> bool:
     """Whether a table has the unique constraint of that name."""
     return name in {found["name"] for found in sa.inspect(op.get_bind()).get_unique_constraints(on)}
+
+
+def widen(length: int, *columns: tuple[str, str, bool]) -> None:
+    """Let columns of text, each (table, name, whether it may be NULL), hold up to `length` characters: no row is
+    written anew on any database. All tables are taken at once, in the order in which changes take them."""
+    bind = op.get_bind()
+    if bind.dialect.name == "sqlite":  # which heeds no length
+        return
+    if bind.dialect.name == "postgresql":
+        tables = ", ".join(dict.fromkeys(name for name, _, _ in columns))
+        bind.execute(sa.text(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"))
+    look = sa.inspect(bind)
+    for of, name, nullable in columns:
+        found = next(column for column in look.get_columns(of) if column["name"] == name)
+        if getattr(found["type"], "length", None) != length:
+            op.alter_column(of, name, type_=text(length), existing_nullable=nullable)
+
+
+def let_go() -> None:
+    """Have daemons of the schema before this, if any is alive, connect anew on PostgreSQL, where a statement that was
+    prepared before a column was changed is refused once. They are idle, or wait for a table that is held here: they try
+    again.
+
+    Left alone is a daemon that upgrades, or waits for its turn to.
+    """
+    bind = op.get_bind()
+    if bind.dialect.name == "postgresql" and bind.execute(sa.text("SELECT 1 FROM nodes WHERE state = 'alive'")).first():
+        op.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND usename = current_user AND application_name = 'jobsched' AND pid <> pg_backend_pid()"
+            " AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+        )

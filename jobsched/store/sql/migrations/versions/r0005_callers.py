@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from jobsched.store.sql.migrations.build import index, new_columns, table, text
+from jobsched.store.sql.migrations.build import index, let_go, new_columns, table, text, widen
 
 revision = "0005"
 down_revision = "0004"
@@ -16,6 +16,38 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Add what the functions below say."""
+    _ids_that_are_words()
+    _changes_and_reruns()
+    let_go()
+
+
+def _ids_that_are_words() -> None:
+    """Let ids of jobs be words; add what is known of deleted jobs, the order of creation, the schema that a node
+    knows."""
+    widen(
+        63,
+        ("jobs", "id", False),
+        ("runs", "job_id", False),
+        ("deliveries", "job_id", False),
+        ("keys", "target", False),
+        ("audit", "target", True),
+        ("audit", "job_id", True),
+    )
+    table(
+        "former_jobs",
+        sa.Column("id", text(63, sqlite=36), primary_key=True),
+        sa.Column("task", text(255), nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("deleted", sa.BigInteger, nullable=False),
+    )
+    index("former_jobs_deleted", "former_jobs", ["deleted"])
+    index("jobs_made", "jobs", ["created", "id"])
+    new_columns("nodes", sa.Column("schema", text(8)))
+
+
+def _changes_and_reruns() -> None:
     """Add the changes that callers follow; to runs, of which run each is a rerun."""
     new_columns("runs", sa.Column("rerun_of", text(36)))
     table(
