@@ -4,6 +4,7 @@ rules no JSON Schema can say. Loaded by schemathesis itself (schemathesis.toml).
 import json
 import math
 import re
+from itertools import combinations
 from urllib.parse import urlsplit
 
 import schemathesis
@@ -11,6 +12,7 @@ from schemathesis.openapi.checks import EnsureResourceAvailability, IgnoredAuth,
 
 CRONS = ("0 3 * * *", "*/30 * * * *", "15 2 * * 1-5", "0 0 L * *", "@monthly", "30 0 12 * * MON#2")
 ZONES = ("UTC", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham")
+TRIGGERS = ("interval", "cron", "at")
 CHEAP = ("example", "runfoo")
 LEAST = 60.0  # seconds between two dues: hundreds of jobs are made
 
@@ -47,8 +49,22 @@ def before_load_schema(context, raw_schema):
                 for kind in (fields[name], *fields[name].get("anyOf", [])):
                     if kind.get("type") == "string":
                         kind["enum"] = list(values)
+        one_trigger(record, raw_schema["components"]["schemas"][record])
     for parameter in raw_schema["paths"]["/catalog/{name}"]["get"]["parameters"]:
         parameter["schema"]["enum"] = list(CHEAP)
+
+
+def one_trigger(record, schema):
+    """Say what the description has in words only: programs that make clients of it would stumble over it."""
+    null = {"type": "null"}
+    if record == "PatchIn":
+        two = [{name: {"not": null} for name in pair} for pair in combinations(TRIGGERS, 2)]
+        schema["not"] = {"anyOf": [{"required": list(pair), "properties": pair} for pair in two]}
+    else:
+        schema["oneOf"] = [
+            {"required": [one], "properties": {name: {"not": null} if name == one else null for name in TRIGGERS}}
+            for one in TRIGGERS
+        ]
 
 
 @schemathesis.hook

@@ -72,7 +72,7 @@ class IntervalIn(Struct, forbid_unknown_fields=True):
 
 
 class JobIn(Struct, forbid_unknown_fields=True):
-    """A request for a job: a task, a name and exactly one of interval, cron and at."""
+    """A request for a job: a task, a name and exactly one of interval, cron and at; null counts as left out."""
 
     task: Annotated[Name, TASK]
     name: Annotated[Name, NAME]
