@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 import attrs
-import re2
+import re2  # type: ignore[import-untyped]  # it has none
 
 MOST_MEMORY: Final = 1024 * 1024  # bytes for one pattern, compiled
 LONGEST_PATTERN: Final = 1000
@@ -124,7 +124,9 @@ def exit_codes(text: str) -> tuple[int, ...]:
         match = re.fullmatch(r"\s*([0-9]{1,3})(?:\s*-\s*([0-9]{1,3}))?\s*", part, re.ASCII)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not low <= high <= HIGHEST_CODE:
-            raise ValueError(f"must be exit codes from 0 to {HIGHEST_CODE} such as 0, 3, 10-12: {part.strip()!r} is none")
+            raise ValueError(
+                f"must be exit codes from 0 to {HIGHEST_CODE} such as 0, 3, 10-12: {part.strip()!r} is none"
+            )
         found.update(range(low, high + 1))
     return tuple(sorted(found))
 

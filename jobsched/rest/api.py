@@ -19,6 +19,7 @@ from .audit import Audit
 from .auth import Authenticator
 from .catalog import Catalog
 from .deliveries import Deliveries
+from .errors import Errors
 from .from_json import Defaults
 from .health import Body, HealthCalls
 from .jobs import Jobs
@@ -68,6 +69,7 @@ def routes(
         *Nodes(registry).routes(),
         *Audit(registry, pages).routes(),
         *HealthCalls(health).routes(),
+        *Errors().routes(),
     ]
     return [*calls, *OpenApi(calls, asks).routes()]
 

@@ -106,6 +106,7 @@ TAG_OF = {
     "health": "monitoring",
     "metrics": "monitoring",
     "openapi.json": "description",
+    "errors": "description",
 }
 VERBS = {"GET": "get", "POST": "create", "PUT": "put", "PATCH": "change", "DELETE": "delete"}
 EXAMPLES: dict[str, dict[str, Any]] = {

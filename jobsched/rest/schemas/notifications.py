@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...model.job import Event
 from ...model.run import Cause, State
-from .shared import NAME, REASON, STATE, TASK, Moment
+from . import NAME, REASON, STATE, TASK, Moment
 
 
 class ToldJobOut(Struct, forbid_unknown_fields=True):
