@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -79,25 +80,14 @@ class OutputCheck:
             self._look(self._line[:LONGEST_LINE])
             self._line = self._line[LONGEST_LINE:]
 
-    def end(self) -> None:
-        """There is no more: a last line without a line end counts too."""
+    def fault(self, shown: Callable[[bytes], str], most: int) -> str:
+        """When there is no more: why the run has failed, with `most` characters of the line as it may be shown; "": it
+        has not."""
         rest, self._line = self._line, b""
-        if rest:
+        if rest:  # a last line without a line end counts too
             self._look(rest)
-
-    @property
-    def unexpected(self) -> bool:
-        """Whether a line that must be there is missing."""
-        return self._expect is not None and not self._expected
-
-    @property
-    def forbidden(self) -> bytes | None:
-        """The beginning of the first line that may not be there; None: there was none."""
-        return self._forbidden
-
-    def fault(self, line: str) -> str:
-        """Why the run has failed; `line` is the forbidden one, as it may be shown. "": it has not."""
         if self._forbid is not None and self._forbidden is not None:
+            line = shown(self._forbidden)[:most]  # first shown, then cut: no half of a secret
             return f'it printed "{line}", which forbid_output ({self._forbid.text}) is for'
         if self._expect is not None and not self._expected:
             return f"no line that was kept of its output matches expect_output ({self._expect.text})"

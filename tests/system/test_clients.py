@@ -45,7 +45,7 @@ def arguments(secured: SecuredDaemon) -> tuple[str, str]:
     return f"http://127.0.0.1:{secured.daemon.port}", secured.tokens["all"]
 
 
-def test_a_python_client_makes_changes_runs_lists_and_deletes_a_job(
+def test_a_python_client_makes_runs_and_deletes_a_job(
     secured: SecuredDaemon, description: Path, tmp_path: Path
 ) -> None:
     programs = str(Path(sys.executable).parent)
