@@ -80,6 +80,8 @@ class Receivers:
         """Raises Invalid if a job may not name that receiver, or if there is no receiver for its events."""
         if notify is None:
             return
+        if notify.url is None and notify.format != "json":
+            raise Invalid("is for a receiver of one's own, which `url` names", "/notify/format")
         if notify.url is None:
             if notify.on and self.everyone is None:
                 raise Invalid("is needed: there is no receiver for all jobs (NOTIFY_URL)", "/notify/url")

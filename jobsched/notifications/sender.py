@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from .. import __version__
 from ..model.delivery import Delivery
+from ..model.message import formatted
 from ..model.receiver import Receiver, Receivers
 from ..reactor_types import Connector
 from ..resolver import LookUp
@@ -79,7 +80,7 @@ class WebhookSender:
         except NotTold as why:
             return _failed(why)
         endpoint = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private)
-        data = json.dumps({**delivery.body, "node": self._node}).encode()
+        data = json.dumps(formatted({**delivery.body, "node": self._node}, delivery.format)).encode()
         sending = Deferred.fromCoroutine(
             _send(self._reactor, endpoint, receiver.url, data, self._headers(delivery, data))
         )

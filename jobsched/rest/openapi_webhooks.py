@@ -13,6 +13,8 @@ WORDS: Final[dict[Event, tuple[str, str]]] = {
     "missed": ("Dues passed that nobody could run in time", "Those that passed together are told as one."),
     "overdue": ("A job is overdue", "It is late, or has not succeeded for longer than it may."),
     "recovered": ("A job works again", "A run has succeeded that began after the last failure that was told."),
+    "started": ("A run has begun", "Told only where `on` names it."),
+    "succeeded": ("A run has succeeded", "Told only where `on` names it."),
 }
 HEADERS: Final[dict[str, tuple[str, bool]]] = {
     "Webhook-Id": ("Of the delivery, the same at each attempt: what comes again can be dropped by it", True),

@@ -219,7 +219,7 @@ def test_all_that_is_wrong_is_told_at_once(front, body, told):
     assert answer.json["type"] == "/errors#invalid"
 
 
-def test_a_request_with_a_thousand_faults_is_answered_with_twenty(front):
+def test_of_a_thousand_faults_twenty_are_told(front):
     assert len(front.post(EXAMPLE | {f"no{number}": 1 for number in range(1000)}).json["errors"]) == 20
 
 

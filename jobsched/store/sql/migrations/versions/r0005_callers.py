@@ -5,6 +5,10 @@ An expansion: a daemon of 0004 goes on beside it, and leaves what is new as it w
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
+from jobsched.store.sql.migrations.build import new_columns, text
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -12,4 +16,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add nothing yet."""
+    """Add to notifications the format in which their receiver wants them."""
+    new_columns("deliveries", sa.Column("format", text(16)))
