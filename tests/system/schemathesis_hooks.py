@@ -32,7 +32,9 @@ RULES = re.compile(
     "|a tag's (name|value) is 1 to [0-9]+ printable characters"
     "|holds more than 32 tags"  # a patch: it depends on the job
     "|is needed: there is no receiver for all jobs .NOTIFY_URL."  # what is configured, no schema knows
-    "|must be an http or https URL of ASCII without blanks, with neither user nor fragment"
+    "|must be an http or https URL of ASCII without blanks, with neither user nor fragment, or mailto: and an address"
+    "|is a mailbox, and there is no server for mail .NOTIFY_MAIL."
+    "|is for a receiver of one's own, which `url` names|is for a chat, and mail is text"
     "|.* is not among the hosts that are allowed .NOTIFY_HOSTS."
     "|\\w+ is a whole number.*"  # JSON Schema takes 1.0 for an integer; we do not
     "|invalid RFC3339 encoded datetime"  # a leap second: RFC 3339 has it, POSIX time does not
