@@ -64,6 +64,7 @@ setup(
         "cronsim>=2.8",
         "tzdata",  # a slim host has no zones of its own
         "prometheus_client>=0.26",
+        "google-re2>=1.1",  # looks for what a stranger's expression says, in time that can be foretold
     ],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.1"],

@@ -1,6 +1,7 @@
 """Tables that cannot go stale: made from the records, the routes and the options that run, when the pages are built.
 
 `.. fields:: JobIn`      the fields of a record of the wire; `:unset:` says what it means to leave one out
+`.. errors::`            every kind of problem, what it means and what to do
 `.. calls::`             every call, what it answers and what it refuses
 `.. options:: file`      the options of jobsched.cfg that stand in the file itself; `sched`: those in SCHED_CONFIG
 `.. command-line::`      the options of the command line
@@ -25,6 +26,8 @@ from sphinx.util.docutils import SphinxDirective
 from jobsched import rest
 from jobsched.config import options
 from jobsched.rest import api
+from jobsched.rest.error_kinds import KINDS
+from jobsched.rest.problems import TITLES
 from jobsched.rest.route import Route
 from jobsched.tap import Options
 
@@ -53,6 +56,7 @@ MEANING = {
     "NOTIFY_OLD_SIGNATURE": "Whether ``Jobsched-Signature`` is sent beside; in this release alone.",
     "NOTIFY_HOSTS": "The hosts that jobs may name as receivers; None: that of ``NOTIFY_URL`` alone.",
     "NOTIFY_PRIVATE": "Whether receivers may be in private networks and on this machine.",
+    "NOTIFY_MAIL": "Who takes mail for receivers such as ``mailto:ops@example.org``; None: no mail. :ref:`mail`.",
     "RUN_AS": "As whom tasks run that have a process of their own and name no ``user``; None: as the daemon does.",
     "SECRET_PARAMETERS": "Parameters whose values are shown to nobody but the task, in whatever case their names are.",
     "store": "The database, as an SQLAlchemy URL. A relative SQLite path is relative to the state folder.",
@@ -137,6 +141,18 @@ class ConfigOptions(Table):
             if name.isupper() == in_file
         ]
         return table(("option", "must be", "default", "means"), rows)
+
+
+class Errors(Table):
+    """Every kind of problem, each with an anchor of its own."""
+
+    def lines(self) -> list[str]:
+        found = []
+        for name, kind in KINDS.items():
+            status = f"{kind.status} {TITLES[kind.status]}"
+            found += [f".. _error-{name}:", "", f".. rubric:: {name}", "", f"{status}. {prose(kind.means)}", ""]
+            found += [prose(kind.do), ""]
+        return found
 
 
 class CommandLine(Table):
@@ -244,6 +260,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of the directives."""
     app.add_directive("fields", Fields)
     app.add_directive("calls", Calls)
+    app.add_directive("errors", Errors)
     app.add_directive("options", ConfigOptions)
     app.add_directive("command-line", CommandLine)
     return {"parallel_read_safe": True}

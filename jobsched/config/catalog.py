@@ -16,15 +16,17 @@ import attrs
 
 from jobsched import files
 from jobsched.config import faults, source
-from jobsched.config.confinement import FREE, Confinement, confine, hindrances
+from jobsched.config.confinement import FREE, Confinement, Confinements, hindrances
 from jobsched.model.errors import BadCatalog
 from jobsched.model.rlimits import ResourceLimits, resource_limits
+from jobsched.model.success import PLAIN, Pattern, Success, exit_codes
 from jobsched.task import Info
 from jobsched.watchdog import is_marked, seconds_of
 
+SUCCESS = ("success_codes", "expect_output", "forbid_output")
 APART = ("user", "limits", "new_privileges", "leftovers")  # only for tasks in a process of their own
 # options read here; all others go to the task's `__init__`
-RESERVED = ("file", "class", "parameters", *APART)
+RESERVED = ("file", "class", "parameters", *SUCCESS, *APART)
 SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
 YES_OR_NO = {"yes": True, "no": False, "": None}
 
@@ -47,6 +49,7 @@ class Task:
     tasks_dir: Path
     confinement: Confinement = FREE
     leftovers: Leftovers | None = None  # for processes that its scripts leave behind; None: see docs/runs.rst
+    success: Success = PLAIN  # what of its runs counts as one
     problem: str | None = None  # why it cannot be started, as found when the catalog was read
 
 
@@ -80,7 +83,7 @@ def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog
     if not tasks_dir.is_dir():
         raise BadCatalog(f"{tasks_dir}: no such folder of tasks")
     modules: dict[Path, ModuleType] = {}
-    tried = _Confinements(run_as)
+    tried = Confinements(run_as)
     try:
         tasks = {
             name: _Section(conf_path, tasks_dir, name, parser[name], modules, tried).task()
@@ -131,21 +134,6 @@ def _asks_for_parameters(made_from: type) -> bool:
 
 
 @attrs.frozen
-class _Confinements:
-    """The confinements asked for so far: each is tried out once, however many tasks have it."""
-
-    run_as: str | None
-    known: dict[tuple[str | None, ResourceLimits, bool | None], Confinement] = attrs.field(factory=dict)
-
-    def get(self, user: str | None, limits: ResourceLimits, new_privileges: bool | None) -> Confinement:
-        """Raises ValueError in words."""
-        asked = user, limits, new_privileges
-        if asked not in self.known:
-            self.known[asked] = confine(*asked)
-        return self.known[asked]
-
-
-@attrs.frozen
 class _Section:
     """One section on its way to a task."""
 
@@ -154,7 +142,7 @@ class _Section:
     name: str
     options: Mapping[str, str]
     modules: dict[Path, ModuleType]  # a file is loaded once, however many sections name it
-    confinements: _Confinements
+    confinements: Confinements
 
     def task(self) -> Task:
         if self.name != self.name.strip():
@@ -180,6 +168,7 @@ class _Section:
             tasks_dir=self.tasks_dir.absolute(),
             confinement=self._confinement(kind),
             leftovers=self._leftovers(),
+            success=self._success(kind),
         )
 
     def _file(self) -> Path:
@@ -281,6 +270,18 @@ class _Section:
         if text is not None and text not in get_args(Leftovers):
             raise self._bad("leftovers", f"must be one of {', '.join(get_args(Leftovers))}, not {text!r}")
         return text  # type: ignore[no-any-return]
+
+    def _success(self, kind: str) -> Success:
+        codes, *patterns = (self._given(option) for option in SUCCESS)
+        if codes and kind != "command":
+            raise self._bad("success_codes", "is for tasks that are programs, which have an exit code")
+        made: list[Any] = []
+        for option, text, make in zip(SUCCESS, (codes, *patterns), (exit_codes, Pattern, Pattern), strict=True):
+            try:
+                made.append(make(text) if text else None)
+            except ValueError as error:
+                raise self._bad(option, str(error)) from error
+        return Success(codes=made[0] or PLAIN.codes, expect=made[1], forbid=made[2])
 
     def _given(self, option: str) -> str:
         return self.options.get(option, "").strip()

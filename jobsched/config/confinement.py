@@ -179,3 +179,18 @@ def _run(words: list[str]) -> subprocess.CompletedProcess[bytes]:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={"PATH": os.defpath, "LC_ALL": "C"}, timeout=PATIENCE, check=False,
     )  # fmt: skip
+
+
+@attrs.frozen
+class Confinements:
+    """The confinements asked for so far: each is tried out once, however many tasks have it."""
+
+    run_as: str | None
+    known: dict[tuple[str | None, ResourceLimits, bool | None], Confinement] = attrs.field(factory=dict)
+
+    def get(self, user: str | None, limits: ResourceLimits, new_privileges: bool | None) -> Confinement:
+        """Raises ValueError in words."""
+        asked = user, limits, new_privileges
+        if asked not in self.known:
+            self.known[asked] = confine(*asked)
+        return self.known[asked]

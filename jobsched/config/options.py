@@ -103,18 +103,6 @@ def _is_address(value: object) -> bool:
         return False
 
 
-def _is_receiver(value: str) -> bool:
-    return receiver.place_of(value) != ""
-
-
-def _is_secret(value: object) -> bool:
-    return isinstance(value, str) and receiver.is_secret(value)
-
-
-def _are_receivers(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) and receiver.is_pattern(text) for text in value)
-
-
 SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number(value) and 0 < value <= 36_525)
 SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
@@ -146,17 +134,18 @@ ADDRESS_OR_NONE = _rule(
     lambda value: value is None or _is_address(value),
 )
 
-RECEIVER_OR_NONE = _rule(
-    f"{receiver.RULE}, or None", lambda value: value is None or (isinstance(value, str) and _is_receiver(value)), True
-)
+RECEIVER_OR_NONE = _rule(f"{receiver.RULE}, or None", lambda value: value is None or receiver.is_receiver(value), True)
 SECRETS_OR_NONE = _rule(
     f"{receiver.RULE_OF_SECRETS}, a list of such texts, or None",
-    lambda value: value is None or _is_secret(value) or (isinstance(value, list) and all(map(_is_secret, value))),
+    lambda value: value is None or receiver.are_secrets(value),
     True,
+)
+MAIL_OR_NONE = _rule(
+    f"{receiver.RULE_OF_MAIL}, or None", lambda value: value is None or receiver.is_mail_server(value), secret=True
 )
 RECEIVERS_OR_NONE = _rule(
     "a list of hosts such as ['hooks.example', '*.example:8443'], or None",
-    lambda value: value is None or _are_receivers(value),
+    lambda value: value is None or receiver.are_patterns(value),
 )
 YES_OR_NO = _rule("True or False", lambda value: isinstance(value, bool))
 
@@ -191,6 +180,7 @@ class Config:
     notify_old_signature: bool = _option("NOTIFY_OLD_SIGNATURE", YES_OR_NO, True)
     notify_hosts: Sequence[str] | None = _option("NOTIFY_HOSTS", RECEIVERS_OR_NONE, None)  # None: NOTIFY_URL's alone
     notify_private: bool = _option("NOTIFY_PRIVATE", YES_OR_NO, False)
+    notify_mail: Mapping[str, object] | None = _option("NOTIFY_MAIL", MAIL_OR_NONE, None)  # the server, for mailto:
     run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon
     secret_parameters: Sequence[str] = _option("SECRET_PARAMETERS", NAMES, ["password", "token", "secret"])
     store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # from `load`: with an absolute path
@@ -211,7 +201,7 @@ class Config:
     @property
     def receivers(self) -> receiver.Receivers:
         """Where notifications may go."""
-        return receiver.Receivers.of(self.notify_url, self.notify_hosts, self.notify_private)
+        return receiver.Receivers.of(self.notify_url, self.notify_hosts, self.notify_private, self.notify_mail)
 
     @property
     def policy(self) -> Policy:

@@ -11,7 +11,7 @@ import attrs
 
 from . import pattern, zone
 from .cron_hint import hint
-from .errors import BadTrigger
+from .errors import BadTrigger, Faults
 from .pattern import Pattern
 from .zone import DAY, TICK, Gap, Season, Zone
 
@@ -98,7 +98,15 @@ def _time(wall: datetime) -> str:
 @lru_cache(maxsize=4096)
 def _prove(expression: str, timezone: str) -> None:
     """Raises BadTrigger for a cron that can never be followed; its words propose one that can."""
-    zone.find(timezone)
+    try:
+        zone.find(timezone)
+    except BadTrigger:
+        faults = Faults()
+        with faults.noting():
+            raise
+        with faults.noting():
+            _prove(expression, "UTC")
+        faults.check()
     try:
         _try(expression, timezone)
     except BadTrigger as why:

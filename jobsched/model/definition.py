@@ -55,7 +55,14 @@ def watched(watch: Watch) -> dict[str, Any]:  # JSON values
     return {
         "max_late": seconds(watch.max_late),
         "must_succeed_every": seconds(watch.must_succeed_every),
-        "notify": None if notify is None else {"url": notify.url, "on": list(notify.on)},
+        "notify": None
+        if notify is None
+        else {
+            "url": notify.url,
+            "on": list(notify.on),
+            "after": notify.after,
+            "format": notify.format,
+        },
     }
 
 

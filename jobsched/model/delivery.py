@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from .job import Event, Job
+from .job import Event, Format, Job
 from .run import Run
 
 State = Literal["waiting", "delivered", "failed"]
@@ -31,6 +31,7 @@ class Delivery:
     task: str
     event: Event
     url: str | None = attrs.field(repr=False)  # None: the receiver for all jobs; a URL may hold a secret
+    format: Format | None = None  # in which that receiver wants it; None: as JSON
     place: str  # host and port of the receiver
     body: Mapping[str, Any]
     state: State = "waiting"

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 
 class JobschedError(Exception):
     """Anything Jobsched refuses or cannot do; `str()` of it is one line for a person."""
 
 
 class Invalid(JobschedError, ValueError):
-    """A request that makes no sense as it stands; `pointer` names the field (RFC 6901), "": the whole request."""
+    """A request that makes no sense as it stands; `pointer` names the field (RFC 6901), "": the whole request.
 
-    def __init__(self, detail: str, pointer: str = "") -> None:
-        super().__init__(detail)
-        self.detail = detail
+    `more`: what else is wrong with it; the words of the error tell of all.
+    """
+
+    def __init__(self, detail: str, pointer: str = "", more: Sequence[Invalid] = ()) -> None:
+        self.detail: str = detail
         self.pointer = pointer
+        self.more = tuple(more)
+        super().__init__("; ".join(each.detail for each in self.all))
+
+    @property
+    def all(self) -> tuple[Invalid, ...]:
+        """Everything that is wrong, this first."""
+        return (self, *self.more)
 
 
 class BadTrigger(Invalid):
     """A trigger or a zone that can never be followed."""
+
+
+class Faults:
+    """Gathers what is wrong with a request, so that a caller hears of all of it at once."""
+
+    def __init__(self) -> None:
+        self._found: list[Invalid] = []
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note a fault that is found within, and go on behind it."""
+        try:
+            yield
+        except Invalid as why:
+            self._found += why.all
+
+    def check(self) -> None:
+        """Raises Invalid with all that was noted, if anything was."""
+        if self._found:
+            first, *more = self._found
+            raise type(first)(first.detail, first.pointer, more)
 
 
 def place(*names: str) -> str:

@@ -31,9 +31,12 @@ class Policy:
     require: Mapping[str, str] = attrs.field(factory=dict)  # tags that a node must have
 
 
-Event = Literal["failed", "timed_out", "lost", "missed", "overdue", "recovered"]
+Event = Literal["failed", "timed_out", "lost", "missed", "overdue", "recovered", "started", "succeeded"]
+Format = Literal["json", "slack", "teams"]
 
 EVENTS: Final[tuple[Event, ...]] = get_args(Event)
+USUAL: Final[tuple[Event, ...]] = EVENTS[:6]  # that all went well is told to those alone that ask for it
+MOST_FAILURES: Final = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +44,9 @@ class Notify:
     """Which events are told, and to whom; `url` None is the receiver that the operator set for all."""
 
     url: str | None = None
-    on: tuple[Event, ...] = EVENTS
+    on: tuple[Event, ...] = USUAL
+    after: int = 1  # failures in a row: those before are not told
+    format: Format = "json"  # in which the receiver of `url` wants it
 
 
 @attrs.frozen(kw_only=True)

@@ -19,9 +19,11 @@ from zope.interface import implementer
 
 from .. import __version__
 from ..model.delivery import Delivery
+from ..model.message import formatted
 from ..model.receiver import Receiver, Receivers
 from ..reactor_types import Connector
 from ..resolver import LookUp
+from . import mail
 from .endpoint import GuardedEndpoint, Refused
 from .signature import Signer
 
@@ -78,11 +80,21 @@ class WebhookSender:
             receiver = self._receiver(delivery.url)
         except NotTold as why:
             return _failed(why)
+        if receiver.scheme == "mailto":
+            return self._mail(receiver, delivery)
         endpoint = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private)
-        data = json.dumps({**delivery.body, "node": self._node}).encode()
+        data = json.dumps(formatted({**delivery.body, "node": self._node}, delivery.format)).encode()
         sending = Deferred.fromCoroutine(
             _send(self._reactor, endpoint, receiver.url, data, self._headers(delivery, data))
         )
+        return sending.addTimeout(PATIENCE, self._reactor, _too_late)
+
+    def _mail(self, receiver: Receiver, delivery: Delivery) -> Deferred[int]:
+        if self._receivers.mail is None:
+            return _failed(NotTold("there is no server for mail any more (NOTIFY_MAIL)", final=True))
+        body = {**delivery.body, "node": self._node}
+        sending = mail.send(self._reactor, self._look_up, self._receivers.mail, receiver, body)
+        sending.addErrback(_raise_not_told)
         return sending.addTimeout(PATIENCE, self._reactor, _too_late)
 
     def _receiver(self, url: str | None) -> Receiver:
@@ -175,6 +187,14 @@ def _failed(why: NotTold) -> Deferred[int]:
 
 def _too_late(_given_up: object, seconds: float) -> int:
     raise NotTold(f"no answer within {seconds:g} s")
+
+
+def _raise_not_told(failure: Failure) -> int:
+    why = failure.value
+    assert isinstance(why, Exception)
+    if isinstance(why, mail.Refused):
+        raise NotTold(str(why), why.final)
+    raise _not_told(why)
 
 
 def _not_told(why: Exception) -> Exception:

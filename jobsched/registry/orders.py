@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from ..audit import AuditLog
 from ..clock import now
 from ..config.catalog import Catalog, Task
+from ..model import nearest
 from ..model.caller import ANYBODY, Caller
 from ..model.errors import NotFound
 from ..model.ids import Ids
@@ -82,7 +83,8 @@ class Orders:
         """One task of the catalog."""
         task = self._parts.catalog().get(name)
         if task is None or not self._caller.sees(name):
-            raise NotFound(f"there is no task {name!r} in the catalog")
+            seen = (each for each in self._parts.catalog().names() if self._caller.sees(each))
+            raise NotFound(f"there is no task {name!r} in the catalog{nearest.hint(name, seen)}")
         return task
 
     @property

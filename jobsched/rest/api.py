@@ -21,6 +21,7 @@ from .audit import Audit
 from .auth import Authenticator
 from .catalog import Catalog
 from .deliveries import Deliveries
+from .errors import Errors
 from .event_text import Texts, subject_out
 from .events import EventCalls, Following
 from .from_json import Defaults
@@ -79,6 +80,7 @@ def routes(
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),
         *HealthCalls(health).routes(),
+        *Errors().routes(),
     ]
     return [*calls, *OpenApi(calls, asks).routes()]
 

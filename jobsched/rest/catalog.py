@@ -8,6 +8,7 @@ from datetime import datetime
 import attrs
 from twisted.web.http import Request
 
+from ..model.success import codes_in_words
 from ..registry.registry import Registry
 from . import from_json
 from .from_json import Defaults
@@ -59,6 +60,9 @@ class Catalog:
             limits=LimitsOut(**attrs.asdict(task.confinement.resource_limits)),
             new_privileges=task.confinement.new_privileges,
             leftovers=task.leftovers,
+            success_codes=codes_in_words(task.success.codes),
+            expect_output=None if task.success.expect is None else task.success.expect.text,
+            forbid_output=None if task.success.forbid is None else task.success.forbid.text,
             problem=task.problem,
         )
         return json(request, shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
@@ -20,7 +20,7 @@ from ..model.definition import (
     is_tag_value,
 )
 from ..model.draft import Draft
-from ..model.errors import Invalid, place
+from ..model.errors import Faults, Invalid, place
 from ..model.ids import check_job_id
 from ..model.job import Job, Policy
 from ..model.printable import unprintable
@@ -69,23 +69,35 @@ def replaced(job: Job | None, request: JobIn, defaults: Defaults) -> Draft:
 
 def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     """Values that `job` has already, if there is one, are not checked: they may be older than a limit."""
+    faults = Faults()
     if job is None or request.task != job.task:
-        _check_name(request.task, "/task")
+        with faults.noting():
+            _check_name(request.task, "/task")
     if not isinstance(request.id, UnsetType):
-        check_job_id(request.id)
+        with faults.noting():
+            check_job_id(request.id)
     name = given(request.name, given(request.id, None if job is None else job.id))
-    if name is None:
-        raise Invalid("is missing", "/name")
-    if job is None or name != job.name:
-        _check_name(name, "/name")
+    with faults.noting():
+        if name is None:
+            raise Invalid("is missing", "/name")
+        if job is None or name != job.name:
+            _check_name(name, "/name")
     if job is None or request.parameters != job.parameters:
-        check_parameters(request.parameters)
+        with faults.noting():
+            check_parameters(request.parameters)
     if job is None or request.require != job.policy.require:
-        _check_tags(request.require)
+        with faults.noting():
+            _check_tags(request.require)
+    when: _When | None = None
+    with faults.noting():
+        when = _when(request, defaults)
+    faults.check()
+    assert when is not None
+    assert name is not None
     return Draft(
         task=request.task,
         name=name,
-        **_when(request, defaults),
+        **when,
         max_runs=request.max_runs,
         policy=_policy(request, defaults.policy),
         timeout=request.timeout,
@@ -136,15 +148,19 @@ class _When(TypedDict):
 
 def _when(request: JobIn | PreviewIn, defaults: Defaults) -> _When:
     """The trigger that a request asks for, and its bounds, as fields of a draft."""
-    return {
-        "every": None if request.interval is None else every(request.interval),
+    faults = Faults()
+    found: dict[str, Any] = {
         "cron": request.cron,
-        "at": instant(request.at, "/at"),
         "timezone": given(request.timezone, defaults.timezone),
-        "start": instant(request.start, "/start"),
-        "end": instant(request.end, "/end"),
         "jitter": timedelta(seconds=request.jitter),
     }
+    with faults.noting():
+        found["every"] = None if request.interval is None else every(request.interval)
+    for name in ("at", "start", "end"):
+        with faults.noting():
+            found[name] = instant(getattr(request, name), f"/{name}")
+    faults.check()
+    return cast("_When", found)
 
 
 def every(interval: IntervalIn) -> timedelta:
@@ -182,7 +198,7 @@ def merged(job: Job, patch: PatchIn, defaults: Defaults) -> Draft:
     try:
         changed = _draft(msgspec.convert(kept, JobIn), defaults, job)
     except msgspec.ValidationError as why:
-        raise invalid(why) from None
+        raise invalid(why, kept, JobIn) from None
     if changed.watch.notify != job.watch.notify:  # the rules may have changed since the job was made
         defaults.receivers.check(changed.watch.notify)
     return changed

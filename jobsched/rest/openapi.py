@@ -5,110 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from itertools import combinations
 from typing import Any
 
 import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
-from ..model import ids
-from .from_json import TRIGGERS
+from .openapi_webhooks import webhooks
+from .openapi_words import EXAMPLES, FOLLOWS, HEADERS, IN_HEADER, IN_PATH, PREFERRING, SCHEMES, TAGS, operation_id, tag
 from .problems import TITLES, Problem
 from .route import Route, json
+from .schemas.notifications import NotificationOut
 
 REF = "#/components/schemas/{name}"
-HEADERS: dict[str, dict[str, Any]] = {
-    "Location": {
-        "description": "Where the new thing is",
-        "required": True,
-        "schema": {"type": "string", "format": "uri"},
-    },
-    "Link": {"description": 'The next page, as rel="next", if there is one', "schema": {"type": "string"}},
-    "ETag": {
-        "description": "Of a job its version and what stands for all that is shown; of an output its bytes",
-        "required": True,
-        "schema": {"type": "string", "pattern": r'^"[0-9]+\.[0-9a-f]+"$'},
-    },
-    "Retry-After": {
-        "description": "Seconds after which to try again",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    "WWW-Authenticate": {
-        "description": "How to say who one is",
-        "required": True,
-        "schema": {"type": "string"},
-    },
-    "Content-Range": {
-        "description": "Which bytes these are, or how many there are",
-        "required": True,
-        "schema": {"type": "string", "pattern": "^bytes ([0-9]+-[0-9]+|[*])/[0-9]+$"},
-    },
-    "Accept-Ranges": {
-        "description": "Ranges are in bytes; none in what the store keeps of an output",
-        "required": True,
-        "schema": {"enum": ["bytes", "none"]},
-    },
-    "Jobsched-Output": {
-        "description": "From the store, for the node that has it cannot be reached: all that was asked for, or the end",
-        "schema": {"enum": ["whole", "tail"]},
-    },
-}
 # Statuses that refuse any request: no HTTP, too slow, too long, a host that is not ours; a fault of ours; no room.
 ANY = (400, 408, 414, 421, 431, 500, 503)
-SCHEMES: dict[str, dict[str, Any]] = {
-    "token": {"type": "http", "scheme": "bearer", "description": "A token of tokens.cfg"},
-    "password": {"type": "http", "scheme": "basic", "description": "The token as password, with any user name"},
-}
-IN_PATH: dict[str, dict[str, Any]] = {
-    "job_id": {"description": "The id of a job", "schema": {"type": "string", "pattern": f"^({ids.JOB_ID})$"}},
-    "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
-    "name": {"description": "The name of a task", "schema": {"type": "string", "pattern": "^[^/]+$"}},
-}
-IN_HEADER: dict[str, dict[str, Any]] = {
-    "Idempotency-Key": {
-        "description": "The same key with the same body gives the same answer for 24 hours, and does nothing twice",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    },
-    "If-Match": {
-        "description": "Only if the job still has the version of one of these ETags; * for any",
-        "schema": {"type": "string"},
-    },
-    "If-None-Match": {
-        "description": "A GET: answer 304 if this is what one has already; a PUT: *, only where there is nothing yet",
-        "schema": {"type": "string"},
-    },
-    "Prefer": {
-        "description": "return=representation: answer with the job that was made, and not with nothing",
-        "schema": {"type": "string", "examples": ["return=representation"]},
-    },
-    "If-Range": {
-        "description": "The range only if this is still the ETag, else the whole",
-        "schema": {"type": "string"},
-    },
-    "Range": {
-        "description": "One range of bytes; what is no such range is ignored",
-        "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=100-", "bytes=-100"]},
-    },
-}
-PREFERRING = "POST /jobs"  # the call that heeds Prefer
-LINKS: dict[str, dict[str, dict[str, Any]]] = {
-    "POST /jobs": {
-        "ShowJob": {"operationId": "GET /jobs/{job_id}"},
-        "ChangeJob": {"operationId": "PATCH /jobs/{job_id}"},
-        "PauseJob": {"operationId": "POST /jobs/{job_id}/pause"},
-        "ResumeJob": {"operationId": "POST /jobs/{job_id}/resume"},
-        "RunJob": {"operationId": "POST /jobs/{job_id}/run"},
-        "ListRuns": {"operationId": "GET /jobs/{job_id}/runs"},
-        "RemoveJob": {"operationId": "DELETE /jobs/{job_id}"},
-    },
-    "POST /jobs/{job_id}/run": {
-        "ShowRun": {"operationId": "GET /runs/{run_id}"},
-        "ReadOutput": {"operationId": "GET /runs/{run_id}/output"},
-        "CancelRun": {"operationId": "POST /runs/{run_id}/cancel"},
-    },
-}
 
 
 class OpenApi:
@@ -132,61 +43,113 @@ class OpenApi:
 def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     """The whole document; `asked`: whether callers need a token."""
     routes = list(routes)
+    taken = {route.takes for route in routes if route.takes is not None}
     named = (kind for route in routes for kind in (route.takes, *route.gives.values(), *route.also.values()))
     kinds = {kind for kind in named if isinstance(kind, type)}
     _, components = msgspec.json.schema_components(
-        sorted({*kinds, Problem}, key=lambda kind: kind.__name__), ref_template=REF
+        sorted({*kinds, Problem, NotificationOut}, key=lambda kind: kind.__name__), ref_template=REF
     )
     for record, schema in components.items():
         _refine(record, schema)
+    for record in _within({kind.__name__ for kind in taken}, components):
+        _leave_out(components[record])
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.template, {})[route.verb.lower()] = _operation(route, route.template, asked)
+        paths.setdefault(route.template, {})[route.verb.lower()] = _operation(route, asked)
+    used = {tag(route) for route in routes} | {"notifications"}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Jobsched", "version": __version__, "summary": "A job scheduler driven by curl"},
+        "info": {
+            "title": "Jobsched",
+            "version": __version__,
+            "summary": "A job scheduler driven by curl",
+            "description": "Runs scripts and Python tasks on time, and can say of every due time what became of it.",
+            "contact": {"name": "The Jobsched authors"},
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "The daemon that gave this description"}],
+        "tags": [{"name": name, "description": words} for name, words in sorted(TAGS.items()) if name in used],
         "paths": paths,
-        "components": {"schemas": components} | ({"securitySchemes": SCHEMES} if asked else {}),
+        "webhooks": webhooks(REF.format(name=NotificationOut.__name__)),
+        "components": {"schemas": components, "securitySchemes": SCHEMES},
     }
 
 
 def _refine(record: str, schema: dict[str, object]) -> None:
-    """Add what types do not say: which fields go together."""
+    """Add what types do not say. Which fields exclude one another is said in words: programs that are made from the
+    description understand no `oneOf` beside `properties`, and could make no job."""
     schema["description"] = " ".join(str(schema.get("description", "")).split())
     if record == "IntervalIn":
         schema["minProperties"] = 1
-    null = {"type": "null"}
-    if record == "PatchIn":
-        two = [{name: {"not": null} for name in pair} for pair in combinations(TRIGGERS, 2)]
-        schema["not"] = {"anyOf": [{"required": list(pair), "properties": pair} for pair in two]}
-    if record in {"JobIn", "PreviewIn"}:
-        schema["oneOf"] = [
-            {"required": [one], "properties": {name: {"not": null} if name == one else null for name in TRIGGERS}}
-            for one in TRIGGERS
-        ]
+    _type_of_words(schema)
 
 
-def _operation(route: Route, path: str, asked: bool) -> dict[str, object]:
-    name = f"{route.verb} {path}"
+def _type_of_words(schema: Any) -> None:
+    """Say of lists of words that they are text: some programs take them for anything otherwise."""
+    if isinstance(schema, list):
+        for each in schema:
+            _type_of_words(each)
+    elif isinstance(schema, dict):
+        words = schema.get("enum")
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            schema["type"] = "string"
+        for each in schema.values():
+            _type_of_words(each)
+
+
+def _within(records: set[str], components: dict[str, Any]) -> set[str]:
+    """These records and those in them."""
+    found: set[str] = set()
+    while records:
+        found |= records
+        named = {name for record in records for name in re.findall(r"schemas/(\w+)", repr(components[record]))}
+        records = named - found
+    return found
+
+
+def _leave_out(schema: dict[str, Any]) -> None:
+    """Say in words what it means to leave out a field of a request. Programs take a field with a `default` for one
+    that is always there, and then want all of them to be given."""
+    for field in schema["properties"].values():
+        default = field.pop("default", None)
+        if default is not None:
+            field["description"] += f"; left out: {msgspec.json.encode(default).decode()}"
+
+
+def _operation(route: Route, asked: bool) -> dict[str, object]:
+    path, name = route.template, operation_id(route)
     operation: dict[str, Any] = {
         "operationId": name,
+        "tags": [tag(route)],
         "summary": route.summary,
+        "description": _description(route),
         "parameters": [*_path_parameters(path), *_query_parameters(route), *_header_parameters(route)],
         "responses": {str(status): _success(route, name, status) for status in route.gives},
+        "x-scope": route.scope,  # a scheme other than OAuth's has none, says OpenAPI
     }
     refuses = {*route.refuses, *ANY} | ({404} if "{" in path else set())
     if route.verb != "GET":
         refuses |= {403, 413}
     if asked:
-        operation["security"] = [] if route.scope == "open" else [{name: [route.scope]} for name in SCHEMES]
+        operation["security"] = [] if route.scope == "open" else [{scheme: []} for scheme in SCHEMES]
         refuses |= set() if route.scope == "open" else {401, 403, 429}
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
     if route.takes is not None:
         types = ["application/json", "application/merge-patch+json"][: 1 + (route.verb == "PATCH")]
-        schema = {"$ref": REF.format(name=route.takes.__name__)}
-        operation["requestBody"] = {"required": not route.bare, "content": {kind: {"schema": schema} for kind in types}}
+        record = route.takes.__name__
+        content: dict[str, Any] = {"schema": {"$ref": REF.format(name=record)}}
+        if record in EXAMPLES:
+            content["examples"] = {key: {"value": value} for key, value in EXAMPLES[record].items()}
+        operation["requestBody"] = {"required": not route.bare, "content": dict.fromkeys(types, content)}
     return operation
+
+
+def _description(route: Route) -> str:
+    said = " ".join((route.answer.__doc__ or route.summary).split())
+    return (
+        said if route.scope == "open" else f"{said} Where callers need a token, this needs the scope `{route.scope}`."
+    )
 
 
 def _path_parameters(path: str) -> list[dict[str, object]]:
@@ -209,7 +172,7 @@ def _header_parameters(route: Route) -> list[dict[str, object]]:
         "Idempotency-Key": route.keyed,
         "If-Match": 412 in route.refuses,
         "If-None-Match": 304 in route.gives or route.verb == "PUT",
-        "Prefer": f"{route.verb} {route.path}" == PREFERRING,
+        "Prefer": operation_id(route) == PREFERRING,
         "Range": 206 in route.gives,
         "If-Range": 206 in route.gives,
     }
@@ -220,7 +183,7 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
     kind = route.gives[status]
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(kind, str):
-        response["content"] = {kind: {"schema": {"type": "string"} if kind == "text/plain" else {"type": "object"}}}
+        response["content"] = {kind: {"schema": {"type": "string" if kind.startswith("text/") else "object"}}}
     elif kind is not None:
         response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
     for media_type, record in route.also.items() if status == 200 else ():
@@ -232,14 +195,17 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
         response["headers"] = {header: HEADERS[header] for header in headers}
     if 206 in route.gives:  # only an output in a file has a tag
         response["headers"]["ETag"] = HEADERS["ETag"] | {"required": False}
-    if status == 202 and name in LINKS:
-        source = {"job_id" if name == "POST /jobs" else "run_id": "$response.header.Location#regex:/([^/]+)$"}
-        response["links"] = {link: target | {"parameters": source} for link, target in LINKS[name].items()}
+    if status == 202 and name in FOLLOWS:
+        source = "$response.header.Location#regex:/([^/]+)$"
+        response["links"] = {
+            next_one: {"operationId": next_one, "parameters": {variable: source}}
+            for next_one, variable in FOLLOWS[name].items()
+        }
     return response
 
 
 def _headers(route: Route, name: str, status: int) -> list[str]:
-    if name in LINKS:
+    if name in FOLLOWS:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]

@@ -19,28 +19,14 @@ from werkzeug.exceptions import HTTPException
 
 from ..model import errors
 from ..model.printable import quoted
+from .error_kinds import BY_STATUS, KINDS, kind_of, uri
+from .faults import faults
 from .jsontext import encoded
 from .log_limit import shown as place
 
 log = Logger()
 
 Answer = bytes | Deferred[bytes]
-
-STATUS: dict[type[errors.JobschedError], int] = {
-    errors.NotFound: 404,
-    errors.Invalid: 400,
-    errors.Conflict: 409,
-    errors.BadCatalog: 409,
-    errors.BadTokens: 409,
-    errors.Stale: 412,
-    errors.Reused: 422,
-    errors.Unauthorized: 401,
-    errors.Forbidden: 403,
-    errors.Slower: 429,
-    errors.Unavailable: 503,
-    errors.Busy: 503,
-    errors.Unreachable: 503,
-}
 
 TITLES = {
     400: "Bad Request",
@@ -80,7 +66,7 @@ class Fault(msgspec.Struct):
 class Problem(msgspec.Struct):
     """The body of every answer that is no success."""
 
-    type: Annotated[str, Meta(description="about:blank: the status says it all")]
+    type: Annotated[str, Meta(description="Which kind of problem it is: a reference to what `GET /errors` says of it")]
     title: Annotated[str, Meta(description="The status in words")]
     status: Annotated[int, Meta(description="The status of the answer")]
     detail: Annotated[str, DETAIL]
@@ -88,18 +74,29 @@ class Problem(msgspec.Struct):
     candidates: Annotated[list[str] | UnsetType, Meta(description="Ids of the jobs that share the name")] = UNSET
 
 
-def body(status: int, detail: str, faults: list[Fault] | None = None, candidates: Sequence[str] = ()) -> bytes:
-    """A problem as JSON."""
+def body(
+    status: int, detail: str, found: list[Fault] | None = None, kind: str | None = None, candidates: Sequence[str] = ()
+) -> bytes:
+    """A problem as JSON; `kind` is that of the status if not given."""
     return encoded(
         Problem(
-            type="about:blank", title=TITLES.get(status, "Error"), status=status, detail=detail, errors=faults or [],
+            type=uri(kind or BY_STATUS.get(status, "failed")),
+            title=TITLES.get(status, "Error"),
+            status=status,
+            detail=detail,
+            errors=found or [],
             candidates=list(candidates) or UNSET,
         )
     )  # fmt: skip
 
 
 def answer(
-    request: http.Request, status: int, detail: str, faults: list[Fault] | None = None, candidates: Sequence[str] = ()
+    request: http.Request,
+    status: int,
+    detail: str,
+    found: list[Fault] | None = None,
+    kind: str | None = None,
+    candidates: Sequence[str] = (),
 ) -> bytes:
     """Set status and type of a problem, and return its body. Headers of another answer are removed."""
     request.setResponseCode(status, TITLES.get(status, "Error").encode("ascii"))
@@ -110,7 +107,7 @@ def answer(
         request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
     if status == 401:
         request.setHeader(b"www-authenticate", WHO)
-    text = body(status, detail, faults, candidates)
+    text = body(status, detail, found, kind, candidates)
     request.setHeader(b"content-length", str(len(text)).encode())
     return text
 
@@ -135,7 +132,7 @@ def _for_klein(handle: Callable[[Request, Failure], Answer]) -> _Handler:
 
 def status_of(why: BaseException | None) -> int:
     """The status that stands for what went wrong."""
-    return next((code for kind, code in STATUS.items() if isinstance(why, kind)), 500)
+    return KINDS[kind_of(why)].status
 
 
 def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
@@ -148,8 +145,10 @@ def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     if isinstance(why, errors.Slower):
         request.setHeader(b"retry-after", str(why.seconds).encode())
-    faults = [Fault(pointer=why.pointer, detail=why.detail)] if isinstance(why, errors.Invalid) else None
-    return answer(request, status, str(why), faults, why.ids if isinstance(why, errors.Ambiguous) else ())
+    wrong = why.all if isinstance(why, errors.Invalid) else ()
+    found = [Fault(pointer=each.pointer, detail=each.detail) for each in wrong]
+    candidates = why.ids if isinstance(why, errors.Ambiguous) else ()
+    return answer(request, status, str(why), found, kind_of(why), candidates)
 
 
 def _http(request: Request, failure: Failure) -> bytes:
@@ -210,20 +209,18 @@ def shown(request: IRequest) -> str:
 
 
 _AT = re.compile(r" - at `\$(.*)`$")
-_UNKNOWN = re.compile(r"unknown field `(.*)`$")
-_MISSING = re.compile(r"missing required field `(.*)`$")
 
 
-def invalid(why: msgspec.ValidationError) -> errors.Invalid:
-    """msgspec's words as ours: its `$.interval.seconds` becomes the pointer `/interval/seconds`."""
-    text = str(why)
-    place = _AT.search(text)
+def invalid(why: msgspec.ValidationError, given: object, record: type[Any], strict: bool = True) -> errors.Invalid:
+    """All that is wrong with `given` in our words, since msgspec has found a fault in it."""
+    found = faults(given, record, strict)
+    if found:
+        return errors.Invalid(found[0].detail, found[0].pointer, found[1:])
+    text = str(why)  # a fault that only msgspec sees: its `$.interval.seconds` becomes the pointer `/interval/seconds`
+    at = _AT.search(text)
     pointer = ""
-    if place is not None:
-        text = text[: place.start()]
-        known = place.group(1).replace("[...]", "")  # a value of a dict: msgspec does not say which one
+    if at is not None:
+        text = text[: at.start()]
+        known = at.group(1).replace("[...]", "")  # a value of a dict: msgspec does not say which one
         pointer = re.sub(r"\[(\d+)\]", r"/\1", known).replace(".", "/")
-    for pattern, words in ((_UNKNOWN, "is not known here"), (_MISSING, "is missing")):
-        if found := pattern.search(text):
-            return errors.Invalid(words, pointer + errors.place(found.group(1)))
     return errors.Invalid(text[:1].lower() + text[1:], pointer)

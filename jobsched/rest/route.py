@@ -116,12 +116,20 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
         decoded = msgspec.json.decode(given, type=kind)
         doubled = duplicate(given)
     except msgspec.ValidationError as why:
-        raise problems.invalid(why) from None
+        raise problems.invalid(why, _plain(given), kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"the body is not JSON: {why}") from None
     if doubled is not None:
         raise Invalid("is given twice", doubled)
     return decoded
+
+
+def _plain(given: bytes) -> object:
+    """What is said in JSON, as Python has it; None if it is not JSON as far as its end."""
+    try:
+        return msgspec.json.decode(given)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def content_type(request: Request) -> bytes:
@@ -143,5 +151,9 @@ def query(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as why:
-        found = problems.invalid(why)
-        raise Invalid(found.detail, "?" + found.pointer.removeprefix("/")) from None
+        found = [_in_query(each) for each in problems.invalid(why, given, kind, strict=False).all]
+        raise Invalid(found[0].detail, found[0].pointer, found[1:]) from None
+
+
+def _in_query(fault: Invalid) -> Invalid:
+    return Invalid(fault.detail, "?" + fault.pointer.removeprefix("/"))

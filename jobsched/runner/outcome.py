@@ -15,7 +15,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..model.printable import shown
-from ..model.run import Run
+from ..model.run import Run, State
+from ..model.success import PLAIN
 from .deadline import Stop
 from .output import Printed
 from .procfs import STUCK, Stat
@@ -159,10 +160,28 @@ def tell_of_what_was_left(run: Run, process_exit: ProcessExit) -> None:
         log.error("run {run} of {job}: {what}", run=run.id, job=run.job_name, what=what)
 
 
+def _by_itself(code: int | None, printed: Printed, codes: Sequence[int]) -> tuple[State, str]:
+    """State and reason of a run that ended by itself; a task in the daemon has no exit code."""
+    if code is not None and code not in codes:
+        why = f"exit code {code}" + ("" if code else ", which success_codes does not have")
+        return "failed", f"{why}, last line: {printed.last_line}" if printed.last_line else why
+    if printed.fault:
+        return "failed", printed.fault
+    return "succeeded", f"finished: exit code {code} counts as a success" if code else "finished"
+
+
 def outcome(
-    run: Run, process_exit: ProcessExit, printed: Printed, now: datetime, redact: Callable[[str], str] = str
+    run: Run,
+    process_exit: ProcessExit,
+    printed: Printed,
+    now: datetime,
+    redact: Callable[[str], str] = str,
+    codes: Sequence[int] = PLAIN.codes,
 ) -> Run:
-    """The run with its outcome: the state and the reason in words that stay in the record, without secrets."""
+    """The run with its outcome: the state and the reason in words that stay in the record, without secrets.
+
+    `codes`: the exit codes that count as a success.
+    """
     state, reason = run.state, ""
     if process_exit.stopped is not None:
         state = process_exit.stopped.state
@@ -178,12 +197,8 @@ def outcome(
         state, reason = "failed", f"ended by {process_exit.signal}, {sender}"
     elif (why := _not_started(process_exit, printed.last_line)) is not None:
         state, reason = "failed", f"could not start: {why}"
-    elif process_exit.exit_code:
-        state, reason = "failed", f"exit code {process_exit.exit_code}"
-        if printed.last_line:
-            reason += f", last line: {printed.last_line}"
     else:
-        state, reason = "succeeded", "finished"
+        state, reason = _by_itself(process_exit.exit_code, printed, codes)
     more = (process_exit.hint, _had_ended(process_exit), left_behind(process_exit), lives_on(process_exit), printed.cut)
     reason = "; ".join([reason, *filter(None, more)])
     return run.become(

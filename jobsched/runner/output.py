@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
 from .. import files
+from ..model.success import OutputCheck
 
 log = logging.getLogger("jobsched.output")
 
@@ -26,6 +27,7 @@ HIGH = 1024 * 1024  # bytes of one run under way to the thread: above it the run
 LOW = HIGH // 4
 LONGEST_LINE = 64 * 1024
 STUCK = 10.0  # seconds that the end waits for a log or a disk that takes nothing
+Redact = Callable[[str], str]  # takes secrets out
 TAIL = 200  # bytes of the last line that are kept for the reason of a failure
 
 
@@ -37,6 +39,7 @@ class Printed:
     kept: int = 0
     cut: str = ""
     last_line: str = ""
+    fault: str = ""  # in words, why the output makes a failure of the run; "": it does not
 
 
 def output_path(folder: Path, run_id: str) -> Path:
@@ -65,9 +68,11 @@ def open_output(folder: Path, run_id: str) -> BinaryIO:
 class Output:
     """The output of one run. `write` may be called from any thread, but one at a time."""
 
-    def __init__(self, writer: OutputWriter, run_id: str, job_name: str, redact: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, writer: OutputWriter, run_id: str, job_name: str, redact: Redact = str, check: OutputCheck | None = None
+    ) -> None:
         self.redact = redact  # takes secrets out of what is said of the run; what it printed itself is kept as it is
-        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit, redact)
+        self.sink = _Sink(writer.folder, run_id, job_name, writer.limit, redact, check)
         self._writer = writer
         self._given = 0
         self._done = 0
@@ -108,7 +113,7 @@ class Output:
         """Fires when all that was written is in the file."""
         with self._turn:
             self._closed = True
-        return self._writer.finish(self) if self._given else succeed(Printed())
+        return self._writer.finish(self) if self._given else succeed(self.sink.printed())
 
     def consumed(self, size: int) -> None:
         """The thread has dealt with `size` bytes."""
@@ -191,12 +196,13 @@ class _Sink:
     """The thread's side of one run: the file, the limit, the lines. An error of the disk ends the file, not the run."""
 
     def __init__(
-        self, folder: Path, run_id: str, job_name: str, limit: int, redact: Callable[[str], str] = str
+        self, folder: Path, run_id: str, job_name: str, limit: int, redact: Redact, check: OutputCheck | None
     ) -> None:
         self._folder, self._run_id = folder, run_id
         self._title = f"{job_name} {run_id}"
         self._limit = limit
         self._redact = redact
+        self._check = check
         self._file: int | None = None
         self._total = 0
         self._kept = 0
@@ -210,6 +216,8 @@ class _Sink:
             return
         kept = data[: self._limit - self._kept]
         self._keep(kept)
+        if self._check is not None:
+            self._check.write(kept)
         if log.isEnabledFor(logging.INFO):
             self._log_lines(kept)
         else:
@@ -228,8 +236,12 @@ class _Sink:
                 self._close(file)
 
     def printed(self) -> Printed:
-        last = self._redact(self._last_line.decode("utf-8", "replace")).encode()[-TAIL:].decode("utf-8", "replace")
-        return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=last)
+        last = self._shown(self._last_line).encode()[-TAIL:].decode("utf-8", "replace")
+        fault = "" if self._check is None else self._check.fault(self._shown, TAIL)
+        return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=last, fault=fault)
+
+    def _shown(self, line: bytes) -> str:
+        return self._redact(line.decode("utf-8", "replace"))
 
     def _close(self, file: int) -> None:
         try:

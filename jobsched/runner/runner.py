@@ -21,6 +21,7 @@ from ..events import Events
 from ..model.ids import Ids
 from ..model.redaction import USUAL, Redaction
 from ..model.run import Run
+from ..model.success import PLAIN
 from ..reactor_types import Reactor
 from ..store.contract.store import Store
 from ..task import Info
@@ -208,17 +209,19 @@ class Runner(Service):
 
     async def _execute(self, active: _Active) -> None:
         run = active.run
-        output = Output(self._writer, run.id, run.job_name, self._redaction.redact(run.parameters))
-        process_exit = await self._call(active, output)
+        task = self._catalog().get(run.task)
+        success = PLAIN if task is None else task.success
+        redact = self._redaction.redact(run.parameters)
+        output = Output(self._writer, run.id, run.job_name, redact, success.check())
+        process_exit = await self._call(active, task, output)
         tell_of_what_was_left(active.run, process_exit)
         printed = await output.close()
-        self._note(active, outcome(active.run, process_exit, printed, self._now(), output.redact))
+        self._note(active, outcome(active.run, process_exit, printed, self._now(), output.redact, success.codes))
 
-    async def _call(self, active: _Active, output: Output) -> ProcessExit:
+    async def _call(self, active: _Active, task: Task | None, output: Output) -> ProcessExit:
         """Start the task in its own way and wait for its end."""
         if active.stop is not None:
             return ProcessExit(stopped=active.stop)
-        task = self._catalog().get(active.run.task)
         if task is None:
             return ProcessExit(error=f"could not start: task {active.run.task} is not in the catalog")
         timeout = self._calls.timeout(active.run, task)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from jobsched.model.job import Job, Policy
+from jobsched.model.job import Job, Notify, Policy, Watch
 from tests.store.samples import IDS, Desk, at, job, node, run
 from tests.store.telling import URL, fail, telling, told
 
@@ -53,6 +53,68 @@ def test_what_nobody_asked_for_is_not_told(desk: Desk) -> None:
     for number, state in enumerate(("succeeded", "cancelled")):
         fail(desk, one, state, seconds=2000 + number)
     assert told(desk) == []
+
+
+def test_success_is_told_to_those_that_ask_and_once(desk: Desk) -> None:
+    quiet, asks = telling(), telling("succeeded", "failed")
+    desk.add(quiet, asks, job())
+    fail(desk, quiet, "succeeded")
+    began = fail(desk, asks, "succeeded")
+    desk.ended(began, state="succeeded", seconds=1001)
+    [found] = told(desk)
+    assert (found.event, found.run_id, found.created) == ("succeeded", began.id, at(1000))
+    assert found.body["run"]["state"] == "succeeded"
+    assert failing(desk, asks) is None
+
+
+def test_a_receiver_for_all_hears_of_no_success(everyone: Desk) -> None:
+    plain, asks = job(), telling("succeeded", url=None)
+    everyone.add(plain, asks)
+    fail(everyone, plain, "succeeded")
+    fail(everyone, asks, "succeeded")
+    assert [(each.job_id, each.event, each.url) for each in told(everyone)] == [(asks.id, "succeeded", None)]
+
+
+def test_a_start_is_told_to_those_that_ask(desk: Desk) -> None:
+    quiet, asks = telling(), telling("started")
+    desk.add(quiet, asks, job())
+    desk.claim(60, quiet, asks)
+    [found] = told(desk)
+    [began] = [each for each in desk.runs() if each.job_id == asks.id]
+    assert (began.state, found.event, found.run_id) == ("running", "started", began.id)
+    assert found.body["run"]["state"] == "running"
+    assert failing(desk, asks) is None
+
+
+def test_a_run_that_waited_is_told_when_it_starts(desk: Desk) -> None:
+    asks = telling("started")
+    desk.add(asks)
+    desk.claim(60, asks, slots=0)
+    assert told(desk) == []
+    desk.claim(61)
+    assert events(desk) == ["started"]
+
+
+def test_failures_are_told_from_the_third_in_a_row_on(desk: Desk) -> None:
+    one = job(watch=Watch(notify=Notify(url=URL, after=3)))
+    desk.add(one)
+    for number, state in enumerate(["failed", "timed_out", "succeeded", "failed", "lost"]):
+        fail(desk, one, state, seconds=1000 + 10 * number)
+        assert (told(desk), failing(desk, one)) == ([], None)
+    fail(desk, one, "cancelled", seconds=1055)  # neither the one nor the other
+    fail(desk, one, "failed", seconds=1060)
+    fail(desk, one, "timed_out", seconds=1070)
+    assert events(desk) == ["failed", "timed_out"]
+    assert failing(desk, one) == at(1070)
+
+
+def test_the_format_goes_with_the_receiver_of_the_job(desk: Desk) -> None:
+    for form in ("json", "slack", "teams"):
+        one = job(watch=Watch(notify=Notify(url=URL, format=form)))
+        desk.add(one)
+        assert desk.ask(desk.store.jobs.get(one.id, at(0))).job.watch.notify == Notify(url=URL, format=form)
+        fail(desk, one)
+    assert {each.format for each in told(desk)} == {None, "slack", "teams"}
 
 
 def test_a_receiver_for_all_hears_of_all_that_do_not_object(everyone: Desk) -> None:

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from standardwebhooks import Webhook
 
 from jobsched import __version__
+from jobsched.rest.schemas.notifications import NotificationOut
 from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, free_port, until
@@ -63,6 +65,47 @@ def test_a_failed_run_is_told_once_and_the_signature_is_right(ask: Caller, recei
     failed(ask)
     receiver.told(2)
     assert [each.json["run"]["id"] for each in receiver.came].count(shown["id"]) == 1
+
+
+def test_who_asks_is_told_that_it_starts_and_succeeds(ask: Caller, receiver: Receiver) -> None:
+    own = receiver.url("/own")
+    good = ask.run(ask.make("works", notify={"url": own, "on": ["started", "succeeded"]}))
+    assert ask.ended(good)["state"] == "succeeded"
+    receiver.told(2)
+    assert [told.path for told in receiver.came] == ["/own", "/own"]
+    assert sorted(receiver.events()) == ["started", "succeeded"]
+    for told in receiver.came:
+        msgspec.json.decode(told.content, type=NotificationOut)
+
+
+def test_one_is_told_when_it_has_failed_twice(ask: Caller, receiver: Receiver) -> None:
+    job = ask.make("fails", notify={"url": receiver.url("/own"), "after": 2})
+    ask.ended(ask.run(job))
+    second = ask.run(job)
+    ask.ended(second)
+    receiver.told()
+    assert delivery(ask, second, "delivered")["event"] == "failed"
+    assert [f"/runs/{told.json['run']['id']}" for told in receiver.came] == [second]
+
+
+def test_chats_are_told_in_their_own_shape(ask: Caller, receiver: Receiver) -> None:
+    name = "<!channel> & *you*"
+    for form in ("slack", "teams"):
+        failed(ask, name=name, notify={"url": receiver.url(f"/{form}"), "format": form})
+    receiver.told(2)
+    told = {each.path.strip("/"): each.json for each in receiver.came}
+    assert list(told["slack"]) == ["text"]
+    lines = told["slack"]["text"].splitlines()
+    assert lines[0] == "*&lt;!channel&gt; &amp; *you* has failed*"
+    assert lines[1] == "exit code 3"
+    assert any(line.startswith("task fails, job ") for line in lines)
+    [card] = told["teams"]["attachments"]
+    assert card["contentType"] == "application/vnd.microsoft.card.adaptive"
+    said = [run["text"] for block in card["content"]["body"] for run in block["inlines"]]
+    assert said[:2] == [f"{name} has failed", "exit code 3"]
+    assert {block["type"] for block in card["content"]["body"]} == {"RichTextBlock"}
+    for each in receiver.came:
+        assert Webhook(SECRET.encode()).verify(each.content, each.headers) == each.json
 
 
 def test_what_goes_well_is_not_told(ask: Caller, receiver: Receiver) -> None:

@@ -50,6 +50,41 @@ def test_a_task_that_cannot_start_is_told_at_start_and_reading(daemon, ask):
     assert daemon.log.count(said.format("late", gone)) == 1
 
 
+PRINTS = """#!/bin/sh
+printf '%s\\n' "$JOBSCHED_PARAM_SAYS"
+exit "${JOBSCHED_PARAM_CODE:-0}"
+"""
+
+
+def test_a_task_says_what_counts_as_a_success(daemon):
+    daemon.options("SECRET_PARAMETERS = ['says']\nOUTPUT_LIMIT = 50000")
+    daemon.script("sync", PRINTS)
+    daemon.section("parameters = says, code\nsuccess_codes = 0, 20-24")
+    daemon.section("expect_output = ^sent [0-9]+ bytes$\nforbid_output = (?i)error")
+    daemon.script("plain", "#!/bin/sh\n")
+    daemon.start()
+    ask = Caller(daemon)
+    task = ask.get("/catalog/sync")
+    shown = ("0, 20-24", "^sent [0-9]+ bytes$", "(?i)error")
+    assert (task["success_codes"], task["expect_output"], task["forbid_output"]) == shown
+    assert ask.get("/catalog/plain")["success_codes"] == "0"
+
+    def ran(says, code="0"):
+        run = ask.ended(ask.run(ask.make("sync", parameters={"says": says, "code": code})))
+        return run["state"], run["reason"], run["exit_code"]
+
+    lacks = "no line that was kept of its output matches expect_output (^sent [0-9]+ bytes$)"
+    assert ran("hello\nsent 12 bytes\nbye") == ("succeeded", "finished", 0)
+    assert ran("sent 12 bytes", "24") == ("succeeded", "finished: exit code 24 counts as a success", 24)
+    assert ran("sent 12 bytes", "25") == ("failed", "exit code 25, last line: ***", 25)
+    assert ran("sent no bytes") == ("failed", lacks, 0)
+    # the line is a secret here: the whole of it is the parameter
+    assert ran("ERROR: disk full") == ("failed", 'it printed "***", which forbid_output ((?i)error) is for', 0)
+    assert ran("x" * 60_000 + "\nsent 12 bytes") == (
+        "failed", f"{lacks}; output beyond 50000 bytes is not kept", 0,
+    )  # fmt: skip
+
+
 def test_the_timeout_in_force_is_shown_with_where_it_stands(ask):
     def shown(task, **more):
         return ask.get(ask.make(task, **more))["effective"]

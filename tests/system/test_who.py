@@ -100,7 +100,9 @@ def test_the_description_says_what_each_call_needs(secured: SecuredDaemon) -> No
             assert operation["security"] == []
             assert "401" not in operation["responses"]
         else:
-            assert operation["security"] == [{"token": [route.scope]}, {"password": [route.scope]}]
+            assert operation["security"] == [{"token": []}, {"password": []}]
+            assert operation["x-scope"] == route.scope
+            assert f"needs the scope `{route.scope}`" in operation["description"]
             assert {"401", "403", "429"} <= operation["responses"].keys()
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...model.delivery import Delivery, State
-from ...model.job import Event
+from ...model.job import Event, Format
 from ...model.receiver import shown
 from . import FOUND, STATE, Moment
 
@@ -22,6 +22,7 @@ class DeliveryOut(Struct):
     url: Annotated[
         str | None, Meta(description="The receiver, without the query of its URL; null: the one for all jobs")
     ]
+    format: Annotated[Format, Meta(description="What the receiver takes")]
     state: Annotated[State, STATE]
     attempts: Annotated[int, Meta(description="How often it was tried, the attempt under way with it")]
     created: Annotated[Moment, Meta(description="When it happened")]
@@ -50,6 +51,7 @@ def delivery_out(delivery: Delivery) -> DeliveryOut:
         run_id=delivery.run_id,
         event=delivery.event,
         url=None if delivery.url is None else shown(delivery.url),
+        format=delivery.format or "json",
         state=delivery.state,
         attempts=delivery.attempts,
         created=delivery.created,

@@ -81,7 +81,8 @@ class IntervalIn(Struct, forbid_unknown_fields=True):
 
 
 class JobIn(Struct, forbid_unknown_fields=True):
-    """A request for a job: a task, a name or an id, and exactly one of interval, cron and at."""
+    """A request for a job: a task, a name or an id, and exactly one of interval, cron and at; null counts as left
+    out."""
 
     task: Annotated[Name, TASK]
     name: Annotated[Name | UnsetType, NAME_IN] = UNSET

@@ -67,6 +67,13 @@ class TaskOut(Struct):
             "null: what left the session may stay"
         ),
     ]
+    success_codes: Annotated[str, Meta(description="The exit codes that count as a success, such as 0, 3, 10-12")]
+    expect_output: Annotated[
+        str | None, Meta(description="What some line of the output must match, as RE2 has it; null: it may be anything")
+    ]
+    forbid_output: Annotated[
+        str | None, Meta(description="What no line of the output may match; null: it may be anything")
+    ]
     problem: Annotated[
         str | None,
         Meta(description="What keeps its runs from being started, when the catalog was read; null: nothing was seen"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ...model.job import EVENTS, Event, Job, Notify, Watch
+from ...model.job import EVENTS, MOST_FAILURES, USUAL, Event, Format, Job, Notify, Watch
 from ...model.trigger import LONGEST
 from . import REASON, Moment
 
@@ -16,6 +16,11 @@ Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 Events = Annotated[list[Event], Meta(max_length=len(EVENTS))]
 
 RECEIVER = Meta(description="The receiver; null: the one that the operator set for all jobs")
+After = Annotated[int, Meta(ge=1, le=MOST_FAILURES)]
+AFTER = Meta(description="Failures in a row: those before this one are not told")
+FORMAT = Meta(
+    description="What the receiver of `url` takes: our JSON, or a message for Slack and Mattermost, or for Teams"
+)
 EVENTS_TOLD = Meta(description="The events that are told; none: nobody is told anything")
 
 
@@ -25,7 +30,9 @@ class NotifyIn(Struct, forbid_unknown_fields=True):
     url: Annotated[
         Url | None, Meta(description="The receiver; left out: the one that the operator set for all jobs")
     ] = None
-    on: Annotated[Events, EVENTS_TOLD] = field(default_factory=lambda: list(EVENTS))
+    on: Annotated[Events, EVENTS_TOLD] = field(default_factory=lambda: list(USUAL))
+    after: Annotated[After, AFTER] = 1
+    format: Annotated[Format, FORMAT] = "json"
 
 
 class NotifyPatch(Struct, forbid_unknown_fields=True):
@@ -33,6 +40,8 @@ class NotifyPatch(Struct, forbid_unknown_fields=True):
 
     url: Annotated[Url | UnsetType | None, RECEIVER] = UNSET
     on: Annotated[Events | UnsetType | None, EVENTS_TOLD] = UNSET
+    after: Annotated[After | UnsetType | None, AFTER] = UNSET
+    format: Annotated[Format | UnsetType | None, FORMAT] = UNSET
 
 
 class NotifyOut(Struct):
@@ -40,6 +49,8 @@ class NotifyOut(Struct):
 
     url: Annotated[str | None, RECEIVER]
     on: Annotated[list[Event], EVENTS_TOLD]
+    after: Annotated[int, AFTER]
+    format: Annotated[Format, FORMAT]
 
 
 class OverdueOut(Struct):
@@ -54,7 +65,9 @@ def watch(max_late: float | None, must_succeed_every: float | None, notify: Noti
     return Watch(
         max_late=_span(max_late),
         must_succeed_every=_span(must_succeed_every),
-        notify=None if notify is None else Notify(url=notify.url, on=tuple(dict.fromkeys(notify.on))),
+        notify=None
+        if notify is None
+        else Notify(url=notify.url, on=tuple(dict.fromkeys(notify.on)), after=notify.after, format=notify.format),
     )
 
 

@@ -16,7 +16,7 @@ from ...model.node import Node
 from ...model.order import REPLACED
 from ...model.owed import Situation, Stretch, owed, shared
 from ...model.run import ANYWHERE, Run
-from . import backlog, commands, listen_notify, start_counts, stretches, wrong_clock
+from . import backlog, commands, listen_notify, outbox, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -45,6 +45,7 @@ def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Cl
     else:
         stretches.add(transaction, decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
+    outbox.tell_started(transaction, started, due_jobs)
     job_rows.move_on(transaction, decided.moved)
     replaced = run_rows.ask_to_end(transaction, decided.replaced, REPLACED, who.node_id)
     begun = {run.id for run in started}

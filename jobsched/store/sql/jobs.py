@@ -191,7 +191,7 @@ def from_row(row: TableRow) -> Job:
         watch=Watch(
             max_late=row.max_late,
             must_succeed_every=row.must_succeed_every,
-            notify=None if row.notify is None else Notify(url=row.notify["url"], on=tuple(row.notify["on"])),
+            notify=None if row.notify is None else Notify(**row.notify | {"on": tuple(row.notify["on"])}),
         ),
         timeout=row.timeout,
         parameters=row.parameters,

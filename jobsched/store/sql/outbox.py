@@ -14,10 +14,11 @@ from ...model.job import Event, Job, Notify
 from ...model.receiver import place_of
 from ...model.run import RETRIED, Run
 from .jobs import from_row
-from .tables import deliveries, jobs
+from .tables import deliveries, jobs, runs
 from .transaction import Transaction
 
 ALL = Notify()
+FAILURES = (*RETRIED, "missed")
 RETRIES = jobs.c.retries > 0
 
 _INSTANT = bindparam("instant", type_=jobs.c.failing.type)
@@ -41,10 +42,43 @@ def tell_all(transaction: Transaction, news: Iterable[News]) -> None:
     transaction.will_notify()
     failing: dict[str, datetime] = {}
     for each in wanted:
-        if each.event not in ("overdue", "recovered") and wants(each.job, "recovered", everyone):
+        if each.event in FAILURES and wants(each.job, "recovered", everyone):
             failing[each.job.id] = max(each.instant, failing.get(each.job.id, each.instant))
     if failing:
         transaction.execute(_FAILS, [{"key": job_id, "instant": failing[job_id]} for job_id in sorted(failing)])
+
+
+def tell_started(transaction: Transaction, started: Sequence[Run], known: Iterable[Job]) -> None:
+    """Runs that have begun, to those that asked for it. The jobs that are not `known` are looked up."""
+    ours = {job.id: job for job in known}
+    asking = ours | _that_ask(transaction, [run for run in started if run.job_id not in ours])
+    _tell_well(transaction, "started", [(asking[run.job_id], run) for run in started if run.job_id in asking])
+
+
+def tell_succeeded(transaction: Transaction, ended: Sequence[Run]) -> None:
+    """Runs that have succeeded, to those that asked for it."""
+    succeeded = [run for run in ended if run.state == "succeeded"]
+    asking = _that_ask(transaction, succeeded)
+    _tell_well(transaction, "succeeded", [(asking[run.job_id], run) for run in succeeded if run.job_id in asking])
+
+
+def _tell_well(transaction: Transaction, event: Event, told: Sequence[tuple[Job, Run]]) -> None:
+    tell_all(
+        transaction,
+        [
+            News(event=event, job=job, run=run, reason=run.reason or event, instant=run.ended or run.started or run.due)
+            for job, run in told
+            if job.watch.notify is not None and event in job.watch.notify.on
+        ],
+    )
+
+
+def _that_ask(transaction: Transaction, these: Sequence[Run]) -> dict[str, Job]:
+    """The jobs of those runs that name what they want told: nobody hears otherwise that all went well."""
+    if not these:
+        return {}
+    query = select(jobs).where(jobs.c.id.in_({run.job_id for run in these}), jobs.c.notify.is_not(None))
+    return {row.id: from_row(row) for row in transaction.execute(query)}
 
 
 def wants(job: Job, event: Event, everyone: str | None) -> bool:
@@ -74,8 +108,25 @@ def tell_failed(transaction: Transaction, failed: Sequence[Run], asking: Mapping
         assert run.state in RETRIED
         if run.job_id in asking and run.ended is not None:
             job, retry = asking[run.job_id], run.id in again
+            if _too_few(transaction, job, run):
+                continue
             news.append(News(event=run.state, job=job, run=run, reason=run.reason, instant=run.ended, retry=retry))
     tell_all(transaction, news)
+
+
+def _too_few(transaction: Transaction, job: Job, run: Run) -> bool:
+    """Whether the job has not failed as often in a row as its `after` says, this run counted."""
+    after = 1 if job.watch.notify is None else job.watch.notify.after
+    if after == 1:
+        return False
+    query = (
+        select(runs.c.state)
+        .where(runs.c.job_id == job.id, runs.c.id <= run.id, runs.c.state.in_((*RETRIED, "succeeded")))
+        .order_by(runs.c.id.desc())
+        .limit(after)
+    )
+    found = list(transaction.execute(query).scalars())
+    return len(found) < after or "succeeded" in found
 
 
 def concerned(transaction: Transaction, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
@@ -122,7 +173,8 @@ def _to_hold(transaction: Transaction, asking: Mapping[str, Job], retried: bool)
 
 
 def _delivery(news: News, delivery_id: str, everyone: str | None) -> Delivery:
-    url = None if news.job.watch.notify is None else news.job.watch.notify.url
+    notify = news.job.watch.notify or ALL
+    url = notify.url
     return Delivery(
         id=delivery_id,
         job_id=news.job.id,
@@ -130,6 +182,7 @@ def _delivery(news: News, delivery_id: str, everyone: str | None) -> Delivery:
         task=news.job.task if news.run is None else news.run.task,
         event=news.event,
         url=url,
+        format=None if url is None or notify.format == "json" else notify.format,
         place=place_of(url) if url is not None else everyone or "",
         body=body(news, delivery_id),
         created=news.instant,

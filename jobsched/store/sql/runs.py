@@ -64,7 +64,9 @@ def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: 
     failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         written = transaction.execute(_RECORD, [_note(run) for run in others]).rowcount
-        transaction.have_ended(others if written == len(others) else _as_stored(transaction, others))
+        stored = others if written == len(others) else _as_stored(transaction, others)
+        transaction.have_ended(stored)
+        outbox.tell_succeeded(transaction, stored)
     lost = [run for run in failed if transaction.execute(_RECORD, _note(run)).rowcount == 1]
     transaction.have_ended(lost)
     again = _try_again(transaction, lost, asking, ids, chance)

@@ -317,6 +317,7 @@ deliveries = Table(  # notifications, on their way or told
     Column("task", Words(255), nullable=False),
     Column("event", Words(16), nullable=False),
     Column("url", Words(2048)),  # NULL: the receiver for all jobs
+    Column("format", Words(16)),  # of the receiver at `url`; NULL: JSON; since 0005
     Column("place", Words(300), nullable=False),  # its host and port
     Column("body", Json, nullable=False),
     Column("state", Words(10), nullable=False),

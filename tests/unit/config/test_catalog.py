@@ -213,6 +213,10 @@ def test_tasks_may_hold_dataclasses(tmp_path):
         ("[a]\nfile=t.py\nclass=Plain\nparameters=a,,b", "[a] parameters: must be names with commas between them: ''"),
         ("[a]\nfile=t.py\nclass=Plain\nparameters=1a", "parameters: must be names with commas between them: '1a'"),
         ("[a]\nfile=t.py\nclass=Plain\nparameters=é", "parameters: must be names with commas between them: 'é'"),
+        ("[a]\nfile=t.py\nclass=Plain\nsuccess_codes=1", "[a] success_codes: is for tasks that are programs"),
+        ("[a]\nfile=t.py\nclass=Script\nsuccess_codes=0, x", "[a] success_codes: must be exit codes from 0 to 255"),
+        ("[a]\nfile=t.py\nclass=Plain\nexpect_output=(", "[a] expect_output: must be a regular expression as RE2"),
+        ("[a]\nfile=t.py\nclass=Plain\nforbid_output=(?=x)", "[a] forbid_output: must be a regular expression as RE2"),
         ("[a]\nfile=t.py\nclass=Plain\nparameters=a, A", "[a] parameters: a and A would both be JOBSCHED_PARAM_A"),
     ],
 )
@@ -295,8 +299,8 @@ def test_a_process_task_may_have_a_user_or_one_for_all(tmp_path):
 @ROOT_ONLY
 def test_what_many_tasks_have_is_tried_out_once(tmp_path, monkeypatch):
     tried = []
-    confine = catalog.confine
-    monkeypatch.setattr(catalog, "confine", lambda *asked: tried.append(asked) or confine(*asked))
+    confine = confinement.confine
+    monkeypatch.setattr(confinement, "confine", lambda *asked: tried.append(asked) or confine(*asked))
     text = "".join(f"[{n}]\nfile=t.py\nclass=Script\nuser=nobody\nlimits=cpu=9\n" for n in range(9))
     catalog.load(*put(tmp_path, text, t=KINDS))
 

@@ -9,7 +9,10 @@ import pytest
 from jobsched.config.options import load
 from jobsched.model.errors import BadConfig
 
-URL = "must be an http or https URL of ASCII without blanks, with neither user nor fragment, or None"
+URL = (
+    "must be an http or https URL of ASCII without blanks, with neither user nor fragment, or mailto: and an address, "
+    "or None"
+)
 SECRET = (
     "must be 16 or more printable characters, or whsec_ with the base64 of 24 or more bytes, "
     "a list of such texts, or None"
@@ -67,3 +70,38 @@ def test_what_is_wrong_is_said_and_no_secret_with_it(tmp_path: Path, text: str, 
         load(*put(tmp_path, text))
     assert str(caught.value).endswith(f"jobsched.cfg: {why}")
     assert "hunter22" not in str(caught.value)
+
+
+MAIL = "NOTIFY_MAIL: must be a dict such as"
+SERVER = {"server": "mail.example", "from": "jobs@example.org"}
+
+
+def test_the_mail_server_is_read(tmp_path: Path) -> None:
+    config = load(*put(tmp_path, f"NOTIFY_MAIL = {SERVER!r}\nNOTIFY_URL = 'mailto:ops@example.org'"))
+    server, everyone = config.receivers.mail, config.receivers.everyone
+    assert server is not None
+    assert (server.host, server.port, server.sender, server.starttls) == ("mail.example", 587, "jobs@example.org", True)
+    assert everyone is not None
+    assert (everyone.scheme, everyone.host, config.receivers.hosts) == ("mailto", "example.org", ())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "mail.example",
+        {},
+        {"server": "mail.example"},
+        SERVER | {"from": "jobs"},
+        SERVER | {"from": "a@b\nc"},
+        SERVER | {"server": "*"},
+        SERVER | {"user": "hunter22"},
+        SERVER | {"user": "a", "password": "hunter22\n"},
+        SERVER | {"starttls": 1},
+        SERVER | {"sever": "hunter22"},
+    ],
+)
+def test_what_is_no_mail_server_is_refused_and_not_shown(tmp_path: Path, given: object) -> None:
+    with pytest.raises(BadConfig) as why:
+        load(*put(tmp_path, f"NOTIFY_MAIL = {given!r}"))
+    assert MAIL in str(why.value)
+    assert "hunter22" not in str(why.value)

@@ -64,7 +64,8 @@ def test_what_is_made_and_what_is_deleted_is_told_whole() -> None:
          {"retries": 2, "require": {"disk": "ssd"}}),
         ({"parameters": {"n": 1}}, {"parameters": {}}, {"parameters": {"n": 1}}),
         ({"watch": Watch(max_late=timedelta(seconds=30), notify=Notify(on=("failed",)))},
-         {"max_late": None, "notify": None}, {"max_late": 30.0, "notify": {"url": None, "on": ["failed"]}}),
+         {"max_late": None, "notify": None},
+         {"max_late": 30.0, "notify": {"url": None, "on": ["failed"], "after": 1, "format": "json"}}),
     ],
 )  # fmt: skip
 def test_of_a_change_only_the_fields_that_differ_are_told(changes: Any, before: Any, after: Any) -> None:

@@ -133,7 +133,7 @@ def test_a_patch_changes_each_tag_by_itself(front, changes, placement, require):
         ({"placement": "some"}, "/placement"),
         ({"placement": 1}, "/placement"),
         ({"require": "disk"}, "/require"),
-        ({"require": {"disk": 1}}, "/require"),
+        ({"require": {"disk": 1}}, "/require/disk"),
         ({"require": {"disk": ""}}, "/require/disk"),
         ({"require": {"a\tb": "x"}}, "/require/a\tb"),
         ({"require": {"x" * 65: "x"}}, "/require/" + "x" * 65),

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from jobsched.model.errors import Slower
+from jobsched.rest.error_kinds import BY_STATUS, KINDS, OF_ERROR
+from jobsched.rest.problems import TITLES, status_of
 from tests.unit.rest.conftest import EXAMPLE, ask
 
 CONTROL = "which is not printable"
@@ -43,13 +46,13 @@ def every(**parts):
         (without("task"), ["/task"], "is missing"),
         (without("name"), ["/name"], "is missing"),
         (without("interval"), ["/interval"], "exactly one of interval, cron and at"),
-        (EXAMPLE | {"task": ""}, ["/task"], "length"),
-        (EXAMPLE | {"name": ""}, ["/name"], "length"),
-        (EXAMPLE | {"name": "x" * 201}, ["/name"], "length"),
-        (EXAMPLE | {"task": 1}, ["/task"], "expected `str`"),
-        (EXAMPLE | {"task": None}, ["/task"], "expected `str`"),
-        (EXAMPLE | {"name": True}, ["/name"], "expected `str`"),
-        (EXAMPLE | {"name": ["a"]}, ["/name"], "expected `str`"),
+        (EXAMPLE | {"task": ""}, ["/task"], "is text of 1 to 200 characters"),
+        (EXAMPLE | {"name": ""}, ["/name"], "is text of 1 to 200 characters"),
+        (EXAMPLE | {"name": "x" * 201}, ["/name"], "is text of 1 to 200 characters"),
+        (EXAMPLE | {"task": 1}, ["/task"], "task is text of"),
+        (EXAMPLE | {"task": None}, ["/task"], "task is text of"),
+        (EXAMPLE | {"name": True}, ["/name"], "name is text of"),
+        (EXAMPLE | {"name": ["a"]}, ["/name"], "name is text of"),
         (EXAMPLE | {"name": "a\0b"}, ["/name"], CONTROL),
         (EXAMPLE | {"name": "a\nb"}, ["/name"], CONTROL),
         (EXAMPLE | {"name": "a\x1b[31m"}, ["/name"], CONTROL),
@@ -75,23 +78,23 @@ def every(**parts):
         (EXAMPLE | {"Interval": {}}, ["/Interval"], "is not known here"),
         (EXAMPLE | {"cron": "* * * * *"}, ["/cron"], "exactly one of interval, cron and at"),
         (EXAMPLE | {"interval": None}, ["/interval"], "exactly one"),
-        (EXAMPLE | {"interval": 1}, ["/interval"], "expected `object | null`"),
-        (EXAMPLE | {"interval": "1 s"}, ["/interval"], "expected `object | null`"),
-        (EXAMPLE | {"interval": [1]}, ["/interval"], "expected `object | null`"),
+        (EXAMPLE | {"interval": 1}, ["/interval"], 'interval is an object such as {"minutes": 5}'),
+        (EXAMPLE | {"interval": "1 s"}, ["/interval"], 'interval is an object such as {"minutes": 5}'),
+        (EXAMPLE | {"interval": [1]}, ["/interval"], 'interval is an object such as {"minutes": 5}'),
         (every(), ["/interval"], SPAN),
         (every(years=1), ["/interval/years"], "is not known here"),
         (every(Seconds=1), ["/interval/Seconds"], "is not known here"),
         (every(seconds=0), ["/interval/seconds"], SPAN),
         (every(seconds=0.0999), ["/interval/seconds"], SPAN),
         (every(seconds=0, minutes=0), ["/interval"], SPAN),
-        (every(seconds=-1), ["/interval/seconds"], ">= 0"),
-        (every(hours=1, seconds=-1), ["/interval/seconds"], ">= 0"),
-        (every(seconds=True), ["/interval/seconds"], "expected `float`"),
-        (every(minutes=False), ["/interval/minutes"], "expected `float`"),
-        (every(seconds="1"), ["/interval/seconds"], "expected `float`"),
-        (every(seconds=None), ["/interval/seconds"], "expected `float`"),
-        (every(seconds=[1]), ["/interval/seconds"], "expected `float`"),
-        (every(weeks={}), ["/interval/weeks"], "expected `float`"),
+        (every(seconds=-1), ["/interval/seconds"], "seconds is a number of at least 0"),
+        (every(hours=1, seconds=-1), ["/interval/seconds"], "seconds is a number of at least 0"),
+        (every(seconds=True), ["/interval/seconds"], "is a number of at least 0"),
+        (every(minutes=False), ["/interval/minutes"], "is a number of at least 0"),
+        (every(seconds="1"), ["/interval/seconds"], "is a number of at least 0"),
+        (every(seconds=None), ["/interval/seconds"], "is a number of at least 0"),
+        (every(seconds=[1]), ["/interval/seconds"], "is a number of at least 0"),
+        (every(weeks={}), ["/interval/weeks"], "is a number of at least 0"),
         (every(days=36526), ["/interval/days"], SPAN),
         (every(seconds=1e308), ["/interval/seconds"], SPAN),
         (every(seconds=1e308, minutes=1e308), ["/interval"], SPAN),
@@ -104,20 +107,32 @@ def every(**parts):
         (raw('{"seconds": -Infinity}'), [""], "not JSON"),
         (raw('{"seconds": 0x10}'), [""], "not JSON"),
         (raw('{"seconds": 01}'), [""], "not JSON"),
-        (EXAMPLE | {"timeout": 0}, ["/timeout"], "> 0"),
-        (EXAMPLE | {"timeout": -1}, ["/timeout"], "> 0"),
-        (EXAMPLE | {"timeout": True}, ["/timeout"], "expected `float"),
-        (EXAMPLE | {"timeout": "60"}, ["/timeout"], "expected `float"),
-        (EXAMPLE | {"timeout": 1e300}, ["/timeout"], "<="),
-        (EXAMPLE | {"misfire_grace": -1}, ["/misfire_grace"], "> 0"),
-        (EXAMPLE | {"misfire_grace": 0}, ["/misfire_grace"], "> 0"),
-        (EXAMPLE | {"misfire_grace": "1"}, ["/misfire_grace"], "expected `float"),
-        (EXAMPLE | {"misfire_grace": 1e12}, ["/misfire_grace"], "<="),
-        (EXAMPLE | {"overlap": "sometimes"}, ["/overlap"], "invalid enum value"),
-        (EXAMPLE | {"catch_up": None}, ["/catch_up"], "expected `str`"),
-        (EXAMPLE | {"max_runs": 0}, ["/max_runs"], ">= 1"),
-        (EXAMPLE | {"max_runs": 1.5}, ["/max_runs"], "expected `int"),
-        (EXAMPLE | {"max_runs": 2**31}, ["/max_runs"], "<="),
+        (EXAMPLE | {"timeout": 0}, ["/timeout"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"timeout": -1}, ["/timeout"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"timeout": True}, ["/timeout"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"timeout": "60"}, ["/timeout"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"timeout": 1e300}, ["/timeout"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"misfire_grace": -1}, ["/misfire_grace"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"misfire_grace": 0}, ["/misfire_grace"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"misfire_grace": "1"}, ["/misfire_grace"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"misfire_grace": 1e12}, ["/misfire_grace"], "is a number above 0 and at most 3,155,760,000"),
+        (EXAMPLE | {"overlap": "sometimes"}, ["/overlap"], 'overlap is one of "allow", "queue", "replace" and "skip"'),
+        (EXAMPLE | {"catch_up": None}, ["/catch_up"], "catch_up is one of"),
+        (
+            EXAMPLE | {"max_runs": 0},
+            ["/max_runs"],
+            "is a whole number of at least 1 and at most 2,147,483,647",
+        ),
+        (
+            EXAMPLE | {"max_runs": 1.5},
+            ["/max_runs"],
+            "is a whole number of at least 1 and at most 2,147,483,647",
+        ),
+        (
+            EXAMPLE | {"max_runs": 2**31},
+            ["/max_runs"],
+            "is a whole number of at least 1 and at most 2,147,483,647",
+        ),
         (EXAMPLE | {"retries": 10**30}, ["/retries"], ""),
         (EXAMPLE | {"timezone": "Mars/Olympus"}, ["/timezone"], ""),
         (EXAMPLE | {"timezone": "../../etc/passwd"}, ["/timezone"], ""),
@@ -129,16 +144,16 @@ def every(**parts):
         (EXAMPLE | {"start": "9999-12-31T23:59:59-01:00"}, ["/start"], "years"),
         (EXAMPLE | {"start": "2030-01-02T00:00:00Z", "end": "2030-01-01T00:00:00Z"}, ["/end"], "before start"),
         (EXAMPLE | {"end": "2001-01-01T00:00:00Z"}, ["/end"], ""),
-        (EXAMPLE | {"parameters": []}, ["/parameters"], "expected `object`"),
+        (EXAMPLE | {"parameters": []}, ["/parameters"], "parameters is an object such as {"),
         (EXAMPLE | {"parameters": {"colour": "red"}}, ["/parameters/colour"], "takes no such parameter"),
-        (EXAMPLE | {"parameters": {"colour": None}}, None, "expected"),
-        (EXAMPLE | {"parameters": {"colour": {}}}, None, "expected"),
-        (EXAMPLE | {"placement": "some"}, ["/placement"], "invalid enum value"),
-        (EXAMPLE | {"placement": None}, ["/placement"], "expected `str`"),
-        (EXAMPLE | {"require": None}, ["/require"], "expected `object`"),
-        (EXAMPLE | {"require": ["disk"]}, ["/require"], "expected `object`"),
-        (EXAMPLE | {"require": {"disk": 1}}, ["/require"], "expected `str`"),
-        (EXAMPLE | {"require": {"disk": None}}, ["/require"], "expected `str`"),
+        (EXAMPLE | {"parameters": {"colour": None}}, ["/parameters/colour"], "is text or true or false"),
+        (EXAMPLE | {"parameters": {"colour": {}}}, ["/parameters/colour"], "is text or true or false"),
+        (EXAMPLE | {"placement": "some"}, ["/placement"], 'placement is one of "any" and "every"'),
+        (EXAMPLE | {"placement": None}, ["/placement"], "placement is one of"),
+        (EXAMPLE | {"require": None}, ["/require"], 'require is an object such as {"disk": "fast"}'),
+        (EXAMPLE | {"require": ["disk"]}, ["/require"], 'require is an object such as {"disk": "fast"}'),
+        (EXAMPLE | {"require": {"disk": 1}}, ["/require/disk"], "disk is text"),
+        (EXAMPLE | {"require": {"disk": None}}, ["/require/disk"], "disk is text"),
         (EXAMPLE | {"require": {"a/b": ""}}, ["/require/a~1b"], TAG_VALUE),
         (EXAMPLE | {"require": {"disk": "x" * 201}}, ["/require/disk"], TAG_VALUE),
         (EXAMPLE | {"require": {"disk": "a\nb"}}, ["/require/disk"], TAG_VALUE),
@@ -158,6 +173,82 @@ def test_a_malformed_job_is_a_problem_that_points_at_the_fault(front, body, poin
     assert words in detail
     assert pointers is None or pointed == pointers
     assert front.get("/jobs").json == {"values": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            {"task": "example", "nam": "x", "interval": 5, "retries": -1, "overlap": "que"},
+            {
+                "/nam": 'nam is not known here; did you mean "name"?',
+                "/name": "name is missing",
+                "/interval": 'interval is an object such as {"minutes": 5}',
+                "/retries": "retries is a whole number of at least 0 and at most 100",
+                "/overlap": 'overlap is one of "allow", "queue", "replace" and "skip"; did you mean "queue"?',
+            },
+        ),
+        (
+            EXAMPLE | {"interval": {"minute": 5, "hours": "x"}, "notify": {"on": ["failed", "mised"]}},
+            {
+                "/interval/minute": 'minute is not known here; did you mean "minutes"?',
+                "/interval/hours": "hours is a number of at least 0",
+                "/notify/on/1": '; did you mean "missed"?',
+            },
+        ),
+        (
+            EXAMPLE | {"name": "a\0", "start": "tomorrow", "end": "2030-01-01", "interval": {"seconds": 0}},
+            {"/name": CONTROL, "/interval/seconds": SPAN, "/start": "as 2030-01-31T12:00:00", "/end": "no instant"},
+        ),
+        (
+            {"task": "example", "name": "x", "cron": "61 * * * *", "timezone": "Europe/Berlim"},
+            {"/timezone": 'did you mean "Europe/Berlin"?', "/cron": ""},
+        ),
+        (EXAMPLE | {"at": 5, "start": []}, dict.fromkeys(("/at", "/start"), "is an instant such as")),
+    ],
+)  # fmt: skip
+def test_all_that_is_wrong_is_told_at_once(front, body, told):
+    answer = front.post(body)
+
+    status, detail, _ = answer.problem
+    found = {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
+    assert (status, found.keys()) == (400, told.keys())
+    for pointer, words in told.items():
+        assert words in found[pointer]
+    assert detail == "; ".join(found.values())
+    assert answer.json["type"] == "/errors#invalid"
+
+
+def test_of_a_thousand_faults_twenty_are_told(front):
+    assert len(front.post(EXAMPLE | {f"no{number}": 1 for number in range(1000)}).json["errors"]) == 20
+
+
+def test_a_patch_and_a_query_are_told_of_everything_too(front):
+    patched = ask(front.site, "PATCH", front.job(), b'{"retrys": 1, "timeout": "long"}')
+    assert patched.problem[2] == ["/retrys", "/timeout"]
+    assert 'did you mean "retries"?' in patched.json["detail"]
+
+    asked = front.get("/jobs?limits=1&state=pausd")
+    assert asked.problem[2] == ["?limits", "?state"]
+    assert 'did you mean "limit"?; state is one of "ended", "paused" and "scheduled"; did' in asked.json["detail"]
+
+
+def test_a_task_that_is_nearly_there_is_proposed(front):
+    assert front.post(EXAMPLE | {"task": "exmaple"}).problem[1] == (
+        "there is no task 'exmaple' in the catalog; did you mean \"example\"?"
+    )
+
+
+def test_every_kind_of_problem_is_explained(front):
+    page = front.get("/errors")
+    assert page.headers["content-type"] == "text/plain; charset=utf-8"
+    for error, kind in OF_ERROR.items():
+        assert KINDS[kind].status == status_of(error("x", 1) if error is Slower else error("x"))
+        assert f"\n{kind} ({KINDS[kind].status})\n" in "\n" + page.body.decode()
+    assert set(OF_ERROR.values()) | set(BY_STATUS.values()) == set(KINDS)
+    assert set(BY_STATUS) == set(TITLES)
+    assert front.get("/nothing").json["type"] == "/errors#not-found"
+    assert ask(front.site, "PUT", "/health").json["type"] == "/errors#wrong-method"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,27 @@ KILLED = "; did not end by itself and was killed"
 
 
 @pytest.mark.parametrize(
+    ("process_exit", "printed", "codes", "state", "reason"),
+    [
+        (ProcessExit(exit_code=3), Printed(), (0, 3), "succeeded", "finished: exit code 3 counts as a success"),
+        (ProcessExit(exit_code=0), Printed(), (0, 3), "succeeded", "finished"),
+        (ProcessExit(exit_code=4), Printed(last_line="x"), (0, 3), "failed", "exit code 4, last line: x"),
+        (ProcessExit(exit_code=0), Printed(), (3,), "failed", "exit code 0, which success_codes does not have"),
+        (ProcessExit(), Printed(), (3,), "succeeded", "finished"),
+        (ProcessExit(exit_code=3), Printed(fault="it printed"), (3,), "failed", "it printed"),
+        (ProcessExit(), Printed(fault="it printed", cut="cut"), (0,), "failed", "it printed; cut"),
+        (ProcessExit(exit_code=4), Printed(fault="it printed"), (0,), "failed", "exit code 4"),
+        (ProcessExit(exit_code=0, stopped=CANCELLED), Printed(fault="it printed"), (0,), "cancelled", "by a caller"),
+        (ProcessExit(error="no"), Printed(fault="it printed"), (0,), "failed", "no"),
+    ],
+)
+def test_what_a_task_counts_as_a_success(process_exit, printed, codes, state, reason):
+    ended = outcome(RUN, process_exit, printed, NOW, codes=codes)
+
+    assert (ended.state, ended.reason, ended.exit_code) == (state, reason, process_exit.exit_code)
+
+
+@pytest.mark.parametrize(
     ("process_exit", "printed", "state", "reason"),
     [
         (ProcessExit(exit_code=0), Printed(), "succeeded", "finished"),

@@ -51,7 +51,7 @@ class MemorySink(output._Sink):
     """Its file is a list."""
 
     def __init__(self, limit):
-        super().__init__(Path("/nowhere"), "run", "job", limit)
+        super().__init__(Path("/nowhere"), "run", "job", limit, str, None)
         self.data = b""
 
     def _keep(self, data):

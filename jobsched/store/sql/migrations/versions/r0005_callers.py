@@ -19,6 +19,7 @@ def upgrade() -> None:
     """Add what the functions below say."""
     _ids_that_are_words()
     _changes_and_reruns()
+    _formats()
     let_go()
 
 
@@ -63,3 +64,8 @@ def _changes_and_reruns() -> None:
         sa.Column("task", text(255)),
     )
     index("changes_number", "changes", ["number"], unique=True)
+
+
+def _formats() -> None:
+    """Add to notifications the format in which their receiver wants them."""
+    new_columns("deliveries", sa.Column("format", text(16)))

@@ -1,0 +1,53 @@
+"""What a receiver is told, as `model/delivery.body` writes it; here for the description of the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ...model.job import Event
+from ...model.run import Cause, State
+from . import NAME, REASON, STATE, TASK, Moment
+
+
+class ToldJobOut(Struct, forbid_unknown_fields=True):
+    """The job that a notification tells of."""
+
+    id: Annotated[str, Meta(description="Its id")]
+    name: Annotated[str, NAME]
+    task: Annotated[str, TASK]
+    overdue: Annotated[Moment | None, Meta(description="Since when it is overdue; null: it is not")]
+
+
+class ToldRunOut(Struct, forbid_unknown_fields=True):
+    """The run that a notification tells of."""
+
+    id: Annotated[str, Meta(description="Its id")]
+    due: Annotated[Moment, Meta(description="The instant at which it should start")]
+    until: Annotated[Moment | None, Meta(description="The last due of a stretch with one fate; null for a single due")]
+    count: Annotated[int, Meta(description="How many dues it stands for")]
+    attempt: Annotated[int, Meta(description="1, and one more for each retry")]
+    cause: Annotated[Cause, Meta(description="What made it")]
+    state: Annotated[State, STATE]
+    reason: Annotated[str, REASON]
+    node: Annotated[str | None, Meta(description="The name of the daemon that ran it")]
+    started: Annotated[Moment | None, Meta(description="When it was started")]
+    ended: Annotated[Moment | None, Meta(description="When its outcome was known")]
+    exit_code: Annotated[int | None, Meta(description="What its process exited with")]
+    signal: Annotated[str | None, Meta(description="The signal that ended its process")]
+
+
+class NotificationOut(Struct, forbid_unknown_fields=True):
+    """What is sent to a receiver. It has no parameters, of which some are secret, and no output."""
+
+    id: Annotated[str, Meta(description="Of the delivery, the same at each attempt; also in `Webhook-Id`")]
+    event: Annotated[Event, Meta(description="What is told")]
+    at: Annotated[Moment, Meta(description="When it happened")]
+    job: Annotated[ToldJobOut, Meta(description="The job that is told of")]
+    run: Annotated[ToldRunOut | None, Meta(description="The run that is told of; null: it is told of the job as such")]
+    reason: Annotated[str, REASON]
+    node: Annotated[str, Meta(description="The name of the daemon that tells")]
+    retry: Annotated[bool | UnsetType, Meta(description="Whether another attempt follows; only where a run failed")] = (
+        UNSET
+    )

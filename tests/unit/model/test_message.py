@@ -1,0 +1,44 @@
+"""Notifications for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobsched.model.job import EVENTS
+from jobsched.model.message import details, formatted, title
+
+BODY = {
+    "id": "d",
+    "event": "missed",
+    "at": "2026-11-23T12:06:14Z",
+    "job": {"id": "j", "name": "night\u202ely <b> & *x*", "task": "runfoo", "overdue": None},
+    "run": {"id": "r", "due": "2026-11-23T12:00:00Z", "until": "2026-11-23T12:05:00Z", "count": 6, "attempt": 1},
+    "reason": "no daemon\nran",
+    "node": "alpha",
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_has_words_and_every_shape(event: str) -> None:
+    for run in (None, BODY["run"]):
+        body = BODY | {"event": event, "run": run}
+        assert title(body).startswith("night\\u202ely <b> & *x* ")
+        assert formatted(body, None) is body
+        assert formatted(body, "json") is body
+        assert set(formatted(body, "slack")) == {"text"}
+        assert formatted(body, "teams")["type"] == "message"
+
+
+def test_a_stretch_is_told_with_its_count_and_each_line_is_one() -> None:
+    assert details(BODY) == [
+        "no daemon ran",
+        "6 dues from 2026-11-23T12:00:00Z to 2026-11-23T12:05:00Z",
+        "task runfoo, job j, run r",
+        "told by alpha of 2026-11-23T12:06:14Z",
+    ]
+
+
+def test_nothing_in_a_message_for_slack_is_a_link_or_a_mention() -> None:
+    text = formatted(BODY, "slack")["text"]
+    assert text.startswith("*night\\u202ely &lt;b&gt; &amp; *x* was missed*\n")
+    assert not {"<", ">"} & set(text)
