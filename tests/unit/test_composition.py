@@ -30,7 +30,15 @@ ALLOWED = {
         "handleError": "logging asks for it: the handlers are the user's, and nothing else tells of their failures",
     },
     "loops.py": {"clock": "Twisted's own way to give a LoopingCall its clock"},
+    "model/success.py": {
+        "max_mem": "RE2's own way to set an option",
+        "log_errors": "RE2's own way to set an option",
+    },
     "notifications/endpoint.py": {"dataReceived": "the one way to count bytes before Twisted's HTTP client has them"},
+    "notifications/mail.py": {
+        "noisy": "Twisted's own switch of a factory",
+        "sendFinished": "SMTPSenderFactory's own mark: it is not to tell of the end of its connection",
+    },
     "rest/app.py": {
         "merge_slashes": "werkzeug's own setting of a map, which Klein makes",
         "taken": "a note on the request: the route that took it",
