@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.clock import now
 from jobsched.cluster.alone import IDLE, Alone
 from jobsched.model.errors import Unavailable
+from jobsched.model.job import Job
 from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.store.sign_of_life import OFTEN, SignOfLife
@@ -51,7 +52,7 @@ class One:
         done(self.store.write(job_rows.add, [_job()]))
 
 
-def _job() -> object:
+def _job() -> Job:
     from tests.store.samples import job
 
     return job()
@@ -125,7 +126,7 @@ def test_with_other_changes_none_goes_by_itself(one: One, monkeypatch: pytest.Mo
 
 def test_the_next_daemon_knows_from_when_to_when_there_was_none(one: One, url: str) -> None:
     one.clock.walk(IDLE + 3)
-    one.alone._loop.stop()  # type: ignore[union-attr]  # it is killed
+    one.alone._loop.stop()  # it is killed
     next_one = begin(url, 634.25, "two")
     assert str(next_one.alone.downtime) == (
         "no daemon ran from 2024-01-01T00:00:30Z until 2024-01-01T00:10:34Z (10 min 4 s)"
@@ -145,7 +146,7 @@ def test_one_that_ends_says_when(one: One, url: str) -> None:
 
 def test_a_clock_set_back_leaves_no_time_without_a_daemon(one: One, url: str) -> None:
     one.clock.walk(100)
-    one.alone._loop.stop()  # type: ignore[union-attr]
+    one.alone._loop.stop()
     next_one = begin(url, 50, "two")
     assert next_one.alone.downtime is None
     assert next_one.alone.last_sign == T0 + 90 * SECOND
