@@ -58,7 +58,7 @@ def moved(job: Job, next_due: datetime | None, **fields: Any) -> Job:
     return attrs.evolve(job, next_due=next_due, **fields)
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "interval": {},
     "jitter": {"jitter": timedelta(seconds=300)},
     "start": {"start": at(90.5)},

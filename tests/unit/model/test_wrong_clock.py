@@ -14,6 +14,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.ids import BACK
 from jobsched.model.job import Job
 from jobsched.model.wrong_clock import anew
+from tests.present import present
 
 T0 = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -59,7 +60,7 @@ def test_what_is_due_by_its_schedule_stays_however_far_away(kind: str, after: ti
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "at"])
 def test_what_was_decided_a_year_ahead_is_due_at_its_next_again(kind: str) -> None:
     job = made(**KINDS[kind])
-    later = max(T0 + YEAR, job.schedule.next_after(T0) + timedelta(seconds=1))  # type: ignore[operator]
+    later = max(T0 + YEAR, present(job.schedule.next_after(T0)) + timedelta(seconds=1))
     found = anew(due(job, job.schedule.next_after(later)), T0)
     assert found is not None
     assert found.next_due == job.schedule.next_after(T0)
