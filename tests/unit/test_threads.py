@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_work_that_cannot_begin_is_a_failure_too() -> None:
 def test_a_long_queue_of_what_is_done_at_once_is_no_deep_one(work: Work) -> None:
     bulkhead = Bulkhead(1, 5000)
     bulkhead.run(*work.piece(0))
-    answers = [bulkhead.run(lambda number=number: succeed(number)) for number in range(5000)]  # type: ignore[misc]
+    answers = [bulkhead.run(partial(succeed, number)) for number in range(5000)]
     work.done[0].callback(None)
     assert [answer.result for answer in answers] == list(range(5000))
 

@@ -73,7 +73,7 @@ def begin(url: str, seconds: float = 0, name: str = "one") -> One:
         return clock.seconds() - sum(set_by) - T0.timestamp() + 1000
 
     sign = SignOfLife(lambda: now(clock), elapsed)
-    store = Store(clock, url, InlinePool, sign=sign.take)  # type: ignore[arg-type]
+    store = Store(clock, url, InlinePool, sign=sign.take)  # type: ignore[arg-type]  # a fake
     store.startService()
     node = Node(id=name, name="node", since=now(clock), seen=now(clock))
     heartbeat = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
@@ -164,7 +164,7 @@ def test_an_unwritable_store_is_told_once_and_keeps_nobody_out(url: str) -> None
     with capturedLogs() as logs:
         one = begin(url)
         for pool in (one.store._writers, one.store._readers):
-            pool.broken = Unavailable("the disk is full")  # type: ignore[attr-defined]
+            pool.broken = Unavailable("the disk is full")  # type: ignore[attr-defined]  # of InlinePool
         one.clock.walk(5 * IDLE)
         done(one.alone.stopService())
         said = [formatEvent(event) for event in logs if event["log_level"].name == "warn"]

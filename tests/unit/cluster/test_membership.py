@@ -107,7 +107,7 @@ class Place:
         return now(self.reactor)
 
     def write(self, change: Any, *args: Any) -> Any:
-        with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]
+        with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]  # a fake
             return change(Transaction(connection), *args)
 
     def other(self, name: str = "there", **fields: Any) -> Node:
@@ -133,8 +133,9 @@ class Place:
         return {node.id: node.state for node in self.write(node_rows.every)}
 
     def run(self, run_id: str, node_id: str, **fields: Any) -> None:
-        given = {"id": run_id, "job_id": "job", "job_name": "job", "task": "task", "due": self.now, "created": self.now}
-        run = Run(**(given | {"state": "running", "node": "n", "node_id": node_id} | fields))  # type: ignore[arg-type]
+        given: dict[str, Any] = {"id": run_id, "job_id": "job", "job_name": "job", "task": "task"}
+        given |= {"due": self.now, "created": self.now}
+        run = Run(**(given | {"state": "running", "node": "n", "node_id": node_id} | fields))
         self.write(run_rows.insert_all, [run])
 
     def found(self, run_id: str) -> Run:
