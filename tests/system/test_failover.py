@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_postgresql_away_for_15_s_ends_no_run_in_few_lines(tmp_path: Path, make:
         time.sleep(AWAY)
         server.start()
         for daemon in marks:
-            until(lambda daemon=daemon: said(daemon, "is heard again after"), PATIENCE)
+            until(partial(said, daemon, "is heard again after"), PATIENCE)
         goes_on(pair, run, step, before)
         for daemon, mark in marks.items():
             troubles = [line for line in daemon.log[mark:].splitlines() if re.search(r" (WARNING|ERROR) ", line)]

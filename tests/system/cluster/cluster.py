@@ -155,7 +155,10 @@ class Cluster:
 
     def runs(self) -> list[Run]:
         """Every run there is."""
-        return self._ask(lambda connection: [run_rows.from_row(row) for row in connection.execute(select(runs))])
+        found: list[Run] = self._ask(
+            lambda connection: [run_rows.from_row(row) for row in connection.execute(select(runs))]
+        )
+        return found
 
     def processes(self) -> list[str]:
         """What nodes have started and still lives."""
