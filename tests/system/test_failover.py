@@ -17,7 +17,7 @@ from sqlalchemy import insert, text, update
 from jobsched.model.ids import EPOCH
 from jobsched.store.sql.engine import connect, writing
 from jobsched.store.sql.tables import nodes
-from jobsched.store.sql.transaction import database_now
+from jobsched.store.sql.transaction import Transaction, database_now
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote
 from tests.servers import PATIENCE, PostgreSQL, Server, started
@@ -182,7 +182,7 @@ def test_beside_the_release_before_the_lease_is_ten_seconds(url: str, make: Call
     engine = connect(url)
     old = nodes.c.name == "old"
     with writing(engine).begin() as connection:
-        instant = database_now(connection, EPOCH)
+        instant = database_now(Transaction(connection), EPOCH)
         row = {"id": "old", "name": "old", "tasks": [], "version": "0.1.0", "since": instant, "seen": instant}
         row |= {"state": "alive", "running": 0, "slots": 0, "tried": 0, "won": 0}
         connection.execute(insert(nodes).values(row))
