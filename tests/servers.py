@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import psutil
 import psycopg
@@ -157,7 +157,7 @@ class Server:
         if done.returncode:
             raise RuntimeError(f"{command[0]}: {(done.stdout + done.stderr).decode(errors='replace')[-2000:]}")
 
-    def _ordinary(self) -> dict[str, object]:
+    def _ordinary(self) -> dict[str, Any]:
         """How to start a program as an ordinary user, in its folder, with none of our settings."""
         who = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         environment = {

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
-from typing import Self
+from typing import BinaryIO, Self
 
 import attrs
 
@@ -92,12 +92,12 @@ class Recorded:
         return column + row + _message(b"C", _text("SELECT 1"))
 
 
-def _body(stream: object) -> bytes:
+def _body(stream: BinaryIO) -> bytes:
     """What follows a length that counts itself."""
-    head = stream.read(4)  # type: ignore[attr-defined]
+    head = stream.read(4)
     if len(head) < 4:
         raise EOFError
-    body: bytes = stream.read(struct.unpack("!I", head)[0] - 4)  # type: ignore[attr-defined]
+    body: bytes = stream.read(struct.unpack("!I", head)[0] - 4)
     return body
 
 

@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import attrs
 import psutil
@@ -22,6 +23,7 @@ from jobsched.config import catalog
 from jobsched.events import Events
 from jobsched.model.ids import Ids
 from jobsched.model.run import Run
+from jobsched.reactor_types import Reactor
 from jobsched.runner.calls import Limits
 from jobsched.runner.output import output_path
 from jobsched.runner.runner import Runner
@@ -101,7 +103,7 @@ class RunnerCase(TestCase):
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
         url = f"sqlite:///{self.folder / 'store.sqlite'}"
         migrate(url)
-        self.store = Store(reactor, url)
+        self.store = Store(cast(Reactor, reactor), url)
         self.store.startService()
         self.addCleanup(self.store.stopService)
         self.lines = self.listen()
@@ -115,7 +117,7 @@ class RunnerCase(TestCase):
         events.slots_freed.subscribe(self.count_recorded)
         catalog_in_force = lambda: self.catalog_holder  # noqa: E731
         return Runner(
-            reactor,
+            cast(Reactor, reactor),
             WallClock(reactor),
             self.store,
             self.ids,

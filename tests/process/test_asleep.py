@@ -7,19 +7,21 @@ import subprocess
 import uuid
 from pathlib import Path
 from time import monotonic
+from typing import Any, cast
 from unittest import SkipTest
 
 import attrs
 from twisted.internet import reactor
 from twisted.internet.task import Clock, deferLater
 
-from jobsched.runner import deadline, process, recovery
+from jobsched.runner import deadline, process, procfs, recovery
 from jobsched.runner.deadline import Stop
 from jobsched.runner.group import began
 from jobsched.runner.process import ScriptProcess
 from jobsched.runner.procfs import Found, stat, state
 from jobsched.runner.session import Sessions
 from jobsched.store.sql import runs as run_rows
+from tests.present import present
 
 from .ground import EVER, RunnerCase, own_environment
 from .test_shutdown import set_pid
@@ -124,7 +126,7 @@ class GivenUpTests(AsleepCase):
     async def test_what_does_not_die_otherwise_is_waited_for(self):
         """The time is over, but it is not asleep: it works on, and so does its run."""
         run, pid = await self.asleep()
-        self.patch(process.procfs, "state", lambda pid: "R")
+        self.patch(procfs, "state", lambda pid: "R")
         self.runner.stop(run.id, ASKED)
         call = self.runner._active[run.id].call
         await self.until(lambda: call.deadline.hopeless)
@@ -184,7 +186,7 @@ class RecoveryTests(AsleepCase):
         self.addCleanup(left.wait)
         self.addCleanup(self.frozen.thaw)
         self.addCleanup(left.kill)
-        await self.store.write(set_pid, run.id, left.pid, began(stat(left.pid).began))
+        await self.store.write(set_pid, run.id, left.pid, began(present(stat(left.pid)).began))
         self.frozen.freeze(left.pid)
         await self.runner.recover(await self.store.read(run_rows.left_behind, "this-start-of-this-node"))
         found = await self.stored(run)
@@ -213,13 +215,14 @@ class EdgeTests(RunnerCase):
                 """Nothing is kept."""
 
         clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
-        self.patch(process.procfs, "lives", lambda found: True)
-        self.patch(process.procfs, "state", lambda pid: "D")
-        script = ScriptProcess(Sessions(reactor), clock, ProcessSurvey(), "a-run", Nowhere(), 5)
+        self.patch(procfs, "lives", lambda found: True)
+        self.patch(procfs, "state", lambda pid: "D")
+        survey, output = cast(Any, ProcessSurvey()), cast(Any, Nowhere())
+        script = ScriptProcess(Sessions(reactor), clock, survey, "a-run", output, 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)
-        passed = 0
+        passed = 0.0
         while not script.ended.called:
             passed += 0.1
             clock.advance(0.1)
@@ -228,5 +231,5 @@ class EdgeTests(RunnerCase):
 
         self.assertGreater(passed, process.PATIENCE + 5 + deadline.HOPELESS)
         self.assertEqual([each.pid for each in process_exit.given_up], [4194305])
-        self.assertEqual((process_exit.exit_code, len(process_exit.left)), (0, 1))
+        self.assertEqual((process_exit.exit_code, len(present(process_exit.left))), (0, 1))
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThread
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.session import Sessions
+from tests.present import present
 
 from .ground import RunnerCase, alive, later_twisted
 
@@ -190,7 +191,7 @@ class PrivilegeTests(UserCase):
         if os.statvfs(self.folder).f_flag & os.ST_NOSUID:
             raise SkipTest(f"setuid programs do not work in {self.folder}: it is mounted with nosuid")
         copy = self.folder / f"id-{owner}"
-        shutil.copyfile(shutil.which("id"), copy)
+        shutil.copyfile(present(shutil.which("id")), copy)
         shutil.chown(copy, owner, owner if owner == "root" else None)
         copy.chmod(0o4755)
         return str(copy)
@@ -304,7 +305,7 @@ class CouldNotStartTests(UserCase):
             tools = self.folder / f"bin-{gone}"
             tools.mkdir()
             for name in ("prlimit", "setpriv", "nice", "true"):
-                (tools / name).symlink_to(shutil.which(name))
+                (tools / name).symlink_to(present(shutil.which(name)))
             there = self.patch(os, "defpath", str(tools))
             task = self.words(shutil.which("true"), name=gone, user="nobody", limits="cpu=9")
             (tools / gone).unlink()

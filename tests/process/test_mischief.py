@@ -7,6 +7,7 @@ import resource
 import sys
 from collections import Counter
 
+from jobsched.model.run import Run
 from jobsched.runner.output import output_path
 
 from .ground import EVER, RunnerCase
@@ -36,7 +37,7 @@ class MuchTests(RunnerCase):
 
     async def test_of_a_thousand_quick_runs_each_has_its_outcome(self):
         task, count, at_once = self.words("true"), 1000, 25
-        ended = []
+        ended: list[Run] = []
         while len(ended) < count:
             runs = [await self.store_run(task) for _ in range(at_once)]
             self.runner.start(runs)

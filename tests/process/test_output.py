@@ -8,7 +8,7 @@ import sys
 
 import attrs
 from twisted.internet import reactor
-from twisted.internet.process import ProcessReader
+from twisted.internet.process import Process, ProcessReader
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 
@@ -255,13 +255,14 @@ class PipeTests(RunnerCase):
                 self.got += data
 
         kept = Nowhere()
-        pipe = OutputPipe(kept)
+        pipe = OutputPipe(kept)  # type: ignore[arg-type]  # a fake
         protocol = ProcessProtocol()
-        protocol.outReceived = pipe.received
+        protocol.outReceived = pipe.received  # type: ignore[method-assign]  # as a run's protocol hands it on
         with open(os.devnull) as nothing:
             process = Sessions(reactor).spawnProcess(
                 protocol, "/bin/true", ["true"], {}, childFDs={0: nothing.fileno(), 1: "r"}
             )
+        assert isinstance(process, Process)
         pipe.begin(process)
         number = process.pipes[1].fileno()
         await self.until(lambda: not pipe.connected)

@@ -2,18 +2,23 @@
 
 # ruff: noqa: PT009  # under trial a bare assert does not show what it saw
 
+from typing import cast
+
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from jobsched.reactor_types import Reactor
 from jobsched.rest import relay
 from jobsched.rest.relay import Relay
 from jobsched.rest.route import Route
 from jobsched.rest.site import site
+from tests.present import present
 
 MIB = 1 << 20
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789"
@@ -41,7 +46,7 @@ class Wire(Protocol):
     def dataReceived(self, data):
         self.came += data
 
-    def connectionLost(self, reason):
+    def connectionLost(self, reason=connectionDone):
         self.end = reason
 
     @property
@@ -59,7 +64,7 @@ class RelayTests(TestCase):
         self.over = None
         self.upstream = []
         self.clients = []
-        self.relay = Relay(reactor)
+        self.relay = Relay(cast(Reactor, reactor))
         other = self.listen(Factory.forProtocol(self.connected))
         self.url = f"http://127.0.0.1:{other}/runs/a/output?follow=1"
         routes = [Route("GET", "/through", self.through, ""), Route("POST", "/through", self.through, "")]
@@ -68,7 +73,9 @@ class RelayTests(TestCase):
     def listen(self, factory):
         port = reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
-        return port.getHost().port
+        where = port.getHost()
+        assert isinstance(where, IPv4Address)
+        return where.port
 
     def connected(self):
         self.upstream.append(Wire())
@@ -79,7 +86,7 @@ class RelayTests(TestCase):
         self.fates.append(fate)
         return b"" if fate == "answered" else fate.encode()
 
-    async def tearDown(self):
+    async def tearDown(self):  # type: ignore[override]  # trial waits for it
         await self.relay.stopService()
         for wire in self.clients + self.upstream:
             wire.transport.abortConnection()
@@ -96,7 +103,7 @@ class RelayTests(TestCase):
         client = Wire()
         self.clients.append(client)
         await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.port), client)
-        client.transport.write(text)
+        present(client.transport).write(text)
         return client
 
     def say(self, text, number=-1):

@@ -14,11 +14,12 @@ from unittest import mock
 import attrs
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 
 from jobsched.model.errors import BadCatalog
 from jobsched.runner.deadline import Stop
 from tests.certificates import pair
+from tests.present import present
 
 from .ground import EVER, RunnerCase
 
@@ -31,8 +32,25 @@ def answer(text=b"", status=b"200 OK", *headers):
     return b"\r\n".join(lines) + b"\r\n\r\n" + text
 
 
+class Receiver(Factory):
+    """Keeps its connections, and what it says on each; None: nothing."""
+
+    noisy = False
+
+    def __init__(self):
+        self.wires: list[Wire] = []
+        self.says: bytes | None = answer(b"hello")
+
+    def buildProtocol(self, addr):
+        wire = Wire()
+        wire.factory = self
+        return wire
+
+
 class Wire(Protocol):
     """What a client said on one connection; answered as soon as the whole request is there."""
+
+    factory: Receiver
 
     def __init__(self):
         self.came = b""
@@ -46,9 +64,9 @@ class Wire(Protocol):
         head, end, body = self.came.partition(b"\r\n\r\n")
         length = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
         if end and len(body) == int(length[0] if length else 0) and self.factory.says is not None:
-            self.transport.write(self.factory.says)
+            present(self.transport).write(self.factory.says)
 
-    def connectionLost(self, reason):
+    def connectionLost(self, reason=connectionDone):
         self.over = True
 
     @property
@@ -67,9 +85,7 @@ class HttpRequestTests(RunnerCase):
 
     async def listen_at(self, endpoint="tcp:0:interface=127.0.0.1"):
         """Begin to receive; where."""
-        self.receiver = Factory.forProtocol(Wire)
-        self.receiver.noisy = False
-        self.receiver.wires, self.receiver.says = [], answer(b"hello")
+        self.receiver = Receiver()
         port = await serverFromString(reactor, endpoint).listen(self.receiver)
         self.addCleanup(port.stopListening)
         self.addCleanup(self.hang_up, self.receiver)
@@ -218,8 +234,9 @@ class HttpRequestTests(RunnerCase):
             run = await self.start(self.request(f"http://127.0.0.1:{port}/"))
             await self.until(lambda: self.receiver.wires and self.receiver.wires[-1].came)
             wire = self.receiver.wires.pop()
-            wire.transport.write(says)
-            wire.transport.loseConnection()
+            transport = present(wire.transport)
+            transport.write(says)
+            transport.loseConnection()
             self.assert_outcome(await self.end(run), "failed", f"http://127.0.0.1:{port}: ", words)
 
     async def test_what_cannot_be_reached_is_told_plainly(self):
@@ -252,7 +269,7 @@ class HttpRequestTests(RunnerCase):
         self.receiver.says = answer()
         run = await self.start(self.request(f"https://127.0.0.1:{port}/"))
         await self.until(lambda: self.receiver.wires and self.receiver.wires[0].came)
-        self.receiver.wires[0].transport.write(answer())
+        present(self.receiver.wires[0].transport).write(answer())
         self.assert_outcome(await self.end(run), "failed", "TLS: wrong version number")
 
     async def test_a_parameter_unset_or_out_of_its_place_fails_the_run(self):

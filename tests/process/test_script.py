@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.output import output_path
+from tests.present import present
 
 from .ground import RunnerCase, later_twisted
 
@@ -379,7 +380,7 @@ class CouldNotStartTests(RunnerCase):
             ),
         ):
             task = self.python(source, name=kind, parameters="day, token")
-            self.assertEqual(self.catalog_holder.get(task).kind, kind)
+            self.assertEqual(present(self.catalog_holder.get(task)).kind, kind)
             given = {"day": "mon", "token": "hunter22"}
             self.assert_outcome(await self.run_of(task, parameters=given), "succeeded")
 

@@ -20,6 +20,7 @@ from jobsched.runner.procfs import stat
 from jobsched.runner.recovery import end_orphans
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.tables import runs
+from tests.present import present
 
 from .ground import EVER, RunnerCase, alive, lives, own_environment
 
@@ -52,7 +53,7 @@ class StopTests(RunnerCase):
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "cancelled", "shutdown")
-        call = self.catalog_holder.get("python").call
+        call = present(self.catalog_holder.get("python")).call
         call.go.set()
         await self.until(call.done.is_set)
         self.assertEqual(self.output(run), b"begun\n")
@@ -67,7 +68,7 @@ class StopTests(RunnerCase):
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "timed_out", "ran longer than its 0.1 s")
-        self.catalog_holder.get("python").call.go.set()
+        present(self.catalog_holder.get("python")).call.go.set()
 
     async def test_a_coroutine_that_ignores_its_cancel_is_abandoned(self):
         source = (
@@ -170,7 +171,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_a_stranger_with_the_same_pid_is_left_alone(self):
         stranger = self.spawn("sleep", str(EVER))
-        run = await self.left(pid=stranger.pid, pid_started=began(stat(stranger.pid).began) - 100)
+        run = await self.left(pid=stranger.pid, pid_started=began(present(stat(stranger.pid)).began) - 100)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost", "its process had ended")
@@ -182,7 +183,7 @@ class RecoveryTests(RunnerCase):
         process = self.spawn(script, JOBSCHED_RUN_ID=run.id)
         await self.until(lambda: len(psutil.Process(process.pid).children()) == 1)
         [child] = psutil.Process(process.pid).children()
-        await self.store.write(set_pid, run.id, process.pid, began(stat(process.pid).began))
+        await self.store.write(set_pid, run.id, process.pid, began(present(stat(process.pid)).began))
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
@@ -191,7 +192,7 @@ class RecoveryTests(RunnerCase):
 
     async def test_leftovers_of_an_older_version_are_known_by_its_seconds(self):
         process = self.spawn("env", "-i", "sleep", str(EVER))
-        run = await self.left(pid=process.pid, pid_started=stat(process.pid).began / procfs.TICKS)
+        run = await self.left(pid=process.pid, pid_started=present(stat(process.pid)).began / procfs.TICKS)
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost")
@@ -201,7 +202,7 @@ class RecoveryTests(RunnerCase):
         stranger = self.spawn("sleep", str(EVER))
         (self.folder / "before").write_text("b015793d-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
         with mock.patch.object(group, "BOOT", str(self.folder / "before")):
-            run = await self.left(pid=stranger.pid, pid_started=began(stat(stranger.pid).began))
+            run = await self.left(pid=stranger.pid, pid_started=began(present(stat(stranger.pid)).began))
         (self.folder / "after").write_text("c2c1e2a4-e6eb-4fae-a6b2-fc8ffed1d0d9\n")
         with mock.patch.object(group, "BOOT", str(self.folder / "after")):
             await self.recover()
@@ -230,7 +231,7 @@ class RecoveryTests(RunnerCase):
         os.close(pipe)
         [child] = psutil.Process(process.pid).children()
         self.addCleanup(kill, child)
-        await self.store.write(set_pid, run.id, process.pid, began(stat(process.pid).began))
+        await self.store.write(set_pid, run.id, process.pid, began(present(stat(process.pid)).began))
         await self.recover()
 
         self.assert_outcome(await self.stored(run), "lost", "were killed")
@@ -245,7 +246,12 @@ class RecoveryTests(RunnerCase):
             await self.left(pid=[2**22 - 1, first.pid, None][number % 3], pid_started=1.0)
         runs = await self.store.read(run_rows.left_behind, "this-start-of-this-node")
         looks, survey = [], procfs.survey
-        self.patch(procfs, "survey", lambda wanted: looks.append(len(wanted)) or survey(wanted))
+
+        def counted(wanted):
+            looks.append(len(wanted))
+            return survey(wanted)
+
+        self.patch(procfs, "survey", counted)
         begun = monotonic()
         found = end_orphans(runs, self.limits.grace)
 

@@ -5,11 +5,13 @@
 import sys
 import threading
 from time import monotonic
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from jobsched.runner.deadline import Stop
+from tests.present import present
 
 from .ground import EVER, RunnerCase, lives, number_of
 
@@ -93,7 +95,8 @@ class ProcessTaskTests(RunnerCase):
 
 class ThreadTaskTests(RunnerCase):
     async def test_what_it_prints_is_its_runs_output(self):
-        before = sys.stdout._otherwise, sys.stderr._otherwise
+        stdout, stderr = cast(Any, sys.stdout), cast(Any, sys.stderr)
+        before = stdout._otherwise, stderr._otherwise
         run = await self.run_of(self.python(task("print('ä', 1, end='|')", "print('err', file=sys.stderr)")))
 
         self.assert_outcome(run, "succeeded", "finished")
@@ -142,13 +145,13 @@ class ThreadTaskTests(RunnerCase):
 
     async def test_what_nobody_prints_in_a_run_goes_where_it_went(self):
         run = await self.start(self.python(task("self.go.wait()", "print('mine')")))
-        elsewhere = []
+        elsewhere: list[str] = []
         self.patch(sys.stdout, "_otherwise", Somewhere(elsewhere))
         print("not of a run")
         other = threading.Thread(target=print, args=("nor this",))
         other.start()
         other.join()
-        self.catalog_holder.get("python").call.go.set()
+        present(self.catalog_holder.get("python")).call.go.set()
         await self.end(run)
 
         self.assertEqual(self.output(run), b"mine\n")
@@ -160,7 +163,7 @@ class ThreadTaskTests(RunnerCase):
 
         self.assertEqual(stopping.state, "stopping")
         self.assertIn("ran longer than its 0.2 s; a task in a thread cannot be killed", stopping.reason)
-        self.catalog_holder.get("python").call.go.set()
+        present(self.catalog_holder.get("python")).call.go.set()
         self.assert_outcome(await self.end(run), "timed_out", "ran longer than its 0.2 s")
         self.assertEqual(self.output(run), b"done\n")
 
@@ -181,7 +184,7 @@ class ThreadTaskTests(RunnerCase):
         self.runner.stop(waits.id, ASKED)
 
         self.assert_outcome(await self.end(waits), "cancelled", "by a caller")
-        self.catalog_holder.get("python").call.go.set()
+        present(self.catalog_holder.get("python")).call.go.set()
         for run in first:
             self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(self.output(waits), b"")
@@ -193,7 +196,7 @@ class ThreadTaskTests(RunnerCase):
         output = self.runner._active[run.id].call._output
         await self.until(lambda: not output._room.is_set())
 
-        self.assertFalse(self.catalog_holder.get("python").call.go.is_set())
+        self.assertFalse(present(self.catalog_holder.get("python")).call.go.is_set())
         self.lines.gate.set()
         self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(self.output(run), (b"x" * 999 + b"\n") * 3000)
@@ -279,7 +282,7 @@ class AsyncTaskTests(RunnerCase):
         )
         run = await self.start(self.python(source), timeout=0.2)
         await self.when_stored(run, lambda stored: stored.state == "stopping")
-        self.catalog_holder.get("python").call.go.callback(None)
+        present(self.catalog_holder.get("python")).call.go.callback(None)
 
         self.assert_outcome(await self.end(run), "timed_out")
         self.assertEqual(self.output(run), b"done\n")
@@ -289,7 +292,7 @@ class AsyncTaskTests(RunnerCase):
             "\n    async def later(self):\n        await self.go\n        print('late ' * 100)\n"
         )
         run = await self.run_of(self.python(source))
-        self.catalog_holder.get("python").call.go.callback(None)
+        present(self.catalog_holder.get("python")).call.go.callback(None)
         others = [await self.run_of(self.words("echo", "clean", name=f"clean{n}")) for n in range(3)]
 
         self.assertEqual(self.output(run), b"main\n")
@@ -313,7 +316,7 @@ class DeferredTaskTests(RunnerCase):
     async def begin(self, **fields):
         run = await self.start(self.python(DEFERRED), **fields)
         await self.printed(run, b"begun")
-        answer = self.catalog_holder.get("python").call.answer
+        answer = present(self.catalog_holder.get("python")).call.answer
         self.assertIsInstance(answer, Deferred)
         return run, answer
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
 from jobsched.events import Events
+from jobsched.reactor_types import Reactor
 from jobsched.store import opening
 from jobsched.store.contract.store import Store
 from jobsched.store.opening import migrate
@@ -94,7 +96,7 @@ def open_store(store_url: str) -> Iterator[Callable[[], Store]]:
     stores: list[Store] = []
 
     def make() -> Store:
-        stores.append(opening.open_store(reactor, store_url))
+        stores.append(opening.open_store(cast(Reactor, reactor), store_url))
         stores[-1].startService()
         return stores[-1]
 

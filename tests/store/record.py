@@ -13,6 +13,7 @@ from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval
+from tests.present import present
 from tests.store.samples import IDS, T0, Desk, job
 
 MINUTE = timedelta(minutes=1)
@@ -43,7 +44,7 @@ class Record:
         desk.ended(*record.runs[10:13], state="failed", seconds=(now - T0).total_seconds())
         for run in record.runs:
             if run not in record.runs[10:13]:
-                record.set(run, state="succeeded", reason="finished", ended=run.started + SECOND)
+                record.set(run, state="succeeded", reason="finished", ended=present(run.started) + SECOND)
         return record
 
     def set(self, run: Run, **values: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobsched.model.delivery import Delivery
 from jobsched.model.job import Event, Notify, Watch
+from jobsched.model.run import State
 from tests.store.samples import Desk, job, run
 
 URL = "https://hooks.example/mine?key=1"
@@ -20,7 +21,7 @@ def told(desk: Desk) -> list[Delivery]:
     return desk.bench.deliveries()
 
 
-def fail(desk: Desk, one: Any, state: str = "failed", seconds: float = 1000, **fields: Any) -> Any:
+def fail(desk: Desk, one: Any, state: State = "failed", seconds: float = 1000, **fields: Any) -> Any:
     """A run of that job which ended so."""
     began = run(seconds - 1, job_id=one.id, **fields)
     desk.insert(began)

@@ -1,6 +1,7 @@
 """The audit log on every database: an entry for each change, in its transaction, and none without one."""
 
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -229,9 +230,10 @@ async def test_of_two_who_do_the_same_at_once_one_is_told(desk, open_store):
     issued = [Issued(signature=signature(1), caller=ANYBODY, node_id="", ids=IDS) for _ in range(40)]
     orders = [(store, what) for store in stores for what in (*pauses, *ends)]
     given = [store.orders.perform(what, by) for (store, what), by in zip(orders, issued, strict=True)]
-    entries = [noted.entry for noted in await gatherResults(given)]
+    results: list[Any] = await gatherResults(given)
+    entries = [noted.entry for noted in results]
     told = desk.bench.entries()
-    assert sorted(each.target for each in told) == sorted(each.id for each in (*jobs, *runs))
+    assert sorted(each.target for each in told) == sorted([each.id for each in jobs] + [each.id for each in runs])
     assert sorted(each.id for each in entries if each) == sorted(each.id for each in told)
 
 

@@ -15,6 +15,7 @@ from jobsched.model.claim import NO_SLOT, Claimed
 from jobsched.model.job import Job, Overlap, Policy
 from jobsched.model.order import REPLACED
 from jobsched.model.run import Run
+from jobsched.model.trigger import Interval
 from jobsched.store.contract.store import Store
 from tests.store.bench import Engine
 from tests.store.samples import Desk, at, claimant, job, run
@@ -108,7 +109,8 @@ async def test_nodes_that_claim_at_once_start_each_due_once(desk: Desk, open_sto
     assert len(set(keys)) == len(keys)
     for each in jobs:
         mine = [one for one in found if one.job_id == each.id]
-        every = each.schedule.trigger.every  # type: ignore[attr-defined]
+        assert isinstance(each.schedule.trigger, Interval)
+        every = each.schedule.trigger.every
         assert sum(one.count for one in mine) == timedelta(seconds=12) // every
         assert [one.state for one in mine if one.state != "missed"] == ["running", "running"]
 

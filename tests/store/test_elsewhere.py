@@ -35,7 +35,8 @@ def run_now(desk: Desk, one: Job, seconds: float, *peers: Node, key: Idempotency
 
 def stops(desk: Desk, name: str) -> dict[str, str]:
     """The runs that a node is asked to end, and why."""
-    return dict(desk.ask(desk.store.runs.stops(f"id of {name}")))
+    asked = desk.ask(desk.store.runs.stops(f"id of {name}"))
+    return dict(asked)
 
 
 def told(desk: Desk) -> list[tuple[float, str, str]]:

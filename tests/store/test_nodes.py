@@ -13,6 +13,7 @@ from jobsched.model.lease import FIXED
 from jobsched.model.membership import Heartbeat, Joined, MembershipSnapshot
 from jobsched.model.node import FORGOTTEN, Node
 from jobsched.model.run import Run
+from tests.present import present
 from tests.store.samples import IDS, T0, Desk, at, node, run
 
 WHY = "its node is gone"
@@ -216,7 +217,7 @@ def test_runs_of_nodes_that_are_no_more_are_lost_others_stay(register: Register)
     register.desk.insert(*orphans, *others)
     before = register.now()
     lost = register.declare_dead()
-    assert all(before <= each.ended <= register.now() for each in lost)
+    assert all(before <= present(each.ended) <= register.now() for each in lost)
     expected = [attrs.evolve(each, state="lost", reason=WHY, ended=lost[0].ended) for each in orphans]
     assert sorted(lost, key=lambda each: each.id) == expected
     stored = {each.id: each for each in register.desk.runs()}

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from jobsched.model.job import Job, Notify, Policy, Watch
+from jobsched.model.run import State
 from tests.store.samples import IDS, Desk, at, job, node, run
 from tests.store.telling import URL, fail, telling, told
 
@@ -29,7 +30,7 @@ def failing(desk: Desk, one: Job) -> datetime | None:
 
 
 @pytest.mark.parametrize("state", ["failed", "timed_out", "lost"])
-def test_a_failure_is_told_of_a_job_that_asks(desk: Desk, state: str) -> None:
+def test_a_failure_is_told_of_a_job_that_asks(desk: Desk, state: State) -> None:
     one = telling()
     desk.add(one)
     began = fail(desk, one, state)
@@ -50,7 +51,8 @@ def test_what_nobody_asked_for_is_not_told(desk: Desk) -> None:
         assert failing(desk, one) is None
     one = telling()
     desk.add(one)
-    for number, state in enumerate(("succeeded", "cancelled")):
+    states: tuple[State, ...] = ("succeeded", "cancelled")
+    for number, state in enumerate(states):
         fail(desk, one, state, seconds=2000 + number)
     assert told(desk) == []
 
@@ -98,7 +100,8 @@ def test_a_run_that_waited_is_told_when_it_starts(desk: Desk) -> None:
 def test_failures_are_told_from_the_third_in_a_row_on(desk: Desk) -> None:
     one = job(watch=Watch(notify=Notify(url=URL, after=3)))
     desk.add(one)
-    for number, state in enumerate(["failed", "timed_out", "succeeded", "failed", "lost"]):
+    states: list[State] = ["failed", "timed_out", "succeeded", "failed", "lost"]
+    for number, state in enumerate(states):
         fail(desk, one, state, seconds=1000 + 10 * number)
         assert (told(desk), failing(desk, one)) == ([], None)
     fail(desk, one, "cancelled", seconds=1055)  # neither the one nor the other

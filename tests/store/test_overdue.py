@@ -13,7 +13,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.job import Job, JobFilter, Notify, Policy, Watch
 from jobsched.model.order import ChangeJob, PauseJob, ResumeJob
 from jobsched.model.overdue import OverdueChange
-from jobsched.model.run import Run
+from jobsched.model.run import Run, State
 from tests.store.samples import T0, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -25,7 +25,8 @@ def watched(late: float | None = None, success: float | None = None, **fields: A
     """Due each hour, watched since T0; spans in seconds."""
     spans = [None if span is None else timedelta(seconds=span) for span in (late, success)]
     watch = Watch(max_late=spans[0], must_succeed_every=spans[1], notify=NOTIFY)
-    return job(3600, policy=Policy(misfire_grace=None), **({"watch": watch, "watched": T0} | fields))
+    common: dict[str, Any] = {"watch": watch, "watched": T0}
+    return job(3600, policy=Policy(misfire_grace=None), **common | fields)
 
 
 def look(desk: Desk, seconds: float, most: int = 100) -> list[OverdueChange]:
@@ -266,7 +267,8 @@ def test_a_failing_job_recovers_once_with_a_run_begun_later(desk: Desk) -> None:
 def test_one_that_failed_again_unseen_has_not_recovered(desk: Desk) -> None:
     one = job(3600, watch=Watch(notify=NOTIFY))
     desk.add(one)
-    for seconds, state in ((10, "failed"), (11, "succeeded"), (12, "failed")):
+    ends: list[tuple[float, State]] = [(10, "failed"), (11, "succeeded"), (12, "failed")]
+    for seconds, state in ends:
         desk.insert(began := ran(one, seconds))
         desk.ended(began, state=state, seconds=seconds + 0.5)
     assert look(desk, 14) == []

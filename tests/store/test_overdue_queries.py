@@ -11,6 +11,7 @@ import pytest
 from jobsched.model.job import Job, Watch
 from jobsched.model.overdue import SKEW, Facts, Late, Success, overdue
 from jobsched.model.run import ENDED, STARTED, Run
+from tests.present import present
 from tests.store.samples import Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -58,7 +59,7 @@ def by_hand(one: Job, record: list[Run], now: datetime) -> Facts:
     missed = [
         each
         for each in record
-        if each.state == "missed" and one.watched is not None and each.ended >= one.watched  # type: ignore[operator]
+        if each.state == "missed" and one.watched is not None and present(each.ended) >= one.watched
         and not any(start >= (each.until or each.due) for start in starts)
     ]  # fmt: skip
     waiting = [each for each in record if each.state == "waiting" and each.cause == "schedule"]

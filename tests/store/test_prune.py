@@ -3,6 +3,7 @@
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import attrs
 import pytest
@@ -18,11 +19,13 @@ from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
+from jobsched.threads import InThread
 from tests.store.samples import T0, job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
+IN_THREAD = cast(InThread, maybeDeferred)  # the files are looked at in this very thread
 
 
 class Kept:
@@ -49,7 +52,7 @@ class Kept:
         return [run.id for run in runs]
 
     def retention(self, keep_runs=1000, keep_days=30.0, **more):
-        made = Retention(self.clock, self.store, maybeDeferred, self.folder, keep_runs, keep_days, **more)
+        made = Retention(self.clock, self.store, IN_THREAD, self.folder, keep_runs, keep_days, **more)
         made.startService()
         return made
 
@@ -417,7 +420,7 @@ async def test_entries_of_the_trail_go_by_their_own_age_in_batches(kept, monkeyp
     assert [(NOW - entry.at).days for entry in kept.desk.bench.entries()] == [363, 39, 0]
 
     kept.clock.rightNow += EVERY
-    made = Retention(kept.clock, kept.store, maybeDeferred, kept.folder, 1000, 30, audit_days=10)
+    made = Retention(kept.clock, kept.store, IN_THREAD, kept.folder, 1000, 30, audit_days=10)
     made.startService()
     await made.prune()
     await made.stopService()

@@ -17,6 +17,7 @@ from jobsched.model.errors import Conflict, NotFound, Stale, Taken
 from jobsched.model.job import JobView, Policy
 from jobsched.model.order import CreateJob, DeleteJob, Issued, PauseJob, Put, PutJob, RunJob
 from jobsched.model.run import RunFilter
+from tests.present import present
 from tests.store.samples import IDS, Desk, at, job, node, signature
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -57,7 +58,7 @@ def test_a_change_keeps_the_grid_and_what_is_left_out_is_as_new(desk: Desk) -> N
     assert not changed.made
     assert changed.view.job.next_due == at(60)
     assert (changed.view.job.policy.retries, changed.view.job.timeout, changed.view.job.version) == (0, None, 2)
-    assert changed.view.last_run.id == run.id
+    assert present(changed.view.last_run).id == run.id
     moved = desk.order(put(every=timedelta(seconds=40)), 20).view.job
     assert (moved.next_due, moved.version, moved.created) == (at(60), 3, at(0))
     assert actions(desk) == ["job.create", "run.start", "job.change", "job.change"]
@@ -87,7 +88,7 @@ def test_a_deleted_id_is_revived_with_its_past(desk: Desk) -> None:
         desk.order(put(frozenset([2]), present=True), 95)
     revived = desk.order(put(absent=True), 100)
     assert revived.made
-    assert revived.view.last_run.id == ran.id
+    assert present(revived.view.last_run).id == ran.id
     assert (revived.view.job.version, revived.view.job.next_due, revived.view.job.created) == (3, at(160), at(100))
     assert revived.view.job.starts == 0
     assert [each.id for each in desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="report")))] == [ran.id]

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.cluster.declare_dead import DeclareDead
 from jobsched.model.job import Notify, Policy, Watch
 from jobsched.model.redaction import USUAL
-from jobsched.model.run import Run
+from jobsched.model.run import Run, State
 from jobsched.runner.records import Records
 from tests.fakes import StillReactor
 from tests.store.samples import IDS, T0, Desk, at, job, node, run
@@ -38,7 +38,7 @@ class Node:
             self.clock, self.desk.store, IDS, lambda _: None, USUAL, lambda ended, again: self.told.extend(ended)
         )
 
-    def ends(self, *ended: Run, state: str = "succeeded") -> None:
+    def ends(self, *ended: Run, state: State = "succeeded") -> None:
         for each in ended:
             self.records.add(attrs.evolve(each, state=state, reason=state, ended=at(90)))
 

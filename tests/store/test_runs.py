@@ -12,7 +12,7 @@ from jobsched.model.errors import NotFound
 from jobsched.model.job import Job, JobFilter, Policy
 from jobsched.model.node import Node
 from jobsched.model.order import ChangeJob, RunJob
-from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter
+from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter, State
 from tests.store.samples import IDS, Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -48,7 +48,7 @@ def test_a_run_comes_out_as_it_was_put_in(desk: Desk) -> None:
 
 @pytest.mark.parametrize("state", sorted(ENDED))
 @pytest.mark.parametrize("before", ["running", "stopping"])
-def test_an_outcome_is_written_over_a_run_that_has_started(desk: Desk, before: str, state: str) -> None:
+def test_an_outcome_is_written_over_a_run_that_has_started(desk: Desk, before: str, state: State) -> None:
     one = run(state=before)
     desk.insert(one)
     ended = attrs.evolve(
@@ -86,7 +86,7 @@ def test_an_outcome_is_not_written_over_the_run_of_another_node(desk: Desk) -> N
 
 
 @pytest.mark.parametrize(("first", "then"), [("failed", "succeeded"), ("succeeded", "failed"), ("lost", "failed")])
-def test_the_first_outcome_stands(desk: Desk, first: str, then: str) -> None:
+def test_the_first_outcome_stands(desk: Desk, first: State, then: State) -> None:
     one = run()
     desk.insert(one)
     desk.ended(one, state=first)
@@ -117,7 +117,7 @@ def failing(desk: Desk, **policy: Any) -> Run:
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
-def test_only_what_failed_is_tried_again_where_its_job_asks(desk: Desk, state: str) -> None:
+def test_only_what_failed_is_tried_again_where_its_job_asks(desk: Desk, state: State) -> None:
     one = failing(desk, retries=1, retry_delay=timedelta(seconds=30))
     again = desk.ended(one, state=state, seconds=100)
     assert again is (state in RETRIED)
@@ -204,7 +204,8 @@ def test_left_behind_is_what_others_started_and_did_not_end(desk: Desk) -> None:
     mine, running, stopping = run(1), run(2, node_id="there"), run(3, node_id="elsewhere", state="stopping")
     waiting = run(4, state="waiting", node_id=None)
     desk.insert(mine, running, stopping, waiting, run(5, node_id="there", state="lost"))
-    assert sorted(desk.ask(desk.store.runs.left_behind("here")), key=lambda each: each.due) == [running, stopping]
+    found = desk.ask(desk.store.runs.left_behind("here"))
+    assert sorted(found, key=lambda each: each.due) == [running, stopping]
 
 
 def test_on_a_shared_database_the_daemon_before_left_it_here(desk: Desk) -> None:
@@ -263,7 +264,7 @@ NO_MORE = "failed; not tried again: its job was given another task"
 
 
 @pytest.mark.parametrize("state", RETRIED)
-def test_a_failure_is_final_where_its_job_has_a_new_task(desk: Desk, state: str) -> None:
+def test_a_failure_is_final_where_its_job_has_a_new_task(desk: Desk, state: State) -> None:
     one = failing(desk, retries=2, retry_delay=timedelta(0))
     change(desk, one)
     assert not desk.ended(one, state=state, seconds=100)
@@ -322,7 +323,7 @@ def test_a_retry_of_a_strange_task_is_never_started(desk: Desk, how: str) -> Non
     one = job(policy=Policy(retries=1), task="new", next_due=None)
     desk.add(one)
     before = run(job_id=one.id, state="failed", task="task", ended=at(100))
-    again = {"attempt": 2, "cause": "retry", "state": "waiting", "node": None, "node_id": None}
+    again: dict[str, Any] = {"attempt": 2, "cause": "retry", "state": "waiting", "node": None, "node_id": None}
     retry = attrs.evolve(before, id=IDS.make(at(101)), task=task, parameters={"token": "x"}, ended=None, **again)
     well = run(90, job_id=one.id, id=IDS.make(at(102)), state="waiting", task="new", node=None, node_id=None)
     desk.insert(before, retry, well)
@@ -337,7 +338,8 @@ def test_a_tasks_own_retry_starts_whatever_other_attempts_exist(desk: Desk) -> N
     desk.add(one)
     first = run(job_id=one.id, state="failed", ended=at(100), place="n1")
     there = attrs.evolve(first, id=IDS.make(at(100)), place="n2", task="old")
-    again = {"attempt": 2, "cause": "retry", "state": "waiting", "node": None, "node_id": None, "ended": None}
+    again: dict[str, Any] = {"attempt": 2, "cause": "retry", "state": "waiting", "node": None, "node_id": None}
+    again |= {"ended": None}
     retry = attrs.evolve(first, id=IDS.make(at(101)), **again)
     desk.insert(first, there, retry)
     assert [each.id for each in desk.claim(110).started] == [retry.id]

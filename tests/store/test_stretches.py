@@ -89,7 +89,7 @@ def test_a_run_that_a_caller_asked_for_parts_them(desk: Desk) -> None:
 def test_what_was_asked_of_the_job_is_the_same_in_one_record(desk: Desk, change: str) -> None:
     one = active(desk, "skip")
     desk.claim(120, one)
-    new = {"name": "new", "task": "new", "parameters": {"a": 1}, "timeout": 3.0}
+    new: dict[str, Any] = {"name": "new", "task": "new", "parameters": {"a": 1}, "timeout": 3.0}
     changed = attrs.evolve(desk.job(one.id), **{change: new[change]})
     desk.bench.replace_job(changed)
     desk.claim(180, one)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import attrs
 import pytest
 
 from jobsched import verify
-from jobsched.model.order import DeleteJob, PauseJob, ResumeJob, RunJob
+from jobsched.model.order import DeleteJob, Order, PauseJob, ResumeJob, RunJob
+from tests.present import present
 from tests.servers import Server, free_port
 from tests.store.record import MINUTE, SECOND, Record
 from tests.store.samples import T0, Desk
@@ -34,13 +36,14 @@ def test_a_sound_store_is_clean(record: Record) -> None:
 
 def test_so_is_one_whose_jobs_were_changed_and_deleted(record: Record) -> None:
     desk, now = record.desk, record.now
-    for order, instant in (
+    orders: list[tuple[Order[Any], datetime]] = [
         (PauseJob(job_id=record.jobs[0].id), now),
         (PauseJob(job_id=record.jobs[1].id), now),
         (ResumeJob(job_id=record.jobs[1].id), now + 3 * MINUTE),
         (DeleteJob(job_id=record.jobs[2].id), now),
         (RunJob(job_id=record.jobs[3].id), now),
-    ):
+    ]
+    for order, instant in orders:
         desk.order(order, (instant - T0).total_seconds())
     for run in desk.runs():
         if run.state == "running":
@@ -53,12 +56,24 @@ def test_and_one_that_is_empty(store_url: str) -> None:
     assert list(verify.verify(store_url, whole=True)) == []
 
 
+def goes_on(record: Record, **node: Any) -> None:
+    """A run is under way, on a node of which these fields are so."""
+    record.set(record.runs[9], state="running", ended=None)
+    record.set_nodes(**node)
+
+
+def stands_still(record: Record) -> None:
+    """The last dues of a job are not decided."""
+    record.forget(*record.runs[6:10])
+    record.set_job(next_due=record.runs[6].due)
+
+
 PLANTED: dict[str, tuple[Callable[[Record], object], str]] = {
     "a due that was forgotten": (lambda record: record.forget(record.runs[4]), "has no outcome, nor has any later one"),
     "the first due": (lambda record: record.forget(record.runs[0]), "has no outcome"),
     "the last due": (lambda record: record.forget(record.runs[9]), "has no outcome"),
     "a job that moved on too far": (
-        lambda record: record.set_job(next_due=record.jobs[0].next_due + MINUTE),
+        lambda record: record.set_job(next_due=present(record.jobs[0].next_due) + MINUTE),
         "has no outcome",
     ),
     "a job that stands still": (lambda record: record.set_job(next_due=record.runs[9].due), "has an outcome already"),
@@ -90,17 +105,11 @@ ON_SERVERS: dict[str, tuple[Callable[[Record], object], str]] = {
         r"executed by node node \(ghost\), which never existed",
     ),
     "a run on a dead node": (
-        lambda record: (
-            record.set(record.runs[9], state="running", ended=None),
-            record.set_nodes(state="dead"),
-        ),
+        lambda record: goes_on(record, state="dead"),
         "running on node node .* which is dead",
     ),
     "a run on a silent node": (
-        lambda record: (
-            record.set(record.runs[9], state="running", ended=None),
-            record.set_nodes(seen=record.now - MINUTE),
-        ),
+        lambda record: goes_on(record, seen=record.now - MINUTE),
         "running on node node .* which is alive and was last seen",
     ),
     "a run while its node was not there": (
@@ -108,14 +117,11 @@ ON_SERVERS: dict[str, tuple[Callable[[Record], object], str]] = {
         "a node from .* only",
     ),
     "a due that nobody decides": (
-        lambda record: (
-            record.forget(*record.runs[6:10]),
-            record.set_job(next_due=record.runs[6].due),
-        ),
+        stands_still,
         "is due since .*, and nobody decides it",
     ),
     "an end before the start": (
-        lambda record: record.set(record.runs[3], ended=record.runs[3].started - MINUTE),
+        lambda record: record.set(record.runs[3], ended=present(record.runs[3].started) - MINUTE),
         "before it started",
     ),
 }
@@ -160,9 +166,9 @@ def test_the_exit_status_tells_clean_from_violated(record: Record, capsys: pytes
     assert verify.main(["--store", record.url]) == 0
     capsys.readouterr()
     assert verify.main(["--store", record.url, "--whole"]) == 1
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"job {record.jobs[0].id}: due ")
-    assert said[1].startswith("4 jobs, 42 runs: 1 violations")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"job {record.jobs[0].id}: due ")
+    assert lines[1].startswith("4 jobs, 42 runs: 1 violations")
 
 
 def test_it_runs_as_a_command(record: Record) -> None:

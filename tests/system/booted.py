@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -89,7 +90,7 @@ class Booted:
             self._outer.kill()  # and with it process 1, and with that all others
             self._outer.wait()
         for folder in sorted(self._cgroup.glob("**/"), reverse=True):
-            until(lambda folder=folder: _removed(folder))
+            until(partial(_removed, folder))
 
 
 def _removed(folder: Path) -> bool:

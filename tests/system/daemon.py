@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psutil
 import treq
@@ -25,7 +25,7 @@ T = TypeVar("T")
 TWISTD = ("twistd", "-n", "--pidfile=", "jobsched")
 
 
-def until(condition: Callable[[], T], seconds: float = GENEROUS) -> T:
+def until(condition: Callable[[], T | Literal[False] | None], seconds: float = GENEROUS) -> T:
     """What `condition` gives as soon as it is true; the test fails if it does not become so."""
     end = time.monotonic() + seconds
     while not (found := condition()):

@@ -82,7 +82,7 @@ def main(port: str, folder: str, code: str, certificate: str = "") -> None:
             protocol.factory = self
             if certificate:
                 users = InMemoryUsernamePasswordDatabaseDontUse(jobsched=b"hunter22")
-                protocol.portal = Portal(Realm(delivery), [users])
+                protocol.portal = Portal(Realm(delivery), [users])  # type: ignore[assignment]  # Twisted says None
             else:
                 protocol.delivery = delivery
             return protocol

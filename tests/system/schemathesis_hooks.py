@@ -82,7 +82,7 @@ def before_call(context, case, kwargs):
             interval["seconds"] = seconds + LEAST
 
 
-deleted = set()  # paths of jobs
+deleted = set[str]()  # paths of jobs
 
 
 @schemathesis.hook

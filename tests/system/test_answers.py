@@ -49,7 +49,7 @@ def growth(ask):
     process = f"/proc/{ask.daemon.process.pid}"
     with open(f"{process}/clear_refs", "w") as file:
         file.write("5")  # the peak is from now on
-    before, grown = resident(process, "VmRSS"), []
+    before, grown = resident(process, "VmRSS"), list[int]()
     yield grown
     grown.append(resident(process, "VmHWM") - before)
 

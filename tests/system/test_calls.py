@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 import pytest_twisted
 
 from jobsched.rest.host_check import ALWAYS
+from tests.present import present
 from tests.system.daemon import eventually
 
 ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -50,7 +51,7 @@ def test_the_five_calls_answer_as_they_always_did(daemon):
     for interval, shown in (({"seconds": 1}, "0:00:01"), ({"weeks": 1, "days": 1, "seconds": 7384}, "8 days, 2:03:04")):
         body = {"task": "example", "name": "a job", "interval": interval}
         line, headers, text = call(daemon, "POST", "/jobs", body)
-        address = re.fullmatch(rf"http://127\.0\.0\.1:{daemon.port}(/jobs/({ID}))", headers.pop("location"))
+        address = present(re.fullmatch(rf"http://127\.0\.0\.1:{daemon.port}(/jobs/({ID}))", headers.pop("location")))
         assert (line, headers, text) == ("HTTP/1.1 202 Accepted", EMPTY, "")
         made.append((address[1], {"id": address[2], "name": "a job", "interval": shown}))
 

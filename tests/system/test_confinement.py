@@ -5,6 +5,7 @@ import os
 import pwd
 import signal
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -159,6 +160,10 @@ def test_the_catalog_says_as_whom_a_task_runs_and_its_limits(ask):
     assert printed(ask, "root").splitlines() == ["root", "0022", str(gentle + 2), "99", f"{home['root']} root"]
 
 
+def are_gone(processes):
+    return not any(process.is_running() for process in processes)
+
+
 @ROOT_ONLY
 def test_a_run_of_another_user_is_ended_with_all_it_started(ask):
     ask.daemon.script("forever", FOREVER)
@@ -166,7 +171,7 @@ def test_a_run_of_another_user_is_ended_with_all_it_started(ask):
     ask.daemon.start()
     for how in ("cancel", "kill -9"):
         run = ask.run(ask.make("forever"))
-        until(lambda run=run: ask.text(f"{run}/output"))
+        until(partial(ask.text, f"{run}/output"))
         ours = [process for process in ask.daemon.alive() if process.pid != ask.daemon.process.pid]
         assert [process.username() for process in ours] == ["nobody"] * 2
         if how == "cancel":
@@ -176,7 +181,7 @@ def test_a_run_of_another_user_is_ended_with_all_it_started(ask):
             ask.daemon.kill()
             ask.daemon.start()
             assert ask.ended(run)["state"] == "lost"
-        until(lambda ours=ours: not any(process.is_running() for process in ours))
+        until(partial(are_gone, ours))
 
 
 @ROOT_ONLY

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy import insert, text, update
 from jobsched.model.ids import EPOCH
 from jobsched.store.sql.engine import connect, writing
 from jobsched.store.sql.tables import nodes
-from jobsched.store.sql.transaction import database_now
+from jobsched.store.sql.transaction import Transaction, database_now
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote
 from tests.servers import PATIENCE, PostgreSQL, Server, started
@@ -105,7 +106,7 @@ def test_postgresql_away_for_15_s_ends_no_run_in_few_lines(tmp_path: Path, make:
         time.sleep(AWAY)
         server.start()
         for daemon in marks:
-            until(lambda daemon=daemon: said(daemon, "is heard again after"), PATIENCE)
+            until(partial(said, daemon, "is heard again after"), PATIENCE)
         goes_on(pair, run, step, before)
         for daemon, mark in marks.items():
             troubles = [line for line in daemon.log[mark:].splitlines() if re.search(r" (WARNING|ERROR) ", line)]
@@ -181,7 +182,7 @@ def test_beside_the_release_before_the_lease_is_ten_seconds(url: str, make: Call
     engine = connect(url)
     old = nodes.c.name == "old"
     with writing(engine).begin() as connection:
-        instant = database_now(connection, EPOCH)
+        instant = database_now(Transaction(connection), EPOCH)
         row = {"id": "old", "name": "old", "tasks": [], "version": "0.1.0", "since": instant, "seen": instant}
         row |= {"state": "alive", "running": 0, "slots": 0, "tried": 0, "won": 0}
         connection.execute(insert(nodes).values(row))

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -37,6 +38,10 @@ def flooded(daemon, log):
         crowd.wait()
 
 
+def all_ended(ask, job):
+    return all(run["ended"] for run in ask.runs(job))
+
+
 def test_a_thousand_bad_clients_delay_no_run(daemon, tmp_path):
     daemon.script("quick", "#!/bin/sh\n")
     daemon.options("SCHED_CONFIG |= {'overlap': 'allow', 'catch_up': 'all'}")  # late shall be late, not missed
@@ -53,7 +58,7 @@ def test_a_thousand_bad_clients_delay_no_run(daemon, tmp_path):
     for job in jobs:
         assert ask.ask("DELETE", job).status == 200
         runs = [run for run in ask.runs(job) if run["due"] > first["due"]]
-        until(lambda job=job: all(run["ended"] for run in ask.runs(job)))
+        until(partial(all_ended, ask, job))
         dues = [instant(run["due"]) for run in runs]
         assert dues == [dues[0] + n * SECOND for n in range(len(dues))]
         assert {run["state"] for run in ask.runs(job)} == {"succeeded"}

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.present import present
 from tests.system.caller import Caller, instant
 from tests.system.daemon import GENEROUS, daemon_in, until
 
@@ -50,7 +51,7 @@ def test_a_run_that_is_followed_streams_its_output_as_it_comes(ask):
     job = ask.make("talk")
     client, answer = stream(ask, "POST", f"{job}/run?follow=1")
     with closing(client):
-        run = re.fullmatch(r"http://.*(/runs/[0-9a-f-]+)", answer.headers["location"])[1]
+        run = present(re.fullmatch(r"http://.*(/runs/[0-9a-f-]+)", answer.headers["location"]))[1]
         assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
         came = []
         for expected in range(1, 6):
@@ -197,7 +198,7 @@ def pages(ask, path):
         assert answer.status == 200, answer
         yield answer.json["values"]
         link = answer.headers.get("link")
-        path = link and re.fullmatch(r"<(http://127\.0\.0\.1:\d+/.*)>; rel=\"next\"", link)[1]
+        path = link and present(re.fullmatch(r"<(http://127\.0\.0\.1:\d+/.*)>; rel=\"next\"", link))[1]
 
 
 def test_jobs_come_in_the_order_they_were_made_page_by_page(ask):

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from functools import partial
 
 import psutil
 import pytest
@@ -29,6 +30,10 @@ def heard(client):
     return b""
 
 
+def is_answered(client):
+    return client.recv(65536).startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 "))
+
+
 def test_connections_beyond_the_limit_are_refused_until_room(daemon):
     daemon.options("MAX_CONNECTIONS = 20")
     daemon.start()
@@ -37,7 +42,7 @@ def test_connections_beyond_the_limit_are_refused_until_room(daemon):
         for _ in range(20):
             client = inside.enter_context(connection(daemon))
             client.sendall(GET)
-            until(lambda client=client: client.recv(65536).startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")))
+            until(partial(is_answered, client))
         for _ in range(50):
             with connection(daemon) as late:
                 answer = heard(late)

@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import stat
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -147,7 +148,7 @@ def test_what_is_no_tls_is_cut_and_harms_nobody(tls):
             client.sendall(text)
             client.shutdown(socket.SHUT_WR)
             with contextlib.suppress(ConnectionError):
-                assert b"HTTP" not in b"".join(iter(lambda client=client: client.recv(65536), b""))
+                assert b"HTTP" not in b"".join(iter(partial(client.recv, 65536), b""))
     with tls.client() as client:
         assert asked(client).startswith(b"HTTP/1.1 200 OK\r\n")
     assert "Traceback" not in tls.daemon.log

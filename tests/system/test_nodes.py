@@ -1,6 +1,7 @@
 """What a daemon says of itself as a node, and what a job says of nodes, through HTTP."""
 
 import contextlib
+from functools import partial
 
 import pytest
 
@@ -80,24 +81,18 @@ def test_nodes_of_one_name_are_told_so_until_one_has_gone(tmp_path):
             daemon.options(f"NODE_NAME = {name!r}\nSCHED_CONFIG['store'] = {url!r}")
             daemon.start()
 
-        def problems(daemon):
+        def shows(daemon, expected):
             found = Caller(daemon).get("/nodes")["values"]
             assert [node["since"] for node in found] == sorted((node["since"] for node in found), reverse=True)
-            return [(node["name"], node["state"], node["problem"]) for node in found]
+            return [(node["name"], node["state"], node["problem"]) for node in found] == expected
 
         for daemon in (first, second, other):
-            until(
-                lambda daemon=daemon: (
-                    problems(daemon) == [("beta", "alive", None), ("alpha", "alive", TWIN), ("alpha", "alive", TWIN)]
-                )
-            )
+            twins = [("beta", "alive", None), ("alpha", "alive", TWIN), ("alpha", "alive", TWIN)]
+            until(partial(shows, daemon, twins))
         assert second.stop() == 0
         for daemon in (first, other):
-            until(
-                lambda daemon=daemon: (
-                    problems(daemon) == [("beta", "alive", None), ("alpha", "stopped", None), ("alpha", "alive", None)]
-                )
-            )
+            one = [("beta", "alive", None), ("alpha", "stopped", None), ("alpha", "alive", None)]
+            until(partial(shows, daemon, one))
 
 
 def test_a_job_says_where_it_may_run_and_nonsense_is_refused(ask):

@@ -12,6 +12,7 @@ import pytest_twisted
 
 from jobsched.config import catalog
 from jobsched.config import options as config
+from tests.present import present
 from tests.system.daemon import ROOT
 
 TEXT = (ROOT / "README.rst").read_text()
@@ -64,7 +65,7 @@ def note(ids, text):
 async def test_every_call_answers_what_is_shown(daemon):
     daemon.environment["TZ"] = "UTC"
     daemon.start()
-    shown_ids, ids, calls = [], [], 0
+    shown_ids, ids, calls = list[str](), list[str](), 0
     for command, shown in commands():
         if shown is None:
             put(daemon, command)
@@ -121,7 +122,7 @@ def test_its_snippets_are_a_configuration_and_catalog_that_load(daemon):
     tasks = catalog.load(daemon.folder / "conf" / "catalog.cfg", daemon.folder / "tasks")
 
     assert (loaded.livetime, loaded.port, loaded.max_running, loaded.timezone) == (600, 58631, 16, "Europe/Berlin")
-    assert {name: tasks.get(name).kind for name in tasks.names()[3:]} == {
+    assert {name: present(tasks.get(name)).kind for name in tasks.names()[3:]} == {
         "greet": "thread",
         "fetch": "async",
         "count": "process",

@@ -9,6 +9,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
+from tests.present import present
 from tests.system.daemon import ROOT, eventually
 
 TOKEN = "0123456789"
@@ -23,6 +24,7 @@ class Hook(Resource):
         super().__init__()
         self.came = []
         self.gone = 0
+        self.port = 0
         self.silent = False
 
     def render_POST(self, request):
@@ -49,7 +51,7 @@ def hook():
 
 def shipped(port):
     """The section of the shipped catalog that shows the task, for our receiver."""
-    text = re.search(r"^# \[tell\]\n(?:# .*\n)+", (ROOT / "conf" / "catalog.cfg").read_text(), re.MULTILINE)[0]
+    text = present(re.search(r"^# \[tell\]\n(?:# .*\n)+", (ROOT / "conf" / "catalog.cfg").read_text(), re.MULTILINE))[0]
     return re.sub("(?m)^# ", "", text).replace("https://chat.example", f"http://127.0.0.1:{port}")
 
 

@@ -4,6 +4,7 @@ import re
 import socket
 import struct
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -66,7 +67,7 @@ async def test_every_kind_of_task_runs_on_time_and_is_logged_and_kept(daemon):
         assert re.fullmatch(text, output)
         assert run["output"] == {"bytes": len(output), "kept": len(output), "truncated": False}
         for line in output.splitlines():
-            until(lambda said=f"jobsched.output: a {task} {run['id']} | {line}\n": said in daemon.log)
+            until(partial(is_logged, daemon, f"jobsched.output: a {task} {run['id']} | {line}\n"))
 
 
 @pytest_twisted.ensureDeferred
@@ -141,6 +142,10 @@ HANG_UPS = {
 }
 
 
+def is_logged(daemon, line):
+    return line in daemon.log
+
+
 def is_read(client):
     """Whether the daemon has read all that was sent: a reset would take it back."""
     mine, other = ("%08X:%04X" % (0x0100007F, name[1]) for name in (client.getsockname(), client.getpeername()))  # noqa: UP031
@@ -161,7 +166,7 @@ async def test_a_client_gone_after_its_post_has_its_job_once(daemon, hang_up):
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", daemon.port)) as client:
             client.sendall(head.encode() + body)
-            until(lambda client=client: is_read(client))
+            until(partial(is_read, client))
             hang_up(client)
 
     async def stored():

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -198,7 +199,7 @@ def test_a_preview_knows_every_trigger_and_its_bounds(ask):
 
 # Patches.
 
-CHANGES = [
+CHANGES: list[tuple[str, Any, Any]] = [
     ("name", "another", "a example"),
     ("task", "runfoo", "example"),
     ("start", "2031-01-01T00:00:00Z", None),

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,7 +85,8 @@ DEFINITION = ("id", "name", "task", "interval_seconds", "overlap", "retries", "m
 
 def version(answer: Any) -> str:
     """The part of a job's tag that changes with its definition alone."""
-    return answer.headers["etag"].partition(".")[0] + '"'
+    tag: str = answer.headers["etag"]
+    return tag.partition(".")[0] + '"'
 
 
 def now() -> datetime:
@@ -332,16 +334,16 @@ class Promise(RuleBasedStateMachine):
         for run in rows.values():
             if run["state"] in {"running", "stopping"} and not (run["pid"] and psutil.pid_exists(run["pid"])):
                 gone = f"/runs/{run['id']}"
-                until(lambda gone=gone: self.lives_or_ended(gone), SETTLE)
+                until(partial(self.lives_or_ended, gone), SETTLE)
 
     def lives_or_ended(self, path: str) -> bool:
         run = self.ask.get(path)
-        return run["state"] in ENDED or bool(run["pid"] and psutil.pid_exists(run["pid"]))
+        return bool(run["state"] in ENDED or (run["pid"] and psutil.pid_exists(run["pid"])))
 
 
 def lives(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

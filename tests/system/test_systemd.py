@@ -114,7 +114,7 @@ def test_systemd_understands_the_unit(tmp_path):
 
 def test_the_unit_gives_the_daemon_the_time_it_needs_to_end():
     unit = configparser.RawConfigParser(strict=True)
-    unit.optionxform = str
+    unit.optionxform = str  # type: ignore[method-assign, assignment]  # option names keep their case
     unit.read(UNIT)
     assert int(unit["Service"]["TimeoutStopSec"]) > Config().kill_grace + STUCK
     assert int(unit["Service"]["WatchdogSec"]) > 2 * STUCK

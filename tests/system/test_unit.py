@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.present import present
 from tests.system.booted import PYTHON, SOURCE, booted
 from tests.system.daemon import ROOT, until
 
@@ -88,7 +89,7 @@ class Unit:
     def run_of(self, task, *states):
         """Run a task once, now; its run when it is in one of these states."""
         made = self.ask("/jobs", "-i", task=task, name=task, interval={"days": 1})
-        job = re.search(r"(?m)^Location: (\S+)", made)[1]
+        job = present(re.search(r"(?m)^Location: (\S+)", made))[1]
         self.ask(f"{job}/run", "-X", "POST")
         return until(lambda: next((run for run in self.runs(job) if run["state"] in states), None))
 

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from http.client import HTTPResponse
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,7 @@ from jobsched.rest.route import Route
 from tests.system.daemon import GENEROUS, daemon_in
 from tests.system.secured import SecuredDaemon, token
 
-ROUTES: list[Route] = api.routes(None, None, options.Config(), None, None, None)  # type: ignore[arg-type]
+ROUTES: list[Route] = api.routes(None, None, options.Config(), None, None, None, None)  # type: ignore[arg-type]  # nobody calls them
 MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
            "name": "nosuchtask"}  # fmt: skip
 HIDDEN = "hidden"  # in the name of all that the narrow token must not see
@@ -33,7 +34,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDaemon]
     with daemon_in(tmp_path_factory.mktemp("who") / "daemon") as daemon:
         daemon.section(f"[{HIDDEN}]\nfile = runscript.py\nclass = RunScript\nscript = foo.bash\n")
         daemon.script("tells", "#!/bin/sh\necho hunter22\nexit 1\n")
-        tokens = {scope: token(daemon, scope, "--scope", scope) for scope in SCOPES}
+        tokens: dict[str, str] = {scope: token(daemon, scope, "--scope", scope) for scope in SCOPES}
         three = ("--scope", "read", "--scope", "run", "--scope", "write")
         tokens["all three"] = token(daemon, "three", *three)
         tokens["narrow"] = token(daemon, "narrow", *three, "--tasks", "run*, ex?mple")
@@ -56,7 +57,7 @@ def name_of(route: Route) -> str:
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
 @pytest.mark.parametrize("who", ["nobody", "foreign", "expired", *SCOPES])
 def test_every_route_lets_in_whom_it_should_and_nobody_else(secured: SecuredDaemon, route: Route, who: str) -> None:
-    body = None if route.takes is None else {}
+    body: dict[str, Any] | None = None if route.takes is None else {}
     for verb in {route.verb, "HEAD" if route.verb == "GET" else route.verb}:
         answer = secured.ask(verb, path_of(route), "" if who == "nobody" else who, body)
         if route.scope == "open" or who in {route.scope, "admin"}:
@@ -156,7 +157,8 @@ def test_pages_are_full_although_others_have_jobs_between(secured: SecuredDaemon
     for _ in range(4):
         made.append(secured.make("runfoo", "narrow"))
         secured.make(HIDDEN)
-    path, found = "/jobs?limit=2", []
+    path: str | None = "/jobs?limit=2"
+    found = []
     while path:
         answer = secured.ask("GET", path, "narrow")
         found.append([f"/jobs/{job['id']}" for job in answer.json["values"]])

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ def clock() -> Iterator[WrongClock]:
 
 def is_ahead(run: Any) -> bool:
     return instant(run["due"]) > datetime.now(UTC) + AHEAD / 2
+
+
+def runs_ahead(ask: Caller, job: str) -> bool:
+    return any(is_ahead(run) for run in ask.runs(job, "succeeded"))
+
+
+def is_in_time(ask: Caller, job: str) -> bool:
+    return ask.get(job)["overdue"] is None
 
 
 def goes_on(ask: Caller, job: str) -> None:
@@ -76,14 +85,14 @@ def test_a_clock_ahead_for_seconds_silences_nothing(tmp_path: Path, clock: Wrong
         assert all(abs(each - datetime.now(UTC)) < SOON for each in shown(ask))
         clock.set("+400d")
         for each in (job, cron, fails):
-            until(lambda each=each: any(is_ahead(run) for run in ask.runs(each, "succeeded")))
+            until(partial(runs_ahead, ask, each))
         assert all(abs(each - datetime.now(UTC) - AHEAD) < SOON for each in shown(ask))
         clock.set("+0")
         gate.touch()
         for each in (job, cron):
             goes_on(ask, each)
             nothing_twice(ask, each)
-            until(lambda each=each: ask.get(each)["overdue"] is None)
+            until(partial(is_in_time, ask, each))
             assert not is_ahead(ask.get(each)["last_run"])
         until(lambda: ask.get(fails)["overdue"])
         assert [str(fault) for fault in verify(store, whole=True)] == []
@@ -128,7 +137,7 @@ def test_a_database_clock_that_was_ahead_silences_no_job(tmp_path: Path, server:
 
         clock.set("+400d")
         for job in (*jobs, each_node):
-            until(lambda job=job: any(is_ahead(run) for run in ask.runs(job, "succeeded")))
+            until(partial(runs_ahead, ask, job))
         b.kill()  # it was last seen in more than a year
         clock.set("+0")
         for job in jobs:

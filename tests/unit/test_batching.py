@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
 
@@ -49,7 +50,7 @@ def never(item: int, _why: Failure) -> None:
     raise AssertionError(f"{item} was not refused")
 
 
-def messages(events: list[LogEvent]) -> list[str]:
+def messages(events: Sequence[LogEvent]) -> list[str]:
     return [formatEvent(event) for event in events]
 
 

@@ -189,6 +189,6 @@ def test_services_start_in_one_order(tmp_path: Path, store: str, order: list[str
     tasks = catalog.load(ROOT / "conf" / "catalog.cfg", ROOT / "tasks")
     folders = service.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=tmp_path)
     services, _ = service.build(
-        Reactor(), options.Config(store=store), tasks, folders, [], endpoints=["unix:/s/1", "unix:/s/2"]  # type: ignore[arg-type]
+        Reactor(), options.Config(store=store), tasks, folders, [], endpoints=["unix:/s/1", "unix:/s/2"]  # type: ignore[arg-type]  # a fake
     )  # fmt: skip
     assert [each.name for each in services] == order

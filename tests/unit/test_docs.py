@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,7 @@ from jobsched.rest.from_json import Defaults
 from jobsched.rest.route import Route
 from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks
 from jobsched.tap import Options
+from tests.present import present
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -45,7 +47,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(
     policy=Policy(), timezone="UTC", receivers=Receivers.of("https://hooks.example/", None, private=False)
 )
-ROUTES = api.routes(None, None, config.Config(), lambda: NOW, lambda: False, None, None)
+NOBODY: Any = None  # nobody calls them
+ROUTES = api.routes(NOBODY, NOBODY, config.Config(), lambda: NOW, lambda: False, NOBODY, NOBODY)
 ROOMS = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
 RECORDS = {
     kind.__name__: kind
@@ -161,7 +164,7 @@ def test_every_message_is_explained(message: str) -> None:
 
 @pytest.mark.parametrize(("expression", "expected"), rows("time", "cron-rows"))
 def test_cron_rows(expression: str, expected: str) -> None:
-    first = Cron(expression=expression).next_after(NOW)
+    first = present(Cron(expression=expression).next_after(NOW))
     second = Cron(expression=expression).next_after(first)
     assert f"{first:%Y-%m-%d %H:%M}, {second:%Y-%m-%d %H:%M}" == expected
 
@@ -195,7 +198,7 @@ def test_catch_up_rows() -> None:
         assert caught_up(catch_up, grace) == expected
 
 
-def caught_up(catch_up: str, grace: str) -> list[tuple[str, ...]]:
+def caught_up(catch_up: Any, grace: str) -> list[tuple[str, ...]]:
     def at(text: str) -> datetime:
         return datetime.fromisoformat(f"2026-01-01T{text}Z")
 
@@ -278,7 +281,7 @@ def test_examples_are_understood(page: str, verb: str, address: str, body: str |
     if body is not None:
         refused = '{"seconds": 0}' in body
         try:
-            understood(msgspec.json.decode(body, type=route.takes))
+            understood(msgspec.json.decode(present(body), type=route.takes))
         except JobschedError:
             assert refused, f"{page}: {body}"
         else:
@@ -313,7 +316,7 @@ def test_answers_have_the_fields_of_today(kind: str, text: str) -> None:
 
 def test_preview_answers_as_shown() -> None:
     [body] = [body for page, verb, address, body in EXAMPLES if page == "http" and address.endswith("/preview")]
-    asked = msgspec.json.decode(body, type=jobs.PreviewIn)
+    asked = msgspec.json.decode(present(body), type=jobs.PreviewIn)
     [shown] = [text for kind, text in blocks("http", "json") if kind == "Fires"]
     found = list(fires(*from_json.preview(asked, DEFAULTS, NOW), asked.count))
     answer = jobs.Fires(fires=[jobs.FireOut(at=fire.at, utc=fire.utc, note=fire.note) for fire in found])
@@ -325,7 +328,7 @@ def test_tasks_that_are_shown_can_be_loaded(text: str, tmp_path: Path) -> None:
     from jobsched.config import catalog
 
     (tmp_path / "shown.py").write_text(text)
-    name = re.search(r"class (\w+)", text)[1]
+    name = present(re.search(r"class (\w+)", text))[1]
     options = {"Dump": "host = db", "Report": "title = a", "Check": "url = http://localhost"}.get(name, "")
     (tmp_path / "catalog.cfg").write_text(f"[shown]\nfile = shown.py\nclass = {name}\n{options}\n")
     task = catalog.load(tmp_path / "catalog.cfg", tmp_path).get("shown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_an_alarm_is_not_put_off_by_a_wall_clock_set_back() -> None:
 # Complaints
 
 
-def said(events: list[LogEvent]) -> list[tuple[str, bool]]:
+def said(events: Sequence[LogEvent]) -> list[tuple[str, bool]]:
     """Each line, and whether it has a traceback."""
     return [(formatEvent(event), "log_failure" in event) for event in events]
 

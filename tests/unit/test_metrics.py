@@ -26,7 +26,14 @@ FACTS = Facts(
 
 
 def run(**fields: Any) -> Run:
-    common = {"id": "a run", "job_id": "a job", "job_name": "job", "task": "backup", "due": NOW, "created": NOW}
+    common: dict[str, Any] = {
+        "id": "a run",
+        "job_id": "a job",
+        "job_name": "job",
+        "task": "backup",
+        "due": NOW,
+        "created": NOW,
+    }
     return Run(**common | fields)
 
 

@@ -8,17 +8,19 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
 import jobsched
+from tests.present import present
 
 ROOT = Path(__file__).parents[2]
 PINNED = re.compile(r"([\w.-]+)(\[\w+\])?==[\w.]+")
 
 
-def python(code: str) -> object:
+def python(code: str) -> Any:
     """What `code`, run by a fresh Python in the checkout, prints as JSON."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -28,9 +30,9 @@ def python(code: str) -> object:
 
 
 @pytest.fixture(scope="module")
-def distribution() -> dict[str, object]:
+def distribution() -> dict[str, Any]:
     """What setup.py tells setuptools."""
-    return python(
+    found: dict[str, Any] = python(
         "import json, setuptools\n"
         "from distutils.core import run_setup\n"
         "found = run_setup('setup.py', stop_after='init')\n"
@@ -38,6 +40,7 @@ def distribution() -> dict[str, object]:
         "    'package_data': found.package_data, 'data_files': found.data_files,\n"
         "    'requires': found.install_requires, 'extras': found.extras_require}))"
     )
+    return found
 
 
 def pins(name: str) -> dict[str, str]:
@@ -49,10 +52,10 @@ def pins(name: str) -> dict[str, str]:
 
 
 def canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
+    return re.sub(r"[-_.]+", "-", present(re.match(r"[\w.-]+", name))[0]).lower()
 
 
-def test_a_twisted_that_nobody_has_looked_at_is_not_asked_for(distribution: dict[str, object]) -> None:
+def test_a_twisted_that_nobody_has_looked_at_is_not_asked_for(distribution: dict[str, Any]) -> None:
     """Names of Twisted are used that it does not promise: see jobsched/twisted_private.py."""
     [twisted] = [Requirement(text) for text in distribution["requires"] if canonical(text) == "twisted"]
     assert twisted.specifier.contains("26.10.0")
@@ -75,7 +78,7 @@ def test_plugin_is_found_without_importing_what_it_stands_for() -> None:
     assert loaded == []
 
 
-def test_conf_and_tasks_come_along(distribution: dict[str, object]) -> None:
+def test_conf_and_tasks_come_along(distribution: dict[str, Any]) -> None:
     there = {folder: {Path(file).name for file in files} for folder, files in distribution["data_files"]}
     assert {"catalog.cfg", "jobsched.cfg", "logging.cfg"} <= there["share/jobsched/conf"]
     assert {"runscript.py", "httprequest.py", "example.py", "timeout.py", "foo.bash"} == there["share/jobsched/tasks"]
@@ -84,7 +87,7 @@ def test_conf_and_tasks_come_along(distribution: dict[str, object]) -> None:
     assert there["share/man/man1"] == {"jobsched.1", "twistd-jobsched.1"}
 
 
-def test_every_module_and_migration_is_packaged(distribution: dict[str, object]) -> None:
+def test_every_module_and_migration_is_packaged(distribution: dict[str, Any]) -> None:
     packaged = set()
     for package in distribution["packages"]:
         folder = ROOT / package.replace(".", "/")
@@ -95,14 +98,14 @@ def test_every_module_and_migration_is_packaged(distribution: dict[str, object])
     assert "twisted.plugins" in distribution["packages"]
 
 
-def test_version_has_one_source(distribution: dict[str, object]) -> None:
+def test_version_has_one_source(distribution: dict[str, Any]) -> None:
     assert distribution["version"] == jobsched.__version__
     for name in ("setup.py", "pyproject.toml"):
         assert f'"{jobsched.__version__}"' not in (ROOT / name).read_text()
     assert f"\n{jobsched.__version__}\n---" in (ROOT / "CHANGELOG.rst").read_text()
 
 
-def test_everything_required_is_pinned(distribution: dict[str, object]) -> None:
+def test_everything_required_is_pinned(distribution: dict[str, Any]) -> None:
     runtime, tests = pins("requirements.txt"), pins("requirements-test.txt")
     assert {canonical(name) for name in distribution["requires"]} - set(runtime) == set()
     extras = {canonical(name) for names in distribution["extras"].values() for name in names}
@@ -159,7 +162,7 @@ def test_start_without_a_python_for_it_is_refused_in_one_line(
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("dirname", "cat", "cksum"):
-        (programs / name).symlink_to(shutil.which(name))
+        (programs / name).symlink_to(present(shutil.which(name)))
     if stand_in:
         (programs / "python3").write_text(f"#!/bin/sh\n{stand_in}\n")
         (programs / "python3").chmod(0o755)

@@ -1,11 +1,14 @@
 """The command line, and which endpoints may be listened on while nobody has to say who they are."""
 
+from typing import cast
+
 import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
 from jobsched.daemon.listening import CannotListen, Port
 from jobsched.model.errors import BadConfig
+from jobsched.reactor_types import Reactor
 from jobsched.tap import Options, check_endpoint
 
 
@@ -147,7 +150,7 @@ def test_a_taken_port_is_one_line_also_without_privileges(tmp_path):
 
     endpoint = f"unix:{tmp_path}/no/such/folder"
     with pytest.raises(CannotListen) as caught:
-        Port(endpoint, Site(Resource()), reactor).startService()
+        Port(endpoint, Site(Resource()), cast(Reactor, reactor)).startService()
 
     assert isinstance(caught.value, SystemExit)
     assert caught.value.code == f"jobsched: {endpoint}: No such file or directory"

@@ -4,6 +4,7 @@ import copy
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ DUE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def an_info(**changes):
-    return Info(**{"job_id": "j", "timeout": 60, "run_id": "r", "name": "n", "due": DUE} | changes)
+    common: dict[str, Any] = {"job_id": "j", "timeout": 60, "run_id": "r", "name": "n", "due": DUE}
+    return Info(**common | changes)
 
 
 def test_an_info_tells_of_the_run():

@@ -15,6 +15,7 @@ from twisted.python.reflect import namedAny
 import jobsched
 from jobsched import twisted_private
 from jobsched.twisted_private import NAMES, SECONDS, is_used
+from tests.present import present
 
 # Names with an underscore that are public, and are others': SQLAlchemy's, Python's; and one of prometheus_client's.
 OTHERS = {"_mapping", "_exit", "_name"}
@@ -29,7 +30,7 @@ def modules() -> list[ModuleType]:
 
 def tree(of: ModuleType | type) -> ast.AST:
     if isinstance(of, ModuleType):
-        return ast.parse(Path(of.__file__).read_text())
+        return ast.parse(Path(present(of.__file__)).read_text())
     return ast.parse(textwrap.dedent(inspect.getsource(of)))
 
 
@@ -100,7 +101,7 @@ class HasAndCalls(Has):
 
 class Calls:
     def start(self) -> bool:
-        return self._start()  # type: ignore[attr-defined]
+        return bool(self._start())  # type: ignore[attr-defined]  # that is the point
 
 
 @pytest.mark.parametrize(("kind", "used"), [(Has, False), (HasAndCalls, True), (Calls, False), (object, False)])

@@ -172,6 +172,6 @@ class SqlEngine:
         monkeypatch.setattr(transaction, "_ASK_TIME", {})
 
     def open(self, url: str, events: Events, everyone: str | None) -> tuple[Store, SqlBench]:
-        store = Store(StillReactor(), url, InlinePool, events=events, everyone=everyone)  # type: ignore[arg-type]
+        store = Store(StillReactor(), url, InlinePool, events=events, everyone=everyone)  # type: ignore[arg-type]  # a fake
         store.startService()
         return store, SqlBench(store)

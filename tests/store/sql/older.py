@@ -144,8 +144,9 @@ class OlderNode:
         self.engine.dispose()
 
     def join(self, node_id: str, now: int) -> None:
-        row = {"id": node_id, "name": "older", "url": None, "tags": None, "tasks": "[]", "version": "0.1.0"}
-        row |= {"since": now, "seen": now, "state": "alive", "running": 0, "slots": 9, "tried": 0, "won": 0}
+        row: dict[str, Any] = {"id": node_id, "name": "older", "url": None, "tags": None}
+        row |= {"tasks": "[]", "version": "0.1.0", "since": now, "seen": now}
+        row |= {"state": "alive", "running": 0, "slots": 9, "tried": 0, "won": 0}
         with self.engine.begin() as connection:
             connection.execute(insert(self.nodes).values(row))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
+from typing import cast
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jobsched.model.errors import Unavailable
+from jobsched.reactor_types import Reactor
 from jobsched.store.sql import queries
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.transaction import Transaction
@@ -22,8 +25,8 @@ LONG = 10.0  # seconds; only a failure takes them
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("way", [Store.read, Store.write])
 @pytest_twisted.ensureDeferred
-async def test_the_reactor_goes_on_while_the_last_work_ends(store_url: str, way: Callable[..., object]) -> None:
-    store, let_go = Store(reactor, store_url), Event()
+async def test_the_reactor_goes_on_while_the_last_work_ends(store_url: str, way: Callable[..., Deferred[bool]]) -> None:
+    store, let_go = Store(cast(Reactor, reactor), store_url), Event()
     store.startService()
 
     def slow(_: Transaction) -> bool:
@@ -39,7 +42,7 @@ async def test_the_reactor_goes_on_while_the_last_work_ends(store_url: str, way:
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_what_is_asked_at_the_end_is_refused_not_forgotten(store_url: str) -> None:
-    store = Store(reactor, store_url)
+    store = Store(cast(Reactor, reactor), store_url)
     store.startService()
     await store.read(queries.answers)
     ended = store.stopService()
@@ -52,4 +55,4 @@ async def test_what_is_asked_at_the_end_is_refused_not_forgotten(store_url: str)
 @pytest_twisted.ensureDeferred
 async def test_a_fault_while_it_is_waited_for_is_told() -> None:
     with pytest.raises(ZeroDivisionError):
-        await waited_for(reactor, lambda: 1 / 0, "a test")
+        await waited_for(cast(Reactor, reactor), lambda: 1 / 0, "a test")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import cast
 
 import attrs
 import pytest
@@ -16,9 +17,11 @@ from sqlalchemy import insert, select, text
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
+from jobsched.clock import elapsed
 from jobsched.events import Events
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import EPOCH
+from jobsched.reactor_types import Reactor
 from jobsched.store.sql import engine
 from jobsched.store.sql.listen_notify import Listener
 from jobsched.store.sql.schema import migrate
@@ -28,6 +31,7 @@ from jobsched.store.sql.transaction import Transaction
 from jobsched.store.sql.url import make_url_safe
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote, succeeds
+from tests.present import present
 from tests.servers import PostgreSQL, Server, started
 from tests.system.daemon import eventually, until
 
@@ -101,7 +105,7 @@ def open_at() -> Iterator[Callable[..., Store]]:
     stores: list[Store] = []
 
     def make(url: str, events: Events | None = None) -> Store:
-        stores.append(Store(reactor, url, events=events))
+        stores.append(Store(cast(Reactor, reactor), url, events=events))
         stores[-1].startService()
         return stores[-1]
 
@@ -178,7 +182,7 @@ async def test_a_question_that_tries_to_write_is_no_failover(open_at: Callable[.
 @pytest_twisted.ensureDeferred
 async def test_a_heartbeat_waits_less_than_others_for_a_lost_server(store_url: str, server: Server, kind: str) -> None:
     """MariaDB's is waited for on an open connection. Of PostgreSQL's the system notices that it is gone, if it is."""
-    store = Store(reactor, store_url, threads=1, prompt=2)
+    store = Store(cast(Reactor, reactor), store_url, threads=1, prompt=2)
     store.startService()
     try:
         if kind == "mysql":
@@ -199,7 +203,7 @@ def test_what_is_set_for_a_heartbeat_is_shorter_than_for_others(store_url: str) 
     def settings(prompt: int | None) -> list[str]:
         made = engine.connect(store_url, prompt=prompt)
         with made.connect() as connection:
-            info = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+            info = present(connection.connection.driver_connection).info.get_parameters()
             told = [info["tcp_user_timeout"]]
             told += [connection.execute(text(f"SHOW {name}")).scalar_one() for name in asked[1:]]
         made.dispose()
@@ -222,7 +226,7 @@ async def test_a_connection_is_used_for_its_time_and_then_another(
     first = await store.write(who)
     assert await store.write(who) == first
     with monkeypatch.context() as later:
-        later.setattr(engine, "elapsed", lambda now=engine.elapsed: now() + 1001)
+        later.setattr(engine, "elapsed", lambda now=elapsed: now() + 1001)
         second = await store.write(who)
         assert second != first
         assert await store.write(who) == second
@@ -255,9 +259,7 @@ async def test_a_listener_changes_its_connection_when_told_or_old(
         first = await eventually(ears)
         listener.renew()
         second = await eventually(lambda: changed(ears, first))
-        monkeypatch.setattr(
-            "jobsched.store.sql.listen_notify.elapsed", lambda now=engine.elapsed: now() + engine.AGE_SECONDS
-        )
+        monkeypatch.setattr("jobsched.store.sql.listen_notify.elapsed", lambda now=elapsed: now() + engine.AGE_SECONDS)
         await store.write(lambda transaction: transaction.execute(text("SELECT pg_notify('jobsched', 'there')")))
         await eventually(lambda: gone(store, second))
         assert cuts == [], "that is no trouble"
@@ -266,9 +268,8 @@ async def test_a_listener_changes_its_connection_when_told_or_old(
         assert listener.join(30)
 
 
-async def changed(ask: Callable[[], object], before: set[int]) -> set[int]:
-    found: set[int] = await ask()  # type: ignore[misc]
-    return found - before
+async def changed(ask: Callable[[], Awaitable[set[int]]], before: set[int]) -> set[int]:
+    return await ask() - before
 
 
 async def gone(store: Store, pids: set[int]) -> bool:

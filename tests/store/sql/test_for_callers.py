@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import pytest_twisted
@@ -13,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from jobsched.model.errors import Busy
 from jobsched.model.ids import EPOCH
+from jobsched.reactor_types import Reactor
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
 from jobsched.store.sql.transaction import Transaction
@@ -52,7 +54,7 @@ def gate() -> Iterator[Gate]:
 @pytest.fixture
 def small(store_url: str, gate: Gate) -> Iterator[Store]:
     """A store that two callers may keep busy, and that lets three more wait."""
-    store = Store(reactor, store_url, threads=BUSY, waiting=WAITING)
+    store = Store(cast(Reactor, reactor), store_url, threads=BUSY, waiting=WAITING)
     store.startService()
     yield store
     gate.open()

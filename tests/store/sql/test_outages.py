@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -25,6 +26,7 @@ from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
 from jobsched.store.sql.transaction import Transaction
 from jobsched.store.sql.url import make_url_safe
+from tests.present import present
 from tests.servers import Mode, Server
 
 servers_only = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
@@ -77,9 +79,9 @@ def test_a_connection_that_breaks_on_its_return_is_one_line(store_url: str, capl
     """Where the server shuts down at that moment, or is cut off, SQLAlchemy finds out when it gives it back."""
     made = engine.connect(store_url)
     raw = made.raw_connection()
-    with raw.cursor() as cursor:
+    with closing(raw.cursor()) as cursor:
         cursor.execute(WHO_AM_I[made.dialect.name])
-        cut(store_url, cursor.fetchone()[0])
+        cut(store_url, present(cursor.fetchone())[0])
     raw.close()
     made.dispose()
     (record,) = caplog.records
@@ -406,7 +408,7 @@ def test_sqlite_is_not_asked_more_than_before(tmp_path: Path) -> None:
     for opened, begin in ((engine.reading(made), "BEGIN"), (engine.writing(made), "BEGIN IMMEDIATE")):
         said: list[str] = []
         with opened.connect() as connection:
-            connection.connection.driver_connection.set_trace_callback(said.append)
+            present(connection.connection.driver_connection).set_trace_callback(said.append)
             with connection.begin():
                 noted(Transaction(connection))
         assert [statement.split(" \n")[0] for statement in said] == [begin, 'SELECT keys."key"', "COMMIT"]

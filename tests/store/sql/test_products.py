@@ -119,14 +119,18 @@ def test_yugabytedb_is_refused_without_what_a_claim_needs(answers: dict[str, Ans
 
 def test_yugabytedb_with_read_committed_is_let_through() -> None:
     """As far as its first answer that was not recorded: the tables are looked for then."""
-    answers: dict[str, Answer] = PLAIN | {"version()": YUGABYTE, "SELECT yb_get": "read committed"}
+    answers = dict[str, Answer](PLAIN) | {"version()": YUGABYTE, "SELECT yb_get": "read committed"}
     answers |= {"pg_notify": "on", "pg_advisory_xact_lock": Refusal("57014", "as far as this goes")}
     with Recorded(STATUS, answers) as fake:
         assert refused(fake.url).endswith("cannot be opened: as far as this goes")
 
 
 def test_an_earlier_yugabytedb_is_too_old() -> None:
-    answers = {"SELECT yb_get": NO_FUNCTION, "SHOW yb_eff": "repeatable read", "pg_notify": Refusal("0A000", "no")}
+    answers: dict[str, Answer] = {
+        "SELECT yb_get": NO_FUNCTION,
+        "SHOW yb_eff": "repeatable read",
+        "pg_notify": Refusal("0A000", "no"),
+    }
     with Recorded(STATUS, PLAIN | answers | {"version()": EARLIER_YUGABYTE}) as fake:
         assert refused(fake.url).endswith("is PostgreSQL 11.2; 12 or newer is needed")
 
@@ -178,7 +182,7 @@ class Says:
     ],
 )
 def test_mysql_is_asked_for_its_neighbours(version: str, variables: dict[str, str], words: str) -> None:
-    why = why_not(server_support.look(Says(version, variables)))  # type: ignore[arg-type]
+    why = why_not(server_support.look(Says(version, variables)))  # type: ignore[arg-type]  # a fake
     assert (words in why) if words else (why == "")
 
 

@@ -1,5 +1,7 @@
 """What SQLite looks at to forget runs."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import event
 
@@ -14,7 +16,7 @@ from tests.store.sql.desk import SqlDesk
 def test_to_forget_a_run_no_other_is_looked_at(desk: SqlDesk, store_url: str) -> None:
     """SQLite has no notion of how many runs are in a state, and would look through all that have succeeded."""
     desk.insert(*(run(number, state="succeeded") for number in range(3)))
-    said: list[tuple[str, object]] = []
+    said: list[tuple[str, Any]] = []
     engine = connect(store_url)
     event.listen(engine, "before_cursor_execute", lambda _c, _r, statement, given, *_: said.append((statement, given)))
     with writing(engine).begin() as connection:

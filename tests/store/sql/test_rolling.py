@@ -16,12 +16,14 @@ from jobsched.model.ids import EPOCH, MICROSECOND
 from jobsched.model.job import Policy
 from jobsched.model.membership import Heartbeat
 from jobsched.model.order import IdempotencyKey
+from jobsched.model.trigger import Interval
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.claims import claim
 from jobsched.store.sql.schema import migrate
+from tests.present import present
 from tests.store.samples import IDS, T0, at, claimant, job, node, run
 from tests.store.sql.desk import SqlDesk
 from tests.store.sql.older import BEGIN, SECOND, Older, OlderNode, job_row, key_row, make_older, run_row
@@ -61,7 +63,7 @@ def now() -> int:
 
 def test_a_job_of_the_last_release_may_run_anywhere(older: Older, desk: SqlDesk) -> None:
     older.insert(older.jobs, job_row("job", parameters='{"a": "b"}', misfire_grace=None))
-    found = desk.read(job_rows.get, "job")
+    found = present(desk.read(job_rows.get, "job"))
     assert (found.policy.placement, found.policy.require) == ("any", {})
     assert (found.next_due, found.parameters, found.policy.misfire_grace) == (at(HOUR), {"a": "b"}, None)
     assert [due.id for due in desk.read(job_rows.due_before, at(HOUR + 1), 10)] == ["job"]
@@ -70,7 +72,7 @@ def test_a_job_of_the_last_release_may_run_anywhere(older: Older, desk: SqlDesk)
 
 def test_a_run_of_the_last_release_may_run_anywhere(older: Older, desk: SqlDesk) -> None:
     older.insert(older.runs, run_row("run", state="succeeded", node="older", node_id="older", ended=BEGIN, exit_code=0))
-    found = desk.read(run_rows.get, "run")
+    found = present(desk.read(run_rows.get, "run"))
     assert (found.place, found.require, found.stop) == ("", {}, None)
     assert (found.due, found.state, found.node, found.ended, found.exit_code) == (T0, "succeeded", "older", T0, 0)
     assert desk.runs() == [found]
@@ -93,9 +95,9 @@ def test_what_this_version_writes_the_last_release_reads(older: Older, desk: Sql
     two = run(job_id=one.id, parameters={"a": "b"}, timeout=2.5)
     desk.add(one)
     desk.insert(two)
-    assert older.rows(older.jobs) == [
-        job_row(one.id, timeout=2.5, parameters='{"a": "b"}', anchor=micros(one.schedule.trigger.start))  # type: ignore[union-attr]
-    ]
+    assert isinstance(one.schedule.trigger, Interval)
+    anchor = micros(one.schedule.trigger.start)
+    assert older.rows(older.jobs) == [job_row(one.id, timeout=2.5, parameters='{"a": "b"}', anchor=anchor)]
     assert older.rows(older.runs) == [
         run_row(
             two.id, job_id=one.id, due=BEGIN + 60 * SECOND, created=BEGIN + 60 * SECOND, state="running", node="node",
@@ -274,5 +276,5 @@ def test_a_silent_last_release_is_dead_when_it_expects_it(neighbour: OlderNode, 
     joins(shared, 0)
     for seconds, state in ((10, "alive"), (10.1, "dead")):
         shared.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, at(seconds))
-        found = shared.read(node_rows.get, "old")
+        found = present(shared.read(node_rows.get, "old"))
         assert (found.state, found.lease, found.lease_asked) == (state, timedelta(seconds=10), None)

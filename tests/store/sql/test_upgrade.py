@@ -136,11 +136,16 @@ def test_an_upgrade_cut_short_was_none(older: Older, empty_url: str, monkeypatch
 
 @pytest.mark.parametrize("kind", ["mysql"], indirect=True)
 def test_an_upgrade_cut_short_anywhere_can_be_taken_again(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes, complete = [], False
+    shapes: list[Any] = []
+    complete = False
     while not complete:
         older, steps = fill(empty_url), count()
         before = rows(older)
-        cut_before(lambda _, steps=steps: next(steps) == len(shapes), monkeypatch)
+
+        def is_next(_: str, steps: Iterator[int] = steps) -> bool:
+            return next(steps) == len(shapes)
+
+        cut_before(is_next, monkeypatch)
         try:
             migrate(empty_url)
         except Cut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import attrs
 import pytest
@@ -18,9 +19,10 @@ from twisted.internet.threads import deferToThread
 from jobsched.model.caller import ANYBODY
 from jobsched.model.job import JobFilter, Policy
 from jobsched.model.order import ChangeJob, CreateJob, Issued, RunJob
+from jobsched.reactor_types import Reactor
+from jobsched.store.contract.store import Store
 from jobsched.store.opening import migrate, open_store
 from jobsched.store.sql.engine import connect
-from jobsched.store.sql.store import Store
 from tests.store.samples import IDS, at, job, signature
 from tests.store.sql.older import BEGIN, OlderNode, make_older
 
@@ -32,7 +34,7 @@ ENOUGH = 12  # psycopg prepares a statement when it comes for the sixth time
 
 @asynccontextmanager
 async def running(url: str) -> AsyncIterator[Store]:
-    store = open_store(reactor, url)
+    store = open_store(cast(Reactor, reactor), url)
     store.startService()
     try:
         yield store
@@ -90,6 +92,6 @@ async def test_no_question_of_a_daemon_of_the_schema_before_fails(empty_url: str
     look = inspect(engine)
     for table, names in WIDENED.items():
         columns = {column["name"]: column for column in look.get_columns(table)}
-        assert {columns[name]["type"].length for name in names} == {63}
+        assert {getattr(columns[name]["type"], "length", None) for name in names} == {63}
         assert {columns[name]["nullable"] for name in names} == {table == "audit"}
     engine.dispose()

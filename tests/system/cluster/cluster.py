@@ -22,7 +22,7 @@ from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.engine import connect, reading
 from jobsched.store.sql.tables import jobs, nodes, runs
-from jobsched.store.sql.transaction import database_now
+from jobsched.store.sql.transaction import Transaction, database_now
 from jobsched.verify import verify
 from tests.servers import Server
 from tests.system.caller import Caller
@@ -155,7 +155,10 @@ class Cluster:
 
     def runs(self) -> list[Run]:
         """Every run there is."""
-        return self._ask(lambda connection: [run_rows.from_row(row) for row in connection.execute(select(runs))])
+        found: list[Run] = self._ask(
+            lambda connection: [run_rows.from_row(row) for row in connection.execute(select(runs))]
+        )
+        return found
 
     def processes(self) -> list[str]:
         """What nodes have started and still lives."""
@@ -256,7 +259,7 @@ def _runs(node: Daemon) -> bool:
 
 def _unsettled(connection: Connection, expected: list[str]) -> list[str]:
     """What is not as it should be while nothing goes wrong."""
-    instant = database_now(connection, EPOCH)
+    instant = database_now(Transaction(connection), EPOCH)
     living: list[Node] = [
         node
         for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))

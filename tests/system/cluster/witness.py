@@ -35,13 +35,17 @@ note end
 """
 
 
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
 @attrs.frozen
 class Note:
     """One line: a script of that run has begun, has come to its end, or was asked to end and does."""
 
     what: str
     job_id: str
-    due: datetime = attrs.field(converter=datetime.fromisoformat)
+    due: datetime = attrs.field(converter=_instant)
     attempt: int = attrs.field(converter=int)
     run_id: str
     at: float = attrs.field(converter=float)

@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 from jobsched.clock import now
 from jobsched.cluster.alone import IDLE, Alone
 from jobsched.model.errors import Unavailable
+from jobsched.model.job import Job
 from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.store.sign_of_life import OFTEN, SignOfLife
@@ -51,7 +52,7 @@ class One:
         done(self.store.write(job_rows.add, [_job()]))
 
 
-def _job() -> object:
+def _job() -> Job:
     from tests.store.samples import job
 
     return job()
@@ -72,7 +73,7 @@ def begin(url: str, seconds: float = 0, name: str = "one") -> One:
         return clock.seconds() - sum(set_by) - T0.timestamp() + 1000
 
     sign = SignOfLife(lambda: now(clock), elapsed)
-    store = Store(clock, url, InlinePool, sign=sign.take)  # type: ignore[arg-type]
+    store = Store(clock, url, InlinePool, sign=sign.take)  # type: ignore[arg-type]  # a fake
     store.startService()
     node = Node(id=name, name="node", since=now(clock), seen=now(clock))
     heartbeat = Heartbeat(id="", tasks=("task",), running=0, slots=1, tried=0, won=0)
@@ -125,7 +126,7 @@ def test_with_other_changes_none_goes_by_itself(one: One, monkeypatch: pytest.Mo
 
 def test_the_next_daemon_knows_from_when_to_when_there_was_none(one: One, url: str) -> None:
     one.clock.walk(IDLE + 3)
-    one.alone._loop.stop()  # type: ignore[union-attr]  # it is killed
+    one.alone._loop.stop()  # it is killed
     next_one = begin(url, 634.25, "two")
     assert str(next_one.alone.downtime) == (
         "no daemon ran from 2024-01-01T00:00:30Z until 2024-01-01T00:10:34Z (10 min 4 s)"
@@ -145,7 +146,7 @@ def test_one_that_ends_says_when(one: One, url: str) -> None:
 
 def test_a_clock_set_back_leaves_no_time_without_a_daemon(one: One, url: str) -> None:
     one.clock.walk(100)
-    one.alone._loop.stop()  # type: ignore[union-attr]
+    one.alone._loop.stop()
     next_one = begin(url, 50, "two")
     assert next_one.alone.downtime is None
     assert next_one.alone.last_sign == T0 + 90 * SECOND
@@ -163,7 +164,7 @@ def test_an_unwritable_store_is_told_once_and_keeps_nobody_out(url: str) -> None
     with capturedLogs() as logs:
         one = begin(url)
         for pool in (one.store._writers, one.store._readers):
-            pool.broken = Unavailable("the disk is full")  # type: ignore[attr-defined]
+            pool.broken = Unavailable("the disk is full")  # type: ignore[attr-defined]  # of InlinePool
         one.clock.walk(5 * IDLE)
         done(one.alone.stopService())
         said = [formatEvent(event) for event in logs if event["log_level"].name == "warn"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import attrs
 import pytest
 from sqlalchemy import Connection, insert, select, update
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from jobsched.clock import SharedClock, now
 from jobsched.cluster.lease_term import EVERY
@@ -66,7 +66,7 @@ class Place:
     def __attrs_post_init__(self) -> None:
         seconds = self.reactor.seconds
         clock = SharedClock(self.reactor, seconds, seconds)  # on SQLite all take the time from it
-        store = Store(self.reactor, self.url, self._pool)
+        store = Store(self.reactor, self.url, self._pool)  # type: ignore[arg-type]  # a fake
         asked = None if self.asked is None else timedelta(seconds=self.asked)
         me = Node(id="me-1", name="here", tasks=self.tasks, since=T0, seen=T0, lease_asked=asked)
         life = Life(
@@ -107,14 +107,19 @@ class Place:
         return now(self.reactor)
 
     def write(self, change: Any, *args: Any) -> Any:
-        with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]
+        with Store(self.reactor, self.url, InlinePool)._writing.begin() as connection:  # type: ignore[arg-type]  # a fake
             return change(Transaction(connection), *args)
 
     def other(self, name: str = "there", **fields: Any) -> Node:
         """Another node that has just said that it lives."""
-        node = Node(
-            **({"id": f"{name}-1", "name": name, "tasks": ("task",), "since": self.now, "seen": self.now} | fields)
-        )
+        common: dict[str, Any] = {
+            "id": f"{name}-1",
+            "name": name,
+            "tasks": ("task",),
+            "since": self.now,
+            "seen": self.now,
+        }
+        node = Node(**common | fields)
         self.write(lambda connection: connection.execute(insert(nodes).values(node_rows.to_row(node))))
         return node
 
@@ -128,8 +133,9 @@ class Place:
         return {node.id: node.state for node in self.write(node_rows.every)}
 
     def run(self, run_id: str, node_id: str, **fields: Any) -> None:
-        given = {"id": run_id, "job_id": "job", "job_name": "job", "task": "task", "due": self.now, "created": self.now}
-        run = Run(**(given | {"state": "running", "node": "n", "node_id": node_id} | fields))  # type: ignore[arg-type]
+        given: dict[str, Any] = {"id": run_id, "job_id": "job", "job_name": "job", "task": "task"}
+        given |= {"due": self.now, "created": self.now}
+        run = Run(**(given | {"state": "running", "node": "n", "node_id": node_id} | fields))
         self.write(run_rows.insert_all, [run])
 
     def found(self, run_id: str) -> Run:
@@ -151,7 +157,7 @@ def place(tmp_path: Path, empty: bytes) -> Iterator[Place]:
     assert not place.reactor.getDelayedCalls(), "a node that stopped leaves no timer"
 
 
-def said(logs: list[Any], words: str) -> list[str]:
+def said(logs: Sequence[LogEvent], words: str) -> list[str]:
     return [text for text in map(formatEvent, logs) if words in text]
 
 
@@ -224,21 +230,25 @@ def test_it_comes_back_by_itself_under_another_id(place: Place) -> None:
     assert len(place.ended) == 1, "its runs are ended once"
 
 
+def standing(place: Place) -> str:
+    return place.member.standing
+
+
 def test_it_is_fenced_until_the_store_is_back_and_runs_ended(place: Place) -> None:
-    assert place.member.standing == "inside"
+    assert standing(place) == "inside"
     place.reach(False)
     place.walk(FENCE + 1)
-    assert place.member.standing == "fenced"
+    assert standing(place) == "fenced"
     place.walk(30)
-    assert place.member.standing == "fenced", "it could not ask"
+    assert standing(place) == "fenced", "it could not ask"
     place.ends_late = True
     place.reach(True)
     place.walk(EVERY)
-    assert place.member.standing == "fenced", "its outcomes are being stored"
+    assert standing(place) == "fenced", "its outcomes are being stored"
     place.storing[-1].callback(None)
-    assert place.member.standing == "inside"
+    assert standing(place) == "inside"
     place.member.stopService()
-    assert place.member.standing == "outside"
+    assert standing(place) == "outside"
     place.member.startService()
 
 
@@ -428,7 +438,7 @@ def test_one_that_cannot_enter_at_first_tries_on(tmp_path: Path, empty: bytes) -
 # The lease
 
 
-def agreed(seconds: float) -> dict[str, timedelta]:
+def agreed(seconds: float) -> dict[str, Any]:
     """What another node goes by, and asks for."""
     return {"lease": timedelta(seconds=seconds), "lease_asked": timedelta(seconds=seconds)}
 

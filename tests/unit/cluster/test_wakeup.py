@@ -65,7 +65,7 @@ class Node:
     def __attrs_post_init__(self) -> None:
         events = Events()
         events.others_changed.subscribe(self._hear)
-        self.wakeups = Wakeup(self.clock, self, "the url", lambda: "here", events, lambda: self.outage, self._voice)  # type: ignore[arg-type]
+        self.wakeups = Wakeup(self.clock, self, "the url", lambda: "here", events, lambda: self.outage, self._voice)  # type: ignore[arg-type]  # a fake
         self.wakeups.startService()
 
     def _hear(self) -> None:

@@ -14,6 +14,7 @@ from jobsched.config.confinement import FREE
 from jobsched.model.errors import BadCatalog
 from jobsched.model.rlimits import ResourceLimits
 from jobsched.task import Info
+from tests.present import present
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,7 +100,7 @@ def test_the_shipped_catalog_has_the_three_tasks_in_order():
         ("process", 1),
     ]
     script = ROOT / "tasks" / "foo.bash"
-    assert found.get("runfoo").call.command(None).argv == (str(script),)
+    assert present(found.get("runfoo")).call.command(None).argv == (str(script),)
     assert script.stat().st_mode & 0o111 == 0o111
 
 
@@ -117,7 +118,7 @@ def test_the_shipped_catalog_has_the_three_tasks_in_order():
     ],
 )
 def test_the_class_says_where_its_task_runs_and_for_how_long(tmp_path, class_name, kind, timeout):
-    task = catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass={class_name}", t=KINDS)).get("a")
+    task = present(catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass={class_name}", t=KINDS)).get("a"))
 
     assert (task.kind, task.timeout) == (kind, timeout)
 
@@ -128,7 +129,7 @@ def test_a_task_keeps_what_its_section_says(tmp_path):
     )
     path, tasks = put(tmp_path, text, t=KINDS)
     found = catalog.load(path, tasks)
-    task = found.get("b c")
+    task = present(found.get("b c"))
 
     assert found.names() == ["b c", "a"]
     assert found.get("d") is None
@@ -137,8 +138,8 @@ def test_a_task_keeps_what_its_section_says(tmp_path):
     assert task.parameters == ("day", "Hour")
     assert dict(task.options) == task.call(None) == {"Phrase": "100%s of it"}
     assert (task.file, task.class_name, task.tasks_dir) == (tasks / "t.py", "Plain", tasks)
-    assert type(found.get("a").call).__module__ == type(task.call).__module__  # a file is loaded once
-    assert found.get("a").description == ""
+    assert type(present(found.get("a")).call).__module__ == type(task.call).__module__  # a file is loaded once
+    assert present(found.get("a")).description == ""
 
 
 def test_a_class_that_asks_is_told_the_names_of_its_parameters(tmp_path):
@@ -148,9 +149,9 @@ def test_a_class_that_asks_is_told_the_names_of_its_parameters(tmp_path):
     text = "[a]\nfile=t.py\nclass=T\nparameters= b,\n  c\n[d]\nfile=t.py\nclass=T"
     found = catalog.load(*put(tmp_path, text, t=source))
 
-    assert found.get("a").call.told == found.get("a").options["parameters"] == "b, c"
-    assert found.get("d").call.told == "none"
-    assert dict(found.get("d").options) == {}
+    assert present(found.get("a")).call.told == present(found.get("a")).options["parameters"] == "b, c"
+    assert present(found.get("d")).call.told == "none"
+    assert dict(present(found.get("d")).options) == {}
 
 
 def test_a_catalog_may_be_empty(tmp_path):
@@ -165,7 +166,7 @@ def test_loading_again_sees_an_edit_of_the_same_second_and_size(tmp_path, monkey
     put(tmp_path, "[a]\nfile=t.py\nclass=T", t=source.format("new"))
     second = catalog.load(path, tasks)
 
-    assert (first.get("a").description, second.get("a").description) == ("old", "new")
+    assert (present(first.get("a")).description, present(second.get("a")).description) == ("old", "new")
     assert not list(tasks.glob("__pycache__"))
 
 
@@ -173,7 +174,7 @@ def test_the_modules_of_an_old_catalog_go_with_it(tmp_path):
     source = "import sys\nclass T:\n    def __call__(self, info): return sys, __name__ in sys.modules"
     path, tasks = put(tmp_path, "[a]\nfile=t.py\nclass=T", t=source)
     found = catalog.load(path, tasks)
-    call, module = found.get("a").call, type(found.get("a").call).__module__
+    call, module = present(found.get("a")).call, type(present(found.get("a")).call).__module__
     assert module in sys.modules
     assert call(None) == (sys, True)
 
@@ -191,7 +192,7 @@ def test_tasks_may_hold_dataclasses(tmp_path):
     )
     found = catalog.load(*put(tmp_path, "[a]\nfile=t.py\nclass=T\nphrase=foo", t=source))
 
-    assert found.get("a").call(None) == "foo"
+    assert present(found.get("a")).call(None) == "foo"
 
 
 @pytest.mark.parametrize(
@@ -277,10 +278,10 @@ def test_a_task_in_a_process_may_have_limits(tmp_path, class_name):
     text = f"[a]\nfile=t.py\nclass={class_name}\nlimits = nice=1, memory=1G\nuser =\n[b]\nfile=t.py\nclass=Script"
     found = catalog.load(*put(tmp_path, text, t=KINDS))
 
-    assert found.get("a").confinement.resource_limits == ResourceLimits(nice=1, memory=1024**3)
-    assert found.get("a").confinement.launchers == ("prlimit", "nice", "setpriv")
-    assert dict(found.get("a").options) == {}
-    assert found.get("b").confinement == FREE
+    assert present(found.get("a")).confinement.resource_limits == ResourceLimits(nice=1, memory=1024**3)
+    assert present(found.get("a")).confinement.launchers == ("prlimit", "nice", "setpriv")
+    assert dict(present(found.get("a")).options) == {}
+    assert present(found.get("b")).confinement == FREE
 
 
 @ROOT_ONLY
@@ -289,18 +290,23 @@ def test_a_process_task_may_have_a_user_or_one_for_all(tmp_path):
         "[a]\nfile=t.py\nclass=Script\nuser=root\n[b]\nfile=t.py\nclass=Watched\n"
         "[c]\nfile=t.py\nclass=Plain\n[d]\nfile=t.py\nclass=Coroutine"
     )
-    put_down = put(tmp_path, text, t=KINDS)
+    path, tasks = put(tmp_path, text, t=KINDS)
 
-    users = {task.name: task.confinement.user for task in catalog.load(*put_down, "nobody").tasks.values()}
+    users = {task.name: task.confinement.user for task in catalog.load(path, tasks, "nobody").tasks.values()}
     assert users == {"a": "root", "b": "nobody", "c": None, "d": None}
-    assert catalog.load(*put_down).get("b").confinement.user is None
+    assert present(catalog.load(path, tasks).get("b")).confinement.user is None
 
 
 @ROOT_ONLY
 def test_what_many_tasks_have_is_tried_out_once(tmp_path, monkeypatch):
     tried = []
-    confine = confinement.confine
-    monkeypatch.setattr(confinement, "confine", lambda *asked: tried.append(asked) or confine(*asked))
+    real = confinement.confine
+
+    def confine(*asked):
+        tried.append(asked)
+        return real(*asked)
+
+    monkeypatch.setattr(confinement, "confine", confine)
     text = "".join(f"[{n}]\nfile=t.py\nclass=Script\nuser=nobody\nlimits=cpu=9\n" for n in range(9))
     catalog.load(*put(tmp_path, text, t=KINDS))
 
@@ -338,7 +344,7 @@ def test_a_wrong_user_or_limit_is_one_line_that_says_where(tmp_path, text, line)
 @pytest.mark.parametrize("class_name", ["Watched", "Script"])
 @pytest.mark.parametrize(("text", "leftovers"), [("", None), ("leftovers = ", None), ("leftovers = keep", "keep")])
 def test_a_process_task_may_say_what_becomes_of_what_it_leaves(tmp_path, class_name, text, leftovers):
-    found = catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass={class_name}\n{text}", t=KINDS)).get("a")
+    found = present(catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass={class_name}\n{text}", t=KINDS)).get("a"))
 
     assert (found.leftovers, dict(found.options)) == (leftovers, {})
 
@@ -398,7 +404,7 @@ def test_a_program_that_cannot_start_is_no_mistake(tmp_path, options, problem):
     found = catalog.load(*put(tmp_path, text, t=PROGRAMS))
     told = problem and problem.format(tmp=tmp_path)
 
-    assert found.get("a").problem == told
+    assert present(found.get("a")).problem == told
     assert found.problems() == ([f"[a] {told}"] if told else [])
 
 
@@ -406,7 +412,7 @@ def test_the_shipped_runscript_says_what_it_runs(tmp_path):
     text = "[a]\nfile=runscript.py\nclass=RunScript\nscript=gone.sh\n"
     path, tasks = put(tmp_path, text, runscript=(ROOT / "tasks" / "runscript.py").read_text())
 
-    assert catalog.load(path, tasks).get("a").problem == f"{tasks}/gone.sh: no such program"
+    assert present(catalog.load(path, tasks).get("a")).problem == f"{tasks}/gone.sh: no such program"
 
 
 @ROOT_ONLY
@@ -418,15 +424,20 @@ def test_a_program_that_its_user_may_not_start_is_a_problem(tmp_path):
     text = "".join(f"[{name}]\n{says}{path}\n" for name, path in programs.items())
     found = catalog.load(*put(tmp_path, text, t=PROGRAMS))
 
-    assert found.get("a").problem == f"{tmp_path}/script: user nobody may not start it"
-    assert found.get("b").problem is None
+    assert present(found.get("a")).problem == f"{tmp_path}/script: user nobody may not start it"
+    assert present(found.get("b")).problem is None
 
 
 @ROOT_ONLY
 def test_the_programs_of_many_tasks_are_looked_at_together(monkeypatch):
     started = []
     run = confinement._run
-    monkeypatch.setattr(confinement, "_run", lambda words: started.append(words) or run(words))
+
+    def counted(words):
+        started.append(words)
+        return run(words)
+
+    monkeypatch.setattr(confinement, "_run", counted)
     with tempfile.TemporaryDirectory() as name:  # pytest's own folder is open to nobody else
         folder = Path(name)
         folder.chmod(0o755)
@@ -473,7 +484,7 @@ INFO = Info("j", 60, "r", "n", datetime(2026, 1, 1, tzinfo=UTC))
 def test_runscript_resolves_paths_in_the_tasks_folder(tmp_path, options, argv, directory):
     source = (ROOT / "tasks" / "runscript.py").read_text()
     path, tasks = put(tmp_path, f"[a]\nfile=runscript.py\nclass=RunScript\n{options}", runscript=source)
-    command = catalog.load(path, tmp_path / "tasks" / ".." / "tasks").get("a").call.command(INFO)
+    command = present(catalog.load(path, tmp_path / "tasks" / ".." / "tasks").get("a")).call.command(INFO)
 
     assert list(command.argv) == [word.format(tasks=tasks) for word in argv]
     assert command.directory == (directory and directory.format(tasks=tasks))

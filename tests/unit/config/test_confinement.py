@@ -133,7 +133,7 @@ def test_limits_in_which_no_program_can_start_are_refused(resource_limits, words
 def test_what_this_host_does_not_let_us_do_is_refused(monkeypatch):
     """As root without rights, which is what a container may have, or as an ordinary user."""
     assert os.geteuid() != 0 or SETPRIV
-    words = [SETPRIV, "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    words = [str(SETPRIV), "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     run = subprocess.run
     if os.geteuid() == 0:
         words += ["--reuid=65534", "--clear-groups"]

@@ -144,7 +144,7 @@ def test_what_cannot_be_followed_is_named_in_a_warning(options, ours, warnings):
 
 def test_a_key_of_ours_stays_and_wins():
     given = {"threads": 3, "overlap": "queue", 7: "x", "apscheduler.threadpool.max_threads": 5}
-    found, told = translate(given)
+    found, told = translate(given)  # type: ignore[arg-type]  # a file of Python may hold such a key
 
     assert found == {"threads": 3, "overlap": "queue", 7: "x"}
     assert told == ["SCHED_CONFIG['apscheduler.threadpool.max_threads']: not used: SCHED_CONFIG['threads'] is set"]

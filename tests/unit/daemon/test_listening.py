@@ -136,7 +136,7 @@ def test_the_reactor_gets_the_certificate_that_can_be_renewed(tmp_path, first):
             heard.append((args, kwargs))
 
     certificate = Certificate(f"ssl:443:interface=127.0.0.1:{first.put(tmp_path)}")
-    Renewing(Reactor(), certificate).listenSSL(443, "a factory", contextFactory="its own", backlog=50, interface="::1")
+    Renewing(Reactor(), certificate).listenSSL(443, "a factory", contextFactory="its own", backlog=50, interface="::1")  # type: ignore[arg-type]  # a fake, and what it is given
     assert heard == [((443, "a factory", certificate), {"backlog": 50, "interface": "::1"})]
 
 

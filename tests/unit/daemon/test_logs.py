@@ -1,5 +1,6 @@
 """Log lines: where logging.cfg sends them, that Twisted's own get there, and that a slow handler holds nobody up."""
 
+import atexit
 import json
 import logging
 import logging.config
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 
 from jobsched.daemon import logs
 from jobsched.model.errors import BadConfig
+from tests.present import present
 
 SHIPPED = (Path(__file__).parents[3] / "conf" / "logging.cfg").read_text()
 
@@ -242,7 +244,7 @@ def test_a_handler_that_logs_waits_for_no_room_in_its_queue():
                 done.set()
 
     done = threading.Event()
-    room = Queue(1)
+    room: Queue[logging.LogRecord | None] = Queue(1)
     queued = logs.PatientQueueHandler(room)
     worker = logs.LogWorker(room, [Echo()])
     worker.start()
@@ -259,7 +261,7 @@ def test_a_handler_that_logs_waits_for_no_room_in_its_queue():
 
 
 def test_a_thread_that_waits_for_room_leaves_the_reactor_free():
-    class Watched(Queue):
+    class Watched(Queue[logging.LogRecord | None]):
         def put(self, item, block=True, timeout=None):
             if block:
                 asked.set()
@@ -286,7 +288,7 @@ def test_a_thread_that_waits_for_room_leaves_the_reactor_free():
             room.get_nowait()
     waiting.join(10)
     assert not waiting.is_alive()
-    assert room.get_nowait().getMessage() == "waits"
+    assert present(room.get_nowait()).getMessage() == "waits"
 
 
 @pytest.fixture
@@ -294,7 +296,7 @@ def at_exit(monkeypatch):
     """What is to be called when the interpreter ends: caught, for it would end pytest by os._exit."""
     calls = []
     monkeypatch.setattr(logs, "STUCK", 0.2)
-    monkeypatch.setattr(logs.atexit, "register", lambda *call: calls.append(call))
+    monkeypatch.setattr(atexit, "register", lambda *call: calls.append(call))
     return calls
 
 
@@ -392,7 +394,9 @@ def test_json_is_one_object_a_line_whatever_was_logged(tmp_path, logger):
             raise ValueError("bad")
         except ValueError:
             logger.exception("it failed")
-        root.handlers[0].stream.close()
+        [handler] = root.handlers
+        assert isinstance(handler, logging.StreamHandler)
+        handler.stream.close()
     finally:
         root.handlers[:] = before
         root.setLevel(level)
@@ -492,5 +496,5 @@ def test_what_cannot_be_written_is_told_without_the_unseen(capsys, monkeypatch):
     try:
         raise ValueError(UNSEEN)
     except ValueError:
-        logs.unsaid(None)
+        logs.unsaid(a_record("what cannot be written"))
     assert capsys.readouterr().err.rstrip("\n").isprintable()

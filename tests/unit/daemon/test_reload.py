@@ -40,7 +40,7 @@ class World:
         self.broken: Exception | None = None
         self.token_holder = TokenHolder(Tokens((token("a"),)), lambda: self.tokens)
         self.catalog_holder = CatalogHolder(catalog("one"), lambda: self.catalog, Events())
-        self.reloader = Reloader(self.token_holder, self.catalog_holder, self, lambda: NOW)  # type: ignore[arg-type]
+        self.reloader = Reloader(self.token_holder, self.catalog_holder, self, lambda: NOW)  # type: ignore[arg-type]  # a fake
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Any, after: Any) -> None:
         """As Trail does."""

@@ -4,10 +4,11 @@ import os
 import socket
 import time
 from contextlib import suppress
+from typing import cast
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from jobsched.daemon import systemd as notify
 from jobsched.daemon.systemd import Systemd
@@ -45,21 +46,22 @@ def heard(door):
 @pytest.fixture
 def told():
     """The events of the log."""
-    events = []
-    globalLogPublisher.addObserver(events.append)
+    events: list[LogEvent] = []
+    observer = cast(ILogObserver, events.append)
+    globalLogPublisher.addObserver(observer)
     yield events
-    globalLogPublisher.removeObserver(events.append)
+    globalLogPublisher.removeObserver(observer)
 
 
 def test_ready_is_told_once_it_listens_and_has_begun(door):
     listening, name = door
-    early = Systemd(Reactor(), {"NOTIFY_SOCKET": name})
+    early = Systemd(Reactor(), {"NOTIFY_SOCKET": name})  # type: ignore[arg-type]  # a fake
     early.begun()
     assert heard(listening) == []
     early.startService()
     assert heard(listening) == [["READY=1", f"STATUS={notify.READY}"]]
 
-    late = Systemd(Reactor(), {"NOTIFY_SOCKET": name})
+    late = Systemd(Reactor(), {"NOTIFY_SOCKET": name})  # type: ignore[arg-type]  # a fake
     late.startService()
     assert heard(listening) == [[f"STATUS={notify.ENTERING}"]]
     late.begun()
@@ -70,7 +72,7 @@ def test_ready_is_told_once_it_listens_and_has_begun(door):
 
 def test_a_reload_is_over_when_the_last_of_those_under_way_is(door):
     listening, name = door
-    systemd = Systemd(Reactor(), {"NOTIFY_SOCKET": name})
+    systemd = Systemd(Reactor(), {"NOTIFY_SOCKET": name})  # type: ignore[arg-type]  # a fake
     systemd.startService()
     heard(listening)
     systemd.reloading()
@@ -92,7 +94,7 @@ def test_a_reload_is_over_when_the_last_of_those_under_way_is(door):
 def test_signs_of_life_come_at_half_time_until_the_reactor_ends(door):
     listening, name = door
     reactor = Reactor()
-    systemd = Systemd(reactor, {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())})
+    systemd = Systemd(reactor, {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())})  # type: ignore[arg-type]  # a fake
     systemd.begun()
     systemd.startService()
     heard(listening)
@@ -131,7 +133,7 @@ def test_what_systemd_has_no_room_for_is_told_later_if_current(door):
         while True:
             notify.send(name, "full")
     reactor = Reactor()
-    systemd = Systemd(reactor, {"NOTIFY_SOCKET": name})
+    systemd = Systemd(reactor, {"NOTIFY_SOCKET": name})  # type: ignore[arg-type]  # a fake
     systemd.startService()
     systemd.begun()
     heard(listening)
@@ -142,7 +144,7 @@ def test_what_systemd_has_no_room_for_is_told_later_if_current(door):
 
 def test_a_lost_socket_is_one_line_until_that_changes(tmp_path, told):
     reactor, name = Reactor(), tmp_path / "notify"
-    systemd = Systemd(reactor, {"NOTIFY_SOCKET": str(name), "WATCHDOG_USEC": "2000000"})
+    systemd = Systemd(reactor, {"NOTIFY_SOCKET": str(name), "WATCHDOG_USEC": "2000000"})  # type: ignore[arg-type]  # a fake
 
     def said():
         lines = [event["log_format"].format(**event) for event in told]
@@ -173,7 +175,7 @@ def test_a_lost_socket_is_one_line_until_that_changes(tmp_path, told):
 
 def test_without_systemd_nothing_is_told(told):
     reactor = Reactor()
-    systemd = Systemd(reactor, {"WATCHDOG_USEC": "2000000"})
+    systemd = Systemd(reactor, {"WATCHDOG_USEC": "2000000"})  # type: ignore[arg-type]  # a fake
     systemd.startService()
     systemd.begun()
     systemd.reloading()

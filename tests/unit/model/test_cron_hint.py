@@ -239,5 +239,5 @@ def test_an_interval_is_as_long_as_it_was_meant(number: int, unit: str, minutes:
 
 def test_a_hint_is_sought_in_the_zone_of_the_job() -> None:
     tried: list[tuple[str, str]] = []
-    hint("0 0 ? * *", NEW_YORK, lambda cron, timezone: bool(tried.append((cron, timezone))))  # type: ignore[func-returns-value]
+    hint("0 0 ? * *", NEW_YORK, lambda cron, timezone: bool(tried.append((cron, timezone))))  # type: ignore[func-returns-value]  # None, which is false
     assert {timezone for _, timezone in tried} == {NEW_YORK}

@@ -26,7 +26,14 @@ def job(**fields: Any) -> Any:
 
 
 def run(**fields: Any) -> Run:
-    given = {"id": "run id", "job_id": "job id", "job_name": "a job", "task": "task", "due": NOW, "created": NOW}
+    given: dict[str, Any] = {
+        "id": "run id",
+        "job_id": "job id",
+        "job_name": "a job",
+        "task": "task",
+        "due": NOW,
+        "created": NOW,
+    }
     return Run(**(given | {"parameters": {"password": "hush"}, "ended": NOW, "state": "failed"} | fields))
 
 
@@ -98,7 +105,7 @@ def test_no_parameter_is_told() -> None:
 
 
 def test_of_a_job_as_such_there_is_no_run() -> None:
-    told = body(News(event="overdue", job=job(overdue=NOW), run=None, reason="why", instant=NOW), "id")
+    told: dict[str, Any] = body(News(event="overdue", job=job(overdue=NOW), run=None, reason="why", instant=NOW), "id")
     assert told["run"] is None
     assert told["job"]["overdue"] == "2026-01-01T00:00:00Z"
     assert "retry" not in told
@@ -107,9 +114,8 @@ def test_of_a_job_as_such_there_is_no_run() -> None:
 def test_the_page_shows_what_is_told() -> None:
     [text] = DOCS.read_text("utf-8").split(".. code-block:: json\n\n")[1:]
     shown = json.loads(text.partition("\n\n``node`` is")[0])
-    told = body(News(event="failed", job=job(), run=run(), reason="why", instant=NOW, retry=True), "id") | {
-        "node": "alpha"
-    }
+    news = News(event="failed", job=job(), run=run(), reason="why", instant=NOW, retry=True)
+    told: dict[str, Any] = body(news, "id") | {"node": "alpha"}
     assert list(shown) == list(told)
     assert list(shown["job"]) == list(told["job"])
     assert list(shown["run"]) == list(told["run"])

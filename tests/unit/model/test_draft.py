@@ -79,7 +79,7 @@ def test_an_instant_is_the_only_due_of_its_job() -> None:
 @pytest.mark.parametrize("rule", [{"every": HOUR}, {"cron": "0 * * * *"}, {"at": T0 + HOUR}])
 def test_a_job_keeps_the_rule_it_was_asked_for_and_no_other(rule: dict[str, Any]) -> None:
     trigger = draft(**rule).job("id", T0).schedule.trigger
-    others = [{"every": 2 * HOUR}, {"cron": "1 * * * *"}, {"at": T0 + 2 * HOUR}]
+    others: list[dict[str, Any]] = [{"every": 2 * HOUR}, {"cron": "1 * * * *"}, {"at": T0 + 2 * HOUR}]
     assert draft(**rule).same_rule(trigger)
     assert not any(draft(**other).same_rule(trigger) for other in others)
 

@@ -13,6 +13,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.due_coverage import DueCoverage
 from jobsched.model.job import Job
 from jobsched.model.run import Run
+from tests.present import present
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -42,10 +43,10 @@ def active(due: datetime) -> Run:
 
 def dues(job: Job, count: int) -> list[datetime]:
     """The first so many."""
-    found = [job.next_due]
+    found = [present(job.next_due)]
     while len(found) < count:
-        found.append(job.schedule.next_after(found[-1]))  # type: ignore[arg-type]
-    return [due for due in found if due is not None]
+        found.append(present(job.schedule.next_after(found[-1])))
+    return found
 
 
 def complaints(job: Job | None, record: Sequence[Run], *, whole: bool = True) -> list[str]:
@@ -58,7 +59,7 @@ def moved(job: Job, next_due: datetime | None, **fields: Any) -> Job:
     return attrs.evolve(job, next_due=next_due, **fields)
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "interval": {},
     "jitter": {"jitter": timedelta(seconds=300)},
     "start": {"start": at(90.5)},
@@ -217,7 +218,7 @@ def test_a_new_trigger_begins_at_its_first_beat_with_jitter_too() -> None:
     assert late is not None
     for first in (schedule.first(late), schedule.next_after(late)):
         assert complaints(moved(job, first, version=2, updated=late), []) == []
-    after = schedule.next_after(schedule.first(late))  # type: ignore[arg-type]
+    after = schedule.next_after(present(schedule.first(late)))
     assert len(complaints(moved(job, after, version=2, updated=late), [])) == 1
 
 

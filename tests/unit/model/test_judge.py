@@ -33,7 +33,14 @@ JOB = Job(
 
 
 def run(state: State = "succeeded", **fields: Any) -> Run:
-    made = {"id": "r1", "job_id": "nightly", "job_name": "nightly report", "task": "report", "due": DUE, "created": DUE}
+    made: dict[str, Any] = {
+        "id": "r1",
+        "job_id": "nightly",
+        "job_name": "nightly report",
+        "task": "report",
+        "due": DUE,
+        "created": DUE,
+    }
     return Run(**made | {"state": state} | fields)
 
 
@@ -50,9 +57,8 @@ def entry(action: Action, at: datetime, **fields: Any) -> Entry:
 
 
 def judged(*runs: Run, at: str = "03:00", **fields: Any) -> Verdict:
-    return judge(
-        Record(**{"job_id": "nightly", "now": NOW, "named": named(at, "UTC", NOW), "job": JOB, "runs": runs} | fields)
-    )
+    held: dict[str, Any] = {"job_id": "nightly", "now": NOW, "named": named(at, "UTC", NOW), "job": JOB, "runs": runs}
+    return judge(Record(**held | fields))
 
 
 def steps(verdict: Verdict) -> list[str]:
@@ -148,7 +154,11 @@ def test_a_due_that_started_nothing(state: State, reason: str, answer: str, firs
     ],
 )  # fmt: skip
 def test_a_due_that_started(fields: dict[str, Any], answer: str, sentence: str, next_steps: list[str]) -> None:
-    started = {"started": DUE + timedelta(seconds=2), "ended": DUE + timedelta(seconds=62), "node": "alpha"}
+    started: dict[str, Any] = {
+        "started": DUE + timedelta(seconds=2),
+        "ended": DUE + timedelta(seconds=62),
+        "node": "alpha",
+    }
     verdict = judged(run(**started | fields))
     assert (verdict.answer, verdict.sentence, steps(verdict)) == (answer, sentence, next_steps)
 

@@ -53,7 +53,8 @@ def test_a_clock_that_is_set_back_silences_nobody():
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 20), st.sampled_from(["401", "404"]))))
 def test_each_request_has_a_line_or_is_counted_once(requests):
     throttle, now = Throttle(), 0.0
-    lines, counted, times = Counter(), Counter(), {}
+    lines, counted = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    times: dict[str, list[float]] = {}
     for address, pause, kind in requests:
         now += pause
         for left in throttle.over(now):

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 import pytest
@@ -20,7 +21,7 @@ IDS = Ids(random.Random(1).randbytes)  # the same ids each time: what is spread 
 GPU = {"gpu": "yes"}
 
 
-def a_node(node_id: str, tasks: Sequence[str] = ("task",), **fields: object) -> Node:
+def a_node(node_id: str, tasks: Sequence[str] = ("task",), **fields: Any) -> Node:
     return attrs.evolve(Node(id=node_id, name=node_id, tasks=tasks, since=T0, seen=T0), **fields)
 
 

@@ -123,6 +123,7 @@ def test_what_holds_whatever_the_facts_are(
     assert found.reason
     assert most is not None or every is not None
     later = overdue(one, attrs.evolve(facts, now=facts.now + MINUTE))
+    assert later is not None
     assert later == attrs.evolve(found, reason=later.reason), "it stays so while nothing happens"
     just_before = attrs.evolve(facts, now=found.since - timedelta(microseconds=1))
     assert overdue(one, just_before) is None, "and was not before"

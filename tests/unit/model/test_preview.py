@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 
 
-def asked(**more: object) -> Draft:
-    return Draft(task="", name="", **more)  # type: ignore[arg-type]
+def asked(**more: Any) -> Draft:
+    return Draft(task="", name="", **more)
 
 
 @pytest.mark.parametrize("timezone", ["UTC", "America/New_York", "Asia/Tokyo", "Africa/Monrovia"])

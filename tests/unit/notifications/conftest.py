@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, globalLogPublisher
 
 from tests.unit.notifications.world import World
 from tests.unit.scheduler.world import done
@@ -21,9 +21,10 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
         if event["log_namespace"].startswith("jobsched.notifications"):
             world.log.append(event["log_format"].format(**event))
 
-    globalLogPublisher.addObserver(hear)
+    observer = cast(ILogObserver, hear)
+    globalLogPublisher.addObserver(observer)
     yield world
-    globalLogPublisher.removeObserver(hear)
+    globalLogPublisher.removeObserver(observer)
     if world.dispatcher.running:
         world.stop(world.dispatcher)
     done(world.store.stopService())

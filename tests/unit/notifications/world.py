@@ -54,7 +54,7 @@ class World:
         schema.migrate(url)
         self.reactor = StillReactor(BEGUN)
         self.events = Events()
-        self.store = Store(self.reactor, url, InlinePool, events=self.events)  # type: ignore[arg-type]
+        self.store = Store(self.reactor, url, InlinePool, events=self.events)  # type: ignore[arg-type]  # a fake
         self.store.startService()
         self.sender = Sender()
         self.dispatcher = Dispatcher(self.reactor, self.reactor, self.store, self.sender, lambda: 0.0)

@@ -106,7 +106,7 @@ def _request(method: str, path: str, body: bytes, headers: dict[str, str]) -> by
 
 
 def _answer(method: str, said: bytes) -> Answer:
-    reader = HTTPResponse(Socket(said), method=method)
+    reader = HTTPResponse(Socket(said), method=method)  # type: ignore[arg-type]  # a fake
     reader.begin()
     try:
         body = reader.read()
@@ -137,7 +137,7 @@ class Front:
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET."""
-        return ask(self.site, "GET", path, **headers)
+        return ask(self.site, "GET", path, b"", **headers)
 
     def post(self, body: object, path: str = "/jobs", **headers: str) -> Answer:
         """POST of bytes as they are, of anything else as JSON."""
@@ -157,18 +157,16 @@ class Front:
 
         instant = now(self.reactor)
         run_id = f"01a20000-0000-7000-8000-{number:012}"
-        run = Run(
-            **{
-                "id": run_id,
-                "job_id": job.rpartition("/")[2],
-                "job_name": "a job",
-                "task": "example",
-                "due": instant.replace(microsecond=number),
-                "created": instant,
-                "state": "succeeded",
-            }
-            | fields
-        )
+        common: dict[str, Any] = {
+            "id": run_id,
+            "job_id": job.rpartition("/")[2],
+            "job_name": "a job",
+            "task": "example",
+            "due": instant.replace(microsecond=number),
+            "created": instant,
+            "state": "succeeded",
+        }
+        run = Run(**common | fields)
         self.store.write(runs.insert_all, [run])
         return run_id
 
@@ -229,15 +227,18 @@ def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> It
     from jobsched.rest import openapi
     from jobsched.store.sql import store
 
+    def open_store(reactor: Any, url: str, **more: Any) -> store.Store:
+        return store.Store(reactor, url, InlinePool, **more)  # type: ignore[arg-type]  # a fake
+
     monkeypatch.setattr(openapi, "describe", remembered(openapi.describe))
-    monkeypatch.setattr(service, "open_store", lambda *given, **more: store.Store(*given, InlinePool, **more))
+    monkeypatch.setattr(service, "open_store", open_store)
     root = Path(__file__).parents[3]
     reactor = Reactor()
     configuration = options.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
     copyfile(migrated, tmp_path / "jobsched.sqlite")
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
     folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
-    secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)
+    secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)  # type: ignore[arg-type]  # a fake
     found = next(part for part in secured if isinstance(part, store.Store))
     yield Front(site, reactor, found)
     found._engine.dispose()

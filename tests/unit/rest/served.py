@@ -1,5 +1,7 @@
 """A site with routes of its own, and clients before it who tell what became of them."""
 
+from typing import Any
+
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
@@ -28,7 +30,7 @@ class Wire(StringTransport):
 class Client:
     """One connection."""
 
-    channel: object
+    channel: Any
     wire: Wire
 
     def send(self, text):
@@ -49,8 +51,8 @@ class ServedSite:
 
     connections: int = 3
     reactor: Reactor = attrs.field(factory=Reactor)
-    slow: Deferred = attrs.field(factory=Deferred)
-    site: object = None
+    slow: Deferred[bytes] = attrs.field(factory=Deferred)
+    site: Any = None
 
     def __attrs_post_init__(self):
         async def quick(request):

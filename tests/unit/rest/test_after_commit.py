@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail
@@ -101,7 +102,7 @@ class Held:
         monkeypatch.setattr(store, "write", self.write)
 
     def write(self, *order):
-        answer = Deferred()
+        answer: Deferred[Any] = Deferred()
         self.waiting.append((order, answer))
         return answer
 
@@ -162,7 +163,7 @@ def test_it_stands_in_the_metrics(front, job, monkeypatch):
 
 
 def test_a_question_whose_client_has_gone_is_given_up_untold(front, job, monkeypatch):
-    asked = Deferred()
+    asked: Deferred[Any] = Deferred()
     monkeypatch.setattr(front.store, "read", lambda *_: asked)
     with capturedLogs() as log:
         hang_up(front, f"GET {job} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
@@ -171,8 +172,8 @@ def test_a_question_whose_client_has_gone_is_given_up_untold(front, job, monkeyp
 
 
 def test_a_preview_whose_client_has_gone_is_given_up_as_a_read(front, monkeypatch):
-    given_up = []
-    waiting = Deferred(given_up.append)
+    given_up: list[Deferred[Any]] = []
+    waiting: Deferred[Any] = Deferred(given_up.append)
     monkeypatch.setattr(Registry, "in_thread", lambda *_: waiting)
     body = b'{"cron": "@daily"}'
     head = f"POST /preview HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

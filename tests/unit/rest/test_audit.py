@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.present import present
 from tests.unit.rest.conftest import EXAMPLE, ask
 
 NEXT = re.compile(r'<http://jobs\.example(/[^>]+)>; rel="next"')
@@ -74,11 +75,12 @@ def test_the_trail_can_be_read_whole_by_links_while_it_grows(front):
     for _ in range(7):
         front.job()
     whole = [entry["id"] for entry in entries(front)]
-    path, found = "/audit?limit=2&action=job.create", []
+    path: str | None = "/audit?limit=2&action=job.create"
+    found = []
     while path:
         answer = front.get(path)
         found.append([entry["id"] for entry in answer.json["values"]])
-        path = NEXT.fullmatch(answer.headers["link"])[1] if "link" in answer.headers else None
+        path = present(NEXT.fullmatch(answer.headers["link"]))[1] if "link" in answer.headers else None
         front.job()
     assert found == [whole[:2], whole[2:4], whole[4:6], whole[6:]]
 

@@ -165,7 +165,7 @@ def test_a_relay_sends_its_own_token_and_not_its_clients(secured):
             return fail(ConnectionError("nobody there"))
 
     for token in (CLUSTER, None):
-        relay = Relay(Reactor(), token)
+        relay = Relay(Reactor(), token)  # type: ignore[arg-type]  # a fake
         relay._agent = Agent()
 
         async def through(request, relay=relay):

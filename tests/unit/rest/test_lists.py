@@ -2,6 +2,8 @@
 
 import re
 
+from tests.present import present
+
 NEXT = re.compile(r'<http://jobs\.example(/[^>]+)>; rel="next"')
 
 
@@ -12,7 +14,7 @@ def pages(front, path):
         answer = front.get(path)
         assert answer.status == 200
         found.append([item["id"] for item in answer.json["values"]])
-        path = NEXT.fullmatch(answer.headers["link"])[1] if "link" in answer.headers else None
+        path = present(NEXT.fullmatch(answer.headers["link"]))[1] if "link" in answer.headers else None
     return found
 
 

@@ -96,7 +96,7 @@ def test_what_is_cut_off_has_its_line_too_and_is_counted(said, request_, line):
     assert all(each.startswith(f"192.168.1.1 {line}") for each in said())
     secured.site.stopFactory()
     assert said()[10:] == [f"192.168.1.1 3 more within 60 s: {line.split()[2]} x 3"]
-    assert not [call for call in secured.reactor.getDelayedCalls() if call.func == secured.site.lines._ring]
+    assert not [call for call in secured.reactor.calls if call.func == secured.site.lines._ring]
 
 
 def test_a_fault_of_ours_is_told_with_no_more_of_the_path():

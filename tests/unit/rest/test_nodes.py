@@ -29,7 +29,7 @@ def node(node_id, name, **more):
 
 
 def shown(*known):
-    return ask(site(Nodes(ConnectionGate(list(known))).routes(), Reactor()), "GET", "/nodes").json["values"]
+    return ask(site(Nodes(ConnectionGate(list(known))).routes(), Reactor()), "GET", "/nodes").json["values"]  # type: ignore[arg-type]  # a fake
 
 
 def patch(front, job, changes):

@@ -22,7 +22,7 @@ from jobsched.rest.schemas.notifications import NotificationOut
 from tests.store.samples import job, run
 from tests.unit.rest.conftest import Front
 
-ROUTES: list[Route] = api.routes(None, None, options.Config(), None, None, None)  # type: ignore[arg-type]
+ROUTES: list[Route] = api.routes(None, None, options.Config(), None, None, None, None)  # type: ignore[arg-type]
 # Generated clients call them by these names: they may grow in number, and none may change.
 NAMES = {
     "listJobs", "createJob", "getJob", "changeJob", "deleteJob", "pauseJob", "resumeJob", "runJob", "listJobRuns",

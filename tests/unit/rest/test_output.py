@@ -40,7 +40,7 @@ class Books:
         self.where = AWAY
         self.kept = None
         self.waited = []
-        self.over = Deferred()
+        self.over: Deferred[Run] = Deferred()
 
     def seen_by(self, _caller):
         return self
@@ -103,7 +103,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path):
     books, line = Books(tmp_path / "file"), Line()
-    outputs = Outputs(books, line)
+    outputs = Outputs(books, line)  # type: ignore[arg-type]  # a fake
 
     async def answer(request):
         asked = query(request, Reading)
@@ -244,7 +244,7 @@ def test_following_ends_when_the_run_goes_before_a_node_has_it(desk):
 @pytest.mark.parametrize("method", [b"GET", b"POST"])  # the second outlives its client
 def test_a_client_that_goes_while_a_run_waits_is_not_waited_for(desk, method):
     desk.books.states = [attrs.evolve(RUN, state="waiting", node=None, node_id=None)]
-    held = []
+    held: list[Deferred[None]] = []
 
     def moment(_seconds):
         held.append(Deferred())

@@ -234,7 +234,8 @@ def test_a_store_out_of_reach_is_503_and_says_when_to_retry():
 
 @pytest.mark.parametrize(("verb", "ends_as"), [("POST", "done"), ("DELETE", "done"), ("GET", "cancelled")])
 def test_a_write_goes_on_without_its_client_and_a_read_does_not(verb, ends_as):
-    under_way, ended = Deferred(), []
+    under_way: Deferred[None] = Deferred()
+    ended = []
 
     async def slow(_request):
         try:

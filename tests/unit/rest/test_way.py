@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import succeed
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -22,7 +23,7 @@ from jobsched.rest.relay import Nodes
 )
 def test_an_address_is_connected_to(url, host, port):
     reactor = MemoryReactorClock()
-    Nodes(reactor).endpointForURI(URI.fromBytes(url)).connect(Factory.forProtocol(Protocol))
+    Nodes(reactor).endpointForURI(URI.fromBytes(url)).connect(Factory.forProtocol(Protocol))  # type: ignore[arg-type]  # a fake
     (client,) = reactor.tcpClients
     assert client[:2] == (host, port)
     assert client[3] == 3.0
@@ -30,14 +31,19 @@ def test_an_address_is_connected_to(url, host, port):
 
 def test_https_is_tls(monkeypatch):
     reactor = MemoryReactorClock()
-    Nodes(reactor).endpointForURI(URI.fromBytes(b"https://10.0.0.1:58631/x")).connect(Factory.forProtocol(Protocol))
+    Nodes(reactor).endpointForURI(URI.fromBytes(b"https://10.0.0.1:58631/x")).connect(Factory.forProtocol(Protocol))  # type: ignore[arg-type]  # a fake
     (client,) = reactor.tcpClients
-    assert isinstance(client[2]._wrappedFactory, TLSMemoryBIOFactory)
+    assert isinstance(vars(client[2])["_wrappedFactory"], TLSMemoryBIOFactory)
 
 
 def test_a_name_is_looked_up_outside_of_the_reactors_threads(monkeypatch):
     asked = []
-    monkeypatch.setattr(resolver.Names, "look_up", lambda _, host: asked.append(host) or resolver.succeed(["10.0.0.7"]))
+
+    def look_up(_names, host):
+        asked.append(host)
+        return succeed(["10.0.0.7"])
+
+    monkeypatch.setattr(resolver.Names, "look_up", look_up)
     reactor = MemoryReactorClock()
-    Nodes(reactor).endpointForURI(URI.fromBytes(b"http://alpha.example:1/x")).connect(Factory.forProtocol(Protocol))
+    Nodes(reactor).endpointForURI(URI.fromBytes(b"http://alpha.example:1/x")).connect(Factory.forProtocol(Protocol))  # type: ignore[arg-type]  # a fake
     assert (asked, reactor.tcpClients[0][:2]) == (["alpha.example"], ("10.0.0.7", 1))

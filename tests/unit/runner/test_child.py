@@ -11,6 +11,7 @@ import pytest
 from jobsched.config import catalog
 from jobsched.runner import child
 from jobsched.task import Info
+from tests.present import present
 
 ROOT = Path(__file__).parents[3]
 DUE = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=timezone(timedelta(hours=1)))
@@ -53,7 +54,7 @@ def run(folder, source=TASKS, **options):
     (folder / "t.py").write_text(source)
     text = "".join(f"{name} = {value}\n" for name, value in options.items())
     (folder / "catalog.cfg").write_text(f"[a]\nfile = t.py\nclass = T\n{text}")
-    task = catalog.load(folder / "catalog.cfg", folder).get("a")
+    task = present(catalog.load(folder / "catalog.cfg", folder).get("a"))
     env = {"PYTHONPATH": str(ROOT), child.VARIABLE: child.describe(task, INFO)}
     return subprocess.run(child.argv(), env=env, capture_output=True, text=True, timeout=30, check=False)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jobsched.runner import output
 from jobsched.runner.output import HIGH, LONGEST_LINE, LOW, TAIL, Output, OutputWriter, Printed, output_path
+from tests.present import present
 
 PLENTY = 1 << 30
 
@@ -173,7 +174,7 @@ class SlowWriter(OutputWriter):
 
     def __init__(self, folder):
         self.in_reactor_calls = []
-        super().__init__(self, folder, PLENTY)
+        super().__init__(self, folder, PLENTY)  # type: ignore[arg-type]  # a reactor as far as it is asked
 
     def callFromThread(self, function, *args):
         self.in_reactor_calls.append((function, args))
@@ -181,7 +182,7 @@ class SlowWriter(OutputWriter):
     def work(self, jobs=1):
         """What the thread would do next."""
         for _ in range(jobs):
-            self._queue.get_nowait()()
+            present(self._queue.get_nowait())()
 
     def turn(self):
         """A turn of the reactor."""
@@ -236,7 +237,7 @@ def test_room_that_is_there_already_is_told_of_at_once(writer, run_output):
 
 
 def test_the_end_is_told_when_all_is_in_the_file(writer, run_output, tmp_path):
-    ended = []
+    ended: list[Printed] = []
     run_output.write(b"one\n")
     run_output.write(b"two\n")
     run_output.close().addCallback(ended.append)
@@ -251,7 +252,7 @@ def test_the_end_is_told_when_all_is_in_the_file(writer, run_output, tmp_path):
 
 
 def test_of_nothing_there_is_nothing_to_wait_for(run_output):
-    ended = []
+    ended: list[Printed] = []
     run_output.close().addCallback(ended.append)
 
     assert ended == [Printed()]
@@ -285,7 +286,7 @@ def test_an_end_in_one_thread_waits_for_what_another_is_writing(tmp_path):
         def finish(self, output):
             given.append("the end")
 
-    Output(Writer(), "0" * 36, "job").write(b"from a task's thread")
+    Output(Writer(), "0" * 36, "job").write(b"from a task's thread")  # type: ignore[arg-type]  # a fake
     ends[0].join()
     assert given == [b"from a task's thread", "the end"]
 
@@ -295,7 +296,7 @@ def test_a_log_that_raises_does_not_hold_up_the_run_or_its_end(writer, run_outpu
         def handle(self, record):
             raise RuntimeError("broken")
 
-    broken, called, ended = Broken(), [], []
+    broken, called, ended = Broken(), list[int](), list[Printed]()
     output.log.addHandler(broken)
     output.log.setLevel(logging.INFO)
     try:
@@ -320,11 +321,14 @@ def test_the_thread_goes_on_after_an_error_and_ends_when_told(tmp_path):
         def callFromThread(self, function, *args):
             function(*args)
 
-    writer, done = OutputWriter(Reactor(), tmp_path, PLENTY), []
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    writer, done = OutputWriter(Reactor(), tmp_path, PLENTY), list[int]()  # type: ignore[arg-type]  # a fake
     logging.getLogger(output.__name__).addHandler(logging.NullHandler())
     logging.getLogger(output.__name__).propagate = False
     writer.start()
-    writer._queue.put(lambda: 1 / 0)
+    writer._queue.put(fails)
     writer._queue.put(lambda: done.append(1))
     writer.stop()
     logging.getLogger(output.__name__).propagate = True

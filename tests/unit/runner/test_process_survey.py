@@ -1,10 +1,13 @@
 """Looks at all processes: one for all that ask at the same time, and a pause between those in the reactor."""
 
+from typing import cast
+
 import pytest
 from twisted.internet.defer import Deferred
 
-from jobsched.runner import process_survey
+from jobsched.runner import process_survey, procfs
 from jobsched.runner.process_survey import SHARE, ProcessSurvey
+from jobsched.threads import InThread
 
 
 class World:
@@ -15,10 +18,10 @@ class World:
         self.elapsed = 100.0
         self.members = frozenset({7})
         self.seen = 0
-        self.survey = ProcessSurvey(self.in_thread, lambda: self.elapsed)
+        self.survey = ProcessSurvey(cast(InThread, self.in_thread), lambda: self.elapsed)
 
     def in_thread(self, function, wanted):
-        assert function is process_survey.survey
+        assert function is procfs.survey
         self.looks.append((wanted, Deferred()))
         return self.looks[-1][1]
 

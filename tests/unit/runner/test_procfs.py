@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_a_process_about_to_run_another_program_is_found(restless):
 
 
 def test_one_without_an_environment_is_no_runs_and_seen_once(monkeypatch):
-    monkeypatch.setattr(procfs.time, "sleep", pytest.fail)
+    monkeypatch.setattr(time, "sleep", pytest.fail)
     bare = subprocess.Popen(["/usr/bin/env", "-i", "/bin/sleep", "1000"], start_new_session=True)
     try:
         while not Path(f"/proc/{bare.pid}/cmdline").read_bytes().startswith(b"/bin/sleep"):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pytest
 from sqlalchemy import update
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Unavailable
@@ -50,7 +49,7 @@ class WebhookSender:
     world: World
     overdue_watch: OverdueWatch
     lease: Lease
-    events: list[Any] = attrs.field(factory=list)
+    events: Sequence[LogEvent] = attrs.field(factory=list)
 
     def add(self, watch: Watch = UNLUCKY) -> Job:
         return self.world.add(every(3600, watch=watch))

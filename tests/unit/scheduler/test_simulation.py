@@ -29,6 +29,7 @@ from jobsched.model.job import Job, Policy
 from jobsched.model.run import Run
 from jobsched.scheduler import availability as ability_module
 from jobsched.scheduler import scheduler as scheduler_module
+from jobsched.scheduler import sweeps
 from jobsched.verify import verify
 from tests.unit.scheduler.world import T0, World
 
@@ -183,7 +184,7 @@ def settle(world: World, set_back: bool) -> datetime:
     world.most = 64
     for job in world.jobs:
         world.resume(job)
-    world.walk(scheduler_module.EVERY * 1.1)
+    world.walk(sweeps.EVERY * 1.1)
     decided = world.now - timedelta(milliseconds=2)
     if not set_back:
         for whole in (True, False):

@@ -208,12 +208,12 @@ def test_it_can_be_aimed_while_it_fires(clock: StillReactor) -> None:
 
     def fire() -> None:
         fired.append(round(clock.seconds() - T0.timestamp(), 6))
-        ticker.aim(at(len(fired) + 1), SECOND)
+        aimed.aim(at(len(fired) + 1), SECOND)
 
-    ticker = Ticker(clock, fire)
-    ticker.aim(at(1), SECOND)
+    aimed = Ticker(clock, fire)
+    aimed.aim(at(1), SECOND)
     clock.walk(5.5)
-    ticker.stop()
+    aimed.stop()
     assert fired == [1.001, 2.001, 3.001, 4.001, 5.001]
     assert not clock.getDelayedCalls()
 

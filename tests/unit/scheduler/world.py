@@ -21,7 +21,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
-from jobsched.model.run import Run
+from jobsched.model.run import Run, State
 from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.reconcile import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
@@ -103,7 +103,8 @@ class World:
         self.ids = Ids()
         self.node_id = self.ids.make(self.now)
         self.sign = SignOfLife(lambda: self.now, lambda: self.elapsed)
-        self.store = Store(self.clock, f"sqlite:///{self.path}", self._pool, sign=self.sign.take)
+        url = f"sqlite:///{self.path}"
+        self.store = Store(self.clock, url, self._pool, sign=self.sign.take)  # type: ignore[arg-type]  # a fake
         self.scheduler = Scheduler(
             self.clock,
             self.store,
@@ -203,7 +204,8 @@ class World:
         self.scheduler.wake(None)
 
     def job(self, job: Job) -> Job | None:
-        return self.read(job_rows.get, job.id)
+        found: Job | None = self.read(job_rows.get, job.id)
+        return found
 
     def record(self, job: Job | None = None) -> list[Run]:
         """Every run of a job, or of all, by due."""
@@ -214,7 +216,8 @@ class World:
                 query = query.where(runs.c.job_id == job.id)
             return [run_rows.from_row(row) for row in connection.execute(query)]
 
-        return self.read(question)
+        found: list[Run] = self.read(question)
+        return found
 
     def read(self, question: Callable[..., Any], *args: Any) -> Any:
         return done(self.store.read(question, *args))
@@ -251,7 +254,7 @@ class World:
         for run_id in [run_id for run_id, end in self.ends.items() if end <= self.elapsed]:
             self.end(run_id)
 
-    def end(self, run_id: str, state: str = "succeeded") -> None:
+    def end(self, run_id: str, state: State = "succeeded") -> None:
         """A run ends and its outcome is recorded."""
         run = self.active[run_id]
         self._record(run, state)
@@ -259,7 +262,7 @@ class World:
         self.scheduler.slots_free()
         self.clock.advance(0)
 
-    def _record(self, run: Run, state: str) -> None:
+    def _record(self, run: Run, state: State) -> None:
         ended = attrs.evolve(run, state=state, reason=state, ended=self.now)
         self.write(run_rows.record, [ended], self.ids, lambda: 0.5)
 
