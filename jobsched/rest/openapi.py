@@ -176,7 +176,10 @@ def _header_parameters(route: Route) -> list[dict[str, object]]:
         "Range": 206 in route.gives,
         "If-Range": 206 in route.gives,
     }
-    return [{"name": name, "in": "header"} | IN_HEADER[name] for name, here in known.items() if here]
+    whole = {"If-None-Match": {"schema": {"enum": ["*"]}}} if route.verb == "PUT" else {}
+    return [
+        {"name": name, "in": "header"} | IN_HEADER[name] | whole.get(name, {}) for name, here in known.items() if here
+    ]
 
 
 def _success(route: Route, name: str, status: int) -> dict[str, object]:

@@ -26,6 +26,8 @@ RULES = re.compile(
     "|no due within 50 years"
     "|task (example|runfoo) takes no such parameter.*"
     "|give exactly one of interval, cron and at"  # a patch: it depends on the job
+    "|is not the id of the path, .*"
+    "|an id is a word: .*"  # a UUID that begins with a letter has the form of a word
     "|holds a NUL character"
     "|hold [0-9]+ bytes of JSON together, and may hold 65536"
     "|holds U\\+[0-9A-F]{4,6}, which is not printable"
@@ -63,6 +65,8 @@ def one_trigger(record, schema):
         two = [{name: {"not": null} for name in pair} for pair in combinations(TRIGGERS, 2)]
         schema["not"] = {"anyOf": [{"required": list(pair), "properties": pair} for pair in two]}
     else:
+        if record == "JobIn":
+            schema["anyOf"] = [{"required": ["name"]}, {"required": ["id"]}]  # where no path says the id
         schema["oneOf"] = [
             {"required": [one], "properties": {name: {"not": null} if name == one else null for name in TRIGGERS}}
             for one in TRIGGERS

@@ -196,7 +196,9 @@ async def test_one_key_sent_to_several_nodes_at_once_makes_one_job(open_store: C
         asked = [
             stores[one % len(stores)].write(commands.add, a_job(number * 4 + one), key) for one in range(4)
         ]  # fmt: skip
-        assert len(set(await gatherResults(asked))) == 1
+        said = await gatherResults(asked)
+        assert len({job_id for job_id, _ in said}) == 1
+        assert [made for _, made in said].count(True) == 1
     assert await stores[0].read(job_count) == 20
 
 
