@@ -9,7 +9,7 @@ from typing import Protocol
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -146,7 +146,7 @@ class Dispatcher(Service):
 
     async def _attempt(self, delivery: Delivery) -> None:
         self._busy[delivery.place] += 1
-        sending = self._under_way[delivery.id] = self._sender.send(delivery)
+        sending = self._under_way[delivery.id] = maybeDeferred(self._sender.send, delivery)
         try:
             status = await sending
             self._remember(delivery.place, True)

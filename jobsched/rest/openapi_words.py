@@ -102,6 +102,7 @@ TAGS = {
     "tasks": "What may be run: the catalog of the operator",
     "nodes": "The daemons that share a store",
     "audit": "Who changed what",
+    "events": "What changes, as it comes",
     "monitoring": "Whether the daemon can do its work, and what is counted",
     "description": "What may be asked, for programs",
     "notifications": "What the daemon sends to receivers",

@@ -31,7 +31,8 @@ IsOurs = Callable[[str, Message, bytes], bool]
 def is_ours(monkeypatch: pytest.MonkeyPatch) -> IsOurs:
     """As the page shows it."""
     monkeypatch.setattr(time, "time", lambda: float(NOW))
-    [text] = re.findall(r"\.\. code-block:: python\n\n((?:   .*\n|\n)+)", PAGE.read_text("utf-8"))[1:]
+    shown = re.findall(r"\.\. code-block:: python\n\n((?:   .*\n|\n)+)", PAGE.read_text("utf-8"))
+    [text] = [text for text in shown if "def is_ours" in text]
     names: dict[str, Any] = {"__name__": "the page"}
     exec(re.sub("(?m)^   ", "", text), names)
     found: IsOurs = names["is_ours"]

@@ -66,7 +66,7 @@ def test_a_request_can_be_made_by_its_required_fields_alone(described: dict[str,
         assert not {"oneOf", "anyOf", "allOf", "not"} & schemas[record].keys(), record
         for name, field in schemas[record]["properties"].items():
             assert "default" not in field, (record, name)
-    assert schemas["JobIn"]["required"] == ["task", "name"]
+    assert schemas["JobIn"]["required"] == ["task"]
     assert "exactly one of interval, cron and at" in schemas["JobIn"]["description"]
     assert schemas["JobIn"]["properties"]["retries"]["description"].endswith("; left out: 0")
 

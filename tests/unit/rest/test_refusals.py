@@ -182,7 +182,6 @@ def test_a_malformed_job_is_a_problem_that_points_at_the_fault(front, body, poin
             {"task": "example", "nam": "x", "interval": 5, "retries": -1, "overlap": "que"},
             {
                 "/nam": 'nam is not known here; did you mean "name"?',
-                "/name": "name is missing",
                 "/interval": 'interval is an object such as {"minutes": 5}',
                 "/retries": "retries is a whole number of at least 0 and at most 100",
                 "/overlap": 'overlap is one of "allow", "queue", "replace" and "skip"; did you mean "queue"?',
