@@ -170,6 +170,8 @@ class Jobs:
         with self.outputs.place() if follow else nullcontext():  # first: a refused request has made no run
             key = idempotency_key(request, f"/jobs/{job_id}/run")
             asked = body(request, wire.RunIn) if has_body(request) else wire.RunIn()
+            if asked.parameters is not None:
+                caller(request).must("write")  # to set parameters is to change what is run
             due, parameters = from_json.run(asked, self._defaults)
             run = await self._registry_for(request).run_now(
                 job_id, key, versions(request), due=due, parameters=parameters

@@ -200,6 +200,15 @@ def test_to_follow_a_run_that_one_starts_is_to_read(secured: SecuredDaemon) -> N
     assert secured.ask("POST", f"{job}/run?follow=1", "all three").status == 200
 
 
+def test_to_set_parameters_of_a_run_is_to_write(secured: SecuredDaemon) -> None:
+    job = secured.make("runfoo")
+    refused = secured.ask("POST", f"{job}/run", "run", {"parameters": {}})
+    assert (refused.status, "the scope 'write'" in refused.json["detail"]) == (403, True)
+    assert secured.ask("GET", f"{job}/runs", "admin").json["values"] == []
+    assert secured.ask("POST", f"{job}/run", "run", {"due": "2026-01-01T00:00Z"}).status == 202
+    assert secured.ask("POST", f"{job}/run", "all three", {"parameters": {}}).status == 202
+
+
 def test_each_token_has_idempotency_keys_of_its_own(secured: SecuredDaemon) -> None:
     body = {"task": "runfoo", "name": "n", "interval": {"hours": 1}}
     made = {who: [secured.ask("POST", "/jobs", who, body, idempotency_key="k" * 255).headers["location"] for _ in "12"]
