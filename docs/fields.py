@@ -54,6 +54,7 @@ MEANING = {
     "NOTIFY_HOSTS": "The hosts that jobs may name as receivers; None: that of ``NOTIFY_URL`` alone.",
     "NOTIFY_PRIVATE": "Whether receivers may be in private networks and on this machine.",
     "RUN_AS": "As whom tasks run that have a process of their own and name no ``user``; None: as the daemon does.",
+    "METRICS_LABELS": "Labels of jobs that ``/metrics`` shows, in ``jobsched_job_info``: :doc:`watching`.",
     "SECRET_PARAMETERS": "Parameters whose values are shown to nobody but the task, in whatever case their names are.",
     "store": "The database, as an SQLAlchemy URL. A relative SQLite path is relative to the state folder.",
     "threads": "Threads for the Python tasks that run in the daemon.",

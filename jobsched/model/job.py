@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 import attrs
 
+from .labels import About, Label
 from .run import LastRun
 from .trigger import Schedule
 
@@ -106,6 +107,7 @@ class Job:
     timezone: str = "UTC"
     policy: Policy = attrs.field(factory=Policy)
     watch: Watch = attrs.field(factory=Watch)
+    about: About = attrs.field(factory=About)
     timeout: float | None = None  # seconds; None: the task's own, or JOB_LIVETIME
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     max_runs: int | None = None
@@ -161,4 +163,5 @@ class JobFilter:
     task: str | None = None
     state: JobState | None = None
     overdue: bool | None = None
+    labels: tuple[Label, ...] = ()  # all of them
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen

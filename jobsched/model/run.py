@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 import attrs
 
+from .labels import Label
 from .state_machine import StateMachine
 
 State = Literal[
@@ -140,6 +141,7 @@ class RunFilter:
     state: str | None = None
     begin: datetime | None = None
     end: datetime | None = None
+    labels: tuple[Label, ...] = ()  # all of them; those that its job has now
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
 
 

@@ -76,6 +76,7 @@ class Jobs:
             task=given(asked.task, None),
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
+            labels=from_json.labels_asked(asked.label),
         )
         jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
         return await self._pages.answer(request, asked.limit, jobs, self._out, lambda news: news.job.id)
@@ -144,6 +145,7 @@ async def run_page(request: Request, registry: Registry, job_id: str | None, pag
         state=given(asked.state, None),
         begin=asked_instant(asked.from_, "?from"),
         end=asked_instant(asked.to, "?to"),
+        labels=from_json.labels_asked(asked.label),
     )
 
     async def runs(_room: int) -> Page[Run]:

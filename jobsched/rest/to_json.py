@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
 
-from ..model.definition import seconds, watched
+from ..model.definition import seconds, told, watched
 from ..model.job import JobView, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
@@ -59,6 +59,7 @@ def job_out(
         placement=job.policy.placement,
         require=dict(job.policy.require),
         **watched(job.watch),
+        **told(job.about),
         state=job.state,
         paused=job.paused,
         overdue=watch.overdue_out(job),

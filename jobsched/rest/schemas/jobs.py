@@ -11,6 +11,18 @@ from ...model.job import CatchUp, JobState, Overlap, Placement
 from ...model.trigger import LONGEST
 from ..instants import InstantText
 from . import FOUND, ID, NAME, TASK, Moment
+from .labels import (
+    DESCRIPTION,
+    LABELS,
+    OWNER,
+    RUNBOOK,
+    Description,
+    LabelName,
+    Labels,
+    LabelValue,
+    Owner,
+    Runbook,
+)
 from .runs import LastRunOut
 from .tasks import EFFECTIVE, EffectiveOut
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
@@ -96,6 +108,10 @@ class JobIn(Struct, forbid_unknown_fields=True):
     max_late: Annotated[Late | None, MAX_LATE] = None
     must_succeed_every: Annotated[Late | None, MUST_SUCCEED_EVERY] = None
     notify: Annotated[NotifyIn | None, NOTIFY] = None
+    labels: Annotated[Labels, LABELS] = {}
+    description: Annotated[Description | None, DESCRIPTION] = None
+    owner: Annotated[Owner | None, OWNER] = None
+    runbook: Annotated[Runbook | None, RUNBOOK] = None
 
 
 class PatchIn(Struct, forbid_unknown_fields=True):
@@ -124,6 +140,10 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     max_late: Annotated[Late | UnsetType | None, MAX_LATE] = UNSET
     must_succeed_every: Annotated[Late | UnsetType | None, MUST_SUCCEED_EVERY] = UNSET
     notify: Annotated[NotifyPatch | UnsetType | None, NOTIFY] = UNSET
+    labels: Annotated[dict[LabelName, LabelValue | None] | UnsetType | None, LABELS] = UNSET
+    description: Annotated[Description | UnsetType | None, DESCRIPTION] = UNSET
+    owner: Annotated[Owner | UnsetType | None, OWNER] = UNSET
+    runbook: Annotated[Runbook | UnsetType | None, RUNBOOK] = UNSET
 
 
 class PreviewIn(Struct, forbid_unknown_fields=True):
@@ -175,6 +195,10 @@ class JobOut(Struct):
     max_late: Annotated[float | None, MAX_LATE]
     must_succeed_every: Annotated[float | None, MUST_SUCCEED_EVERY]
     notify: Annotated[NotifyOut | None, NOTIFY]
+    labels: Annotated[dict[str, str], LABELS]
+    description: Annotated[str | None, DESCRIPTION]
+    owner: Annotated[str | None, OWNER]
+    runbook: Annotated[str | None, RUNBOOK]
     state: Annotated[JobState, Meta(description="Whether it waits for its next due, is paused, or has no due left")]
     paused: Annotated[bool, Meta(description="Whether dues pass without a run until it is resumed")]
     overdue: Annotated[OverdueOut | None, Meta(description="Since when it is overdue, and why; null: it is not")]

@@ -13,9 +13,13 @@ from . import NAME, STATE, TASK
 
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]
+AskedLabels = Annotated[list[Annotated[str, Meta(min_length=1, max_length=127)]], Meta(min_length=1, max_length=32)]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
 AFTER = Meta(description="The id behind which the page begins; follow the Link header instead of making one up")
+LABEL = Meta(
+    description="Those whose job has this label, NAME=VALUE, or NAME with whatever value; several: all of them"
+)
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
 
@@ -28,6 +32,7 @@ class JobPage(Struct, forbid_unknown_fields=True):
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[JobState | UnsetType, STATE] = UNSET
     overdue: Annotated[bool | UnsetType, Meta(description="Jobs that are overdue, or those that are not")] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
 class RunPage(Struct, forbid_unknown_fields=True):
@@ -40,6 +45,7 @@ class RunPage(Struct, forbid_unknown_fields=True):
         default=UNSET, name="from"
     )
     to: Annotated[MomentText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
 class AuditPage(Struct, forbid_unknown_fields=True):

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import TypeVar
 
 import attrs
-from sqlalchemy import and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
+from ...model.labels import About
 from ...model.page import Page
 from ...model.trigger import At, Interval, Schedule, Trigger
+from . import labels
 from .paging import cut, weight
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
@@ -45,13 +47,15 @@ _STATE = {
 }
 
 
-_WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
+_WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify, jobs.c.labels, jobs.c.description)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
 def add(transaction: Transaction, new: Iterable[Job]) -> None:
     """Store new jobs."""
-    transaction.execute(insert(jobs), [_columns(job) for job in new])
+    added = list(new)
+    transaction.execute(insert(jobs), [_columns(job) for job in added])
+    labels.put(transaction, added)
 
 
 def get(transaction: Transaction, job_id: str) -> Job | None:
@@ -86,12 +90,21 @@ def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | Non
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
     if only is not None and only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
+    for label in () if only is None else only.labels:
+        query = query.where(labels.has(jobs.c.id, label))
     return query
 
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
     transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
+    labels.put(transaction, [job])
+
+
+def remove(transaction: Transaction, job_id: str) -> None:
+    """Forget a job, and with it what it is found by."""
+    transaction.execute(delete(jobs).where(jobs.c.id == job_id))
+    labels.forget(transaction, [job_id])
 
 
 def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
@@ -129,9 +142,10 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
 def _columns(job: Job) -> dict[str, object]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
-    whole = attrs.filters.exclude("schedule", "policy", "watch")
+    whole = attrs.filters.exclude("schedule", "policy", "watch", "about")
     columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
+    columns.update(attrs.asdict(job.about, recurse=False))
     columns.update(attrs.asdict(job.watch))
     return columns | {
         "every": interval and interval.every,
@@ -166,6 +180,7 @@ def from_row(row: TableRow) -> Job:
             must_succeed_every=row.must_succeed_every,
             notify=None if row.notify is None else Notify(url=row.notify["url"], on=tuple(row.notify["on"])),
         ),
+        about=About(labels=row.labels, description=row.description, owner=row.owner, runbook=row.runbook),
         timeout=row.timeout,
         parameters=row.parameters,
         max_runs=row.max_runs,

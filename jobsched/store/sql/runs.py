@@ -13,7 +13,7 @@ from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
-from . import listen_notify, outbox
+from . import labels, listen_notify, outbox
 from .tables import LAST_DUE, jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
@@ -164,6 +164,8 @@ def page(transaction: Transaction, limit: int, before: str | None, only: RunFilt
         query = query.where(runs.c.due < only.end)
     if only.tasks is not None:
         query = query.where(of_tasks(transaction, runs.c.task, only.tasks))
+    for label in only.labels:
+        query = query.where(labels.has(runs.c.job_id, label))
     return _all(transaction, query)
 
 
