@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
 import attrs
@@ -42,6 +42,9 @@ ACTIVE: Final = tuple(state for state in STATES.states if state not in ENDED)
 STARTED: Final = STATES.where("lose")
 NEVER_RAN: Final = tuple(state for state in STATES.begins.values() if state in ENDED)  # states of a stretch
 RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
+FAILING: Final[tuple[State, ...]] = ("failed", "timed_out", "lost", "missed")  # somebody has to look
+RARE: Final = (*ACTIVE, *FAILING, "cancelled")  # states of few runs, where things go well
+EARLY: Final = timedelta(minutes=1)  # no run is made longer than that before its due
 ANYWHERE: Final = ""  # the place of a run that any one node may execute
 
 ProcessState = Literal["started", "exited", "ending", "killed", "gone"]
@@ -138,7 +141,10 @@ class RunFilter:
     """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
 
     job_id: str | None = None
-    state: str | None = None
+    states: tuple[State, ...] = ()  # any of them; none: any
+    task: str | None = None
+    node: str | None = None  # where it runs or ran, or has to
+    cause: Cause | None = None
     begin: datetime | None = None
     end: datetime | None = None
     labels: tuple[Label, ...] = ()  # all of them; those that its job has now

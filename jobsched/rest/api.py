@@ -21,6 +21,7 @@ from .catalog import Catalog
 from .deliveries import Deliveries
 from .from_json import Defaults
 from .health import Body, HealthCalls
+from .instants import Times
 from .jobs import Jobs
 from .log_limit import Lines
 from .nodes import Nodes
@@ -60,10 +61,11 @@ def routes(
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
+    times = Times(clock, config.timezone)
     calls = [
         *Catalog(registry, defaults, clock).routes(),
-        *Jobs(registry, outputs, defaults, pages).routes(),
-        *Runs(registry, outputs, pages).routes(),
+        *Jobs(registry, outputs, defaults, pages, times).routes(),
+        *Runs(registry, outputs, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Audit(registry, pages).routes(),

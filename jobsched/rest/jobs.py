@@ -7,18 +7,20 @@ import re
 from contextlib import nullcontext
 from functools import partial
 
+import attrs
+from msgspec import UnsetType
 from twisted.web.http import Request
 
 from ..model.errors import Invalid
 from ..model.job import JobFilter, JobView
 from ..model.order import IdempotencyKey
 from ..model.page import Page
-from ..model.run import Run, RunFilter
+from ..model.run import FAILING, Run, RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
 from .conditions import tag_of, versions
 from .from_json import Defaults, given
-from .instants import asked_instant
+from .instants import Times
 from .output import Outputs
 from .pages import Pages, location
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
@@ -31,10 +33,11 @@ KEY = re.compile(rb"[!-~]{1,255}")
 class Jobs:
     """The calls on jobs."""
 
-    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults, pages: Pages) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults, pages: Pages, times: Times) -> None:
         self._registry = registry
         self._outputs = outputs
         self._pages = pages
+        self._times = times
         self._defaults = defaults
 
     def routes(self) -> list[Route]:
@@ -56,7 +59,7 @@ class Jobs:
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
             Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
-            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
+            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.JobRunPage,
                   gives={200: runs.Runs}, refuses=(400, 404)),
         ]  # fmt: skip
 
@@ -123,7 +126,9 @@ class Jobs:
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._registry_for(request), job_id, self._pages)
+        asked = query(request, queries.JobRunPage)
+        only = RunFilter(job_id=job_id)
+        return await run_page(request, self._registry_for(request), only, asked, self._pages, self._times)
 
     def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))
@@ -137,15 +142,20 @@ class Jobs:
         return to_json.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.redaction)
 
 
-async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
+async def run_page(
+    request: Request, registry: Registry, only: RunFilter, asked: queries.JobRunPage, pages: Pages, times: Times
+) -> bytes:
     """200: a page of runs, of one job or of all."""
-    asked = query(request, queries.RunPage)
-    only = RunFilter(
-        job_id=job_id,
-        state=given(asked.state, None),
-        begin=asked_instant(asked.from_, "?from"),
-        end=asked_instant(asked.to, "?to"),
-        labels=from_json.labels_asked(asked.label),
+    begin, end = times.window(asked.from_, asked.to, asked.zone)
+    if asked.failing and not isinstance(asked.state, UnsetType):
+        raise Invalid("give state or failing, not both", "?failing")
+    only = attrs.evolve(
+        only,
+        states=tuple(given(asked.state, FAILING if asked.failing else ())),
+        node=given(asked.node, None),
+        cause=given(asked.cause, None),
+        begin=begin,
+        end=end,
     )
 
     async def runs(_room: int) -> Page[Run]:

@@ -6,8 +6,10 @@ from contextlib import nullcontext
 
 from twisted.web.http import Request
 
+from ..model.run import RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
+from .instants import Times
 from .jobs import run_page
 from .output import Outputs
 from .pages import Pages
@@ -19,17 +21,18 @@ from .schemas import runs as wire
 class Runs:
     """The calls on runs."""
 
-    def __init__(self, registry: Registry, outputs: Outputs, pages: Pages) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, pages: Pages, times: Times) -> None:
         self._registry = registry
         self._outputs = outputs
         self._pages = pages
+        self._times = times
 
     def routes(self) -> list[Route]:
         """What is served here."""
         one = "/runs/<run_id>"
         return [
             Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.RunPage,
-                  gives={200: wire.Runs}, refuses=(400,)),
+                  gives={200: wire.Runs}, refuses=(400, 404)),
             Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
                   gives={200: wire.RunOut}, refuses=(400, 404)),
             Route("GET", one + "/output", self.output, "What a run printed", asks=queries.Reading,
@@ -40,7 +43,13 @@ class Runs:
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._registry_for(request), None, self._pages)
+        asked = query(request, queries.RunPage)
+        only = RunFilter(
+            job_id=from_json.given(asked.job, None),
+            task=from_json.given(asked.task, None),
+            labels=from_json.labels_asked(asked.label),
+        )
+        return await run_page(request, self._registry_for(request), only, asked, self._pages, self._times)
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""

@@ -8,15 +8,23 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...model.audit import Action
 from ...model.job import JobState
-from ...model.run import State
+from ...model.run import Cause, State
+from ...model.time_text import EXAMPLE
 from . import NAME, STATE, TASK
 
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]
 AskedLabels = Annotated[list[Annotated[str, Meta(min_length=1, max_length=127)]], Meta(min_length=1, max_length=32)]
+Id255 = Annotated[str, Meta(max_length=255)]
+TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
+ZoneText = Annotated[str, Meta(min_length=1, max_length=64)]
+AskedStates = Annotated[list[State], Meta(min_length=1, max_length=10)]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
 AFTER = Meta(description="The id behind which the page begins; follow the Link header instead of making one up")
+ZONE = Meta(
+    description="IANA name of the zone of days and times without an offset; if left out, that of new jobs: `timezone`"
+)
 LABEL = Meta(
     description="Those whose job has this label, NAME=VALUE, or NAME with whatever value; several: all of them"
 )
@@ -35,16 +43,29 @@ class JobPage(Struct, forbid_unknown_fields=True):
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
-class RunPage(Struct, forbid_unknown_fields=True):
-    """Which part of a list of runs: `from <= due < to`."""
+class JobRunPage(Struct, forbid_unknown_fields=True):
+    """Which part of the list of a job's runs: `from <= due < to`."""
 
     limit: Limit = 500
     after: Annotated[Id | UnsetType, AFTER] = UNSET
-    state: Annotated[State | UnsetType, STATE] = UNSET
-    from_: Annotated[MomentText | UnsetType, Meta(description="Runs due at this instant or later")] = field(
+    state: Annotated[AskedStates | UnsetType, Meta(description="Where they stand; several: any of them")] = UNSET
+    from_: Annotated[TimeText | UnsetType, Meta(description="Runs due at this instant or later")] = field(
         default=UNSET, name="from"
     )
-    to: Annotated[MomentText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
+    to: Annotated[TimeText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
+    zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
+    failing: Annotated[
+        bool, Meta(description="Only those that somebody has to look at: failed, timed_out, lost, missed")
+    ] = False
+    node: Annotated[Id255 | UnsetType, Meta(description="Runs of the node of this name")] = UNSET
+    cause: Annotated[Cause | UnsetType, Meta(description="Runs that the schedule, a caller or a retry made")] = UNSET
+
+
+class RunPage(JobRunPage, forbid_unknown_fields=True):
+    """Which part of the list of all runs: `from <= due < to`."""
+
+    job: Annotated[Id | UnsetType, Meta(description="Runs of the job with this id")] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 

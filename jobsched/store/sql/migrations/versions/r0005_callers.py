@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from jobsched.store.sql.migrations.build import TEXT, index, new_columns, table, text
+from jobsched.store.sql.migrations.build import TEXT, index, new_columns, table, text, where
 
 revision = "0005"
 down_revision = "0004"
@@ -31,3 +31,9 @@ def upgrade() -> None:
         sa.Column("value", text(63), nullable=False),
     )
     index("job_labels_value", "job_labels", ["name", "value", "job_id"])
+    index("runs_of_task", "runs", ["task", "id"])
+    index("runs_of_node", "runs", ["node", "id"])
+    index("runs_due", "runs", ["due", "id"])
+    index("runs_of_cause", "runs", ["cause", "id"], **where("cause <> 'schedule'"))
+    index("runs_of_place", "runs", ["place", "id"], **where("place <> ''"))
+    index("runs_until", "runs", ["until", "id"], **where("until IS NOT NULL"))
