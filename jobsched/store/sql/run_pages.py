@@ -20,6 +20,7 @@ from .transaction import Transaction
 from .visibility import exact, of_tasks
 
 FEW: Final = 50  # jobs whose runs are looked for job by job
+SORTED: Final = ("runs_due", "runs_until")  # what these find is sorted by id
 LITTLE: Final = 2000  # runs that may be looked at one by one
 
 Condition = ColumnElement[bool]
@@ -54,7 +55,10 @@ def ids(transaction: Transaction, limit: int, before: str | None, only: RunFilte
 
 
 def _newest(transaction: Transaction, part: Part, limit: int) -> Select[Any]:
-    query = select(runs.c.id).where(*part.conditions).order_by(runs.c.id.desc()).limit(limit)
+    newest = runs.c.id.desc()
+    if part.index in SORTED and transaction.dialect.name == "postgresql":  # or it would go through the newest first
+        newest = runs.c.id.op("||")(literal_column("''")).desc()
+    query = select(runs.c.id).where(*part.conditions).order_by(newest).limit(limit)
     return by_index(query, runs, part.index, transaction.dialect.name)
 
 

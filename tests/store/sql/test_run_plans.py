@@ -93,13 +93,14 @@ def record(
         url = f"sqlite:///{folder}/plans" if kind == "sqlite" else running(kind).create_database("plans")
         migrate(url)
         engine = filled[kind] = connect(url)
+        rows = list(made())
         with writing(engine).begin() as connection:
             job_rows.add(Transaction(connection), JOBS)
-            rows = list(made())
-            for begin in range(0, COUNT, 5000):
+        for begin in range(0, COUNT, 5000):
+            with writing(engine).begin() as connection:
                 connection.execute(insert(runs), rows[begin : begin + 5000])
         with writing(engine).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            analyse = {"postgresql": "ANALYZE runs", "mysql": "ANALYZE TABLE runs"}.get(kind)
+            analyse = {"postgresql": "ANALYZE", "mysql": "ANALYZE TABLE runs, jobs, job_labels"}.get(kind)
             if analyse:
                 connection.execute(text(analyse))
     return filled[kind]
