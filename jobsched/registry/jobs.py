@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred
 from ..clock import now
 from ..model.delivery import Delivery
 from ..model.draft import Draft
-from ..model.errors import no_job
+from ..model.errors import Invalid, no_job
 from ..model.job import Job, JobFilter, JobView
 from ..model.order import ChangeJob, CreateJob, DeleteJob, IdempotencyKey, Order, PauseJob, ResumeJob, Versions
 from ..model.page import Page
 from ..model.preview import Fire, look_ahead
+from ..model.upcoming import MOST, Place, PlannedFilter, UpcomingDue, upcoming
 from ..runner import launch
 from ..threads import Wanted
 from .orders import Orders
@@ -46,6 +47,17 @@ class Jobs(Orders):
     def in_thread(self, work: Callable[[Wanted], T]) -> Deferred[T]:
         """Do work that a caller ordered, off the reactor. `work` calls the function that it is given now and then."""
         return self._parts.in_thread(work)
+
+    async def upcoming(
+        self, only: PlannedFilter, begin: datetime, after: Place | None, limit: int, _room: int
+    ) -> Page[UpcomingDue]:
+        """Up to `limit` dues behind `after`, from `begin` on, of jobs as `only` asks for; soonest first. They are
+        computed in a thread. Raises Invalid if they are those of too many jobs."""
+        jobs = await self._store.jobs.planned(attrs.evolve(only, tasks=self._caller.tasks), MOST + 1)
+        if len(jobs) > MOST:
+            raise Invalid(f"more than {MOST:,} jobs are due before then: give an earlier one, a task or a label", "?to")
+        found = self.in_thread(lambda wanted: upcoming(jobs, begin, only.end, after, limit + 1, wanted))
+        return Page.of(await found, limit)
 
     async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
         """Up to `limit` jobs that were made after the job `after`, oldest first. Together they have no more than `room`

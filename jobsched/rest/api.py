@@ -32,6 +32,7 @@ from .relay import Relay
 from .route import Route
 from .runs import Runs
 from .site import JobschedSite, site
+from .upcoming import Upcoming
 
 
 def serve(
@@ -66,6 +67,7 @@ def routes(
         *Catalog(registry, defaults, clock).routes(),
         *Jobs(registry, outputs, defaults, pages, times).routes(),
         *Runs(registry, outputs, pages, times).routes(),
+        *Upcoming(registry, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Audit(registry, pages).routes(),

@@ -61,15 +61,19 @@ class Times:
     timezone: str
 
     def window(
-        self, begin: str | UnsetType, end: str | UnsetType, zone: str | UnsetType
+        self, begin: str | UnsetType, end: str | UnsetType, zone: str | UnsetType, ahead: bool = False
     ) -> tuple[datetime | None, datetime | None]:
-        """The instants of `?from` and `?to`. A time of day in `to` is the first after `from`. Raises Invalid."""
+        """The instants of `?from` and `?to`. Raises Invalid.
+
+        A time of day in `to` is the first after `from`; in `from` it is the last up to now or, with `ahead`, the first
+        after now.
+        """
         try:
             asked = Asked.of(self.timezone if isinstance(zone, UnsetType) else zone, self.now())
         except BadTrigger as why:
             raise Invalid(why.detail, "?zone") from None
-        since = _asked(asked, begin, "?from", None)
-        return since, _asked(asked, end, "?to", since)
+        since = _asked(asked, begin, "?from", asked.now if ahead else None)
+        return since, _asked(asked, end, "?to", asked.now if since is None and ahead else since)
 
 
 def _asked(asked: Asked, text: str | UnsetType, pointer: str, after: datetime | None) -> datetime | None:

@@ -36,7 +36,7 @@ from jobsched.model.trigger import TICK, Schedule
 from jobsched.rest import api, from_json, problems
 from jobsched.rest.from_json import Defaults
 from jobsched.rest.route import Route, query_of
-from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks
+from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks, upcoming
 from jobsched.tap import Options
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ RECORDS = {
 # Told in the text of a page, not by a table.
 IN_TEXT = {
     problems.Problem, problems.Fault, jobs.Jobs, runs.Runs, nodes.Nodes, tasks.Names, tasks.TaskOut, jobs.Fires,
-    nodes.Health, audit.Entries, deliveries.Deliveries,
+    nodes.Health, audit.Entries, deliveries.Deliveries, upcoming.Dues,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}

@@ -69,6 +69,25 @@ class RunPage(JobRunPage, forbid_unknown_fields=True):
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
+class UpcomingPage(Struct, forbid_unknown_fields=True):
+    """Which part of what will be due: `from <= due < to`."""
+
+    limit: Limit = 100
+    after: Annotated[
+        Annotated[str, Meta(max_length=96)] | UnsetType,
+        Meta(description="The place behind which the page begins; follow the Link header instead of making one up"),
+    ] = UNSET
+    from_: Annotated[
+        TimeText | UnsetType, Meta(description="Dues at this instant or later; now, if left out or over")
+    ] = field(default=UNSET, name="from")
+    to: Annotated[
+        TimeText | UnsetType, Meta(description="Dues before this instant; a day after `from`, if left out")
+    ] = UNSET
+    zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+
+
 class AuditPage(Struct, forbid_unknown_fields=True):
     """Which part of the audit log: `from <= at < to`."""
 

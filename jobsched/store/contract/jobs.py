@@ -13,6 +13,7 @@ from ...model.job import Due, JobFilter, JobView
 from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run
+from ...model.upcoming import Planned, PlannedFilter
 
 
 class Jobs(Protocol):
@@ -37,6 +38,10 @@ class Jobs(Protocol):
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
+
+    def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
+        """Up to `most` jobs that are not paused and whose next due is before `only.end`, by (next due, id), as `only`
+        asks for. Of what is `left`, every scheduled start so far was taken off."""
 
 
 class Claims(Protocol):

@@ -14,6 +14,7 @@ from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
 from ...model.labels import About
 from ...model.page import Page
 from ...model.trigger import At, Interval, Schedule, Trigger
+from ...model.upcoming import Planned, PlannedFilter
 from . import labels
 from .paging import cut, weight
 from .tables import jobs
@@ -30,6 +31,10 @@ _MOVE = (
 )
 
 
+_PLANNED = (
+    *(jobs.c.id, jobs.c.name, jobs.c.task, jobs.c.every, jobs.c.anchor, jobs.c.cron, jobs.c.at, jobs.c.timezone),
+    *(jobs.c.start, jobs.c.end, jobs.c.jitter, jobs.c.next_due, jobs.c.starts, jobs.c.max_runs),
+)
 _LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
     select(jobs)
     .where(
@@ -80,17 +85,21 @@ def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, r
 
 def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | None) -> Q:
     query = query.where(jobs.c.id > after).order_by(jobs.c.id)
-    if only is not None and only.name is not None:
+    return query if only is None else _fitting(transaction, query, only)
+
+
+def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
+    if only.name is not None:
         query = query.where(jobs.c.name == only.name)
-    if only is not None and only.task is not None:
+    if only.task is not None:
         query = query.where(jobs.c.task == only.task)
-    if only is not None and only.state is not None:
+    if only.state is not None:
         query = query.where(_STATE[only.state])
-    if only is not None and only.overdue is not None:
+    if only.overdue is not None:
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
-    if only is not None and only.tasks is not None:
+    if only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
-    for label in () if only is None else only.labels:
+    for label in only.labels:
         query = query.where(labels.has(jobs.c.id, label))
     return query
 
@@ -121,6 +130,24 @@ def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
     """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
     return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+
+
+def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Planned]:
+    """Up to `most` jobs that will be due before `only.end`, soonest first; without what they would be given."""
+    query = select(*_PLANNED).where(jobs.c.next_due < only.end, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
+    asked = JobFilter(task=only.task, labels=only.labels, tasks=only.tasks)
+    return [
+        Planned(
+            id=row.id,
+            name=row.name,
+            task=row.task,
+            schedule=_schedule(row),
+            timezone=row.timezone,
+            next_due=row.next_due,
+            left=None if row.max_runs is None else max(row.max_runs - row.starts, 1),
+        )
+        for row in transaction.execute(_fitting(transaction, query, asked))
+    ]
 
 
 def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> list[Job]:
@@ -164,7 +191,7 @@ def from_row(row: TableRow) -> Job:
         id=row.id,
         name=row.name,
         task=row.task,
-        schedule=Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id),
+        schedule=_schedule(row),
         timezone=row.timezone,
         policy=Policy(
             overlap=row.overlap,
@@ -197,6 +224,10 @@ def from_row(row: TableRow) -> Job:
         ahead=row.ahead,
         ahead_from=row.ahead_from,
     )
+
+
+def _schedule(row: TableRow) -> Schedule:
+    return Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id)
 
 
 def _trigger(row: TableRow) -> Trigger:

@@ -23,6 +23,7 @@ from ...model.order import Issued, Order, Performed
 from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run, RunFilter, Tail
+from ...model.upcoming import Planned, PlannedFilter
 from ...model.wrong_clock import Evidence
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
@@ -86,6 +87,9 @@ class Jobs(Noun, job_contract.Jobs):
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         return self._in.read(jobs.dues_of, job_ids)
+
+    def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
+        return self._in.read(jobs.planned, only, most)
 
 
 class Claims(Noun, job_contract.Claims):
