@@ -114,6 +114,8 @@ class Run:
     exit_code: int | None = None
     signal: str | None = None
     left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
+    cpu_seconds: float | None = None  # of its process, and of those that it waited for; None: it was none
+    max_rss: int | None = None  # bytes, of the largest of these; None: no more than the daemon had
     output_bytes: int = 0
     output_kept: int = 0
     output_truncated: bool = False

@@ -15,7 +15,8 @@ from ..model.errors import Invalid
 from ..model.job import JobFilter, JobView
 from ..model.order import IdempotencyKey
 from ..model.page import Page
-from ..model.run import FAILING, Run, RunFilter
+from ..model.run import ENDED, FAILING, Run, RunFilter
+from ..model.stats import MOST, stats
 from ..registry.registry import Registry
 from . import from_json, to_json
 from .conditions import tag_of, versions
@@ -26,6 +27,7 @@ from .pages import Pages, location
 from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs
+from .schemas.stats import StatsOut
 
 KEY = re.compile(rb"[!-~]{1,255}")
 
@@ -61,6 +63,7 @@ class Jobs:
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.JobRunPage,
                   gives={200: runs.Runs}, refuses=(400, 404)),
+            Route("GET", one + "/stats", self.stats, "How a job has fared", gives={200: StatsOut}, refuses=(404,)),
         ]  # fmt: skip
 
     async def create(self, request: Request) -> bytes:
@@ -129,6 +132,12 @@ class Jobs:
         asked = query(request, queries.JobRunPage)
         only = RunFilter(job_id=job_id)
         return await run_page(request, self._registry_for(request), only, asked, self._pages, self._times)
+
+    async def stats(self, request: Request, job_id: str) -> bytes:
+        """200: how its last runs have fared."""
+        only = RunFilter(job_id=job_id, states=ENDED)
+        found = await self._registry_for(request).runs(MOST, None, only)
+        return json(request, to_json.stats_out(stats(found)))
 
     def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
 
+import attrs
+
 from ..model.definition import seconds, told, watched
 from ..model.job import JobView, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
+from ..model.stats import Stats, duration
 from ..model.trigger import Interval
 from .schemas import watch
 from .schemas.jobs import JobOut
 from .schemas.runs import LastRunOut, OutputOut, RunOut
+from .schemas.stats import OutcomeOut, StatsOut
 from .schemas.tasks import EffectiveOut
 
 
@@ -76,7 +80,6 @@ def effective_out(timeout: Timeout) -> EffectiveOut:
 
 def run_out(run: Run) -> RunOut:
     """A run for the outside."""
-    duration = run.ended - run.started if run.started and run.ended else None
     return RunOut(
         id=run.id,
         job_id=run.job_id,
@@ -91,13 +94,29 @@ def run_out(run: Run) -> RunOut:
         pid=run.pid,
         started=run.started,
         ended=run.ended,
-        duration=None if duration is None else duration.total_seconds(),
+        duration=duration(run),
         exit_code=run.exit_code,
         signal=run.signal,
         left_behind=run.left_behind,
+        cpu_seconds=run.cpu_seconds,
+        max_rss=run.max_rss,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
         until=run.until,
         count=run.count,
+    )
+
+
+def stats_out(found: Stats) -> StatsOut:
+    """How a job has fared, for the outside."""
+    numbers = attrs.asdict(found, recurse=False, filter=attrs.filters.exclude("last"))
+    return StatsOut(
+        **numbers,
+        last=[
+            OutcomeOut(
+                id=run.id, due=run.due, state=run.state, reason=run.reason, duration=duration(run), count=run.count
+            )
+            for run in found.last
+        ],
     )
 
 

@@ -54,6 +54,13 @@ class RunOut(Struct):
             description="Processes that its script left behind, whatever became of them; null: it did not end by itself"
         ),
     ]
+    cpu_seconds: Annotated[
+        float | None, Meta(description="Of its process and of those that it waited for; null: it was no process")
+    ]
+    max_rss: Annotated[
+        int | None,
+        Meta(description="Most bytes of memory of the largest of these; null: no more than the daemon had"),
+    ]
     output: Annotated[OutputOut, Meta(description="How much it printed")]
     until: Annotated[Moment | None, Meta(description="The last due of a stretch with one fate; null for a single due")]
     count: Annotated[int, Meta(description="How many dues it stands for: 1, or more on a stretch")]

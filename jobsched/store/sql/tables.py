@@ -138,6 +138,8 @@ runs = Table(
     Column("place", Words(255), nullable=False, server_default=""),
     Column("stop", Words),
     Column("left_behind", Integer),  # since 0004
+    Column("cpu_seconds", Double),  # since 0005
+    Column("max_rss", BigInteger),  # since 0005
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),

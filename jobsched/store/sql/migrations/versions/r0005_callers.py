@@ -16,7 +16,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add to jobs what is said of them, and the index of their labels."""
+    """Add to jobs what is said of them, and the index of their labels; to runs what they used, and indexes to find
+    them by."""
     new_columns(
         "jobs",
         sa.Column("labels", TEXT),
@@ -24,6 +25,7 @@ def upgrade() -> None:
         sa.Column("owner", text(255)),
         sa.Column("runbook", TEXT),
     )
+    new_columns("runs", sa.Column("cpu_seconds", sa.Double), sa.Column("max_rss", sa.BigInteger))
     table(
         "job_labels",
         sa.Column("job_id", text(63), primary_key=True),
