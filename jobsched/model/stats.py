@@ -54,7 +54,7 @@ def stats(found: Sequence[Run]) -> Stats:
         last_success=good[0].ended if good else None,
         failing_since=min((run.due for run in streak), default=None),
         failures=sum(run.count for run in streak),
-        last=found[:SHOWN],
+        last=tuple(found[:SHOWN]),
     )
 
 

@@ -98,3 +98,30 @@ def test_pages_of_what_is_found_follow_each_other(ask: Caller, made: dict[str, s
 )
 def test_what_makes_no_sense_is_refused(ask: Caller, query: str, wrong: tuple[int, Any]) -> None:
     assert ask.ask("GET", f"/runs?{query}").fault == wrong
+
+
+def test_a_job_says_how_it_has_fared(ask: Caller, made: dict[str, str]) -> None:
+    found = ask.get(f"/jobs/{made['job']}/stats")
+    assert (found["runs"], found["success_rate"], found["failures"]) == (1, 0.0, 1)
+    assert found["failing_since"] == ask.get(f"/runs/{made['failed']}")["due"]
+    assert [each["id"] for each in found["last"]] == [made["again"], made["failed"]]
+    assert found["median"] is None
+    works = ask.get(f"/runs/{made['works']}")
+    fine = ask.get(f"/jobs/{works['job_id']}/stats")
+    assert (fine["success_rate"], fine["failing_since"], fine["median"]) == (1.0, None, works["duration"])
+    assert fine["last_success"] == works["ended"]
+    new = ask.get(f"{ask.make('example')}/stats")
+    assert (new["runs"], new["success_rate"], new["last"]) == (0, None, [])
+    assert ask.ask("GET", "/jobs/01a20840-5f25-7789-a586-53fa4a101b39/stats").status == 404
+
+
+def test_a_process_says_what_it_used(ask: Caller, made: dict[str, str]) -> None:
+    ask.daemon.script("spins", "#!/bin/sh\ni=0; while [ $i -lt 100000 ]; do i=$((i+1)); done\n")
+    assert ask.ask("POST", "/catalog/reload").status == 200
+    run = ask.ended(ask.run(ask.make("spins")))
+    assert run["state"] == "succeeded"
+    assert run["cpu_seconds"] > 0.01
+    assert run["max_rss"] is None  # a shell is smaller than the daemon
+    assert ask.get(f"/runs?job={run['job_id']}")["values"][0]["cpu_seconds"] == run["cpu_seconds"]
+    thread = ask.get(f"/runs/{made['works']}")
+    assert (thread["cpu_seconds"], thread["max_rss"]) == (None, None)

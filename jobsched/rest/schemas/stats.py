@@ -31,13 +31,13 @@ class StatsOut(Struct):
     ]
     since: Annotated[Moment | None, Meta(description="The due of the oldest of them")]
     success_rate: Annotated[
-        float | None, Meta(ge=0, le=1, description="Share of dues that succeeded; null: there was none")
+        float | None, Meta(description="Share of dues that succeeded, 0 to 1; null: there was none")
     ]
     median: Annotated[
-        float | None, Meta(description="Seconds from start to end, of those that succeeded: half of them")
+        float | None, Meta(description="Seconds from start to end, of those that succeeded: half took less")
     ]
-    p95: Annotated[float | None, Meta(description="The same: 19 of 20")]
-    longest: Annotated[float | None, Meta(description="The same: all of them")]
+    p95: Annotated[float | None, Meta(description="The same: 19 of 20 took no more")]
+    longest: Annotated[float | None, Meta(description="The same: the most")]
     last_success: Annotated[Moment | None, Meta(description="When the last success ended; null: there is none")]
     failing_since: Annotated[
         Moment | None, Meta(description="The due of the first failure since then; null: it does not fail")
