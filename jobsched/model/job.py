@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 import attrs
 
+from .job_list import IDLE, Activity, JobOrder
 from .labels import About, Label
 from .run import LastRun
 from .trigger import Schedule
@@ -142,6 +143,8 @@ class JobView:
 
     job: Job
     last_run: LastRun | None
+    activity: Activity = IDLE
+    place: str = ""  # where it stands in the list that was asked for
 
 
 @attrs.frozen(kw_only=True)
@@ -164,4 +167,7 @@ class JobFilter:
     state: JobState | None = None
     overdue: bool | None = None
     labels: tuple[Label, ...] = ()  # all of them
+    words: tuple[str, ...] = ()  # each in the name, the description, the task or a label
+    order: JobOrder = attrs.field(factory=JobOrder)
+    activity: bool = True  # whether it is wanted
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen

@@ -60,8 +60,8 @@ class Jobs(Orders):
         return Page.of(await found, limit)
 
     async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
-        """Up to `limit` jobs that were made after the job `after`, oldest first. Together they have no more than `room`
-        bytes."""
+        """Up to `limit` jobs behind the place `after`, in the order that `only` asks for. Together they have no more
+        than `room` bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
         found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
@@ -115,6 +115,8 @@ class Jobs(Orders):
     def _news(self, news: JobView) -> JobView:
         """A job as this caller may see it. Its newest run may be of the task that the job had before, and the run's
         reason may quote what the run printed."""
+        recent = tuple(run for run in news.activity.recent if self._caller.sees(run.task))
+        news = attrs.evolve(news, activity=attrs.evolve(news.activity, recent=recent))
         if news.last_run is None or not self._caller.sees(news.last_run.task):
             return attrs.evolve(news, last_run=None)
         if self._caller.may("read"):

@@ -13,6 +13,7 @@ from twisted.web.http import Request
 
 from ..model.errors import Invalid
 from ..model.job import JobFilter, JobView
+from ..model.job_list import JobOrder, words
 from ..model.order import IdempotencyKey
 from ..model.page import Page
 from ..model.run import ENDED, FAILING, Run, RunFilter
@@ -49,7 +50,7 @@ class Jobs:
         return [
             Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None},
                   keyed=True, refuses=(400, 404, 413, 422)),
-            Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
+            Route("GET", "/jobs", self.page, "List jobs", asks=queries.JobPage,
                   gives={200: wire.Jobs}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
             Route("PATCH", one, self.change, "Change a job", takes=wire.PatchIn, gives=shown,
@@ -77,15 +78,25 @@ class Jobs:
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
         asked = query(request, queries.JobPage)
+        fields = to_json.fields_asked(given(asked.fields, ()))
         only = JobFilter(
             name=given(asked.name, None),
             task=given(asked.task, None),
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
             labels=from_json.labels_asked(asked.label),
+            words=words(given(asked.q, "")),
+            order=JobOrder.of(given(asked.sort, "created")),
+            activity=not fields or not fields.isdisjoint(to_json.OF_ACTIVITY),
         )
         jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
-        return await self._pages.answer(request, asked.limit, jobs, self._out, lambda news: news.job.id)
+
+        def out(news: JobView) -> object:
+            shown = self._out(news)
+            some = {name: getattr(shown, name) for name in shown.__struct_fields__ if name in fields}
+            return some if fields else shown
+
+        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.place)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""

@@ -148,6 +148,10 @@ def _refine(record: str, schema: dict[str, object]) -> None:
     schema["description"] = " ".join(str(schema.get("description", "")).split())
     if record == "IntervalIn":
         schema["minProperties"] = 1
+    if record == "Jobs":  # `fields` may leave out all but the id
+        some = {"type": "object", "required": ["id"]}
+        values: Any = schema["properties"]
+        values["values"]["items"] = {"anyOf": [{"$ref": REF.format(name="JobOut")}, some]}
     null = {"type": "null"}
     if record == "PatchIn":
         two = [{name: {"not": null} for name in pair} for pair in combinations(TRIGGERS, 2)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, tzinfo
 
 import attrs
 
 from ..model.definition import seconds, told, watched
+from ..model.errors import Invalid
 from ..model.job import JobView, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
@@ -16,9 +18,11 @@ from ..model.stats import Stats, duration
 from ..model.trigger import Interval
 from .schemas import watch
 from .schemas.jobs import JobOut
-from .schemas.runs import LastRunOut, OutputOut, RunOut
+from .schemas.runs import LastRunOut, OutputOut, RecentOut, RunOut
 from .schemas.stats import OutcomeOut, StatsOut
 from .schemas.tasks import EffectiveOut
+
+OF_ACTIVITY = ("active", "recent", "median_duration")  # fields of a job that its runs are looked at for
 
 
 def job_out(
@@ -70,7 +74,21 @@ def job_out(
         created=job.created,
         updated=job.updated,
         last_run=_last(news.last_run),
+        version=job.version,
+        active=news.activity.active,
+        recent=[RecentOut(id=run.id, due=run.due, state=run.state) for run in news.activity.recent],
+        median_duration=news.activity.median,
     )
+
+
+def fields_asked(names: Sequence[str]) -> frozenset[str]:
+    """The fields of a job that are wanted, with its id; none: all of them. Raises Invalid."""
+    known = JobOut.__struct_fields__
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise Invalid(f"{name!r} is no field of a job" + (f"; did you mean {near[0]}?" if near else ""), "?fields")
+    return frozenset({*names, "id"} if names else ())
 
 
 def effective_out(timeout: Timeout) -> EffectiveOut:

@@ -23,7 +23,7 @@ from .labels import (
     Owner,
     Runbook,
 )
-from .runs import LastRunOut
+from .runs import LastRunOut, RecentOut
 from .tasks import EFFECTIVE, EffectiveOut
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
@@ -205,6 +205,12 @@ class JobOut(Struct):
     created: Annotated[Moment, Meta(description="When it was made")]
     updated: Annotated[Moment, Meta(description="When its definition was changed last")]
     last_run: Annotated[LastRunOut | None, Meta(description="The newest run")]
+    version: Annotated[int, Meta(description="Counts changes of its definition, and pauses; for `If-Match`")]
+    active: Annotated[int, Meta(description="Runs of it that wait or run")]
+    recent: Annotated[list[RecentOut], Meta(description="What its last runs came to, up to 12, newest first")]
+    median_duration: Annotated[
+        float | None, Meta(description="Seconds that those of them took which succeeded; null: there is none")
+    ]
 
 
 class Jobs(Struct):

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...model.audit import Action
 from ...model.job import JobState
+from ...model.job_list import SORTS
 from ...model.run import Cause, State
 from ...model.time_text import EXAMPLE
 from . import NAME, STATE, TASK
@@ -19,9 +20,10 @@ Id255 = Annotated[str, Meta(max_length=255)]
 TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
 ZoneText = Annotated[str, Meta(min_length=1, max_length=64)]
 AskedStates = Annotated[list[State], Meta(min_length=1, max_length=10)]
+SortText = Annotated[str, Meta(extra_json_schema={"enum": [sign + sort for sort in SORTS for sign in ("", "-")]})]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
-AFTER = Meta(description="The id behind which the page begins; follow the Link header instead of making one up")
+AFTER = Meta(description="The place behind which the page begins; follow the Link header instead of making one up")
 ZONE = Meta(
     description="IANA name of the zone of days and times without an offset; if left out, that of new jobs: `timezone`"
 )
@@ -35,12 +37,24 @@ class JobPage(Struct, forbid_unknown_fields=True):
     """Which part of the list of jobs. A query knows no null: a job may be named so."""
 
     limit: Limit = 500
-    after: Annotated[Id, AFTER] = ""
+    after: Annotated[Annotated[str, Meta(max_length=2000)], AFTER] = ""
     name: Annotated[str | UnsetType, NAME] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[JobState | UnsetType, STATE] = UNSET
     overdue: Annotated[bool | UnsetType, Meta(description="Jobs that are overdue, or those that are not")] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+    q: Annotated[
+        Annotated[str, Meta(max_length=200)] | UnsetType,
+        Meta(description="Words of which each has to be in the name, the description, the task or a label"),
+    ] = UNSET
+    sort: Annotated[
+        SortText | UnsetType,
+        Meta(description="In which order; with a minus the other way round; `created`, if left out"),
+    ] = UNSET
+    fields: Annotated[
+        Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=100)] | UnsetType,
+        Meta(description="Only these fields of each job, and its id"),
+    ] = UNSET
 
 
 class JobRunPage(Struct, forbid_unknown_fields=True):

@@ -21,6 +21,14 @@ class LastRunOut(Struct):
     reason: Annotated[str, REASON]
 
 
+class RecentOut(Struct):
+    """A run that has ended, as a mark in a list."""
+
+    id: Annotated[str, ID]
+    due: Annotated[Moment, DUE]
+    state: Annotated[State, STATE]
+
+
 class OutputOut(Struct):
     """How much a run printed and how much of it was kept, in bytes."""
 

@@ -15,7 +15,7 @@ from ...model.labels import About
 from ...model.page import Page
 from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.upcoming import Planned, PlannedFilter
-from . import labels
+from . import job_lists, labels
 from .paging import cut, weight
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
@@ -75,12 +75,18 @@ def page(transaction: Transaction, limit: int, after: str = "", only: JobFilter 
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def fitting(transaction: Transaction, limit: int, after: str, only: JobFilter, room: int) -> Page[Job]:
-    """The same as `page`, but the jobs have no more than `room` bytes together."""
-    query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
-    ids, more = cut(transaction.execute(query), limit, room)
-    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
-    return Page([from_row(row) for row in transaction.execute(found)], more)
+def fitting(
+    transaction: Transaction, limit: int, after: str, only: JobFilter, room: int
+) -> Page[tuple[Job, str]]:  # fmt: skip
+    """Up to `limit` jobs behind the place `after` in the order that `only` asks for, each with its place. The jobs have
+    no more than `room` bytes together."""
+    asked = _fitting(transaction, select(jobs.c.id), only)
+    places = dict(job_lists.ordered(transaction, asked, only.order, after, limit + 1))
+    query = select(jobs.c.id, _WEIGHT).where(jobs.c.id.in_(places))
+    weights = {row[0]: row[1] for row in transaction.execute(query)}
+    ids, more = cut(((job_id, weights[job_id]) for job_id in places), limit, room)
+    found = {row.id: from_row(row) for row in transaction.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+    return Page([(found[job_id], places[job_id]) for job_id in ids], more)
 
 
 def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | None) -> Q:
@@ -101,6 +107,8 @@ def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     for label in only.labels:
         query = query.where(labels.has(jobs.c.id, label))
+    for word in only.words:
+        query = query.where(job_lists.found_by(transaction, word))
     return query
 
 

@@ -11,8 +11,10 @@ from ...model.caller import is_among
 from ...model.errors import no_job, no_run
 from ...model.health import DELIVERY_STATES, JOB_STATES, Counts
 from ...model.job import Job, JobFilter, JobState, JobView
+from ...model.job_list import IDLE
 from ...model.page import Page
 from ...model.run import Run, RunFilter
+from . import job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import deliveries
@@ -34,7 +36,7 @@ def jobs(
 ) -> Page[JobView]:
     """A page of jobs, no heavier than there is room for; each with its newest run up to `now`."""
     found = job_rows.fitting(transaction, limit, after, only, room)
-    return Page(_with_news(transaction, found.values, now), found.more)
+    return Page(_with_news(transaction, found.values, now, activity=only.activity), found.more)
 
 
 def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> JobView:
@@ -42,7 +44,7 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
     found = job_rows.get(transaction, job_id)
     if found is None:
         raise no_job(job_id)
-    return _with_news(transaction, [found], now)[0]
+    return _with_news(transaction, [(found, "")], now)[0]
 
 
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
@@ -74,9 +76,16 @@ def answers(transaction: Transaction) -> None:
     transaction.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
-def _with_news(transaction: Transaction, found: Sequence[Job], now: datetime | None) -> list[JobView]:
-    last = run_rows.last_of(transaction, [job.id for job in found], now)
-    return [JobView(job=job, last_run=last.get(job.id)) for job in found]
+def _with_news(
+    transaction: Transaction, found: Sequence[tuple[Job, str]], now: datetime | None, *, activity: bool = True
+) -> list[JobView]:
+    ids = [job.id for job, _ in found]
+    last = run_rows.last_of(transaction, ids, now)
+    does = job_lists.activity(transaction, ids) if activity else {}
+    return [
+        JobView(job=job, last_run=last.get(job.id), activity=does.get(job.id, IDLE), place=place)
+        for job, place in found
+    ]
 
 
 def counts(transaction: Transaction) -> Counts:

@@ -1,0 +1,163 @@
+"""Lists of jobs in an order, and what is shown of each beside its row: a few seeks a job, however long its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
+
+from ...model.ids import EPOCH, MICROSECOND
+from ...model.job_list import LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
+from ...model.run import ACTIVE, ENDED, FAILING
+from .hints import by_index
+from .tables import job_labels, jobs, runs
+from .transaction import Query, TableRow, Transaction
+
+NEVER = 2**62  # behind every instant
+
+_NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
+_STATE = case((jobs.c.paused.is_(True), 1), (jobs.c.next_due.is_(None), 2), else_=0)
+CALM = 9
+_URGENCY = {"lost": 1, "failed": 2, "timed_out": 2, "missed": 3}
+
+
+def keys(transaction: Transaction, sort: Sort) -> list[ColumnElement[Any]]:
+    """What the list is sorted by, before the id; instants are numbers."""
+    if sort == "name":
+        return [jobs.c.name]
+    if sort == "next_due":
+        return [_NEXT]
+    if sort == "state":
+        return [_STATE, _NEXT]
+    if sort == "last_ended":
+        return [func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)]
+    if sort == "attention":
+        return _attention(transaction)
+    return []
+
+
+def ordered(
+    transaction: Transaction, found: Query, order: JobOrder, after: str, limit: int
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Of the jobs of `found`, which selects ids: up to `limit` (id, place) behind the place `after`."""
+    by = keys(transaction, order.sort)
+    named = [key.label(f"key{number}") for number, key in enumerate(by)]
+    inner = found.add_columns(*named).subquery()
+    columns: list[ColumnElement[Any]] = [*(inner.c[each.name] for each in named), inner.c.id]
+    query = select(*columns)
+    if after:
+        place = ListPlace.of(after, len(by)) if by else ListPlace((), after)
+        query = query.where(_behind(columns, [*place.values, place.job_id], order.back))
+    query = query.order_by(*(column.desc() if order.back else column for column in columns)).limit(limit)
+    rows = transaction.execute(query).all()
+    return [(row[-1], str(ListPlace(tuple(row[:-1]), row[-1])) if by else row[-1]) for row in rows]
+
+
+def _behind(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], back: bool) -> ColumnElement[bool]:
+    """Whether a row comes after one with these values."""
+    found: list[ColumnElement[bool]] = []
+    for number, (column, value) in enumerate(zip(columns, values, strict=True)):
+        same = [column == value for column, value in zip(columns[:number], values, strict=False)]
+        found.append(and_(*same, column < value if back else column > value))
+    return or_(*found)
+
+
+def _last(transaction: Transaction, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Of the newest run of a job that has ended."""
+    its = select(column).where(runs.c.job_id == jobs.c.id, runs.c.ended.is_not(None))
+    newest = its.order_by(runs.c.id.desc()).limit(1)
+    return by_index(newest, runs, "runs_of_job", transaction.dialect.name).correlate(jobs).scalar_subquery()
+
+
+def _attention(transaction: Transaction) -> list[ColumnElement[Any]]:
+    """How urgent it is, then what came last; the rest by the next due. Only jobs that have failed at all are looked at
+    for how they fare now."""
+    has_failed = jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
+    urgency = case(
+        (jobs.c.overdue.is_not(None), 0),
+        (has_failed, case(_URGENCY, value=_last(transaction, runs.c.state), else_=CALM)),
+        else_=CALM,
+    )
+    fails = and_(has_failed, _last(transaction, runs.c.state).in_(FAILING))
+    since = -func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)
+    overdue = -type_coerce(jobs.c.overdue, BigInteger)
+    return [urgency, case((jobs.c.overdue.is_not(None), overdue), (fails, since), else_=_NEXT)]
+
+
+def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
+    """Whether a word stands in the name, the description, the task or a label of a job. SQLite knows the two cases of
+    the letters of ASCII alone."""
+    word = word.encode().lower().decode() if transaction.dialect.name == "sqlite" else word.lower()
+
+    def holds(column: ColumnElement[str]) -> ColumnElement[bool]:
+        return func.lower(column).contains(word, autoescape=True)
+
+    label = job_labels.c.name + literal("=") + job_labels.c.value
+    labelled = jobs.c.id.in_(select(job_labels.c.job_id).where(holds(label)))
+    return or_(holds(jobs.c.name), holds(jobs.c.task), holds(func.coalesce(jobs.c.description, "")), labelled)
+
+
+_TIMES = [type_coerce(column, BigInteger).label(column.name) for column in (runs.c.due, runs.c.started, runs.c.ended)]
+_OTHER = runs.alias("other")
+_EDGES = select(
+    jobs.c.id,
+    select(_OTHER.c.id)
+    .where(_OTHER.c.job_id == jobs.c.id)
+    .order_by(_OTHER.c.id.desc())
+    .offset(LOOKED_AT - 1)
+    .limit(1)
+    .correlate(jobs)
+    .scalar_subquery(),
+).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Activity]:
+    """What these jobs do and have done lately; a job that never ran is left out."""
+    if not job_ids:
+        return {}
+    counts = select(runs.c.job_id, func.count()).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids))
+    active = {row[0]: int(row[1]) for row in transaction.execute(counts.group_by(runs.c.job_id))}
+    recent: dict[str, list[Outcome]] = {}
+    for row in _newest(transaction, job_ids):
+        its = recent.setdefault(row.job_id, [])
+        if row.state in ENDED and len(its) < RECENT:
+            its.append(_outcome(row))
+    return {
+        job_id: Activity(active=active.get(job_id, 0), recent=tuple(recent.get(job_id, ())))
+        for job_id in {*active, *recent}
+    }
+
+
+def _newest(transaction: Transaction, job_ids: Sequence[str]) -> Sequence[TableRow]:
+    """The newest runs of each job, newest first: those from the id of the oldest of them on."""
+    edges = {row[0]: row[1] for row in transaction.execute(_EDGES, {"ids": job_ids})}
+    each = {"j": edges, "e": [edge or "" for edge in edges.values()]}
+    given = {f"{name}{number}": value for name, values in each.items() for number, value in enumerate(values)}
+    return transaction.execute(_from_edges(len(edges), transaction.dialect.name), given).all() if edges else ()
+
+
+@cache
+def _from_edges(count: int, dialect: str) -> Query:
+    """Built once for each number of jobs: building it takes longer than asking it."""
+    wanted = " OR ".join(f"(runs.job_id = :j{number} AND runs.id >= :e{number})" for number in range(count))
+    query = select(runs.c.job_id, runs.c.id, runs.c.task, runs.c.state, *_TIMES).where(text(wanted))
+    return by_index(query.order_by(runs.c.id.desc()), runs, "runs_of_job", dialect)
+
+
+def _outcome(row: TableRow) -> Outcome:
+    took = None if row.started is None or row.ended is None else max(row.ended - row.started, 0) / 1e6
+    return Outcome(id=row.id, task=row.task, due=EPOCH + row.due * MICROSECOND, state=row.state, duration=took)
