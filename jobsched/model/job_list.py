@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from statistics import median
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import attrs
 
@@ -59,9 +59,8 @@ class ListPlace:
         return json.dumps([*self.values, self.job_id], separators=(",", ":"))
 
 
-@attrs.frozen(kw_only=True)
-class Outcome:
-    """A run that has ended, in short."""
+class Outcome(NamedTuple):
+    """A run that has ended, in short. A page has thousands of them, so they are no objects of attrs."""
 
     id: str
     task: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -20,12 +21,12 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from ...model.ids import EPOCH, MICROSECOND
+from ...model.ids import EPOCH
 from ...model.job_list import LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
 from ...model.run import ACTIVE, ENDED, FAILING
 from .hints import by_index
 from .tables import job_labels, jobs, runs
-from .transaction import Query, TableRow, Transaction
+from .transaction import Query, Transaction
 
 NEVER = 2**62  # behind every instant
 
@@ -132,17 +133,18 @@ def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Acti
     counts = select(runs.c.job_id, func.count()).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids))
     active = {row[0]: int(row[1]) for row in transaction.execute(counts.group_by(runs.c.job_id))}
     recent: dict[str, list[Outcome]] = {}
-    for row in _newest(transaction, job_ids):
-        its = recent.setdefault(row.job_id, [])
-        if row.state in ENDED and len(its) < RECENT:
-            its.append(_outcome(row))
+    for job_id, run_id, task, state, due, started, ended in _newest(transaction, job_ids):
+        its = recent.setdefault(job_id, [])
+        if state in ENDED and len(its) < RECENT:
+            took = None if started is None or ended is None else max(ended - started, 0) / 1e6
+            its.append(Outcome(run_id, task, EPOCH + timedelta(microseconds=due), state, took))
     return {
         job_id: Activity(active=active.get(job_id, 0), recent=tuple(recent.get(job_id, ())))
         for job_id in {*active, *recent}
     }
 
 
-def _newest(transaction: Transaction, job_ids: Sequence[str]) -> Sequence[TableRow]:
+def _newest(transaction: Transaction, job_ids: Sequence[str]) -> Sequence[Sequence[Any]]:
     """The newest runs of each job, newest first: those from the id of the oldest of them on."""
     edges = {row[0]: row[1] for row in transaction.execute(_EDGES, {"ids": job_ids})}
     each = {"j": edges, "e": [edge or "" for edge in edges.values()]}
@@ -156,8 +158,3 @@ def _from_edges(count: int, dialect: str) -> Query:
     wanted = " OR ".join(f"(runs.job_id = :j{number} AND runs.id >= :e{number})" for number in range(count))
     query = select(runs.c.job_id, runs.c.id, runs.c.task, runs.c.state, *_TIMES).where(text(wanted))
     return by_index(query.order_by(runs.c.id.desc()), runs, "runs_of_job", dialect)
-
-
-def _outcome(row: TableRow) -> Outcome:
-    took = None if row.started is None or row.ended is None else max(row.ended - row.started, 0) / 1e6
-    return Outcome(id=row.id, task=row.task, due=EPOCH + row.due * MICROSECOND, state=row.state, duration=took)
