@@ -40,7 +40,7 @@ class UsageTests(RunnerCase):
         self.assertEqual(run.signal, "SIGKILL")
         self.assertGreaterEqual(run.cpu_seconds, 0)
 
-    async def test_one_that_has_ended_before_twisted_looks_is_charged_all_the_same(self):
+    async def test_one_that_ended_before_the_first_look_is_charged(self):
         """As on a busy machine: between the start of a process and the first look at it others have their turn."""
         spawn = os.posix_spawn
 

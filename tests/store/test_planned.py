@@ -17,7 +17,7 @@ def planned(desk: Desk, end: float, most: int = 99, **only: Any) -> list[Planned
     return desk.ask(desk.store.jobs.planned(PlannedFilter(end=at(end), **only), most))
 
 
-def test_jobs_that_will_be_due_come_soonest_first_with_what_decides_it(desk: Desk) -> None:
+def test_jobs_that_will_be_due_come_soonest_first(desk: Desk) -> None:
     cron = Draft(task="task", name="cron", cron="*/5 * * * *", timezone="Europe/Berlin", end=at(9999), max_runs=7)
     nightly: Job = attrs.evolve(cron.job(IDS.make(T0), T0), starts=3)
     soon, late, paused, over = job(60), job(3600), job(60, paused=True), job(60, next_due=None)

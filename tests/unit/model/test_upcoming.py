@@ -57,7 +57,7 @@ def test_a_job_is_not_due_more_often_than_it_may() -> None:
     assert shown([every("a", 10, left=1)], 0, 99) == [("a", 10)]
 
 
-def test_a_due_that_was_not_decided_yet_is_shown_from_its_time_on() -> None:
+def test_a_due_that_is_not_decided_yet_is_shown() -> None:
     late = every("a", 10)
     assert shown([late], 10, 11) == [("a", 10)]
     assert shown([late], 10.5, 21) == [("a", 20)]
