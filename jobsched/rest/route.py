@@ -144,7 +144,7 @@ def query_of(args: Mapping[bytes, list[bytes]], kind: type[T]) -> T:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as why:
         found = problems.invalid(why)
-        raise Invalid(found.detail, "?" + found.pointer.removeprefix("/")) from None
+        raise Invalid(found.detail, "?" + found.pointer.removeprefix("/").partition("/")[0]) from None
 
 
 @cache

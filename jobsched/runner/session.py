@@ -60,7 +60,7 @@ class Usage:
     def of(cls, seconds: float, largest: int) -> Usage:
         """A child begins with what its parent had at most, so that `largest`, in KiB, says nothing up to there."""
         own = getrusage(RUSAGE_SELF).ru_maxrss
-        return cls(cpu_seconds=seconds, max_rss=largest * KIB if largest > own else None)
+        return cls(cpu_seconds=round(seconds, 6), max_rss=largest * KIB if largest > own else None)
 
 
 class SessionProcess(Process):
