@@ -26,17 +26,18 @@ class Asked:
 
     zone: Zone
     now: datetime
+    chosen: bool = True  # whether whoever asks has named the zone: an instant without an offset is none without it
 
     @classmethod
-    def of(cls, zone: str, now: datetime) -> Asked:
+    def of(cls, zone: str, now: datetime, *, chosen: bool = True) -> Asked:
         """Raises BadTrigger for a zone that is none."""
-        return cls(zone=find(zone), now=now)
+        return cls(zone=find(zone), now=now, chosen=chosen)
 
     def instant(self, text: str, after: datetime | None = None) -> datetime | None:
         """The instant that a text names; None: it is no such text.
 
         - `-1h30m` is so long ago, and `now` is now.
-        - `2026-11-28` is the begin of that day, `2026-11-28T03:00` a time on it.
+        - `2026-11-28` is the begin of that day; `2026-11-28T03:00` is a time on it, where the zone is `chosen`.
         - `03:00` is the last such time up to now or, where `after` is given, the first one after that.
 
         A local time that clocks skip stands for the instant at which they skip it; one that they show twice stands for
@@ -50,7 +51,7 @@ class Asked:
             return self.now - sum(spans, timedelta(0))
         if clock := _CLOCK.fullmatch(plain):
             return self._next(time(int(clock[1]), int(clock[2]), int(clock[3] or 0)), after)
-        if day := _DAY.fullmatch(plain.upper()):
+        if (day := _DAY.fullmatch(plain.upper())) and (self.chosen or day[2] is None):
             return self._shown(datetime.fromisoformat(f"{day[1]}T{day[2] or '00:00'}"))
         return None
 

@@ -69,7 +69,8 @@ class Times:
         after now.
         """
         try:
-            asked = Asked.of(self.timezone if isinstance(zone, UnsetType) else zone, self.now())
+            chosen = None if isinstance(zone, UnsetType) else zone
+            asked = Asked.of(chosen or self.timezone, self.now(), chosen=chosen is not None)
         except BadTrigger as why:
             raise Invalid(why.detail, "?zone") from None
         since = _asked(asked, begin, "?from", asked.now if ahead else None)

@@ -122,3 +122,10 @@ def test_a_time_of_day_lies_within_two_days(now, clock, zone):
     one, text = asked(zone, now), f"{clock:%H:%M:%S}"
     last, following = one.instant(text), one.instant(text, now)
     assert now - timedelta(days=2) < last <= now < following <= now + timedelta(days=2)
+
+
+def test_an_instant_without_an_offset_needs_a_zone() -> None:
+    one = Asked.of("UTC", NOW, chosen=False)
+    assert one.instant("2026-11-28T03:00") is None
+    assert one.instant("2026-11-28") == utc(2026, 11, 28)
+    assert one.instant("03:00") == utc(2026, 11, 28, 3)
