@@ -12,6 +12,7 @@ from ...model.job_list import SORTS
 from ...model.run import Cause, State
 from ...model.time_text import EXAMPLE
 from . import NAME, STATE, TASK
+from .jobs import JobOut
 
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]
@@ -20,6 +21,7 @@ Id255 = Annotated[str, Meta(max_length=255)]
 TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
 ZoneText = Annotated[str, Meta(min_length=1, max_length=64)]
 AskedStates = Annotated[list[State], Meta(min_length=1, max_length=10)]
+FieldName = Annotated[str, Meta(max_length=64, extra_json_schema={"enum": list(JobOut.__struct_fields__)})]
 SortText = Annotated[str, Meta(extra_json_schema={"enum": [sign + sort for sort in SORTS for sign in ("", "-")]})]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
@@ -52,7 +54,7 @@ class JobPage(Struct, forbid_unknown_fields=True):
         Meta(description="In which order; with a minus the other way round; `created`, if left out"),
     ] = UNSET
     fields: Annotated[
-        Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=100)] | UnsetType,
+        Annotated[list[FieldName], Meta(min_length=1, max_length=100)] | UnsetType,
         Meta(description="Only these fields of each job, and its id"),
     ] = UNSET
 
