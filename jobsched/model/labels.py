@@ -20,6 +20,7 @@ LONGEST_RUNBOOK: Final = 2000
 
 NAME: Final = f"^[a-z0-9][a-z0-9._/-]{{0,{LONGEST - 1}}}$"
 VALUE: Final = f"^[A-Za-z0-9._/@:+-]{{0,{LONGEST}}}$"
+ASKED: Final = f"{NAME.rstrip('$')}(={VALUE.strip('^$')})?$"  # as a query has it
 
 RULE_OF_NAMES: Final = f"a label's name is 1 to {LONGEST} of a-z 0-9 . _ / -, and begins with a letter or a digit"
 RULE_OF_VALUES: Final = f"a label's value is up to {LONGEST} of A-Z a-z 0-9 . _ / @ : + -"

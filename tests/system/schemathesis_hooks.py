@@ -44,7 +44,8 @@ RULES = re.compile(
     "|must be an http or https URL of ASCII without blanks, with neither user nor fragment"
     "|.* is not among the hosts that are allowed .NOTIFY_HOSTS."
     "|expected `int( \\| null)?`, got `float`"  # JSON Schema takes 1.0 for an integer; we do not
-    "|invalid RFC3339 encoded datetime"  # a leap second: RFC 3339 has it, POSIX time does not
+    "|invalid RFC3339 encoded datetime",  # a leap second: RFC 3339 has it, POSIX time does not
+    re.DOTALL,
 )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ...model import labels
 from ...model.audit import Action
 from ...model.job import JobState
 from ...model.job_list import SORTS
@@ -16,7 +17,8 @@ from .jobs import JobOut
 
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]
-AskedLabels = Annotated[list[Annotated[str, Meta(min_length=1, max_length=127)]], Meta(min_length=1, max_length=32)]
+LabelText = Annotated[str, Meta(max_length=127, extra_json_schema={"pattern": labels.ASKED})]
+AskedLabels = Annotated[list[LabelText], Meta(min_length=1, max_length=32)]
 Id255 = Annotated[str, Meta(max_length=255)]
 TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
 ZoneText = Annotated[str, Meta(min_length=1, max_length=64)]

@@ -100,9 +100,9 @@ def _attention(transaction: Transaction) -> list[ColumnElement[Any]]:
 
 
 def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
-    """Whether a word stands in the name, the description, the task or a label of a job. SQLite knows the two cases of
-    the letters of ASCII alone."""
-    word = word.encode().lower().decode() if transaction.dialect.name == "sqlite" else word.lower()
+    """Whether a word stands in the name, the description, the task or a label of a job. MariaDB alone knows the two
+    cases of letters beyond ASCII: PostgreSQL does not where it compares byte by byte."""
+    word = word.lower() if transaction.dialect.name == "mysql" else word.encode().lower().decode()
 
     def holds(column: ColumnElement[str]) -> ColumnElement[bool]:
         return func.lower(column).contains(word, autoescape=True)
