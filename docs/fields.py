@@ -58,6 +58,7 @@ MEANING = {
     "NOTIFY_PRIVATE": "Whether receivers may be in private networks and on this machine.",
     "NOTIFY_MAIL": "Who takes mail for receivers such as ``mailto:ops@example.org``; None: no mail. :ref:`mail`.",
     "RUN_AS": "As whom tasks run that have a process of their own and name no ``user``; None: as the daemon does.",
+    "METRICS_LABELS": "Labels of jobs that ``/metrics`` shows, in ``jobsched_job_info``: :doc:`watching`.",
     "SECRET_PARAMETERS": "Parameters whose values are shown to nobody but the task, in whatever case their names are.",
     "store": "The database, as an SQLAlchemy URL. A relative SQLite path is relative to the state folder.",
     "threads": "Threads for the Python tasks that run in the daemon.",

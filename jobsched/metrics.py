@@ -1,7 +1,8 @@
 """What is counted, as Prometheus reads it.
 
-Counts and histograms are of this daemon, since it began; what all nodes share is in `Counts`. No label ever holds an
-id: labels are the names of tasks, up to a number of them, routes as they are written, and words of our own.
+Counts and histograms are of this daemon, since it began; what all nodes share is in `Counts`. Labels are the names of
+tasks, up to a number of them, routes as they are written, and words of our own. No label holds an id, but in
+`jobsched_job_info`, which the operator asks for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from .model.health import Counts
+from .model.health import Counts, JobInfo
+from .model.labels import metric_name
 from .model.run import ENDED, Run
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -50,6 +52,8 @@ class Facts:
     ready: bool
     store_up: bool
     counts: Counts | None  # as the store said last
+    labels: Sequence[str]  # of jobs, that are shown
+    infos: Sequence[JobInfo]
     nodes_alive: int
     lease: float | None  # seconds; None where no other node can ever be there
     lease_remaining: float | None
@@ -193,7 +197,26 @@ class Metrics:
             text.append(generate_latest(_One(family)))
             if len(family.samples) > MANY:
                 await turn()
+        for begin in range(0, len(facts.infos), MANY):
+            family_text = generate_latest(_One(_infos(facts.labels, facts.infos[begin : begin + MANY])))
+            text.append(family_text if begin == 0 else _without_head(family_text))
+            await turn()
         return b"".join(text)
+
+
+def _infos(names: Sequence[str], infos: Iterable[JobInfo]) -> Metric:
+    family = GaugeMetricFamily(
+        "jobsched_job_info", "Labels of jobs, of the names in METRICS_LABELS.",
+        labels=["job_id", "task", *map(metric_name, names)],
+    )  # fmt: skip
+    for each in infos:
+        family.add_metric([each.id, each.task, *(each.labels.get(name, "") for name in names)], 1)
+    return family
+
+
+def _without_head(text: bytes) -> bytes:
+    """A family's lines without what is said of it."""
+    return b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(b"#"))
 
 
 @attrs.frozen

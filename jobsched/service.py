@@ -119,7 +119,7 @@ def build(
     parts = _parts(config, catalog_holder, reloader, scheduler, runner, peers, output, callers)
     registry = Registry(reactor, clock, store.for_callers, ids, parts, audit_log)
     relay = Relay(reactor, config.cluster_token)
-    read_files = Files(catalog_holder, token_holder, config.max_running)
+    read_files = Files(catalog_holder, token_holder, config.max_running, config.metrics_labels)
     health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
     feed = Feed(reactor, clock, store)
     front = serve(reactor, clock, config, registry, relay, token_holder, health, events, feed)

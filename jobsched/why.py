@@ -15,9 +15,9 @@ from .model.errors import NotFound
 from .model.job import Job
 from .model.judge import judge, worst
 from .model.run import Run, RunFilter
+from .model.time_text import Named, Window, named
 from .model.trigger import TICK
 from .model.verdict import Record, Verdict, classify
-from .model.window import Named, Window, named
 from .registry.registry import Registry
 
 MOST = 100  # runs, and entries of the audit log, that are looked at
@@ -46,7 +46,7 @@ async def why(
     if run is not None and classify(run.reason) == "overlap":
         record = attrs.evolve(record, active=await _active(registry, run))
     if run is not None and run.reason == NO_SLOT:
-        holders = await registry.runs(HOLDERS, None, RunFilter(state="running"))
+        holders = await registry.runs(HOLDERS, None, RunFilter(states=("running",)))
         record = attrs.evolve(record, holders=holders)
     return judge(record)
 

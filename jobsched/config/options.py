@@ -21,8 +21,8 @@ import attrs
 
 from jobsched.config import confinement, legacy, source
 from jobsched.config.faults import exposed, passwords
+from jobsched.model import labels, receiver
 from jobsched.model import lease as leases
-from jobsched.model import receiver
 from jobsched.model.definition import TAGS_RULE, are_tags
 from jobsched.model.errors import BadConfig
 from jobsched.model.hosts import plain
@@ -122,6 +122,7 @@ USER_OR_NONE = _rule(
     lambda value: value is None or _is_user(value),
 )
 NAMES = _rule("a list of names", _are_names)
+LABELS = _rule("a list of names of labels that differ in letters and digits, such as ['team']", labels.are_shown)
 HOSTS_OR_NONE = _rule(
     "a list of host names and addresses, such as ['jobs.example'], or None",
     lambda value: value is None or _are_hosts(value),
@@ -183,6 +184,7 @@ class Config:
     notify_mail: Mapping[str, object] | None = _option("NOTIFY_MAIL", MAIL_OR_NONE, None)  # the server, for mailto:
     run_as: str | None = _option("RUN_AS", USER_OR_NONE, None)  # None: as the daemon
     secret_parameters: Sequence[str] = _option("SECRET_PARAMETERS", NAMES, ["password", "token", "secret"])
+    metrics_labels: Sequence[str] = _option("METRICS_LABELS", LABELS, [])  # of jobs, in /metrics
     store: str = _option("store", URL, "sqlite:///jobsched.sqlite")  # from `load`: with an absolute path
     threads: int = _option("threads", _whole(1), 20)
     max_running: int = _option("max_running", _whole(1), 64)

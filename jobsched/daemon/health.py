@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
-from twisted.internet.defer import DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -16,7 +16,7 @@ from ..cluster.alone import Alone
 from ..cluster.membership import Membership
 from ..config.tokens import TokenHolder
 from ..metrics import Facts, Metrics
-from ..model.health import Counts, HealthProblem
+from ..model.health import Counts, HealthProblem, JobInfo
 from ..runner.runner import Runner
 from ..scheduler.scheduler import Scheduler
 from ..store.contract.store import Store
@@ -26,6 +26,7 @@ from .reload import CatalogHolder
 PATIENCE = 2.0  # seconds to wait for the store
 COUNTED = 15.0  # seconds for which counts of the whole store are used again
 KNOWN = 1.0  # seconds for which the store's last answer, and a page of metrics, are used again
+MOST_JOBS = 10_000  # of which metrics show labels
 SWEPT = 15.0  # seconds without a sweep that show a fault: there should have been three sweeps
 UNSTORED = 15.0  # seconds for which a refused change is a problem; due runs are tried again all the time
 
@@ -43,6 +44,7 @@ class Files:
     catalog_holder: CatalogHolder
     token_holder: TokenHolder
     slots: int
+    labels: Sequence[str] = ()  # of jobs, to be shown in metrics
 
 
 class Health:
@@ -74,6 +76,9 @@ class Health:
         )
         self._counts: CachedProbe[Counts] = CachedProbe(
             clock, store.counts, fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
+        )
+        self._infos: CachedProbe[list[JobInfo]] = CachedProbe(
+            clock, lambda: self._ask_infos(store), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
         )
         self._unstored: float | None = None  # elapsed time of the last change that the store refused
         self._page = b""
@@ -113,13 +118,16 @@ class Health:
         await self._writing.acquire()
         try:
             if self._written is None or self._elapsed() - self._written >= KNOWN:
-                await gatherResults([self._store.look(), self._counts.look()])
+                await gatherResults([self._store.look(), self._counts.look(), self._infos.look()])
                 self._metrics.know(self._files.catalog_holder.catalog.names())
                 self._page = await self._metrics.exposition(self._facts(), lambda: deferLater(self._clock, 0))
                 self._written = self._elapsed()
         finally:
             self._writing.release()
         return self._page
+
+    def _ask_infos(self, store: Store) -> Deferred[list[JobInfo]]:
+        return store.job_infos(self._files.labels, MOST_JOBS) if self._files.labels else succeed([])
 
     def _facts(self) -> Facts:
         peers = self._peers
@@ -132,6 +140,8 @@ class Health:
             ready=not list(self._found()),
             store_up=self._store.trouble is None,
             counts=self._counts.answer,
+            labels=self._files.labels,
+            infos=self._infos.answer or [],
             nodes_alive=len(peers.alive),
             lease=peers.lease.total_seconds() if isinstance(peers, Membership) else None,
             lease_remaining=peers.remaining if isinstance(peers, Membership) else None,

@@ -10,6 +10,7 @@ from typing import Any, Final
 from .cron import Cron
 from .errors import Invalid, place
 from .job import Job, Watch
+from .labels import About
 from .printable import printable
 from .trigger import Interval, Trigger
 
@@ -45,6 +46,7 @@ def definition(job: Job) -> dict[str, object]:
         "placement": policy.placement,
         "require": dict(policy.require),
         **watched(job.watch),
+        **told(job.about),
         **_rule(schedule.trigger),
     }
 
@@ -63,6 +65,16 @@ def watched(watch: Watch) -> dict[str, Any]:  # JSON values
             "after": notify.after,
             "format": notify.format,
         },
+    }
+
+
+def told(about: About) -> dict[str, Any]:
+    """What is said of the job."""
+    return {
+        "labels": dict(about.labels),
+        "description": about.description,
+        "owner": about.owner,
+        "runbook": about.runbook,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from .definition import told
 from .job import Event, Format, Job
 from .run import Run
 
@@ -108,7 +109,7 @@ def body(news: News, delivery_id: str) -> dict[str, object]:
         "id": delivery_id,
         "event": news.event,
         "at": _text(news.instant),
-        "job": {"id": job.id, "name": job.name, "task": job.task, "overdue": _text(job.overdue)},
+        "job": {"id": job.id, "name": job.name, "task": job.task, "overdue": _text(job.overdue), **told(job.about)},
         "run": None if run is None else _run(run),
         "reason": news.reason,
     }

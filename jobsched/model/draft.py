@@ -10,6 +10,7 @@ import attrs
 from .cron import Cron
 from .errors import BadTrigger, Invalid
 from .job import Job, Policy, Watch
+from .labels import About
 from .trigger import At, Interval, Schedule, Trigger
 
 
@@ -29,6 +30,7 @@ class Draft:
     max_runs: int | None = None
     policy: Policy = attrs.field(factory=Policy)
     watch: Watch = attrs.field(factory=Watch)
+    about: About = attrs.field(factory=About)
     timeout: float | None = None
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
 
@@ -71,6 +73,7 @@ class Draft:
             timezone=self.timezone,
             policy=self.policy,
             watch=self.watch,
+            about=self.about,
             watched=created if self.watch.asked else None,
             timeout=self.timeout,
             parameters=self.parameters,

@@ -15,6 +15,15 @@ DELIVERY_STATES: Final[tuple[DeliveryState, ...]] = get_args(DeliveryState)
 
 
 @attrs.frozen(kw_only=True)
+class JobInfo:
+    """What metrics say of a job."""
+
+    id: str
+    task: str
+    labels: Mapping[str, str]  # those that the operator names
+
+
+@attrs.frozen(kw_only=True)
 class Counts:
     """Numbers that are the same for all nodes. Every state has a number, if only 0."""
 

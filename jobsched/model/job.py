@@ -8,6 +8,8 @@ from typing import Any, Final, Literal, get_args
 
 import attrs
 
+from .job_list import IDLE, Activity, JobOrder
+from .labels import About, Label
 from .run import LastRun
 from .trigger import Schedule
 
@@ -111,6 +113,7 @@ class Job:
     timezone: str = "UTC"
     policy: Policy = attrs.field(factory=Policy)
     watch: Watch = attrs.field(factory=Watch)
+    about: About = attrs.field(factory=About)
     timeout: float | None = None  # seconds; None: the task's own, or JOB_LIVETIME
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     max_runs: int | None = None
@@ -145,6 +148,8 @@ class JobView:
 
     job: Job
     last_run: LastRun | None
+    activity: Activity = IDLE
+    place: str = ""  # where it stands in the list that was asked for
 
 
 @attrs.frozen(kw_only=True)
@@ -166,5 +171,8 @@ class JobFilter:
     task: str | None = None
     state: JobState | None = None
     overdue: bool | None = None
+    labels: tuple[Label, ...] = ()  # all of them
+    words: tuple[str, ...] = ()  # each in the name, the description, the task or a label
+    order: JobOrder = attrs.field(factory=JobOrder)
+    activity: bool = True  # whether it is wanted
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
-    by_id: bool = False  # in the order of ids, and not of creation

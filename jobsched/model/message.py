@@ -28,7 +28,7 @@ def title(body: Mapping[str, Any]) -> str:
 
 def details(body: Mapping[str, Any]) -> list[str]:
     """The lines below it."""
-    run = body.get("run") or {}
+    job, run = body["job"], body.get("run") or {}
     said = [body["reason"]]
     if run.get("count", 1) > 1:
         said.append(f"{run['count']} dues from {run['due']} to {run['until']}")
@@ -36,7 +36,10 @@ def details(body: Mapping[str, Any]) -> list[str]:
         said.append(f"due {run['due']}, attempt {run['attempt']}")
     if body.get("retry"):
         said.append("it is tried again")
-    said.append(f"task {body['job']['task']}, job {body['job']['id']}" + (f", run {run['id']}" if run else ""))
+    said += [f"{name}: {job[name]}" for name in ("runbook", "owner", "description") if job.get(name)]
+    if job.get("labels"):
+        said.append("labels: " + ", ".join(f"{name}={value}" for name, value in sorted(job["labels"].items())))
+    said.append(f"task {job['task']}, job {job['id']}" + (f", run {run['id']}" if run else ""))
     said.append(f"told by {body['node']} of {body['at']}")
     return [_line(each) for each in said]
 

@@ -29,10 +29,10 @@ def fires(draft: Draft, after: datetime, count: int) -> Iterator[Fire]:
     trigger = schedule.trigger
     for due in islice(schedule.dues(after), count):
         note = explain(trigger, due) if isinstance(trigger, Cron) and not schedule.jitter else None
-        yield Fire(at=_local(due, zone), utc=due, note=note)
+        yield Fire(at=local(due, zone), utc=due, note=note)
 
 
-def _local(due: datetime, zone: ZoneInfo) -> datetime:
+def local(due: datetime, zone: ZoneInfo) -> datetime:
     """The due in the zone; if its local time lies outside of the calendar, it stays in UTC."""
     try:
         return due.astimezone(zone)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
 import attrs
 
+from .labels import Label
 from .state_machine import StateMachine
 
 State = Literal[
@@ -41,6 +42,9 @@ ACTIVE: Final = tuple(state for state in STATES.states if state not in ENDED)
 STARTED: Final = STATES.where("lose")
 NEVER_RAN: Final = tuple(state for state in STATES.begins.values() if state in ENDED)  # states of a stretch
 RETRIED: Final = ("failed", "timed_out", "lost")  # where the job asks for it
+FAILING: Final[tuple[State, ...]] = ("failed", "timed_out", "lost", "missed")  # somebody has to look
+RARE: Final = (*ACTIVE, *FAILING, "cancelled")  # states of few runs, where things go well
+EARLY: Final = timedelta(minutes=1)  # no run is made longer than that before its due
 ANYWHERE: Final = ""  # the place of a run that any one node may execute
 
 ProcessState = Literal["started", "exited", "ending", "killed", "gone"]
@@ -111,6 +115,8 @@ class Run:
     signal: str | None = None
     rerun_of: str | None = None  # the id of the run that a caller wanted again
     left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
+    cpu_seconds: float | None = None  # of its process, and of those that it waited for; None: it was none
+    max_rss: int | None = None  # bytes, of the largest of these; None: no more than the daemon had
     output_bytes: int = 0
     output_kept: int = 0
     output_truncated: bool = False
@@ -138,9 +144,13 @@ class RunFilter:
     """Which runs are asked for; what is None does not matter. `begin <= due < end`."""
 
     job_id: str | None = None
-    state: str | None = None
+    states: tuple[State, ...] = ()  # any of them; none: any
+    task: str | None = None
+    node: str | None = None  # where it runs or ran, or has to
+    cause: Cause | None = None
     begin: datetime | None = None
     end: datetime | None = None
+    labels: tuple[Label, ...] = ()  # all of them; those that its job has now
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen
 
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from ..clock import now
 from ..model.delivery import Delivery
 from ..model.draft import Draft
-from ..model.errors import no_job
+from ..model.errors import Invalid, no_job
 from ..model.job import Job, JobFilter, JobView
 from ..model.order import (
     ChangeJob,
@@ -26,8 +26,9 @@ from ..model.order import (
     ResumeJob,
     Versions,
 )
-from ..model.page import Cursor, Page
+from ..model.page import Page
 from ..model.preview import Fire, look_ahead
+from ..model.upcoming import MOST, Place, PlannedFilter, UpcomingDue, upcoming
 from ..runner import launch
 from ..threads import Wanted
 from .orders import Orders
@@ -59,8 +60,20 @@ class Jobs(Orders):
         """Do work that a caller ordered, off the reactor. `work` calls the function that it is given now and then."""
         return self._parts.in_thread(work)
 
-    async def jobs(self, limit: int, after: Cursor | None, only: JobFilter, room: int) -> Page[JobView]:
-        """Up to `limit` jobs behind `after`, oldest first. Together they have no more than `room` bytes."""
+    async def upcoming(
+        self, only: PlannedFilter, begin: datetime, after: Place | None, limit: int, _room: int
+    ) -> Page[UpcomingDue]:
+        """Up to `limit` dues behind `after`, from `begin` on, of jobs as `only` asks for; soonest first. They are
+        computed in a thread. Raises Invalid if they are those of too many jobs."""
+        jobs = await self._store.jobs.planned(attrs.evolve(only, tasks=self._caller.tasks), MOST + 1)
+        if len(jobs) > MOST:
+            raise Invalid(f"more than {MOST:,} jobs are due before then: give an earlier one, a task or a label", "?to")
+        found = self.in_thread(lambda wanted: upcoming(jobs, begin, only.end, after, limit + 1, wanted))
+        return Page.of(await found, limit)
+
+    async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
+        """Up to `limit` jobs behind the place `after`, in the order that `only` asks for. Together they have no more
+        than `room` bytes."""
         only = attrs.evolve(only, tasks=self._caller.tasks)
         found = await self._store.jobs.page(limit, after, only, room, now(self._clock))
         return Page([self._news(news) for news in found.values], found.more)
@@ -134,6 +147,8 @@ class Jobs(Orders):
     def _news(self, news: JobView) -> JobView:
         """A job as this caller may see it. Its newest run may be of the task that the job had before, and the run's
         reason may quote what the run printed."""
+        recent = tuple(run for run in news.activity.recent if self._caller.sees(run.task))
+        news = attrs.evolve(news, activity=attrs.evolve(news.activity, recent=recent))
         if news.last_run is None or not self._caller.sees(news.last_run.task):
             return attrs.evolve(news, last_run=None)
         if self._caller.may("read"):

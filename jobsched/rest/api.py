@@ -26,6 +26,7 @@ from .event_text import Texts, subject_out
 from .events import EventCalls, Following
 from .from_json import Defaults
 from .health import Body, HealthCalls
+from .instants import Times
 from .jobs import Jobs
 from .log_limit import Lines
 from .nodes import Nodes
@@ -36,6 +37,7 @@ from .relay import Relay
 from .route import Route
 from .runs import Runs
 from .site import JobschedSite, site
+from .upcoming import Upcoming
 from .why import Why
 
 
@@ -68,13 +70,15 @@ def routes(
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
-    jobs = Jobs(registry, outputs, defaults, pages)
+    times = Times(clock, config.timezone)
+    jobs = Jobs(registry, outputs, defaults, pages, times)
     texts = Texts(partial(subject_out, jobs.out))
     calls = [
         *Catalog(registry, defaults, clock).routes(),
         *jobs.routes(),
         *Why(registry, config.timezone, clock).routes(),
-        *Runs(registry, outputs, pages).routes(),
+        *Runs(registry, outputs, pages, times).routes(),
+        *Upcoming(registry, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Audit(registry, pages).routes(),

@@ -31,13 +31,16 @@ def position(number: int, comment: str = "") -> bytes:
 
 
 def subject_out(job_out: Callable[[JobView], object], subject: Run | JobView | Node) -> object:
-    """What a change was about, as GET shows it. Of a job whose task was another before, the last run is left out."""
+    """What a change was about, as GET shows it. Of a job whose task was another before, runs of that one are left
+    out."""
     if isinstance(subject, Run):
         return run_out(subject)
     if isinstance(subject, Node):
         return node_out(subject, doubled=False)
-    last = subject.last_run
-    return job_out(subject if last is None or last.task == subject.job.task else attrs.evolve(subject, last_run=None))
+    last, task = subject.last_run, subject.job.task
+    recent = tuple(run for run in subject.activity.recent if run.task == task)
+    its = last if last is None or last.task == task else None
+    return job_out(attrs.evolve(subject, last_run=its, activity=attrs.evolve(subject.activity, recent=recent)))
 
 
 class Texts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
@@ -10,6 +10,7 @@ import attrs
 import msgspec
 from msgspec import UnsetType
 
+from ..model import labels
 from ..model.definition import (
     LONGEST_TAG_NAME,
     LONGEST_TAG_VALUE,
@@ -23,6 +24,7 @@ from ..model.draft import Draft
 from ..model.errors import Faults, Invalid, place
 from ..model.ids import check_job_id
 from ..model.job import Job, Policy
+from ..model.labels import About, Label
 from ..model.printable import unprintable
 from ..model.receiver import Receivers
 from ..model.redaction import Redaction
@@ -36,7 +38,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 TRIGGERS = ("interval", "cron", "at")
-MERGED = ("parameters", "require")  # a patch changes each name in these fields separately
+MERGED = ("parameters", "require", "labels")  # a patch changes each name in these fields separately
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +90,9 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     if job is None or request.require != job.policy.require:
         with faults.noting():
             _check_tags(request.require)
+    about = About(labels=request.labels, description=request.description, owner=request.owner, runbook=request.runbook)
+    with faults.noting():
+        labels.check(about, None if job is None else job.about)
     when: _When | None = None
     with faults.noting():
         when = _when(request, defaults)
@@ -103,7 +108,13 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
         timeout=request.timeout,
         parameters=request.parameters,
         watch=watching.watch(request.max_late, request.must_succeed_every, request.notify),
+        about=about,
     )
+
+
+def labels_asked(texts: Sequence[str] | UnsetType) -> tuple[Label, ...]:
+    """The labels of a query. Raises Invalid."""
+    return tuple(Label.asked(text) for text in given(texts, ()))
 
 
 def _check_name(text: str, pointer: str) -> None:

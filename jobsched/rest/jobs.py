@@ -16,20 +16,23 @@ from twisted.web.http import Request
 from ..model.errors import Invalid, Taken
 from ..model.ids import check_job_id
 from ..model.job import JobFilter, JobView
+from ..model.job_list import JobOrder, words
 from ..model.order import IdempotencyKey
-from ..model.page import Cursor, Page
-from ..model.run import Run, RunFilter
+from ..model.page import Page
+from ..model.run import ENDED, FAILING, Run, RunFilter
+from ..model.stats import MOST, stats
 from ..registry.registry import Registry
 from . import from_json, to_json
 from .conditions import accepts, must_be_new, must_exist, tag_of, versions, wants_representation
 from .from_json import Defaults, given
-from .instants import asked_instant
+from .instants import Times
 from .jsontext import encoded
 from .output import Outputs
 from .pages import Pages, location
 from .route import MERGE_PATCH, Route, body, caller, has_body, json, nothing, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs
+from .schemas.stats import StatsOut
 
 AS_REQUEST = b"application/vnd.jobsched.jobs+json"
 KEY = re.compile(rb"[!-~]{1,255}")
@@ -39,10 +42,11 @@ LONGEST_SCOPE = 64  # characters, as the column has them
 class Jobs:
     """The calls on jobs."""
 
-    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults, pages: Pages) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, defaults: Defaults, pages: Pages, times: Times) -> None:
         self._registry = registry
         self.outputs = outputs
         self._pages = pages
+        self._times = times
         self._defaults = defaults
 
     def routes(self) -> list[Route]:
@@ -52,7 +56,7 @@ class Jobs:
         return [
             Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: wire.JobOut},
                   keyed=True, refuses=(400, 404, 409, 413, 422)),
-            Route("GET", "/jobs", self.page, "List jobs in the order they were made", asks=queries.JobPage,
+            Route("GET", "/jobs", self.page, "List jobs", asks=queries.JobPage,
                   gives={200: wire.Jobs}, also={AS_REQUEST.decode(): wire.JobRequests}, refuses=(400,)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
             Route("PUT", one, self.put, "Make a job under an id, or replace it", takes=wire.JobIn,
@@ -66,8 +70,9 @@ class Jobs:
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
             Route("POST", one + "/run", self.run, "Run a job now", takes=wire.RunIn, bare=True, asks=queries.Following,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412, 413), scope="run"),
-            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
+            Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.JobRunPage,
                   gives={200: runs.Runs}, refuses=(400, 404)),
+            Route("GET", one + "/stats", self.stats, "How a job has fared", gives={200: StatsOut}, refuses=(404,)),
         ]  # fmt: skip
 
     async def create(self, request: Request) -> bytes:
@@ -88,21 +93,35 @@ class Jobs:
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""
         asked = query(request, queries.JobPage)
+        fields = to_json.fields_asked(given(asked.fields, ()))
         only = JobFilter(
             name=given(asked.name, None),
             task=given(asked.task, None),
             state=given(asked.state, None),
             overdue=given(asked.overdue, None),
+            labels=from_json.labels_asked(asked.label),
+            words=words(given(asked.q, "")),
+            order=JobOrder.of(given(asked.sort, "created")),
+            activity=not fields or not fields.isdisjoint(to_json.OF_ACTIVITY),
         )
-        requests = asked.as_ == "request" or accepts(request, AS_REQUEST)
-        if requests:
-            return await self._requests(request, asked, attrs.evolve(only, by_id=True))
-        jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
-        return await self._pages.answer(request, asked.limit, jobs, self.out, _place)
+        if asked.as_ == "request" or accepts(request, AS_REQUEST):
+            return await self._requests(request, asked, only)
+        jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
+
+        def out(news: JobView) -> object:
+            shown = self.out(news)
+            some = {name: getattr(shown, name) for name in shown.__struct_fields__ if name in fields}
+            return some if fields else shown
+
+        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.place)
 
     async def _requests(self, request: Request, asked: queries.JobPage, only: JobFilter) -> bytes:
         """The page as requests, which can be sent again."""
-        jobs = partial(self._registry_for(request).jobs, asked.limit, Cursor.of(asked.after), only)
+        for name in ("sort", "fields"):
+            if not isinstance(getattr(asked, name), UnsetType):
+                raise Invalid("does not go with requests, which come whole and by id", f"?{name}")
+        only = attrs.evolve(only, order=JobOrder(sort="id"), activity=False)
+        jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
         secret: list[wire.Withheld] = []
         policy, zone, redaction = self._defaults.policy, self._defaults.timezone, self._defaults.redaction
 
@@ -113,7 +132,7 @@ class Jobs:
         def more(count: int) -> bytes:
             return b',"withheld":' + encoded([each for each in secret[:count] if each.pointers])
 
-        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.job.id, AS_REQUEST, more)
+        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.place, AS_REQUEST, more)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -184,7 +203,15 @@ class Jobs:
 
     async def runs(self, request: Request, job_id: str) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._registry_for(request), job_id, self._pages)
+        asked = query(request, queries.JobRunPage)
+        only = RunFilter(job_id=job_id)
+        return await run_page(request, self._registry_for(request), only, asked, self._pages, self._times)
+
+    async def stats(self, request: Request, job_id: str) -> bytes:
+        """200: how its last runs have fared."""
+        only = RunFilter(job_id=job_id, states=ENDED)
+        found = await self._registry_for(request).runs(MOST, None, only)
+        return json(request, to_json.stats_out(stats(found)))
 
     def _registry_for(self, request: Request) -> Registry:
         return self._registry.seen_by(caller(request))
@@ -199,27 +226,26 @@ class Jobs:
         return to_json.job_out(news, self._registry.task_known, self._registry.timeout, self._defaults.redaction)
 
 
-async def run_page(request: Request, registry: Registry, job_id: str | None, pages: Pages) -> bytes:
+async def run_page(
+    request: Request, registry: Registry, only: RunFilter, asked: queries.JobRunPage, pages: Pages, times: Times
+) -> bytes:
     """200: a page of runs, of one job or of all."""
-    asked = query(request, queries.RunPage if job_id is not None else queries.AllRunsPage)
-    if isinstance(asked, queries.AllRunsPage) and not isinstance(asked.job, UnsetType):
-        job_id = await registry.named(asked.job)
-    only = RunFilter(
-        job_id=job_id,
-        state=given(asked.state, None),
-        begin=asked_instant(asked.from_, "?from"),
-        end=asked_instant(asked.to, "?to"),
+    begin, end = times.window(asked.from_, asked.to, asked.zone)
+    if asked.failing and not isinstance(asked.state, UnsetType):
+        raise Invalid("give state or failing, not both", "?failing")
+    only = attrs.evolve(
+        only,
+        states=tuple(given(asked.state, FAILING if asked.failing else ())),
+        node=given(asked.node, None),
+        cause=given(asked.cause, None),
+        begin=begin,
+        end=end,
     )
 
     async def runs(_room: int) -> Page[Run]:
         return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
 
     return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
-
-
-def _place(news: JobView) -> str:
-    """Where in the list a job stands."""
-    return Cursor(news.job.id, news.job.created).text
 
 
 @contextmanager

@@ -81,6 +81,10 @@ def _refine(record: str, schema: dict[str, object]) -> None:
     schema["description"] = " ".join(str(schema.get("description", "")).split())
     if record == "IntervalIn":
         schema["minProperties"] = 1
+    if record == "Jobs":  # `fields` may leave out all but the id
+        some = {"type": "object", "required": ["id"]}
+        values: Any = schema["properties"]
+        values["values"]["items"] = {"anyOf": [{"$ref": REF.format(name="JobOut")}, some]}
     _type_of_words(schema)
 
 

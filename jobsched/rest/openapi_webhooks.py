@@ -26,7 +26,16 @@ HEADERS: Final[dict[str, tuple[str, bool]]] = {
 EXAMPLE: Final[dict[str, Any]] = {
     "id": "01a2084c-b40a-7f31-9a52-6d1f0c0e5b11",
     "at": "2026-11-23T12:06:14.315704Z",
-    "job": {"id": "01a2084c-b3df-7558-a7a1-98a6209258ab", "name": "nightly", "task": "runfoo", "overdue": None},
+    "job": {
+        "id": "01a2084c-b3df-7558-a7a1-98a6209258ab",
+        "name": "nightly",
+        "task": "runfoo",
+        "overdue": None,
+        "labels": {"team": "data"},
+        "description": "Copies the database.",
+        "owner": "Zoe",
+        "runbook": "https://wiki.example/nightly",
+    },
     "run": None,
     "reason": "not started for 300 s after its due",
     "node": "alpha",

@@ -110,6 +110,7 @@ TAGS = {
 TAG_OF = {
     "catalog": "tasks",
     "preview": "jobs",
+    "upcoming": "jobs",
     "health": "monitoring",
     "metrics": "monitoring",
     "openapi.json": "description",

@@ -33,8 +33,8 @@ def location(request: Request, path: str) -> bytes:
 def link_next(request: Request, limit: int, last: str) -> None:
     """Set the header Link to the page after `last`."""
     url = urlsplit(request.uri.decode("ascii", "replace"))
-    asked = dict(parse_qsl(url.query)) | {"limit": str(limit), "after": last}
-    target = location(request, f"{url.path}?{urlencode(asked)}")
+    kept = [(name, value) for name, value in parse_qsl(url.query) if name not in ("limit", "after")]
+    target = location(request, f"{url.path}?{urlencode([*kept, ('limit', str(limit)), ('after', last)])}")
     request.setHeader(b"link", b"<" + target + b'>; rel="next"')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from os import SEEK_END
 from typing import TypeVar
 
@@ -138,16 +139,24 @@ def content_type(request: Request) -> bytes:
 
 
 def query(request: Request, kind: type[T]) -> T:
-    """The query string as a record of `kind`; each name once. Raises Invalid."""
-    given: dict[str, str] = {}
-    for name, values in (request.args or {}).items():
+    """The query string as a record of `kind`. Raises Invalid."""
+    return query_of(request.args or {}, kind)
+
+
+def query_of(args: Mapping[bytes, list[bytes]], kind: type[T]) -> T:
+    """A query as a record of `kind`: each name once, but a list may be given several times, and with commas. Raises
+    Invalid."""
+    given: dict[str, str | list[str]] = {}
+    lists = _lists(kind)  # type: ignore[arg-type]  # to mypy a type[T] is not Hashable
+    for name, values in args.items():
         text = name.decode("utf-8", "replace")
-        if len(values) > 1:
+        if len(values) > 1 and text not in lists:
             raise Invalid("is given twice", f"?{text}")
         try:
-            given[text] = values[0].decode("utf-8")
+            texts = [value.decode("utf-8") for value in values]
         except UnicodeDecodeError:
             raise Invalid("is not UTF-8", f"?{text}") from None
+        given[text] = [part for each in texts for part in each.split(",")] if text in lists else texts[0]
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as why:
@@ -156,4 +165,22 @@ def query(request: Request, kind: type[T]) -> T:
 
 
 def _in_query(fault: Invalid) -> Invalid:
-    return Invalid(fault.detail, "?" + fault.pointer.removeprefix("/"))
+    """A query has no places in its lists: a fault there is one of the name."""
+    name, _, number = fault.pointer.removeprefix("/").partition("/")
+    return Invalid(name + fault.detail.removeprefix(number) if number else fault.detail, f"?{name}")
+
+
+@cache
+def _lists(kind: type) -> frozenset[str]:
+    """The names in a query that stand for lists."""
+    record = msgspec.inspect.type_info(kind)
+    assert isinstance(record, msgspec.inspect.StructType)
+    return frozenset(field.encode_name for field in record.fields if _is_list(field.type))
+
+
+def _is_list(kind: msgspec.inspect.Type) -> bool:
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _is_list(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(_is_list(each) for each in kind.types)
+    return isinstance(kind, msgspec.inspect.ListType)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..model.run import RunFilter
 from ..registry.registry import Registry
 from . import from_json, to_json
+from .instants import Times
 from .jobs import idempotency_key, run_page
 from .output import Outputs
 from .pages import Pages, location
@@ -19,16 +22,17 @@ from .schemas import runs as wire
 class Runs:
     """The calls on runs."""
 
-    def __init__(self, registry: Registry, outputs: Outputs, pages: Pages) -> None:
+    def __init__(self, registry: Registry, outputs: Outputs, pages: Pages, times: Times) -> None:
         self._registry = registry
         self._outputs = outputs
         self._pages = pages
+        self._times = times
 
     def routes(self) -> list[Route]:
         """What is served here."""
         one = "/runs/<run_id>"
         return [
-            Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.AllRunsPage,
+            Route("GET", "/runs", self.page, "List runs, newest first", asks=queries.RunPage,
                   gives={200: wire.Runs}, refuses=(400, 404, 409)),
             Route("GET", one, self.show, "Show a run, once it has ended or the wait is over", asks=queries.Waiting,
                   gives={200: wire.RunOut}, refuses=(400, 404)),
@@ -42,7 +46,14 @@ class Runs:
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` runs older than `after`."""
-        return await run_page(request, self._registry_for(request), None, self._pages)
+        asked = query(request, queries.RunPage)
+        registry = self._registry_for(request)
+        only = RunFilter(
+            job_id=None if isinstance(asked.job, UnsetType) else await registry.named(asked.job),
+            task=from_json.given(asked.task, None),
+            labels=from_json.labels_asked(asked.label),
+        )
+        return await run_page(request, registry, only, asked, self._pages, self._times)
 
     async def show(self, request: Request, run_id: str) -> bytes:
         """200: the run."""

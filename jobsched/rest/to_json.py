@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, tzinfo
 
-from ..model.definition import definition, seconds, watched
-from ..model.errors import place
-from ..model.job import EVENTS, Job, JobView, Notify, Policy, Timeout
+import attrs
+
+from ..model.definition import definition, seconds, told, watched
+from ..model.errors import Invalid, place
+from ..model.job import Job, JobView, Notify, Policy, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
+from ..model.stats import Stats, duration
 from ..model.trigger import Interval
 from .schemas import watch
 from .schemas.jobs import JobOut
-from .schemas.runs import LastRunOut, OutputOut, RunOut
+from .schemas.runs import LastRunOut, OutputOut, RecentOut, RunOut
+from .schemas.stats import OutcomeOut, StatsOut
 from .schemas.tasks import EffectiveOut
+
+OF_ACTIVITY = ("active", "recent", "median_duration")  # fields of a job that its runs are looked at for
 
 
 def job_out(
@@ -60,6 +67,7 @@ def job_out(
         placement=job.policy.placement,
         require=dict(job.policy.require),
         **watched(job.watch),
+        **told(job.about),
         state=job.state,
         paused=job.paused,
         overdue=watch.overdue_out(job),
@@ -67,6 +75,9 @@ def job_out(
         updated=job.updated,
         last_run=_last(news.last_run),
         version=job.version,
+        active=news.activity.active,
+        recent=[RecentOut(id=run.id, due=run.due, state=run.state) for run in news.activity.recent],
+        median_duration=news.activity.median,
     )
 
 
@@ -76,7 +87,7 @@ def request_out(job: Job, usual: Policy, timezone: str, redaction: Redaction) ->
     defaults: dict[str, object] = {
         "name": job.id, "timezone": timezone, "overlap": usual.overlap, "misfire_grace": seconds(usual.misfire_grace),
         "catch_up": usual.catch_up, "retries": 0, "retry_delay": 60, "jitter": 0, "placement": "any", "parameters": {},
-        "require": {},
+        "require": {}, "labels": {},
     }  # fmt: skip
     wanted = definition(job) | {"id": job.id}
     if job.watch.notify is not None:
@@ -89,8 +100,10 @@ def request_out(job: Job, usual: Policy, timezone: str, redaction: Redaction) ->
 
 def notify_out(notify: Notify) -> dict[str, object]:
     """Who is told of what, as the shortest request."""
-    fields = {"on": None if notify.on == EVENTS else list(notify.on), "url": notify.url}
-    return {name: value for name, value in fields.items() if value is not None}
+    usual = Notify()
+    fields = {"after": notify.after, "format": notify.format, "on": list(notify.on), "url": notify.url}
+    defaults = {"after": usual.after, "format": usual.format, "on": list(usual.on), "url": usual.url}
+    return {name: value for name, value in fields.items() if value != defaults[name]}
 
 
 def withheld(job: Job, redaction: Redaction) -> list[str]:
@@ -105,6 +118,16 @@ def _short(value: object) -> object:
     return {name: _short(each) for name, each in sorted(value.items())} if isinstance(value, dict) else value
 
 
+def fields_asked(names: Sequence[str]) -> frozenset[str]:
+    """The fields of a job that are wanted, with its id; none: all of them. Raises Invalid."""
+    known = JobOut.__struct_fields__
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise Invalid(f"{name!r} is no field of a job" + (f"; did you mean {near[0]}?" if near else ""), "?fields")
+    return frozenset({*names, "id"} if names else ())
+
+
 def effective_out(timeout: Timeout) -> EffectiveOut:
     """The timeout in force, for the outside."""
     return EffectiveOut(timeout=None if timeout.seconds is None else float(timeout.seconds), source=timeout.source)
@@ -112,7 +135,6 @@ def effective_out(timeout: Timeout) -> EffectiveOut:
 
 def run_out(run: Run) -> RunOut:
     """A run for the outside."""
-    duration = run.ended - run.started if run.started and run.ended else None
     return RunOut(
         id=run.id,
         job_id=run.job_id,
@@ -127,14 +149,30 @@ def run_out(run: Run) -> RunOut:
         pid=run.pid,
         started=run.started,
         ended=run.ended,
-        duration=None if duration is None else duration.total_seconds(),
+        duration=duration(run),
         exit_code=run.exit_code,
         signal=run.signal,
         left_behind=run.left_behind,
+        cpu_seconds=run.cpu_seconds,
+        max_rss=run.max_rss,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
         rerun_of=run.rerun_of,
         until=run.until,
         count=run.count,
+    )
+
+
+def stats_out(found: Stats) -> StatsOut:
+    """How a job has fared, for the outside."""
+    numbers = attrs.asdict(found, recurse=False, filter=attrs.filters.exclude("last"))
+    return StatsOut(
+        **numbers,
+        last=[
+            OutcomeOut(
+                id=run.id, due=run.due, state=run.state, reason=run.reason, duration=duration(run), count=run.count
+            )
+            for run in found.last
+        ],
     )
 
 

@@ -20,6 +20,7 @@ from ..model.success import PLAIN
 from .deadline import Stop
 from .output import Printed
 from .procfs import STUCK, Stat
+from .session import Usage
 
 COULD_NOT = (125, 126, 127)  # what env, nice, setpriv and prlimit exit with when they cannot start the program
 BUSY = 126  # one of them: the program is there, and cannot be started as it is
@@ -53,6 +54,7 @@ class ProcessExit:
     refused: tuple[Stat, ...] = ()  # what lives on, for we may not signal it
     busy: bool = False  # it was not started, for somebody had its file open to write
     hint: str = ""  # what may be the reason, and what to do
+    usage: Usage | None = None
 
 
 def signal_name(number: int) -> str:
@@ -63,13 +65,13 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def exit_of(reason: Failure, launchers: tuple[str, ...]) -> ProcessExit:
+def exit_of(reason: Failure, launchers: tuple[str, ...], usage: Usage | None = None) -> ProcessExit:
     """What Twisted says of a process that has exited."""
     value = reason.value
     if not isinstance(value, ProcessTerminated):
-        return ProcessExit(exit_code=0, launchers=launchers)
+        return ProcessExit(exit_code=0, launchers=launchers, usage=usage)
     name = signal_name(value.signal) if value.signal else None
-    return ProcessExit(exit_code=None if name else value.exitCode, signal=name, launchers=launchers)
+    return ProcessExit(exit_code=None if name else value.exitCode, signal=name, launchers=launchers, usage=usage)
 
 
 def plain(text: str) -> str:
@@ -208,6 +210,8 @@ def outcome(
         exit_code=process_exit.exit_code,
         signal=process_exit.signal,
         left_behind=None if process_exit.left is None else len(process_exit.left),
+        cpu_seconds=None if process_exit.usage is None else process_exit.usage.cpu_seconds,
+        max_rss=None if process_exit.usage is None else process_exit.usage.max_rss,
         output_bytes=printed.total,
         output_kept=printed.kept,
         output_truncated=printed.kept < printed.total,

@@ -27,7 +27,7 @@ from .output import Output
 from .pipe import OutputPipe
 from .process_survey import ProcessSurvey
 from .procfs import Found
-from .session import STDIN, STDOUT, Sessions
+from .session import STDIN, STDOUT, SessionProcess, Sessions
 
 PATIENCE = 1.0  # seconds that processes left behind by a finished script may go on by themselves
 SOON = 0.005  # seconds until a question that came too early is asked again
@@ -123,7 +123,8 @@ class ScriptProcess(ProcessProtocol):
         self._look()
 
     def processExited(self, reason: Failure) -> None:
-        self._status = exit_of(reason, self._launchers)
+        usage = self.transport.usage if isinstance(self.transport, SessionProcess) else None
+        self._status = exit_of(reason, self._launchers, usage)
         self._exited = self._clock.seconds()
         self._remaining.exited()
         self._move("exit")

@@ -12,18 +12,20 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage, struct_rusage
 from typing import AnyStr
 
 import attrs
 from twisted.internet.interfaces import IProcessProtocol, IProcessTransport, IReactorProcess
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.process import Process, ProcessReader
+from twisted.internet.process import Process, ProcessReader, unregisterReapProcessHandler
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..config import confinement
 from ..twisted_private import SPAWN, is_used
 
+KIB = 1024
 STDIN, STDOUT, STDERR = 0, 1, 2
 TO_ONE_PIPE = 'exec "$@" 2>&1'
 
@@ -47,15 +49,54 @@ class OutputReader(ProcessReader):
         return None
 
 
+@attrs.frozen(kw_only=True)
+class Usage:
+    """What a process has used, with those of its children that it waited for."""
+
+    cpu_seconds: float
+    max_rss: int | None  # bytes, of the largest of them; None: no more than this daemon had at most
+
+    @classmethod
+    def of(cls, seconds: float, largest: int) -> Usage:
+        """A child begins with what its parent had at most, so that `largest`, in KiB, says nothing up to there."""
+        own = getrusage(RUSAGE_SELF).ru_maxrss
+        return cls(cpu_seconds=round(seconds, 6), max_rss=largest * KIB if largest > own else None)
+
+
 class SessionProcess(Process):
-    """A process of Twisted's in all but the call that starts it. `owner`: whose the pipe of its output is to be."""
+    """A process of Twisted's in all but the call that starts it, and the one that takes note of its end: that asks what
+    it has used. `owner`: whose the pipe of its output is to be."""
 
     processReaderFactory = OutputReader
     leads = False
 
     def __init__(self, owner: tuple[int, int] | None, *args: object) -> None:
         self._pipe_owner = owner
+        self._before: struct_rusage | None = getrusage(RUSAGE_CHILDREN)
+        self.usage: Usage | None = None
         super().__init__(*args)
+        self._before = None
+
+    def reapProcess(self) -> None:
+        """As Twisted's, by wait4 in place of waitpid."""
+        assert self.pid is not None
+        try:
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:  # it was waited for by somebody else: its end is not known, and never will be
+            return
+        if pid:
+            self.usage = Usage.of(used.ru_utime + used.ru_stime, used.ru_maxrss)
+            unregisterReapProcessHandler(pid, self)
+            self.processEnded(status)
+
+    def processEnded(self, status: int) -> None:
+        """Twisted itself waits for a process that has ended before it is waited for: of all children together the
+        kernel knows what they have used, and this is the one that has come to them."""
+        if self._before is not None:
+            before, after = self._before, getrusage(RUSAGE_CHILDREN)
+            seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            self.usage = Usage.of(seconds, after.ru_maxrss if after.ru_maxrss > before.ru_maxrss else 0)
+        super().processEnded(status)
 
     def _trySpawnInsteadOfFork(
         self,

@@ -96,6 +96,10 @@ class Bench(Protocol):
     def entries(self) -> list[Entry]:
         """The audit log, oldest first."""
 
+    def prefer(self, monkeypatch: pytest.MonkeyPatch, few: int, little: int) -> None:
+        """Until the test ends: look for runs job by job where no more than `few` jobs have a label, and one by one
+        where no more than `little` runs are newer than what is asked for. A store with one way only ignores it."""
+
     def now(self, fallback: datetime) -> datetime:
         """What time it is for the store; `fallback` where it has no clock."""
 

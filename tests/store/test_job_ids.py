@@ -15,6 +15,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.errors import Conflict, Taken
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job, JobFilter
+from jobsched.model.job_list import JobOrder
 from jobsched.model.order import CreateJob, DeleteJob, IdempotencyKey, Issued, PauseJob, RunJob
 from jobsched.model.page import Cursor
 from jobsched.model.run import RunFilter
@@ -83,7 +84,8 @@ def test_a_word_is_refused_until_every_node_knows_words(desk: Desk) -> None:
 
 
 def listed(desk: Desk, limit: int, after: Cursor | None = None) -> list[str]:
-    found = desk.ask(desk.store.jobs.page(limit, after, JobFilter(), 1 << 20, at(0)))
+    place = "" if after is None else after.text
+    found = desk.ask(desk.store.jobs.page(limit, place, JobFilter(), 1 << 20, at(0)))
     return [view.job.id for view in found.values]
 
 
@@ -93,8 +95,9 @@ def test_the_list_goes_by_creation_also_behind_a_gone_job(desk: Desk) -> None:
     for seconds, name in enumerate(("zebra", "middle", "ant", "beetle")):
         create(desk, name, seconds * 3)
     assert listed(desk, 9) == ["zebra", "middle", old.id, "ant", "beetle"]
-    places = {view.job.id: Cursor(view.job.id, view.job.created) for view in desk.ask(
-        desk.store.jobs.page(9, None, JobFilter(), 1 << 20, at(0))).values}  # fmt: skip
+    views = desk.ask(desk.store.jobs.page(9, "", JobFilter(), 1 << 20, at(0))).values
+    places = {view.job.id: Cursor(view.job.id, view.job.created) for view in views}
+    assert [view.place for view in views] == [places[view.job.id].text for view in views]
     for gone in ("middle", old.id, "ant"):
         desk.order(DeleteJob(job_id=gone), 20)
     for behind, rest in (("zebra", ["beetle"]), ("middle", ["beetle"]), (old.id, ["beetle"]), ("beetle", [])):
@@ -102,6 +105,27 @@ def test_the_list_goes_by_creation_also_behind_a_gone_job(desk: Desk) -> None:
         assert listed(desk, 9, Cursor(behind)) == rest, "an id alone, as links had it"
     assert listed(desk, 9, Cursor("nobody")) == []
     assert listed(desk, 9, Cursor(Ids().make(at(1)))) == ["beetle"]
+
+
+def test_the_list_goes_back_from_a_gone_job_too(desk: Desk) -> None:
+    for seconds, name in enumerate(("zebra", "ant", "beetle")):
+        create(desk, name, seconds)
+    desk.order(DeleteJob(job_id="ant"), 20)
+    back = JobFilter(order=JobOrder(back=True))
+    for behind in (Cursor("ant"), Cursor("ant", at(1))):
+        found = desk.ask(desk.store.jobs.page(9, behind.text, back, 1 << 20, at(0)))
+        assert [view.job.id for view in found.values] == ["zebra"]
+    assert desk.ask(desk.store.jobs.page(9, "nobody", back, 1 << 20, at(0))).values == []
+
+
+def test_requests_come_by_id_wherever_the_list_begins(desk: Desk) -> None:
+    for seconds, name in enumerate(("zebra", "ant", "beetle")):
+        create(desk, name, seconds)
+    only = JobFilter(order=JobOrder(sort="id"))
+    views = desk.ask(desk.store.jobs.page(9, "", only, 1 << 20, at(0))).values
+    assert [(view.job.id, view.place) for view in views] == [(each, each) for each in ("ant", "beetle", "zebra")]
+    behind = desk.ask(desk.store.jobs.page(9, "bat", only, 1 << 20, at(0))).values
+    assert [view.job.id for view in behind] == ["beetle", "zebra"]
 
 
 def test_jobs_of_one_instant_are_each_listed_once(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.errors import NotFound
 from jobsched.model.job import Due, Job, JobFilter, Policy
 from jobsched.model.order import DeleteJob
-from jobsched.model.page import Cursor, Page
+from jobsched.model.page import Page
 from jobsched.model.trigger import Interval
 from tests.store.samples import IDS, T0, Desk, at, job
 
@@ -27,7 +27,7 @@ def asked(**fields: Any) -> Job:
 
 def fitting(desk: Desk, limit: int, after: str, room: int, **only: Any) -> Page[Job]:
     """A page of jobs that have room for so many bytes."""
-    found = desk.ask(desk.store.jobs.page(limit, Cursor.of(after), JobFilter(**only), room, T0))
+    found = desk.ask(desk.store.jobs.page(limit, after, JobFilter(**only), room, T0))
     return Page([view.job for view in found.values], found.more)
 
 

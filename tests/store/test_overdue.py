@@ -306,7 +306,7 @@ def test_a_list_shows_the_overdue_or_those_that_are_not(desk: Desk) -> None:
     look(desk, 3700)
 
     def ids(**only: Any) -> list[str]:
-        page = desk.ask(desk.store.jobs.page(9, None, JobFilter(**only), 1 << 20, at(0)))
+        page = desk.ask(desk.store.jobs.page(9, "", JobFilter(**only), 1 << 20, at(0)))
         return [each.job.id for each in page.values]
 
     assert ids(overdue=True) == [one.id]

@@ -162,8 +162,8 @@ def test_pages_of_runs_go_back_in_time_and_miss_none(desk: Desk) -> None:
         (RunFilter(), many),
         (RunFilter(job_id="job 1"), many[1::2]),
         (RunFilter(begin=at(62), end=at(66)), many[2:6]),
-        (RunFilter(state="failed"), []),
-        (RunFilter(job_id="job 0", state="running", begin=at(61)), many[2::2]),
+        (RunFilter(states=("failed",)), []),
+        (RunFilter(job_id="job 0", states=("running",), begin=at(61)), many[2::2]),
     ]:
         seen: list[Run] = []
         while page := desk.ask(desk.store.runs.page(2, seen[-1].id if seen else None, only)):
@@ -188,14 +188,14 @@ def test_the_newest_run_of_each_job_is_its_last(desk: Desk) -> None:
     desk.add(attrs.evolve(job(), id="job"), attrs.evolve(job(), id="other"), attrs.evolve(job(), id="idle"))
     old, new, other = run(60), run(120), run(90, job_id="other")
     desk.insert(new, old, other)
-    jobs = desk.ask(desk.store.jobs.page(9, None, JobFilter(), 1 << 20, at(0))).values
+    jobs = desk.ask(desk.store.jobs.page(9, "", JobFilter(), 1 << 20, at(0))).values
     assert {view.job.id: view.last_run for view in jobs} == {"job": last(new), "other": last(other), "idle": None}
     assert desk.ask(desk.store.jobs.get("job", at(0))).last_run == last(new)
 
 
 def test_the_record_of_a_job_is_known_when_the_job_is_gone(desk: Desk) -> None:
     desk.insert(run())
-    assert desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="job", state="failed"))) == []
+    assert desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="job", states=("failed",)))) == []
     with pytest.raises(NotFound):
         desk.ask(desk.store.runs.page(9, None, RunFilter(job_id="other")))
 

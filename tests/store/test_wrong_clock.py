@@ -374,7 +374,7 @@ def test_the_last_run_is_the_last_that_has_come(desk: Desk) -> None:
     assert present(desk.ask(desk.store.jobs.get(one.id, at(11))).last_run).due == at(6)
     lived(desk, one, 12)
     assert present(desk.ask(desk.store.jobs.get(one.id, at(12))).last_run).due == at(12)
-    (news,) = desk.ask(desk.store.jobs.page(10, None, JobFilter(), 10_000, at(12))).values
+    (news,) = desk.ask(desk.store.jobs.page(10, "", JobFilter(), 10_000, at(12))).values
     assert present(news.last_run).due == at(12)
 
 

@@ -29,7 +29,7 @@ ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 PASSING = (  # what differs from run to run
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", "TIME"),
     (r"(?m)^Date: .+$", "Date: TIME"),
-    (r'"(pid|duration|node)": (\d[\d.e-]*|"[^"]*")', r'"\1": ...'),
+    (r'"(pid|duration|cpu_seconds|node)": (\d[\d.e-]*|"[^"]*")', r'"\1": ...'),
 )
 
 

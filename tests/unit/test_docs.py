@@ -36,8 +36,8 @@ from jobsched.model.receiver import Receivers
 from jobsched.model.trigger import TICK, Schedule
 from jobsched.rest import api, from_json, problems
 from jobsched.rest.from_json import Defaults
-from jobsched.rest.route import Route
-from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks
+from jobsched.rest.route import Route, query_of
+from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks, upcoming
 from jobsched.tap import Options
 from tests.present import present
 
@@ -59,7 +59,7 @@ RECORDS = {
 # Told in the text of a page, not by a table.
 IN_TEXT = {
     problems.Problem, problems.Fault, jobs.Jobs, runs.Runs, nodes.Nodes, tasks.Names, tasks.TaskOut, jobs.Fires,
-    nodes.Health, audit.Entries, deliveries.Deliveries, jobs.JobRequests, jobs.Withheld,
+    nodes.Health, audit.Entries, deliveries.Deliveries, jobs.JobRequests, jobs.Withheld, upcoming.Dues,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
@@ -275,8 +275,8 @@ EXAMPLES = [(page, *asked(command)) for page in PAGES for command in commands(pa
 def test_examples_are_understood(page: str, verb: str, address: str, body: str | None) -> None:
     url = urlsplit(f"//{address}")
     route = route_of(verb, url.path)
-    query = {name: value for name, [value] in parse_qs(url.query).items()}
-    assert not query or msgspec.convert(query, route.asks, strict=False) is not None
+    query = parse_qs(url.query.encode())
+    assert not query or query_of(query, route.asks) is not None
     assert (route.takes is None) == (body is None) or route.bare
     if body is not None:
         refused = '{"seconds": 0}' in body

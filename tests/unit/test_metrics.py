@@ -20,6 +20,7 @@ COUNTS = Counts(
 )
 FACTS = Facts(
     version="1.2.3", uptime=60, threads=9, running=2, slots=64, ready=True, store_up=True, counts=COUNTS,
+    labels=(), infos=(),
     nodes_alive=3, lease=30, lease_remaining=5.5, fenced=False, sweep_age=1.5, tried=10, won=8, catalog_sound=True,
     tokens_sound=False, connections=1,
 )  # fmt: skip

@@ -12,7 +12,19 @@ from ...model.job import CatchUp, JobState, Overlap, Placement
 from ...model.trigger import LONGEST
 from ..instants import InstantText
 from . import FOUND, ID, NAME, TASK, Moment
-from .runs import LastRunOut
+from .labels import (
+    DESCRIPTION,
+    LABELS,
+    OWNER,
+    RUNBOOK,
+    Description,
+    LabelName,
+    Labels,
+    LabelValue,
+    Owner,
+    Runbook,
+)
+from .runs import LastRunOut, RecentOut
 from .tasks import EFFECTIVE, EffectiveOut
 from .watch import Late, NotifyIn, NotifyOut, NotifyPatch, OverdueOut
 
@@ -107,6 +119,10 @@ class JobIn(Struct, forbid_unknown_fields=True):
     must_succeed_every: Annotated[Late | None, MUST_SUCCEED_EVERY] = None
     notify: Annotated[NotifyIn | None, NOTIFY] = None
     id: Annotated[JobId | UnsetType, ID_IN] = UNSET
+    labels: Annotated[Labels, LABELS] = {}
+    description: Annotated[Description | None, DESCRIPTION] = None
+    owner: Annotated[Owner | None, OWNER] = None
+    runbook: Annotated[Runbook | None, RUNBOOK] = None
 
 
 class PatchIn(Struct, forbid_unknown_fields=True):
@@ -135,6 +151,10 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     max_late: Annotated[Late | UnsetType | None, MAX_LATE] = UNSET
     must_succeed_every: Annotated[Late | UnsetType | None, MUST_SUCCEED_EVERY] = UNSET
     notify: Annotated[NotifyPatch | UnsetType | None, NOTIFY] = UNSET
+    labels: Annotated[dict[LabelName, LabelValue | None] | UnsetType | None, LABELS] = UNSET
+    description: Annotated[Description | UnsetType | None, DESCRIPTION] = UNSET
+    owner: Annotated[Owner | UnsetType | None, OWNER] = UNSET
+    runbook: Annotated[Runbook | UnsetType | None, RUNBOOK] = UNSET
 
 
 class RunIn(Struct, forbid_unknown_fields=True):
@@ -197,13 +217,24 @@ class JobOut(Struct):
     max_late: Annotated[float | None, MAX_LATE]
     must_succeed_every: Annotated[float | None, MUST_SUCCEED_EVERY]
     notify: Annotated[NotifyOut | None, NOTIFY]
+    labels: Annotated[dict[str, str], LABELS]
+    description: Annotated[str | None, DESCRIPTION]
+    owner: Annotated[str | None, OWNER]
+    runbook: Annotated[str | None, RUNBOOK]
     state: Annotated[JobState, Meta(description="Whether it waits for its next due, is paused, or has no due left")]
     paused: Annotated[bool, Meta(description="Whether dues pass without a run until it is resumed")]
     overdue: Annotated[OverdueOut | None, Meta(description="Since when it is overdue, and why; null: it is not")]
     created: Annotated[Moment, Meta(description="When it was made")]
     updated: Annotated[Moment, Meta(description="When its definition was changed last")]
     last_run: Annotated[LastRunOut | None, Meta(description="The newest run")]
-    version: Annotated[int, Meta(description="Of its definition: the ETag begins with it, and If-Match takes it")]
+    version: Annotated[
+        int, Meta(description="Counts changes of its definition, and pauses: the ETag begins with it, and If-Match takes it")
+    ]
+    active: Annotated[int, Meta(description="Runs of it that wait or run")]
+    recent: Annotated[list[RecentOut], Meta(description="What its last runs came to, up to 12, newest first")]
+    median_duration: Annotated[
+        float | None, Meta(description="Seconds that those of them took which succeeded; null: there is none")
+    ]
 
 
 class Jobs(Struct):

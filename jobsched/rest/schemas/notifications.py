@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ...model.job import Event
 from ...model.run import Cause, State
 from . import NAME, REASON, STATE, TASK, Moment
+from .labels import DESCRIPTION, LABELS, OWNER, RUNBOOK
 
 
 class ToldJobOut(Struct, forbid_unknown_fields=True):
@@ -18,6 +19,10 @@ class ToldJobOut(Struct, forbid_unknown_fields=True):
     name: Annotated[str, NAME]
     task: Annotated[str, TASK]
     overdue: Annotated[Moment | None, Meta(description="Since when it is overdue; null: it is not")]
+    labels: Annotated[dict[str, str], LABELS]
+    description: Annotated[str | None, DESCRIPTION]
+    owner: Annotated[str | None, OWNER]
+    runbook: Annotated[str | None, RUNBOOK]
 
 
 class ToldRunOut(Struct, forbid_unknown_fields=True):

@@ -6,17 +6,34 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ...model import labels
 from ...model.audit import Action
 from ...model.job import JobState
-from ...model.run import State
+from ...model.job_list import SORTS
+from ...model.run import Cause, State
+from ...model.time_text import EXAMPLE
 from . import NAME, STATE, TASK
+from .jobs import JobOut
 
 MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # a datetime would accept 0.5 in a query
 Id = Annotated[str, Meta(max_length=64)]
+LabelText = Annotated[str, Meta(max_length=127, extra_json_schema={"pattern": labels.ASKED})]
+AskedLabels = Annotated[list[LabelText], Meta(min_length=1, max_length=32)]
+Id255 = Annotated[str, Meta(max_length=255)]
+TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
+ZoneText = Annotated[str, Meta(min_length=1, max_length=64)]
+AskedStates = Annotated[list[State], Meta(min_length=1, max_length=10)]
+FieldName = Annotated[str, Meta(max_length=64, extra_json_schema={"enum": list(JobOut.__struct_fields__)})]
+SortText = Annotated[str, Meta(extra_json_schema={"enum": [sign + sort for sort in SORTS for sign in ("", "-")]})]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most so many")]
 
-AFTER = Meta(description="The id behind which the page begins; follow the Link header instead of making one up")
-BEHIND = "The place behind which the page begins; follow the Link header instead of making one up"
+AFTER = Meta(description="The place behind which the page begins; follow the Link header instead of making one up")
+ZONE = Meta(
+    description="IANA name of the zone of days and times without an offset; if left out, that of new jobs: `timezone`"
+)
+LABEL = Meta(
+    description="Those whose job has this label, NAME=VALUE, or NAME with whatever value; several: all of them"
+)
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
 
@@ -24,34 +41,75 @@ class JobPage(Struct, forbid_unknown_fields=True):
     """Which part of the list of jobs. A query knows no null: a job may be named so."""
 
     limit: Limit = 500
-    after: Annotated[Annotated[str, Meta(max_length=100)], Meta(description=BEHIND)] = ""
+    after: Annotated[Annotated[str, Meta(max_length=2000)], AFTER] = ""
     name: Annotated[str | UnsetType, NAME] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[JobState | UnsetType, STATE] = UNSET
     overdue: Annotated[bool | UnsetType, Meta(description="Jobs that are overdue, or those that are not")] = UNSET
     as_: Annotated[
-        Literal["request"] | UnsetType, Meta(description="As requests that would make these jobs, by id")
+        Literal["request"] | UnsetType,
+        Meta(description="As requests that would make these jobs, by id; without `sort` and `fields`"),
     ] = field(default=UNSET, name="as")
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+    q: Annotated[
+        Annotated[str, Meta(max_length=200)] | UnsetType,
+        Meta(description="Words of which each has to be in the name, the description, the task or a label"),
+    ] = UNSET
+    sort: Annotated[
+        SortText | UnsetType,
+        Meta(description="In which order; with a minus the other way round; `created`, if left out"),
+    ] = UNSET
+    fields: Annotated[
+        Annotated[list[FieldName], Meta(min_length=1, max_length=100)] | UnsetType,
+        Meta(description="Only these fields of each job, and its id"),
+    ] = UNSET
 
 
-class RunPage(Struct, forbid_unknown_fields=True):
-    """Which part of a list of runs: `from <= due < to`."""
+class JobRunPage(Struct, forbid_unknown_fields=True):
+    """Which part of the list of a job's runs: `from <= due < to`."""
 
     limit: Limit = 500
     after: Annotated[Id | UnsetType, AFTER] = UNSET
-    state: Annotated[State | UnsetType, STATE] = UNSET
-    from_: Annotated[MomentText | UnsetType, Meta(description="Runs due at this instant or later")] = field(
+    state: Annotated[AskedStates | UnsetType, Meta(description="Where they stand; several: any of them")] = UNSET
+    from_: Annotated[TimeText | UnsetType, Meta(description="Runs due at this instant or later")] = field(
         default=UNSET, name="from"
     )
-    to: Annotated[MomentText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
+    to: Annotated[TimeText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
+    zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
+    failing: Annotated[
+        bool, Meta(description="Only those that somebody has to look at: failed, timed_out, lost, missed")
+    ] = False
+    node: Annotated[Id255 | UnsetType, Meta(description="Runs of the node of this name")] = UNSET
+    cause: Annotated[Cause | UnsetType, Meta(description="Runs that the schedule, a caller or a retry made")] = UNSET
 
 
-class AllRunsPage(RunPage, forbid_unknown_fields=True):
-    """Which part of the list of all runs."""
+class RunPage(JobRunPage, forbid_unknown_fields=True):
+    """Which part of the list of all runs: `from <= due < to`."""
 
     job: Annotated[
         Annotated[str, Meta(max_length=200)] | UnsetType, Meta(description="Only of this job: its id, or its name")
     ] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+
+
+class UpcomingPage(Struct, forbid_unknown_fields=True):
+    """Which part of what will be due: `from <= due < to`."""
+
+    limit: Limit = 100
+    after: Annotated[
+        Annotated[str, Meta(max_length=96)] | UnsetType,
+        Meta(description="The place behind which the page begins; follow the Link header instead of making one up"),
+    ] = UNSET
+    from_: Annotated[
+        TimeText | UnsetType, Meta(description="Dues at this instant or later; now, if left out or over")
+    ] = field(default=UNSET, name="from")
+    to: Annotated[
+        TimeText | UnsetType, Meta(description="Dues before this instant; a day after `from`, if left out")
+    ] = UNSET
+    zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
 class EventsAsked(Struct, forbid_unknown_fields=True):

@@ -21,6 +21,14 @@ class LastRunOut(Struct):
     reason: Annotated[str, REASON]
 
 
+class RecentOut(Struct):
+    """A run that has ended, as a mark in a list."""
+
+    id: Annotated[str, ID]
+    due: Annotated[Moment, DUE]
+    state: Annotated[State, STATE]
+
+
 class OutputOut(Struct):
     """How much a run printed and how much of it was kept, in bytes."""
 
@@ -53,6 +61,13 @@ class RunOut(Struct):
         Meta(
             description="Processes that its script left behind, whatever became of them; null: it did not end by itself"
         ),
+    ]
+    cpu_seconds: Annotated[
+        float | None, Meta(description="Of its process and of those that it waited for; null: it was no process")
+    ]
+    max_rss: Annotated[
+        int | None,
+        Meta(description="Most bytes of memory of the largest of these; null: no more than the daemon had"),
     ]
     output: Annotated[OutputOut, Meta(description="How much it printed")]
     rerun_of: Annotated[str | None, Meta(description="The id of the run that a caller wanted again")]

@@ -11,26 +11,40 @@ from twisted.internet.defer import Deferred
 from ...model.claim import Claimant, Claimed
 from ...model.job import Due, JobFilter, JobView
 from ...model.overdue import OverdueChange
-from ...model.page import Cursor, Page
+from ...model.page import Page
 from ...model.run import Run
+from ...model.upcoming import Planned, PlannedFilter
 
 
 class Jobs(Protocol):
     """Schedules, as callers and the scheduler read them. `Orders` makes and changes them."""
 
-    def page(
-        self, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime
-    ) -> Deferred[Page[JobView]]:
-        """Up to `limit` jobs behind `after` (None: from the first on), as `only` asks for, by (creation, id), or by id
-        if `only.by_id`. `only.tasks` selects as `model.caller.is_among` says. A cursor without a creation has that of
-        its job, which may be deleted, or of its id (`Cursor.otherwise`); without either, nothing is behind the cursor.
+    def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
+        """Up to `limit` jobs behind the place `after` ("": from the first on), as `only` asks for. `only.tasks` selects
+        as `model.caller.is_among` says. Together they have no more than `room` bytes, but at least one job is returned.
+        The size of a job is that of its varying parts (parameters, require, notify, labels, description), and 512 bytes
+        for the rest. `more` is true if there are further jobs behind these. Each of `only.words` is part of
+        the name, of the description, of the task or of a label (`name=value`), in whatever case; letters beyond ASCII
+        may have to be of the same case.
 
-        Together the jobs have no more than `room` bytes, but at least one job is returned. The size of a job is that of
-        its varying parts (parameters, require, notify), and 512 bytes for the rest. `more` is true if there are further
-        jobs behind these.
+        Each has its `place` in the order of `only.order`, backwards with `back`; a place stays good while jobs come, go
+        and change. The orders, ties by id:
+
+        - `created`: by creation; the place is the text of a `model.page.Cursor`. One without a creation has that of its
+          job, which may be deleted, or of its id (`Cursor.otherwise`); without either, nothing is behind it
+        - `id`: by id; the place is the id
+        - `name`: by name, byte by byte
+        - `next_due`: the soonest first, jobs without one last
+        - `state`: scheduled, paused, ended; in each by next due
+        - `last_ended`: by when the newest run that has ended did so; jobs without one first
+        - `attention`: overdue; jobs whose newest run that has ended was lost; failed or timed out; missed; in each what
+          came last first. Then the others by next due
 
         Each job comes with what is shown of its newest run, which is the run with the highest id. A run that was made
         more than `model.ids.BACK` after `now`, by a wrong clock, does not count.
+
+        And with its `activity`, unless `only.activity` is false: how many of its runs wait or run, and those of its
+        newest `model.job_list.LOOKED_AT` runs that have ended, up to `RECENT`, newest first.
         """
 
     def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
@@ -39,10 +53,10 @@ class Jobs(Protocol):
         jobs have the name."""
 
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
-        """The job, and its newest run as in `page`. Raises NotFound."""
+        """The job, its newest run and its activity as in `page`. Raises NotFound."""
 
     def some(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[JobView]]:
-        """Those of these jobs that are there, in any order, each with its newest run as in `page`."""
+        """Those of these jobs that are there, in any order, each with its newest run and its activity as in `page`."""
 
     def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
         """Up to `most` jobs whose next due is before `instant`, by (next due, id). Paused jobs are left out. If `after`
@@ -50,6 +64,10 @@ class Jobs(Protocol):
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
+
+    def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
+        """Up to `most` jobs that are not paused and whose next due is before `only.end`, by (next due, id), as `only`
+        asks for. Of what is `left`, every scheduled start so far was taken off."""
 
 
 class Claims(Protocol):

@@ -16,9 +16,12 @@ class Runs(Protocol):
 
     def page(self, limit: int, before: str | None, only: RunFilter) -> Deferred[list[Run]]:
         """Up to `limit` runs with ids before `before`, newest first, as `only` asks for, without their parameters.
-        `begin` is compared with the last due of a stretch, `end` with the first. Raises NotFound if the runs of one job
-        are asked for, this job does not exist or its task is not among `only.tasks`, and no run of this job is of a
-        task among `only.tasks`. For any other job the page may be empty."""
+        `begin` is compared with the last due of a stretch, `end` with the first. `node` is where a run was started or,
+        while it has no node, its `place`. `labels` are those that the job has now; a job that is gone has none. No run
+        has an id of an instant more than `model.run.EARLY` before its due, so that what is due from `begin` on may be
+        looked for among the ids from then on. Raises NotFound if the runs of one job are asked for, this job does not
+        exist or its task is not among `only.tasks`, and no run of this job is of a task among `only.tasks`. For any
+        other job the page may be empty."""
 
     def get(self, run_id: str) -> Deferred[Run]:
         """One run. Raises NotFound."""

@@ -23,14 +23,14 @@ These rules hold for every method of every noun:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 
-from ...model.health import Counts
+from ...model.health import Counts, JobInfo
 from ...model.job import Job
 from ...model.node import Node
 from ...model.run import Run
@@ -107,6 +107,9 @@ class Store(Protocol):
 
     def counts(self) -> Deferred[Counts]:
         """The numbers of jobs, overdue jobs, waiting runs and notifications: see `model.health.Counts`."""
+
+    def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
+        """Up to `most` jobs that have any label of these names, by id, each with those of its labels."""
 
 
 class Listener(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import attrs
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from ...model.errors import Conflict, NotFound, Reused, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
@@ -128,7 +128,7 @@ def remove(
     _settle(transaction, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(transaction, [job_id])
     _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
-    transaction.execute(delete(jobs).where(jobs.c.id == job_id))
+    job_rows.remove(transaction, job_id)
     job_ids.give_back(transaction, job, now)
     return run_rows.ask_to_end(transaction, running, cancel, asker) if cancel else running
 

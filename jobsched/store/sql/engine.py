@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ...clock import elapsed
 from ...model.errors import BadStore
-from . import db_errors, server_support
+from . import db_errors, hints, server_support
 from .url import make_url_safe
 
 BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
@@ -177,6 +177,7 @@ def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
 
     A transaction that will write says so at once (`IMMEDIATE`). If it began as a reader, it could fail half way.
     """
+    hints.allow(engine)
 
     @event.listens_for(engine, "connect")
     def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -7,14 +7,17 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import attrs
-from sqlalchemy import ColumnElement, and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
-from ...model.page import Cursor, Page
+from ...model.labels import About
+from ...model.page import Page
 from ...model.trigger import At, Interval, Schedule, Trigger
+from ...model.upcoming import Planned, PlannedFilter
+from . import job_lists, labels
 from .paging import cut, weight
-from .tables import former_jobs, jobs
+from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
 
@@ -28,6 +31,10 @@ _MOVE = (
 )
 
 
+_PLANNED = (
+    *(jobs.c.id, jobs.c.name, jobs.c.task, jobs.c.every, jobs.c.anchor, jobs.c.cron, jobs.c.at, jobs.c.timezone),
+    *(jobs.c.start, jobs.c.end, jobs.c.jitter, jobs.c.next_due, jobs.c.starts, jobs.c.max_runs),
+)
 _LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
     select(jobs)
     .where(
@@ -45,14 +52,15 @@ _STATE = {
 }
 
 
-_WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify)
-_MADE = (jobs.c.created, jobs.c.id)
+_WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify, jobs.c.labels, jobs.c.description)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
 def add(transaction: Transaction, new: Iterable[Job]) -> None:
     """Store new jobs."""
-    transaction.execute(insert(jobs), [_columns(job) for job in new])
+    added = list(new)
+    transaction.execute(insert(jobs), [_columns(job) for job in added])
+    labels.put(transaction, added)
 
 
 def get(transaction: Transaction, job_id: str) -> Job | None:
@@ -61,12 +69,10 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
     return None if row is None else from_row(row)
 
 
-def page(
-    transaction: Transaction, limit: int, after: Cursor | None = None, only: JobFilter | None = None
-) -> list[Job]:  # fmt: skip
-    """Up to `limit` jobs behind a place in the list, oldest first."""
-    query = _asked(transaction, select(jobs), after, only).limit(limit)
-    return [from_row(row) for row in transaction.execute(query)]
+def page(transaction: Transaction, limit: int, only: JobFilter | None = None) -> list[Job]:
+    """The first `limit` jobs in the list, oldest first."""
+    query = _fitting(transaction, select(jobs), only or JobFilter())
+    return [from_row(row) for row in transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))]
 
 
 def by_id(transaction: Transaction, limit: int, after: str) -> list[Job]:
@@ -75,50 +81,48 @@ def by_id(transaction: Transaction, limit: int, after: str) -> list[Job]:
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def fitting(transaction: Transaction, limit: int, after: Cursor | None, only: JobFilter, room: int) -> Page[Job]:
-    """The same as `page`, but the jobs have no more than `room` bytes together."""
-    query = _asked(transaction, select(jobs.c.id, _WEIGHT), after, only).limit(limit + 1)
-    ids, more = cut(transaction.execute(query), limit, room)
-    found = select(jobs).where(jobs.c.id.in_(ids)).order_by(*_order(only))
-    return Page([from_row(row) for row in transaction.execute(found)], more)
+def fitting(
+    transaction: Transaction, limit: int, after: str, only: JobFilter, room: int
+) -> Page[tuple[Job, str]]:  # fmt: skip
+    """Up to `limit` jobs behind the place `after` in the order that `only` asks for, each with its place. The jobs have
+    no more than `room` bytes together."""
+    asked = _fitting(transaction, select(jobs.c.id), only)
+    places = dict(job_lists.ordered(transaction, asked, only.order, after, limit + 1))
+    query = select(jobs.c.id, _WEIGHT).where(jobs.c.id.in_(places))
+    weights = {row[0]: row[1] for row in transaction.execute(query)}
+    ids, more = cut(((job_id, weights[job_id]) for job_id in places), limit, room)
+    found = {row.id: from_row(row) for row in transaction.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+    return Page([(found[job_id], places[job_id]) for job_id in ids], more)
 
 
-def _asked(transaction: Transaction, query: Q, after: Cursor | None, only: JobFilter | None) -> Q:
-    by_id = only is not None and only.by_id
-    query = query.order_by(*_order(only))
-    if after is not None:
-        query = query.where(jobs.c.id > after.job_id if by_id else _behind(transaction, after))
-    if only is not None and only.name is not None:
+def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
+    if only.name is not None:
         query = query.where(jobs.c.name == only.name)
-    if only is not None and only.task is not None:
+    if only.task is not None:
         query = query.where(jobs.c.task == only.task)
-    if only is not None and only.state is not None:
+    if only.state is not None:
         query = query.where(_STATE[only.state])
-    if only is not None and only.overdue is not None:
+    if only.overdue is not None:
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
-    if only is not None and only.tasks is not None:
+    if only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
+    for label in only.labels:
+        query = query.where(labels.has(jobs.c.id, label))
+    for word in only.words:
+        query = query.where(job_lists.found_by(transaction, word))
     return query
-
-
-def _order(only: JobFilter | None) -> tuple[ColumnElement[Any], ...]:
-    return (jobs.c.id,) if only is not None and only.by_id else _MADE
-
-
-def _behind(transaction: Transaction, place: Cursor) -> ColumnElement[bool]:
-    created = place.created
-    for table in (jobs, former_jobs) if created is None else ():
-        created = created or transaction.execute(select(table.c.created).where(table.c.id == place.job_id)).scalar()
-    created = created or place.otherwise
-    if created is None:
-        return false()
-    later = or_(jobs.c.created > created, jobs.c.id > place.job_id)
-    return and_(jobs.c.created >= created, later)
 
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
     transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
+    labels.put(transaction, [job])
+
+
+def remove(transaction: Transaction, job_id: str) -> None:
+    """Forget a job, and with it what it is found by."""
+    transaction.execute(delete(jobs).where(jobs.c.id == job_id))
+    labels.forget(transaction, [job_id])
 
 
 def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
@@ -135,6 +139,24 @@ def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
     """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
     return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+
+
+def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Planned]:
+    """Up to `most` jobs that will be due before `only.end`, soonest first; without what they would be given."""
+    query = select(*_PLANNED).where(jobs.c.next_due < only.end, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
+    asked = JobFilter(task=only.task, labels=only.labels, tasks=only.tasks)
+    return [
+        Planned(
+            id=row.id,
+            name=row.name,
+            task=row.task,
+            schedule=_schedule(row),
+            timezone=row.timezone,
+            next_due=row.next_due,
+            left=None if row.max_runs is None else max(row.max_runs - row.starts, 1),
+        )
+        for row in transaction.execute(_fitting(transaction, query, asked))
+    ]
 
 
 def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> list[Job]:
@@ -156,9 +178,10 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
 def _columns(job: Job) -> dict[str, object]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
-    whole = attrs.filters.exclude("schedule", "policy", "watch")
+    whole = attrs.filters.exclude("schedule", "policy", "watch", "about")
     columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
+    columns.update(attrs.asdict(job.about, recurse=False))
     columns.update(attrs.asdict(job.watch))
     return columns | {
         "every": interval and interval.every,
@@ -177,7 +200,7 @@ def from_row(row: TableRow) -> Job:
         id=row.id,
         name=row.name,
         task=row.task,
-        schedule=Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id),
+        schedule=_schedule(row),
         timezone=row.timezone,
         policy=Policy(
             overlap=row.overlap,
@@ -193,6 +216,7 @@ def from_row(row: TableRow) -> Job:
             must_succeed_every=row.must_succeed_every,
             notify=None if row.notify is None else Notify(**row.notify | {"on": tuple(row.notify["on"])}),
         ),
+        about=About(labels=row.labels, description=row.description, owner=row.owner, runbook=row.runbook),
         timeout=row.timeout,
         parameters=row.parameters,
         max_runs=row.max_runs,
@@ -209,6 +233,10 @@ def from_row(row: TableRow) -> Job:
         ahead=row.ahead,
         ahead_from=row.ahead_from,
     )
+
+
+def _schedule(row: TableRow) -> Schedule:
+    return Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id)
 
 
 def _trigger(row: TableRow) -> Trigger:

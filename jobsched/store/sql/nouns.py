@@ -22,8 +22,9 @@ from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
 from ...model.order import Issued, Order, Performed
 from ...model.overdue import OverdueChange
-from ...model.page import Cursor, Page
+from ...model.page import Page
 from ...model.run import Run, RunFilter, Tail
+from ...model.upcoming import Planned, PlannedFilter
 from ...model.wrong_clock import Evidence
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
@@ -78,9 +79,7 @@ class Noun:
 
 
 class Jobs(Noun, job_contract.Jobs):
-    def page(
-        self, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime
-    ) -> Deferred[Page[JobView]]:
+    def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
         return self._in.read(queries.jobs, limit, after, only, room, now)
 
     def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
@@ -97,6 +96,9 @@ class Jobs(Noun, job_contract.Jobs):
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         return self._in.read(jobs.dues_of, job_ids)
+
+    def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
+        return self._in.read(jobs.planned, only, most)
 
 
 class Claims(Noun, job_contract.Claims):

@@ -12,8 +12,10 @@ from ...model.caller import is_among
 from ...model.errors import Ambiguous, NotFound, no_job, no_run
 from ...model.health import DELIVERY_STATES, JOB_STATES, Counts
 from ...model.job import Job, JobFilter, JobState, JobView
-from ...model.page import Cursor, Page
+from ...model.job_list import IDLE
+from ...model.page import Page
 from ...model.run import Run, RunFilter
+from . import job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import deliveries
@@ -33,11 +35,11 @@ _DELIVERIES = select(deliveries.c.state, func.count()).group_by(deliveries.c.sta
 
 
 def jobs(
-    transaction: Transaction, limit: int, after: Cursor | None, only: JobFilter, room: int, now: datetime | None = None
+    transaction: Transaction, limit: int, after: str, only: JobFilter, room: int, now: datetime | None = None
 ) -> Page[JobView]:
     """A page of jobs, no heavier than there is room for; each with its newest run up to `now`."""
     found = job_rows.fitting(transaction, limit, after, only, room)
-    return Page(_with_news(transaction, found.values, now), found.more)
+    return Page(_with_news(transaction, found.values, now, activity=only.activity), found.more)
 
 
 def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> JobView:
@@ -45,13 +47,13 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
     found = job_rows.get(transaction, job_id)
     if found is None:
         raise no_job(job_id)
-    return _with_news(transaction, [found], now)[0]
+    return _with_news(transaction, [(found, "")], now)[0]
 
 
 def some_jobs(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[JobView]:
     """Those of these jobs that are there, each with its newest run up to `now`."""
     found = transaction.execute(select(job_table).where(job_table.c.id.in_(job_ids)))
-    return _with_news(transaction, [job_rows.from_row(row) for row in found], now)
+    return _with_news(transaction, [(job_rows.from_row(row), "") for row in found], now)
 
 
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
@@ -76,7 +78,7 @@ def job_named(transaction: Transaction, text: str, tasks: tuple[str, ...] | None
         must_be_known(transaction, text, tasks)
         return text
     only = JobFilter(name=text, tasks=tasks)
-    ids = tuple(job.id for job in job_rows.page(transaction, CANDIDATES + 1, None, only))
+    ids = tuple(job.id for job in job_rows.page(transaction, CANDIDATES + 1, only))
     if not ids:
         raise no_job(text)
     if len(ids) > 1:
@@ -99,9 +101,16 @@ def answers(transaction: Transaction) -> None:
     transaction.execute(select(literal(1)).select_from(job_table).limit(1)).all()
 
 
-def _with_news(transaction: Transaction, found: Sequence[Job], now: datetime | None) -> list[JobView]:
-    last = run_rows.last_of(transaction, [job.id for job in found], now)
-    return [JobView(job=job, last_run=last.get(job.id)) for job in found]
+def _with_news(
+    transaction: Transaction, found: Sequence[tuple[Job, str]], now: datetime | None, *, activity: bool = True
+) -> list[JobView]:
+    ids = [job.id for job, _ in found]
+    last = run_rows.last_of(transaction, ids, now)
+    does = job_lists.activity(transaction, ids) if activity else {}
+    return [
+        JobView(job=job, last_run=last.get(job.id), activity=does.get(job.id, IDLE), place=place)
+        for job, place in found
+    ]
 
 
 def counts(transaction: Transaction) -> Counts:

@@ -13,12 +13,13 @@ from ...model.job import Job
 from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
-from . import listen_notify, outbox
-from .tables import LAST_DUE, jobs, nodes, runs
+from . import listen_notify, outbox, run_pages
+from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
+          "cpu_seconds", "max_rss",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 
@@ -158,20 +159,9 @@ def some(transaction: Transaction, run_ids: Sequence[str]) -> list[Run]:
 def page(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """Up to `limit` runs, newest first, older than the run `before`. Their parameters are left out: nobody is shown
     them, and those of a thousand runs may be large."""
-    query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(runs.c.id < before)
-    if only.job_id is not None:
-        query = query.where(runs.c.job_id == only.job_id)
-    if only.state is not None:
-        query = query.where(runs.c.state == only.state)
-    if only.begin is not None:
-        query = query.where(only.begin <= LAST_DUE)
-    if only.end is not None:
-        query = query.where(runs.c.due < only.end)
-    if only.tasks is not None:
-        query = query.where(of_tasks(transaction, runs.c.task, only.tasks))
-    return _all(transaction, query)
+    found = run_pages.ids(transaction, limit, before, only)
+    shown = select(*_SHOWN).where(runs.c.id.in_(found)).order_by(runs.c.id.desc())
+    return _all(transaction, shown) if found else []
 
 
 def any_of(transaction: Transaction, job_id: str, tasks: tuple[str, ...] | None = None) -> bool:

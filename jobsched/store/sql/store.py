@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from ...clock import elapsed
 from ...events import Events
 from ...model.errors import Unavailable
-from ...model.health import Counts
+from ...model.health import Counts, JobInfo
 from ...threads import Bulkhead, Pool
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
@@ -29,6 +29,7 @@ from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..sign_of_life import Sign
 from . import changes, db_errors, downtimes, nouns, queries
+from . import labels as label_rows
 from .engine import connect, reading, writing
 from .transaction import Transaction
 
@@ -117,6 +118,9 @@ class Store(Service):
 
     def counts(self) -> Deferred[Counts]:
         return self.read(queries.counts)
+
+    def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
+        return self.read(label_rows.infos, labels, most)
 
     def startService(self) -> None:
         super().startService()

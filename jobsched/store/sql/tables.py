@@ -1,117 +1,27 @@
-"""The tables as the program uses them; `migrations/` holds how they came to be.
-
-Instants are stored as whole microseconds since 1970 UTC: exact, sortable and alike on every database.
-"""
+"""The tables as the program uses them; `migrations/` holds how they came to be."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Double,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
     func,
+    text,
 )
-from sqlalchemy.dialects.mysql import MEDIUMBLOB, MEDIUMTEXT
+from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-from ...model.ids import EPOCH, MICROSECOND
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept as microseconds since 1970 UTC."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else (value - EPOCH) // MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
-
-
-class Span(TypeDecorator[timedelta]):
-    """A duration, kept as microseconds."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
-        return None if value is None else value // MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
-        return None if value is None else timedelta(microseconds=value)
-
-
-class Words(TypeDecorator[str]):
-    """Text of any length, or up to a number of characters, compared byte by byte on every database.
-
-    Not every database accepts NUL and halves of surrogate pairs. They are stored as U+FFFD and "?": the last words of a
-    task may contain anything, and they must not keep its outcome from being recorded.
-    """
-
-    impl = String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        limited = isinstance(self.impl_instance, String) and self.impl_instance.length
-        return self.impl_instance if limited else _long(dialect)
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
-def _long(dialect: Dialect) -> TypeEngine[str]:
-    return MEDIUMTEXT() if dialect.name == "mysql" else Text()  # MySQL's TEXT ends at 64 KiB
-
-
-class Json(TypeDecorator[object]):
-    """A small JSON value, kept as text."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        return _long(dialect)
-
-    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
-        return None if value is None else json.loads(value)
-
-
-class Tags(TypeDecorator[dict[str, str]]):
-    """A node's tags, or the tags that a job requires: equal tags give equal text, and no tags give NULL."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        return _long(dialect)
-
-    def process_bind_param(self, value: dict[str, str] | None, dialect: Dialect) -> str | None:
-        return json.dumps(dict(value), sort_keys=True) if value else None
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, str]:
-        return {} if value is None else json.loads(value)
-
+from .column_types import Instant, Json, Span, Tags, Words
 
 metadata = MetaData()
 
@@ -119,6 +29,11 @@ metadata = MetaData()
 def _job_id() -> TypeEngine[str]:
     """Wider since 0005: callers choose words. SQLite heeds no length, and its files keep what was said there."""
     return Words(63).with_variant(Words(36), "sqlite")
+
+
+def where(condition: str) -> dict[str, Any]:
+    """For an index of some rows alone; MariaDB and MySQL have no such, and index them all."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 jobs = Table(
@@ -162,6 +77,10 @@ jobs = Table(
     Column("forgotten", Instant),  # since 0004: dues up to here may have no record any more
     Column("ahead", Instant),  # since 0004: its dues were computed anew, for the clock was set back to before this
     Column("ahead_from", Instant),  # since 0004
+    Column("labels", Tags),  # since 0005; `job_labels` has them too, to find jobs by
+    Column("description", Words),  # since 0005
+    Column("owner", Words(255)),  # since 0005
+    Column("runbook", Words),  # since 0005
     Index("jobs_made", "created", "id"),  # since 0005: the order of GET /jobs
     Index("jobs_next_due", "next_due"),
     Index("jobs_awake", "paused", "next_due"),
@@ -170,6 +89,15 @@ jobs = Table(
     Index("jobs_failing", "failing", "id"),
     Index("jobs_name", "name"),
     Index("jobs_task", "task"),
+)
+
+job_labels = Table(  # since 0005: the index of labels; what a daemon of 0004 leaves of deleted jobs does not count
+    "job_labels",
+    metadata,
+    Column("job_id", _job_id(), primary_key=True),
+    Column("name", Words(63), primary_key=True),
+    Column("value", Words(63), nullable=False),
+    Index("job_labels_value", "name", "value", "job_id"),
 )
 
 keys = Table(  # Idempotency-Key: what was asked under it, and what came of it
@@ -229,11 +157,20 @@ runs = Table(
     Column("stop", Words),
     Column("left_behind", Integer),  # since 0004
     Column("rerun_of", Words(36)),  # since 0005
+    Column("cpu_seconds", Double),  # since 0005
+    Column("max_rss", BigInteger),  # since 0005
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
     Index("runs_state", "state", "id"),
     Index("runs_of_state", "state", "job_id", "ended"),
+    Index("runs_of_task", "task", "id"),  # since 0005, as are all below
+    Index("runs_of_node", "node", "id"),
+    Index("runs_due", "due", "id"),
+    # Of few runs, where a database can leave the others out.
+    Index("runs_of_cause", "cause", "id", **where("cause <> 'schedule'")),
+    Index("runs_of_place", "place", "id", **where("place <> ''")),
+    Index("runs_until", "until", "id", **where("until IS NOT NULL")),
 )
 LAST_DUE = func.coalesce(runs.c.until, runs.c.due, type_=runs.c.due.type)  # of those that a row stands for
 OF_A_DUE = (runs.c.cause == "schedule") & (runs.c.attempt == 1)

@@ -17,6 +17,13 @@ def of_tasks(transaction: Transaction, column: ColumnElement[str], patterns: tup
     return or_(false(), *(_like(transaction, column, pattern) for pattern in patterns))
 
 
+def exact(patterns: tuple[str, ...] | None) -> list[str] | None:
+    """The tasks of the patterns, if each names one task; None: some may stand for more."""
+    if patterns is None or any(re.search("[*?]", pattern) for pattern in patterns):
+        return None
+    return list(dict.fromkeys(patterns)) or None
+
+
 def _like(transaction: Transaction, column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
     if not re.search("[*?]", pattern):
         return column == pattern

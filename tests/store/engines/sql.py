@@ -19,7 +19,7 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
-from jobsched.store.sql import audit, engine, transaction
+from jobsched.store.sql import audit, engine, run_pages, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
@@ -119,6 +119,10 @@ class SqlBench:
 
     def entries(self) -> list[Entry]:
         return [Entry(**row._mapping) for row in self._rows(entries, entries.c.id)]
+
+    def prefer(self, monkeypatch: pytest.MonkeyPatch, few: int, little: int) -> None:
+        monkeypatch.setattr(run_pages, "FEW", few)
+        monkeypatch.setattr(run_pages, "LITTLE", little)
 
     def now(self, fallback: datetime) -> datetime:
         told: datetime = done(self.store.read(database_now, fallback))

@@ -66,7 +66,7 @@ async def test_no_question_of_a_daemon_of_the_schema_before_fails(empty_url: str
         one = job(made=number, policy=Policy(overlap="allow"))
         await order(store, CreateJob(job=one), number)
         while goes_on:
-            await store.jobs.page(9, None, JobFilter(), 1 << 20, at(0))
+            await store.jobs.page(9, "", JobFilter(), 1 << 20, at(0))
             await order(store, RunJob(job_id=one.id), number)
             renamed = ChangeJob(
                 job_id=one.id, versions=None, revise=lambda found, _: attrs.evolve(found, name=f"{rounds[number]}")

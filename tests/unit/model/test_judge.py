@@ -20,7 +20,7 @@ from jobsched.model.owed import Situation, owed
 from jobsched.model.run import Run, State
 from jobsched.model.trigger import Interval, Schedule
 from jobsched.model.verdict import Record, Verdict, classify
-from jobsched.model.window import named
+from jobsched.model.time_text import named
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 DUE = datetime(2026, 11, 28, 3, tzinfo=UTC)

@@ -42,3 +42,9 @@ def test_nothing_in_a_message_for_slack_is_a_link_or_a_mention() -> None:
     text = formatted(BODY, "slack")["text"]
     assert text.startswith("*night\\u202ely &lt;b&gt; &amp; *x* was missed*\n")
     assert not {"<", ">"} & set(text)
+
+
+def test_what_is_said_of_the_job_has_a_line_each() -> None:
+    about = {"labels": {"team": "data", "env": ""}, "description": "Copies\nthe base", "owner": "Zoe", "runbook": None}
+    lines = details(BODY | {"job": {**BODY["job"], **about}})  # type: ignore[dict-item]  # a plain dict
+    assert lines[2:5] == ["owner: Zoe", "description: Copies the base", "labels: env=, team=data"]

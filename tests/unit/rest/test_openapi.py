@@ -28,7 +28,7 @@ NAMES = {
     "listJobs", "createJob", "getJob", "changeJob", "deleteJob", "pauseJob", "resumeJob", "runJob", "listJobRuns",
     "listJobDeliveries", "listRuns", "getRun", "getRunOutput", "cancelRun", "listRunDeliveries", "listTasks", "getTask",
     "reloadCatalog", "previewTrigger", "listNodes", "listAudit", "getHealth", "getReadiness", "getMetrics",
-    "getDescription",
+    "getDescription", "getJobStats", "listUpcoming",
 }  # fmt: skip
 
 

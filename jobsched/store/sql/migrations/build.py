@@ -5,6 +5,8 @@ On MySQL each CREATE and ALTER is a commit: what an upgrade that was cut short h
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
@@ -37,11 +39,16 @@ def table(name: str, *columns: SchemaItem) -> None:
     )  # fmt: skip
 
 
-def index(name: str, of: str, columns: list[str], *, unique: bool = False) -> None:
+def where(condition: str) -> dict[str, sa.TextClause]:
+    """For an index of some rows alone; MariaDB and MySQL have no such, and index them all."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
+def index(name: str, of: str, columns: list[str], **options: Any) -> None:
     """Make an index."""
     bind = op.get_bind()
     if bind.dialect.name != "mysql" or name not in {found["name"] for found in sa.inspect(bind).get_indexes(of)}:
-        op.create_index(name, of, columns, unique=unique)
+        op.create_index(name, of, columns, **options)
 
 
 def drop_index(name: str, of: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.errors import BadTrigger, Invalid
-from jobsched.model.window import named
+from jobsched.model.time_text import named
 
 NOW = datetime(2026, 11, 28, 14, 30, tzinfo=UTC)
 

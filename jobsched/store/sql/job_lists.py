@@ -1,0 +1,191 @@
+"""Lists of jobs in an order, and what is shown of each beside its row: a few seeks a job, however long its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
+
+from ...model.ids import EPOCH, MICROSECOND
+from ...model.job_list import LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
+from ...model.page import Cursor
+from ...model.run import ACTIVE, ENDED, FAILING
+from .hints import by_index
+from .tables import former_jobs, job_labels, jobs, runs
+from .transaction import Query, Transaction
+
+NEVER = 2**62  # behind every instant
+
+_MADE = type_coerce(jobs.c.created, BigInteger)
+_NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
+_STATE = case((jobs.c.paused.is_(True), 1), (jobs.c.next_due.is_(None), 2), else_=0)
+CALM = 9
+_URGENCY = {"lost": 1, "failed": 2, "timed_out": 2, "missed": 3}
+
+
+def keys(transaction: Transaction, sort: Sort) -> list[ColumnElement[Any]]:
+    """What the list is sorted by, before the id; instants are numbers."""
+    if sort == "name":
+        return [jobs.c.name]
+    if sort == "next_due":
+        return [_NEXT]
+    if sort == "state":
+        return [_STATE, _NEXT]
+    if sort == "last_ended":
+        return [func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)]
+    if sort == "attention":
+        return _attention(transaction)
+    return [_MADE] if sort == "created" else []
+
+
+def ordered(
+    transaction: Transaction, found: Query, order: JobOrder, after: str, limit: int
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Of the jobs of `found`, which selects ids: up to `limit` (id, place) behind the place `after`. A place is the
+    text of a `ListPlace`; that in the order of creation is the text of a `Cursor`, which older links have as well."""
+    by = keys(transaction, order.sort)
+    named = [key.label(f"key{number}") for number, key in enumerate(by)]
+    inner = found.add_columns(*named).subquery()
+    columns: list[ColumnElement[Any]] = [*(inner.c[each.name] for each in named), inner.c.id]
+    query = select(*columns)
+    if after:
+        place = _place(transaction, order.sort, after, len(by))
+        if place is None:
+            return []
+        query = query.where(_behind(columns, [*place.values, place.job_id], order.back))
+    query = query.order_by(*(column.desc() if order.back else column for column in columns)).limit(limit)
+    return [(row[-1], _text(order.sort, row)) for row in transaction.execute(query)]
+
+
+def _place(transaction: Transaction, sort: Sort, text: str, values: int) -> ListPlace | None:
+    """Where the list goes on; None: nowhere. Raises Invalid."""
+    if sort == "id":
+        return ListPlace((), text)
+    if sort != "created":
+        return ListPlace.of(text, values)
+    place = Cursor.of(text)
+    created = None if place is None else _creation(transaction, place)
+    return None if place is None or created is None else ListPlace(((created - EPOCH) // MICROSECOND,), place.job_id)
+
+
+def _text(sort: Sort, row: Sequence[Any]) -> str:
+    *values, job_id = row
+    if sort == "created":
+        return Cursor(job_id, EPOCH + values[0] * MICROSECOND).text
+    return str(ListPlace(tuple(values), job_id)) if values else str(job_id)
+
+
+def _creation(transaction: Transaction, place: Cursor) -> datetime | None:
+    """When the job of a place was made, which may be gone; None: nobody knows."""
+    created = place.created
+    for table in (jobs, former_jobs) if created is None else ():
+        created = created or transaction.execute(select(table.c.created).where(table.c.id == place.job_id)).scalar()
+    return created or place.otherwise
+
+
+def _behind(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], back: bool) -> ColumnElement[bool]:
+    """Whether a row comes after one with these values. The first column is named apart, for an index to begin there."""
+    found: list[ColumnElement[bool]] = []
+    for number, (column, value) in enumerate(zip(columns, values, strict=True)):
+        same = [column == value for column, value in zip(columns[:number], values, strict=False)]
+        found.append(and_(*same, column < value if back else column > value))
+    first, value = columns[0], values[0]
+    return and_(first <= value if back else first >= value, or_(*found))
+
+
+def _last(transaction: Transaction, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Of the newest run of a job that has ended."""
+    its = select(column).where(runs.c.job_id == jobs.c.id, runs.c.ended.is_not(None))
+    newest = its.order_by(runs.c.id.desc()).limit(1)
+    return by_index(newest, runs, "runs_of_job", transaction.dialect.name).correlate(jobs).scalar_subquery()
+
+
+def _attention(transaction: Transaction) -> list[ColumnElement[Any]]:
+    """How urgent it is, then what came last; the rest by the next due. Only jobs that have failed at all are looked at
+    for how they fare now."""
+    has_failed = jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
+    urgency = case(
+        (jobs.c.overdue.is_not(None), 0),
+        (has_failed, case(_URGENCY, value=_last(transaction, runs.c.state), else_=CALM)),
+        else_=CALM,
+    )
+    fails = and_(has_failed, _last(transaction, runs.c.state).in_(FAILING))
+    since = -func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)
+    overdue = -type_coerce(jobs.c.overdue, BigInteger)
+    return [urgency, case((jobs.c.overdue.is_not(None), overdue), (fails, since), else_=_NEXT)]
+
+
+def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
+    """Whether a word stands in the name, the description, the task or a label of a job. MariaDB alone knows the two
+    cases of letters beyond ASCII: PostgreSQL does not where it compares byte by byte."""
+    word = word.lower() if transaction.dialect.name == "mysql" else word.encode().lower().decode()
+
+    def holds(column: ColumnElement[str]) -> ColumnElement[bool]:
+        return func.lower(column).contains(word, autoescape=True)
+
+    label = job_labels.c.name + literal("=") + job_labels.c.value
+    labelled = jobs.c.id.in_(select(job_labels.c.job_id).where(holds(label)))
+    return or_(holds(jobs.c.name), holds(jobs.c.task), holds(func.coalesce(jobs.c.description, "")), labelled)
+
+
+_TIMES = [type_coerce(column, BigInteger).label(column.name) for column in (runs.c.due, runs.c.started, runs.c.ended)]
+_OTHER = runs.alias("other")
+_EDGES = select(
+    jobs.c.id,
+    select(_OTHER.c.id)
+    .where(_OTHER.c.job_id == jobs.c.id)
+    .order_by(_OTHER.c.id.desc())
+    .offset(LOOKED_AT - 1)
+    .limit(1)
+    .correlate(jobs)
+    .scalar_subquery(),
+).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Activity]:
+    """What these jobs do and have done lately; a job that never ran is left out."""
+    if not job_ids:
+        return {}
+    counts = select(runs.c.job_id, func.count()).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids))
+    active = {row[0]: int(row[1]) for row in transaction.execute(counts.group_by(runs.c.job_id))}
+    recent: dict[str, list[Outcome]] = {}
+    for job_id, run_id, task, state, due, started, ended in _newest(transaction, job_ids):
+        its = recent.setdefault(job_id, [])
+        if state in ENDED and len(its) < RECENT:
+            took = None if started is None or ended is None else max(ended - started, 0) / 1e6
+            its.append(Outcome(run_id, task, EPOCH + timedelta(microseconds=due), state, took))
+    return {
+        job_id: Activity(active=active.get(job_id, 0), recent=tuple(recent.get(job_id, ())))
+        for job_id in {*active, *recent}
+    }
+
+
+def _newest(transaction: Transaction, job_ids: Sequence[str]) -> Sequence[Sequence[Any]]:
+    """The newest runs of each job, newest first: those from the id of the oldest of them on."""
+    edges = {row[0]: row[1] for row in transaction.execute(_EDGES, {"ids": job_ids})}
+    each = {"j": edges, "e": [edge or "" for edge in edges.values()]}
+    given = {f"{name}{number}": value for name, values in each.items() for number, value in enumerate(values)}
+    return transaction.execute(_from_edges(len(edges), transaction.dialect.name), given).all() if edges else ()
+
+
+@cache
+def _from_edges(count: int, dialect: str) -> Query:
+    """Built once for each number of jobs: building it takes longer than asking it."""
+    wanted = " OR ".join(f"(runs.job_id = :j{number} AND runs.id >= :e{number})" for number in range(count))
+    query = select(runs.c.job_id, runs.c.id, runs.c.task, runs.c.state, *_TIMES).where(text(wanted))
+    return by_index(query.order_by(runs.c.id.desc()), runs, "runs_of_job", dialect)
