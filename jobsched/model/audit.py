@@ -133,13 +133,17 @@ def _action(before: Job | None, after: Job | None) -> Action:
         return "job.create"
     if after is None:
         return "job.delete"
-    if before.paused != after.paused:
+    if (before.paused, before.pause) != (after.paused, after.pause):
         return "job.pause" if after.paused else "job.resume"
     return "job.change"
 
 
 def _facts(job: Job | None) -> Facts:
-    return {} if job is None else {**definition(job), "paused": job.paused}
+    if job is None:
+        return {}
+    pause = {} if job.pause is None else {"paused_until": job.pause.until, "pause_reason": job.pause.reason or None}
+    said = {name: value for name, value in pause.items() if value is not None}
+    return {**definition(job), "paused": job.paused, **said}
 
 
 def _runs(what: str, runs: Sequence[Run]) -> Facts:

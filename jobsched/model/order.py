@@ -100,9 +100,13 @@ class ChangeJob(Order[JobView]):
 
 @attrs.frozen(kw_only=True)
 class PauseJob(Order[JobView]):
-    """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once. Answers the job after."""
+    """Let dues pass from now on; what waits or runs goes on. Dues before `until` pass, one at `until` runs: the pause
+    ends by itself then; None: when the job is resumed. Pausing again changes `until` and `reason`, and pausing twice is
+    pausing once. Answers the job after it. Raises Invalid when `until` has passed."""
 
     job_id: str
+    until: datetime | None = None
+    reason: str = ""
     versions: Versions = None
 
 

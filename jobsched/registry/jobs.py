@@ -74,9 +74,11 @@ class Jobs(Orders):
 
         return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
 
-    async def pause(self, job_id: str, versions: Versions = None) -> JobView:
-        """Let dues pass until the job is resumed. Runs that wait or run go on."""
-        return await self._change(PauseJob(job_id=job_id, versions=versions))
+    async def pause(
+        self, job_id: str, versions: Versions = None, until: datetime | None = None, reason: str = ""
+    ) -> JobView:
+        """Let dues pass until `until`, or until the job is resumed. Runs that wait or run go on."""
+        return await self._change(PauseJob(job_id=job_id, until=until, reason=reason, versions=versions))
 
     async def resume(self, job_id: str, versions: Versions = None) -> JobView:
         """Go on with the next due."""

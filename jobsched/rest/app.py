@@ -99,7 +99,7 @@ def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
 def _check(request: Request, route: Route) -> None:
     """Refuse a form, and any condition or body that the route would silently ignore. Raises Forbidden, Invalid."""
     if request.method not in conditions.READS:
-        if route.takes is None and content_type(request) in FORMS:
+        if (route.takes is None or route.bare) and content_type(request) in FORMS:
             raise Forbidden("a form may not do this; send no content type, or application/json")
         conditions.must_be_none(request, matched=412 in route.refuses)
     if route.takes is None and has_body(request):

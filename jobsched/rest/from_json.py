@@ -29,7 +29,7 @@ from ..model.trigger import LONGEST, SHORTEST
 from .instants import instant
 from .problems import invalid
 from .schemas import watch as watching
-from .schemas.jobs import IntervalIn, JobIn, PatchIn, PreviewIn
+from .schemas.jobs import IntervalIn, JobIn, PatchIn, PauseIn, PreviewIn
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -81,6 +81,14 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
 def _check_name(text: str, pointer: str) -> None:
     if char := unprintable(text):
         raise Invalid(f"holds {char}, which is not printable", pointer)
+
+
+def pause(request: PauseIn) -> tuple[datetime | None, str]:
+    """Until when, and why. Raises Invalid."""
+    reason = request.reason or ""
+    if char := unprintable(reason):
+        raise Invalid(f"holds {char}, which is not printable", "/reason")
+    return instant(request.until, "/until"), reason
 
 
 def _check_tags(require: Mapping[str, str]) -> None:

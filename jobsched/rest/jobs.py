@@ -21,7 +21,7 @@ from .from_json import Defaults, given
 from .instants import asked_instant
 from .output import Outputs
 from .pages import Pages, location
-from .route import MERGE_PATCH, Route, body, caller, json, query, raw, whole
+from .route import MERGE_PATCH, Route, body, caller, has_body, json, query, raw, whole
 from .schemas import jobs as wire
 from .schemas import queries, runs
 
@@ -51,8 +51,8 @@ class Jobs:
                   refuses=(400, 404, 412, 413)),
             Route("DELETE", one, self.remove, "Unschedule a job", asks=queries.Deletion, gives={200: None},
                   refuses=(400, 404, 412)),
-            Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown,
-                  refuses=(404, 412)),
+            Route("POST", one + "/pause", self.pause, "Let dues pass until an instant, or until it is resumed",
+                  takes=wire.PauseIn, bare=True, gives=shown, refuses=(400, 404, 412, 413)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
             Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
@@ -94,7 +94,10 @@ class Jobs:
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""
-        return self._shown(request, await self._registry_for(request).pause(job_id, versions(request)))
+        asked = body(request, wire.PauseIn) if has_body(request) else wire.PauseIn()
+        until, reason = from_json.pause(asked)
+        news = await self._registry_for(request).pause(job_id, versions(request), until, reason)
+        return self._shown(request, news)
 
     async def resume(self, request: Request, job_id: str) -> bytes:
         """200: the job, no longer paused."""

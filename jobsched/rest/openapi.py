@@ -178,7 +178,7 @@ def _operation(route: Route, path: str, asked: bool) -> dict[str, object]:
     if route.takes is not None:
         types = ["application/json", "application/merge-patch+json"][: 1 + (route.verb == "PATCH")]
         schema = {"$ref": REF.format(name=route.takes.__name__)}
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in types}}
+        operation["requestBody"] = {"required": not route.bare, "content": {kind: {"schema": schema} for kind in types}}
     return operation
 
 

@@ -32,7 +32,7 @@ FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/pl
 class Route:
     """One method on one path; `answer(request, **path variables)` gives the body.
 
-    - `takes`: the record of the JSON body; `asks`: the record of the query
+    - `takes`: the record of the JSON body, which may be left out where `bare`; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key
@@ -49,6 +49,7 @@ class Route:
     gives: Mapping[int, type | str | None] = attrs.field(factory=dict)
     refuses: tuple[int, ...] = ()
     keyed: bool = False
+    bare: bool = False
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ...model.claim import Claimant, Claimed
+from ...model.ids import Ids
 from ...model.job import Due, JobFilter, JobView
 from ...model.overdue import OverdueChange
 from ...model.page import Page
@@ -37,6 +38,18 @@ class Jobs(Protocol):
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
+
+    def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
+        """When the next pause ends by itself, or has ended and is not carried out; None: none does."""
+
+    def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
+        """End up to `most` pauses whose `until` is not after now, each once, whichever node asks; how many there were.
+
+        Of each job, which is held: dues before `until` become one skipped stretch that says who, until when and why;
+        the first due at `until` or after it is the next one, and is claimed as any other, however late. It is watched
+        anew from `until` on; its version stays. Waits for other changes of these jobs. Others than `asker` are told.
+        Orders on a job whose pause is over find it so, carried out or not.
+        """
 
 
 class Claims(Protocol):

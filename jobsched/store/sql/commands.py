@@ -8,18 +8,20 @@ from datetime import datetime, timedelta
 import attrs
 from sqlalchemy import delete, insert, select, update
 
-from ...model.errors import Conflict, Reused, Stale, no_job, no_run
+from ...model.errors import Conflict, Invalid, Reused, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
 from ...model.job import Job
 from ...model.node import Node
 from ...model.order import REPLACED, IdempotencyKey, Ran
-from ...model.owed import Situation, Stretch, overlap, owed
+from ...model.owed import Stretch, overlap
+from ...model.pause import Pause
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
 from . import jobs as job_rows
-from . import listen_notify, start_counts, stretches, wrong_clock
+from . import listen_notify, start_counts, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
+from .settling import as_of, settle
 from .tables import jobs, keys, runs
 from .transaction import Transaction
 
@@ -49,13 +51,13 @@ def change(
     `versions`, here as below, are the versions that the caller has seen; None: any. Raises NotFound, Stale, and what
     `make` raises.
     """
-    job = held(transaction, job_id, versions)
+    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
     decided, latest = wrong_clock.decided(transaction, job_id, now)
     changed = attrs.evolve(make(job, max(now, decided or now)), version=job.version + 1, updated=now)
     if latest is not None and latest != decided:
         changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
-        _settle(transaction, job, ids, now, "the job was changed before it could start")
+        settle(transaction, job, ids, now, "the job was changed before it could start")
     job_rows.put(transaction, changed)
     if changed.task != job.task:
         again = [run for run in run_rows.active_of(transaction, [job_id]) if run.cause == "retry"]
@@ -64,13 +66,26 @@ def change(
     return changed
 
 
-def pause(transaction: Transaction, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
-    """Let dues pass from now on. Runs that wait or run go on. Pausing twice has the same effect as pausing once."""
-    job = held(transaction, job_id, versions)
-    if job.paused:
+def pause(
+    transaction: Transaction, job_id: str, wanted: Pause, ids: Ids, asker: str = "",
+    versions: frozenset[int] | None = None,
+) -> Job:  # fmt: skip
+    """Let dues pass from now on, which is `wanted.at`; what waits or runs goes on. To pause again with another end or
+    reason changes these; with the same, it changes nothing. Raises Invalid when the end has passed."""
+    now = wanted.at
+    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
+    said = job.pause or Pause(by=None, at=now)
+    if job.paused and (said.until, said.reason) == (wanted.until, wanted.reason):
         return job
-    paused = attrs.evolve(job.watched_anew(now), paused=True, version=job.version + 1, updated=now)
+    if wanted.is_over(now):
+        raise Invalid("has passed already", "/until")
+    since = said.at if job.paused else now
+    paused = job if job.paused else job.watched_anew(now)
+    paused = attrs.evolve(paused, paused=True, pause=attrs.evolve(wanted, at=since))
+    paused = attrs.evolve(paused, version=job.version + 1, updated=now)
     job_rows.put(transaction, paused)
+    if wanted.until is not None and wanted.until - now < SOON:
+        listen_notify.tell(transaction, asker)
     return paused
 
 
@@ -78,13 +93,13 @@ def resume(
     transaction: Transaction, job_id: str, ids: Ids, now: datetime, asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> Job:  # fmt: skip
-    """Go on with the next due. Dues that passed meanwhile become one skipped stretch."""
-    job = held(transaction, job_id, versions)
+    """Go on with the next due; those that passed meanwhile become one skipped stretch."""
+    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
     if not job.paused:
         return job
-    job = _settle(transaction, job, ids, now, "paused")
+    job = settle(transaction, job, ids, now, "")
     following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
-    awake = attrs.evolve(job.watched_anew(now), paused=False, next_due=following)
+    awake = attrs.evolve(job.watched_anew(now), paused=False, pause=None, next_due=following)
     resumed = attrs.evolve(awake, version=job.version + 1, updated=now)
     job_rows.put(transaction, resumed)
     listen_notify.tell(transaction, asker)
@@ -98,7 +113,8 @@ def remove(
     """Delete a job. Runs that wait are cancelled. Active runs are returned. They go on, unless `cancel` gives a reason
     to end them; then they are to be ended for their `stop`."""
     job = held(transaction, job_id, versions)
-    _settle(transaction, job, ids, now, "the job was deleted before it could start")
+    job = as_of(transaction, job, ids, now)
+    settle(transaction, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(transaction, [job_id])
     _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
     transaction.execute(delete(jobs).where(jobs.c.id == job_id))
@@ -207,18 +223,6 @@ def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None 
     job = job_rows.from_row(row)
     if versions is not None and job.version not in versions:
         raise Stale(f"job {job_id} is at version {job.version} by now")
-    return job
-
-
-def _settle(transaction: Transaction, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
-    """Give every due up to `now` its outcome: one skipped stretch. Returns the job, behind the dues that had theirs."""
-    job, left = wrong_clock.settled(transaction, job, now)
-    facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
-    why = "paused" if job.paused else reason
-    dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
-    dues = dues if left is None else [attrs.evolve(left, fate="skipped", reason=why), *dues]
-    settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
-    stretches.add(transaction, settled, {job.id: job.schedule}, now)
     return job
 
 

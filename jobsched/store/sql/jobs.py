@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, false, insert, or_, select, update
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
 from ...model.page import Page
+from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
 from .paging import cut, weight
 from .tables import jobs
@@ -129,7 +130,8 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
 def _columns(job: Job) -> dict[str, object]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
-    whole = attrs.filters.exclude("schedule", "policy", "watch")
+    whole = attrs.filters.exclude("schedule", "policy", "watch", "pause")
+    pause = job.pause
     columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
     columns.update(attrs.asdict(job.watch))
@@ -141,6 +143,10 @@ def _columns(job: Job) -> dict[str, object]:
         "start": job.schedule.start,
         "end": job.schedule.end,
         "jitter": job.schedule.jitter,
+        "paused_by": pause and pause.by,
+        "paused_at": pause and pause.at,
+        "paused_until": pause and pause.until,
+        "pause_reason": (pause and pause.reason) or None,
     }
 
 
@@ -170,6 +176,7 @@ def from_row(row: TableRow) -> Job:
         parameters=row.parameters,
         max_runs=row.max_runs,
         paused=row.paused,
+        pause=_pause(row) if row.paused else None,  # a daemon of 0004 that resumes a job leaves it there
         next_due=row.next_due,
         starts=row.starts,
         version=row.version,
@@ -182,6 +189,13 @@ def from_row(row: TableRow) -> Job:
         ahead=row.ahead,
         ahead_from=row.ahead_from,
     )
+
+
+def _pause(row: TableRow) -> Pause | None:
+    """None: it was a daemon of 0004 that paused the job."""
+    if row.paused_at is None:
+        return None
+    return Pause(by=row.paused_by, at=row.paused_at, until=row.paused_until, reason=row.pause_reason or "")
 
 
 def _trigger(row: TableRow) -> Trigger:

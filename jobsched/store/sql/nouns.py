@@ -46,6 +46,7 @@ from . import (
     queries,
     retention_turns,
     runs,
+    settling,
     tails,
     wrong_clock,
 )
@@ -86,6 +87,12 @@ class Jobs(Noun, job_contract.Jobs):
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         return self._in.read(jobs.dues_of, job_ids)
+
+    def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
+        return self._in.read(settling.next_pause_end, now)
+
+    def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
+        return self._in.write(settling.end_pauses, now, most, ids, asker)
 
 
 class Claims(Noun, job_contract.Claims):

@@ -25,8 +25,9 @@ from ...model.order import (
     ResumeJob,
     RunJob,
 )
+from ...model.pause import Pause
 from ...model.run import Run
-from . import audit, commands, queries, visibility
+from . import audit, commands, queries, settling, visibility
 from . import runs as run_rows
 from .tables import runs
 from .transaction import Transaction
@@ -56,7 +57,8 @@ def _change(transaction: Transaction, order: ChangeJob, issued: Issued) -> Perfo
 
 def _pause(transaction: Transaction, order: PauseJob, issued: Issued) -> Performed[JobView]:
     before = _held(transaction, order.job_id, issued)
-    commands.pause(transaction, order.job_id, issued.now, order.versions)
+    wanted = Pause(by=issued.signature.who, at=issued.now, until=order.until, reason=order.reason)
+    commands.pause(transaction, order.job_id, wanted, issued.ids, issued.node_id, order.versions)
     return _changed(transaction, before, issued)
 
 
@@ -102,7 +104,7 @@ def _reload(transaction: Transaction, order: Reload, issued: Issued) -> Performe
 
 def _held(transaction: Transaction, job_id: str, issued: Issued) -> Job:
     visibility.must_see_job(transaction, job_id, issued.caller)
-    return commands.held(transaction, job_id)
+    return settling.as_of(transaction, commands.held(transaction, job_id), issued.ids, issued.now)
 
 
 def _changed(transaction: Transaction, before: Job, issued: Issued) -> Performed[JobView]:

@@ -156,6 +156,10 @@ jobs = Table(
     Column("forgotten", Instant),  # since 0004: dues up to here may have no record any more
     Column("ahead", Instant),  # since 0004: its dues were computed anew, for the clock was set back to before this
     Column("ahead_from", Instant),  # since 0004
+    Column("paused_by", Words(255)),  # since 0005, as the next three: of a job that is paused
+    Column("paused_at", Instant),
+    Column("paused_until", Instant),
+    Column("pause_reason", Words),
     Index("jobs_next_due", "next_due"),
     Index("jobs_awake", "paused", "next_due"),
     Index("jobs_watched", "watched", "id"),
@@ -163,6 +167,7 @@ jobs = Table(
     Index("jobs_failing", "failing", "id"),
     Index("jobs_name", "name"),
     Index("jobs_task", "task"),
+    Index("jobs_pauses", "paused", "paused_until"),
 )
 
 keys = Table(  # Idempotency-Key: what was asked under it, and what came of it

@@ -141,13 +141,15 @@ def test_a_form_writes_nothing_where_no_body_is_due(front, content_type):
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/json"])
 def test_a_body_is_refused_where_none_is_due_whatever_it_is(front, content_type):
     for method, path in [*WRITES, ("GET", "/jobs"), ("GET", "/health"), ("HEAD", "/catalog")]:
+        if path.endswith("/pause"):
+            continue  # it may have one
         answer = ask(front.site, method, path, b"{}", content_type=content_type)
 
         assert answer.status == 400, path
         assert method == "HEAD" or answer.problem[:2] == (400, "this call takes no body"), path
 
 
-def test_those_are_all_the_writes_that_take_no_body(front):
+def test_those_are_all_the_writes_that_need_no_body(front):
     verbs = {
         (method, rule.rule)
         for rule in front.site.resource._app.url_map.iter_rules()
