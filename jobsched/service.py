@@ -119,7 +119,10 @@ def build(
     registry = Registry(reactor, clock, store.for_callers, ids, parts, audit_log)
     relay = Relay(reactor, config.cluster_token)
     read_files = Files(catalog_holder, token_holder, config.max_running)
-    health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
+    health = Health(
+        reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside,
+        lambda: store.holds.current(now(clock)),
+    )  # fmt: skip
     front = serve(reactor, clock, config, registry, relay, token_holder, health, events)
     ports = [Port(endpoint, front.gate, reactor) for endpoint in endpoints]
     calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)

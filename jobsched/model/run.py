@@ -109,6 +109,7 @@ class Run:
     ended: datetime | None = None
     exit_code: int | None = None
     signal: str | None = None
+    forced: bool | None = None  # a caller wanted it although its job was on hold
     left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
     output_bytes: int = 0
     output_kept: int = 0

@@ -19,9 +19,13 @@ LOOK = 1.0  # seconds between looks at a run that ends elsewhere
 class Runs(Orders):
     """The registry's calls on runs."""
 
-    async def run_now(self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None) -> Run:
-        """Add a run that is due now, under the job's overlap rule. The run may come back as skipped."""
-        order = RunJob(job_id=job_id, key=key, peers=tuple(self._parts.alive()), versions=versions)
+    async def run_now(
+        self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None, force: bool = False
+    ) -> Run:
+        """Add a run that is due now, under the job's overlap rule. The run may come back as skipped. With `force`, also
+        if the job is on hold."""
+        peers = tuple(self._parts.alive())
+        order = RunJob(job_id=job_id, key=key, peers=peers, versions=versions, force=force)
         ran = await self._perform(order)
         self._then(self._parts.replace, ran.replaced)
         self._then(self._parts.start_waiting)

@@ -17,10 +17,12 @@ from ..model.redaction import Redaction
 from ..registry.registry import Registry
 from .audit import Audit
 from .auth import Authenticator
+from .batches import Batches
 from .catalog import Catalog
 from .deliveries import Deliveries
 from .from_json import Defaults
 from .health import Body, HealthCalls
+from .holds import Holds
 from .jobs import Jobs
 from .log_limit import Lines
 from .nodes import Nodes
@@ -63,9 +65,11 @@ def routes(
     calls = [
         *Catalog(registry, defaults, clock).routes(),
         *Jobs(registry, outputs, defaults, pages).routes(),
+        *Batches(registry, defaults).routes(),
         *Runs(registry, outputs, pages).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
+        *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *HealthCalls(health).routes(),
     ]

@@ -38,6 +38,7 @@ class Audit:
             target=given(asked.target, None),
             action=given(asked.action, None),
             who=given(asked.who, None),
+            group=given(asked.group, None),
             begin=asked_instant(asked.from_, "?from"),
             end=asked_instant(asked.to, "?to"),
         )

@@ -54,7 +54,7 @@ class Jobs:
             Route("POST", one + "/pause", self.pause, "Let dues pass until an instant, or until it is resumed",
                   takes=wire.PauseIn, bare=True, gives=shown, refuses=(400, 404, 412, 413)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
-            Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Following,
+            Route("POST", one + "/run", self.run, "Run a job now", asks=queries.Running,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.RunPage,
                   gives={200: runs.Runs}, refuses=(400, 404)),
@@ -111,12 +111,13 @@ class Jobs:
 
     async def run(self, request: Request, job_id: str) -> bytes:
         """202 once the run is on disk, or 200 with its output until it ends, for a caller that may read it."""
-        follow = query(request, queries.Following).follow
+        asked = query(request, queries.Running)
+        follow = asked.follow
         if follow:
             caller(request).must("read")
         with self._outputs.place() if follow else nullcontext():  # first: a refused request has made no run
             key = _key(request, f"/jobs/{job_id}/run")
-            run = await self._registry_for(request).run_now(job_id, key, versions(request))
+            run = await self._registry_for(request).run_now(job_id, key, versions(request), asked.force)
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
             if follow and await self._outputs.followed(request, run.id):
                 return b""

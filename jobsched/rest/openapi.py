@@ -171,7 +171,7 @@ def _operation(route: Route, path: str, asked: bool) -> dict[str, object]:
     if route.verb != "GET":
         refuses |= {403, 413}
     if asked:
-        operation["security"] = [] if route.scope == "open" else [{name: [route.scope]} for name in SCHEMES]
+        operation["security"] = [] if route.scope == "open" else [{name: _scopes(route)} for name in SCHEMES]
         refuses |= set() if route.scope == "open" else {401, 403, 429}
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
@@ -180,6 +180,10 @@ def _operation(route: Route, path: str, asked: bool) -> dict[str, object]:
         schema = {"$ref": REF.format(name=route.takes.__name__)}
         operation["requestBody"] = {"required": not route.bare, "content": {kind: {"schema": schema} for kind in types}}
     return operation
+
+
+def _scopes(route: Route) -> list[str]:
+    return [] if route.scope == "any" else [route.scope]
 
 
 def _path_parameters(path: str) -> list[dict[str, object]]:
@@ -200,7 +204,7 @@ def _query_parameters(route: Route) -> list[dict[str, object]]:
 def _header_parameters(route: Route) -> list[dict[str, object]]:
     known = {
         "Idempotency-Key": route.keyed,
-        "If-Match": 412 in route.refuses,
+        "If-Match": route.conditional,
         "If-None-Match": 304 in route.gives,
         "Range": 206 in route.gives,
         "If-Range": 206 in route.gives,
@@ -235,7 +239,7 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["ETag"]
     if 206 in route.gives:
         return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges", "Jobsched-Output"]
-    return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []
+    return ["ETag"] if getattr(route.gives[status], "__name__", "") in {"JobOut", "HoldOut"} else []
 
 
 def _problem(status: int) -> dict[str, object]:

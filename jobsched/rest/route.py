@@ -35,7 +35,7 @@ class Route:
     - `takes`: the record of the JSON body, which may be left out where `bare`; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
     - `refuses`: the statuses of its problems
-    - `keyed`: the route accepts Idempotency-Key
+    - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match
     - `scope`: what a caller needs; "open": every caller is let in
     - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
     """
@@ -50,8 +50,13 @@ class Route:
     refuses: tuple[int, ...] = ()
     keyed: bool = False
     bare: bool = False
+    conditional: bool = attrs.field()
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
+
+    @conditional.default
+    def _by_its_refusal(self) -> bool:
+        return 412 in self.refuses
 
     @looks.default
     def _unless_it_writes(self) -> bool:

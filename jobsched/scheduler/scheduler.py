@@ -137,7 +137,7 @@ class Scheduler(Service):
         soon: set[str] = set()
         last: Due | None = None
         while self.running:
-            due = await self._store.jobs.due_before(horizon, MOST, last)
+            due = await self._store.jobs.due_before(horizon, MOST, last, now(self._clock))
             if not self.running:
                 break
             soon.update(job.id for job in due)

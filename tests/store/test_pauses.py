@@ -39,13 +39,13 @@ def said(desk: Desk) -> list[tuple[float, int, str, str]]:
     return [((run.due - T0).total_seconds(), run.count, run.state, run.reason) for run in desk.runs()]
 
 
-def test_a_job_shows_who_paused_it_since_when_until_when_and_why(desk: Desk) -> None:
+def test_a_job_shows_who_paused_it_until_when_and_why(desk: Desk) -> None:
     one = paused(desk)
     assert desk.job(one.id).pause == Pause(by="alice", at=at(90), until=at(300), reason="upgrade")
     assert (desk.job(one.id).next_due, desk.job(one.id).state) == (at(60), "paused")
 
 
-def test_to_pause_again_says_the_whole_anew_and_to_pause_twice_is_to_pause_once(desk: Desk) -> None:
+def test_to_pause_again_says_the_whole_anew(desk: Desk) -> None:
     one = paused(desk)
     again = PauseJob(job_id=one.id, until=at(300), reason="upgrade")
     assert desk.perform(again, 100, by=signature(100, who="bob")).entry is None
@@ -73,7 +73,7 @@ def test_an_end_that_has_passed_is_refused(desk: Desk, until: float) -> None:
     assert not desk.job(one.id).paused
 
 
-def test_dues_before_the_end_are_skipped_and_one_at_the_end_runs(desk: Desk) -> None:
+def test_dues_before_the_end_are_skipped_and_one_at_it_runs(desk: Desk) -> None:
     one = paused(desk)
     assert next_end(desk) == at(300)
     assert end(desk, 299.999999) == 0
@@ -95,7 +95,7 @@ def test_dues_before_the_end_are_skipped_and_one_at_the_end_runs(desk: Desk) -> 
         (Policy(misfire_grace=timedelta(seconds=1)), [(300, 6, "missed")]),
     ],
 )  # fmt: skip
-def test_dues_from_the_end_on_go_by_the_policy_when_nobody_was_there(desk: Desk, policy: Policy, left: Any) -> None:
+def test_dues_from_the_end_on_go_by_the_policy(desk: Desk, policy: Policy, left: Any) -> None:
     one = paused(desk, policy=policy)
     assert end(desk, 610) == 1
     assert desk.job(one.id).next_due == at(300)
@@ -169,7 +169,7 @@ def test_a_job_is_watched_anew_from_the_end_on(desk: Desk) -> None:
     assert desk.job(one.id).watched == at(300)
 
 
-def test_a_change_while_paused_keeps_the_pause_and_settles_for_it(desk: Desk) -> None:
+def test_a_change_while_paused_keeps_the_pause(desk: Desk) -> None:
     one = paused(desk)
 
     def slower(found: Job, instant: Any) -> Job:

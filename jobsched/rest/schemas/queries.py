@@ -50,6 +50,7 @@ class AuditPage(Struct, forbid_unknown_fields=True):
     target: Annotated[Id | UnsetType, Meta(description="Only this job with its runs, or only this run")] = UNSET
     action: Annotated[Action | UnsetType, Meta(description="Only this action")] = UNSET
     who: Annotated[Id | UnsetType, Meta(description="Only by the token of this name")] = UNSET
+    group: Annotated[Id | UnsetType, Meta(description="Only the parts of this one order")] = UNSET
     from_: Annotated[MomentText | UnsetType, Meta(description="Changes made at this instant or later")] = field(
         default=UNSET, name="from"
     )
@@ -73,6 +74,12 @@ class Following(Struct, forbid_unknown_fields=True):
     """Whether to stream what is printed until the end."""
 
     follow: Annotated[bool, FOLLOW] = False
+
+
+class Running(Following, forbid_unknown_fields=True):
+    """Whether to stream what is printed, and whether to run it come what may."""
+
+    force: Annotated[bool, Meta(description="Whether to run it although it is on hold")] = False
 
 
 class Waiting(Struct, forbid_unknown_fields=True):

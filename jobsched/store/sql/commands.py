@@ -17,13 +17,13 @@ from ...model.owed import Stretch, overlap
 from ...model.pause import Pause
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
+from . import holds, listen_notify, start_counts, wrong_clock
 from . import jobs as job_rows
-from . import listen_notify, start_counts, wrong_clock
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .settling import as_of, settle
 from .tables import jobs, keys, runs
-from .transaction import Transaction
+from .transaction import Transaction, database_now
 
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
@@ -78,7 +78,7 @@ def pause(
     if job.paused and (said.until, said.reason) == (wanted.until, wanted.reason):
         return job
     if wanted.is_over(now):
-        raise Invalid("has passed already", "/until")
+        raise Invalid("lies in the past", "/until")
     since = said.at if job.paused else now
     paused = job if job.paused else job.watched_anew(now)
     paused = attrs.evolve(paused, paused=True, pause=attrs.evolve(wanted, at=since))
@@ -124,13 +124,14 @@ def remove(
 def run_now(
     transaction: Transaction, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
     peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None,
+    force: bool = False,
 ) -> Ran:  # fmt: skip
     """Add a manual run that is due now, under the job's overlap rule. The run waits until it is claimed, or is skipped
     at once.
 
     A job that runs on every node gets one run for each living node that can run it; the first of them is returned.
     `peers` are the nodes that were known to live when the run was ordered. What was made under a key is returned again,
-    whatever became of the job since.
+    whatever became of the job since. A job on hold is run only with `force`.
     """
     if key is not None and (known := _recall(transaction, key)) is not None:
         run = run_rows.get(transaction, known)
@@ -138,6 +139,10 @@ def run_now(
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
     job = held(transaction, job_id, versions)
+    hold = holds.standing(transaction)
+    stopped = hold is not None and hold.stops(job) and not hold.is_over(database_now(transaction, now))
+    if hold is not None and stopped and not force:
+        raise Conflict(f"{hold.words}; force=1 runs it all the same")
     living = LivingNodes(transaction, peers, asker, now)
     where = placement_of(job, living) if peers else Placement()
     active = run_rows.ripe_of(transaction, [job_id], now)
@@ -152,7 +157,7 @@ def run_now(
         stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
         why = reason or where.nobody or "waits to be started"
         run = run_rows.passed(job, stretch, ids.make(now), now)
-        added.append(attrs.evolve(run, cause="manual", reason=why, place=place))
+        added.append(attrs.evolve(run, cause="manual", reason=why, place=place, forced=stopped or None))
         if fate == "replace":
             waited, others = drop_waiting(transaction, there, now)
             dropped, replaced = dropped + waited, replaced + others

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TypeVar
 
 import attrs
-from sqlalchemy import and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import Update, and_, bindparam, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
 from ...model.page import Page
 from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
+from . import holds
 from .paging import cut, weight
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
@@ -92,16 +94,29 @@ def _asked(transaction: Transaction, query: Q, after: str, only: JobFilter | Non
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
-    transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
+    columns = _columns(job)
+    transaction.execute(
+        _write_over(tuple(columns)), {"key": job.id} | {f"new_{name}": columns[name] for name in columns}
+    )
 
 
-def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
+@cache  # building costs more than asking
+def _write_over(names: tuple[str, ...]) -> Update:
+    values = {name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in names}
+    return update(jobs).where(jobs.c.id == bindparam("key")).values(values)
+
+
+def due_before(
+    transaction: Transaction, instant: datetime, most: int, after: Due | None = None, now: datetime | None = None
+) -> list[Due]:
     """Up to `most` jobs that are due before `instant`, soonest first; if `after` is given, only jobs behind it. Paused
-    jobs are not due."""
+    jobs are not due, nor are jobs whose dues a hold leaves undecided at `now`."""
     query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
+    if (left := holds.left_undecided(transaction, now or instant)) is not None:
+        query = query.where(~left)
     return [Due(**row._mapping) for row in transaction.execute(query)]
 
 

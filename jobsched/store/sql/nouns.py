@@ -15,6 +15,7 @@ from ...model.audit import AuditFilter, Entry
 from ...model.claim import Claimant, Claimed
 from ...model.delivery import Attempt, Delivery
 from ...model.downtime import Downtime, DowntimeCost
+from ...model.hold import Hold
 from ...model.ids import Ids
 from ...model.job import Due, JobFilter, JobView
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
@@ -37,6 +38,7 @@ from . import (
     claims,
     deliveries,
     downtimes,
+    holds,
     jobs,
     nodes,
     orders,
@@ -82,8 +84,10 @@ class Jobs(Noun, job_contract.Jobs):
     def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
         return self._in.read(queries.job, job_id, now)
 
-    def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
-        return self._in.read(jobs.due_before, instant, most, after)
+    def due_before(
+        self, instant: datetime, most: int, after: Due | None, now: datetime | None = None
+    ) -> Deferred[list[Due]]:
+        return self._in.read(jobs.due_before, instant, most, after, now)
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         return self._in.read(jobs.dues_of, job_ids)
@@ -132,6 +136,11 @@ class Runs(Noun, run_contract.Runs):
 
     def stops(self, node_id: str) -> Deferred[tuple[tuple[str, str], ...]]:
         return self._in.read(nodes.stops, node_id)
+
+
+class Holds(Noun, job_contract.Holds):
+    def current(self, now: datetime) -> Deferred[Hold | None]:
+        return self._in.read(holds.current, now)
 
 
 class Orders(Noun, order_contract.Orders):

@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import attrs
 from sqlalchemy import select
 
 from ...model.audit import Entry
+from ...model.hold import Hold
 from ...model.job import Job, JobView
 from ...model.order import (
     REPLACED,
+    BatchJobs,
     CancelRun,
     ChangeJob,
     CreateJob,
@@ -20,14 +23,16 @@ from ...model.order import (
     Order,
     PauseJob,
     Performed,
+    PutHold,
     Ran,
+    ReleaseHold,
     Reload,
     ResumeJob,
     RunJob,
 )
 from ...model.pause import Pause
 from ...model.run import Run
-from . import audit, commands, queries, settling, visibility
+from . import audit, batches, commands, holds, queries, settling, visibility
 from . import runs as run_rows
 from .tables import runs
 from .transaction import Transaction
@@ -81,10 +86,29 @@ def _run(transaction: Transaction, order: RunJob, issued: Issued) -> Performed[R
     """If the job does not exist, the command decides: it may know the caller's key."""
     visibility.must_see_job(transaction, order.job_id, issued.caller)
     ran = commands.run_now(
-        transaction, order.job_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, order.versions
+        transaction,
+        order.job_id,
+        order.key,
+        issued.ids,
+        issued.now,
+        order.peers,
+        issued.node_id,
+        order.versions,
+        order.force,
     )
     replaced = [run for run in ran.replaced if run.stop == REPLACED]
     return _performed(transaction, ran, None if ran.again else issued.signature.of_start(ran.run, replaced))
+
+
+def _put_hold(transaction: Transaction, order: PutHold, issued: Issued) -> Performed[Hold]:
+    wanted = attrs.evolve(order.hold, by=issued.signature.who, at=issued.now, tasks=issued.caller.tasks)
+    before, after = holds.put(transaction, wanted, order.versions, order.anew, issued.node_id, issued.caller)
+    return _performed(transaction, after, issued.signature.of_hold("hold.put", before, after))
+
+
+def _release(transaction: Transaction, order: ReleaseHold, issued: Issued) -> Performed[Hold]:
+    before = holds.release(transaction, order.versions, issued.now, issued.node_id, issued.caller)
+    return _performed(transaction, before, issued.signature.of_hold("hold.delete", before, None))
 
 
 def _cancel(transaction: Transaction, order: CancelRun, issued: Issued) -> Performed[Run]:
@@ -126,5 +150,8 @@ _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[A
     DeleteJob: _delete,
     RunJob: _run,
     CancelRun: _cancel,
+    PutHold: _put_hold,
+    ReleaseHold: _release,
     Reload: _reload,
+    BatchJobs: lambda transaction, order, issued: batches.perform(transaction, order, issued, perform),
 }

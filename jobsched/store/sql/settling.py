@@ -3,7 +3,7 @@ ended by itself. Every function runs inside a transaction, with the job's row in
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 from sqlalchemy import and_, false, func, or_, select, true, update
@@ -11,12 +11,13 @@ from sqlalchemy import and_, false, func, or_, select, true, update
 from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.job import Job
 from ...model.owed import Situation, owed
+from . import holds, listen_notify, stretches, wrong_clock
 from . import jobs as job_rows
-from . import listen_notify, stretches, wrong_clock
 from . import runs as run_rows
 from .tables import jobs
 from .transaction import Transaction, database_now
 
+CLOCKS = timedelta(seconds=0.1)  # that the database's may be behind that of a node
 _PAUSE = (jobs.c.paused_by, jobs.c.paused_at, jobs.c.paused_until, jobs.c.pause_reason)
 _LEFT = and_(jobs.c.paused == false(), jobs.c.paused_until >= EPOCH)  # a daemon of 0004 resumed it, and knew no more
 _PAUSED = jobs.c.paused == true()
@@ -53,12 +54,15 @@ def as_of(transaction: Transaction, job: Job, ids: Ids, now: datetime) -> Job:
 
 
 def next_pause_end(transaction: Transaction, local: datetime) -> datetime | None:
-    """When the next pause ends by itself; `local` if a daemon of 0004 has left one to be cleared."""
+    """When the next pause ends by itself, or the hold; `local` if a daemon of 0004 has left one to be cleared."""
     if transaction.execute(select(jobs.c.id).where(_LEFT).limit(1)).first() is not None:
         return local
     ends = select(func.min(jobs.c.paused_until)).where(_PAUSED, jobs.c.paused_until >= EPOCH)
-    found: datetime | None = transaction.execute(ends).scalar()
-    return found
+    found: list[datetime | None] = [transaction.execute(ends).scalar()]
+    standing = holds.last(transaction)
+    if standing is not None and standing.until is not None and standing.until + CLOCKS > local:
+        found.append(standing.until)
+    return min((end for end in found if end is not None), default=None)
 
 
 def end_pauses(transaction: Transaction, local: datetime, most: int, ids: Ids, asker: str) -> int:

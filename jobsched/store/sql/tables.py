@@ -215,6 +215,7 @@ runs = Table(
     Column("place", Words(255), nullable=False, server_default=""),
     Column("stop", Words),
     Column("left_behind", Integer),  # since 0004
+    Column("forced", Boolean),  # since 0005: a caller wanted it although its job was on hold
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
@@ -259,6 +260,21 @@ settings = Table(  # since 0004: what all nodes go by
     Column("value", Json, nullable=False),
 )
 
+hold = Table(  # since 0005: the hold that there is or was last, in the one row that there always is
+    "hold",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("by", Words(255)),
+    Column("at", Instant),  # NULL: there was none yet
+    Column("until", Instant),
+    Column("reason", Words),
+    Column("select", Json),
+    Column("tasks", Json),
+    Column("missed", Words(8)),
+    Column("waiting", Words(8)),
+    Column("version", Integer),
+)
+
 audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     "audit",
     metadata,
@@ -274,8 +290,10 @@ audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     Column("task", Words(255)),
     Column("before", Json),
     Column("after", Json),
+    Column("group", Words(36)),  # since 0005
     Index("audit_target", "target", "id"),
     Index("audit_of_job", "job_id", "id"),
+    Index("audit_of_group", "group", "id"),
 )
 
 deliveries = Table(  # notifications, on their way or told

@@ -13,7 +13,7 @@ from tests.store.sql.desk import SqlDesk
 pytestmark = pytest.mark.usefixtures("told_time")
 
 
-def test_what_an_older_daemon_resumes_and_pauses_is_paused_until_it_is_resumed(desk: SqlDesk) -> None:
+def test_what_an_older_daemon_pauses_has_no_end(desk: SqlDesk) -> None:
     one, other = job(made=1), job(made=2)
     desk.add(one, other)
     for each in (one, other):

@@ -20,6 +20,7 @@ ALWAYS = {
 }
 WRITES = [
     ("POST", "/jobs/x/pause"),
+    ("DELETE", "/hold"),
     ("POST", "/jobs/x/resume"),
     ("POST", "/jobs/x/run"),
     ("POST", "/jobs/x/run?follow=1"),
@@ -155,7 +156,8 @@ def test_those_are_all_the_writes_that_need_no_body(front):
         for rule in front.site.resource._app.url_map.iter_rules()
         for method in rule.methods - {"GET", "HEAD"}
     }
-    bodiless = verbs - {("POST", "/jobs"), ("PATCH", "/jobs/<job_id>"), ("POST", "/preview")}
+    needing = [("POST", "/jobs"), ("PATCH", "/jobs/<job_id>"), ("POST", "/preview"), ("PUT", "/hold")]
+    bodiless = verbs - {*needing, ("POST", "/jobs:batch")}
     assert len(bodiless) == len({path.partition("?")[0] for _, path in WRITES})
 
 

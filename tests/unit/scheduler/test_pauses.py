@@ -52,7 +52,7 @@ def test_an_end_that_another_node_set_is_found_by_a_sweep(world: World) -> None:
     assert starts(world) == [(20, 0.0)]
 
 
-def test_what_is_resumed_or_paused_longer_does_not_begin_at_the_old_end(world: World) -> None:
+def test_an_end_that_was_changed_does_not_count(world: World) -> None:
     longer, resumed = world.add(every(1)), world.add(every(1))
     for job in (longer, resumed):
         world.pause(job, at(5))
@@ -72,7 +72,7 @@ def test_after_the_clock_was_set_an_end_is_found_at_its_instant(world: World) ->
     assert starts(world) == [(100, 0.0)]
 
 
-def test_a_pause_that_cannot_be_ended_keeps_no_other_job_from_its_dues(world: World, monkeypatch: Any) -> None:
+def test_a_pause_that_cannot_be_ended_harms_no_other_job(world: World, monkeypatch: Any) -> None:
     paused = world.add(every(100))
     world.pause(paused, at(4))
     monkeypatch.setattr(world.store.jobs, "end_pauses", lambda *_: fail(ValueError("a fault")))
