@@ -46,6 +46,8 @@ class AuditLog:
         performed = await self._store.for_callers.orders.perform(order, issued)
         if performed.entry is not None:
             tell(performed.entry)
+        for entry in performed.parts:
+            tell(entry)
         return performed.answer
 
     async def page(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:

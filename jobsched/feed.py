@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from .clock import now
 from .loops import Loop
 from .model.change import Change, Numbers
+from .model.hold import Hold
 from .model.job import JobView
 from .model.node import Node
 from .model.run import Run
@@ -25,7 +26,7 @@ class Told:
     """A change, and what it was about as that is now; None: it is gone."""
 
     change: Change
-    subject: Run | JobView | Node | None
+    subject: Run | JobView | Node | Hold | None
 
 
 class Feed(Service):
@@ -96,11 +97,13 @@ class Feed(Service):
         runs = {change.run_id for change in changes if change.run_id is not None}
         jobs = {change.job_id for change in changes if change.kind == "job" and change.job_id is not None}
         nodes = {change.node_id for change in changes if change.node_id is not None}
-        found: dict[str | None, Run | JobView | Node] = {}
+        found: dict[str | None, Run | JobView | Node | Hold | None] = {}
         if runs:
             found |= {run.id: run for run in await self._store.runs.some(sorted(runs))}
         if jobs:
             found |= {view.job.id: view for view in await self._store.jobs.some(sorted(jobs), now(self._clock))}
         if nodes:
             found |= {node.id: node for node in await self._store.nodes.every() if node.id in nodes}
+        if any(change.kind == "hold" for change in changes):  # of which there is one, without an id
+            found[None] = await self._store.holds.current(now(self._clock))
         return [Told(change, found.get(change.run_id or change.node_id or change.job_id)) for change in changes]

@@ -120,7 +120,10 @@ def build(
     registry = Registry(reactor, clock, store.for_callers, ids, parts, audit_log)
     relay = Relay(reactor, config.cluster_token)
     read_files = Files(catalog_holder, token_holder, config.max_running, config.metrics_labels)
-    health = Health(reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside)
+    health = Health(
+        reactor, metrics, store, runner, scheduler, peers, read_files, lambda: front.gate.inside,
+        lambda: store.holds.current(now(clock)),
+    )  # fmt: skip
     feed = Feed(reactor, clock, store)
     front = serve(reactor, clock, config, registry, relay, token_holder, health, events, feed)
     ports = [Port(endpoint, front.gate, reactor) for endpoint in endpoints]

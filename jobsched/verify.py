@@ -43,7 +43,7 @@ def verify(url: str, *, whole: bool = False, verdict: Verdict | None = None) -> 
     """
     verdict = verdict or Verdict()
     with snapshot(url) as view:
-        facts = Facts(now=view.now(), nodes=view.nodes(), whole=whole)
+        facts = Facts(now=view.now(), nodes=view.nodes(), hold=view.hold(), whole=whole)
         verdict.nodes_known = facts.now is not None
         for job_id, job, runs in view.histories():
             verdict.jobs += 1

@@ -12,6 +12,7 @@ from .model.audit import AuditFilter, Entry
 from .model.claim import NO_SLOT
 from .model.cron import Cron, explain
 from .model.errors import NotFound
+from .model.hold import Hold
 from .model.job import Job
 from .model.judge import judge, worst
 from .model.run import Run, RunFilter
@@ -40,7 +41,8 @@ async def why(
     runs = [run for window in asked.windows for run in await _due_in(registry, job_id, window)]
     record = Record(job_id=job_id, now=now, named=asked, job=job, deleted=deleted, runs=runs)
     if job is not None:
-        record = attrs.evolve(record, entries=await _entries(registry, job_id, asked.near))
+        entries, hold = await _entries(registry, job_id, asked.near), await _hold(registry)
+        record = attrs.evolve(record, entries=entries, hold=hold)
         record = await registry.in_thread(partial(_with_dues, record, job))
     run = worst(runs)
     if run is not None and classify(run.reason) == "overlap":
@@ -102,6 +104,14 @@ async def _entries(registry: Registry, job_id: str, near: datetime) -> list[Entr
     before = (await registry.entries(1, None, pause, ROOM)).values
     since = (await registry.entries(MOST, None, AuditFilter(target=job_id, begin=near), ROOM)).values
     return [*before, *(entry for entry in reversed(since) if entry.action.startswith("job."))]
+
+
+async def _hold(registry: Registry) -> Hold | None:
+    """The hold that there is."""
+    try:
+        return await registry.hold()
+    except NotFound:
+        return None
 
 
 def _with_dues(record: Record, job: Job, wanted: Callable[[], None]) -> Record:

@@ -17,6 +17,7 @@ from ..cluster.membership import Membership
 from ..config.tokens import TokenHolder
 from ..metrics import Facts, Metrics
 from ..model.health import Counts, HealthProblem, JobInfo
+from ..model.hold import Hold
 from ..runner.runner import Runner
 from ..scheduler.scheduler import Scheduler
 from ..store.contract.store import Store
@@ -60,6 +61,7 @@ class Health:
         peers: Membership | Alone,
         files: Files,
         connections: Callable[[], int],
+        hold: Callable[[], Deferred[Hold | None]],
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
@@ -80,6 +82,7 @@ class Health:
         self._infos: CachedProbe[list[JobInfo]] = CachedProbe(
             clock, lambda: self._ask_infos(store), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
         )
+        self._hold: CachedProbe[Hold | None] = CachedProbe(clock, hold, fresh=KNOWN, patience=PATIENCE, elapsed=elapsed)
         self._unstored: float | None = None  # elapsed time of the last change that the store refused
         self._page = b""
         self._written: float | None = None
@@ -95,6 +98,11 @@ class Health:
         """All that keeps this daemon from its work. An empty list: the daemon is ready."""
         await self._store.look()
         return list(self._found())
+
+    async def held(self) -> str | None:
+        """What keeps jobs from being run on purpose, as far as it was seen last; None: nothing does."""
+        await self._hold.look()
+        return None if self._hold.answer is None else self._hold.answer.words
 
     def _found(self) -> Iterator[HealthProblem]:
         trouble, age = self._store.trouble, self._scheduler.sweeps.age

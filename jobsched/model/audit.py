@@ -9,12 +9,23 @@ from typing import Any, Final, Literal
 import attrs
 
 from .definition import definition
+from .hold import Hold
 from .job import Job
 from .redaction import Redaction
 from .run import Run
 
 Action = Literal[
-    "job.create", "job.change", "job.pause", "job.resume", "job.delete", "run.start", "run.cancel", "catalog.reload"
+    "job.create",
+    "job.change",
+    "job.pause",
+    "job.resume",
+    "job.delete",
+    "run.start",
+    "run.cancel",
+    "catalog.reload",
+    "hold.put",
+    "hold.delete",
+    "jobs.batch",
 ]
 
 Facts = dict[str, Any]  # what JSON knows
@@ -38,6 +49,7 @@ class Entry:
     task: str | None = None
     before: Facts | None = None
     after: Facts | None = None
+    group: str | None = None  # what it has in common with other parts of one order
 
     def shown(self, redaction: Redaction) -> Entry:
         """The entry as it may be shown now: more names may be secret than when the entry was written."""
@@ -57,6 +69,7 @@ class AuditFilter:
     target: str | None = None  # of a job also what was done to its runs
     action: Action | None = None
     who: str | None = None
+    group: str | None = None
     begin: datetime | None = None
     end: datetime | None = None
 
@@ -74,12 +87,13 @@ class Signature:
     address: str
     node: str
     redaction: Redaction = attrs.field(factory=Redaction)
+    group: str | None = None
 
     def under(self, action: Action, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
         """The entry of an action, with no target yet."""
         return Entry(
             id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action,
-            before=before, after=after,
+            before=before, after=after, group=self.group,
         )  # fmt: skip
 
     def of_job(self, before: Job | None, after: Job | None) -> Entry | None:
@@ -117,6 +131,11 @@ class Signature:
         now = after.state if after.ended else "stopping"
         return self._of_run("run.cancel", after, before={"state": before.state}, after={"state": now})
 
+    def of_hold(self, action: Action, before: Hold | None, after: Hold | None) -> Entry:
+        """The entry for a hold that was made, changed or ended."""
+        was, now = ({} if hold is None else hold.fields for hold in (before, after))
+        return self.under(action, before=self._plain(was), after=self._plain(now))
+
     def _of_run(self, action: Action, run: Run, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
         entry = self.under(action, before=before, after=after)
         return attrs.evolve(entry, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task)
@@ -134,13 +153,17 @@ def _action(before: Job | None, after: Job | None) -> Action:
         return "job.create"
     if after is None:
         return "job.delete"
-    if before.paused != after.paused:
+    if (before.paused, before.pause) != (after.paused, after.pause):
         return "job.pause" if after.paused else "job.resume"
     return "job.change"
 
 
 def _facts(job: Job | None) -> Facts:
-    return {} if job is None else {**definition(job), "paused": job.paused}
+    if job is None:
+        return {}
+    pause = {} if job.pause is None else {"paused_until": job.pause.until, "pause_reason": job.pause.reason or None}
+    said = {name: value for name, value in pause.items() if value is not None}
+    return {**definition(job), "paused": job.paused, **said}
 
 
 def _runs(what: str, runs: Sequence[Run]) -> Facts:

@@ -12,9 +12,9 @@ from .errors import Forbidden
 from .printable import printable
 
 Scope = Literal["read", "run", "write", "admin"]
-Need = Literal["open", Scope]  # what a call requires; open: no scope, and no token
+Need = Literal["open", "any", Scope]  # what a call requires; open: no scope, and no token; any: a token, then it asks
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-NEEDS: tuple[Need, ...] = ("open", *SCOPES)
+NEEDS: tuple[Need, ...] = ("open", "any", *SCOPES)
 
 PATTERN = re.compile(r"[^\[\]]{1,255}")  # with * and ? for any text and any character: every database knows these two
 

@@ -21,7 +21,8 @@ KEPT: Final = timedelta(hours=1)  # for a client that comes back
 class Change:
     """One change, and what it was about. `number` is None until it is numbered.
 
-    `what` is the state that a run came to, what was done to a job as the audit log has it, or a node's state.
+    `what` is the state that a run came to, what was done to a job or to the hold as the audit log has it, or a node's
+    state.
     """
 
     kind: Kind

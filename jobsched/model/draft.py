@@ -62,7 +62,7 @@ class Draft:
         else:
             asked = asked.watched_anew(now)
         asked = attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
-        return attrs.evolve(asked, forgotten=job.forgotten, ahead=job.ahead, ahead_from=job.ahead_from)
+        return attrs.evolve(asked, pause=job.pause, forgotten=job.forgotten, ahead=job.ahead, ahead_from=job.ahead_from)
 
     def _job(self, job_id: str, schedule: Schedule, next_due: datetime | None, created: datetime) -> Job:
         return Job(

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from .due_coverage import DueCoverage
+from .hold import Hold
 from .job import Job
 from .lease import FIXED
 from .node import Node
@@ -38,6 +39,7 @@ class Facts:
 
     now: datetime | None = None
     nodes: Mapping[str, Node] = attrs.field(factory=dict)
+    hold: Hold | None = None  # the last one
     whole: bool = False
 
     @property
@@ -199,7 +201,7 @@ def _overdue(job: Job, facts: Facts) -> Iterator[str]:
 
     If misfire_grace has no limit (None), a due may wait as long as no living node can run it.
     """
-    if facts.now is None or job.next_due is None or job.paused:
+    if facts.now is None or job.next_due is None or job.paused or _left_undecided(job, facts.hold, facts.now):
         return
     grace = job.policy.misfire_grace
     settled = [node for node in facts.nodes.values() if facts.lives(node) and node.since <= facts.now - PROMPT]
@@ -209,6 +211,11 @@ def _overdue(job: Job, facts: Facts) -> Iterator[str]:
     away = max((node.lease for node in settled), default=FIXED) - FIXED
     if settled and job.next_due < facts.now - PROMPT - away - (grace or timedelta(0)):
         yield f"is due since {_at(job.next_due)}, and nobody decides it"
+
+
+def _left_undecided(job: Job, hold: Hold | None, now: datetime) -> bool:
+    """Whether a hold leaves its dues alone, or has done so until just now."""
+    return hold is not None and hold.missed == "catch_up" and hold.stops(job) and not hold.is_over(now - PROMPT)
 
 
 def _at(instant: datetime | None) -> str:

@@ -10,6 +10,7 @@ import attrs
 
 from .job_list import IDLE, Activity, JobOrder
 from .labels import About, Label
+from .pause import Pause
 from .run import LastRun
 from .trigger import Schedule
 
@@ -118,6 +119,7 @@ class Job:
     parameters: dict[str, Any] = attrs.field(factory=dict, repr=False)  # some are secret
     max_runs: int | None = None
     paused: bool = False
+    pause: Pause | None = None  # how it came to be paused; None: it is not, or nothing is known of it
     next_due: datetime | None
     starts: int = 0  # scheduled runs so far, counted against max_runs
     version: int = 1  # of the definition; a run does not change it
@@ -129,6 +131,11 @@ class Job:
     forgotten: datetime | None = None  # dues up to here may have no record any more
     ahead: datetime | None = None  # dues were computed anew: up to here some may have an outcome by another clock
     ahead_from: datetime | None = None  # future dues before this have no such outcome; None: that is not known
+
+    @property
+    def why_paused(self) -> str:
+        """What is said of dues that pass while it is paused."""
+        return "paused" if self.pause is None else self.pause.words
 
     @property
     def state(self) -> JobState:

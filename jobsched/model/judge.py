@@ -78,6 +78,9 @@ def _said(record: Record, run: Run) -> tuple[Answer, str]:
         return answer, f"{what} {run.state}: {run.reason}"
     if run.state == "waiting":
         late = spoken(_whole(record.now - run.due))
+        if record.held is not None and record.held.waiting == "hold" and not run.forced:
+            since = f"{name} has waited for {late} since its due at {_told(run.due)}"
+            return "on_hold", f"{since}: it is {record.held.words}"
         answer = "no_slot" if run.reason == NO_SLOT else "waiting"
         return answer, f"{name} has waited for {late} since its due at {_told(run.due)}: {run.reason}"
     if run.state in ("running", "stopping"):
@@ -130,6 +133,8 @@ def _steps(record: Record, run: Run, answer: Answer) -> Iterator[Step]:
     job, path = record.job, f"/jobs/{record.job.id}"
     if answer == "paused" and job.paused:
         yield Step(text="let it go on", method="POST", path=f"{path}/resume")
+    if answer == "on_hold" and record.held is not None:
+        yield _release()
     if answer in ("misfire", "no_daemon", "held_up") and run.reason.endswith("catch_up is none"):
         yield Step(text="let it be caught up next time", method="PATCH", path=path, body={"catch_up": "latest"})
     elif answer in ("misfire", "no_daemon", "held_up", "no_node") and job.policy.misfire_grace is not None:
@@ -144,8 +149,8 @@ def _steps(record: Record, run: Run, answer: Answer) -> Iterator[Step]:
         yield Step(text="see what it printed", method="GET", path=f"/runs/{run.id}/output?tail=20")
     if answer == "running":
         yield Step(text="see what it prints", method="GET", path=f"/runs/{run.id}/output?follow=1")
-    elif answer not in ("waiting", "no_slot", "succeeded"):
-        yield Step(text="run it now", method="POST", path=f"{path}/run")
+    elif run.state != "waiting" and answer != "succeeded":
+        yield _run_now(record, job)
 
 
 def _deleted(record: Record) -> Verdict:
@@ -162,19 +167,28 @@ def _deleted(record: Record) -> Verdict:
 
 def _of_due(record: Record, job: Job, due: datetime) -> Verdict:
     """There is a due in that time, and no run of it."""
-    run = Step(text="run it now", method="POST", path=f"/jobs/{job.id}/run")
+    run, hold = _run_now(record, job), record.held
+    paused = job.paused and (job.pause is None or not job.pause.is_over(due))
+    resume = Step(text="let it go on", method="POST", path=f"/jobs/{job.id}/resume")
     if due > record.now:
         words = f"{job.name} is due at {_told(due)}, in {spoken(_whole(due - record.now))}"
-        if job.paused:
-            resume = Step(text="let it go on", method="POST", path=f"/jobs/{job.id}/resume")
-            return Verdict(answer="paused", sentence=f"{words}, but it is paused", due=due, steps=(resume, run),
-                           facts=tuple(_changes(record)))  # fmt: skip
+        if paused:
+            return Verdict(answer="paused", sentence=f"{words}, but it is {job.why_paused}", due=due,
+                           steps=(resume, run), facts=tuple(_changes(record)))  # fmt: skip
+        if hold is not None and not hold.is_over(due):
+            return Verdict(answer="on_hold", sentence=f"{words}, but it is {hold.words}", due=due,
+                           steps=(_release(), run))  # fmt: skip
         return Verdict(answer="to_come", sentence=words, due=due, steps=(run,), facts=tuple(_notes(record)))
-    if job.paused and job.next_due is not None and job.next_due <= due:
-        resume = Step(text="let it go on", method="POST", path=f"/jobs/{job.id}/resume")
-        return Verdict(answer="paused", sentence=f"{job.name} is paused: its due at {_told(due)} is skipped", due=due,
-                       facts=tuple(_changes(record)), steps=(resume, run))  # fmt: skip
-    if job.next_due is not None and job.next_due <= due:
+    undecided = job.next_due is not None and job.next_due <= due
+    if undecided and paused:
+        words = f"the due of {job.name} at {_told(due)} is skipped: it is {job.why_paused}"
+        return Verdict(answer="paused", sentence=words, due=due, facts=tuple(_changes(record)), steps=(resume, run))
+    if undecided and hold is not None:
+        later = "is skipped" if hold.missed == "skip" else "is decided when that is over"
+        words = f"the due of {job.name} at {_told(due)} {later}: it is {hold.words}"
+        facts = (Fact(text="the hold began", at=hold.at),)
+        return Verdict(answer="on_hold", sentence=words, due=due, facts=facts, steps=(_release(), run))
+    if undecided:
         words = f"the due of {job.name} at {_told(due)} is not decided yet: no node that can run it has claimed it"
         nodes = Step(text="see which nodes live", method="GET", path="/nodes")
         return Verdict(answer="undecided", sentence=words, due=due, steps=(nodes, run))
@@ -190,9 +204,19 @@ def _not_due(record: Record, job: Job) -> Verdict:
     note = f": {record.named.note}" if record.named.note else ""
     ended = "" if job.next_due is not None else "; it has no due left"
     sentence = f"{job.name} was not due at {record.named.text}{note}{ended}"
-    steps = (Step(text="run it now", method="POST", path=f"/jobs/{job.id}/run"),)
+    steps = (_run_now(record, job),)
     facts = (*_near(record), *_notes(record), *_changes(record))
     return Verdict(answer="not_due", sentence=sentence, steps=steps, facts=facts)
+
+
+def _run_now(record: Record, job: Job) -> Step:
+    """A job on hold is run by force alone."""
+    force = "" if record.held is None else "?force=1"
+    return Step(text="run it now", method="POST", path=f"/jobs/{job.id}/run{force}")
+
+
+def _release() -> Step:
+    return Step(text="end the hold, of all its jobs", method="DELETE", path="/hold")
 
 
 def _near(record: Record) -> Iterator[Fact]:

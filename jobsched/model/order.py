@@ -6,18 +6,21 @@ is at none of them raises Stale; None: any. An order on a job or a run that is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
 from .audit import Entry, Facts, Signature
+from .batch import Batch, BatchAction
 from .caller import Caller
+from .hold import Hold
 from .ids import Ids
 from .job import Job, JobView
 from .node import Node
 from .run import Run
+from .selection import Selection
 
 T = TypeVar("T")
 Versions = frozenset[int] | None
@@ -59,6 +62,7 @@ class Performed(Generic[T]):
 
     answer: T
     entry: Entry | None
+    parts: Sequence[Entry] = ()  # those of the parts of a batch
 
 
 @attrs.frozen(kw_only=True)
@@ -133,9 +137,13 @@ class PutJob(Order[Put]):
 
 @attrs.frozen(kw_only=True)
 class PauseJob(Order[JobView]):
-    """Let dues pass from now on; what waits or runs goes on. Pausing twice is pausing once. Answers the job after."""
+    """Let dues pass from now on; what waits or runs goes on. Dues before `until` pass, one at `until` runs: the pause
+    ends by itself then; None: when the job is resumed. Pausing again changes `until` and `reason`, and pausing twice is
+    pausing once. Answers the job after it. Raises Invalid when `until` has passed."""
 
     job_id: str
+    until: datetime | None = None
+    reason: str = ""
     versions: Versions = None
 
 
@@ -164,7 +172,8 @@ class RunJob(Order[Ran]):
     Its due is the first microsecond from now on that no run of the job has and that is no due of its schedule. A job
     that runs on every node gets one for each living node that can; the first of them is answered. `peers` are the nodes
     that are known to live. What a key made is answered whatever became of the job since; raises Conflict when that run
-    is no longer kept.
+    is no longer kept. Raises Conflict, in the words of the hold, for a job on hold, unless `force`; with it the run
+    starts in spite of the hold.
 
     With `due`, which has passed, its due is counted from there instead. The run has `parameters(job)` in place of the
     job's; that function is pure, may be called more than once, and what it raises is raised.
@@ -176,17 +185,60 @@ class RunJob(Order[Ran]):
     versions: Versions = None
     due: datetime | None = None
     parameters: Callable[[Job], dict[str, object]] | None = None
+    force: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class RerunRun(Order[Ran]):
     """Add a manual run of the same job as `RunJob` does, with the parameters that the run `run_id` had; it knows of
     which run it is the `rerun_of`. Raises Conflict when that run has not ended, or its job is gone or has another task
-    by now."""
+    by now, or is on hold, unless `force`."""
 
     run_id: str
     key: IdempotencyKey | None = None
     peers: Sequence[Node] = ()
+    force: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class BatchJobs(Order[Batch]):
+    """Give an order on each of the jobs that are selected and that the caller sees: `order(id)` is that on one job, a
+    function that is pure. In the order of their ids; the jobs are held from the look on.
+
+    All or nothing: raises what the order on one job does, naming the job, and Stale, naming all that are not at the
+    version in `versions` (None: any version), or are in it and not selected. With `partial` each is done or not by
+    itself, and its part says so. With `plan` nothing is done, and the parts say what would have been. Raises Invalid
+    when it selects more than `model.batch.MOST`.
+
+    Each part has its entry; these and the one of the batch have a `group` in common. There is none if nothing changed.
+    """
+
+    select: Selection
+    action: BatchAction
+    order: Callable[[str], Order[Any]]
+    versions: Mapping[str, int] | None = None
+    plan: bool = False
+    partial: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class PutHold(Order[Hold]):
+    """Hold what `hold` says, in place of the hold that is at one of `versions`, whose `at` it keeps; with `anew` there
+    must be none. Its `at` is the store's now. Claims that were under way are over when this is done, and later ones go
+    by it. Answers what is stored; its version is one more than that of the last hold. Raises Conflict, which names the
+    holder, with `anew` if there is one; without it Stale if there is none or it is at another version; Forbidden as
+    `Hold.must_belong_to`; Invalid when `until` has passed."""
+
+    hold: Hold
+    anew: bool
+    versions: Versions = None
+
+
+@attrs.frozen(kw_only=True)
+class ReleaseHold(Order[Hold]):
+    """End the hold, now. Answers it, as it was. Raises NotFound when nothing is on hold, Stale, Forbidden."""
+
+    versions: Versions = None
 
 
 @attrs.frozen(kw_only=True)

@@ -114,6 +114,7 @@ class Run:
     exit_code: int | None = None
     signal: str | None = None
     rerun_of: str | None = None  # the id of the run that a caller wanted again
+    forced: bool | None = None  # a caller wanted it although its job was on hold
     left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
     cpu_seconds: float | None = None  # of its process, and of those that it waited for; None: it was none
     max_rss: int | None = None  # bytes, of the largest of these; None: no more than the daemon had

@@ -10,9 +10,10 @@ import attrs
 
 from .audit import Entry
 from .downtime import HELD_UP, NO_DAEMON, NO_NODE
+from .hold import Hold
 from .job import Job
 from .run import Run
-from .window import Named
+from .time_text import Named
 
 Answer = Literal[
     "no_such_job", "not_made_yet", "to_come", "not_due", "not_known", "undecided",
@@ -50,7 +51,7 @@ class Record:
 
     `runs` are due in the windows that were named, with stretches that reach into them; `active` are other runs of the
     job that were active then; `holders` are runs that hold the slots now. `entries` are of the audit log: changes of
-    the job after that time, oldest first. `before` and `after` are the nearest other dues.
+    the job after that time, oldest first. `hold` is the one that there is now, over this job or others. `before` and `after` are the nearest other dues.
     """
 
     job_id: str
@@ -64,8 +65,14 @@ class Record:
     active: Sequence[Run] = ()
     holders: Sequence[Run] = ()
     entries: Sequence[Entry] = ()
+    hold: Hold | None = None
     before: datetime | None = None
     after: datetime | None = None
+
+    @property
+    def held(self) -> Hold | None:
+        """The hold, if the job is among those that it stops now."""
+        return self.hold if self.hold is not None and self.job is not None and self.hold.stops(self.job) else None
 
     @property
     def name(self) -> str:

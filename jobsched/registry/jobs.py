@@ -10,11 +10,15 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from ..clock import now
+from ..model.batch import Batch
 from ..model.delivery import Delivery
 from ..model.draft import Draft
-from ..model.errors import Invalid, no_job
+from ..model.errors import Invalid, NotFound, no_job
+from ..model.hold import Hold
 from ..model.job import Job, JobFilter, JobView
+from ..model.node import Node
 from ..model.order import (
+    BatchJobs,
     ChangeJob,
     CreateJob,
     DeleteJob,
@@ -22,7 +26,9 @@ from ..model.order import (
     Order,
     PauseJob,
     Put,
+    PutHold,
     PutJob,
+    ReleaseHold,
     ResumeJob,
     Versions,
 )
@@ -95,12 +101,17 @@ class Jobs(Orders):
         The grid of an interval stays as long as `every` and `start` do; otherwise it begins anew, now.
         """
 
+        return await self._change(self.changing(job_id, versions, redraft))
+
+    def changing(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> ChangeJob:
+        """The order for such a change."""
+
         def revise(job: Job, instant: datetime) -> Job:
             draft = redraft(job)
             self._check(draft, job)
             return draft.remade(job, instant)
 
-        return await self._change(ChangeJob(job_id=job_id, versions=versions, revise=revise))
+        return ChangeJob(job_id=job_id, versions=versions, revise=revise)
 
     async def put(
         self, job_id: str, versions: Versions, redraft: Callable[[Job | None], Draft], *, absent: bool, present: bool
@@ -118,9 +129,11 @@ class Jobs(Orders):
         self._then(self._parts.wake, put.view.job.next_due if put.made else None)
         return attrs.evolve(put, view=self._news(put.view))
 
-    async def pause(self, job_id: str, versions: Versions = None) -> JobView:
-        """Let dues pass until the job is resumed. Runs that wait or run go on."""
-        return await self._change(PauseJob(job_id=job_id, versions=versions))
+    async def pause(
+        self, job_id: str, versions: Versions = None, until: datetime | None = None, reason: str = ""
+    ) -> JobView:
+        """Let dues pass until `until`, or until the job is resumed. Runs that wait or run go on."""
+        return await self._change(PauseJob(job_id=job_id, until=until, reason=reason, versions=versions))
 
     async def resume(self, job_id: str, versions: Versions = None) -> JobView:
         """Go on with the next due."""
@@ -128,10 +141,48 @@ class Jobs(Orders):
 
     async def unschedule(self, job_id: str, cancel: bool, versions: Versions = None) -> None:
         """Delete a job; the record of its runs stays. An active run finishes, unless `cancel` is true."""
-        reason = "cancelled: its job was deleted" if cancel else ""
-        running = await self._perform(DeleteJob(job_id=job_id, cancel=reason, versions=versions))
+        running = await self._perform(DeleteJob(job_id=job_id, cancel=self.cancelling(cancel), versions=versions))
         for run in running if cancel else []:
             self._then(self._end, run)
+        self._then(self._parts.wake, None)
+
+    @staticmethod
+    def cancelling(cancel: bool) -> str:
+        """The reason for which active runs of a deleted job are ended; "": they are not."""
+        return "cancelled: its job was deleted" if cancel else ""
+
+    @property
+    def peers(self) -> tuple[Node, ...]:
+        """The living nodes, as far as they are known."""
+        return tuple(self._parts.alive())
+
+    async def batch(self, order: BatchJobs) -> Batch:
+        """Give an order on many jobs."""
+        done = await self._perform(order)
+        for run in done.ended:
+            self._then(self._end, run)
+        self._then(self._parts.replace, tuple(done.replaced))
+        self._then(self._parts.wake, None)
+        self._then(self._parts.start_waiting)
+        return done
+
+    async def hold(self) -> Hold:
+        """What is on hold. Raises NotFound when nothing is."""
+        found = await self._store.holds.current(now(self._clock))
+        if found is None:
+            raise NotFound("nothing is on hold")
+        return found
+
+    async def put_hold(self, hold: Hold, anew: bool, versions: Versions) -> Hold:
+        """Hold jobs that this caller sees: `anew`, or in place of the hold at one of `versions`. When this returns,
+        no run of these jobs starts any more on any node."""
+        stored = await self._perform(PutHold(hold=hold, anew=anew, versions=versions))
+        self._then(self._parts.wake, None)  # it may hold less than before, and it ends by itself
+        return stored
+
+    async def release_hold(self, versions: Versions) -> None:
+        """Go on with what is on hold."""
+        await self._perform(ReleaseHold(versions=versions))
         self._then(self._parts.wake, None)
 
     async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:

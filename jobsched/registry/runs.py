@@ -25,10 +25,11 @@ class Runs(Orders):
     """The registry's calls on runs."""
 
     async def run_now(
-        self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None, *,
+        self, job_id: str, key: IdempotencyKey | None = None, versions: Versions = None, *, force: bool = False,
         due: datetime | None = None, parameters: Callable[[Job], dict[str, object]] | None = None,
     ) -> Run:  # fmt: skip
-        """Add a run that is due now, under the job's overlap rule. The run may come back as skipped.
+        """Add a run that is due now, under the job's overlap rule. The run may come back as skipped. With `force`, also
+        if the job is on hold.
 
         With `due`, the run makes up for that due. `parameters(job)` replace those of the job. Raises Invalid.
         """
@@ -43,12 +44,13 @@ class Runs(Orders):
             return given
 
         order = RunJob(job_id=job_id, key=key, peers=tuple(self._parts.alive()), versions=versions, due=due,
-                       parameters=None if parameters is None else checked)  # fmt: skip
+                       parameters=None if parameters is None else checked, force=force)  # fmt: skip
         return await self._run(order)
 
-    async def rerun(self, run_id: str, key: IdempotencyKey | None = None) -> Run:
-        """Add a run like one that has ended, with the same parameters. Raises Conflict."""
-        return await self._run(RerunRun(run_id=run_id, key=key, peers=tuple(self._parts.alive())))
+    async def rerun(self, run_id: str, key: IdempotencyKey | None = None, force: bool = False) -> Run:
+        """Add a run like one that has ended, with the same parameters; with `force`, also if the job is on hold. Raises
+        Conflict."""
+        return await self._run(RerunRun(run_id=run_id, key=key, peers=tuple(self._parts.alive()), force=force))
 
     async def _run(self, order: Order[Ran]) -> Run:
         ran = await self._perform(order)

@@ -19,6 +19,7 @@ from ..model.redaction import Redaction
 from ..registry.registry import Registry
 from .audit import Audit
 from .auth import Authenticator
+from .batches import Batches
 from .catalog import Catalog
 from .deliveries import Deliveries
 from .errors import Errors
@@ -26,6 +27,7 @@ from .event_text import Texts, subject_out
 from .events import EventCalls, Following
 from .from_json import Defaults
 from .health import Body, HealthCalls
+from .holds import Holds
 from .instants import Times
 from .jobs import Jobs
 from .log_limit import Lines
@@ -76,11 +78,13 @@ def routes(
     calls = [
         *Catalog(registry, defaults, clock).routes(),
         *jobs.routes(),
+        *Batches(registry, defaults).routes(),
         *Why(registry, config.timezone, clock).routes(),
         *Runs(registry, outputs, pages, times).routes(),
         *Upcoming(registry, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
+        *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),
         *HealthCalls(health).routes(),

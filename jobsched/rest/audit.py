@@ -40,6 +40,7 @@ class Audit:
             target=None if isinstance(asked.target, UnsetType) else await self._target(asked.target),
             action=given(asked.action, None),
             who=given(asked.who, None),
+            group=given(asked.group, None),
             begin=asked_instant(asked.from_, "?from"),
             end=asked_instant(asked.to, "?to"),
         )

@@ -9,11 +9,13 @@ import attrs
 
 from ..feed import Told
 from ..model.change import ChangeFilter
+from ..model.hold import Hold
 from ..model.job import JobView
 from ..model.node import Node
 from ..model.run import Run
 from .jsontext import encoded
 from .nodes import node_out
+from .schemas.holds import hold_out
 from .to_json import run_out
 
 REMEMBERED: Final = 64  # texts of one batch, one for each filter
@@ -30,13 +32,15 @@ def position(number: int, comment: str = "") -> bytes:
     return b": %s\nid: %d\n\n" % (comment.encode(), number)
 
 
-def subject_out(job_out: Callable[[JobView], object], subject: Run | JobView | Node) -> object:
+def subject_out(job_out: Callable[[JobView], object], subject: Run | JobView | Node | Hold) -> object:
     """What a change was about, as GET shows it. Of a job whose task was another before, runs of that one are left
     out."""
     if isinstance(subject, Run):
         return run_out(subject)
     if isinstance(subject, Node):
         return node_out(subject, doubled=False)
+    if isinstance(subject, Hold):
+        return hold_out(subject)
     last, task = subject.last_run, subject.job.task
     recent = tuple(run for run in subject.activity.recent if run.task == task)
     its = last if last is None or last.task == task else None
@@ -49,7 +53,7 @@ class Texts:
     `show` gives the JSON of what a change was about.
     """
 
-    def __init__(self, show: Callable[[Run | JobView | Node], object]) -> None:
+    def __init__(self, show: Callable[[Run | JobView | Node | Hold], object]) -> None:
         self._show = show
         self._batch: Sequence[Told] = ()
         self._events: dict[int, bytes] = {}
@@ -74,6 +78,8 @@ class Texts:
         return self._events[number]
 
     def _data(self, told: Told) -> object:
+        if told.subject is None and told.change.kind == "hold":
+            return {"deleted": True}
         if told.subject is None:
             return {"id": told.change.run_id or told.change.node_id or told.change.job_id, "deleted": True}
         return self._show(told.subject)

@@ -3,6 +3,7 @@ names types."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -62,12 +63,26 @@ def _within(value: object, kind: inspect.Type, pointer: str, strict: bool) -> It
             yield from _of_record(value, each.cls, pointer, strict)
         elif isinstance(each, inspect.ListType) and isinstance(value, list):
             for number, item in enumerate(value):
-                if not _fits(item, each.item_type):
+                if not _may_be(item, each.item_type):
                     yield Invalid(_words(f"{pointer}/{number}", each.item_type, item), f"{pointer}/{number}")
         elif isinstance(each, inspect.DictType) and isinstance(value, dict):
             for name, item in value.items():
-                if not _fits(item, each.value_type):
+                if not _may_be(item, each.value_type):
                     yield Invalid(_words(place(name), each.value_type, item), pointer + place(name))
+
+
+def _may_be(value: object, kind: inspect.Type) -> bool:
+    """Whether a plain value is of that kind, and within its limits."""
+    return any(_fits(value, each) and _is_within(value, each) for each in _kinds(kind))
+
+
+def _is_within(value: object, kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.StrType) and isinstance(value, str):
+        long = len(value) >= (kind.min_length or 0) and (kind.max_length is None or len(value) <= kind.max_length)
+        return long and (kind.pattern is None or re.search(kind.pattern, value) is not None)
+    if isinstance(kind, (inspect.IntType, inspect.FloatType)) and isinstance(value, (int, float)):
+        return (kind.ge is None or value >= kind.ge) and (kind.le is None or value <= kind.le)
+    return True
 
 
 def _fits(value: object, kind: inspect.Type) -> bool:

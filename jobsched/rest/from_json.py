@@ -32,7 +32,7 @@ from ..model.trigger import LONGEST, SHORTEST
 from .instants import instant
 from .problems import invalid
 from .schemas import watch as watching
-from .schemas.jobs import IntervalIn, JobIn, PatchIn, PreviewIn, RunIn
+from .schemas.jobs import IntervalIn, JobIn, PatchIn, PauseIn, PreviewIn, RunIn
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -135,6 +135,17 @@ def run(request: RunIn, defaults: Defaults) -> tuple[datetime | None, Callable[[
         return found
 
     return due, merged
+
+
+def pause(request: PauseIn) -> tuple[datetime | None, str]:
+    """Until when, and why. Raises Invalid."""
+    faults, until, reason = Faults(), None, request.reason or ""
+    with faults.noting():
+        _check_name(reason, "/reason")
+    with faults.noting():
+        until = instant(request.until, "/until")
+    faults.check()
+    return until, reason
 
 
 def _check_tags(require: Mapping[str, str]) -> None:

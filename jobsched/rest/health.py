@@ -22,6 +22,9 @@ class Body(Protocol):
     async def health_problems(self) -> list[HealthProblem]:
         """All problems that keep this daemon from its work; an empty list: it is ready."""
 
+    async def held(self) -> str | None:
+        """What keeps jobs from being run on purpose, as far as it was seen last; None: nothing does."""
+
     async def exposition(self) -> bytes:
         """A page of metrics."""
 
@@ -51,7 +54,9 @@ class HealthCalls:
         """200, or 503 with all problems. Not logged, since this call is made every few seconds."""
         found = await self._body.health_problems()
         if not found:
-            return json(request, nodes.Health(status="ready", version=__version__))
+            held = await self._body.held()
+            words = held if held is None or caller(request).may("read") else "on hold"
+            return json(request, nodes.Health(status="ready", version=__version__, hold=words))
         shown = [str(each) if caller(request).may("read") else each.words for each in found]
         return problems.answer(request, 503, "; ".join(shown), [Fault(pointer="", detail=words) for words in shown])
 

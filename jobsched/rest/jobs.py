@@ -65,10 +65,10 @@ class Jobs:
                   refuses=(400, 404, 412, 413)),
             Route("DELETE", one, self.remove, "Unschedule a job", asks=queries.Deletion, gives={200: None},
                   refuses=(400, 404, 412)),
-            Route("POST", one + "/pause", self.pause, "Let dues pass until it is resumed", gives=shown,
-                  refuses=(404, 412)),
+            Route("POST", one + "/pause", self.pause, "Let dues pass until an instant, or until it is resumed",
+                  takes=wire.PauseIn, bare=True, gives=shown, refuses=(400, 404, 412, 413)),
             Route("POST", one + "/resume", self.resume, "Go on with the next due", gives=shown, refuses=(404, 412)),
-            Route("POST", one + "/run", self.run, "Run a job now", takes=wire.RunIn, bare=True, asks=queries.Following,
+            Route("POST", one + "/run", self.run, "Run a job now", takes=wire.RunIn, bare=True, asks=queries.Running,
                   gives={202: None, 200: "text/plain"}, keyed=True, refuses=(400, 404, 409, 412, 413), scope="run"),
             Route("GET", one + "/runs", self.runs, "List a job's runs, newest first", asks=queries.JobRunPage,
                   gives={200: runs.Runs}, refuses=(400, 404)),
@@ -169,7 +169,10 @@ class Jobs:
 
     async def pause(self, request: Request, job_id: str) -> bytes:
         """200: the job, paused."""
-        return self._shown(request, await self._registry_for(request).pause(job_id, versions(request)))
+        asked = body(request, wire.PauseIn) if has_body(request) else wire.PauseIn()
+        until, reason = from_json.pause(asked)
+        news = await self._registry_for(request).pause(job_id, versions(request), until, reason)
+        return self._shown(request, news)
 
     async def resume(self, request: Request, job_id: str) -> bytes:
         """200: the job, no longer paused."""
@@ -183,17 +186,18 @@ class Jobs:
 
     async def run(self, request: Request, job_id: str) -> bytes:
         """202 once the run is on disk, or 200 with its output until it ends, for a caller that may read it."""
-        follow = query(request, queries.Following).follow
+        asked = query(request, queries.Running)
+        follow = asked.follow
         if follow:
             caller(request).must("read")
         with self.outputs.place() if follow else nullcontext():  # first: a refused request has made no run
             key = idempotency_key(request, f"/jobs/{job_id}/run")
-            asked = body(request, wire.RunIn) if has_body(request) else wire.RunIn()
-            if asked.parameters is not None:
+            wanted = body(request, wire.RunIn) if has_body(request) else wire.RunIn()
+            if wanted.parameters is not None:
                 caller(request).must("write")  # to set parameters is to change what is run
-            due, parameters = from_json.run(asked, self._defaults)
+            due, parameters = from_json.run(wanted, self._defaults)
             run = await self._registry_for(request).run_now(
-                job_id, key, versions(request), due=due, parameters=parameters
+                job_id, key, versions(request), force=asked.force, due=due, parameters=parameters
             )
             request.setHeader(b"location", location(request, f"/runs/{run.id}"))
             if follow and await self.outputs.followed(request, run.id):

@@ -151,9 +151,8 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
 
 def _description(route: Route) -> str:
     said = " ".join((route.answer.__doc__ or route.summary).split())
-    return (
-        said if route.scope == "open" else f"{said} Where callers need a token, this needs the scope `{route.scope}`."
-    )
+    needed = "a scope that depends on what is asked" if route.scope == "any" else f"the scope `{route.scope}`"
+    return said if route.scope == "open" else f"{said} Where callers need a token, this needs {needed}."
 
 
 def _path_parameters(path: str) -> list[dict[str, object]]:
@@ -174,7 +173,7 @@ def _query_parameters(route: Route) -> list[dict[str, object]]:
 def _header_parameters(route: Route) -> list[dict[str, object]]:
     known = {
         "Idempotency-Key": route.keyed,
-        "If-Match": 412 in route.refuses,
+        "If-Match": route.conditional,
         "If-None-Match": 304 in route.gives or route.verb == "PUT",
         "Prefer": operation_id(route) == PREFERRING,
         "Range": 206 in route.gives,
@@ -222,7 +221,7 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["Location", "ETag"]
     if 206 in route.gives:
         return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges", "Jobsched-Output"]
-    return ["ETag"] if getattr(route.gives[status], "__name__", "") == "JobOut" else []
+    return ["ETag"] if getattr(route.gives[status], "__name__", "") in {"JobOut", "HoldOut"} else []
 
 
 def _problem(status: int) -> dict[str, object]:

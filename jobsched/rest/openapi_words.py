@@ -101,6 +101,7 @@ TAGS = {
     "runs": "What became of it, and what it printed",
     "tasks": "What may be run: the catalog of the operator",
     "nodes": "The daemons that share a store",
+    "hold": "What is kept from starting, until when and why",
     "audit": "Who changed what",
     "events": "What changes, as it comes",
     "monitoring": "Whether the daemon can do its work, and what is counted",
@@ -126,6 +127,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "PatchIn": {
         "later": {"cron": "30 4 * * *"},
         "default": {"timeout": None},
+    },
+    "PauseIn": {
+        "night": {"until": "2099-12-31T05:00:00Z", "reason": "database upgrade"},
+    },
+    "HoldIn": {
+        "all": {"until": "2099-12-31T05:00:00Z", "reason": "database upgrade"},
+        "some": {"select": {"tasks": ["backup-*"]}, "missed": "catch_up", "waiting": "keep"},
+    },
+    "BatchIn": {
+        "pause": {"select": {"names": ["nightly-*"]}, "action": "pause", "until": "2099-12-31T05:00:00Z"},
+        "change": {"select": {"ids": ["nightly-report"]}, "action": "change", "patch": {"retries": 2}},
     },
     "PreviewIn": {
         "clocks": {"cron": "30 2 * * *", "timezone": "Europe/Berlin", "from": "2099-03-27T12:00:00Z", "count": 3},

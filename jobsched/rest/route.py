@@ -37,7 +37,7 @@ class Route:
     - `gives`: for each status of success the record, the media type or None
     - `also`: other media types in which a 200 may come, and the record of each
     - `refuses`: the statuses of its problems
-    - `keyed`: the route accepts Idempotency-Key
+    - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match
     - `scope`: what a caller needs; "open": every caller is let in
     - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
     """
@@ -53,8 +53,13 @@ class Route:
     keyed: bool = False
     bare: bool = False
     also: Mapping[str, type] = attrs.field(factory=dict)
+    conditional: bool = attrs.field()
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
+
+    @conditional.default
+    def _by_its_refusal(self) -> bool:
+        return 412 in self.refuses
 
     @looks.default
     def _unless_it_writes(self) -> bool:

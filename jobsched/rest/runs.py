@@ -40,8 +40,8 @@ class Runs:
                   gives={200: "text/plain", 206: "text/plain", 304: None}, refuses=(400, 404, 416)),
             Route("POST", one + "/cancel", self.cancel, "End a run", gives={202: None}, refuses=(404, 409),
                   scope="run"),
-            Route("POST", one + "/rerun", self.rerun, "Run again what has ended", gives={202: None}, keyed=True,
-                  refuses=(400, 404, 409), scope="run"),
+            Route("POST", one + "/rerun", self.rerun, "Run again what has ended", asks=queries.Rerunning,
+                  gives={202: None}, keyed=True, refuses=(400, 404, 409), scope="run"),
         ]  # fmt: skip
 
     async def page(self, request: Request) -> bytes:
@@ -79,8 +79,9 @@ class Runs:
 
     async def rerun(self, request: Request, run_id: str) -> bytes:
         """202 once the new run is on disk."""
+        force = query(request, queries.Rerunning).force
         key = idempotency_key(request, f"/runs/{run_id}/rerun")
-        run = await self._registry_for(request).rerun(run_id, key)
+        run = await self._registry_for(request).rerun(run_id, key, force)
         request.setHeader(b"location", location(request, f"/runs/{run.id}"))
         request.setResponseCode(202)
         return nothing(request)

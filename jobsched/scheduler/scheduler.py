@@ -22,6 +22,7 @@ from ..model.job import Due
 from ..store.contract.store import Store
 from .after_downtime import AfterDowntime
 from .availability import Availability
+from .pauses import PauseEnds
 from .peers import Peers, claim_delay
 from .reconcile import Reconciler, RunnerPort
 from .sweeps import EVERY, Quarantine, SweepWatch
@@ -66,6 +67,7 @@ class Scheduler(Service):
         self._availability = Availability(clock, peers)
         self._after_downtime = AfterDowntime(clock, store, peers, self._availability)
         self._refused = Quarantine(clock)
+        self._pause_ends = PauseEnds(clock, store, ids, peers, self._sweep)
 
     def startService(self) -> None:
         """Begin to sweep. Start this only after the recovery of the runs that an earlier daemon left behind."""
@@ -110,6 +112,7 @@ class Scheduler(Service):
 
     def _forget_timers(self) -> None:
         self._wake_up.cancel()
+        self._pause_ends.cancel()
         self._tickers.disarm_all()
 
     def _sweep_and_make_sure(self) -> Deferred[None]:
@@ -130,10 +133,11 @@ class Scheduler(Service):
     async def _look_ahead(self) -> None:
         """Arm a ticker for each job that is due soon, and disarm the tickers of all other jobs."""
         horizon = self._availability.look() + AHEAD
+        await self._pause_ends.look(horizon)
         soon: set[str] = set()
         last: Due | None = None
         while self.running:
-            due = await self._store.jobs.due_before(horizon, MOST, last)
+            due = await self._store.jobs.due_before(horizon, MOST, last, now(self._clock))
             if not self.running:
                 break
             soon.update(job.id for job in due)

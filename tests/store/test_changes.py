@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from jobsched.model.change import Change, Numbers
-from jobsched.model.order import CancelRun, CreateJob, DeleteJob, PauseJob, RunJob
-from tests.store.samples import Desk, job, node
+from jobsched.model.errors import Invalid
+from jobsched.model.hold import Hold
+from jobsched.model.job import Job
+from jobsched.model.order import (
+    BatchJobs,
+    CancelRun,
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    PauseJob,
+    PutHold,
+    ReleaseHold,
+    RunJob,
+)
+from jobsched.model.selection import Selection
+from tests.store.samples import IDS, Desk, at, job, node
 
 MANY = 1000
 
@@ -57,6 +72,44 @@ def test_what_is_done_to_a_job_is_told(desk: Desk) -> None:
     found = followed(desk)
     assert [(change.kind, change.what) for change in found] == [("job", "create"), ("job", "pause"), ("job", "delete")]
     assert {(change.job_id, change.task) for change in found} == {(one.id, "task")}
+
+
+def test_the_end_of_a_pause_is_told_whoever_carries_it_out(desk: Desk) -> None:
+    one, other = job(made=1), job(made=2)
+    desk.add(one, other)
+    for each in (one, other):
+        desk.order(PauseJob(job_id=each.id, until=at(300)), 1)
+    before = followed(desk)[-1].number or 0
+    desk.order(PauseJob(job_id=other.id, until=at(900)), 301)
+    assert desk.ask(desk.store.jobs.end_pauses(at(302), 9, IDS, "")) == 1
+    ended = [(change.what, change.job_id) for change in followed(desk, before) if change.kind == "job"]
+    assert ended == [("resume", other.id), ("pause", other.id), ("resume", one.id)]
+
+
+def test_what_is_done_to_the_hold_is_told(desk: Desk) -> None:
+    hold = Hold(by=None, at=at(1), select=Selection(tasks=("none",)))
+    desk.order(PutHold(hold=hold, anew=True), 1)
+    desk.order(ReleaseHold(), 2)
+    assert told(desk) == [("hold", "put"), ("hold", "delete")]
+
+
+def test_of_a_batch_only_what_was_done_is_told(desk: Desk) -> None:
+    jobs = [job(name=name, made=n) for n, name in enumerate(("first", "second"))]
+    desk.add(*jobs)
+
+    def renamed(found: Job, _: datetime) -> Job:
+        if found.name == "second":
+            raise Invalid("cannot be", "/name")
+        return attrs.evolve(found, name="new")
+
+    batch = BatchJobs(
+        select=Selection(names=("*",)), action="change", partial=True,
+        order=lambda job_id: ChangeJob(job_id=job_id, versions=None, revise=renamed),
+    )  # fmt: skip
+    desk.order(attrs.evolve(batch, plan=True), 1)
+    assert told(desk) == []
+    desk.order(batch, 2)
+    assert [(change.what, change.job_id) for change in followed(desk)] == [("change", jobs[0].id)]
 
 
 def test_dues_that_are_missed_are_told_together(desk: Desk) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jobsched.model.errors import Conflict, NotFound
+from jobsched.model.hold import Hold
 from jobsched.model.job import Job
-from jobsched.model.order import ChangeJob, DeleteJob, IdempotencyKey, RerunRun, RunJob
+from jobsched.model.order import ChangeJob, DeleteJob, IdempotencyKey, PutHold, RerunRun, RunJob
 from tests.store.samples import Desk, at, job, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -29,6 +30,16 @@ def test_a_rerun_has_the_parameters_of_then(desk: Desk) -> None:
     stored = next(each for each in desk.runs() if each.id == again.id)
     assert (stored.rerun_of, stored.parameters, stored.due, stored.cause) == (first, THEN, at(100), "manual")
     assert stored.state == "waiting"
+
+
+def test_what_is_on_hold_is_rerun_by_force_alone(desk: Desk) -> None:
+    desk.add(one := job())
+    first = ended(desk, one)
+    desk.order(PutHold(hold=Hold(by=None, at=at(90), reason="upgrade"), anew=True), 90)
+    with pytest.raises(Conflict, match="on hold by alice: upgrade; force=1"):
+        desk.order(RerunRun(run_id=first), 100)
+    again = desk.order(RerunRun(run_id=first, force=True), 100).run
+    assert (again.forced, again.rerun_of) == (True, first)
 
 
 def test_a_key_reruns_once(desk: Desk) -> None:

@@ -102,7 +102,7 @@ def test_another_reason_or_fate_is_another_record(desk: Desk) -> None:
     desk.order(PauseJob(job_id=one.id), 130)
     desk.order(ResumeJob(job_id=one.id), 190)
     assert [(run.count, run.reason) for run in desk.runs()[1:]] == [
-        (1, "the run before it was still active"), (1, "paused"),
+        (1, "the run before it was still active"), (1, "paused by alice"),
     ]  # fmt: skip
 
 

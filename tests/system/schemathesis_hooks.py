@@ -22,6 +22,11 @@ RULES = re.compile(
     "|end lies before start"
     "|lies in the past, or outside start and end"
     "|no due lies between start and end"
+    "|lies in the past"
+    "|names no job; all are meant by .*"
+    "|is for (pause|run|change|delete) alone"
+    "|is missing"  # a batch: what it needs depends on what is to be done
+    "|may hold printable characters but . and ."
     "|lies outside the years 1 to 9999"  # RFC 3339 has years whose UTC form no calendar has
     "|no due within 50 years"
     "|task (example|runfoo) takes no such parameter.*"
@@ -92,6 +97,10 @@ def before_call(context, case, kwargs):
     fits no job, so that next to nothing would be written."""
     if case.headers and "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
+    if case.path == "/jobs:batch" and (case.query or {}).get("plan", False) in (False, "false"):
+        case.query = {**(case.query or {}), "plan": "true"}  # all jobs may be meant
+    if case.path == "/hold" and isinstance(case.body, dict) and case.body.get("select") is None:
+        case.body["select"] = {"ids": ["nothing"]}  # or nothing could be run any more
     interval = case.body.get("interval") if isinstance(case.body, dict) else None
     if isinstance(interval, dict) and type(interval.get("seconds")) in {int, float}:
         seconds = interval["seconds"]

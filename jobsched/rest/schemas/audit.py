@@ -31,6 +31,7 @@ class EntryOut(Struct):
     after: Annotated[
         dict[str, Any] | None, Meta(description="What is since then, as far as it differs; null: nothing is")
     ]
+    group: Annotated[str | None, Meta(description="What entries of one order have in common; null: it is by itself")]
 
 
 class Entries(Struct):

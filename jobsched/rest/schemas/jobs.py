@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ...model import ids
 from ...model.definition import LONGEST_TAG_NAME, LONGEST_TAG_VALUE, MOST_TAGS
 from ...model.job import CatchUp, JobState, Overlap, Placement
+from ...model.pause import LONGEST_REASON
 from ...model.trigger import LONGEST
 from ..instants import InstantText
 from . import FOUND, ID, NAME, TASK, Moment
@@ -37,6 +38,7 @@ ZoneName = Annotated[str, Meta(min_length=1, max_length=64)]
 MaxRuns = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Retries = Annotated[int, Meta(ge=0, le=100)]
 RetryDelay = Annotated[float, Meta(ge=0, le=86400)]
+Reason = Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON)]
 Scalar = str | bool | int | float
 # The limits of tags are for the description; `from_json` checks them, since it can say which tag is wrong.
 TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_TAG_NAME})]
@@ -72,6 +74,9 @@ MUST_SUCCEED_EVERY = Meta(
 NOTIFY = Meta(
     description="Who is told what becomes of it; null: the receiver that the operator set for all jobs, of everything"
 )
+
+UNTIL = Meta(description="When the pause ends by itself: a due at that instant runs; null: when the job is resumed")
+WHY = Meta(description="Why it is paused, for people; null: nobody said so")
 
 
 NAME_IN = Meta(description="Free text for people; several jobs may have it; without it, the id is the name")
@@ -168,6 +173,13 @@ class RunIn(Struct, forbid_unknown_fields=True):
     ] = None
 
 
+class PauseIn(Struct, forbid_unknown_fields=True):
+    """How long a job is paused, and why. What is left out is not said, whatever was said before."""
+
+    until: Annotated[InstantText | None, UNTIL] = None
+    reason: Annotated[Reason | None, WHY] = None
+
+
 class PreviewIn(Struct, forbid_unknown_fields=True):
     """A trigger to look ahead with: exactly one of interval, cron and at; `count` dues after `from`."""
 
@@ -222,7 +234,11 @@ class JobOut(Struct):
     owner: Annotated[str | None, OWNER]
     runbook: Annotated[str | None, RUNBOOK]
     state: Annotated[JobState, Meta(description="Whether it waits for its next due, is paused, or has no due left")]
-    paused: Annotated[bool, Meta(description="Whether dues pass without a run until it is resumed")]
+    paused: Annotated[bool, Meta(description="Whether dues pass without a run")]
+    paused_by: Annotated[str | None, Meta(description="Who paused it: the name of a token; null: it needed none")]
+    paused_at: Annotated[Moment | None, Meta(description="Since when it is paused; null: it is not")]
+    paused_until: Annotated[Moment | None, UNTIL]
+    pause_reason: Annotated[str | None, WHY]
     overdue: Annotated[OverdueOut | None, Meta(description="Since when it is overdue, and why; null: it is not")]
     created: Annotated[Moment, Meta(description="When it was made")]
     updated: Annotated[Moment, Meta(description="When its definition was changed last")]

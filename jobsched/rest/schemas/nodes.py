@@ -48,3 +48,4 @@ class Health(Struct):
 
     status: Annotated[Literal["ok", "ready"], Meta(description="How it is")]
     version: Annotated[str, VERSION]
+    hold: Annotated[str | None, Meta(description="What keeps jobs from being run, on purpose; null: nothing")] = None

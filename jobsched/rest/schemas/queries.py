@@ -34,6 +34,7 @@ ZONE = Meta(
 LABEL = Meta(
     description="Those whose job has this label, NAME=VALUE, or NAME with whatever value; several: all of them"
 )
+FORCE = Meta(description="Whether to run it although it is on hold")
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
 
@@ -145,6 +146,7 @@ class AuditPage(Struct, forbid_unknown_fields=True):
     ] = UNSET
     action: Annotated[Action | UnsetType, Meta(description="Only this action")] = UNSET
     who: Annotated[Id | UnsetType, Meta(description="Only by the token of this name")] = UNSET
+    group: Annotated[Id | UnsetType, Meta(description="Only the parts of this one order")] = UNSET
     from_: Annotated[MomentText | UnsetType, Meta(description="Changes made at this instant or later")] = field(
         default=UNSET, name="from"
     )
@@ -168,6 +170,18 @@ class Following(Struct, forbid_unknown_fields=True):
     """Whether to stream what is printed until the end."""
 
     follow: Annotated[bool, FOLLOW] = False
+
+
+class Running(Following, forbid_unknown_fields=True):
+    """Whether to stream what is printed, and whether to run it come what may."""
+
+    force: Annotated[bool, FORCE] = False
+
+
+class Rerunning(Struct, forbid_unknown_fields=True):
+    """Whether to run it come what may."""
+
+    force: Annotated[bool, FORCE] = False
 
 
 class Waiting(Struct, forbid_unknown_fields=True):

@@ -9,6 +9,8 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ...model.claim import Claimant, Claimed
+from ...model.hold import Hold
+from ...model.ids import Ids
 from ...model.job import Due, JobFilter, JobView
 from ...model.overdue import OverdueChange
 from ...model.page import Page
@@ -58,9 +60,12 @@ class Jobs(Protocol):
     def some(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[JobView]]:
         """Those of these jobs that are there, in any order, each with its newest run and its activity as in `page`."""
 
-    def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
-        """Up to `most` jobs whose next due is before `instant`, by (next due, id). Paused jobs are left out. If `after`
-        is given, only the jobs behind it in this order."""
+    def due_before(
+        self, instant: datetime, most: int, after: Due | None, now: datetime | None = None
+    ) -> Deferred[list[Due]]:
+        """Up to `most` jobs whose next due is before `instant`, by (next due, id). Paused jobs are left out, and so are
+        jobs whose dues a hold leaves undecided at `now` (`missed` is `catch_up`): nobody has to look at those before
+        its end. If `after` is given, only the jobs behind it in this order."""
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
@@ -68,6 +73,27 @@ class Jobs(Protocol):
     def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
         """Up to `most` jobs that are not paused and whose next due is before `only.end`, by (next due, id), as `only`
         asks for. Of what is `left`, every scheduled start so far was taken off."""
+
+    def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
+        """When the next pause ends by itself, or has ended and is not carried out, or the hold ends; None: none does.
+        The hold's end is told until 0.1 s behind it: clocks differ."""
+
+    def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
+        """End up to `most` pauses whose `until` is not after now, each once, whichever node asks; how many there were.
+
+        Of each job, which is held: dues before `until` become one skipped stretch that says who, until when and why;
+        the first due at `until` or after it is the next one, and is claimed as any other, however late. It is watched
+        anew from `until` on; its version stays. Waits for other changes of these jobs. Others than `asker` are told,
+        and so are those who follow changes: `resume` of a job.
+        Orders on a job whose pause is over find it so, carried out or not.
+        """
+
+
+class Holds(Protocol):
+    """The hold, of which there is one at a time. It is made and ended by `Orders`, and ends by itself."""
+
+    def current(self, now: datetime) -> Deferred[Hold | None]:
+        """The one that there is now; None: nothing is on hold."""
 
 
 class Claims(Protocol):
@@ -89,6 +115,10 @@ class Claims(Protocol):
           that place is extended, instead of a new one being made, if no due lies between and nothing was started since.
         - If no living node can run the job, its dues are missed once their grace is over. If other nodes can run it and
           this node cannot, it is left to those nodes.
+        - No due of a job on hold (`Hold.stops`) starts. If the hold skips, dues up to now, or up to the last one before
+          `until` once the hold is over, become one skipped stretch that says `Hold.words`. If it catches up, they are
+          left undecided until it is over. An order that makes or ends a hold waits for the claims under way, and later
+          claims go by it.
         - Replaced runs: those that wait are skipped at once. The others are asked to end, for `REPLACED`.
         - For a job that runs on every node, the nodes that the store knows decide, whatever `peers` says. A node that
           joined since then gets its run; a node that left or is late gets none. Only what the claimant itself can run
@@ -102,8 +132,9 @@ class Claims(Protocol):
         that of a run without a slot is `NO_SLOT` (`model.claim`).
 
         Waiting runs go first, by id. If a job does not overlap, only the head of its queue may start, and only when no
-        run of the job runs in that place. A retry is cancelled if its job was deleted or has another task by now. A
-        started run is recorded as running on this node. Other nodes are told when something is left for them to start.
+        run of the job runs in that place. No run of a job on hold may start if the hold holds what waits, unless the
+        run was `forced`. A retry is cancelled if its job was deleted or has another task by now. A started run is
+        recorded as running on this node. Other nodes are told when something is left for them to start.
         """
 
     def waiting(self, now: datetime) -> Deferred[tuple[bool, datetime | None]]:

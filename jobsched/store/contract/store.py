@@ -31,13 +31,14 @@ from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 
 from ...model.health import Counts, JobInfo
+from ...model.hold import Hold
 from ...model.job import Job
 from ...model.node import Node
 from ...model.run import Run
 from .changes import Changes
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
-from .jobs import Claims, Jobs, Overdue
+from .jobs import Claims, Holds, Jobs, Overdue
 from .nodes import Nodes, SignsOfLife
 from .orders import AuditEntries, Orders
 from .retention import Retention
@@ -52,6 +53,7 @@ class ForCallers(Protocol):
     jobs: Jobs
     runs: Runs
     nodes: Nodes
+    holds: Holds
     deliveries: Deliveries
     audit: AuditEntries
     orders: Orders
@@ -66,6 +68,7 @@ class Store(Protocol):
 
     jobs: Jobs
     claims: Claims
+    holds: Holds
     runs: Runs
     nodes: Nodes
     signs: SignsOfLife
@@ -137,6 +140,9 @@ class Snapshot(Protocol):
 
     def nodes(self) -> dict[str, Node]:
         """Every node that is not forgotten, by its id."""
+
+    def hold(self) -> Hold | None:
+        """The hold that there is, or was last."""
 
     def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
         """Each job that exists, or that has left runs (None in place of the job), by id; with its runs by due, attempt

@@ -58,6 +58,8 @@ def _asked(query: Q, before: str | None, only: AuditFilter) -> Q:
         query = query.where(audit.c.action == only.action)
     if only.who is not None:
         query = query.where(audit.c.who == only.who)
+    if only.group is not None:
+        query = query.where(audit.c.group == only.group)
     if only.begin is not None:  # ids never sort before the instant at which they were made: where to stop looking
         query = query.where(audit.c.at >= only.begin, audit.c.id >= least(only.begin))
     if only.end is not None:

@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Boolean, ColumnElement, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, and_, bindparam, exists, or_, select, true, update
 
+from ...model.hold import Hold
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, STARTED, Run
+from . import holds
 from . import runs as run_rows
 from .tables import jobs, runs
 from .transaction import Query, Transaction
 
 
 def startable(
-    transaction: Transaction, now: datetime, most: int, node: Node | None = None, *, any_task: bool = True
+    transaction: Transaction,
+    now: datetime,
+    most: int,
+    node: Node | None = None,
+    *,
+    any_task: bool = True,
+    hold: Hold | None = None,
 ) -> tuple[list[Run], bool]:
     """Up to `most` waiting runs that may start, oldest first. If a job does not overlap, only the head of its queue.
     And whether other runs might start, but for a transaction that is under way.
 
     With `node`: the runs that this node can run. With `any_task`, also runs of a task that the node lacks, because they
-    fail with that reason. The runs are held until the transaction ends.
+    fail with that reason. Runs of jobs on `hold` are left out, unless a caller forced
+    them. The runs are held until the transaction ends.
     """
     if most <= 0:
         return [], False
@@ -33,6 +42,9 @@ def startable(
         matched = [require for require in wanted if node.matches(require)]
         asked |= {"places": [ANYWHERE, node.name], "matched": matched, "tasks": list(node.tasks), "any_task": any_task}
         question = _STARTABLE_HERE
+    if hold is not None:
+        held = exists().where(jobs.c.id == runs.c.job_id, holds.held_jobs(transaction, hold))
+        question = question.where(or_(runs.c.forced == true(), ~held))
     found = [run_rows.from_row(row) for row in transaction.execute(question, asked)]
     held_up = False
     if found and transaction.dialect.name != "sqlite":

@@ -34,6 +34,8 @@ def of_entry(transaction: Transaction, entry: Entry) -> None:
     noun, _, what = entry.action.partition(".")
     if noun == "job":
         transaction.changes.append(Change(kind="job", what=what, job_id=entry.target, task=entry.task))
+    elif noun == "hold":
+        transaction.changes.append(Change(kind="hold", what=what))
 
 
 def of_job(transaction: Transaction, job: Job, what: str) -> None:

@@ -11,12 +11,14 @@ from sqlalchemy import update
 
 from ...model.claim import IS_RUNNING, NO_SLOT, Claimant, Claimed
 from ...model.downtime import Downtime, without_nodes
+from ...model.hold import Hold
+from ...model.ids import MICROSECOND
 from ...model.job import Job
 from ...model.node import Node
 from ...model.order import REPLACED
 from ...model.owed import Situation, Stretch, owed, shared
 from ...model.run import ANYWHERE, Run
-from . import backlog, commands, listen_notify, outbox, start_counts, stretches, wrong_clock
+from . import backlog, commands, holds, listen_notify, outbox, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -29,17 +31,18 @@ LATE = timedelta(seconds=2)  # after this time, it is asked which nodes lived at
 
 def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     """Decide the dues of `job_ids`. Then start what may start, oldest due first, as long as there are slots."""
-    who = attrs.evolve(who, now=database_now(transaction, who.now))
+    instant, hold = holds.standing_now(transaction, who.now)
+    who = attrs.evolve(who, now=instant)
     if not who.alone and node_rows.declared_dead(transaction, who.node_id, who.now):
         return Claimed(now=who.now)  # this node was frozen meanwhile, and others have declared it dead
     due_jobs = job_rows.lock_due(transaction, job_ids, who.now) if job_ids else []
-    decided = _decide(transaction, who, due_jobs)
+    decided = _decide(transaction, who, due_jobs, hold)
     held_up, some_wait = False, run_rows.any_waiting(transaction)
     schedules = {job.id: job.schedule for job in due_jobs}
     if some_wait:  # waiting runs go first
         later = [_waits(run) if run.state == "running" else run for run in decided.runs]
         stretches.add(transaction, later, schedules, who.now)
-        ready, held_up = _startable(transaction, who)
+        ready, held_up = _startable(transaction, who, hold)
         who = attrs.evolve(who, now=database_now(transaction, who.now))  # the claim may have waited for a lock
         started = _start(transaction, who, ready)
     else:
@@ -88,7 +91,7 @@ class _Decided:
     moved: list[tuple[Job, datetime | None, int]] = attrs.field(factory=list)
 
 
-def _decide(transaction: Transaction, who: Claimant, due_jobs: list[Job]) -> _Decided:
+def _decide(transaction: Transaction, who: Claimant, due_jobs: list[Job], hold: Hold | None) -> _Decided:
     decided = _Decided()
     if not due_jobs:
         return decided
@@ -98,6 +101,8 @@ def _decide(transaction: Transaction, who: Claimant, due_jobs: list[Job]) -> _De
     owing: list[tuple[Job, Stretch, str]] = []
     living = LivingNodes(transaction, who.peers, who.node_id, who.now)
     for job in _still_due(transaction, who, due_jobs, decided, owing):
+        if hold is not None and hold.stops(job) and _on_hold(job, who, hold, decided, owing):
+            continue
         where = placement_of(job, living) if who.peers else Placement()
         if not _is_for(who, job, where):
             continue
@@ -105,7 +110,8 @@ def _decide(transaction: Transaction, who: Claimant, due_jobs: list[Job]) -> _De
             owing += _nobody(job, who, where.nobody, decided)
             continue
         late = not who.alone and job.next_due is not None and who.now - job.next_due > LATE
-        owing += _owing(transaction, job, who, where, active[job.id], decided, living.known if late else ())
+        gap = hold.gap if hold is not None and hold.stops(job) else ()
+        owing += _owing(transaction, job, who, where, active[job.id], decided, living.known if late else (), gap)
     slots = who.slots
     for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
         run = _run(job, stretch, who, slots > 0, place)
@@ -135,6 +141,21 @@ def _still_due(
             yield moved
 
 
+def _on_hold(job: Job, who: Claimant, hold: Hold, decided: _Decided, owing: list[tuple[Job, Stretch, str]]) -> bool:
+    """Whether nothing else may be decided of a job now. Dues that a hold skips are decided by themselves, also when it
+    is over: what is due since then is claimed next."""
+    if hold.missed == "catch_up":
+        return not hold.is_over(who.now)
+    last = hold.until - MICROSECOND if hold.until is not None and hold.is_over(who.now) else who.now
+    if job.next_due is None or job.next_due > last:
+        return False
+    facts = Situation(next_due=job.next_due, now=last, able_since=last, paused=True)
+    answer = owed(job.schedule, job.policy, facts)
+    owing += [(job, attrs.evolve(stretch, reason=hold.words), ANYWHERE) for stretch in answer.stretches]
+    decided.moved.append((job, answer.next_due, 0))
+    return True
+
+
 def _owing(
     transaction: Transaction,
     job: Job,
@@ -143,11 +164,14 @@ def _owing(
     active: list[Run],
     decided: _Decided,
     known: Sequence[Node],
+    gap: Sequence[Downtime],
 ) -> list[tuple[Job, Stretch, str]]:
     """What is owed in each place. A due counts once against max_runs, wherever it starts. A due that waits and is
     replaced does not count any more."""
     back = _replaceable(transaction, job, where, active)
-    facts = {place: _situation(job, who, in_place(active, place), back, known) for place in (*where.names, *where.down)}
+    facts = {
+        place: _situation(job, who, in_place(active, place), back, known, gap) for place in (*where.names, *where.down)
+    }
     if not where.names:  # nothing starts, so nothing counts
         facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
     answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
@@ -196,7 +220,9 @@ def _missed(stretch: Stretch, why: str | None) -> Stretch:
     return stretch if why is None else attrs.evolve(stretch, fate="missed", reason=why)
 
 
-def _situation(job: Job, who: Claimant, active: list[Run], back: int = 0, known: Sequence[Node] = ()) -> Situation:
+def _situation(
+    job: Job, who: Claimant, active: list[Run], back: int = 0, known: Sequence[Node] = (), gap: Sequence[Downtime] = ()
+) -> Situation:
     return Situation(
         next_due=job.next_due,
         now=who.now,
@@ -205,7 +231,7 @@ def _situation(job: Job, who: Claimant, active: list[Run], back: int = 0, known:
         queued=len(active) > 1 and any(run.state == "waiting" for run in active),
         paused=job.paused,
         starts_left=None if job.max_runs is None else job.max_runs - job.starts + back,
-        downtimes=who.downtimes if who.alone else _downtimes(job, who, known),
+        downtimes=[*gap, *(who.downtimes if who.alone else _downtimes(job, who, known))],
     )
 
 
@@ -239,11 +265,14 @@ def _waits(run: Run) -> Run:
     return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
 
 
-def _startable(transaction: Transaction, who: Claimant) -> tuple[list[Run], bool]:
+def _startable(transaction: Transaction, who: Claimant, hold: Hold | None) -> tuple[list[Run], bool]:
+    held = hold if hold is not None and hold.waiting == "hold" and not hold.is_over(who.now) else None
     if not who.peers:
-        return backlog.startable(transaction, who.now, who.slots)
+        return backlog.startable(transaction, who.now, who.slots, hold=held)
     mine = next((node for node in who.peers if node.id == who.node_id), None)
-    return ([], False) if mine is None else backlog.startable(transaction, who.now, who.slots, mine, any_task=who.alone)
+    if mine is None:
+        return [], False
+    return backlog.startable(transaction, who.now, who.slots, mine, any_task=who.alone, hold=held)
 
 
 def _start(transaction: Transaction, who: Claimant, waiting: Iterable[Run]) -> list[Run]:

@@ -6,22 +6,24 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import attrs
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from ...model.errors import Conflict, NotFound, Reused, Stale, no_job, no_run
+from ...model.errors import Conflict, Invalid, NotFound, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
 from ...model.job import Job
 from ...model.node import Node
 from ...model.order import REPLACED, IdempotencyKey, Ran
-from ...model.owed import Situation, Stretch, overlap, owed
+from ...model.owed import Stretch, overlap
+from ...model.pause import Pause
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
-from . import job_ids, listen_notify, start_counts, stretches, wrong_clock
+from . import holds, idempotency, job_ids, listen_notify, start_counts, wrong_clock
 from . import jobs as job_rows
 from . import runs as run_rows
 from .placement import LivingNodes, Placement, in_place, placement_of
-from .tables import jobs, keys, runs
-from .transaction import Transaction
+from .settling import as_of, settle
+from .tables import jobs, runs
+from .transaction import Transaction, database_now
 
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
@@ -33,7 +35,7 @@ def add(
 
     `asker` is the node, here as below; `chosen`: the caller chose the id. Raises Taken, Conflict.
     """
-    if key is not None and (known := _recall(transaction, key)) is not None:
+    if key is not None and (known := idempotency.recall(transaction, key)) is not None:
         return known, False
     if chosen:
         job_ids.must_be_free(transaction, job.id)
@@ -41,7 +43,7 @@ def add(
     job_rows.add(transaction, [job])
     if job.next_due is not None and job.next_due - job.created < SOON:
         listen_notify.tell(transaction, asker)
-    _remember(transaction, key, job.id, job.created)
+    idempotency.remember(transaction, key, job.id, job.created)
     return job.id, True
 
 
@@ -54,10 +56,9 @@ def change(
     task, its retries that wait are cancelled; each other run stays what it was made to be.
 
     `unless_same`: nothing is done where the job is so already. `versions`, here as below, are the versions that the
-    caller has seen; None: any. Raises NotFound, Stale, and what
-    `make` raises.
+    caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
     """
-    job = held(transaction, job_id, versions)
+    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
     decided, latest = wrong_clock.decided(transaction, job_id, now)
     changed = make(job, max(now, decided or now))
     if changed == job and unless_same:
@@ -66,7 +67,7 @@ def change(
     if latest is not None and latest != decided:
         changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
     if changed.schedule != job.schedule or changed.next_due != job.next_due:
-        _settle(transaction, job, ids, now, "the job was changed before it could start")
+        settle(transaction, job, ids, now, "the job was changed before it could start")
     job_rows.put(transaction, changed)
     if changed.task != job.task:
         again = [run for run in run_rows.active_of(transaction, [job_id]) if run.cause == "retry"]
@@ -91,13 +92,26 @@ def revive(
     return made
 
 
-def pause(transaction: Transaction, job_id: str, now: datetime, versions: frozenset[int] | None = None) -> Job:
-    """Let dues pass from now on. Runs that wait or run go on. Pausing twice has the same effect as pausing once."""
-    job = held(transaction, job_id, versions)
-    if job.paused:
+def pause(
+    transaction: Transaction, job_id: str, wanted: Pause, ids: Ids, asker: str = "",
+    versions: frozenset[int] | None = None,
+) -> Job:  # fmt: skip
+    """Let dues pass from now on, which is `wanted.at`; what waits or runs goes on. To pause again with another end or
+    reason changes these; with the same, it changes nothing. Raises Invalid when the end has passed."""
+    now = wanted.at
+    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
+    said = job.pause or Pause(by=None, at=now)
+    if job.paused and (said.until, said.reason) == (wanted.until, wanted.reason):
         return job
-    paused = attrs.evolve(job.watched_anew(now), paused=True, version=job.version + 1, updated=now)
+    if wanted.is_over(now):
+        raise Invalid("lies in the past", "/until")
+    since = said.at if job.paused else now
+    paused = job if job.paused else job.watched_anew(now)
+    paused = attrs.evolve(paused, paused=True, pause=attrs.evolve(wanted, at=since))
+    paused = attrs.evolve(paused, version=job.version + 1, updated=now)
     job_rows.put(transaction, paused)
+    if wanted.until is not None and wanted.until - now < SOON:
+        listen_notify.tell(transaction, asker)
     return paused
 
 
@@ -105,13 +119,13 @@ def resume(
     transaction: Transaction, job_id: str, ids: Ids, now: datetime, asker: str = "",
     versions: frozenset[int] | None = None,
 ) -> Job:  # fmt: skip
-    """Go on with the next due. Dues that passed meanwhile become one skipped stretch."""
-    job = held(transaction, job_id, versions)
+    """Go on with the next due; those that passed meanwhile become one skipped stretch."""
+    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
     if not job.paused:
         return job
-    job = _settle(transaction, job, ids, now, "paused")
+    job = settle(transaction, job, ids, now, "")
     following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
-    awake = attrs.evolve(job.watched_anew(now), paused=False, next_due=following)
+    awake = attrs.evolve(job.watched_anew(now), paused=False, pause=None, next_due=following)
     resumed = attrs.evolve(awake, version=job.version + 1, updated=now)
     job_rows.put(transaction, resumed)
     listen_notify.tell(transaction, asker)
@@ -125,7 +139,8 @@ def remove(
     """Delete a job. Runs that wait are cancelled. Active runs are returned. They go on, unless `cancel` gives a reason
     to end them; then they are to be ended for their `stop`."""
     job = held(transaction, job_id, versions)
-    _settle(transaction, job, ids, now, "the job was deleted before it could start")
+    job = as_of(transaction, job, ids, now)
+    settle(transaction, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(transaction, [job_id])
     _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
     job_rows.remove(transaction, job_id)
@@ -135,7 +150,7 @@ def remove(
 
 def run_now(
     transaction: Transaction, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
-    peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None, *,
+    peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None, *, force: bool = False,
     begin: datetime | None = None, changed: Callable[[Job, Run], Run] = lambda _, run: run,
 ) -> Ran:  # fmt: skip
     """Add a manual run that is due now, or at `begin`, under the job's overlap rule. The run waits until it is claimed,
@@ -143,14 +158,19 @@ def run_now(
 
     A job that runs on every node gets one run for each living node that can run it; the first of them is returned.
     `peers` are the nodes that were known to live when the run was ordered. What was made under a key is returned again,
-    whatever became of the job since. `changed(job, run)` is the run as it is to differ from its job.
+    whatever became of the job since. `changed(job, run)` is the run as it is to differ from its job. A job on hold is
+    run only with `force`.
     """
-    if key is not None and (known := _recall(transaction, key)) is not None:
+    if key is not None and (known := idempotency.recall(transaction, key)) is not None:
         run = run_rows.get(transaction, known)
         if run is None:
             raise Conflict(f"run {known}, which this key made, is no longer kept")
         return Ran(run=run, again=True)
     job = held(transaction, job_id, versions)
+    hold = holds.standing(transaction)
+    stopped = hold is not None and hold.stops(job) and not hold.is_over(database_now(transaction, now))
+    if hold is not None and stopped and not force:
+        raise Conflict(f"{hold.words}; force=1 runs it all the same")
     living = LivingNodes(transaction, peers, asker, now)
     where = placement_of(job, living) if peers else Placement()
     active = run_rows.ripe_of(transaction, [job_id], now)
@@ -165,21 +185,22 @@ def run_now(
         stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
         why = reason or where.nobody or "waits to be started"
         run = run_rows.passed(job, stretch, ids.make(now), now)
-        added.append(changed(job, attrs.evolve(run, cause="manual", reason=why, place=place)))
+        run = attrs.evolve(run, cause="manual", reason=why, place=place, forced=stopped or None)
+        added.append(changed(job, run))
         if fate == "replace":
             waited, others = drop_waiting(transaction, there, now)
             dropped, replaced = dropped + waited, replaced + others
     start_counts.give_back(transaction, dropped, now)
     run_rows.insert_all(transaction, added)
     replaced = run_rows.ask_to_end(transaction, replaced, REPLACED, asker)
-    _remember(transaction, key, added[0].id, now)
+    idempotency.remember(transaction, key, added[0].id, now)
     listen_notify.tell(transaction, asker)
     return Ran(run=added[0], replaced=tuple(replaced))
 
 
 def rerun(
     transaction: Transaction, run_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
-    peers: Sequence[Node] = (), asker: str = "",
+    peers: Sequence[Node] = (), asker: str = "", *, force: bool = False,
 ) -> Ran:  # fmt: skip
     """Add a manual run of the same job, with the parameters that this one had. Raises NotFound, Conflict."""
     run = run_rows.get(transaction, run_id)
@@ -194,7 +215,7 @@ def rerun(
         return attrs.evolve(again, parameters=run.parameters, rerun_of=run.id)
 
     try:
-        return run_now(transaction, run.job_id, key, ids, now, peers, asker, changed=as_then)
+        return run_now(transaction, run.job_id, key, ids, now, peers, asker, force=force, changed=as_then)
     except NotFound as gone:
         raise Conflict(f"the job of run {run_id} is deleted: it cannot be run again") from gone
 
@@ -261,18 +282,6 @@ def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None 
     return job
 
 
-def _settle(transaction: Transaction, job: Job, ids: Ids, now: datetime, reason: str) -> Job:
-    """Give every due up to `now` its outcome: one skipped stretch. Returns the job, behind the dues that had theirs."""
-    job, left = wrong_clock.settled(transaction, job, now)
-    facts = Situation(next_due=job.next_due, now=now, able_since=now, paused=True)
-    why = "paused" if job.paused else reason
-    dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
-    dues = dues if left is None else [attrs.evolve(left, fate="skipped", reason=why), *dues]
-    settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
-    stretches.add(transaction, settled, {job.id: job.schedule}, now)
-    return job
-
-
 def _free_due(transaction: Transaction, job: Job, now: datetime) -> datetime:
     """Now, or the first microsecond after it that is neither the due of a run of the job nor a due of its schedule."""
     due = now
@@ -282,17 +291,3 @@ def _free_due(transaction: Transaction, job: Job, now: datetime) -> datetime:
     ):
         due += MICROSECOND
     return due
-
-
-def _recall(transaction: Transaction, key: IdempotencyKey) -> str | None:
-    row = transaction.execute(select(keys).where(keys.c.scope == key.scope, keys.c.key == key.key)).one_or_none()
-    if row is None:
-        return None
-    if row.digest != key.digest:
-        raise Reused("this Idempotency-Key was sent before with another request")
-    return str(row.target)
-
-
-def _remember(transaction: Transaction, key: IdempotencyKey | None, target: str, now: datetime) -> None:
-    if key is not None:
-        transaction.execute(insert(keys).values(**attrs.asdict(key), target=target, created=now))

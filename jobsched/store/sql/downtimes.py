@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from ...model.downtime import Downtime, DowntimeCost, without_nodes
 from ...model.ids import least
 from ...model.node import Node
+from . import holds
 from . import nodes as node_rows
 from .jobs import AWAKE
 from .tables import jobs, nodes, runs
@@ -41,6 +42,8 @@ def cost(transaction: Transaction, until: datetime) -> DowntimeCost:
         select(func.count(runs.c.job_id.distinct()), func.coalesce(func.sum(runs.c.count), 0)).where(missed)
     ).one()
     undecided = select(jobs.c.id).where(jobs.c.next_due < until, AWAKE).limit(1)
+    if (left := holds.left_undecided(transaction, until)) is not None:
+        undecided = undecided.where(~left)
     return DowntimeCost(jobs=told[0], dues=int(told[1]), whole=transaction.execute(undecided).first() is None)
 
 

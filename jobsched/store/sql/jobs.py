@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import cache
+from typing import TypeVar
 
 import attrs
-from sqlalchemy import and_, bindparam, delete, false, insert, or_, select, update
+from sqlalchemy import Update, and_, bindparam, delete, false, insert, or_, select, update
 
 from ...model.cron import Cron
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
 from ...model.labels import About
 from ...model.page import Page
+from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.upcoming import Planned, PlannedFilter
-from . import job_lists, labels
+from . import holds, job_lists, labels
 from .paging import cut, weight
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
@@ -115,7 +117,10 @@ def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
-    transaction.execute(update(jobs).where(jobs.c.id == job.id).values(_columns(job)))
+    columns = _columns(job)
+    transaction.execute(
+        _write_over(tuple(columns)), {"key": job.id} | {f"new_{name}": columns[name] for name in columns}
+    )
     labels.put(transaction, [job])
 
 
@@ -125,13 +130,23 @@ def remove(transaction: Transaction, job_id: str) -> None:
     labels.forget(transaction, [job_id])
 
 
-def due_before(transaction: Transaction, instant: datetime, most: int, after: Due | None = None) -> list[Due]:
+@cache  # building costs more than asking
+def _write_over(names: tuple[str, ...]) -> Update:
+    values = {name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in names}
+    return update(jobs).where(jobs.c.id == bindparam("key")).values(values)
+
+
+def due_before(
+    transaction: Transaction, instant: datetime, most: int, after: Due | None = None, now: datetime | None = None
+) -> list[Due]:
     """Up to `most` jobs that are due before `instant`, soonest first; if `after` is given, only jobs behind it. Paused
-    jobs are not due."""
+    jobs are not due, nor are jobs whose dues a hold leaves undecided at `now`."""
     query = select(*_DUE).where(jobs.c.next_due < instant, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
     if after is not None:
         same = and_(jobs.c.next_due == after.next_due, jobs.c.id > after.id)
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
+    if (left := holds.left_undecided(transaction, now or instant)) is not None:
+        query = query.where(~left)
     return [Due(**row._mapping) for row in transaction.execute(query)]
 
 
@@ -178,7 +193,8 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
 def _columns(job: Job) -> dict[str, object]:
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
-    whole = attrs.filters.exclude("schedule", "policy", "watch", "about")
+    whole = attrs.filters.exclude("schedule", "policy", "watch", "about", "pause")
+    pause = job.pause
     columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
     columns.update(attrs.asdict(job.policy, recurse=False))
     columns.update(attrs.asdict(job.about, recurse=False))
@@ -191,6 +207,10 @@ def _columns(job: Job) -> dict[str, object]:
         "start": job.schedule.start,
         "end": job.schedule.end,
         "jitter": job.schedule.jitter,
+        "paused_by": pause and pause.by,
+        "paused_at": pause and pause.at,
+        "paused_until": pause and pause.until,
+        "pause_reason": (pause and pause.reason) or None,
     }
 
 
@@ -221,6 +241,7 @@ def from_row(row: TableRow) -> Job:
         parameters=row.parameters,
         max_runs=row.max_runs,
         paused=row.paused,
+        pause=_pause(row) if row.paused else None,  # a daemon of 0004 that resumes a job leaves it there
         next_due=row.next_due,
         starts=row.starts,
         version=row.version,
@@ -237,6 +258,13 @@ def from_row(row: TableRow) -> Job:
 
 def _schedule(row: TableRow) -> Schedule:
     return Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id)
+
+
+def _pause(row: TableRow) -> Pause | None:
+    """None: it was a daemon of 0004 that paused the job."""
+    if row.paused_at is None:
+        return None
+    return Pause(by=row.paused_by, at=row.paused_at, until=row.paused_until, reason=row.pause_reason or "")
 
 
 def _trigger(row: TableRow) -> Trigger:

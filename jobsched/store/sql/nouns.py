@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -16,6 +16,7 @@ from ...model.change import Change, Numbers
 from ...model.claim import Claimant, Claimed
 from ...model.delivery import Attempt, Delivery
 from ...model.downtime import Downtime, DowntimeCost
+from ...model.hold import Hold
 from ...model.ids import Ids
 from ...model.job import Due, JobFilter, JobView
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
@@ -41,6 +42,7 @@ from . import (
     claims,
     deliveries,
     downtimes,
+    holds,
     jobs,
     nodes,
     orders,
@@ -50,32 +52,13 @@ from . import (
     queries,
     retention_turns,
     runs,
+    settling,
     tails,
     wrong_clock,
 )
-from .transaction import Transaction
+from .noun import Noun
 
-P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Transactions(Protocol):
-    """Runs a function in a transaction. `Store` and `ForCallers` do so."""
-
-    def read(
-        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> Deferred[T]:
-        """Run it in a transaction that reads."""
-
-    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run it in a transaction that may write."""
-
-
-class Noun:
-    """The questions and changes of one noun."""
-
-    def __init__(self, transactions: Transactions) -> None:
-        self._in = transactions
 
 
 class Jobs(Noun, job_contract.Jobs):
@@ -91,14 +74,22 @@ class Jobs(Noun, job_contract.Jobs):
     def some(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[JobView]]:
         return self._in.read(queries.some_jobs, job_ids, now)
 
-    def due_before(self, instant: datetime, most: int, after: Due | None) -> Deferred[list[Due]]:
-        return self._in.read(jobs.due_before, instant, most, after)
+    def due_before(
+        self, instant: datetime, most: int, after: Due | None, now: datetime | None = None
+    ) -> Deferred[list[Due]]:
+        return self._in.read(jobs.due_before, instant, most, after, now)
 
     def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
         return self._in.read(jobs.dues_of, job_ids)
 
     def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
         return self._in.read(jobs.planned, only, most)
+
+    def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
+        return self._in.read(settling.next_pause_end, now)
+
+    def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
+        return self._in.write(settling.end_pauses, now, most, ids, asker)
 
 
 class Claims(Noun, job_contract.Claims):
@@ -141,6 +132,11 @@ class Runs(Noun, run_contract.Runs):
 
     def stops(self, node_id: str) -> Deferred[tuple[tuple[str, str], ...]]:
         return self._in.read(nodes.stops, node_id)
+
+
+class Holds(Noun, job_contract.Holds):
+    def current(self, now: datetime) -> Deferred[Hold | None]:
+        return self._in.read(holds.current, now)
 
 
 class Orders(Noun, order_contract.Orders):

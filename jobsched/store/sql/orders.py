@@ -11,9 +11,11 @@ from sqlalchemy import select
 
 from ...model.audit import Entry
 from ...model.errors import Stale
+from ...model.hold import Hold
 from ...model.job import Job, JobView
 from ...model.order import (
     REPLACED,
+    BatchJobs,
     CancelRun,
     ChangeJob,
     CreateJob,
@@ -23,16 +25,18 @@ from ...model.order import (
     PauseJob,
     Performed,
     Put,
+    PutHold,
     PutJob,
     Ran,
+    ReleaseHold,
     Reload,
     RerunRun,
     ResumeJob,
     RunJob,
 )
+from ...model.pause import Pause
 from ...model.run import Run
-from . import audit, changes, commands, job_ids, queries, visibility
-from . import jobs as job_rows
+from . import audit, batches, changes, commands, holds, job_ids, queries, settling, visibility
 from . import runs as run_rows
 from .tables import jobs, runs
 from .transaction import Transaction
@@ -62,7 +66,8 @@ def _change(transaction: Transaction, order: ChangeJob, issued: Issued) -> Perfo
 def _put(transaction: Transaction, order: PutJob, issued: Issued) -> Performed[Put]:
     row = transaction.execute(select(jobs).where(jobs.c.id == order.job_id).with_for_update()).one_or_none()
     if row is not None:
-        return _replace(transaction, job_rows.from_row(row), order, issued)
+        before = settling.as_of(transaction, job_rows.from_row(row), issued.ids, issued.now)
+        return _replace(transaction, before, order, issued)
     if order.present:
         raise Stale(f"there is no job {order.job_id}")
     job_ids.must_have_been_seen(transaction, order.job_id, issued.caller)
@@ -87,7 +92,8 @@ def _replace(transaction: Transaction, before: Job, order: PutJob, issued: Issue
 
 def _pause(transaction: Transaction, order: PauseJob, issued: Issued) -> Performed[JobView]:
     before = _held(transaction, order.job_id, issued)
-    commands.pause(transaction, order.job_id, issued.now, order.versions)
+    wanted = Pause(by=issued.signature.who, at=issued.now, until=order.until, reason=order.reason)
+    commands.pause(transaction, order.job_id, wanted, issued.ids, issued.node_id, order.versions)
     return _changed(transaction, before, issued)
 
 
@@ -116,20 +122,33 @@ def _run(transaction: Transaction, order: RunJob, issued: Issued) -> Performed[R
 
     ran = commands.run_now(
         transaction, order.job_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, order.versions,
-        begin=order.due, changed=changed,
+        force=order.force, begin=order.due, changed=changed,
     )  # fmt: skip
     return _started(transaction, ran, issued)
 
 
 def _rerun(transaction: Transaction, order: RerunRun, issued: Issued) -> Performed[Ran]:
     visibility.must_see_run(transaction, order.run_id, issued.caller)
-    ran = commands.rerun(transaction, order.run_id, order.key, issued.ids, issued.now, order.peers, issued.node_id)
+    ran = commands.rerun(
+        transaction, order.run_id, order.key, issued.ids, issued.now, order.peers, issued.node_id, force=order.force
+    )  # fmt: skip
     return _started(transaction, ran, issued)
 
 
 def _started(transaction: Transaction, ran: Ran, issued: Issued) -> Performed[Ran]:
     replaced = [run for run in ran.replaced if run.stop == REPLACED]
     return _performed(transaction, ran, None if ran.again else issued.signature.of_start(ran.run, replaced))
+
+
+def _put_hold(transaction: Transaction, order: PutHold, issued: Issued) -> Performed[Hold]:
+    wanted = attrs.evolve(order.hold, by=issued.signature.who, at=issued.now, tasks=issued.caller.tasks)
+    before, after = holds.put(transaction, wanted, order.versions, order.anew, issued.node_id, issued.caller)
+    return _performed(transaction, after, issued.signature.of_hold("hold.put", before, after))
+
+
+def _release(transaction: Transaction, order: ReleaseHold, issued: Issued) -> Performed[Hold]:
+    before = holds.release(transaction, order.versions, issued.now, issued.node_id, issued.caller)
+    return _performed(transaction, before, issued.signature.of_hold("hold.delete", before, None))
 
 
 def _cancel(transaction: Transaction, order: CancelRun, issued: Issued) -> Performed[Run]:
@@ -149,7 +168,7 @@ def _reload(transaction: Transaction, order: Reload, issued: Issued) -> Performe
 
 def _held(transaction: Transaction, job_id: str, issued: Issued) -> Job:
     visibility.must_see_job(transaction, job_id, issued.caller)
-    return commands.held(transaction, job_id)
+    return settling.as_of(transaction, commands.held(transaction, job_id), issued.ids, issued.now)
 
 
 def _changed(transaction: Transaction, before: Job, issued: Issued) -> Performed[JobView]:
@@ -176,5 +195,8 @@ _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[A
     RunJob: _run,
     RerunRun: _rerun,
     CancelRun: _cancel,
+    PutHold: _put_hold,
+    ReleaseHold: _release,
     Reload: _reload,
+    BatchJobs: lambda transaction, order, issued: batches.perform(transaction, order, issued, perform),
 }

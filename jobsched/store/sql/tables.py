@@ -81,6 +81,10 @@ jobs = Table(
     Column("description", Words),  # since 0005
     Column("owner", Words(255)),  # since 0005
     Column("runbook", Words),  # since 0005
+    Column("paused_by", Words(255)),  # since 0005, as the next three: of a job that is paused
+    Column("paused_at", Instant),
+    Column("paused_until", Instant),
+    Column("pause_reason", Words),
     Index("jobs_made", "created", "id"),  # since 0005: the order of GET /jobs
     Index("jobs_next_due", "next_due"),
     Index("jobs_awake", "paused", "next_due"),
@@ -89,6 +93,7 @@ jobs = Table(
     Index("jobs_failing", "failing", "id"),
     Index("jobs_name", "name"),
     Index("jobs_task", "task"),
+    Index("jobs_pauses", "paused", "paused_until"),
 )
 
 job_labels = Table(  # since 0005: the index of labels; what a daemon of 0004 leaves of deleted jobs does not count
@@ -159,6 +164,7 @@ runs = Table(
     Column("rerun_of", Words(36)),  # since 0005
     Column("cpu_seconds", Double),  # since 0005
     Column("max_rss", BigInteger),  # since 0005
+    Column("forced", Boolean),  # since 0005: a caller wanted it although its job was on hold
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
@@ -211,6 +217,21 @@ settings = Table(  # since 0004: what all nodes go by
     Column("value", Json, nullable=False),
 )
 
+hold = Table(  # since 0005: the hold that there is or was last, in the one row that there always is
+    "hold",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("by", Words(255)),
+    Column("at", Instant),  # NULL: there was none yet
+    Column("until", Instant),
+    Column("reason", Words),
+    Column("select", Json),
+    Column("tasks", Json),
+    Column("missed", Words(8)),
+    Column("waiting", Words(8)),
+    Column("version", Integer),
+)
+
 audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     "audit",
     metadata,
@@ -226,8 +247,10 @@ audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     Column("task", Words(255)),
     Column("before", Json),
     Column("after", Json),
+    Column("group", Words(36)),  # since 0005
     Index("audit_target", "target", "id"),
     Index("audit_of_job", "job_id", "id"),
+    Index("audit_of_group", "group", "id"),
 )
 
 changes = Table(  # since 0005: what callers follow

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -43,6 +44,39 @@ class Transaction:
         """A notification is written in this transaction."""
         self.notified = True
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What is done inside is undone if it fails, and nothing else."""
+        back, point = self._mark(), self.connection.begin_nested()
+        try:
+            yield
+        except BaseException:
+            point.rollback()
+            back()
+            raise
+        point.commit()
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """What is done inside is undone."""
+        back, point = self._mark(), self.connection.begin_nested()
+        try:
+            yield
+        finally:
+            point.rollback()
+            back()
+
+    def _mark(self) -> Callable[[], None]:
+        """A function that forgets what is to be told from now on."""
+        ended, changes, notified = len(self.ended), len(self.changes), self.notified
+
+        def back() -> None:
+            del self.ended[ended:]
+            del self.changes[changes:]
+            self.notified = notified
+
+        return back
+
     def have_ended(self, runs: Iterable[Run]) -> None:
         """These runs get their outcome in this transaction. Active runs among them are left out."""
         self.have_changed(run for run in runs if not run.active)
@@ -58,7 +92,14 @@ class Transaction:
 def database_now(transaction: Transaction, fallback: datetime) -> datetime:
     """The database's own time, in UTC. On SQLite it is `fallback`: its clock is that of its one node."""
     question = _ASK_TIME.get(transaction.dialect.name)
-    if question is None:
-        return fallback
-    told: datetime = transaction.execute(question).scalar_one()
+    return fallback if question is None else in_utc(transaction.execute(question).scalar_one())
+
+
+def has_clock(transaction: Transaction) -> bool:
+    """Whether the database has a clock, which is asked for the time."""
+    return transaction.dialect.name in _ASK_TIME
+
+
+def in_utc(told: datetime) -> datetime:
+    """What the database's clock told."""
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)

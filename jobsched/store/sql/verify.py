@@ -14,11 +14,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...model.errors import BadStore
+from ...model.hold import Hold
 from ...model.ids import EPOCH
 from ...model.job import Job
 from ...model.node import Node
 from ...model.run import Run
-from . import db_errors
+from . import db_errors, holds
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -59,6 +60,9 @@ class Snapshot:
 
     def nodes(self) -> dict[str, Node]:
         return known(self._transaction)
+
+    def hold(self) -> Hold | None:
+        return holds.last(self._transaction)
 
     def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
         return histories(self._transaction)

@@ -19,6 +19,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
+from jobsched.model.pause import Pause
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval, Schedule
 from jobsched.store.sql import claims, commands, jobs, runs
@@ -234,12 +235,12 @@ async def test_a_change_sees_what_was_committed_while_it_waited(open_store: Call
     await first.write(jobs.add, [a_job()])
 
     def slow(transaction: Transaction) -> None:
-        commands.pause(transaction, "job000", START)
+        commands.pause(transaction, "job000", Pause(by=None, at=START), Ids())
         time.sleep(0.3)
 
     slowly = first.write(slow)
     time.sleep(0.1)
-    job = await second.write(commands.pause, "job000", START)
+    job = await second.write(commands.pause, "job000", Pause(by=None, at=START), Ids())
     await slowly
     assert (job.paused, job.version) == (True, 2)
 

@@ -11,10 +11,12 @@ import attrs
 import pytest
 
 from jobsched.model.draft import Draft
+from jobsched.model.hold import Hold
 from jobsched.model.invariants import Facts, faults
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
 from jobsched.model.run import Run
+from jobsched.model.selection import Selection
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = 86_400.0
@@ -250,8 +252,9 @@ def test_each_due_that_has_started_counts_once(fields: dict[str, Any], whole: bo
 # Dues that nobody decides
 
 
-def overdue(now: float, policy: Policy | None = None, **node: Any) -> list[str]:
-    facts = Facts(now=at(now), nodes={"n1": attrs.evolve(NODE, **({"seen": at(now)} | node))}, whole=True)
+def overdue(now: float, policy: Policy | None = None, hold: Hold | None = None, **node: Any) -> list[str]:
+    nodes = {"n1": attrs.evolve(NODE, **({"seen": at(now)} | node))}
+    facts = Facts(now=at(now), nodes=nodes, hold=hold, whole=True)
     late = job(60)
     return found(late if policy is None else attrs.evolve(late, policy=policy), [], facts)
 
@@ -269,6 +272,13 @@ def test_a_due_may_be_left_where_nobody_is_to_decide_it() -> None:
     assert overdue(1000, since=at(990)) == []
     assert overdue(1000, Policy(misfire_grace=None), tasks=[]) == []
     assert found(attrs.evolve(job(60), paused=True, version=2, updated=at(61)), [], NOW) == []
+
+
+def test_a_due_may_be_left_while_a_hold_says_so() -> None:
+    hold = Hold(by=None, at=at(30), until=at(1000), missed="catch_up")
+    assert [len(overdue(now, hold=hold)) for now in (999, 1059, 1061)] == [0, 0, 1]
+    for other in (attrs.evolve(hold, missed="skip"), attrs.evolve(hold, select=Selection(names=("x",)))):
+        assert len(overdue(999, hold=other)) == 1
 
 
 # What is not known is not held against the record

@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 from jobsched.model.audit import Action, Entry
 from jobsched.model.claim import NO_SLOT, SPENT
 from jobsched.model.downtime import HELD_UP, NO_DAEMON, NO_NODE, Downtime
+from jobsched.model.hold import Hold
 from jobsched.model.job import CatchUp, Job, Overlap, Policy
 from jobsched.model.judge import judge
 from jobsched.model.order import REPLACED
 from jobsched.model.owed import Situation, owed
+from jobsched.model.pause import Pause
 from jobsched.model.run import Run, State
+from jobsched.model.selection import Selection
+from jobsched.model.time_text import named
 from jobsched.model.trigger import Interval, Schedule
 from jobsched.model.verdict import Record, Verdict, classify
-from jobsched.model.time_text import named
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 DUE = datetime(2026, 11, 28, 3, tzinfo=UTC)
@@ -66,7 +69,48 @@ def steps(verdict: Verdict) -> list[str]:
 
 
 RUN_NOW = "POST /jobs/nightly/run"
+HOLD = Hold(by="alice", at=DUE - DAY, until=NOW + DAY, reason="upgrade", missed="catch_up")
+TOMORROW = {"at": "2026-11-29T03:00Z", "expected": DUE + DAY}
+HELD_STEPS = ["DELETE /hold", f"{RUN_NOW}?force=1"]
 DOWN = str(Downtime(DUE - timedelta(hours=1), DUE + timedelta(minutes=20), NO_DAEMON))
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "sentence", "next_steps"),
+    [
+        ({"expected": DUE, "job": attrs.evolve(JOB, next_due=DUE), "hold": HOLD}, "on_hold",
+         "the due of nightly report at 2026-11-28T03:00:00Z is decided when that is over: it is on hold by alice until "
+         "2026-11-29T12:00:00Z: upgrade", HELD_STEPS),
+        ({"expected": DUE, "job": attrs.evolve(JOB, next_due=DUE), "hold": Hold(by=None, at=DUE - DAY)}, "on_hold",
+         "the due of nightly report at 2026-11-28T03:00:00Z is skipped: it is on hold", HELD_STEPS),
+        ({**TOMORROW, "hold": HOLD}, "on_hold", "nightly report is due at 2026-11-29T03:00:00Z, in 15 h, but it is on "
+         "hold by alice until 2026-11-29T12:00:00Z: upgrade", HELD_STEPS),
+        ({**TOMORROW, "hold": attrs.evolve(HOLD, until=DUE + DAY)}, "to_come",
+         "nightly report is due at 2026-11-29T03:00:00Z, in 15 h", [f"{RUN_NOW}?force=1"]),
+        ({**TOMORROW, "hold": attrs.evolve(HOLD, select=Selection(tasks=("other",)))}, "to_come",
+         "nightly report is due at 2026-11-29T03:00:00Z, in 15 h", [RUN_NOW]),
+        ({**TOMORROW, "job": attrs.evolve(JOB, paused=True, pause=Pause(by="bob", at=DUE, reason="moved"))}, "paused",
+         "nightly report is due at 2026-11-29T03:00:00Z, in 15 h, but it is paused by bob: moved",
+         ["POST /jobs/nightly/resume", RUN_NOW]),
+        ({**TOMORROW, "job": attrs.evolve(JOB, paused=True, pause=Pause(by="bob", at=DUE, until=DUE + DAY))}, "to_come",
+         "nightly report is due at 2026-11-29T03:00:00Z, in 15 h", [RUN_NOW]),
+    ],
+)  # fmt: skip
+def test_holds_and_pauses_say_whose_they_are_and_when_they_end(
+    fields: dict[str, Any], answer: str, sentence: str, next_steps: list[str]
+) -> None:
+    verdict = judged(**fields)
+    assert (verdict.answer, verdict.sentence, steps(verdict)) == (answer, sentence, next_steps)
+
+
+@pytest.mark.parametrize(("waiting", "forced", "answer"), [
+    ("hold", None, "on_hold"), ("hold", True, "waiting"), ("keep", None, "waiting"),
+])  # fmt: skip
+def test_what_waits_on_hold_says_so(waiting: Any, forced: bool | None, answer: str) -> None:
+    waits = run("waiting", reason="waits to be started", forced=forced)
+    verdict = judged(waits, hold=attrs.evolve(HOLD, waiting=waiting))
+    assert verdict.answer == answer
+    assert (steps(verdict) == ["DELETE /hold"]) == (answer == "on_hold")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +130,7 @@ DOWN = str(Downtime(DUE - timedelta(hours=1), DUE + timedelta(minutes=20), NO_DA
          "nightly report is due at 2026-11-29T03:00:00Z, in 15 h, but it is paused",
          ["POST /jobs/nightly/resume", RUN_NOW]),
         ({"expected": DUE, "job": attrs.evolve(JOB, paused=True, next_due=DUE)}, "paused",
-         "nightly report is paused: its due at 2026-11-28T03:00:00Z is skipped",
+         "the due of nightly report at 2026-11-28T03:00:00Z is skipped: it is paused",
          ["POST /jobs/nightly/resume", RUN_NOW]),
         ({"expected": DUE, "job": attrs.evolve(JOB, next_due=DUE)}, "undecided",
          "the due of nightly report at 2026-11-28T03:00:00Z is not decided yet: no node that can run it has claimed it",

@@ -179,8 +179,9 @@ def test_a_tag_is_as_short_as_it_can_be_told_apart():
     assert present(TAG.fullmatch(tag_of(12, b"").decode()))[1] == "12"
 
 
-def test_pause_with_a_body_pauses_nothing(front):
+def test_resume_with_a_body_resumes_nothing(front):
     job = front.job()
-    answer = ask(front.site, "POST", f"{job}/pause", b'{"until": "2040-01-01T00:00:00Z"}')
+    ask(front.site, "POST", f"{job}/pause")
+    answer = ask(front.site, "POST", f"{job}/resume", b'{"until": "2040-01-01T00:00:00Z"}')
     assert answer.problem[:2] == (400, "this call takes no body")
-    assert front.get(job).json["paused"] is False
+    assert front.get(job).json["paused"] is True

@@ -11,10 +11,13 @@ from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
 
 
-def asked(caller, path, *health_problems):
+def asked(caller, path, *health_problems, on_hold=None):
     """What a caller is answered by a daemon with these ailments."""
 
     class Body:
+        async def held(self):
+            return on_hold
+
         async def health_problems(self):
             return list(health_problems)
 
@@ -27,7 +30,7 @@ def asked(caller, path, *health_problems):
 def test_health_tells_the_version(front):
     answer = front.get("/health")
 
-    assert (answer.status, list(answer.json)) == (200, ["status", "version"])
+    assert (answer.status, list(answer.json)) == (200, ["status", "version", "hold"])
     assert answer.json["status"] == "ok"
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", answer.json["version"])
 
@@ -81,3 +84,9 @@ def test_metrics_are_not_for_who_sees_some_tasks_only():
     assert asked(narrow, "/metrics").problem[:2] == (
         403, "this shows all tasks, and the token 'narrow' is for some only"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("scopes", "words"), [(["read"], "on hold by alice: why"), ([], "on hold")])
+def test_a_daemon_whose_jobs_are_on_hold_is_ready_and_says_so(scopes, words):
+    answer = asked(Caller(scopes=frozenset(scopes)), "/health/ready", on_hold="on hold by alice: why")
+    assert (answer.status, answer.json["status"], answer.json["hold"]) == (200, "ready", words)

@@ -17,7 +17,9 @@ from jobsched.rest import api
 from jobsched.rest.openapi import describe
 from jobsched.rest.openapi_words import EXAMPLES, operation_id, tag
 from jobsched.rest.route import Route
-from jobsched.rest.schemas.jobs import PatchIn, PreviewIn
+from jobsched.rest.schemas.batches import BatchIn
+from jobsched.rest.schemas.holds import HoldIn
+from jobsched.rest.schemas.jobs import PatchIn, PauseIn, PreviewIn
 from jobsched.rest.schemas.notifications import NotificationOut
 from tests.store.samples import job, run
 from tests.unit.rest.conftest import Front
@@ -28,7 +30,7 @@ NAMES = {
     "listJobs", "createJob", "getJob", "changeJob", "deleteJob", "pauseJob", "resumeJob", "runJob", "listJobRuns",
     "listJobDeliveries", "listRuns", "getRun", "getRunOutput", "cancelRun", "listRunDeliveries", "listTasks", "getTask",
     "reloadCatalog", "previewTrigger", "listNodes", "listAudit", "getHealth", "getReadiness", "getMetrics",
-    "getDescription", "getJobStats", "listUpcoming",
+    "getDescription", "getJobStats", "listUpcoming", "getHold", "putHold", "deleteHold", "batchJobs",
 }  # fmt: skip
 
 
@@ -62,7 +64,8 @@ def test_a_new_call_has_a_name_too(verb: str, path: str, name: str) -> None:
 
 def test_a_request_can_be_made_by_its_required_fields_alone(described: dict[str, Any]) -> None:
     schemas = described["components"]["schemas"]
-    for record in ("JobIn", "PatchIn", "PreviewIn", "NotifyIn", "IntervalIn"):
+    for record in ("JobIn", "PatchIn", "PreviewIn", "NotifyIn", "IntervalIn", "PauseIn", "HoldIn", "SelectIn", "BatchIn",
+                   "SelectJobs"):  # fmt: skip
         assert not {"oneOf", "anyOf", "allOf", "not"} & schemas[record].keys(), record
         for name, field in schemas[record]["properties"].items():
             assert "default" not in field, (record, name)
@@ -99,7 +102,7 @@ def test_the_examples_make_jobs(front: Front, name: str) -> None:
     assert made.status == 202, made.body
 
 
-@pytest.mark.parametrize("record", [PatchIn, PreviewIn])
+@pytest.mark.parametrize("record", [PatchIn, PreviewIn, PauseIn, HoldIn, BatchIn])
 def test_the_other_examples_are_requests(record: type[msgspec.Struct]) -> None:
     for value in EXAMPLES[record.__name__].values():
         msgspec.convert(value, record)

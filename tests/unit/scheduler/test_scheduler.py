@@ -161,7 +161,7 @@ def test_wakeups_during_a_slow_look_cause_one_more_look(world: World) -> None:
     assert len(world.readers.held) == 1
     answered = world.readers.answered
     world.readers.release()
-    assert world.readers.answered - answered == 4  # two looks, each at the jobs and at what waits
+    assert world.readers.answered - answered == 6  # two looks, each at pauses, at the jobs and at what waits
 
 
 def test_a_job_due_behind_the_horizon_is_found_by_the_sweep(world: World) -> None:
@@ -197,7 +197,7 @@ def test_a_job_gone_or_paused_starts_nothing_and_keeps_no_timer(world: World, ho
     if how == "removed":
         world.write(commands.remove, job.id, world.ids, world.now)
     else:
-        world.write(commands.pause, job.id, world.now)
+        world.pause(job, told=False)
     world.walk(2 * SWEEP)  # without a wake-up: as if another node had done it
     assert len(world.starts) == 1
     assert len(world.clock.getDelayedCalls()) == 1
@@ -270,7 +270,7 @@ def _sooner(job: Job, instant: datetime) -> Job:
     ("change", "dues"),
     [
         (lambda world, job: world.write(commands.remove, job.id, world.ids, world.now), []),
-        (lambda world, job: world.write(commands.pause, job.id, world.now), []),
+        (lambda world, job: world.pause(job, told=False), []),
         (lambda world, job: world.write(commands.change, job.id, None, world.ids, world.now, _later), []),
         (
             lambda world, job: world.write(commands.change, job.id, None, world.ids, world.now, _sooner),

@@ -21,6 +21,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
+from jobsched.model.pause import Pause
 from jobsched.model.run import Run, State
 from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.reconcile import RunnerPort
@@ -195,9 +196,10 @@ class World:
         self.jobs.append(job)
         return job
 
-    def pause(self, job: Job) -> None:
-        self.write(commands.pause, job.id, self.now)
-        self.scheduler.wake(None)
+    def pause(self, job: Job, until: datetime | None = None, reason: str = "", *, told: bool = True) -> None:
+        self.write(commands.pause, job.id, Pause(by=None, at=self.now, until=until, reason=reason), self.ids)
+        if told:
+            self.scheduler.wake(None)
 
     def resume(self, job: Job) -> None:
         self.write(commands.resume, job.id, self.ids, self.now)

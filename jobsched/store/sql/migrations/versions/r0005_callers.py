@@ -6,6 +6,7 @@ An expansion: a daemon of 0004 goes on beside it, and leaves what is new as it w
 from __future__ import annotations
 
 import sqlalchemy as sa
+from alembic import op
 
 from jobsched.store.sql.migrations.build import TEXT, index, let_go, new_columns, table, text, where, widen
 
@@ -21,6 +22,7 @@ def upgrade() -> None:
     _changes_and_reruns()
     _formats()
     _what_is_said_of_jobs()
+    _pauses_holds_and_groups()
     let_go()
 
 
@@ -96,3 +98,35 @@ def _what_is_said_of_jobs() -> None:
     index("runs_of_cause", "runs", ["cause", "id"], **where("cause <> 'schedule'"))
     index("runs_of_place", "runs", ["place", "id"], **where("place <> ''"))
     index("runs_until", "runs", ["until", "id"], **where("until IS NOT NULL"))
+
+
+def _pauses_holds_and_groups() -> None:
+    """Add to jobs how they came to be paused; the hold, and to runs whether they may start in spite of it; to the audit
+    log what entries have in common."""
+    new_columns(
+        "jobs",
+        sa.Column("paused_by", text(255)),
+        sa.Column("paused_at", sa.BigInteger),
+        sa.Column("paused_until", sa.BigInteger),
+        sa.Column("pause_reason", TEXT),
+    )
+    index("jobs_pauses", "jobs", ["paused", "paused_until"])
+    new_columns("audit", sa.Column("group", text(36)))
+    index("audit_of_group", "audit", ["group", "id"])
+    new_columns("runs", sa.Column("forced", sa.Boolean))
+    table(
+        "hold",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("by", text(255)),
+        sa.Column("at", sa.BigInteger),
+        sa.Column("until", sa.BigInteger),
+        sa.Column("reason", TEXT),
+        sa.Column("select", TEXT),
+        sa.Column("tasks", TEXT),
+        sa.Column("missed", text(8)),
+        sa.Column("waiting", text(8)),
+        sa.Column("version", sa.Integer),
+    )
+    row = sa.table("hold", sa.column("id", sa.Integer))
+    if op.get_bind().execute(sa.select(row.c.id)).first() is None:
+        op.execute(sa.insert(row).values(id=1))

@@ -1,0 +1,55 @@
+"""Which jobs are meant: by id, by a glob of name or id, by a glob of task.
+
+One rule; `store/sql/selections` is the same in SQL.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from .caller import is_among
+from .job import Job, JobState
+
+MOST: Final = 1000  # ids or globs in one field
+
+
+@attrs.frozen(kw_only=True)
+class Selection:
+    """Jobs that every field asks for that is given; a field asks for what any of its values matches. None: it does not
+    ask. In a glob `*` stands for any text and `?` for any character.
+
+    A field that is added here is added to `matches`, to `fields` and to `store/sql/selections.clause`.
+    """
+
+    ids: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None  # globs, of the name or of the id
+    tasks: tuple[str, ...] | None = None  # globs
+    state: JobState | None = None
+
+    def matches(self, job: Job) -> bool:
+        """Whether that job is meant."""
+        return (
+            (self.ids is None or job.id in self.ids)
+            and (self.names is None or is_among(job.name, self.names) or is_among(job.id, self.names))
+            and is_among(job.task, self.tasks)
+            and (self.state is None or job.state == self.state)
+        )
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is given, as JSON has it."""
+        given = attrs.asdict(self, recurse=False)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Selection:
+        """The selection with those `fields`."""
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        return cls(**given)
+
+
+EVERY_JOB: Final = Selection()
