@@ -82,7 +82,7 @@ def _draft(request: JobIn, defaults: Defaults, job: Job | None = None) -> Draft:
     with faults.noting():
         if name is None:
             raise Invalid("is missing", "/name")
-        if job is None or name != job.name:
+        if not isinstance(request.name, UnsetType) and (job is None or name != job.name):
             _check_name(name, "/name")
     if job is None or request.parameters != job.parameters:
         with faults.noting():

@@ -54,7 +54,7 @@ class Jobs:
         one = "/jobs/<job_id>"
         shown: dict[int, type | str | None] = {200: wire.JobOut}
         return [
-            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: wire.JobOut},
+            Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None, 201: wire.JobOut},
                   keyed=True, refuses=(400, 404, 409, 413, 422)),
             Route("GET", "/jobs", self.page, "List jobs", asks=queries.JobPage,
                   gives={200: wire.Jobs}, also={AS_REQUEST.decode(): wire.JobRequests}, refuses=(400,)),
@@ -76,19 +76,20 @@ class Jobs:
         ]  # fmt: skip
 
     async def create(self, request: Request) -> bytes:
-        """202 once the job is on disk."""
+        """202 once the job is on disk; 201 with the job for a caller that prefers to see it."""
         wanted = body(request, wire.JobIn)
         asked = from_json.draft(wanted, self._defaults)
         with _led(request):
             registry = self._registry_for(request)
             job_id = await registry.schedule(asked, idempotency_key(request, "/jobs"), given(wanted.id, None))
-        shown = b""
-        if wants_representation(request):
-            shown = self._shown(request, await registry.job(job_id))
-            request.setHeader(b"preference-applied", b"return=representation")
         request.setResponseCode(202)
         request.setHeader(b"location", location(request, f"/jobs/{job_id}"))
-        return shown or _empty(request)
+        if not wants_representation(request):
+            return _empty(request)
+        shown = self._shown(request, await registry.job(job_id))
+        request.setResponseCode(201)
+        request.setHeader(b"preference-applied", b"return=representation")
+        return shown
 
     async def page(self, request: Request) -> bytes:
         """200: up to `limit` jobs behind `after`."""

@@ -194,8 +194,6 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
         response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
     for media_type, record in route.also.items() if status == 200 else ():
         response["content"][media_type] = {"schema": {"$ref": REF.format(name=record.__name__)}}
-    if name == PREFERRING:  # the first Jobsched's answer, unless the caller prefers another
-        response["content"]["text/html"] = {"schema": {"type": "string", "maxLength": 0}}
     headers = _headers(route, name, status)
     if headers:
         response["headers"] = {header: HEADERS[header] for header in headers}
@@ -211,14 +209,14 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
 
 
 def _headers(route: Route, name: str, status: int) -> list[str]:
+    if status == 201:
+        return ["Location", "ETag"]
     if name in FOLLOWS:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]
     if status == 304:
         return ["ETag"]
-    if status == 201:
-        return ["Location", "ETag"]
     if 206 in route.gives:
         return ["Accept-Ranges", "Content-Range"] if status == 206 else ["Accept-Ranges", "Jobsched-Output"]
     return ["ETag"] if getattr(route.gives[status], "__name__", "") in {"JobOut", "HoldOut"} else []

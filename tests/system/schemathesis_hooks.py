@@ -33,6 +33,9 @@ RULES = re.compile(
     "|give exactly one of interval, cron and at"  # a patch: it depends on the job
     "|is not the id of the path, .*"
     "|an id is a word: .*"  # a UUID that begins with a letter has the form of a word
+    "|lies in the future: make a job that runs at that instant"  # a clock tells
+    "|is no time, as .*"
+    "|.*is not an IANA time zone.*"
     "|holds a NUL character"
     "|hold [0-9]+ bytes of JSON together, and may hold 65536"
     "|holds U\\+[0-9A-F]{4,6}, which is not printable"
@@ -46,8 +49,6 @@ RULES = re.compile(
     "|is no place in this list: follow the Link header"
     "|has more than 8 words"
     "|does not go with requests.*"
-    "|is no time, as .*"
-    "|.*is not an IANA time zone.*"
     "|is no instant in ISO 8601.*|needs an offset.*"
     "|lies at the end of the calendar"
     "|is needed: there is no receiver for all jobs .NOTIFY_URL."  # what is configured, no schema knows

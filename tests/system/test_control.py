@@ -255,7 +255,7 @@ def test_a_key_starts_one_run_and_belongs_to_its_job(ask):
     assert runs[:2] == runs[2:]
     assert runs[0] != runs[1]
     assert [len(ask.runs(job)) for job in jobs] == [1, 1]
-    assert ask.ask("POST", f"{jobs[0]}/run", {"a": 1}, idempotency_key="go").fault == (400, "")
+    assert ask.ask("POST", f"{jobs[0]}/run", {"a": 1}, idempotency_key="go").fault == (400, "/a")
     followed = ask.ask("POST", f"{jobs[0]}/run?follow=1", idempotency_key="go")
     assert (followed.status, followed.text, followed.headers["location"]) == (200, "foo\n", runs[0])
 
@@ -291,9 +291,9 @@ def test_parameters_alone_reach_a_script_and_a_python_task(ask):
     ("parameters", "pointer"),
     [
         ({"colour": "red"}, "/parameters/colour"),
-        ({"who": None}, "/parameters"),
-        ({"who": ["a"]}, "/parameters"),
-        ({"who": {}}, "/parameters"),
+        ({"who": None}, "/parameters/who"),
+        ({"who": ["a"]}, "/parameters/who"),
+        ({"who": {}}, "/parameters/who"),
         ({"who": "a\0b"}, "/parameters/who"),
         ({"PATH": "/tmp"}, "/parameters/PATH"),
         ({"a/b~c": 1}, "/parameters/a~1b~0c"),

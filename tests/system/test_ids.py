@@ -203,7 +203,7 @@ def test_a_caller_may_prefer_to_see_what_was_made(caller):
     plain = caller.ask("POST", "/jobs", BODY | {"id": "plain"})
     assert (plain.status, plain.content, plain.headers["content-type"]) == (202, b"", "text/html; charset=utf-8")
     shown = caller.ask("POST", "/jobs", BODY | {"id": "shown"}, prefer="wait=9, return=representation; x")
-    assert (shown.status, shown.headers["preference-applied"]) == (202, "return=representation")
+    assert (shown.status, shown.headers["preference-applied"]) == (201, "return=representation")
     assert urlsplit(shown.headers["location"]).path == "/jobs/shown"
     assert shown.json == caller.get("/jobs/shown")
     assert caller.ask("GET", "/jobs/shown", if_none_match=shown.headers["etag"]).status == 304

@@ -104,7 +104,7 @@ def test_a_job_says_where_it_may_run_and_nonsense_is_refused(ask):
     for wrong, pointer in (
         ({"placement": "some"}, "/placement"),
         ({"require": {"room": ""}}, "/require/room"),
-        ({"require": {"room": 1}}, "/require"),
+        ({"require": {"room": 1}}, "/require/room"),
     ):
         assert ask.ask("PATCH", job, wrong).fault == (400, pointer)
         assert (

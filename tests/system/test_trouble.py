@@ -148,7 +148,7 @@ def refused(ask, job):
 
 
 def test_a_store_on_a_full_disk_refuses_until_there_is_room(daemon, ask, tmp_path):
-    with small_disk(tmp_path / "disk", "2m") as disk:
+    with small_disk(tmp_path / "disk", "6m") as disk:
         daemon.options(f"SCHED_CONFIG['store'] = 'sqlite:///{disk}/store.sqlite'")
         daemon.start()
         job = ask.make("example", 0.5)
