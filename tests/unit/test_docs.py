@@ -37,7 +37,7 @@ from jobsched.model.trigger import TICK, Schedule
 from jobsched.rest import api, from_json, problems
 from jobsched.rest.from_json import Defaults
 from jobsched.rest.route import Route, query_of
-from jobsched.rest.schemas import audit, deliveries, jobs, nodes, runs, tasks, upcoming
+from jobsched.rest.schemas import audit, batches, deliveries, jobs, nodes, runs, tasks, upcoming
 from jobsched.tap import Options
 from tests.present import present
 
@@ -60,6 +60,7 @@ RECORDS = {
 IN_TEXT = {
     problems.Problem, problems.Fault, jobs.Jobs, runs.Runs, nodes.Nodes, tasks.Names, tasks.TaskOut, jobs.Fires,
     nodes.Health, audit.Entries, deliveries.Deliveries, jobs.JobRequests, jobs.Withheld, upcoming.Dues,
+    batches.BatchOut,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}
@@ -128,11 +129,12 @@ def test_every_option_of_the_command_line_is_there(built: dict[str, str]) -> Non
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_every_field_is_there(built: dict[str, str], record: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(record):
+        shown = built["http"] + built["pausing"]
         if record in IN_TEXT:
-            assert f'"{field.encode_name}"' in built["http"].replace("“", '"').replace("”", '"')
+            assert f'"{field.encode_name}"' in shown.replace("“", '"').replace("”", '"')
         else:
-            assert f" {field.encode_name} " in built["http"]
-            assert f".. fields:: {record.__name__}\n" in source("http")
+            assert f" {field.encode_name} " in shown
+            assert f".. fields:: {record.__name__}\n" in source("http") + source("pausing")
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)

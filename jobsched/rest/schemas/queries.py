@@ -166,15 +166,10 @@ class Deletion(Struct, forbid_unknown_fields=True):
     cancel: Annotated[bool, Meta(description="Whether the active runs are to be ended too")] = False
 
 
-class Following(Struct, forbid_unknown_fields=True):
-    """Whether to stream what is printed until the end."""
-
-    follow: Annotated[bool, FOLLOW] = False
-
-
-class Running(Following, forbid_unknown_fields=True):
+class Running(Struct, forbid_unknown_fields=True):
     """Whether to stream what is printed, and whether to run it come what may."""
 
+    follow: Annotated[bool, FOLLOW] = False
     force: Annotated[bool, FORCE] = False
 
 
