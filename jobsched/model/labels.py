@@ -81,7 +81,8 @@ def is_value(text: object) -> bool:
 
 
 def check(about: About, before: About | None = None) -> None:
-    """Raises Invalid, pointing at all that is wrong. What was so `before` is not checked: it may be older than a rule."""
+    """Raises Invalid, pointing at all that is wrong. What was so `before` is not checked: it may be older than a
+    rule."""
     was = before or About()
     faults = Faults()
     if about.labels != was.labels:

@@ -51,7 +51,8 @@ class Record:
 
     `runs` are due in the windows that were named, with stretches that reach into them; `active` are other runs of the
     job that were active then; `holders` are runs that hold the slots now. `entries` are of the audit log: changes of
-    the job after that time, oldest first. `hold` is the one that there is now, over this job or others. `before` and `after` are the nearest other dues.
+    the job after that time, oldest first. `hold` is the one that there is now, over this job or others. `before` and
+    `after` are the nearest other dues.
     """
 
     job_id: str
