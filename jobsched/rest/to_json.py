@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 
 from ..model.definition import definition, seconds, watched
 from ..model.errors import place
-from ..model.job import EVENTS, Job, JobView, Notify, Policy, Timeout
+from ..model.job import Job, JobView, Notify, Policy, Timeout
 from ..model.redaction import Redaction
 from ..model.run import LastRun, Run
 from ..model.trigger import Interval
@@ -89,8 +89,10 @@ def request_out(job: Job, usual: Policy, timezone: str, redaction: Redaction) ->
 
 def notify_out(notify: Notify) -> dict[str, object]:
     """Who is told of what, as the shortest request."""
-    fields = {"on": None if notify.on == EVENTS else list(notify.on), "url": notify.url}
-    return {name: value for name, value in fields.items() if value is not None}
+    usual = Notify()
+    fields = {"after": notify.after, "format": notify.format, "on": list(notify.on), "url": notify.url}
+    defaults = {"after": usual.after, "format": usual.format, "on": list(usual.on), "url": usual.url}
+    return {name: value for name, value in fields.items() if value != defaults[name]}
 
 
 def withheld(job: Job, redaction: Redaction) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.errors import Invalid
-from jobsched.model.job import EVENTS, Job, Policy
+from jobsched.model.job import EVENTS, Format, Job, Policy
 from jobsched.model.receiver import Receivers
 from jobsched.model.redaction import Redaction
 from jobsched.rest import from_json
@@ -21,6 +21,7 @@ from jobsched.rest.jsontext import encoded
 from jobsched.rest.schemas.jobs import JobIn
 from jobsched.rest.to_json import request_out, withheld
 
+FORMATS = get_args(Format)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 DEFAULTS = Defaults(
@@ -48,6 +49,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "must_succeed_every": SECONDS.map(lambda seconds: seconds + 1),
     "notify": st.one_of(
         st.just({}), st.builds(lambda on: {"on": on}, st.lists(st.sampled_from(EVENTS), unique=True)),
+        st.just({"on": list(EVENTS), "after": 3}),
+        st.builds(lambda form: {"url": "https://receiver.example/x", "format": form}, st.sampled_from(FORMATS)),
     ),
 }  # fmt: skip
 TRIGGERS = [{"interval": {"seconds": 90}}, {"interval": {"minutes": 0.01}}, {"cron": "30 2 * * *"},
