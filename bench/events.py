@@ -62,6 +62,7 @@ def share_of_a_core(daemon: Daemon, clients: list[socket.socket], seconds: float
     for client in clients:
         client.setblocking(False)
         selector.register(client, selectors.EVENT_READ)
+    since = datetime.now(UTC)  # what ended before that has waited for this loop
     cpu, begun, size, heard, late = daemon.cpu, time.monotonic(), 0, b"", list[float]()
     while (left := begun + seconds - time.monotonic()) > 0:
         for key, _ in selector.select(left) if clients else [] or ():
@@ -70,7 +71,7 @@ def share_of_a_core(daemon: Daemon, clients: list[socket.socket], seconds: float
                 raise NotMeasured("a client was cut off")
             size += len(data)
             if key.fileobj is clients[0]:
-                heard, news = ends(heard + data)
+                heard, news = ends(heard + data, since)
                 late += news
         if not clients:
             time.sleep(left)
@@ -80,14 +81,14 @@ def share_of_a_core(daemon: Daemon, clients: list[socket.socket], seconds: float
     return share, late, size
 
 
-def ends(text: bytes) -> tuple[bytes, list[float]]:
-    """What is left of the text, and how many seconds ago each run ended of which it tells."""
+def ends(text: bytes, since: datetime) -> tuple[bytes, list[float]]:
+    """What is left of the text, and how many seconds ago each run ended after `since` of which it tells."""
     now, late = datetime.now(UTC), []
     *whole, rest = text.split(b"\n\n")
     for event in whole:
         _, found, data = event.partition(b"\ndata: ")
         run = json.loads(data.split(b"\r\n")[0]) if found and b"event: run" in event else {}
-        if run.get("ended"):
+        if run.get("ended") and instant(run["ended"]) > since:
             late.append((now - instant(run["ended"])).total_seconds())
     return rest, late
 

@@ -131,3 +131,11 @@ def open_desk(store_url: str, engine: Engine) -> Iterator[Callable[..., Desk]]:
 def desk(open_desk: Callable[..., Desk]) -> Desk:
     """An empty store, and what is asked of it."""
     return open_desk()
+
+
+@pytest.fixture
+def told(desk: Desk) -> list[tuple[str, str]]:
+    """What was told: runs and their states."""
+    heard: list[tuple[str, str]] = []
+    desk.events.runs_ended.subscribe(lambda runs: heard.extend((run.id, run.state) for run in runs))
+    return heard

@@ -17,14 +17,6 @@ pytestmark = pytest.mark.usefixtures("told_time")
 Told = list[tuple[str, str]]
 
 
-@pytest.fixture
-def told(desk: Desk) -> Told:
-    """What was told: runs and their states."""
-    heard: Told = []
-    desk.events.runs_ended.subscribe(lambda runs: heard.extend((run.id, run.state) for run in runs))
-    return heard
-
-
 def stored(desk: Desk) -> Told:
     """The same from the record."""
     return sorted((run.id, run.state) for run in desk.runs() if not run.active)

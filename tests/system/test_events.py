@@ -7,7 +7,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from itertools import cycle
 from typing import Any
@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 
-from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import GENEROUS, Daemon, daemon_in, until
-from tests.system.pair import Pair, pair_in
+from tests.system.pair import Pair
 from tests.system.secured import token
 
 SLOW_SCRIPT = "#!/bin/sh\nsleep 600\n"
@@ -204,15 +203,6 @@ def test_a_stream_ends_with_the_daemon(daemon: Daemon) -> None:
         assert daemon.stop() == 0
         stream.answer.read()
     assert time.monotonic() - begun < GENEROUS
-
-
-@pytest.fixture(scope="module", params=["postgresql", "mysql"])
-def pair(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, running: Callable[[str], Server]
-) -> Iterator[Pair]:
-    with pair_in(tmp_path_factory.mktemp("pair"), running(request.param)) as one:
-        one.start()
-        yield one
 
 
 def test_on_another_node_it_goes_on_where_it_was(pair: Pair) -> None:

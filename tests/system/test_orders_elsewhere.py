@@ -4,28 +4,15 @@ second on MariaDB, which they ask."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from tests.servers import Server
 from tests.system.caller import Caller, instant
 from tests.system.daemon import until
-from tests.system.pair import Pair, pair_in
+from tests.system.pair import Pair
 
 SECOND = 1.0  # until it is in force everywhere
 BUSY = 2.0  # seconds that a busy machine may add
-
-
-@pytest.fixture(scope="module", params=["postgresql", "mysql"])
-def pair(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, running: Callable[[str], Server]
-) -> Iterator[Pair]:
-    with pair_in(tmp_path_factory.mktemp("pair"), running(request.param)) as one:
-        one.start()
-        yield one
 
 
 def first_run(pair: Pair, job: str, state: str = "") -> Any:

@@ -20,14 +20,6 @@ pytestmark = pytest.mark.usefixtures("told_time")
 Told = list[tuple[str, str]]
 
 
-@pytest.fixture
-def told(desk: SqlDesk) -> Told:
-    """What was told: runs and their states."""
-    heard: Told = []
-    desk.events.runs_ended.subscribe(lambda runs: heard.extend((run.id, run.state) for run in runs))
-    return heard
-
-
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_of_two_that_end_what_waits_one_tells_it(
     desk: SqlDesk, told: Told, store_url: str, monkeypatch: pytest.MonkeyPatch
