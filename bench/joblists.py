@@ -62,7 +62,7 @@ def record(jobs: int, runs: int) -> tuple[list[Job], list[Run]]:
     found = []
     for number in range(jobs):
         about = About(labels={"team": "data" if number % 2 else "web"}, description="Copies the database. " * 5)
-        draft = Draft(task="true", name=f"job {number}", about=about, **kinds[number % 2])  # type: ignore[arg-type]  # by name
+        draft = Draft(task="true", name=f"job {number}", about=about, **kinds[number % 2])
         job = draft.job(ids.make(made + timedelta(seconds=number)), now)
         found.append(job)
     step = timedelta(days=5) / (jobs * runs)

@@ -131,10 +131,7 @@ def _steps(record: Record, run: Run, answer: Answer) -> Iterator[Step]:
     if record.job is None:
         return
     job, path = record.job, f"/jobs/{record.job.id}"
-    if answer == "paused" and job.paused:
-        yield Step(text="let it go on", method="POST", path=f"{path}/resume")
-    if answer == "on_hold" and record.held is not None:
-        yield _release()
+    yield from _release_steps(record, answer)
     if answer in ("misfire", "no_daemon", "held_up") and run.reason.endswith("catch_up is none"):
         yield Step(text="let it be caught up next time", method="PATCH", path=path, body={"catch_up": "latest"})
     elif answer in ("misfire", "no_daemon", "held_up", "no_node") and job.policy.misfire_grace is not None:
@@ -151,6 +148,13 @@ def _steps(record: Record, run: Run, answer: Answer) -> Iterator[Step]:
         yield Step(text="see what it prints", method="GET", path=f"/runs/{run.id}/output?follow=1")
     elif run.state != "waiting" and answer != "succeeded":
         yield _run_now(record, job)
+
+
+def _release_steps(record: Record, answer: Answer) -> Iterator[Step]:
+    if answer == "paused" and record.job is not None and record.job.paused:
+        yield Step(text="let it go on", method="POST", path=f"/jobs/{record.job.id}/resume")
+    if answer == "on_hold" and record.held is not None:
+        yield _release()
 
 
 def _deleted(record: Record) -> Verdict:

@@ -20,7 +20,7 @@ SAID: dict[str, Any] = {
     "owner": "Zoë",
     "runbook": "https://wiki.example/backup",
 }
-UNSAID = {"labels": {}, "description": None, "owner": None, "runbook": None}
+UNSAID: dict[str, Any] = {"labels": {}, "description": None, "owner": None, "runbook": None}
 
 
 @pytest.fixture(scope="module")

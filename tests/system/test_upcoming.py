@@ -14,7 +14,7 @@ from tests.system.daemon import daemon_in
 from tests.system.secured import SecuredDaemon, token
 
 YEAR = datetime.now(UTC).year + 1
-NIGHTLY = {"cron": "30 2 * * *", "timezone": "Europe/Berlin", "interval": None}
+NIGHTLY: dict[str, Any] = {"cron": "30 2 * * *", "timezone": "Europe/Berlin", "interval": None}
 
 
 @pytest.fixture(scope="module")

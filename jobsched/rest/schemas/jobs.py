@@ -245,7 +245,9 @@ class JobOut(Struct):
     last_run: Annotated[LastRunOut | None, Meta(description="The newest run")]
     version: Annotated[
         int,
-        Meta(description="Counts changes of its definition, and pauses: the ETag begins with it, and If-Match takes it"),
+        Meta(
+            description="Counts changes of its definition, and pauses: the ETag begins with it, and If-Match takes it"
+        ),
     ]
     active: Annotated[int, Meta(description="Runs of it that wait or run")]
     recent: Annotated[list[RecentOut], Meta(description="What its last runs came to, up to 12, newest first")]

@@ -37,6 +37,7 @@ from ...model.order import (
 from ...model.pause import Pause
 from ...model.run import Run
 from . import audit, batches, changes, commands, holds, job_ids, queries, settling, visibility
+from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import jobs, runs
 from .transaction import Transaction

@@ -129,7 +129,8 @@ async def test_a_hold_waits_for_the_claims_under_way(open_store: Callable[[], St
     await some_time(second)
     assert order == []
     go_on.set()
-    await gatherResults([under_way, answered])
+    await under_way
+    await answered
     assert (order, beside.started) == (["claimed", "held"], ())
     later = await second.write(claims.claim, claimant(1, START + SECOND), ["job000", "job001"])
     assert (later.started, later.won) == ((), 2)

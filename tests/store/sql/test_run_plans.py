@@ -155,8 +155,9 @@ def _handled(connection: Connection, ask: Callable[[], object]) -> int:
 
     def count() -> int:
         names = ("next", "prev", "key", "rnd_next", "first", "last")
-        found = dict(connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'")).all())
-        return sum(int(found[f"Handler_read_{name}"]) for name in names)
+        told = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+        found = {str(name): int(value) for name, value in told}
+        return sum(found[f"Handler_read_{name}"] for name in names)
 
     before = count()
     ask()

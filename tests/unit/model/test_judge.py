@@ -79,12 +79,13 @@ DOWN = str(Downtime(DUE - timedelta(hours=1), DUE + timedelta(minutes=20), NO_DA
     ("fields", "answer", "sentence", "next_steps"),
     [
         ({"expected": DUE, "job": attrs.evolve(JOB, next_due=DUE), "hold": HOLD}, "on_hold",
-         "the due of nightly report at 2026-11-28T03:00:00Z is decided when that is over: it is on hold by alice until "
-         "2026-11-29T12:00:00Z: upgrade", HELD_STEPS),
+         ("the due of nightly report at 2026-11-28T03:00:00Z is decided when that is over: it is on hold by alice "
+          "until 2026-11-29T12:00:00Z: upgrade"), HELD_STEPS),
         ({"expected": DUE, "job": attrs.evolve(JOB, next_due=DUE), "hold": Hold(by=None, at=DUE - DAY)}, "on_hold",
          "the due of nightly report at 2026-11-28T03:00:00Z is skipped: it is on hold", HELD_STEPS),
-        ({**TOMORROW, "hold": HOLD}, "on_hold", "nightly report is due at 2026-11-29T03:00:00Z, in 15 h, but it is on "
-         "hold by alice until 2026-11-29T12:00:00Z: upgrade", HELD_STEPS),
+        ({**TOMORROW, "hold": HOLD}, "on_hold",
+         ("nightly report is due at 2026-11-29T03:00:00Z, in 15 h, but it is on hold by alice until "
+          "2026-11-29T12:00:00Z: upgrade"), HELD_STEPS),
         ({**TOMORROW, "hold": attrs.evolve(HOLD, until=DUE + DAY)}, "to_come",
          "nightly report is due at 2026-11-29T03:00:00Z, in 15 h", [f"{RUN_NOW}?force=1"]),
         ({**TOMORROW, "hold": attrs.evolve(HOLD, select=Selection(tasks=("other",)))}, "to_come",

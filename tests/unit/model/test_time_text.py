@@ -18,8 +18,8 @@ def asked(zone: str = "UTC", now: datetime = NOW) -> Asked:
     return Asked.of(zone, now)
 
 
-def utc(*fields: int) -> datetime:
-    return datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type]  # mypy counts them
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, micro: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, micro, UTC)
 
 
 @pytest.mark.parametrize(

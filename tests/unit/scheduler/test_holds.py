@@ -35,7 +35,11 @@ def hold(world: World, until: float, missed: Missed = "skip") -> None:
 
 
 def starts(world: World) -> list[tuple[float, float]]:
-    return [((run.due - T0).total_seconds(), round((run.started - T0).total_seconds(), 2)) for run in world.starts]
+    return [
+        ((run.due - T0).total_seconds(), round((run.started - T0).total_seconds(), 2))
+        for run in world.starts
+        if run.started is not None
+    ]
 
 
 def test_a_due_at_the_end_of_a_hold_starts_at_its_instant(world: World) -> None:
