@@ -26,6 +26,7 @@ Action = Literal[
     "hold.put",
     "hold.delete",
     "jobs.batch",
+    "jobs.put",
 ]
 
 Facts = dict[str, Any]  # what JSON knows

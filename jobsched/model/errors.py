@@ -92,6 +92,14 @@ class Ambiguous(Conflict):
         self.ids = ids
 
 
+class Moved(Conflict):
+    """More jobs than can be looked at again are not as they were when a set was planned; `ids` are theirs."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__(f"{len(ids)} jobs were changed, or came due, while the set was prepared; apply it again")
+        self.ids = tuple(ids)
+
+
 class Stale(JobschedError):
     """The caller changed a version that is no longer the current one."""
 

@@ -18,6 +18,8 @@ from .caller import Caller
 from .hold import Hold
 from .ids import Ids
 from .job import Job, JobView
+from .job_set import SetDone, Step, Wanted
+from .labels import Label
 from .node import Node
 from .run import Run
 from .selection import Selection
@@ -219,6 +221,33 @@ class BatchJobs(Order[Batch]):
     versions: Mapping[str, int] | None = None
     plan: bool = False
     partial: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class PutJobs(Order[SetDone]):
+    """Make the jobs of a set what is `wanted` of each, as `PutJob` does; with `prune`, delete as `DeleteJob` does what
+    else has the label `scope`, which must be given, and is seen by the caller. All or nothing, and one such order after
+    the other.
+
+    `steps` are what was planned, by id. They save time and decide nothing: a job that is not any more as it was then is
+    looked at again. What is staged under the id `staged` (`JobSets.stage`) is carried out as it was computed, as far as
+    its jobs are as they were and none of their dues has come. Raises `Moved`, naming them, if more than `most` jobs
+    (None: no limit) have to be looked at one by one.
+
+    Raises Stale if the tag of the set, which `seed` belongs to, is not among `tags` (see `model.job_set.must_fit`);
+    Invalid, which points to the job in the request; Taken and Conflict as `PutJob` does.
+
+    Each part has its entry; these and the one of the set have a `group` in common. There is none if nothing changed.
+    """
+
+    wanted: Sequence[Wanted]
+    steps: Mapping[str, Step] = attrs.field(factory=dict)
+    scope: Label | None = None
+    prune: bool = False
+    tags: frozenset[str] | None = None
+    seed: str = ""
+    staged: str = ""
+    most: int | None = None
 
 
 @attrs.frozen(kw_only=True)

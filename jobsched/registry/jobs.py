@@ -119,15 +119,23 @@ class Jobs(Orders):
         """Make or change the job of this id, to what `redraft` says. Raises Stale if the job is at none of `versions`,
         or is there though it is to be `absent`, or is not though it is to be `present`."""
 
+        revise = self.revising(job_id, redraft)
+        order = PutJob(job_id=job_id, versions=versions, revise=revise, absent=absent, present=present)
+        put = await self._perform(order)
+        self._then(self._parts.wake, put.view.job.next_due if put.made else None)
+        return attrs.evolve(put, view=self._news(put.view))
+
+    def revising(
+        self, job_id: str, redraft: Callable[[Job | None], Draft]
+    ) -> Callable[[Job | None, datetime], Job]:  # fmt: skip
+        """What an order to put a job makes of the job that is there."""
+
         def revise(job: Job | None, instant: datetime) -> Job:
             draft = redraft(job)
             self._check(draft, job)
             return draft.job(job_id, instant) if job is None else draft.remade(job, instant)
 
-        order = PutJob(job_id=job_id, versions=versions, revise=revise, absent=absent, present=present)
-        put = await self._perform(order)
-        self._then(self._parts.wake, put.view.job.next_due if put.made else None)
-        return attrs.evolve(put, view=self._news(put.view))
+        return revise
 
     async def pause(
         self, job_id: str, versions: Versions = None, until: datetime | None = None, reason: str = ""

@@ -9,11 +9,11 @@ from ..model.audit import AuditFilter, Entry
 from ..model.caller import Caller
 from ..model.job import Timeout, timeout_of
 from ..model.page import Page
-from .jobs import Jobs
+from .job_sets import JobSets
 from .runs import Runs
 
 
-class Registry(Jobs, Runs):
+class Registry(JobSets, Runs):
     """Answers questions and takes orders. Every order that returned is on disk.
 
     Raises the errors of `model/errors.py`. Among them are Unavailable, when the store cannot be reached, and Busy, when

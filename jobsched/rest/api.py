@@ -29,6 +29,7 @@ from .from_json import Defaults
 from .health import Body, HealthCalls
 from .holds import Holds
 from .instants import Times
+from .job_sets import JobSets
 from .jobs import Jobs
 from .log_limit import Lines
 from .nodes import Nodes
@@ -78,6 +79,7 @@ def routes(
     calls = [
         *Catalog(registry, defaults, clock).routes(),
         *jobs.routes(),
+        *JobSets(registry, defaults, pages).routes(),
         *Batches(registry, defaults).routes(),
         *Why(registry, config.timezone, clock).routes(),
         *Runs(registry, outputs, pages, times).routes(),

@@ -42,6 +42,13 @@ def versions(request: Request) -> frozenset[int] | None:
     return frozenset(int(one.group(1)) for one in found if one is not None)
 
 
+def tags(request: Request) -> frozenset[str] | None:
+    """The tags that If-Match names; None: any. A weak tag matches nothing."""
+    text = _given(request, b"if-match")
+    found = None if text is None else parse_etags(text)
+    return None if found is None or found.star_tag else frozenset(tag for tag in found if tag)
+
+
 def must_exist(request: Request) -> bool:
     """Whether If-Match asks that there is something to change: `*` does too."""
     return _given(request, b"if-match") is not None

@@ -22,7 +22,7 @@ class Kind:
 
 KINDS: Final[dict[str, Kind]] = {
     "invalid": Kind(400, "The request makes no sense as it stands.",
-                    "Correct what `errors` points at; all that was found is there, 20 places at most."),
+                    "Correct what `errors` points at; all that was found is there, 20 places at most, 200 of a set."),
     "unauthorized": Kind(401, "There is no token, or it is not accepted.",
                          "Send one as `Authorization: Bearer TOKEN`, or as the password of Basic."),
     "forbidden": Kind(403, "The token lacks the scope, or the request comes from a web page.",

@@ -50,6 +50,11 @@ class Defaults:
     redaction: Redaction = attrs.field(factory=Redaction)
     receivers: Receivers = attrs.field(factory=Receivers)
 
+    @property
+    def seed(self) -> str:
+        """What stands for all on which it depends how a job is shown as a request."""
+        return repr((self.policy, self.timezone, sorted(self.redaction.names)))
+
 
 def draft(request: JobIn, defaults: Defaults) -> Draft:
     """The draft that a request asks for; fields left out come from the configuration. Raises Invalid."""

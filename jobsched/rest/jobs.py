@@ -121,8 +121,11 @@ class Jobs:
         for name in ("sort", "fields"):
             if not isinstance(getattr(asked, name), UnsetType):
                 raise Invalid("does not go with requests, which come whole and by id", f"?{name}")
-        only = attrs.evolve(only, order=JobOrder(sort="id"), activity=False)
-        jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
+        only, registry = attrs.evolve(only, order=JobOrder(sort="id"), activity=False), self._registry_for(request)
+        if only == JobFilter(labels=only.labels, order=only.order, activity=False):  # the whole of a set: see PUT /jobs
+            tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: it is never newer than the jobs
+            request.setHeader(b"etag", b'"%s"' % tag.encode())
+        jobs = partial(registry.jobs, asked.limit, asked.after, only)
         secret: list[wire.Withheld] = []
         policy, zone, redaction = self._defaults.policy, self._defaults.timezone, self._defaults.redaction
 

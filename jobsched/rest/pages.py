@@ -77,9 +77,9 @@ class Pages:
         if count < len(found.values) or found.more:
             link_next(request, limit, key(found.values[count - 1]))
         del found
-        return await self._sent(request, text, content_type)
+        return await self.sent(request, text, content_type)
 
-    async def _sent(self, request: Request, text: BytesIO, content_type: bytes) -> bytes:
+    async def sent(self, request: Request, text: BytesIO, content_type: bytes = JSON) -> bytes:
         """Send the text as fast as the client takes it: given at once, the connection would keep a copy."""
         size = text.seek(0, 2)
         text.seek(0)

@@ -38,6 +38,7 @@ from ...model.run import Run
 from .changes import Changes
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
+from .job_sets import JobSets
 from .jobs import Claims, Holds, Jobs, Overdue
 from .nodes import Nodes, SignsOfLife
 from .orders import AuditEntries, Orders
@@ -51,6 +52,7 @@ class ForCallers(Protocol):
     carried out."""
 
     jobs: Jobs
+    job_sets: JobSets
     runs: Runs
     nodes: Nodes
     holds: Holds

@@ -27,6 +27,7 @@ from ...model.order import (
     Put,
     PutHold,
     PutJob,
+    PutJobs,
     Ran,
     ReleaseHold,
     Reload,
@@ -36,7 +37,7 @@ from ...model.order import (
 )
 from ...model.pause import Pause
 from ...model.run import Run
-from . import audit, batches, changes, commands, holds, job_ids, queries, settling, visibility
+from . import audit, batches, changes, commands, holds, job_ids, job_sets, queries, settling, visibility
 from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import jobs, runs
@@ -199,5 +200,6 @@ _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[A
     PutHold: _put_hold,
     ReleaseHold: _release,
     Reload: _reload,
+    PutJobs: lambda transaction, order, issued: job_sets.perform(transaction, order, issued, perform),
     BatchJobs: lambda transaction, order, issued: batches.perform(transaction, order, issued, perform),
 }

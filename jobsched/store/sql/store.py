@@ -22,13 +22,14 @@ from ...threads import Bulkhead, Pool
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
+from ..contract import job_sets as set_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..sign_of_life import Sign
-from . import changes, db_errors, downtimes, nouns, queries
+from . import changes, db_errors, downtimes, job_sets, nouns, queries
 from . import labels as label_rows
 from .engine import connect, reading, writing
 from .transaction import Transaction
@@ -259,6 +260,7 @@ class ForCallers:
         self._reading = reading
         self._writing = writing
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.holds: job_contract.Holds = nouns.Holds(self)

@@ -1,0 +1,222 @@
+"""A whole set of jobs: what is to be done so that the jobs that are there become those that are wanted.
+
+The set may have a scope, a label: then jobs that have it and are not in the set may be deleted (`prune`); no other job
+ever is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import attrs
+
+from .audit import Entry, Facts
+from .errors import Faults, Invalid, JobschedError, NotFound, Stale, place
+from .job import Job
+from .labels import Label
+
+What = Literal["create", "change", "keep", "delete"]
+
+MOST_FAULTS: Final = 200  # that are told of one set
+OFTEN: Final = 50  # jobs between two looks at whether the plan is still wanted
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """A job of the set, at the place `pointer` of the request.
+
+    `revise(job, instant)` is the job as it is to be; `job` is None where there is none. That function is pure, and
+    raises Invalid, or NotFound for a task.
+    """
+
+    job_id: str
+    pointer: str
+    revise: Callable[[Job | None, datetime], Job]
+
+    def revised(self, job: Job | None, instant: datetime) -> Job:
+        """The job as it is to be. Raises Invalid, which points into the request."""
+        try:
+            return self.revise(job, instant)
+        except (Invalid, NotFound) as why:
+            raise self.pointing(why) from why
+
+    def pointing(self, why: JobschedError) -> Invalid:
+        """What is wrong with it, pointing into the request."""
+        if not isinstance(why, Invalid):
+            return Invalid(str(why), f"{self.pointer}/task")
+        first, *more = (Invalid(each.detail, f"{self.pointer}{each.pointer}") for each in why.all)
+        return Invalid(first.detail, first.pointer, more)
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """What is done to one job. `before` is None where it is made, `after` where it is deleted."""
+
+    what: What
+    before: Job | None
+    after: Job | None
+
+    @property
+    def job(self) -> Job:
+        """The job, as it is after it if it is there."""
+        job = self.after or self.before
+        assert job is not None
+        return job
+
+
+@attrs.frozen(kw_only=True)
+class SetPart:
+    """What became of one job, or would; `before` and `after` hold the values that differ, as the audit log has them."""
+
+    job_id: str
+    name: str
+    what: What
+    version: int | None  # after it; None: it is gone
+    due_before: datetime | None = None
+    due_after: datetime | None = None
+    before: Facts | None = None
+    after: Facts | None = None
+
+    @classmethod
+    def of(cls, step: Step, entry: Entry | None) -> SetPart:
+        """The part that a step is; `entry` says how the job differs."""
+        before, after = step.before, step.after
+        return cls(
+            job_id=step.job.id,
+            name=step.job.name,
+            what=step.what,
+            version=None if after is None else after.version,
+            due_before=None if before is None else before.next_due,
+            due_after=None if after is None else after.next_due,
+            before=None if entry is None else entry.before,
+            after=None if entry is None else entry.after,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SetDone:
+    """What became of all, by id. `tag` stands for the set as it is now; `group` for its entries in the audit log."""
+
+    parts: Sequence[SetPart]
+    tag: str
+    group: str | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many jobs were made, changed, kept and deleted."""
+        found: dict[str, int] = {"create": 0, "change": 0, "keep": 0, "delete": 0}
+        for part in self.parts:
+            found[part.what] += 1
+        return found
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """What there is, as far as it matters for a set: seen by one caller, at one moment.
+
+    - `jobs`: those of the ids in the set, and those of the scope
+    - `inside`, `outside`: the versions of the jobs of the scope, or of all jobs, and of others that the set names
+    - `first`: the version with which a job of an id begins, where that is not 1
+    - `late`: ids of which some due lies ahead and was decided, by a clock that was wrong
+    """
+
+    now: datetime
+    jobs: Mapping[str, Job]
+    inside: Mapping[str, int]
+    outside: Mapping[str, int]
+    first: Mapping[str, int]
+    late: Collection[str] = frozenset()
+
+
+def plan(
+    standing: Standing, wanted: Sequence[Wanted], scope: Label | None, prune: bool,
+    go_on: Callable[[], None] = lambda: None,
+) -> list[Step]:  # fmt: skip
+    """The steps from what there is to what is wanted, by id. `go_on` is called now and then. Raises Invalid with all
+    that is wrong."""
+    faults, steps = SetFaults(), list[Step]()
+    for number, each in enumerate(wanted):
+        if number % OFTEN == 0:
+            go_on()
+        with faults.noting():
+            steps.append(_step(standing, each))
+    faults.check()
+    if prune:
+        assert scope is not None
+        named = {each.job_id for each in wanted}
+        steps += (
+            Step(what="delete", before=job, after=None)
+            for job in standing.jobs.values()
+            if job.id not in named and scope.fits(job.about.labels)
+        )
+    return sorted(steps, key=lambda step: step.job.id)
+
+
+def _step(standing: Standing, wanted: Wanted) -> Step:
+    before = standing.jobs.get(wanted.job_id)
+    after = wanted.revised(before, standing.now)
+    if before is None:
+        after = attrs.evolve(after, version=standing.first.get(wanted.job_id, 1))
+        return Step(what="create", before=None, after=after)
+    if after == before:
+        return Step(what="keep", before=before, after=before)
+    return Step(
+        what="change", before=before, after=attrs.evolve(after, version=before.version + 1, updated=standing.now)
+    )
+
+
+class SetFaults(Faults):
+    """What is wrong with a set: as much as anybody will read."""
+
+    def check(self) -> None:
+        """Raises Invalid with all that was noted, up to `MOST_FAULTS`, if anything was."""
+        if len(self._found) > MOST_FAULTS:
+            left = len(self._found) - MOST_FAULTS
+            self._found[MOST_FAULTS:] = [Invalid(f"{left} more faults are not told")]
+        super().check()
+
+
+def labelled(scope: Label | None, labels: Mapping[str, str], pointer: str = "") -> dict[str, str]:
+    """The labels of a job of the set: it gets that of the scope, if it has none of that name. Raises Invalid where it
+    has another value, or the scope says none."""
+    if scope is None or scope.fits(labels):
+        return dict(labels)
+    at = pointer + place(scope.name)
+    if scope.name in labels:
+        raise Invalid(f"is {labels[scope.name]!r}, and the scope is {scope.name}={scope.value}", at)
+    if scope.value is None:
+        raise Invalid(f"is missing: the scope is the label {scope.name}, with whatever value", at)
+    return {**labels, scope.name: scope.value}
+
+
+def once_each(wanted: Iterable[Wanted]) -> None:
+    """Raises Invalid where several jobs have one id, with both places."""
+    faults, first = SetFaults(), dict[str, str]()
+    for each in wanted:
+        with faults.noting():
+            if each.job_id in first:
+                raise Invalid(f"is the id of {first[each.job_id]} too", f"{each.pointer}/id")
+        first.setdefault(each.job_id, each.pointer)
+    faults.check()
+
+
+def tag(seed: str, inside: Mapping[str, int], outside: Mapping[str, int] | None = None) -> str:
+    """What stands for a set as it is: for the jobs of its scope and, unless it is None, for the others that it names.
+    `seed` stands for all else on which it depends how jobs are shown."""
+    found = _digest(seed, inside)
+    return found if outside is None else f"{found}-{_digest(seed, outside)}"
+
+
+def must_fit(asked: Collection[str] | None, found: str) -> None:
+    """Raises Stale unless the tag that was `found`, of both parts, is among those that are asked for, of one part or of
+    both. None: any is."""
+    if asked is not None and found not in asked and found.partition("-")[0] not in asked:
+        raise Stale("the set is not as it was then: jobs of it were made, changed, paused or deleted since")
+
+
+def _digest(seed: str, versions: Mapping[str, int]) -> str:
+    text = "\n".join(f"{job_id} {versions[job_id]}" for job_id in sorted(versions))
+    return hashlib.blake2b(f"{seed}\n{text}".encode(), digest_size=8).hexdigest()

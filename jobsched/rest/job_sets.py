@@ -1,0 +1,112 @@
+"""PUT /jobs: a whole set of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+import msgspec
+from msgspec import UnsetType
+from twisted.web.http import Request
+
+from ..model.draft import Draft
+from ..model.errors import Busy, Invalid
+from ..model.ids import check_job_id
+from ..model.job import Job
+from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, once_each
+from ..model.labels import Label
+from ..registry.job_sets import JobSet
+from ..registry.registry import Registry
+from . import conditions, from_json
+from .from_json import Defaults
+from .jsontext import encoded
+from .pages import Pages
+from .route import Route, caller, content_type, query, raw
+from .schemas import job_sets as wire
+from .schemas.jobs import JobIn
+from .set_readers import READERS, GoOn, Reader
+
+
+class JobSets:
+    """The call on a whole set of jobs."""
+
+    def __init__(self, registry: Registry, defaults: Defaults, pages: Pages) -> None:
+        self._registry = registry
+        self._defaults = defaults
+        self._pages = pages
+        self._under_way = False
+
+    def routes(self) -> list[Route]:
+        """What is served here."""
+        return [
+            Route("PUT", "/jobs", self.put, "Make a whole set of jobs what it is to be", takes=wire.SetIn,
+                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413)),
+        ]  # fmt: skip
+
+    async def put(self, request: Request) -> bytes:
+        """200: what became of each job, or would."""
+        asked = query(request, wire.SetQuery)
+        scope = None if isinstance(asked.scope, UnsetType) else Label.asked(asked.scope, "?scope")
+        if asked.prune and scope is None:
+            raise Invalid("needs a scope: only jobs that have its label are deleted", "?prune")
+        if conditions.must_be_new(request):
+            raise Invalid("If-None-Match has no meaning for this call")
+        tags = conditions.tags(request)
+        reader = READERS.get(content_type(request))
+        if reader is None:
+            raise Invalid(f"the content type must be {' or '.join(sorted(each.decode() for each in READERS))}")
+        registry = self._registry.seen_by(caller(request))
+        with self._turn():
+            wanted = await self._wanted(registry, raw(request), reader, scope)
+            jobs = JobSet(wanted=wanted, scope=scope, prune=asked.prune, seed=self._defaults.seed)
+            done = await (registry.plan_set(jobs, tags) if asked.plan else registry.put_set(jobs, tags))
+            text = await registry.in_thread(lambda go_on: _text(done, go_on))
+        request.setHeader(b"etag", b'"%s"' % done.tag.encode())
+        return await self._pages.sent(request, text)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One set at a time: each takes much memory, and the time of the one thread for callers. Raises Busy."""
+        if self._under_way:
+            raise Busy("another set of jobs is being put; ask again later")
+        self._under_way = True
+        try:
+            yield
+        finally:
+            self._under_way = False
+
+    async def _wanted(self, registry: Registry, data: bytes, reader: Reader, scope: Label | None) -> list[Wanted]:
+        def read(go_on: GoOn) -> list[Wanted]:
+            faults, wanted = SetFaults(), list[Wanted]()
+            for pointer, job in reader(data, go_on):
+                with faults.noting():
+                    wanted.append(self._one(registry, pointer, job, scope))
+            faults.check()
+            once_each(wanted)
+            return wanted
+
+        return await registry.in_thread(read)
+
+    def _one(self, registry: Registry, pointer: str, asked: JobIn, scope: Label | None) -> Wanted:
+        assert not isinstance(asked.id, UnsetType)
+        check_job_id(asked.id, f"{pointer}/id")
+        asked = msgspec.structs.replace(asked, labels=labelled(scope, asked.labels, f"{pointer}/labels"))
+
+        def redraft(job: Job | None) -> Draft:
+            return from_json.replaced(job, asked, self._defaults)
+
+        return registry.wanted(asked.id, pointer, redraft)
+
+
+def _text(done: SetDone, go_on: GoOn) -> BytesIO:
+    """The answer, written part by part."""
+    head, _, tail = encoded(wire.head_out(done)).rpartition(b"]")
+    text = BytesIO()
+    text.write(head)
+    for number, part in enumerate(done.parts):
+        if number % OFTEN == 0:
+            go_on()
+        text.write((b"," if number else b"") + encoded(wire.part_out(part)))
+    text.write(b"]" + tail)
+    return text

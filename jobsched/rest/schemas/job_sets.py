@@ -1,0 +1,86 @@
+"""A whole set of jobs, as it is put and answered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ...model.job_set import SetDone, SetPart, What
+from . import Moment
+from .jobs import JobIn, Withheld
+from .queries import LabelText
+
+JOBS = Meta(description="The jobs, each with its `id`")
+
+
+class SetIn(Struct, forbid_unknown_fields=True):
+    """Jobs as they are to be: in `jobs`, or as GET /jobs?as=request gives them."""
+
+    jobs: Annotated[list[JobIn] | UnsetType, JOBS] = UNSET
+    values: Annotated[list[JobIn] | UnsetType, Meta(description="The same, instead of `jobs`")] = UNSET
+    withheld: Annotated[list[Withheld] | UnsetType, Meta(description="Not looked at")] = UNSET
+
+
+class SetQuery(Struct, forbid_unknown_fields=True):
+    """How it is done, and to which jobs."""
+
+    plan: Annotated[bool, Meta(description="Whether to show what would become of each job, and do nothing")] = False
+    prune: Annotated[
+        bool, Meta(description="Whether to delete jobs of the scope that are not in the set; needs a scope")
+    ] = False
+    scope: Annotated[
+        LabelText | UnsetType,
+        Meta(description="The label of the jobs of this set, NAME=VALUE; a job of it without that label gets it"),
+    ] = UNSET
+
+
+class SetPartOut(Struct):
+    """What became of one job, or would."""
+
+    id: Annotated[str, Meta(description="The id of the job")]
+    name: Annotated[str, Meta(description="Its name")]
+    what: Annotated[What, Meta(description="What is done to it; keep: nothing, for it is so already")]
+    version: Annotated[int | None, Meta(description="Its version after it; null: it is gone")]
+    before: Annotated[dict[str, Any] | None, Meta(description="What was, as far as it differs")]
+    after: Annotated[dict[str, Any] | None, Meta(description="What is, as far as it differs")]
+    due_before: Annotated[Moment | None, Meta(description="Its next due before it")]
+    due_after: Annotated[Moment | None, Meta(description="Its next due after it")]
+
+
+class SetCounts(Struct):
+    """How many jobs."""
+
+    create: Annotated[int, Meta(description="That are made")]
+    change: Annotated[int, Meta(description="That are changed")]
+    keep: Annotated[int, Meta(description="That are so already")]
+    delete: Annotated[int, Meta(description="That are deleted")]
+
+
+class SetOut(Struct):
+    """What became of each job, by id."""
+
+    counts: Annotated[SetCounts, Meta(description="How many jobs are made, changed, kept and deleted")]
+    group: Annotated[
+        str | None, Meta(description="What the entries in the audit log have in common; null: there are none")
+    ]
+    values: Annotated[list[SetPartOut], Meta(description="A part for each job")]
+
+
+def part_out(part: SetPart) -> SetPartOut:
+    """A part for the outside."""
+    return SetPartOut(
+        id=part.job_id,
+        name=part.name,
+        what=part.what,
+        version=part.version,
+        before=part.before,
+        after=part.after,
+        due_before=part.due_before,
+        due_after=part.due_after,
+    )
+
+
+def head_out(done: SetDone) -> SetOut:
+    """All but the parts."""
+    return SetOut(counts=SetCounts(**done.counts), group=done.group, values=[])

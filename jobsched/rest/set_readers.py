@@ -1,0 +1,96 @@
+"""Reads the body of a set of jobs. The content type chooses the reader, in `READERS` and nowhere else.
+
+A reader is called off the reactor, for a body may be large, and looks at one job after the other: each piece of work
+that keeps Python's lock is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw, UnsetType
+
+from ..model import nearest
+from ..model.errors import Invalid, place
+from ..model.job_set import OFTEN, SetFaults
+from . import problems
+from .jsontext import duplicate
+from .schemas.job_sets import SetIn
+from .schemas.jobs import JobIn
+
+HEAD = 64  # bytes by which the jobs are found in the body
+
+GoOn = Callable[[], None]
+Entry = tuple[str, JobIn]  # the place of a job, such as /jobs/3, and the job
+Reader = Callable[[bytes, GoOn], list[Entry]]  # raises Invalid with all that is wrong
+
+
+def read_json(data: bytes, go_on: GoOn) -> list[Entry]:
+    """The jobs of a JSON text, each with its place (RFC 6901)."""
+    try:
+        name, jobs = _jobs(msgspec.json.decode(data, type=dict[str, Raw]))
+        pieces = msgspec.json.decode(jobs, type=list[Raw])
+        doubled = duplicate(_without(data, bytes(jobs)))
+    except msgspec.ValidationError as why:
+        raise Invalid(f'the body is an object such as {{"jobs": [...]}}: {why}') from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
+        raise Invalid(f"the body is not JSON: {why}") from None
+    if doubled is not None:
+        raise Invalid("is given twice", doubled)
+    return each_of([(f"/{name}/{number}", piece) for number, piece in enumerate(pieces)], _job, go_on)
+
+
+def each_of(found: Sequence[tuple[str, Raw]], job: Callable[[Raw], JobIn], go_on: GoOn) -> list[Entry]:
+    """The jobs at these places. Raises Invalid with all that is wrong with any of them."""
+    faults, entries = SetFaults(), list[Entry]()
+    for number, (pointer, piece) in enumerate(found):
+        if number % OFTEN == 0:
+            go_on()
+        with faults.noting():
+            try:
+                entries.append((pointer, job(piece)))
+            except Invalid as why:
+                first, *more = (Invalid(each.detail, f"{pointer}{each.pointer}") for each in why.all)
+                raise Invalid(first.detail, first.pointer, more) from None
+    faults.check()
+    return entries
+
+
+def _jobs(whole: Mapping[str, Raw]) -> tuple[str, Raw]:
+    faults = SetFaults()
+    for name in whole:
+        with faults.noting():
+            if name not in SetIn.__struct_fields__:
+                raise Invalid(f"is no field of a set{nearest.hint(name, SetIn.__struct_fields__)}", place(name))
+    faults.check()
+    found = [(name, whole[name]) for name in ("jobs", "values") if name in whole]
+    if len(found) != 1:
+        raise Invalid("give the jobs of the set in jobs, or in values as GET /jobs?as=request does", "/jobs")
+    return found[0]
+
+
+def _job(piece: Raw) -> JobIn:
+    try:
+        job = msgspec.json.decode(piece, type=JobIn)
+        doubled = duplicate(bytes(piece))
+    except msgspec.ValidationError as why:
+        raise problems.invalid(why, msgspec.json.decode(piece), JobIn) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
+        raise Invalid(f"is not JSON: {why}") from None
+    if doubled is not None:
+        raise Invalid("is given twice", doubled)
+    if isinstance(job.id, UnsetType):
+        raise Invalid("is missing: a job of a set has an id", "/id")
+    return job
+
+
+def _without(data: bytes, jobs: bytes) -> bytes:
+    """The body with no jobs: these are looked at one by one."""
+    begin = data.find(jobs[:HEAD])
+    end = begin + len(jobs)
+    return data[:begin] + b"[]" + data[end:] if data[begin:end] == jobs else data
+
+
+READERS: Final[Mapping[bytes, Reader]] = {b"application/json": read_json}

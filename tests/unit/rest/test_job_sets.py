@@ -1,0 +1,147 @@
+"""PUT /jobs as it is asked for and answered."""
+
+import json
+
+import pytest
+from twisted.internet.defer import maybeDeferred
+
+from jobsched.threads import CallerThread
+from tests.unit.rest.conftest import ask
+
+DATA = {"team": "data"}
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch):
+    """What callers order off the reactor is done at once."""
+    monkeypatch.setattr(CallerThread, "run", lambda _, work: maybeDeferred(work, lambda: None))
+
+
+def job(job_id, **fields):
+    return {"id": job_id, "task": "example", "interval": {"hours": 1}} | fields
+
+
+def put(front, body, query="", **headers):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ask(front.site, "PUT", f"/jobs{query}", data, **headers)
+
+
+def whats(answer):
+    assert answer.status == 200, answer.body
+    return {part["id"]: part["what"] for part in answer.json["values"]}
+
+
+@pytest.fixture
+def front(inline, front):
+    return front
+
+
+def test_a_set_is_made_changed_kept_and_pruned(front):
+    made = put(front, {"jobs": [job("a"), job("b"), job("c", labels=DATA | {"x": "y"})]}, "?scope=team=data")
+    assert made.json["counts"] == {"create": 3, "change": 0, "keep": 0, "delete": 0}
+    assert [part["id"] for part in made.json["values"]] == ["a", "b", "c"]
+    assert front.get("/jobs/a").json["labels"] == DATA, "it gets the label of the scope"
+    front.job(id="by-hand", name="by hand")
+    again = put(front, {"jobs": [job("a"), job("b", retries=2)]}, "?scope=team=data&prune=1")
+    assert whats(again) == {"a": "keep", "b": "change", "c": "delete"}
+    b = again.json["values"][1]
+    assert list(b) == ["id", "name", "what", "version", "before", "after", "due_before", "due_after"]
+    assert (b["before"], b["after"], b["version"]) == ({"retries": 0}, {"retries": 2}, 2)
+    assert b["due_before"] == b["due_after"] == front.get("/jobs/b").json["next_due"]
+    assert [each["id"] for each in front.get("/jobs?sort=name").json["values"]] == ["a", "b", "by-hand"]
+
+
+def test_the_entries_of_a_set_have_a_group(front):
+    group = put(front, {"jobs": [job("a"), job("b")]}).json["group"]
+    found = front.get(f"/audit?group={group}").json["values"]
+    assert sorted((each["action"], each["target"]) for each in found if each["target"]) == [
+        ("job.create", "a"), ("job.create", "b"),
+    ]  # fmt: skip
+    whole = next(each for each in found if each["action"] == "jobs.put")
+    assert whole["after"] == {"scope": None, "prune": False, "create": 2, "change": 0, "keep": 0, "delete": 0}
+    again = put(front, {"jobs": [job("a"), job("b")]})
+    assert (again.json["group"], whats(again)) == (None, {"a": "keep", "b": "keep"})
+    assert len(front.get("/audit").json["values"]) == 3
+
+
+def test_a_plan_changes_nothing_and_makes_the_order_safe(front):
+    put(front, {"jobs": [job("a"), job("b")]}, "?scope=team=data")
+    front.job(id="named", name="by hand")
+    wanted, how = {"jobs": [job("a", interval={"minutes": 5}), job("c"), job("named")]}, "scope=team=data&prune=1"
+    plan = put(front, wanted, f"?{how}&plan=1")
+    assert whats(plan) == {"a": "change", "b": "delete", "c": "create", "named": "change"}
+    a = plan.json["values"][0]
+    assert a["due_before"] > a["due_after"]
+    assert plan.json["group"] is None
+    assert front.get("/jobs/c").status == 404
+    tag = plan.headers["etag"]
+    ask(front.site, "PATCH", "/jobs/named", b'{"retries":1}', content_type="application/merge-patch+json")
+    assert put(front, wanted, f"?{how}", if_match=tag).status == 412, "a job that is named counts too"
+    tag = put(front, wanted, f"?{how}&plan=1", if_match="*").headers["etag"]
+    front.job(id="new", name="new", labels=DATA)
+    assert put(front, wanted, f"?{how}", if_match=tag).status == 412
+    assert put(front, wanted, f"?{how}&plan=1", if_match=tag).status == 412
+    tag = put(front, wanted, f"?{how}&plan=1").headers["etag"]
+    done = put(front, wanted, f"?{how}", if_match=tag)
+    assert whats(done) == {"a": "change", "b": "delete", "c": "create", "named": "change", "new": "delete"}
+    listed = front.get("/jobs?as=request&label=team=data")
+    assert listed.headers["etag"] == done.headers["etag"]
+    assert front.get("/jobs?as=request&label=team=data", if_none_match=done.headers["etag"]).status == 304
+    assert put(front, wanted, f"?{how}", if_match=listed.headers["etag"]).status == 200
+    assert "etag" not in front.get("/jobs?as=request&label=team=data&q=x").headers
+
+
+def test_what_is_read_can_be_put(front):
+    put(front, {"jobs": [job("a", name="an A", labels=DATA), job("b", retries=2)]})
+    read = front.get("/jobs?as=request")
+    assert whats(put(front, read.body)) == {"a": "keep", "b": "keep"}
+    assert whats(put(front, {"jobs": json.loads(read.body)["values"]})) == {"a": "keep", "b": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "pointers"),
+    [
+        ({}, "", ["/jobs"]),
+        ({"jobs": [], "values": []}, "", ["/jobs"]),
+        ({"jobs": {}}, "", [""]),
+        ([], "", [""]),
+        (b'{"jobs": [', "", [""]),
+        (b'{"jobs": [], "jobs": []}', "", ["/jobs"]),
+        (b'{"jobs": [{"id": "a", "id": "b", "task": "example", "cron": "@daily"}]}', "", ["/jobs/0/id"]),
+        ({"job": [], "more": 1}, "", ["/job", "/more"]),
+        ({"jobs": [job("a"), {"task": "example", "cron": "@daily"}, 7]}, "", ["/jobs/1/id", "/jobs/2"]),
+        ({"jobs": [job("a", retries=-1), job("b"), job("c", x=1)]}, "", ["/jobs/0/retries", "/jobs/2/x"]),
+        ({"values": [job("B"), job("a", labels={"A": "b"})]}, "", ["/values/0/id"]),
+        ({"jobs": [job("b"), job("a", labels={"A": "b"})]}, "", ["/jobs/1/labels/A"]),
+        ({"jobs": [job("a"), job("a")]}, "", ["/jobs/1/id"]),
+        ({"jobs": [job("a", task="none"), job("b", cron="61 * * * *", interval=None)]}, "",
+         ["/jobs/0/task", "/jobs/1/cron"]),
+        ({"jobs": [job("a", parameters={"token": "***"}, task="example")]}, "", ["/jobs/0/parameters/token"]),
+        ({"jobs": [job("a", labels={"team": "ops"}), job("b", labels={"team": "it"})]}, "?scope=team=data",
+         ["/jobs/0/labels/team", "/jobs/1/labels/team"]),
+        ({"jobs": [job("a")]}, "?scope=team", ["/jobs/0/labels/team"]),
+        ({"jobs": []}, "?prune=1", ["?prune"]),
+        ({"jobs": []}, "?scope=A=b", ["?scope"]),
+        ({"jobs": []}, "?partial=1", ["?partial"]),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_changes_nothing(front, body, query, pointers):
+    answer = put(front, body, query)
+    assert (answer.status, answer.problem[2]) == (400, pointers), answer.body
+    assert front.get("/jobs").json["values"] == []
+
+
+def test_another_content_type_is_refused(front):
+    answer = put(front, {"jobs": []}, content_type="text/crontab")
+    assert (answer.status, "application/json" in answer.problem[1]) == (400, True)
+    assert put(front, {"jobs": []}, if_none_match="*").status == 400
+
+
+def test_an_empty_set_deletes_what_has_the_label_alone(front):
+    front.job(id="by-hand")
+    put(front, {"jobs": [job("a"), job("b")]}, "?scope=team=data")
+    assert whats(put(front, {"jobs": []}, "?scope=team=data&prune=1")) == {"a": "delete", "b": "delete"}
+    assert [each["id"] for each in front.get("/jobs").json["values"]] == ["by-hand"]
+    revived = put(front, {"jobs": [job("a")]}).json["values"][0]
+    assert (revived["what"], revived["version"]) == ("create", 2)
+    assert front.get("/jobs/a").json["version"] == 2
