@@ -59,6 +59,8 @@ NAMES = (
             "_respondToBadRequestAndDisconnect": "replaced: answers a problem in JSON instead of a bare 400",
             "_log": "replaced: goes nowhere, for Twisted's would tell of each client that says nothing",
             "_version": "read: chunks are for HTTP/1.1 alone",
+            "_command": "read: whether the call takes a large body, before that comes",
+            "_path": "read: the same",
             "_buffer": "read: whether a part of a request has come, for the deadline until its last byte",
             "_busyReceiving": "read: in the middle of what has come nothing is to be concluded from the rest",
             "_handlingRequest": "read: while a request is answered, what comes is the next one's",

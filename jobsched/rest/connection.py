@@ -171,6 +171,11 @@ class Channel(HTTPChannel):
         else:
             super().lineReceived(line)
 
+    @property
+    def asked(self) -> tuple[bytes, bytes]:
+        """The method and the target of the request whose headers have come."""
+        return self._command, self._path
+
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
         """Refuse every form of a body's length that a proxy in front of us might understand differently."""
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):

@@ -19,13 +19,15 @@ from ..model.labels import Label
 from ..registry.job_sets import JobSet
 from ..registry.registry import Registry
 from . import conditions, from_json
-from .from_json import Defaults
+from .from_json import Defaults, given
 from .jsontext import encoded
 from .pages import Pages
 from .route import Route, caller, content_type, query, raw
 from .schemas import job_sets as wire
 from .schemas.jobs import JobIn
 from .set_readers import READERS, GoOn, Reader
+
+LARGEST = 32 * 1024 * 1024  # bytes of a body
 
 
 class JobSets:
@@ -41,7 +43,7 @@ class JobSets:
         """What is served here."""
         return [
             Route("PUT", "/jobs", self.put, "Make a whole set of jobs what it is to be", takes=wire.SetIn,
-                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413)),
+                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413), large=LARGEST),
         ]  # fmt: skip
 
     async def put(self, request: Request) -> bytes:
@@ -89,14 +91,14 @@ class JobSets:
         return await registry.in_thread(read)
 
     def _one(self, registry: Registry, pointer: str, asked: JobIn, scope: Label | None) -> Wanted:
-        assert not isinstance(asked.id, UnsetType)
-        check_job_id(asked.id, f"{pointer}/id")
+        job_id = given(asked.id, "")
+        check_job_id(job_id, f"{pointer}/id")
         asked = msgspec.structs.replace(asked, labels=labelled(scope, asked.labels, f"{pointer}/labels"))
 
         def redraft(job: Job | None) -> Draft:
             return from_json.replaced(job, asked, self._defaults)
 
-        return registry.wanted(asked.id, pointer, redraft)
+        return registry.wanted(job_id, pointer, redraft)
 
 
 def _text(done: SetDone, go_on: GoOn) -> BytesIO:

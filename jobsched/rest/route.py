@@ -39,6 +39,7 @@ class Route:
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match
     - `scope`: what a caller needs; "open": every caller is let in
+    - `large`: bytes that its body may have, where these are more than those of any other
     - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
     """
 
@@ -53,6 +54,7 @@ class Route:
     keyed: bool = False
     bare: bool = False
     also: Mapping[str, type] = attrs.field(factory=dict)
+    large: int = 0
     conditional: bool = attrs.field()
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))

@@ -12,14 +12,15 @@ from twisted.web.server import Site
 from ..clock import elapsed
 from ..events import Events
 from ..model.caller import ANYBODY
+from ..model.errors import JobschedError
 from ..model.hosts import Hosts
 from . import connection, host_check, problems
 from .app import make_app
 from .connection import Channel, ConnectionGate
+from .large_bodies import MOST_BODY, LargeBodies
 from .log_limit import Lines, shown
 from .route import Admit, Route
 
-MOST_BODY = 1024 * 1024  # bytes
 MOST_LINGERING = 64 * MOST_BODY  # bytes of a refused body that are still read
 LINGER = 5  # seconds without a byte of such a body
 
@@ -27,14 +28,15 @@ OTHER = "other"  # for requests without a known method and route
 
 
 class LimitedRequest(ServerRequest):
-    """Refuses requests that must not reach Klein: a body over 1 MiB as soon as its size is known, and all requests that
-    the host check refuses.
+    """Refuses requests that must not reach Klein: a body over 1 MiB as soon as its size is known, unless the call takes
+    a large one, and all requests that the host check refuses.
 
     `gotLength` and `handleContentChunk` are inner methods of Twisted; `tests/unit/rest/test_site.py` watches them.
     """
 
     defaultContentType = None  # what has no body has no type
     _received = 0
+    _most = MOST_BODY
     refused = False
     logged = False  # the log has a line about this request already
     known = False  # the request has a valid token
@@ -42,14 +44,14 @@ class LimitedRequest(ServerRequest):
     taken = (OTHER, OTHER)  # method and route
 
     def gotLength(self, length: int | None) -> None:
-        if length is not None and length > MOST_BODY:
-            self._refuse()
+        if length is not None and length > self._most:
+            self._ask_for_room(length)
         super().gotLength(0 if self.refused else length)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > MOST_BODY and not self.refused:
-            self._refuse()
+        if self._received > self._most and not self.refused:
+            self._ask_for_room(self._received)
         if not self.refused:
             super().handleContentChunk(data)
         elif self._received > MOST_LINGERING:
@@ -87,14 +89,25 @@ class LimitedRequest(ServerRequest):
         self.finish()
         return reason
 
-    def _refuse(self) -> None:
+    def _ask_for_room(self, size: int) -> None:
+        """Refuse a body of that size, unless the call may have it."""
+        channel = self._channel()
+        try:
+            self._most = channel.site.large_bodies.room(self, *channel.asked)
+        except JobschedError as why:
+            self._refuse(problems.status_of(why), str(why))
+            return
+        if size > self._most:
+            self._refuse(413, f"a request body may hold {self._most} bytes")
+
+    def _refuse(self, status: int, detail: str) -> None:
         """Answer at once. The rest of the body is read for a while and thrown away: a client that is cut off while
         it sends would see a reset and no answer."""
         self.refused = True
         channel = self._channel()
-        answer = host_check.outright(413, f"a request body may hold {MOST_BODY} bytes")
+        answer = host_check.outright(status, detail)
         channel.transport.write(answer)
-        channel.site.count_refused(channel.transport, 413, len(answer))
+        channel.site.count_refused(channel.transport, status, len(answer))
         if not self._received and self.requestHeaders.hasHeader(b"expect"):
             self.requestHeaders.removeHeader(b"expect")  # or Twisted would say "100 Continue" after this
             channel.loseConnection()
@@ -120,6 +133,7 @@ class JobschedSite(Site):
         connections: int,
         lines: Lines,
         events: Events,
+        large_bodies: LargeBodies,
     ) -> None:
         super().__init__(
             resource,
@@ -131,6 +145,7 @@ class JobschedSite(Site):
         self.hosts = hosts
         self.lines = lines
         self.events = events
+        self.large_bodies = large_bodies
         self.gate = ConnectionGate(self, connections, reactor.seconds)  # the factory that listens
 
     def count_refused(self, wire: ITCPTransport, status: int, size: int) -> None:
@@ -159,4 +174,5 @@ def site(
 ) -> JobschedSite:  # fmt: skip
     """A site that serves `routes` and answers all else with a problem; `hosts` None: any host name is accepted."""
     resource = make_app(routes, admit).resource()
-    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events())
+    large = LargeBodies(routes, admit)
+    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events(), large)

@@ -34,8 +34,8 @@ def test_what_is_not_there_is_404(front, path):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/jobs", {"GET", "HEAD", "POST"}),
-        ("DELETE", "/jobs", {"GET", "HEAD", "POST"}),
+        ("PATCH", "/jobs", {"GET", "HEAD", "POST", "PUT"}),
+        ("DELETE", "/jobs", {"GET", "HEAD", "POST", "PUT"}),
         ("POST", "/catalog", {"GET", "HEAD"}),
         ("POST", "/runs/x", {"GET", "HEAD"}),
         ("BREW", "/catalog", {"GET", "HEAD"}),

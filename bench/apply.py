@@ -1,0 +1,151 @@
+"""PUT /jobs with many jobs on a real daemon: how long a plan and an order take, and what other dues feel of it.
+
+On each database: a set is planned and made, put again, changed (each job, and its rule), and deleted. Meanwhile other
+jobs are due ten times a second; how late they start is what the order costs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.daemon import Daemon, instant, machine, percentile, running, spread, verdict
+from tests.servers import started
+
+CATALOG = """
+[quick]
+file = quick.py
+class = Quick
+parameters = text
+"""
+QUICK = "class Quick:\n    async def run(self, info):\n        pass\n"
+SCOPE = "/jobs?scope=team=bench&prune=1"
+TICKERS = 5
+EVERY = 0.5  # seconds between two dues of each
+
+
+def wanted(count: int, **fields: Any) -> dict[str, Any]:
+    """A set such as a team has it."""
+    return {
+        "jobs": [
+            {
+                "id": f"bench-{number:05}",
+                "task": "quick",
+                "name": f"The job number {number}",
+                "cron": f"{number % 60} {number // 60 % 24} * * *",
+                "timezone": "Europe/Berlin",
+                "parameters": {"text": f"what job {number} is told"},
+                "labels": {"team": "bench", "number": str(number)},
+                "description": "What it is for, and what to do at night. " * 3,
+                "retries": 2,
+            }
+            | fields
+            for number in range(count)
+        ]
+    }
+
+
+class Watched:
+    """Dues of other jobs, and short questions, while something is done."""
+
+    def __init__(self, daemon: Daemon, tickers: list[str]) -> None:
+        self._daemon = daemon
+        self._tickers = tickers
+        self._over = threading.Event()
+        self._asked: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._begun = time.time()
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._ended = time.time()
+
+    def _ask(self) -> None:
+        with self._daemon.caller() as caller:
+            while not self._over.wait(0.01):
+                begun = time.perf_counter()
+                caller.get("/health")
+                self._asked.append(time.perf_counter() - begun)
+
+    def tell(self) -> None:
+        """Print how late dues started, and how long GET /health took, which asks nobody."""
+        late = []
+        with self._daemon.caller() as caller:
+            for job in self._tickers:
+                for run in caller.get(f"/jobs/{job}/runs?limit=1000")["values"]:
+                    due = instant(run["due"]).timestamp()
+                    if self._begun <= due <= self._ended and run["started"]:
+                        late.append((instant(run["started"]) - instant(run["due"])).total_seconds())
+        print(f"    dues started late by  {spread(late)}")
+        print(f"    GET /health took      {spread(self._asked)}")
+        if late:
+            verdict("dues of others, p99", percentile(late, 99) * 1000, 100, "ms")
+            verdict("dues of others, the latest", max(late), 1, "s")
+        verdict("the reactor, by GET /health", max(self._asked) * 1000, 50, "ms")
+
+
+def measure(daemon: Daemon, count: int) -> None:
+    """Each step, with a line of its own."""
+    with daemon.caller() as caller:
+        due = {"task": "quick", "interval": {"seconds": EVERY}}
+        tickers = [caller.post_job(name=f"ticker {number}", **due) for number in range(TICKERS)]
+        time.sleep(2)
+        small = {"interval": {"hours": 1}, "cron": None}
+        for what, path, body, most in (
+            ("plan of a new set", f"{SCOPE}&plan=1", wanted(count), 2),
+            ("made", SCOPE, wanted(count), 10),
+            ("plan of the same", f"{SCOPE}&plan=1", wanted(count), 2),
+            ("the same", SCOPE, wanted(count), 10),
+            ("plan of a change", f"{SCOPE}&plan=1", wanted(count, retries=3), 2),
+            ("each changed", SCOPE, wanted(count, retries=3), 10),
+            ("each with another rule", SCOPE, wanted(count, **small), 10),
+            ("all deleted", SCOPE, {"jobs": []}, 10),
+            ("all revived", SCOPE, wanted(count), 10),
+        ):
+            text = json.dumps(body).encode()
+            watched = Watched(daemon, tickers)
+            with watched:
+                begun = time.perf_counter()
+                status, _, answer = caller.ask("PUT", path, body)
+                took = time.perf_counter() - begun
+            if status != 200:
+                raise SystemExit(f"{what}: {status} {answer[:500]!r}")
+            print(f"  {what}: {took:.2f} s, {len(text) / 1e6:.1f} MB, {json.loads(answer)['counts']}")
+            verdict(what, took, most, "s")
+            watched.tell()
+            time.sleep(1)
+
+
+def main() -> None:
+    """On each database in turn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000, help="jobs of the set (default: 10,000)")
+    parser.add_argument("--on", action="append", choices=("sqlite", "postgresql", "mysql"), help="databases; all")
+    given = parser.parse_args()
+    machine()
+    for kind in given.on or ("sqlite", "postgresql", "mysql"):
+        with ExitStack() as stack:
+            options = ""
+            if kind != "sqlite":
+                server = started(kind)
+                stack.callback(server.close)
+                options = f"STORE = {server.create_database('applied')!r}"
+            print(kind)
+            measure(stack.enter_context(running(CATALOG, {"quick.py": QUICK}, options)), given.jobs)
+
+
+if __name__ == "__main__":
+    main()
