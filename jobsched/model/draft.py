@@ -56,13 +56,12 @@ class Draft:
             next_due = None
         elif next_due is None:
             next_due = schedule.next_after(now)  # max_runs may have been raised
-        asked = self._job(job.id, schedule, next_due, job.created)
-        if self.watch.same_terms(job.watch):
-            asked = attrs.evolve(asked, watched=job.watched, overdue=job.overdue, overdue_reason=job.overdue_reason)
-        else:
-            asked = asked.watched_anew(now)
-        asked = attrs.evolve(asked, paused=job.paused, starts=job.starts, version=job.version, updated=job.updated)
-        return attrs.evolve(asked, pause=job.pause, forgotten=job.forgotten, ahead=job.ahead, ahead_from=job.ahead_from)
+        asked = attrs.evolve(
+            job, name=self.name, task=self.task, schedule=schedule, timezone=self.timezone, policy=self.policy,
+            watch=self.watch, about=self.about, timeout=self.timeout, parameters=self.parameters,
+            max_runs=self.max_runs, next_due=next_due,
+        )  # fmt: skip
+        return asked if self.watch.same_terms(job.watch) else asked.watched_anew(now)
 
     def _job(self, job_id: str, schedule: Schedule, next_due: datetime | None, created: datetime) -> Job:
         return Job(

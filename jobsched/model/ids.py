@@ -60,6 +60,13 @@ def least(instant: datetime) -> str:
     return str(uuid.UUID(int=max((instant - EPOCH) // MICROSECOND // 1000, 0) << 80))
 
 
+def part_of(whole: str, number: int, count: int) -> str:
+    """The id of part `number` of `count`, of the same millisecond as the id of the whole. They sort by their number."""
+    fraction, rest = number * 4096 // count, number & 0xFFF
+    chance = int.from_bytes(os.urandom(6), "big")
+    return f"{whole[:13]}-7{fraction:03x}-8{rest:03x}-{chance:012x}"
+
+
 class Ids:
     """Makes ids that sort after all ids this instance made before, unless the clock was set back by more than `BACK`.
 

@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 import attrs
 
-from .audit import Entry, Facts
+from .audit import Entry, Facts, Signature
 from .errors import Faults, Invalid, JobschedError, NotFound, Stale, place
+from .ids import part_of
 from .job import Job
 from .labels import Label
 
@@ -53,11 +54,13 @@ class Wanted:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """What is done to one job. `before` is None where it is made, `after` where it is deleted."""
+    """What is done to one job. `before` is None where it is made, `after` where it is deleted; `entry` is that in the
+    audit log, once there is one."""
 
     what: What
     before: Job | None
     after: Job | None
+    entry: Entry | None = None
 
     @property
     def job(self) -> Job:
@@ -81,9 +84,9 @@ class SetPart:
     after: Facts | None = None
 
     @classmethod
-    def of(cls, step: Step, entry: Entry | None) -> SetPart:
-        """The part that a step is; `entry` says how the job differs."""
-        before, after = step.before, step.after
+    def of(cls, step: Step) -> SetPart:
+        """The part that a step is; its entry says how the job differs."""
+        before, after, entry = step.before, step.after, step.entry
         return cls(
             job_id=step.job.id,
             name=step.job.name,
@@ -98,11 +101,13 @@ class SetPart:
 
 @attrs.frozen(kw_only=True)
 class SetDone:
-    """What became of all, by id. `tag` stands for the set as it is now; `group` for its entries in the audit log."""
+    """What became of all, by id. `tag` stands for the set as it is now; `group` is what its `entries` in the audit log
+    have in common."""
 
     parts: Sequence[SetPart]
     tag: str
     group: str | None = None
+    entries: Sequence[Entry] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -166,6 +171,21 @@ def _step(standing: Standing, wanted: Wanted) -> Step:
     return Step(
         what="change", before=before, after=attrs.evolve(after, version=before.version + 1, updated=standing.now)
     )
+
+
+def signed(steps: Sequence[Step], signature: Signature, go_on: Callable[[], None] = lambda: None) -> list[Step]:
+    """The steps with their entries in the audit log, as parts of one order. The ids of these sort as the steps do, once
+    they begin with the millisecond in which the order was carried out."""
+    found = list[Step]()
+    for number, step in enumerate(steps):
+        if number % OFTEN == 0:
+            go_on()
+        if step.what == "keep":
+            found.append(step)
+        else:
+            mine = attrs.evolve(signature, id=part_of(signature.id, number, len(steps)), group=signature.id)
+            found.append(attrs.evolve(step, entry=mine.of_job(step.before, step.after)))
+    return found
 
 
 class SetFaults(Faults):

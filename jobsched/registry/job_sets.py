@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
 
 import attrs
+from twisted.internet.task import deferLater
 
+from ..audit import tell
 from ..clock import now
 from ..model import job_set
 from ..model.draft import Draft
+from ..model.errors import JobschedError, Moved
 from ..model.job import Job
 from ..model.job_set import SetDone, SetPart, Standing, Step, Wanted
 from ..model.labels import Label
-from ..model.order import PutJobs
+from ..model.order import Issued, PutJobs
 from ..threads import Wanted as GoOn
 from .jobs import Jobs
 
-SINGLY = 100  # jobs that the one transaction looks at again
+SINGLY = 100  # jobs that the one transaction looks at again: each takes it some milliseconds
 ROUNDS = 5  # of planning, each only for what has moved meanwhile; the last looks again at whatever it must
+PIECE = 200  # jobs that are staged at once: what is due meanwhile waits for that on SQLite
+TOLD = 100  # entries that are told to the log at once
+ABANDONED = timedelta(minutes=30)  # after which nobody carries out any more what was staged
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +37,28 @@ class JobSet:
     scope: Label | None = None
     prune: bool = False
     seed: str = ""
+
+
+@attrs.frozen
+class _Planned:
+    """Steps by id, and in pieces those that can be staged."""
+
+    steps: dict[str, Step]
+    pieces: list[list[Step]]
+
+
+def _planned(
+    asked: JobSet, standing: Standing, issued: Issued, tags: frozenset[str] | None, go_on: GoOn,
+    before: Mapping[str, Step] = MappingProxyType({}),
+) -> _Planned:  # fmt: skip
+    """What is to be done, beside what was planned `before` for other jobs. Runs off the reactor. Raises Stale,
+    Invalid."""
+    job_set.must_fit(tags, job_set.tag(asked.seed, standing.inside, standing.outside))
+    steps = job_set.plan(standing, asked.wanted, asked.scope, asked.prune, go_on)
+    steps = job_set.signed(steps, issued.signature, go_on)
+    staged = [step for step in steps if step.entry is not None and step.job.id not in standing.late]
+    pieces = [staged[begin : begin + PIECE] for begin in range(0, len(staged), PIECE)]
+    return _Planned({**before, **{step.job.id: step for step in steps}}, pieces)
 
 
 class JobSets(Jobs):
@@ -43,37 +74,76 @@ class JobSets(Jobs):
 
     async def plan_set(self, asked: JobSet, tags: frozenset[str] | None) -> SetDone:
         """What `put_set` would do now. Raises Invalid with all that is wrong."""
-        standing = await self._standing(asked)
-        job_set.must_fit(tags, job_set.tag(asked.seed, standing.inside, standing.outside))
-        return await self.in_thread(lambda go_on: self._planned(asked, standing, go_on))
+        standing, issued = await self._standing(asked), self._issued_now()
+
+        def done(go_on: GoOn) -> SetDone:
+            planned = _planned(asked, standing, issued, tags, go_on)
+            tag = job_set.tag(asked.seed, standing.inside, standing.outside)
+            return SetDone(parts=[SetPart.of(step) for step in planned.steps.values()], tag=tag)
+
+        return await self.in_thread(done)
 
     async def put_set(self, asked: JobSet, tags: frozenset[str] | None) -> SetDone:
         """Make the jobs of the set what is wanted of them. Raises Stale if its tag is not among `tags`."""
+        await self._discard_abandoned()
+        issued = self._issued_now()
         order = PutJobs(wanted=asked.wanted, scope=asked.scope, prune=asked.prune, tags=tags, seed=asked.seed)
-        standing = await self._standing(asked)
-        steps = await self.in_thread(lambda go_on: self._steps(asked, standing, go_on))
-        order = attrs.evolve(order, steps={step.job.id: step for step in steps})
-        done = await self._perform(order)
+        try:
+            done = await self._put_staged(asked, order, issued)
+        finally:
+            await self._discard(issued.signature.id)
         if done.group is not None:
             self._then(self._parts.wake, None)
+        for begin in range(0, len(done.entries), TOLD):
+            if begin:
+                await deferLater(self._reactor, 0)
+            for entry in done.entries[begin : begin + TOLD]:
+                tell(entry)
         return done
 
-    async def _standing(self, asked: JobSet) -> Standing:
-        ids = [each.job_id for each in asked.wanted]
-        return await self._store.job_sets.standing(
-            ids, asked.scope, self._caller, now(self._clock), whole=asked.prune
-        )  # fmt: skip
+    async def _put_staged(self, asked: JobSet, order: PutJobs, issued: Issued) -> SetDone:
+        """Stage what is to be done, and carry it out. What has moved meanwhile is planned anew, which takes less time
+        each round."""
+        set_id, tags = issued.signature.id, order.tags
+        standing, some, steps = await self._standing(asked), asked, dict[str, Step]()
+        for left in reversed(range(ROUNDS)):
+            planning = partial(_planned, some, standing, issued, tags, before=steps)
+            planned = await self.in_thread(planning)
+            if order.staged or len(planned.pieces) > 1 or any(len(piece) > SINGLY for piece in planned.pieces):
+                for piece in planned.pieces:
+                    await self._store.job_sets.stage(set_id, piece)
+                order = attrs.evolve(order, staged=set_id)
+            steps = planned.steps
+            order = attrs.evolve(order, steps=steps, most=SINGLY if left else None)
+            try:
+                return await self._audit_log.perform(order, self._issued_now(issued))
+            except Moved as moved:
+                ids, tags = frozenset(moved.ids), None  # the order looks at the tag again
+                some = attrs.evolve(asked, wanted=[each for each in asked.wanted if each.job_id in ids])
+                standing = await self._standing(some, sorted(ids))
+        raise AssertionError("the last round has no limit")
 
-    @staticmethod
-    def _steps(asked: JobSet, standing: Standing, go_on: GoOn) -> list[Step]:
-        return job_set.plan(standing, asked.wanted, asked.scope, asked.prune, go_on)
+    async def _standing(self, asked: JobSet, ids: Sequence[str] | None = None) -> Standing:
+        """What there is for the whole set, or for these jobs."""
+        given = [each.job_id for each in asked.wanted] if ids is None else ids
+        instant, whole = now(self._clock), asked.prune and ids is None
+        return await self._store.job_sets.standing(given, asked.scope, self._caller, instant, whole=whole)
 
-    def _planned(self, asked: JobSet, standing: Standing, go_on: GoOn) -> SetDone:
-        signature = self._audit_log.signature(self._caller, standing.now)
-        parts = list[SetPart]()
-        for number, step in enumerate(self._steps(asked, standing, go_on)):
-            if number % job_set.OFTEN == 0:
-                go_on()
-            entry = None if step.what == "keep" else signature.of_job(step.before, step.after)
-            parts.append(SetPart.of(step, entry))
-        return SetDone(parts=parts, tag=job_set.tag(asked.seed, standing.inside, standing.outside))
+    def _issued_now(self, before: Issued | None = None) -> Issued:
+        """An order that is given now, under the same id as one before."""
+        signature = self._audit_log.signature(self._caller, now(self._clock))
+        if before is not None:
+            signature = attrs.evolve(signature, id=before.signature.id)
+        return Issued(signature=signature, caller=self._caller, node_id=self._me, ids=self._ids)
+
+    async def _discard_abandoned(self) -> None:
+        """Forget what a node left that died, or lost the database, before it had carried it out."""
+        while (set_id := await self._store.job_sets.abandoned(now(self._clock) - ABANDONED)) is not None:
+            await self._discard(set_id)
+
+    async def _discard(self, set_id: str) -> None:
+        try:
+            while await self._store.job_sets.discard(set_id, PIECE) == PIECE:
+                pass
+        except JobschedError as why:  # it is looked for again before the next set is put
+            self.log.warn("what was staged of a set of jobs could not be discarded: {why}", why=str(why))

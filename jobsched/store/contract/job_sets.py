@@ -9,7 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ...model.caller import Caller
-from ...model.job_set import Standing
+from ...model.job_set import Standing, Step
 from ...model.labels import Label
 
 
@@ -26,3 +26,13 @@ class JobSets(Protocol):
 
     def versions(self, scope: Sequence[Label], tasks: tuple[str, ...] | None) -> Deferred[dict[str, int]]:
         """The version of each job that has all labels of the scope, and whose task matches one of the patterns."""
+
+    def stage(self, set_id: str, steps: Sequence[Step]) -> Deferred[None]:
+        """Keep these steps for an order that names `set_id`, instead of what was kept for the same jobs. Each has its
+        entry. Nobody sees what is staged."""
+
+    def discard(self, set_id: str, most: int) -> Deferred[int]:
+        """Forget up to `most` of the jobs that are staged under that id; how many. With less, none are left."""
+
+    def abandoned(self, before: datetime) -> Deferred[str | None]:
+        """The id of a set of which something is staged, and which was made before that instant."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Select, bindparam, delete, func, insert, literal, literal_column, select, text, update
 
 from ...model.audit import Entry
 from ...model.change import Change, Numbers
@@ -46,6 +46,12 @@ def of_job(transaction: Transaction, job: Job, what: str) -> None:
 def of_node(transaction: Transaction, node_id: str, state: str) -> None:
     """A node came to that state."""
     transaction.changes.append(Change(kind="node", what=state, node_id=node_id))
+
+
+def of_all(transaction: Transaction, found: Select[tuple[str, str, str]]) -> None:
+    """What was done to many jobs, as a query finds it: id, task, what. It is written at once."""
+    told = found.add_columns(literal("job"), literal_column(_NOW[transaction.dialect.name]))
+    transaction.execute(insert(changes).from_select(["job_id", "task", "what", "kind", "at"], told))
 
 
 def write(transaction: Transaction) -> None:

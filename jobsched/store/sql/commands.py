@@ -25,6 +25,7 @@ from .settling import as_of, settle
 from .tables import jobs, runs
 from .transaction import Transaction, database_now
 
+DELETED = "its job was deleted"
 SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
 
@@ -71,7 +72,7 @@ def change(
     job_rows.put(transaction, changed)
     if changed.task != job.task:
         again = [run for run in run_rows.active_of(transaction, [job_id]) if run.cause == "retry"]
-        _end_waiting(transaction, again, "cancelled", OTHER_TASK, now)
+        end_waiting(transaction, again, "cancelled", OTHER_TASK, now)
     listen_notify.tell(transaction, asker)
     return changed
 
@@ -142,7 +143,7 @@ def remove(
     job = as_of(transaction, job, ids, now)
     settle(transaction, job, ids, now, "the job was deleted before it could start")
     active = run_rows.active_of(transaction, [job_id])
-    _, running = _end_waiting(transaction, active, "cancelled", "its job was deleted", now)
+    _, running = end_waiting(transaction, active, "cancelled", DELETED, now)
     job_rows.remove(transaction, job_id)
     job_ids.give_back(transaction, job, now)
     return run_rows.ask_to_end(transaction, running, cancel, asker) if cancel else running
@@ -252,10 +253,10 @@ def hold_job_of(transaction: Transaction, run_id: str) -> None:
 def drop_waiting(transaction: Transaction, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
     """Make room for a run that replaces `active`. Returns the runs that only waited, which are skipped now, and the
     others, which are to be ended."""
-    return _end_waiting(transaction, active, "skipped", "a later run took its place while it waited", now)
+    return end_waiting(transaction, active, "skipped", "a later run took its place while it waited", now)
 
 
-def _end_waiting(
+def end_waiting(
     transaction: Transaction, active: list[Run], state: State, reason: str, now: datetime
 ) -> tuple[list[Run], list[Run]]:
     """Give this outcome to the runs that only waited. Returns these runs, and the others."""

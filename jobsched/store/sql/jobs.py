@@ -61,7 +61,7 @@ _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 def add(transaction: Transaction, new: Iterable[Job]) -> None:
     """Store new jobs."""
     added = list(new)
-    transaction.execute(insert(jobs), [_columns(job) for job in added])
+    transaction.execute(insert(jobs), [columns(job) for job in added])
     labels.put(transaction, added)
 
 
@@ -117,10 +117,8 @@ def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
-    columns = _columns(job)
-    transaction.execute(
-        _write_over(tuple(columns)), {"key": job.id} | {f"new_{name}": columns[name] for name in columns}
-    )
+    row = columns(job)
+    transaction.execute(_write_over(tuple(row)), {"key": job.id} | {f"new_{name}": row[name] for name in row})
     labels.put(transaction, [job])
 
 
@@ -190,16 +188,17 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
         transaction.execute(_MOVE, rows)
 
 
-def _columns(job: Job) -> dict[str, object]:
+def columns(job: Job) -> dict[str, object]:
+    """The columns of a job."""
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
     whole = attrs.filters.exclude("schedule", "policy", "watch", "about", "pause")
     pause = job.pause
-    columns: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
-    columns.update(attrs.asdict(job.policy, recurse=False))
-    columns.update(attrs.asdict(job.about, recurse=False))
-    columns.update(attrs.asdict(job.watch))
-    return columns | {
+    found: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
+    found.update(attrs.asdict(job.policy, recurse=False))
+    found.update(attrs.asdict(job.about, recurse=False))
+    found.update(attrs.asdict(job.watch))
+    return found | {
         "every": interval and interval.every,
         "anchor": interval and interval.start,
         "cron": trigger.expression if isinstance(trigger, Cron) else None,

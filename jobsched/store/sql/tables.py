@@ -291,3 +291,5 @@ deliveries = Table(  # notifications, on their way or told
     Index("deliveries_of_run", "run_id", "id"),
     Index("deliveries_of_job", "job_id", "id"),
 )
+
+from . import staging_tables  # noqa: E402, F401  # made from the tables above

@@ -79,7 +79,7 @@ def test_each_job_is_made_changed_kept_or_deleted() -> None:
 def test_a_plan_says_which_dues_are_moved() -> None:
     before = draft().job("report", T0)
     (step,) = plan(standing(before), [wanted("report", every=timedelta(minutes=10))], None, False)
-    part = SetPart.of(step, None)
+    part = SetPart.of(step)
     assert (part.due_before, part.due_after) == (T0 + timedelta(hours=1), T0 + timedelta(minutes=10))
 
 
@@ -147,7 +147,7 @@ def test_a_tag_stands_for_the_jobs_of_scope_and_set() -> None:
 
 def test_parts_are_counted() -> None:
     steps = plan(standing(draft().job("a", T0)), [wanted("a"), wanted("b"), wanted("c")], None, False)
-    done = SetDone(parts=[SetPart.of(step, None) for step in steps], tag="")
+    done = SetDone(parts=[SetPart.of(step) for step in steps], tag="")
     assert done.counts == {"create": 2, "change": 0, "keep": 1, "delete": 0}
 
 

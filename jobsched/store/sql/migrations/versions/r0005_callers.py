@@ -23,6 +23,7 @@ def upgrade() -> None:
     _formats()
     _what_is_said_of_jobs()
     _pauses_holds_and_groups()
+    _sets_that_are_staged()
     let_go()
 
 
@@ -130,3 +131,81 @@ def _pauses_holds_and_groups() -> None:
     row = sa.table("hold", sa.column("id", sa.Integer))
     if op.get_bind().execute(sa.select(row.c.id)).first() is None:
         op.execute(sa.insert(row).values(id=1))
+
+
+def _sets_that_are_staged() -> None:
+    """Add what is staged of a set of jobs: rows as they will be elsewhere, under the id of the set."""
+    table(
+        "staged_jobs",
+        sa.Column("set_id", text(36), primary_key=True),
+        sa.Column("id", text(63, sqlite=36), primary_key=True),
+        sa.Column("what", text(8), nullable=False),
+        sa.Column("moves", sa.Boolean, nullable=False),
+        sa.Column("anew", sa.Boolean, nullable=False),
+        sa.Column("was_version", sa.Integer),
+        sa.Column("was_due", sa.BigInteger),
+        sa.Column("was_starts", sa.Integer),
+        *(sa.Column(name, text(255)) for name in ("name", "task", "cron", "owner", "paused_by")),
+        *(
+            sa.Column(name, sa.BigInteger)
+            for name in (
+                "every",
+                "anchor",
+                "at",
+                "start",
+                "end",
+                "jitter",
+                "misfire_grace",
+                "retry_delay",
+                "next_due",
+                "created",
+                "updated",
+                "max_late",
+                "must_succeed_every",
+                "watched",
+                "overdue",
+                "forgotten",
+                "ahead",
+                "ahead_from",
+                "paused_at",
+                "paused_until",
+            )
+        ),
+        *(sa.Column(name, text(64)) for name in ("timezone",)),
+        *(sa.Column(name, text(8)) for name in ("overlap", "catch_up", "placement")),
+        *(sa.Column(name, sa.Integer) for name in ("retries", "max_runs", "starts", "version")),
+        *(sa.Column(name, sa.Double) for name in ("timeout",)),
+        *(
+            sa.Column(name, TEXT)
+            for name in (
+                "parameters",
+                "require",
+                "notify",
+                "overdue_reason",
+                "labels",
+                "description",
+                "runbook",
+                "pause_reason",
+            )
+        ),
+        *(sa.Column(name, sa.Boolean) for name in ("paused",)),
+    )
+    table(
+        "staged_labels",
+        sa.Column("set_id", text(36), primary_key=True),
+        sa.Column("job_id", text(63, sqlite=36), primary_key=True),
+        sa.Column("name", text(63), primary_key=True),
+        sa.Column("value", text(63), nullable=False),
+    )
+    table(
+        "staged_entries",
+        sa.Column("set_id", text(36), primary_key=True),
+        sa.Column("id", text(36), primary_key=True),
+        *(sa.Column(name, sa.BigInteger) for name in ("at",)),
+        *(sa.Column(name, text(255)) for name in ("who", "address", "node", "name", "task")),
+        *(sa.Column(name, text(32)) for name in ("action",)),
+        *(sa.Column(name, text(63, sqlite=36)) for name in ("target", "job_id")),
+        *(sa.Column(name, TEXT) for name in ("before", "after")),
+        *(sa.Column(name, text(36)) for name in ("group",)),
+    )
+    index("staged_entries_target", "staged_entries", ["set_id", "target"])

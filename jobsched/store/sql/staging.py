@@ -1,0 +1,182 @@
+"""What is staged of a set of jobs: rows as they will be, written in pieces, and carried out by a few statements.
+
+To write ten thousand jobs one by one takes many seconds, for which the transaction would hold them, and on SQLite all
+others. So what each becomes is computed beforehand, by the same pure rules (`model/job_set`), and written beside. The
+one transaction looks which of these jobs are quiet: at the version that they had, with no due that has come since.
+Those are switched; the others are left to the orders on one job, which settle their dues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, update
+
+from ...model.ids import Ids, is_word, least
+from ...model.job_set import Step
+from ...model.retry import OTHER_TASK
+from . import changes, commands, job_ids, listen_notify
+from . import jobs as job_rows
+from . import runs as run_rows
+from .staging_tables import staged_entries, staged_jobs, staged_labels
+from .tables import audit, former_jobs, job_labels, jobs, runs
+from .transaction import Transaction
+
+PREFIX = 13  # characters of an id that say the millisecond
+SHARE = 500  # ids in one statement
+
+_SAID = ("name", "task", "timezone", "overlap", "misfire_grace", "catch_up", "retries", "retry_delay", "timeout",
+         "parameters", "placement", "require", "max_late", "must_succeed_every", "notify", "labels", "description",
+         "owner", "runbook", "version", "updated")  # fmt: skip
+_RULE = ("every", "anchor", "cron", "at", "start", "end", "jitter", "max_runs", "next_due")
+_WATCH = ("watched", "overdue", "overdue_reason")
+_COPIED = [column.name for column in staged_jobs.columns if column.name in jobs.columns]
+
+
+def stage(transaction: Transaction, set_id: str, steps: Sequence[Step]) -> None:
+    """Stage some steps of a set, instead of what was staged for these jobs before."""
+    unstage(transaction, set_id, [step.job.id for step in steps])
+    transaction.execute(insert(staged_jobs), [_row(set_id, step) for step in steps])
+    made = [step.after for step in steps if step.after is not None]
+    labels = [
+        {"set_id": set_id, "job_id": job.id, "name": name, "value": value}
+        for job in made
+        for name, value in job.about.labels.items()
+    ]
+    if labels:
+        transaction.execute(insert(staged_labels), labels)
+    entries = [{"set_id": set_id, **_entry(step)} for step in steps]
+    transaction.execute(insert(staged_entries), entries)
+
+
+def _entry(step: Step) -> dict[str, object]:
+    """The columns of a step's entry."""
+    entry = step.entry
+    assert entry is not None
+    return {column.name: getattr(entry, column.name) for column in audit.columns}
+
+
+def unstage(transaction: Transaction, set_id: str, job_ids: Sequence[str]) -> None:
+    """Forget what is staged for these jobs."""
+    for begin in range(0, len(job_ids), SHARE):
+        some = job_ids[begin : begin + SHARE]
+        for column in (staged_jobs.c.id, staged_labels.c.job_id, staged_entries.c.target):
+            transaction.execute(delete(column.table).where(column.table.c.set_id == set_id, column.in_(some)))
+
+
+def discard(transaction: Transaction, set_id: str, most: int) -> int:
+    """Forget up to `most` jobs of what is staged of a set; how many. None are left when it is less."""
+    query = select(staged_jobs.c.id).where(staged_jobs.c.set_id == set_id).limit(most)
+    found = list(transaction.execute(query).scalars())
+    unstage(transaction, set_id, found)
+    return len(found)
+
+
+def abandoned(transaction: Transaction, before: datetime) -> str | None:
+    """A set that was begun before that instant and is staged still: its node is dead, or lost the database."""
+    query = select(staged_jobs.c.set_id).where(staged_jobs.c.set_id < least(before)).limit(1)
+    return transaction.execute(query).scalar()
+
+
+def quiet(transaction: Transaction, set_id: str, steps: Sequence[Step], now: datetime) -> set[str]:
+    """The jobs that can be switched as it was computed; all that are staged are held until the transaction ends. The
+    others are not staged any more. Raises Conflict, as `job_ids.must_be_known_to_all`."""
+    meant = select(staged_jobs.c.id).where(staged_jobs.c.set_id == set_id)
+    transaction.execute(select(jobs.c.id).where(jobs.c.id.in_(meant)).order_by(jobs.c.id).with_for_update()).all()
+    if words := [step.job.id for step in steps if step.what == "create" and is_word(step.job.id)]:
+        job_ids.must_be_known_to_all(transaction, words[0])
+    unstage(transaction, set_id, _restless(transaction, set_id, now))
+    return set(transaction.execute(meant).scalars())
+
+
+def carry_out(transaction: Transaction, set_id: str, asker: str, now: datetime) -> None:
+    """Do what is staged: all jobs are quiet. Lock order: the jobs, which are held, then their runs."""
+    _end_what_waits(transaction, set_id, now)
+    _switch(transaction, set_id, now)
+    _tell(transaction, set_id, now)
+    listen_notify.tell(transaction, asker)
+
+
+def _row(set_id: str, step: Step) -> dict[str, object]:
+    before, after, job = step.before, step.after, step.job
+    moves = anew = False
+    if before is not None and after is not None:
+        moves = any(getattr(before, name) != getattr(after, name) for name in ("schedule", "max_runs", "next_due"))
+        anew = not before.watch.same_terms(after.watch)
+    return {
+        **{name: value for name, value in job_rows.columns(job).items() if name in _COPIED},
+        "set_id": set_id,
+        "what": step.what,
+        "moves": moves,
+        "anew": anew,
+        "was_version": (job.version - 1 or None) if before is None else before.version,
+        "was_due": None if before is None else before.next_due,
+        "was_starts": None if before is None else before.starts,
+    }
+
+
+def _restless(transaction: Transaction, set_id: str, now: datetime) -> list[str]:
+    """The jobs that cannot be switched: they are not as they were, or are due, or their pause is over."""
+    was, there, former = staged_jobs.c, jobs.c, former_jobs.c
+    instant = literal(now, there.next_due.type)
+    moved = or_(
+        there.next_due.is_distinct_from(was.was_due),
+        there.starts != was.was_starts,
+        there.next_due <= instant,
+        was.next_due <= instant,
+    )
+    awake = and_(there.paused == true(), there.paused_until <= instant)
+    other = or_(there.id.is_(None), there.version != was.was_version, awake)
+    made = or_(there.id.is_not(None), former.version.is_distinct_from(was.was_version), was.next_due <= instant)
+    restless = or_(
+        and_(was.what == "create", made),
+        and_(was.what == "change", or_(other, and_(was.moves == true(), moved))),
+        and_(was.what == "delete", or_(other, there.next_due <= instant)),
+    )
+    both = staged_jobs.outerjoin(jobs, there.id == was.id).outerjoin(former_jobs, former.id == was.id)
+    return list(transaction.execute(select(was.id).select_from(both).where(was.set_id == set_id, restless)).scalars())
+
+
+def _end_what_waits(transaction: Transaction, set_id: str, now: datetime) -> None:
+    """Runs that wait are cancelled where their job goes, retries where it gets another task."""
+    was = staged_jobs.c
+    waiting = select(runs).join(staged_jobs, was.id == runs.c.job_id).where(runs.c.state == "waiting")
+    waiting = waiting.where(was.set_id == set_id)
+    gone = waiting.where(was.what == "delete")
+    retries = waiting.join(jobs, jobs.c.id == was.id).where(runs.c.cause == "retry", jobs.c.task != was.task)
+    for query, why in ((gone, commands.DELETED), (retries.where(was.what == "change"), OTHER_TASK)):
+        found = [run_rows.from_row(row) for row in transaction.execute(query)]
+        commands.end_waiting(transaction, found, "cancelled", why, now)
+
+
+def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
+    """The rows of jobs, of what is known of deleted ones, and of labels."""
+    mine, was = staged_jobs.c.set_id == set_id, staged_jobs.c
+    new = select(*(was[name] for name in _COPIED)).where(mine, was.what == "create")
+    transaction.execute(insert(jobs).from_select(_COPIED, new))
+    for which, names in ((was.moves == true(), _RULE), (was.anew == true(), _WATCH), (true(), _SAID)):
+        changed = update(jobs).where(jobs.c.id == was.id, mine, was.what == "change", which)
+        transaction.execute(changed.values({name: was[name] for name in names}))
+    other = select(was.id).where(mine, was.what != "change")
+    transaction.execute(delete(former_jobs).where(former_jobs.c.id.in_(other)))
+    gone = select(was.id).where(mine, was.what == "delete")
+    kept = (jobs.c.id, jobs.c.task, jobs.c.version, jobs.c.created, literal(now, former_jobs.c.deleted.type))
+    left = select(*kept).where(jobs.c.id.in_(gone))
+    transaction.execute(insert(former_jobs).from_select(["id", "task", "version", "created", "deleted"], left))
+    transaction.execute(delete(jobs).where(jobs.c.id.in_(gone)))
+    transaction.execute(delete(job_labels).where(job_labels.c.job_id.in_(select(was.id).where(mine))))
+    names_of = ["job_id", "name", "value"]
+    labels = select(*(staged_labels.c[name] for name in names_of)).where(staged_labels.c.set_id == set_id)
+    transaction.execute(insert(job_labels).from_select(names_of, labels))
+
+
+def _tell(transaction: Transaction, set_id: str, now: datetime) -> None:
+    """The entries in the audit log, at this instant, in the order that they have; and what callers follow."""
+    entry, names = staged_entries.c, [column.name for column in audit.columns]
+    prefix = literal(Ids().make(now)[:PREFIX], entry.id.type)
+    given = {"id": prefix.concat(func.substr(entry.id, PREFIX + 1)), "at": literal(now, entry.at.type)}
+    told = select(*(given.get(name, entry[name]) for name in names)).where(entry.set_id == set_id)
+    transaction.execute(insert(audit).from_select(names, told))
+    was = staged_jobs.c
+    changes.of_all(transaction, select(was.id, was.task, was.what).where(was.set_id == set_id).order_by(was.id))
