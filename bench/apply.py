@@ -119,6 +119,10 @@ def measure(daemon: Daemon, count: int) -> None:
         starts = [(begin + timedelta(seconds=EVERY * number / TICKERS)).isoformat() for number in range(TICKERS)]
         tickers = [caller.post_job(name=f"ticker {at}", start=at, **due) for at in starts]
         time.sleep(2)
+        print("  nothing, for 4 s: what this machine makes of it")
+        with Watched(daemon, tickers) as watched:
+            time.sleep(4)
+        watched.tell()
         small = {"interval": {"hours": 1}, "cron": None}
         for what, path, body, most in (
             ("plan of a new set", f"{SCOPE}&plan=1", wanted(count), 2),
@@ -158,7 +162,7 @@ def main() -> None:
             if kind != "sqlite":
                 server = started(kind)
                 stack.callback(server.close)
-                options = f"STORE = {server.create_database('applied')!r}"
+                options = f"SCHED_CONFIG['store'] = {server.create_database('applied')!r}"
             print(kind)
             measure(stack.enter_context(running(CATALOG, {"quick.py": QUICK}, options)), given.jobs)
 

@@ -24,7 +24,7 @@ from .jobs import Jobs
 
 SINGLY = 100  # jobs that the one transaction looks at again: each takes it some milliseconds
 ROUNDS = 5  # of planning, each only for what has moved meanwhile; the last looks again at whatever it must
-PIECE = 200  # jobs that are staged at once: what is due meanwhile waits for that on SQLite
+PIECE = 100  # jobs that are staged at once: what is due meanwhile waits for that on SQLite
 TOLD = 100  # entries that are told to the log at once
 ABANDONED = timedelta(minutes=30)  # after which nobody carries out any more what was staged
 
@@ -111,7 +111,7 @@ class JobSets(Jobs):
             planned = await self.in_thread(planning)
             if order.staged or len(planned.pieces) > 1 or any(len(piece) > SINGLY for piece in planned.pieces):
                 for piece in planned.pieces:
-                    await self._store.job_sets.stage(set_id, piece)
+                    await self._store.job_sets.stage(set_id, piece, again=bool(order.staged))
                 order = attrs.evolve(order, staged=set_id)
             steps = planned.steps
             order = attrs.evolve(order, steps=steps, most=SINGLY if left else None)

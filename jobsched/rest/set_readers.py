@@ -7,7 +7,7 @@ that keeps Python's lock is short.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
@@ -19,6 +19,8 @@ from . import problems
 from .jsontext import duplicate
 from .schemas.job_sets import SetIn
 from .schemas.jobs import JobIn
+
+T = TypeVar("T")
 
 HEAD = 64  # bytes by which the jobs are found in the body
 
@@ -42,8 +44,9 @@ def read_json(data: bytes, go_on: GoOn) -> list[Entry]:
     return each_of([(f"/{name}/{number}", piece) for number, piece in enumerate(pieces)], _job, go_on)
 
 
-def each_of(found: Sequence[tuple[str, Raw]], job: Callable[[Raw], JobIn], go_on: GoOn) -> list[Entry]:
-    """The jobs at these places. Raises Invalid with all that is wrong with any of them."""
+def each_of(found: Sequence[tuple[str, T]], job: Callable[[T], JobIn], go_on: GoOn) -> list[Entry]:
+    """The jobs at these places; `job` makes one of what stands there. Raises Invalid with all that is wrong with any of
+    them."""
     faults, entries = SetFaults(), list[Entry]()
     for number, (pointer, piece) in enumerate(found):
         if number % OFTEN == 0:

@@ -33,6 +33,11 @@ RULES = re.compile(
     "|give exactly one of interval, cron and at"  # a patch: it depends on the job
     "|is not the id of the path, .*"
     "|an id is a word: .*"  # a UUID that begins with a letter has the form of a word
+    "|give the jobs of the set in jobs, or in values .*"
+    "|is missing: .*"  # a job of a set has an id, and the label of its scope
+    "|is the id of /.* too"
+    "|is '.*', and the scope is .*"
+    "|needs a scope: only jobs that have its label are deleted"
     "|lies in the future: make a job that runs at that instant"  # a clock tells
     "|is no time, as .*"
     "|.*is not an IANA time zone.*"
@@ -100,6 +105,8 @@ def before_call(context, case, kwargs):
         case.headers["If-Match"] = "*"
     if case.path == "/jobs:batch" and (case.query or {}).get("plan", False) in (False, "false"):
         case.query = {**(case.query or {}), "plan": "true"}  # all jobs may be meant
+    if case.path == "/jobs" and case.method == "PUT":
+        case.query = {**(case.query or {}), "plan": "true"}  # it may delete what others have made
     if case.path == "/hold" and isinstance(case.body, dict) and case.body.get("select") is None:
         case.body["select"] = {"ids": ["nothing"]}  # or nothing could be run any more
     interval = case.body.get("interval") if isinstance(case.body, dict) else None

@@ -27,9 +27,9 @@ class JobSets(Protocol):
     def versions(self, scope: Sequence[Label], tasks: tuple[str, ...] | None) -> Deferred[dict[str, int]]:
         """The version of each job that has all labels of the scope, and whose task matches one of the patterns."""
 
-    def stage(self, set_id: str, steps: Sequence[Step]) -> Deferred[None]:
-        """Keep these steps for an order that names `set_id`, instead of what was kept for the same jobs. Each has its
-        entry. Nobody sees what is staged."""
+    def stage(self, set_id: str, steps: Sequence[Step], *, again: bool = False) -> Deferred[None]:
+        """Keep these steps for an order that names `set_id`; `again`: instead of what was kept for the same jobs. Each
+        has its entry. Nobody sees what is staged."""
 
     def discard(self, set_id: str, most: int) -> Deferred[int]:
         """Forget up to `most` of the jobs that are staged under that id; how many. With less, none are left."""

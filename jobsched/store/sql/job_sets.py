@@ -22,7 +22,7 @@ from ..contract import job_sets as contract
 from . import audit, staging, standing
 from .noun import Noun
 from .tables import settings
-from .transaction import Transaction, database_now
+from .transaction import Transaction, by_indexes, database_now
 
 Perform = Callable[[Transaction, Order[Any], Issued], Performed[Any]]
 
@@ -38,8 +38,8 @@ class JobSets(Noun, contract.JobSets):
     def versions(self, scope: Sequence[Label], tasks: tuple[str, ...] | None) -> Deferred[dict[str, int]]:
         return self._in.read(standing.versions, scope, tasks)
 
-    def stage(self, set_id: str, steps: Sequence[Step]) -> Deferred[None]:
-        return self._in.write(staging.stage, set_id, steps)
+    def stage(self, set_id: str, steps: Sequence[Step], *, again: bool = False) -> Deferred[None]:
+        return self._in.write(staging.stage, set_id, steps, again=again)
 
     def discard(self, set_id: str, most: int) -> Deferred[int]:
         return self._in.write(staging.discard, set_id, most)
@@ -51,6 +51,7 @@ class JobSets(Noun, contract.JobSets):
 def perform(transaction: Transaction, order: PutJobs, issued: Issued, one: Perform) -> Performed[SetDone]:
     """As `model.order.PutJobs` has it; `one` performs the order on one job."""
     _take_turn(transaction)
+    by_indexes(transaction)
     tasks = issued.caller.tasks
     scope = () if order.scope is None else (order.scope,)
     inside = standing.versions(transaction, scope, tasks)

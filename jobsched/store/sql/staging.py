@@ -34,15 +34,17 @@ _WATCH = ("watched", "overdue", "overdue_reason")
 _COPIED = [column.name for column in staged_jobs.columns if column.name in jobs.columns]
 
 
-def stage(transaction: Transaction, set_id: str, steps: Sequence[Step]) -> None:
-    """Stage some steps of a set, instead of what was staged for these jobs before."""
-    unstage(transaction, set_id, [step.job.id for step in steps])
-    transaction.execute(insert(staged_jobs), [_row(set_id, step) for step in steps])
-    made = [step.after for step in steps if step.after is not None]
+def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again: bool) -> None:
+    """Stage some steps of a set; `again`: instead of what was staged for these jobs before."""
+    if again:
+        unstage(transaction, set_id, [step.job.id for step in steps])
+    rows = [_row(set_id, step) for step in steps]
+    transaction.execute(insert(staged_jobs), rows)
     labels = [
-        {"set_id": set_id, "job_id": job.id, "name": name, "value": value}
-        for job in made
-        for name, value in job.about.labels.items()
+        {"set_id": set_id, "job_id": step.job.id, "name": name, "value": value}
+        for step, row in zip(steps, rows, strict=True)
+        if row["relabel"] and step.after is not None
+        for name, value in step.after.about.labels.items()
     ]
     if labels:
         transaction.execute(insert(staged_labels), labels)
@@ -67,9 +69,12 @@ def unstage(transaction: Transaction, set_id: str, job_ids: Sequence[str]) -> No
 
 def discard(transaction: Transaction, set_id: str, most: int) -> int:
     """Forget up to `most` jobs of what is staged of a set; how many. None are left when it is less."""
-    query = select(staged_jobs.c.id).where(staged_jobs.c.set_id == set_id).limit(most)
+    query = select(staged_jobs.c.id).where(staged_jobs.c.set_id == set_id).order_by(staged_jobs.c.id).limit(most)
     found = list(transaction.execute(query).scalars())
-    unstage(transaction, set_id, found)
+    if found:  # a range: an index finds it, whatever the database knows of the table
+        for column in (staged_jobs.c.id, staged_labels.c.job_id, staged_entries.c.target):
+            mine = (column.table.c.set_id == set_id, column <= found[-1])
+            transaction.execute(delete(column.table).where(*mine))
     return len(found)
 
 
@@ -101,15 +106,18 @@ def carry_out(transaction: Transaction, set_id: str, asker: str, now: datetime) 
 def _row(set_id: str, step: Step) -> dict[str, object]:
     before, after, job = step.before, step.after, step.job
     moves = anew = False
+    relabel = True
     if before is not None and after is not None:
         moves = any(getattr(before, name) != getattr(after, name) for name in ("schedule", "max_runs", "next_due"))
         anew = not before.watch.same_terms(after.watch)
+        relabel = before.about.labels != after.about.labels
     return {
         **{name: value for name, value in job_rows.columns(job).items() if name in _COPIED},
         "set_id": set_id,
         "what": step.what,
         "moves": moves,
         "anew": anew,
+        "relabel": relabel,
         "was_version": (job.version - 1 or None) if before is None else before.version,
         "was_due": None if before is None else before.next_due,
         "was_starts": None if before is None else before.starts,
@@ -165,7 +173,8 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
     left = select(*kept).where(jobs.c.id.in_(gone))
     transaction.execute(insert(former_jobs).from_select(["id", "task", "version", "created", "deleted"], left))
     transaction.execute(delete(jobs).where(jobs.c.id.in_(gone)))
-    transaction.execute(delete(job_labels).where(job_labels.c.job_id.in_(select(was.id).where(mine))))
+    other = select(was.id).where(mine, was.relabel == true())
+    transaction.execute(delete(job_labels).where(job_labels.c.job_id.in_(other)))
     names_of = ["job_id", "name", "value"]
     labels = select(*(staged_labels.c[name] for name in names_of)).where(staged_labels.c.set_id == set_id)
     transaction.execute(insert(job_labels).from_select(names_of, labels))

@@ -23,6 +23,7 @@ staged_jobs = Table(  # since 0005, as all here
     Column("what", Words(8), nullable=False),
     Column("moves", Boolean, nullable=False),  # another rule, or another number of runs
     Column("anew", Boolean, nullable=False),  # watched from now on for being overdue
+    Column("relabel", Boolean, nullable=False),  # its labels are others, or none is to be left
     Column("was_version", Integer),  # as it was when this was computed; of one that is made: of the last of its id
     Column("was_due", Instant),
     Column("was_starts", Integer),

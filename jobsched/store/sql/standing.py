@@ -17,7 +17,7 @@ from ...model.labels import Label
 from . import job_ids, labels
 from . import jobs as job_rows
 from .tables import former_jobs, jobs, runs
-from .transaction import Transaction, database_now
+from .transaction import Transaction, by_indexes, database_now
 from .visibility import of_tasks
 
 SHARE = 500  # ids in one question
@@ -28,6 +28,7 @@ def standing(
     transaction: Transaction, ids: Sequence[str], scope: Label | None, caller: Caller, local: datetime, *, whole: bool
 ) -> Standing:  # fmt: skip
     """As `contract.JobSets.standing` has it. Raises Taken, Conflict."""
+    by_indexes(transaction)
     instant = database_now(transaction, local)
     inside = versions(transaction, () if scope is None else (scope,), caller.tasks)
     found = by_ids(transaction, ids)

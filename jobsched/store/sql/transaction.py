@@ -21,6 +21,9 @@ _ASK_TIME = {
 }
 
 
+_BY_INDEXES = text("SET LOCAL enable_seqscan = off")
+
+
 class Transaction:
     """What can be done in the transaction, what it goes by, and what is to be told after the commit.
 
@@ -87,6 +90,13 @@ class Transaction:
             self.changes.append(Change(kind="run", what=run.state, job_id=run.job_id, run_id=run.id, task=run.task))
             if not run.active:
                 self.ended.append(run)
+
+
+def by_indexes(transaction: Transaction) -> None:
+    """From here on, use an index wherever there is one. PostgreSQL may know nothing yet of thousands of rows that were
+    just written: it takes the table for empty, and looks through all of it for each row of another."""
+    if transaction.dialect.name == "postgresql":
+        transaction.execute(_BY_INDEXES)
 
 
 def database_now(transaction: Transaction, fallback: datetime) -> datetime:

@@ -142,6 +142,7 @@ def _sets_that_are_staged() -> None:
         sa.Column("what", text(8), nullable=False),
         sa.Column("moves", sa.Boolean, nullable=False),
         sa.Column("anew", sa.Boolean, nullable=False),
+        sa.Column("relabel", sa.Boolean, nullable=False),
         sa.Column("was_version", sa.Integer),
         sa.Column("was_due", sa.BigInteger),
         sa.Column("was_starts", sa.Integer),
