@@ -18,6 +18,7 @@ from .route import Route, json
 from .schemas.notifications import NotificationOut
 
 REF = "#/components/schemas/{name}"
+LISTED = "ListedJob"
 # Statuses that refuse any request: no HTTP, too slow, too long, a host that is not ours; a fault of ours; no room.
 ANY = (400, 408, 414, 421, 431, 500, 503)
 
@@ -51,6 +52,10 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     )
     for record, schema in components.items():
         _refine(record, schema)
+    if "Jobs" in components:
+        words = "A job in a list: what `fields` does not leave out"
+        listed = {"title": LISTED, "description": words, "required": ["id"]}
+        components[LISTED] = components["JobOut"] | listed
     for record in _within({kind.__name__ for kind in taken}, components):
         _leave_out(components[record])
     paths: dict[str, dict[str, Any]] = {}
@@ -81,10 +86,9 @@ def _refine(record: str, schema: dict[str, object]) -> None:
     schema["description"] = " ".join(str(schema.get("description", "")).split())
     if record == "IntervalIn":
         schema["minProperties"] = 1
-    if record == "Jobs":  # `fields` may leave out all but the id
-        some = {"type": "object", "required": ["id"]}
+    if record == "Jobs":
         values: Any = schema["properties"]
-        values["values"]["items"] = {"anyOf": [{"$ref": REF.format(name="JobOut")}, some]}
+        values["values"]["items"] = {"$ref": REF.format(name=LISTED)}
     _type_of_words(schema)
 
 
