@@ -31,6 +31,7 @@ from .holds import Holds
 from .instants import Times
 from .jobs import Jobs
 from .log_limit import Lines
+from .me import Me
 from .nodes import Nodes
 from .openapi import OpenApi
 from .output import Outputs
@@ -84,6 +85,7 @@ def routes(
         *Upcoming(registry, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
+        *Me(registry, asks).routes(),
         *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),
