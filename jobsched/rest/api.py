@@ -38,6 +38,7 @@ from .output import Outputs
 from .pages import Pages
 from .relay import Relay
 from .route import Route
+from .run_counts import RunCounts
 from .runs import Runs
 from .site import JobschedSite, site
 from .upcoming import Upcoming
@@ -82,6 +83,7 @@ def routes(
         *Batches(registry, defaults).routes(),
         *Why(registry, config.timezone, clock).routes(),
         *Runs(registry, outputs, pages, times).routes(),
+        *RunCounts(registry, times).routes(),
         *Upcoming(registry, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),

@@ -87,6 +87,7 @@ NAMES = {
     "GET /catalog/{name}": "getTask",
     "POST /preview": "previewTrigger",
     "GET /audit": "listAudit",
+    "GET /runs/counts": "countRuns",
     "GET /health/ready": "getReadiness",
     "GET /openapi.json": "getDescription",
 }
