@@ -44,13 +44,13 @@ class Label:
     value: str | None = None
 
     @classmethod
-    def asked(cls, text: str) -> Label:
+    def asked(cls, text: str, pointer: str = "?label") -> Label:
         """The label of `name=value`, or of `name` with whatever value. Raises Invalid."""
         name, sign, value = text.partition("=")
         if not is_name(name):
-            raise Invalid(f"is NAME=VALUE or NAME, and {RULE_OF_NAMES}", "?label")
+            raise Invalid(f"is NAME=VALUE or NAME, and {RULE_OF_NAMES}", pointer)
         if not is_value(value):
-            raise Invalid(RULE_OF_VALUES, "?label")
+            raise Invalid(RULE_OF_VALUES, pointer)
         return cls(name, value if sign else None)
 
     def fits(self, labels: Mapping[str, str]) -> bool:

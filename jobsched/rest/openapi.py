@@ -12,7 +12,19 @@ from twisted.web.http import Request
 
 from .. import __version__
 from .openapi_webhooks import webhooks
-from .openapi_words import EXAMPLES, FOLLOWS, HEADERS, IN_HEADER, IN_PATH, PREFERRING, SCHEMES, TAGS, operation_id, tag
+from .openapi_words import (
+    EXAMPLES,
+    FOLLOWS,
+    HEADERS,
+    IN_HEADER,
+    IN_PATH,
+    NEEDED,
+    PREFERRING,
+    SCHEMES,
+    TAGS,
+    operation_id,
+    tag,
+)
 from .problems import TITLES, Problem
 from .route import Route, json
 from .schemas.notifications import NotificationOut
@@ -155,7 +167,7 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
 
 def _description(route: Route) -> str:
     said = " ".join((route.answer.__doc__ or route.summary).split())
-    needed = "a scope that depends on what is asked" if route.scope == "any" else f"the scope `{route.scope}`"
+    needed = NEEDED.get(route.scope, f"the scope `{route.scope}`")
     return said if route.scope == "open" else f"{said} Where callers need a token, this needs {needed}."
 
 

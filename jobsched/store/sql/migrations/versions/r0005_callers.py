@@ -94,7 +94,7 @@ def _what_is_said_of_jobs() -> None:
     index("job_labels_value", "job_labels", ["name", "value", "job_id"])
     index("runs_of_task", "runs", ["task", "id"])
     index("runs_of_node", "runs", ["node", "id"])
-    index("runs_due", "runs", ["due", "id"])
+    index("runs_due", "runs", ["due", "id", "state", "until", "task", "job_id"])
     index("runs_of_cause", "runs", ["cause", "id"], **where("cause <> 'schedule'"))
     index("runs_of_place", "runs", ["place", "id"], **where("place <> ''"))
     index("runs_until", "runs", ["until", "id"], **where("until IS NOT NULL"))
