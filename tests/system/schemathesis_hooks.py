@@ -23,6 +23,7 @@ RULES = re.compile(
     "|lies in the past, or outside start and end"
     "|no due lies between start and end"
     "|lies in the past"
+    "|lies before from, or is the same"
     "|names no job; all are meant by .*"
     "|is for (pause|run|change|delete) alone"
     "|is missing"  # a batch: what it needs depends on what is to be done

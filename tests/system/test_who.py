@@ -167,7 +167,7 @@ def test_no_list_tells_of_what_is_hidden(secured: SecuredDaemon, secret: dict[st
     for query in queries if route.asks is not None else [""]:
         answer = secured.ask("GET", route.path + query, "narrow")
         assert not any(value in answer.text for value in secret.values()), answer
-    if route.scope == "read" and route.path not in {"/openapi.json", "/preview", "/hold"}:
+    if route.scope == "read" and route.path not in {"/openapi.json", "/preview", "/hold", "/runs/counts"}:
         assert any(value in secured.ask("GET", route.path, "all three").text for value in secret.values())
 
 
