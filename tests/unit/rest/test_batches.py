@@ -57,6 +57,7 @@ def test_a_plan_changes_nothing(front, query):
         ({"select": ALL, "action": "run", "cancel": True}, "/cancel"),
         ({"select": ALL, "action": "delete", "force": True}, "/force"),
         ({"select": ALL, "action": "pause", "until": "2012-08-13T02:00:00Z"}, "/until"),
+        ({"select": ALL, "action": "pause", "versions": {"a/b": 1.5}}, "/versions/a~1b"),
         ({"select": ALL, "action": "change", "patch": {"retries": -1}}, "/patch/retries"),
         ({"select": ALL, "action": "change", "patch": {"cron": "61 * * * *"}}, "/patch/cron"),
         ({"select": ALL, "action": "change", "patch": {"task": "nothing"}}, ""),

@@ -83,7 +83,7 @@ def _to_runs() -> None:
         {
             "runs_of_task": ["task", "id"],
             "runs_of_node": ["node", "id"],
-            "runs_due": ["due", "id"],
+            "runs_due": ["due", "id", "state", "until", "task", "job_id"],
             "runs_of_cause": ["cause", "id"],
             "runs_of_place": ["place", "id"],
             "runs_until": ["until", "id"],
