@@ -63,10 +63,9 @@ def pieces(metrics: Metrics) -> None:
     """The page without the way to it."""
     counts = Counts(jobs={"scheduled": 1}, overdue=0, waiting=0, deliveries={"waiting": 0})
     facts = Facts(
-        version="", uptime=1, threads=1, running=0, slots=64, ready=True, store_up=True, counts=counts, labels=(), infos=(),
-        nodes_alive=1,
-        lease=None, lease_remaining=None, fenced=False, sweep_age=1, tried=0, won=0, catalog_sound=True,
-        tokens_sound=True, connections=1,
+        version="", uptime=1, threads=1, running=0, slots=64, ready=True, store_up=True, counts=counts, labels=(),
+        infos=(), nodes_alive=1, lease=None, lease_remaining=None, fenced=False, sweep_age=1, tried=0, won=0,
+        catalog_sound=True, tokens_sound=True, connections=1,
     )  # fmt: skip
     turns = [time.perf_counter()]
 

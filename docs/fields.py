@@ -68,7 +68,7 @@ MEANING = {
     "overlap": "For jobs that do not say otherwise: what a due does while a run of its job is active.",
     "timezone": "For jobs that do not say otherwise: the zone in which ``cron`` is read.",
 }
-SCOPE = {"open": "none", "any": "by what is done"}
+SCOPE = {"open": "none", "token": "whichever", "any": "by what is done"}
 SHOWN = {"UMASK": "0o{:03o}", "OUTPUT_LIMIT": "{:_}"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
@@ -12,9 +13,10 @@ from .errors import Forbidden
 from .printable import printable
 
 Scope = Literal["read", "run", "write", "admin"]
-Need = Literal["open", "any", Scope]  # what a call requires; open: no scope, and no token; any: a token, then it asks
+# What a call requires. open: no scope, and no token; token: one, whatever its scopes; any: a token, then it asks
+Need = Literal["open", "token", "any", Scope]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-NEEDS: tuple[Need, ...] = ("open", "any", *SCOPES)
+NEEDS: tuple[Need, ...] = ("open", "token", "any", *SCOPES)
 
 PATTERN = re.compile(r"[^\[\]]{1,255}")  # with * and ? for any text and any character: every database knows these two
 
@@ -39,6 +41,7 @@ class Caller:
     name: str | None = None
     scopes: frozenset[Scope] = frozenset(SCOPES)
     tasks: tuple[str, ...] | None = None
+    expires: datetime | None = None  # of the token; None: it does not expire
     address: str = ""  # where the request came from: an IP address, or "unix"
 
     def may(self, scope: Scope) -> bool:

@@ -113,6 +113,10 @@ class Moved(Conflict):
         self.ids = tuple(ids)
 
 
+class OnHold(Conflict):
+    """There is a hold already, and there may be one at a time."""
+
+
 class Stale(JobschedError):
     """The caller changed a version that is no longer the current one."""
 

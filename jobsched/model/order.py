@@ -254,9 +254,10 @@ class PutJobs(Order[SetDone]):
 class PutHold(Order[Hold]):
     """Hold what `hold` says, in place of the hold that is at one of `versions`, whose `at` it keeps; with `anew` there
     must be none. Its `at` is the store's now. Claims that were under way are over when this is done, and later ones go
-    by it. Answers what is stored; its version is one more than that of the last hold. Raises Conflict, which names the
-    holder, with `anew` if there is one; without it Stale if there is none or it is at another version; Forbidden as
-    `Hold.must_belong_to`; Invalid when `until` has passed."""
+    by it. Answers what is stored; its version is one more than that of the last hold. Raises OnHold, which names the
+    holder, with `anew` if there is one; without it Stale if there is none or it is at another version; Conflict, which
+    names them, while nodes are alive whose release knows no holds; Forbidden as `Hold.must_belong_to`; Invalid when
+    `until` has passed."""
 
     hold: Hold
     anew: bool

@@ -25,6 +25,11 @@ class Registry(JobSets, Runs):
         runs."""
         return Registry(self._reactor, self._clock, self._store, self._ids, self._parts, self._audit_log, caller)
 
+    @property
+    def node_name(self) -> str:
+        """The name of this daemon."""
+        return self._parts.node().name
+
     def task_names(self) -> list[str]:
         """The tasks that may be scheduled, in the catalog's order."""
         return [name for name in self._parts.catalog().names() if self._caller.sees(name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from ..model.errors import Invalid, no_run
 from ..model.job import Job
 from ..model.order import CancelRun, IdempotencyKey, Order, Ran, RerunRun, RunJob, Versions
 from ..model.output_location import OutputLocation, elsewhere
-from ..model.run import Run, RunFilter, Tail
+from ..model.run import Run, RunFilter, State, Tail
+from ..model.run_counts import MOST_RUNS, by_hour
 from ..runner import launch
 from .orders import Orders
 
@@ -67,6 +68,16 @@ class Runs(Orders):
     async def runs(self, limit: int, before: str | None, only: RunFilter) -> list[Run]:
         """The newest `limit` runs older than `before`. Raises NotFound if a job is asked for that left no trace."""
         return await self._store.runs.page(limit, before, attrs.evolve(only, tasks=self._caller.tasks))
+
+    async def run_counts(self, only: RunFilter, borders: Sequence[datetime]) -> list[dict[State, int]]:
+        """How many runs there are of each state between each two of the borders. Raises NotFound as `runs` does,
+        Invalid if there are more than can be counted."""
+        found = await self._store.runs.counts(attrs.evolve(only, tasks=self._caller.tasks), borders)
+        if found.more:
+            raise Invalid(
+                f"more than {MOST_RUNS:,} runs lie there: give fewer hours, a job, a task or a label", "?from"
+            )
+        return by_hour(found, borders)
 
     async def run(self, run_id: str) -> Run:
         """One run."""

@@ -32,12 +32,14 @@ from .instants import Times
 from .job_sets import JobSets
 from .jobs import Jobs
 from .log_limit import Lines
+from .me import Me
 from .nodes import Nodes
 from .openapi import OpenApi
 from .output import Outputs
 from .pages import Pages
 from .relay import Relay
 from .route import Route
+from .run_counts import RunCounts
 from .runs import Runs
 from .site import JobschedSite, site
 from .upcoming import Upcoming
@@ -83,9 +85,11 @@ def routes(
         *Batches(registry, defaults).routes(),
         *Why(registry, config.timezone, clock).routes(),
         *Runs(registry, outputs, pages, times).routes(),
+        *RunCounts(registry, times).routes(),
         *Upcoming(registry, pages, times).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
+        *Me(registry, asks).routes(),
         *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),

@@ -97,7 +97,9 @@ def _fits(value: object, kind: inspect.Type) -> bool:
                 return True
             case inspect.NoneType() if value is None:
                 return True
-            case inspect.IntType() | inspect.FloatType() if type(value) in {int, float}:
+            case inspect.IntType() if type(value) is int:
+                return True
+            case inspect.FloatType() if type(value) in {int, float}:
                 return True
     return False
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from twisted.web.http import Request
 
-from ..model.errors import Conflict, Stale
+from ..model.errors import OnHold, Stale
 from ..model.hold import Hold
 from ..registry.registry import Registry
 from .conditions import must_be_new, must_exist, tag_of, versions
@@ -45,7 +45,7 @@ class Holds:
             raise Stale("If-Match asks for a hold that is there, and If-None-Match for none")
         try:
             stored = await self._registry_for(request).put_hold(wanted, anew, versions(request))
-        except Conflict as why:
+        except OnHold as why:
             raise Stale(str(why)) if absent else why from None
         data = _shown(request, stored)
         if anew:

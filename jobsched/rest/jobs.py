@@ -238,10 +238,20 @@ async def run_page(
     request: Request, registry: Registry, only: RunFilter, asked: queries.JobRunPage, pages: Pages, times: Times
 ) -> bytes:
     """200: a page of runs, of one job or of all."""
+    only = run_filter(only, asked, times)
+
+    async def runs(_room: int) -> Page[Run]:
+        return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
+
+    return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
+
+
+def run_filter(only: RunFilter, asked: queries.JobRunPage | queries.RunCounts, times: Times) -> RunFilter:
+    """Which runs are asked for, of those that `only` asks for. Raises Invalid."""
     begin, end = times.window(asked.from_, asked.to, asked.zone)
     if asked.failing and not isinstance(asked.state, UnsetType):
         raise Invalid("give state or failing, not both", "?failing")
-    only = attrs.evolve(
+    return attrs.evolve(
         only,
         states=tuple(given(asked.state, FAILING if asked.failing else ())),
         node=given(asked.node, None),
@@ -249,11 +259,6 @@ async def run_page(
         begin=begin,
         end=end,
     )
-
-    async def runs(_room: int) -> Page[Run]:
-        return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
-
-    return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
 
 
 @contextmanager

@@ -12,12 +12,25 @@ from twisted.web.http import Request
 
 from .. import __version__
 from .openapi_webhooks import webhooks
-from .openapi_words import EXAMPLES, FOLLOWS, HEADERS, IN_HEADER, IN_PATH, PREFERRING, SCHEMES, TAGS, operation_id, tag
+from .openapi_words import (
+    EXAMPLES,
+    FOLLOWS,
+    HEADERS,
+    IN_HEADER,
+    IN_PATH,
+    NEEDED,
+    PREFERRING,
+    SCHEMES,
+    TAGS,
+    operation_id,
+    tag,
+)
 from .problems import TITLES, Problem
 from .route import Route, json
 from .schemas.notifications import NotificationOut
 
 REF = "#/components/schemas/{name}"
+LISTED = "ListedJob"
 # Statuses that refuse any request: no HTTP, too slow, too long, a host that is not ours; a fault of ours; no room.
 ANY = (400, 408, 414, 421, 431, 500, 503)
 
@@ -51,6 +64,10 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     )
     for record, schema in components.items():
         _refine(record, schema)
+    if "Jobs" in components:
+        words = "A job in a list: what `fields` does not leave out"
+        listed = {"title": LISTED, "description": words, "required": ["id"]}
+        components[LISTED] = components["JobOut"] | listed
     for record in _within({kind.__name__ for kind in taken}, components):
         _leave_out(components[record])
     paths: dict[str, dict[str, Any]] = {}
@@ -81,10 +98,9 @@ def _refine(record: str, schema: dict[str, object]) -> None:
     schema["description"] = " ".join(str(schema.get("description", "")).split())
     if record == "IntervalIn":
         schema["minProperties"] = 1
-    if record == "Jobs":  # `fields` may leave out all but the id
-        some = {"type": "object", "required": ["id"]}
+    if record == "Jobs":
         values: Any = schema["properties"]
-        values["values"]["items"] = {"anyOf": [{"$ref": REF.format(name="JobOut")}, some]}
+        values["values"]["items"] = {"$ref": REF.format(name=LISTED)}
     _type_of_words(schema)
 
 
@@ -151,7 +167,7 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
 
 def _description(route: Route) -> str:
     said = " ".join((route.answer.__doc__ or route.summary).split())
-    needed = "a scope that depends on what is asked" if route.scope == "any" else f"the scope `{route.scope}`"
+    needed = NEEDED.get(route.scope, f"the scope `{route.scope}`")
     return said if route.scope == "open" else f"{said} Where callers need a token, this needs {needed}."
 
 

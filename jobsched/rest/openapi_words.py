@@ -87,6 +87,7 @@ NAMES = {
     "GET /catalog/{name}": "getTask",
     "POST /preview": "previewTrigger",
     "GET /audit": "listAudit",
+    "GET /runs/counts": "countRuns",
     "GET /health/ready": "getReadiness",
     "GET /openapi.json": "getDescription",
 }
@@ -101,6 +102,7 @@ TAGS = {
     "runs": "What became of it, and what it printed",
     "tasks": "What may be run: the catalog of the operator",
     "nodes": "The daemons that share a store",
+    "me": "Who asks, and what that caller may do",
     "hold": "What is kept from starting, until when and why",
     "audit": "Who changed what",
     "events": "What changes, as it comes",
@@ -117,6 +119,7 @@ TAG_OF = {
     "openapi.json": "description",
     "errors": "description",
 }
+NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}
 VERBS = {"GET": "get", "POST": "create", "PUT": "put", "PATCH": "change", "DELETE": "delete"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "JobIn": {

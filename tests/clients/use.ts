@@ -31,6 +31,8 @@ must(ended.data?.state === "succeeded", ended);
 
 const listed = await client.GET("/jobs", { params: { query: { limit: 10 } } });
 must(listed.data?.values.some((job) => job.id === job_id && job.name === wanted.name), listed);
+const short = await client.GET("/jobs", { params: { query: { fields: ["name"], q: "TypeScript" } } });
+must(JSON.stringify(short.data?.values) === JSON.stringify([{ id: job_id, name: wanted.name }]), short);
 
 const refused = await client.POST("/jobs", { body: { task: "runfoo", name: "no trigger" } });
 must(refused.error?.errors?.[0]?.detail.includes("exactly one of"), refused);

@@ -9,10 +9,11 @@ import attrs
 import pytest
 
 from jobsched.model.caller import Caller
-from jobsched.model.errors import Conflict, Forbidden, Invalid, NotFound, Stale
+from jobsched.model.errors import Conflict, Forbidden, Invalid, NotFound, OnHold, Stale
 from jobsched.model.hold import Hold
 from jobsched.model.job import Job, Policy
-from jobsched.model.order import PutHold, ReleaseHold, RunJob
+from jobsched.model.labels import About
+from jobsched.model.order import ChangeJob, PutHold, ReleaseHold, RunJob
 from jobsched.model.selection import Selection
 from tests.store.samples import T0, Desk, at, job, node, run, signature
 
@@ -178,6 +179,51 @@ def test_a_caller_for_some_tasks_changes_no_hold_over_others(desk: Desk) -> None
     desk.order(ReleaseHold(), 110)
     put(desk, 120, caller=narrow)
     desk.order(ReleaseHold(), 130, caller=narrow)
+
+
+def relabel(desk: Desk, one: Job, about: About) -> None:
+    desk.order(
+        ChangeJob(job_id=one.id, versions=None, revise=lambda was, _: attrs.evolve(was, about=about)), 40
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("missed", ["skip", "catch_up"])
+def test_a_job_falls_under_it_once_it_has_the_label(desk: Desk, missed: Any) -> None:
+    data, web = (About(labels={"team": team}) for team in ("data", "web"))
+    moved, left = job(name="moved", about=web, made=1), job(name="left", about=data, made=2)
+    desk.add(moved, left)
+    put(desk, 30, select=Selection(labels=("team=data",)), missed=missed)
+    for one, about in ((moved, data), (left, web)):
+        relabel(desk, one, about)
+    late = job(name="late", about=data, made=45)
+    desk.add(late)
+    assert set(soon(desk, 61)) == ({left.id} if missed == "catch_up" else {moved.id, left.id, late.id})
+    desk.claim(60, moved, left, late)
+    skipped = [] if missed == "catch_up" else [moved.id, late.id]
+    assert sorted((each.job_id, each.state) for each in desk.runs()) == sorted(
+        [*((job_id, "skipped") for job_id in skipped), (left.id, "running")]
+    )
+
+
+@pytest.mark.parametrize("label", ["team=data", "team"])
+def test_what_waits_is_held_by_the_label_of_its_job(desk: Desk, label: str) -> None:
+    first, second = waiting(desk)
+    about = About(labels={"team": "data"})
+    relabel(desk, second, about)
+    put(desk, select=Selection(labels=(label,)))
+    assert [each.job_id for each in desk.claim(200).started] == [first.id]
+
+
+def test_it_is_refused_while_a_node_would_not_heed_it(desk: Desk) -> None:
+    older = node("older", schema=None)
+    desk.know(node("alpha"), older)
+    for anew in (True, False):
+        with pytest.raises(Conflict, match=r"is alive: older$") as refused:
+            put(desk, anew=anew)
+        assert not isinstance(refused.value, OnHold)
+    assert current(desk, 100) is None
+    desk.bench.replace_node(attrs.evolve(older, state="stopped"))
+    assert put(desk) == current(desk, 100)
 
 
 def waiting(desk: Desk) -> tuple[Job, Job]:

@@ -23,6 +23,7 @@ RULES = re.compile(
     "|lies in the past, or outside start and end"
     "|no due lies between start and end"
     "|lies in the past"
+    "|lies before from, or is the same"
     "|names no job; all are meant by .*"
     "|is for (pause|run|change|delete) alone"
     "|is missing"  # a batch: what it needs depends on what is to be done
@@ -61,7 +62,7 @@ RULES = re.compile(
     "|is a mailbox, and there is no server for mail .NOTIFY_MAIL."
     "|is for a receiver of one's own, which `url` names|is for a chat, and mail is text"
     "|.* is not among the hosts that are allowed .NOTIFY_HOSTS."
-    "|\\w+ is a whole number.*"  # JSON Schema takes 1.0 for an integer; we do not
+    "|.* is a whole number.*"  # JSON Schema takes 1.0 for an integer; we do not
     "|invalid RFC3339 encoded datetime",  # a leap second: RFC 3339 has it, POSIX time does not
     re.DOTALL,
 )

@@ -60,7 +60,7 @@ def test_what_is_said_is_shown_and_changed_by_a_merge_patch(ask: Caller) -> None
     [
         ({"labels": {"Team": "data"}}, "/labels/Team"),
         ({"labels": {"team": "a b"}}, "/labels/team"),
-        ({"labels": {"team": 1}}, "/labels"),
+        ({"labels": {"team": 1}}, "/labels/team"),
         ({"labels": {f"l{number}": "" for number in range(33)}}, "/labels"),
         ({"description": "x" * 2001}, "/description"),
         ({"description": "\x00"}, "/description"),

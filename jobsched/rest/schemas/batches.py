@@ -18,7 +18,8 @@ Versions = Annotated[dict[Id, Version], Meta(extra_json_schema={"maxProperties":
 
 
 class SelectJobs(SelectIn, forbid_unknown_fields=True):
-    """Which jobs: those that each field asks for that is given, by any of its values; one at least is given."""
+    """Which jobs: those that each field asks for that is given, by any of its values, but by all of `labels`; one at
+    least is given."""
 
     state: Annotated[JobState | UnsetType, Meta(description="Jobs in this state")] = UNSET
 

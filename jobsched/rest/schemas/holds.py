@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ...model import labels
 from ...model.caller import is_pattern
 from ...model.errors import Faults, Invalid, place
 from ...model.hold import Hold, Missed, Waiting
@@ -21,9 +22,13 @@ Glob = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\[\]]+$")]
 Ids = Annotated[list[Id], Meta(min_length=1, max_length=MOST)]
 Globs = Annotated[list[Glob], Meta(min_length=1, max_length=MOST)]
 
+LabelText = Annotated[str, Meta(max_length=127, extra_json_schema={"pattern": labels.ASKED})]
+LabelTexts = Annotated[list[LabelText], Meta(min_length=1, max_length=labels.MOST)]
+
 IDS = Meta(description="Jobs with one of these ids")
 NAMES = Meta(description="Jobs whose name or id is matched by one of these; * stands for any text, ? for a character")
 TASKS = Meta(description="Jobs whose task is matched by one of these, with * and ? too")
+LABELS = Meta(description="Jobs that have all of these labels, each NAME=VALUE, or NAME with whatever value")
 REASON = Meta(description="Why, for people; null: nobody said so")
 UNTIL = Meta(description="When it ends by itself: a due at that instant runs; null: when it is deleted")
 SELECT = Meta(description="Which jobs; null: all")
@@ -32,11 +37,12 @@ WAITING = Meta(description="Whether retries and queued runs are held too, or go 
 
 
 class SelectIn(Struct, forbid_unknown_fields=True):
-    """Which jobs: those that each field asks for that is given, by any of its values."""
+    """Which jobs: those that each field asks for that is given, by any of its values, but by all of `labels`."""
 
     ids: Annotated[Ids | UnsetType, IDS] = UNSET
     names: Annotated[Globs | UnsetType, NAMES] = UNSET
     tasks: Annotated[Globs | UnsetType, TASKS] = UNSET
+    labels: Annotated[LabelTexts | UnsetType, LABELS] = UNSET
 
 
 class HoldIn(Struct, forbid_unknown_fields=True):
@@ -56,6 +62,7 @@ class SelectOut(Struct, omit_defaults=True):
     names: Annotated[list[str] | UnsetType, NAMES] = UNSET
     tasks: Annotated[list[str] | UnsetType, TASKS] = UNSET
     state: Annotated[JobState | UnsetType, Meta(description="Jobs in this state")] = UNSET
+    labels: Annotated[list[str] | UnsetType, LABELS] = UNSET
 
 
 class HoldOut(Struct):
@@ -75,6 +82,9 @@ def selection(request: SelectIn | None, pointer: str = "/select") -> Selection:
     if request is None:
         return EVERY_JOB
     given = {name: getattr(request, name) for name in request.__struct_fields__}
+    texts = given["labels"]
+    for number, text in enumerate([] if isinstance(texts, UnsetType) else texts):
+        labels.Label.asked(text, pointer + place("labels", str(number)))
     for name in ("names", "tasks"):
         globs = given[name]
         for number, glob in enumerate([] if isinstance(globs, UnsetType) else globs):

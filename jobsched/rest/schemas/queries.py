@@ -94,6 +94,29 @@ class RunPage(JobRunPage, forbid_unknown_fields=True):
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
+class RunCounts(Struct, forbid_unknown_fields=True):
+    """Which runs are counted: `from <= due < to`."""
+
+    by: Annotated[Literal["hour"], Meta(description="For how long a time each number is")] = "hour"
+    state: Annotated[AskedStates | UnsetType, Meta(description="Where they stand; several: any of them")] = UNSET
+    from_: Annotated[
+        TimeText | UnsetType,
+        Meta(description="Runs due at this instant or later; if left out, those of the hour of `to` and the 23 before"),
+    ] = field(default=UNSET, name="from")
+    to: Annotated[TimeText | UnsetType, Meta(description="Runs due before this instant; now, if left out")] = UNSET
+    zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
+    failing: Annotated[
+        bool, Meta(description="Only those that somebody has to look at: failed, timed_out, lost, missed")
+    ] = False
+    node: Annotated[Id255 | UnsetType, Meta(description="Runs of the node of this name")] = UNSET
+    cause: Annotated[Cause | UnsetType, Meta(description="Runs that the schedule, a caller or a retry made")] = UNSET
+    job: Annotated[
+        Annotated[str, Meta(max_length=200)] | UnsetType, Meta(description="Only of this job: its id, or its name")
+    ] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+
+
 class UpcomingPage(Struct, forbid_unknown_fields=True):
     """Which part of what will be due: `from <= due < to`."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from ...model.ids import Ids
 from ...model.run import Run, RunFilter, Tail
+from ...model.run_counts import Tally
 
 
 class Runs(Protocol):
@@ -22,6 +24,13 @@ class Runs(Protocol):
         looked for among the ids from then on. Raises NotFound if the runs of one job are asked for, this job does not
         exist or its task is not among `only.tasks`, and no run of this job is of a task among `only.tasks`. For any
         other job the page may be empty."""
+
+    def counts(self, only: RunFilter, edges: Sequence[datetime]) -> Deferred[Tally]:
+        """How many runs there are of each state that `only` asks for, as `page` has it, between each two of `edges`:
+        those of which the due is at the first or later, and before the second. Stretches are not counted, and given
+        one by one: those of which the last due is at the first edge or later, and the first due before the last edge.
+        `more`, and nothing else, if these are more than `MOST_RUNS` runs or `MOST_STRETCHES` stretches. Raises NotFound
+        as `page` does."""
 
     def get(self, run_id: str) -> Deferred[Run]:
         """One run. Raises NotFound."""

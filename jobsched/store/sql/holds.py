@@ -13,11 +13,12 @@ import attrs
 from sqlalchemy import ColumnElement, and_, select, text, true, update
 
 from ...model.caller import Caller
-from ...model.errors import Conflict, Invalid, NotFound, Stale
+from ...model.errors import Conflict, Invalid, NotFound, OnHold, Stale
 from ...model.hold import Hold
 from ...model.order import Versions
 from ...model.selection import Selection
 from . import listen_notify
+from . import nodes as node_rows
 from .selections import clause
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
@@ -66,13 +67,18 @@ def put(
 ) -> tuple[Hold | None, Hold]:
     """Hold what `wanted` says; `anew`: no version was given, so there must be none. What was held, and what is now."""
     kept = _held(transaction)
+    if names := node_rows.of_older_release(transaction):
+        raise Conflict(
+            "jobs can be put on hold once no node of an older release, which would start them, is alive: "
+            + ", ".join(names[:9])
+        )
     instant = database_now(transaction, wanted.at)
     before = None if kept is None or kept.is_over(instant) else kept
     if wanted.is_over(instant):
         raise Invalid("lies in the past", "/until")
     if before is not None:
         if anew:
-            raise Conflict(f"{before.words}; with If-Match that can be changed")
+            raise OnHold(f"{before.words}; with If-Match that can be changed")
         _check(before, versions)
         before.must_belong_to(caller)
         wanted = attrs.evolve(wanted, at=before.at)

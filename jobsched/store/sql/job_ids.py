@@ -13,8 +13,9 @@ from ...model.caller import Caller
 from ...model.errors import Conflict, Taken
 from ...model.ids import is_word
 from ...model.job import Job
+from . import nodes as node_rows
 from . import runs as run_rows
-from .tables import former_jobs, jobs, nodes, runs
+from .tables import former_jobs, jobs, runs
 from .transaction import Transaction
 
 LOOKED_AT = 5000  # deleted jobs, each time that some are forgotten
@@ -53,8 +54,7 @@ def must_be_known_to_all(transaction: Transaction, job_id: str) -> None:
     """Raises Conflict for a word while a node is alive whose release takes UUIDs alone."""
     if not is_word(job_id):
         return
-    older = select(nodes.c.name).where(nodes.c.state == "alive", nodes.c.schema.is_(None)).order_by(nodes.c.name)
-    if names := transaction.execute(older).scalars().all():
+    if names := node_rows.of_older_release(transaction):
         raise Conflict(
             f"a job can have an id that is a word once no node of an older release is alive: {', '.join(names[:9])}"
         )

@@ -25,6 +25,7 @@ from ...model.order import Issued, Order, Performed
 from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run, RunFilter, Tail
+from ...model.run_counts import Tally
 from ...model.upcoming import Planned, PlannedFilter
 from ...model.wrong_clock import Evidence
 from ..contract import changes as change_contract
@@ -51,6 +52,7 @@ from . import (
     prune,
     queries,
     retention_turns,
+    run_counts,
     runs,
     settling,
     tails,
@@ -106,6 +108,9 @@ class Claims(Noun, job_contract.Claims):
 class Runs(Noun, run_contract.Runs):
     def page(self, limit: int, before: str | None, only: RunFilter) -> Deferred[list[Run]]:
         return self._in.read(queries.runs, limit, before, only)
+
+    def counts(self, only: RunFilter, edges: Sequence[datetime]) -> Deferred[Tally]:
+        return self._in.read(run_counts.tally, only, edges)
 
     def get(self, run_id: str) -> Deferred[Run]:
         return self._in.read(queries.run, run_id)

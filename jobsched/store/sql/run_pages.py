@@ -64,7 +64,7 @@ def _newest(transaction: Transaction, part: Part, limit: int) -> Select[Any]:
 
 def _parts(transaction: Transaction, only: RunFilter) -> list[Part]:
     """All that fit, whenever they were due, each in one part."""
-    rest = dict(_conditions(transaction, only))
+    rest = dict(conditions(transaction, only))
     few = _few(transaction, only.labels) if only.labels else None
     if only.job_id is not None:
         parts, used = [_of_job(only.job_id)], "job"
@@ -88,7 +88,8 @@ def _parts(transaction: Transaction, only: RunFilter) -> list[Part]:
     return [part.among(*others) for part in parts]
 
 
-def _conditions(transaction: Transaction, only: RunFilter) -> Iterator[tuple[str, Condition]]:
+def conditions(transaction: Transaction, only: RunFilter) -> Iterator[tuple[str, Condition]]:
+    """What is asked for but for the time, each under its name."""
     if only.job_id is not None:
         yield "job", runs.c.job_id == only.job_id
     if only.cause is not None:
@@ -144,7 +145,7 @@ def _in_time(
     if only.job_id is not None:  # retention keeps these few
         yield from (part.among(*since, *until) for part in parts)
         return
-    every = and_(true(), *(condition for _, condition in _conditions(transaction, only)))
+    every = and_(true(), *(condition for _, condition in conditions(transaction, only)))
     single: tuple[Condition, ...] = ()
     if begin is not None:
         single = (runs.c.until.is_(None), runs.c.due >= begin, runs.c.id >= least(begin - EARLY))

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, true
 
 from ...model.job import JobState
 from ...model.selection import Selection
+from . import labels
 from .tables import jobs
 from .transaction import Transaction
 from .visibility import of_tasks
@@ -30,4 +31,5 @@ def clause(transaction: Transaction, selection: Selection) -> ColumnElement[bool
         asked.append(of_tasks(transaction, jobs.c.task, selection.tasks))
     if selection.state is not None:
         asked.append(_STATES[selection.state])
+    asked += (labels.has(jobs.c.id, label) for label in selection.asked_labels)
     return and_(*asked)

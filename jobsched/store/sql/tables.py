@@ -172,7 +172,7 @@ runs = Table(
     Index("runs_of_state", "state", "job_id", "ended"),
     Index("runs_of_task", "task", "id"),  # since 0005, as are all below
     Index("runs_of_node", "node", "id"),
-    Index("runs_due", "due", "id"),
+    Index("runs_due", "due", "id", "state", "until", "task", "job_id"),  # behind `id`: what is counted by
     # Of few runs, where a database can leave the others out.
     Index("runs_of_cause", "cause", "id", **where("cause <> 'schedule'")),
     Index("runs_of_place", "place", "id", **where("place <> ''")),

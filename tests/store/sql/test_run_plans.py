@@ -16,7 +16,7 @@ from jobsched.model.labels import About, Label
 from jobsched.model.run import FAILING, RunFilter
 from jobsched.store.opening import migrate
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql import run_pages
+from jobsched.store.sql import run_counts, run_pages
 from jobsched.store.sql.engine import connect, reading, writing
 from jobsched.store.sql.tables import runs
 from jobsched.store.sql.transaction import Transaction
@@ -162,6 +162,16 @@ def _handled(connection: Connection, ask: Callable[[], object]) -> int:
     before = count()
     ask()
     return count() - before
+
+
+@pytest.mark.parametrize("fields", [{}, {"states": FAILING}, {"task": "rare"}, {"labels": (Label("team", "rare"),)}])
+def test_what_is_counted_in_three_hours_is_what_is_looked_at(record: Engine, fields: dict[str, Any]) -> None:
+    edges = [at(50_000 + number * 3600) for number in range(4)]
+    with reading(record).connect() as connection:
+        transaction = Transaction(connection)
+        only = RunFilter(**fields)
+        cost = looked_at(connection, lambda: run_counts.tally(transaction, only, edges))
+    assert cost < 3 * MOST, cost
 
 
 @pytest.mark.parametrize("what", ASKED)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from jobsched.model.job import Job
+from jobsched.model.labels import About
 from jobsched.model.selection import Selection
 from jobsched.store.sql.selections import clause
 from jobsched.store.sql.tables import jobs
@@ -17,6 +18,7 @@ from tests.store.samples import T0, job
 from tests.store.sql.desk import SqlDesk
 
 NAMES = ("a", "A", "ab", "a_b", "a%b", "a|b", "a*b", "a?b", "a\\b", "b a", "a ", "ä", "batch-1", "batch-10")
+LABELS = ("env", "env=prod", "env=Prod", "env=", "team", "team=", "team=data", "none")
 TASKS = ("a", "backup", "backup-db")
 
 globs = st.lists(
@@ -33,7 +35,11 @@ def population() -> list[Job]:
         attrs.evolve(job(made=90 + n), paused=paused, next_due=due)
         for n, (paused, due) in enumerate(product((True, False), (None, T0)))
     ]
-    return [*made, *tasks, *states, attrs.evolve(job(name="other"), id="a_b")]
+    labelled = [
+        attrs.evolve(job(made=100 + n), about=About(labels=dict(zip(("env", "team"), values, strict=False))))
+        for n, values in enumerate([("prod",), ("Prod", ""), ("prod", "data"), ("test", "data")])
+    ]
+    return [*made, *tasks, *states, *labelled, attrs.evolve(job(name="other"), id="a_b")]
 
 
 def test_the_same_jobs_are_found_as_are_matched(desk: SqlDesk) -> None:
@@ -47,6 +53,7 @@ def test_the_same_jobs_are_found_as_are_matched(desk: SqlDesk) -> None:
             ids=st.none() | st.lists(st.sampled_from([*ids, "nothing"]), min_size=1).map(tuple),
             names=st.none() | globs,
             tasks=st.none() | globs,
+            labels=st.none() | st.lists(st.sampled_from(LABELS), min_size=1, max_size=3).map(tuple),
             state=st.sampled_from([None, None, "scheduled", "paused", "ended"]),
         )
     )

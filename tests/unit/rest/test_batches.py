@@ -28,6 +28,13 @@ def test_each_job_has_its_part(front):
     assert len(front.get(f"/audit?group={group}").json["values"]) == 4
 
 
+def test_jobs_are_meant_by_their_labels(front):
+    jobs = [front.job(labels={"team": team, "env": "prod"}) for team in ("data", "web", "data")]
+    answer = batch(front, {"select": {"labels": ["team=data", "env"]}, "action": "pause"})
+    assert [part["id"] for part in answer.json["values"]] == [jobs[n].rpartition("/")[2] for n in (0, 2)]
+    assert batch(front, {"select": {"labels": ["!"]}, "action": "pause"}).problem[2] == ["/select/labels/0"]
+
+
 @pytest.mark.parametrize("query", ["?plan=1", "?plan=true&partial=1"])
 def test_a_plan_changes_nothing(front, query):
     job = front.job()
@@ -50,6 +57,7 @@ def test_a_plan_changes_nothing(front, query):
         ({"select": ALL, "action": "run", "cancel": True}, "/cancel"),
         ({"select": ALL, "action": "delete", "force": True}, "/force"),
         ({"select": ALL, "action": "pause", "until": "2012-08-13T02:00:00Z"}, "/until"),
+        ({"select": ALL, "action": "pause", "versions": {"a/b": 1.5}}, "/versions/a~1b"),
         ({"select": ALL, "action": "change", "patch": {"retries": -1}}, "/patch/retries"),
         ({"select": ALL, "action": "change", "patch": {"cron": "61 * * * *"}}, "/patch/cron"),
         ({"select": ALL, "action": "change", "patch": {"task": "nothing"}}, ""),

@@ -73,6 +73,9 @@ def test_what_is_not_there_is_not_changed(front, tag):
         ({"select": {"ids": []}}, "/select/ids"),
         ({"select": {"names": ["[ab]"]}}, "/select/names/0"),
         ({"select": {"tasks": ["a", "a\nb"]}}, "/select/tasks/1"),
+        ({"select": {"labels": ["team", "Team=x"]}}, "/select/labels/1"),
+        ({"select": {"labels": ["team=a b"]}}, "/select/labels/0"),
+        ({"select": {"labels": []}}, "/select/labels"),
         ({"select": {"state": "paused"}}, "/select/state"),
         ({"select": {"names": ["x"] * 1001}}, "/select/names"),
         ([], ""),
@@ -89,6 +92,13 @@ def test_to_run_what_is_on_hold_has_to_be_forced(front):
     put(front, BODY)
     assert front.post(b"", f"{held}/run").problem[:2] == (409, f"{WORDS}; force=1 runs it all the same")
     assert front.post(b"", f"{other}/run").status == front.post(b"", f"{held}/run?force=1").status == 202
+
+
+def test_jobs_are_meant_by_their_labels(front):
+    held = front.job(name="a", labels={"team": "data", "env": "prod"})
+    other = front.job(name="b", labels={"team": "web"})
+    assert put(front, {"select": {"labels": ["team=data", "env"]}}).json["select"] == {"labels": ["team=data", "env"]}
+    assert (front.post(b"", f"{held}/run").status, front.post(b"", f"{other}/run").status) == (409, 202)
 
 
 def test_it_is_audited(front):

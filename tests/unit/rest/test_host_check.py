@@ -29,7 +29,7 @@ WRITES = [
     ("POST", "/catalog/reload"),
     ("DELETE", "/jobs/x"),
 ]
-MAY_HAVE_ONE = ["/jobs/x/run"]
+MAY_HAVE_ONE = ["/jobs/x/run", "/jobs/x/pause"]
 FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "Text/Plain; charset=x"]
 
 

@@ -30,7 +30,8 @@ NAMES = {
     "listJobs", "createJob", "getJob", "changeJob", "deleteJob", "pauseJob", "resumeJob", "runJob", "listJobRuns",
     "listJobDeliveries", "listRuns", "getRun", "getRunOutput", "cancelRun", "listRunDeliveries", "listTasks", "getTask",
     "reloadCatalog", "previewTrigger", "listNodes", "listAudit", "getHealth", "getReadiness", "getMetrics",
-    "getDescription", "getJobStats", "listUpcoming", "getHold", "putHold", "deleteHold", "batchJobs",
+    "getDescription", "getJobStats", "listUpcoming", "getHold", "putHold", "deleteHold", "batchJobs", "getMe",
+    "countRuns",
 }  # fmt: skip
 
 

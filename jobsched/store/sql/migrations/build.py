@@ -5,12 +5,13 @@ On MySQL each CREATE and ALTER is a commit: what an upgrade that was cut short h
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
-from sqlalchemy.schema import SchemaItem
+from sqlalchemy.schema import CreateColumn, SchemaItem
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(MEDIUMTEXT(), "mysql")
 
@@ -26,12 +27,10 @@ def text(length: int, *, sqlite: int | None = None) -> sa.String:
 
 def table(name: str, *columns: SchemaItem) -> None:
     """Make a table."""
-    dialect = op.get_bind().dialect
-    if dialect.name == "mysql":
-        have = sa.inspect(op.get_bind())
-        wanted = {column.name for column in columns if isinstance(column, sa.Column)}
-        if have.has_table(name) and {column["name"] for column in have.get_columns(name)} == wanted:
-            return
+    dialect, have = op.get_bind().dialect, sa.inspect(op.get_bind())
+    wanted = {column.name for column in columns if isinstance(column, sa.Column)}
+    if have.has_table(name) and {column["name"] for column in have.get_columns(name)} == wanted:
+        return
     # Without padding: with it, "x" and "x " are the same there.
     collation = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
     op.create_table(
@@ -46,16 +45,43 @@ def where(condition: str) -> dict[str, sa.TextClause]:
 
 def index(name: str, of: str, columns: list[str], **options: Any) -> None:
     """Make an index."""
-    bind = op.get_bind()
-    if bind.dialect.name != "mysql" or name not in {found["name"] for found in sa.inspect(bind).get_indexes(of)}:
+    if name not in _indexes(of):
         op.create_index(name, of, columns, **options)
 
 
 def drop_index(name: str, of: str) -> None:
     """Do without an index, once another does its work."""
-    bind = op.get_bind()
-    if bind.dialect.name != "mysql" or name in {found["name"] for found in sa.inspect(bind).get_indexes(of)}:
+    if name in _indexes(of):
         op.drop_index(name, of)
+
+
+def _indexes(of: str) -> set[str | None]:
+    return {found["name"] for found in sa.inspect(op.get_bind()).get_indexes(of)}
+
+
+def grow(
+    of: str, columns: Sequence[sa.Column[Any]], indexes: Mapping[str, Sequence[str]], **conditions: str
+) -> None:  # fmt: skip
+    """Add columns, as `new_columns` has it, and indexes by their names to a table that is in use. `conditions`: of
+    indexes of some rows alone.
+
+    On MySQL this is one statement. One that waits for a table undoes each transaction that has read the table and is
+    about to change it; a daemon tries that again, but only a few times at once.
+    """
+    bind = op.get_bind()
+    if bind.dialect.name != "mysql":
+        new_columns(of, *columns)
+        for name, named in indexes.items():
+            index(name, of, list(named), **(where(conditions[name]) if name in conditions else {}))
+        return
+    have, there = {column["name"] for column in sa.inspect(bind).get_columns(of)}, _indexes(of)
+    quote = bind.dialect.identifier_preparer.quote
+    parts = [f"ADD COLUMN {CreateColumn(each).compile(bind)}" for each in columns if each.name not in have]
+    for name, named in indexes.items():
+        if name not in there:
+            parts.append(f"ADD INDEX {quote(name)} ({', '.join(map(quote, named))})")
+    if parts:
+        op.execute(f"ALTER TABLE {quote(of)} {', '.join(parts)}")
 
 
 def new_columns(to: str, *columns: sa.Column[object]) -> None:

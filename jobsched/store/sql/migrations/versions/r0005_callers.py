@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from jobsched.store.sql.migrations.build import TEXT, index, let_go, new_columns, table, text, where, widen
+from jobsched.store.sql.migrations.build import TEXT, grow, index, let_go, new_columns, table, text, widen
 
 revision = "0005"
 down_revision = "0004"
@@ -19,17 +19,19 @@ depends_on = None
 def upgrade() -> None:
     """Add what the functions below say."""
     _ids_that_are_words()
-    _changes_and_reruns()
-    _formats()
-    _what_is_said_of_jobs()
-    _pauses_holds_and_groups()
+    _to_jobs()
+    _to_runs()
+    _changes()
+    _labels()
+    _hold_and_groups()
+    new_columns("nodes", sa.Column("schema", text(8)))
+    new_columns("deliveries", sa.Column("format", text(16)))
     _sets_that_are_staged()
     let_go()
 
 
 def _ids_that_are_words() -> None:
-    """Let ids of jobs be words; add what is known of deleted jobs, the order of creation, the schema that a node
-    knows."""
+    """Let ids of jobs be words; add what is known of deleted jobs."""
     widen(
         63,
         ("jobs", "id", False),
@@ -48,13 +50,53 @@ def _ids_that_are_words() -> None:
         sa.Column("deleted", sa.BigInteger, nullable=False),
     )
     index("former_jobs_deleted", "former_jobs", ["deleted"])
-    index("jobs_made", "jobs", ["created", "id"])
-    new_columns("nodes", sa.Column("schema", text(8)))
 
 
-def _changes_and_reruns() -> None:
-    """Add the changes that callers follow; to runs, of which run each is a rerun."""
-    new_columns("runs", sa.Column("rerun_of", text(36)))
+def _to_jobs() -> None:
+    """Add what is said of jobs, how they came to be paused, and the order of creation."""
+    grow(
+        "jobs",
+        [
+            sa.Column("labels", TEXT),
+            sa.Column("description", TEXT),
+            sa.Column("owner", text(255)),
+            sa.Column("runbook", TEXT),
+            sa.Column("paused_by", text(255)),
+            sa.Column("paused_at", sa.BigInteger),
+            sa.Column("paused_until", sa.BigInteger),
+            sa.Column("pause_reason", TEXT),
+        ],
+        {"jobs_made": ["created", "id"], "jobs_pauses": ["paused", "paused_until"]},
+    )
+
+
+def _to_runs() -> None:
+    """Add of which run each is a rerun, what they used, whether they may start in spite of a hold; indexes to find them
+    by."""
+    grow(
+        "runs",
+        [
+            sa.Column("rerun_of", text(36)),
+            sa.Column("cpu_seconds", sa.Double),
+            sa.Column("max_rss", sa.BigInteger),
+            sa.Column("forced", sa.Boolean),
+        ],
+        {
+            "runs_of_task": ["task", "id"],
+            "runs_of_node": ["node", "id"],
+            "runs_due": ["due", "id", "state", "until", "task", "job_id"],
+            "runs_of_cause": ["cause", "id"],
+            "runs_of_place": ["place", "id"],
+            "runs_until": ["until", "id"],
+        },
+        runs_of_cause="cause <> 'schedule'",
+        runs_of_place="place <> ''",
+        runs_until="until IS NOT NULL",
+    )
+
+
+def _changes() -> None:
+    """Add the changes that callers follow."""
     table(
         "changes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
@@ -70,22 +112,8 @@ def _changes_and_reruns() -> None:
     index("changes_number", "changes", ["number"], unique=True)
 
 
-def _formats() -> None:
-    """Add to notifications the format in which their receiver wants them."""
-    new_columns("deliveries", sa.Column("format", text(16)))
-
-
-def _what_is_said_of_jobs() -> None:
-    """Add to jobs what is said of them, and the index of their labels; to runs what they used, and indexes to find
-    them by."""
-    new_columns(
-        "jobs",
-        sa.Column("labels", TEXT),
-        sa.Column("description", TEXT),
-        sa.Column("owner", text(255)),
-        sa.Column("runbook", TEXT),
-    )
-    new_columns("runs", sa.Column("cpu_seconds", sa.Double), sa.Column("max_rss", sa.BigInteger))
+def _labels() -> None:
+    """Add the index of labels."""
     table(
         "job_labels",
         sa.Column("job_id", text(63, sqlite=36), primary_key=True),
@@ -93,28 +121,11 @@ def _what_is_said_of_jobs() -> None:
         sa.Column("value", text(63), nullable=False),
     )
     index("job_labels_value", "job_labels", ["name", "value", "job_id"])
-    index("runs_of_task", "runs", ["task", "id"])
-    index("runs_of_node", "runs", ["node", "id"])
-    index("runs_due", "runs", ["due", "id"])
-    index("runs_of_cause", "runs", ["cause", "id"], **where("cause <> 'schedule'"))
-    index("runs_of_place", "runs", ["place", "id"], **where("place <> ''"))
-    index("runs_until", "runs", ["until", "id"], **where("until IS NOT NULL"))
 
 
-def _pauses_holds_and_groups() -> None:
-    """Add to jobs how they came to be paused; the hold, and to runs whether they may start in spite of it; to the audit
-    log what entries have in common."""
-    new_columns(
-        "jobs",
-        sa.Column("paused_by", text(255)),
-        sa.Column("paused_at", sa.BigInteger),
-        sa.Column("paused_until", sa.BigInteger),
-        sa.Column("pause_reason", TEXT),
-    )
-    index("jobs_pauses", "jobs", ["paused", "paused_until"])
-    new_columns("audit", sa.Column("group", text(36)))
-    index("audit_of_group", "audit", ["group", "id"])
-    new_columns("runs", sa.Column("forced", sa.Boolean))
+def _hold_and_groups() -> None:
+    """Add the hold; to the audit log what entries have in common."""
+    grow("audit", [sa.Column("group", text(36))], {"audit_of_group": ["group", "id"]})
     table(
         "hold",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
