@@ -128,12 +128,10 @@ def measure(daemon: Daemon, count: int) -> None:
             ("plan of a new set", f"{SCOPE}&plan=1", wanted(count), 2),
             ("made", SCOPE, wanted(count), 10),
             ("plan of the same", f"{SCOPE}&plan=1", wanted(count), 2),
-            ("the same", SCOPE, wanted(count), 10),
             ("plan of a change", f"{SCOPE}&plan=1", wanted(count, retries=3), 2),
             ("each changed", SCOPE, wanted(count, retries=3), 10),
             ("each with another rule", SCOPE, wanted(count, **small), 10),
             ("all deleted", SCOPE, {"jobs": []}, 10),
-            ("all revived", SCOPE, wanted(count), 10),
         ):
             text = json.dumps(body).encode()
             watched = Watched(daemon, tickers)
