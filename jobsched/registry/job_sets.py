@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 import attrs
 from twisted.internet.task import deferLater
@@ -14,13 +15,15 @@ from ..audit import tell
 from ..clock import now
 from ..model import job_set
 from ..model.draft import Draft
-from ..model.errors import JobschedError, Moved
+from ..model.errors import Busy, Moved, Unavailable
 from ..model.job import Job
 from ..model.job_set import SetDone, SetPart, Standing, Step, Wanted
 from ..model.labels import Label
 from ..model.order import Issued, PutJobs
 from ..threads import Wanted as GoOn
 from .jobs import Jobs
+
+T = TypeVar("T")
 
 SINGLY = 100  # jobs that the one transaction looks at again: each takes it some milliseconds
 ROUNDS = 5  # of planning, each only for what has moved meanwhile; the last looks again at whatever it must
@@ -79,7 +82,9 @@ class JobSets(Jobs):
         def done(go_on: GoOn) -> SetDone:
             planned = _planned(asked, standing, issued, tags, go_on)
             tag = job_set.tag(asked.seed, standing.inside, standing.outside)
-            return SetDone(parts=[SetPart.of(step) for step in planned.steps.values()], tag=tag)
+            parts = [SetPart.of(step) for step in planned.steps.values()]
+            job_set.let_go(planned.steps, planned.pieces, standing.jobs)
+            return SetDone(parts=parts, tag=tag)
 
         return await self.in_thread(done)
 
@@ -116,11 +121,14 @@ class JobSets(Jobs):
             steps = planned.steps
             order = attrs.evolve(order, steps=steps, most=SINGLY if left else None)
             try:
-                return await self._audit_log.perform(order, self._issued_now(issued))
+                done = await self._audit_log.perform(order, self._issued_now(issued))
             except Moved as moved:
                 ids, tags = frozenset(moved.ids), None  # the order looks at the tag again
                 some = attrs.evolve(asked, wanted=[each for each in asked.wanted if each.job_id in ids])
                 standing = await self._standing(some, sorted(ids))
+            else:
+                await self._let_go(steps, planned.pieces, standing.jobs)
+                return done
         raise AssertionError("the last round has no limit")
 
     async def _standing(self, asked: JobSet, ids: Sequence[str] | None = None) -> Standing:
@@ -142,8 +150,18 @@ class JobSets(Jobs):
             await self._discard(set_id)
 
     async def _discard(self, set_id: str) -> None:
-        try:
+        """The set is put, or is not: a fault here must not make it look otherwise."""
+        with self.log.failuresHandled("what was staged of a set of jobs could not be discarded"):
             while await self._store.job_sets.discard(set_id, PIECE) == PIECE:
                 pass
-        except JobschedError as why:  # it is looked for again before the next set is put
-            self.log.warn("what was staged of a set of jobs could not be discarded: {why}", why=str(why))
+
+    async def _let_go(self, *held: object) -> None:
+        await self.surely(lambda _: job_set.let_go(*held))
+
+    async def surely(self, work: Callable[[GoOn], T]) -> T:
+        """Do work off the reactor; or here, where that has no room or is about to end. For what follows an order that
+        was carried out, and must not look as if it was not."""
+        try:
+            return await self.in_thread(work)
+        except (Busy, Unavailable):
+            return work(lambda: None)

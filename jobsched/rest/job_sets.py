@@ -16,7 +16,7 @@ from ..model.draft import Draft
 from ..model.errors import Busy, Invalid
 from ..model.ids import check_job_id
 from ..model.job import Job
-from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, once_each
+from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, let_go, once_each
 from ..model.labels import Label
 from ..registry.job_sets import JobSet
 from ..registry.registry import Registry
@@ -74,7 +74,9 @@ class JobSets:
         """The answer and its tag. The set itself is gone when this returns, before Python looks for circles again."""
         jobs = JobSet(wanted=await wanted, scope=scope, prune=asked.prune, seed=self._defaults.seed)
         done = await (registry.plan_set(jobs, tags) if asked.plan else registry.put_set(jobs, tags))
-        return await registry.in_thread(partial(_text, done)), done.tag
+        text, tag = await registry.surely(partial(_text, done)), done.tag
+        await registry.surely(lambda _: let_go(jobs.wanted, done.parts, done.entries))
+        return text, tag
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

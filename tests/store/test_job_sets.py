@@ -16,6 +16,7 @@ from jobsched.model.audit import AuditFilter
 from jobsched.model.caller import ANYBODY, Caller
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Conflict, Invalid, Moved, Stale, Taken
+from jobsched.model.ids import least
 from jobsched.model.job import Job, Watch
 from jobsched.model.job_set import SetDone, Standing, Step, Wanted
 from jobsched.model.labels import About, Label
@@ -121,6 +122,19 @@ def test_its_entries_are_a_group_and_callers_may_follow(desk: Desk, how: str) ->
         ("job", "create", "a", "task"), ("job", "create", "b", "task"),
         ("job", "change", "a", "task"), ("job", "delete", "b", "task"),
     ]  # fmt: skip
+
+
+@HOW
+def test_an_entry_is_never_older_by_its_id_than_its_instant(desk: Desk, how: str) -> None:
+    """Or who asks for the log from an instant on would not see it."""
+    group = least(at(0))
+    steps = planned(desk, [wanted("a")], 0, group)
+    if how == "staged":
+        desk.ask(desk.store.for_callers.job_sets.stage(group, steps))
+    order = PutJobs(wanted=[wanted("a")], steps={"a": steps[0]}, staged=group if how == "staged" else "")
+    desk.order(order, 3000, by=signature(3000, id=group))
+    found = desk.ask(desk.store.for_callers.audit.page(9, None, AuditFilter(begin=at(3000)), 1 << 20)).values
+    assert [(entry.target, entry.group) for entry in found] == [(None, group), ("a", group)]
 
 
 BEFORE: list[dict[str, Any]] = [{}, {"max_runs": 5}, {"watch": Watch(max_late=HOUR)}, {"parameters": {"a": 1}}]

@@ -62,10 +62,11 @@ def perform(transaction: Transaction, order: PutJobs, issued: Issued, one: Perfo
     done.all({**inside, **outside})
     tag = job_set.tag(order.seed, standing.versions(transaction, scope, tasks))
     parts = sorted(done.parts, key=lambda part: part.job_id)
-    answer = SetDone(parts=parts, tag=tag, entries=tuple(done.entries))
+    answer = SetDone(parts=parts, tag=tag, entries=done.entries)
     if not done.entries:
         return Performed(answer=answer, entry=None)
-    signature = attrs.evolve(issued.signature, group=issued.signature.id)
+    mine = issued.signature  # its id is that of what is staged, and older
+    signature = attrs.evolve(mine, id=issued.ids.make(issued.now), group=mine.id)
     asked = {"scope": None if order.scope is None else order.scope.text, "prune": order.prune, **answer.counts}
     entry = audit.write(transaction, signature.under("jobs.put", after=asked))
     return Performed(answer=attrs.evolve(answer, group=entry.group), entry=entry)

@@ -21,6 +21,7 @@ from jobsched.model.job_set import (
     Step,
     Wanted,
     labelled,
+    let_go,
     must_fit,
     once_each,
     plan,
@@ -149,6 +150,13 @@ def test_parts_are_counted() -> None:
     steps = plan(standing(draft().job("a", T0)), [wanted("a"), wanted("b"), wanted("c")], None, False)
     done = SetDone(parts=[SetPart.of(step) for step in steps], tag="")
     assert done.counts == {"create": 2, "change": 0, "keep": 1, "delete": 0}
+
+
+def test_what_is_let_go_is_empty() -> None:
+    some: list[int] = list(range(200))
+    other, kept = {n: n for n in range(7)}, (1, 2)
+    let_go(some, other, kept)
+    assert (some, other, kept) == ([], {}, (1, 2))
 
 
 IDS = st.sampled_from(["a", "b", "c", "d", "e"])
