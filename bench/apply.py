@@ -20,7 +20,8 @@ from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.daemon import Caller, Daemon, instant, machine, percentile, running, spread, verdict
+from daemon import Caller, Daemon, instant, machine, percentile, running, spread, verdict
+
 from tests.servers import started
 
 CATALOG = """

@@ -10,6 +10,7 @@ import attrs
 import pytest
 import pytest_twisted
 from twisted.internet.defer import DeferredList
+from twisted.python.failure import Failure
 
 from jobsched.model import job_set
 from jobsched.model.audit import AuditFilter
@@ -22,6 +23,7 @@ from jobsched.model.job_set import SetDone, Standing, Step, Wanted
 from jobsched.model.labels import About, Label
 from jobsched.model.order import DeleteJob, Issued, PauseJob, PutJob, PutJobs, RunJob
 from jobsched.store.contract.store import Store
+from tests.present import present
 from tests.store.samples import IDS, Desk, at, node, signature
 
 pytestmark = pytest.mark.usefixtures("told_time")
@@ -33,7 +35,8 @@ HOUR = timedelta(hours=1)
 def wanted(job_id: str, number: int = 0, **fields: Any) -> Wanted:
     """As the registry makes it of a request."""
     labels = fields.pop("labels", LABELS)
-    asked = Draft(**({"task": "task", "name": job_id, "every": HOUR, "about": About(labels=labels)} | fields))
+    given: dict[str, Any] = {"task": "task", "name": job_id, "every": HOUR, "about": About(labels=labels)}
+    asked = Draft(**(given | fields))
 
     def revise(job: Job | None, instant: Any) -> Job:
         if asked.name == "refused":
@@ -173,7 +176,7 @@ def test_what_is_staged_comes_to_what_each_job_by_itself_does(desk: Desk) -> Non
                 for name, *fields in cases if number
             ]  # fmt: skip
             others = [wanted(job.id) for job in desk.bench.jobs() if not job.id.startswith(prefix)]
-            others = [attrs.evolve(each, revise=lambda job, _: job) for each in others]
+            others = [attrs.evolve(each, revise=lambda job, _: present(job)) for each in others]
             put(desk, [*jobs, *others], seconds, how)
         assert rows(desk, "x") == rows(desk, "y")
         for label in (DATA, Label("more", "x")):
@@ -198,7 +201,7 @@ def test_what_has_moved_is_not_switched_as_it_was_planned(desk: Desk) -> None:
     assert [(job.version, job.paused) for job in desk.bench.jobs()] == [
         (3, True), (2, False), (3, False), (2, False), (2, False), (2, False), (2, False),
     ]  # fmt: skip
-    assert {job.schedule.trigger.every for job in desk.bench.jobs()} == {timedelta(minutes=5)}  # type: ignore[union-attr]
+    assert {job.schedule.trigger.every for job in desk.bench.jobs()} == {timedelta(minutes=5)}  # type: ignore[attr-defined]
     assert len(desk.bench.entries()) == 6 + 1 + 4 + 7 + 1
 
 
@@ -338,4 +341,6 @@ async def test_of_two_that_planned_the_same_one_is_told(open_store: Callable[[],
     )
     results = await answers
     assert sorted(success for success, _ in results) == [False, True]
-    assert [why.type for success, why in results if not success] == [Stale]
+    (why,) = (found for success, found in results if not success)
+    assert isinstance(why, Failure)
+    assert why.check(Stale)

@@ -35,7 +35,8 @@ DATA = Label("team", "data")
 
 def draft(**fields: Any) -> Draft:
     labels = fields.pop("labels", {})
-    return Draft(**{"task": "task", "name": "job", "every": timedelta(hours=1), "about": About(labels=labels)} | fields)
+    given: dict[str, Any] = {"task": "task", "name": "job", "every": timedelta(hours=1), "about": About(labels=labels)}
+    return Draft(**(given | fields))
 
 
 def wanted(job_id: str, number: int = 0, **fields: Any) -> Wanted:

@@ -9,8 +9,9 @@ from twisted.logger import capturedLogs
 
 from jobsched.model.errors import Unavailable
 from jobsched.model.hosts import Hosts
+from jobsched.rest.large_bodies import MOST_BODY
 from jobsched.rest.route import Route
-from jobsched.rest.site import LINGER, MOST_BODY, MOST_LINGERING, site
+from jobsched.rest.site import LINGER, MOST_LINGERING, site
 from tests.unit.rest.conftest import EXAMPLE, Reactor, ask, exchange
 
 MIB = 1 << 20
