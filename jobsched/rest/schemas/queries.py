@@ -131,6 +131,7 @@ class UpcomingPage(Struct, forbid_unknown_fields=True):
     to: Annotated[
         TimeText | UnsetType, Meta(description="Dues before this instant; a day after `from`, if left out")
     ] = UNSET
+    held: Annotated[bool, Meta(description="Whether to show dues at which a hold or a pause lets nothing start")] = True
     zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET

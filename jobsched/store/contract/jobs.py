@@ -71,8 +71,9 @@ class Jobs(Protocol):
         """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
 
     def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
-        """Up to `most` jobs that are not paused and whose next due is before `only.end`, by (next due, id), as `only`
-        asks for. Of what is `left`, every scheduled start so far was taken off."""
+        """Up to `most` jobs whose next due is before `only.end`, by (next due, id), as `only` asks for; of those that
+        are paused, such as will go on by themselves. Of what is `left`, every scheduled start so far was taken off.
+        `stops` are the pause, and the hold that there is or was last."""
 
     def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
         """When the next pause ends by itself, or has ended and is not carried out, or the hold ends; None: none does.
