@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -57,7 +58,10 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     """The whole document; `asked`: whether callers need a token."""
     routes = list(routes)
     taken = {route.takes for route in routes if route.takes is not None}
-    named = (kind for route in routes for kind in (route.takes, *route.gives.values(), *route.also.values()))
+    named = (
+        kind for route in routes
+        for kind in (route.takes, *route.gives.values(), *route.also.values(), *chain(*route.tells.values()))
+    )  # fmt: skip
     kinds = {kind for kind in named if isinstance(kind, type)}
     _, components = msgspec.json.schema_components(
         sorted({*kinds, Problem, NotificationOut}, key=lambda kind: kind.__name__), ref_template=REF
@@ -206,6 +210,11 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(kind, str):
         response["content"] = {kind: {"schema": {"type": "string" if kind.startswith("text/") else "object"}}}
+        if route.tells:  # OpenAPI has no word for it
+            response["content"][kind]["x-events"] = {
+                name: {"anyOf": [{"$ref": REF.format(name=record.__name__)} for record in records]}
+                for name, records in route.tells.items()
+            }
     elif kind is not None:
         response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
     for media_type, record in route.also.items() if status == 200 else ():

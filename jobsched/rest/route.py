@@ -36,6 +36,7 @@ class Route:
     - `takes`: the record of the JSON body, which may be left out where `bare`; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
     - `also`: other media types in which a 200 may come, and the record of each
+    - `tells`: where it gives a stream of events, the kinds of these, and the records that the data of each may be
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match
     - `scope`: what a caller needs; "open": every caller is let in
@@ -53,6 +54,7 @@ class Route:
     keyed: bool = False
     bare: bool = False
     also: Mapping[str, type] = attrs.field(factory=dict)
+    tells: Mapping[str, tuple[type, ...]] = attrs.field(factory=dict)
     conditional: bool = attrs.field()
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))

@@ -140,7 +140,9 @@ class UpcomingPage(Struct, forbid_unknown_fields=True):
 class EventsAsked(Struct, forbid_unknown_fields=True):
     """Which changes are followed; several kinds or states with commas between them."""
 
-    kind: Annotated[str | UnsetType, Meta(description="Only these: run, job, node, hold")] = UNSET
+    kind: Annotated[
+        str | UnsetType, Meta(description="Only these: run, job, node, hold, ready; all but ready, if left out")
+    ] = UNSET
     job: Annotated[Id | UnsetType, Meta(description="Only of the job with this id, and of its runs")] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[str | UnsetType, Meta(description="Only runs that come to these states")] = UNSET
