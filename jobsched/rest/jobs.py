@@ -240,7 +240,8 @@ async def run_page(
     async def runs(_room: int) -> Page[Run]:
         return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
 
-    return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
+    return await pages.answer(request, asked.limit, runs, lambda run: to_json.run_out(run, registry.last_line(run)),
+                              lambda run: run.id)  # fmt: skip
 
 
 def run_filter(only: RunFilter, asked: queries.JobRunPage | queries.RunCounts, times: Times) -> RunFilter:
