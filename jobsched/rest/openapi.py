@@ -218,7 +218,8 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
     elif kind is not None:
         response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
     for media_type, record in route.also.items() if status == 200 else ():
-        response["content"][media_type] = {"schema": {"$ref": REF.format(name=record.__name__)}}
+        text = {"type": "string"} if record is str else {"$ref": REF.format(name=record.__name__)}
+        response["content"][media_type] = {"schema": text}
     headers = _headers(route, name, status)
     if headers:
         response["headers"] = {header: HEADERS[header] for header in headers}

@@ -64,14 +64,16 @@ class Pages:
     async def answer(
         self, request: Request, limit: int, ask: Callable[[int], Awaitable[Page[T]]], out: Callable[[T], object],
         key: Callable[[T], str], content_type: bytes = JSON, more: Callable[[int], bytes] = lambda _: b"",
+        shape: Callable[[list[object]], bytes] | None = None,
     ) -> bytes:  # fmt: skip
         """200: up to `limit` records, as many as have room. `ask(room)` finds them, `out` turns one into its schema.
-        `more(count)` is JSON that stands behind the records."""
+        `more(count)` is JSON that stands behind the records; `shape` makes another text of them, whose size is taken for
+        that of their JSON."""
         await self._turns.acquire()
         try:
             room = self.room
             found = await ask(room)
-            text, count = _text(found, room, out, more)
+            text, count = _text(found, room, out, more, shape)
         finally:
             self._turns.release()
         if count < len(found.values) or found.more:
@@ -99,16 +101,20 @@ class Pages:
 
 
 def _text(
-    found: Page[T], room: int, out: Callable[[T], object], more: Callable[[int], bytes]
+    found: Page[T], room: int, out: Callable[[T], object], more: Callable[[int], bytes],
+    shape: Callable[[list[object]], bytes] | None = None,
 ) -> tuple[BytesIO, int]:  # fmt: skip
     """The JSON of as many records as have room, but at least one, and their number."""
-    text, count = BytesIO(), 0
+    text, count, shown = BytesIO(), 0, list[object]()
     text.write(b'{"values":[')
     for record in found.values:
-        piece = encoded(out(record))
+        shown.append(out(record))
+        piece = encoded(shown[-1])
         if count and text.tell() + len(piece) > room:
             break
         text.write(b"," + piece if count else piece)
         count += 1
+    if shape is not None:
+        return BytesIO(shape(shown[:count])), count
     text.write(b"]" + more(count) + b"}")
     return text, count

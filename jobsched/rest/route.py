@@ -35,7 +35,7 @@ class Route:
 
     - `takes`: the record of the JSON body, which may be left out where `bare`; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
-    - `also`: other media types in which a 200 may come, and the record of each
+    - `also`: other media types in which a 200 may come, and the record of each, or `str`
     - `tells`: where it gives a stream of events, the kinds of these, and the records that the data of each may be
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match

@@ -51,6 +51,10 @@ class JobPage(Struct, forbid_unknown_fields=True):
         Literal["request"] | UnsetType,
         Meta(description="As requests that would make these jobs, by id; without `sort` and `fields`"),
     ] = field(default=UNSET, name="as")
+    format: Annotated[
+        Literal["json", "toml", "yaml", "crontab"] | UnsetType,
+        Meta(description="As requests, in this format; a crontab can say but few jobs whole, and refuses the others"),
+    ] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
     q: Annotated[
         Annotated[str, Meta(max_length=200)] | UnsetType,
