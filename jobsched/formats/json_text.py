@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -15,7 +16,9 @@ from .plain_values import pick, unspoken
 class _Doubled(dict[str, Any]):
     """An object that holds a name twice."""
 
-    name = ""
+    def __init__(self, found: dict[str, Any], name: str) -> None:
+        super().__init__(found)
+        self.name = name
 
 
 def read(text: str, found: Findings) -> None:
@@ -42,10 +45,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    seen = set[str]()
-    doubled = _Doubled(found)
-    doubled.name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-    return doubled
+    return _Doubled(found, Counter(name for name, _ in pairs).most_common(1)[0][0])
 
 
 def _doubled(value: object, where: str) -> list[str]:

@@ -139,7 +139,7 @@ class _Manifest:
         if isinstance(part, Lined):
             return part
         self._refuse(whole, name, f"{name} is an object, and has to be there")
-        return _nothing(whole)
+        return Lined(whole.line)
 
     def _template_metadata(self, template: Lined) -> None:
         """Labels of pods say nothing here."""
@@ -152,7 +152,7 @@ class _Manifest:
             return found[0]
         if pod:
             self._refuse(pod, "containers", "a job is one command, so there has to be one container")
-        return _nothing(pod)
+        return Lined(pod.line)
 
     def _look(self, part: Lined, where: str) -> None:
         """Refuse what cannot be said, and tell of what is left aside."""
@@ -286,12 +286,6 @@ class _Manifest:
 
 def _place(part: Lined, name: str) -> str:
     return f"line {part.lines.get(name, part.line)}"
-
-
-def _nothing(near: Lined) -> Lined:
-    found = Lined()
-    found.line = near.line
-    return found
 
 
 def _refuse_either(cron: str) -> None:

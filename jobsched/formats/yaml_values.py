@@ -31,10 +31,9 @@ class BadYaml(Invalid):
 class Lined(dict[str, Any]):
     """An object, and the line of it and of each of its names."""
 
-    line = 0
-
-    def __init__(self) -> None:
+    def __init__(self, line: int) -> None:
         super().__init__()
+        self.line = line
         self.lines: dict[str, int] = {}
 
 
@@ -123,8 +122,7 @@ class _Builder:
         return found
 
     def _object(self, line: int, depth: int) -> Lined:
-        found, merged = Lined(), list[Lined]()
-        found.line = line
+        found, merged = Lined(line), list[Lined]()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             here = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):

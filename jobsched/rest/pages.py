@@ -67,8 +67,8 @@ class Pages:
         shape: Callable[[list[object]], bytes] | None = None,
     ) -> bytes:  # fmt: skip
         """200: up to `limit` records, as many as have room. `ask(room)` finds them, `out` turns one into its schema.
-        `more(count)` is JSON that stands behind the records; `shape` makes another text of them, whose size is taken for
-        that of their JSON."""
+        `more(count)` is JSON that stands behind the records; `shape` makes another text of them, whose size is taken
+        for that of their JSON."""
         await self._turns.acquire()
         try:
             room = self.room
