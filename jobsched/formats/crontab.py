@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from io import StringIO
 from typing import Any, Final
 
 import attrs
@@ -52,7 +53,7 @@ def read(text: str, found: Findings, tasks: KnownTasks, users: bool = False) -> 
     """Read a crontab; `users`: with the column of /etc/crontab that says as whom a line runs."""
     state, empty, before = _State(), False, found.faults
     jobs = 0
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, raw in enumerate(StringIO(text, newline="\n"), 1):
         where, line = f"line {number}", raw.strip()
         if named := ID.fullmatch(line):
             _unused(state, found)

@@ -14,8 +14,7 @@ from ..model.ids import check_job_id
 
 MOST_FAULTS: Final = 1000  # that are told of one text: behind the last of them nothing is looked at
 MOST_NOTES: Final = 1000
-MOST_BYTES: Final = 32 * 1024 * 1024  # of a text; TOML and YAML have less, see there
-MOST_VALUES: Final = 2_000_000  # texts, numbers, lists and objects of one text: 10,000 jobs have some 300,000
+MOST_VALUES: Final = 1_000_000  # texts, numbers, lists and objects of one text: 10,000 jobs have some 300,000
 MOST_IN_WORDS: Final = 3  # faults that the one line of an error tells
 
 

@@ -9,13 +9,16 @@ import attrs
 
 from ..model.errors import Invalid, place
 from . import crontab, crontab_writing, json_text, systemd_timers, toml_text, yaml_text
-from .findings import MOST_BYTES, BadJobs, Fault, Findings, Jobs, Unsayable
+from .findings import MOST_FAULTS, BadJobs, Fault, Findings, Jobs, Unsayable
 from .known_tasks import KnownTask, KnownTasks
 
 Kind = Literal["json", "toml", "yaml", "crontab", "system-crontab", "kubernetes", "systemd"]
 Written = Literal["json", "toml", "yaml", "crontab"]
 READ: Final[tuple[Kind, ...]] = get_args(Kind)
 WRITTEN: Final[tuple[Written, ...]] = get_args(Written)
+
+MOST_BYTES: Final = 32 * 1024 * 1024  # of JSON
+MOST_OF_OTHERS: Final = 8 * 1024 * 1024  # their readers are slower; 10,000 jobs have some 4 MiB
 
 # What a text that comes or goes under a media type is; a parameter `user=1` of text/crontab: a column of users.
 BY_MEDIA_TYPE: Final[Mapping[str, Kind]] = {
@@ -71,7 +74,7 @@ def read(
     """
     found = Findings(labels or {})
     try:
-        _read(kind, _decoded(text), found, tasks)
+        _read(kind, _decoded(kind, text), found, tasks)
     except BadJobs:
         raise
     except Invalid as why:  # behind it nothing was looked at
@@ -95,10 +98,11 @@ def _read(kind: Kind, text: str, found: Findings, tasks: Iterable[KnownTask]) ->
             crontab.read(text, found, KnownTasks(tasks), users=kind == "system-crontab")
 
 
-def _decoded(text: str | bytes) -> str:
+def _decoded(kind: Kind, text: str | bytes) -> str:
     """The text, whose lines end with LF. Raises Invalid."""
-    if len(text) > MOST_BYTES:
-        raise Invalid(f"a set has at most {MOST_BYTES:,} bytes")
+    most = MOST_BYTES if kind == "json" else MOST_OF_OTHERS
+    if len(text) > most:
+        raise Invalid(f"as {kind} a set has at most {most:,} bytes")
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
@@ -108,17 +112,24 @@ def _decoded(text: str | bytes) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
-def write(kind: Written, jobs: Iterable[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]] | None = None) -> str:
+def write(
+    kind: Written, jobs: Iterable[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]] | None = None,
+    wanted: Callable[[], object] = lambda: None,
+) -> str:  # fmt: skip
     """The text of jobs, each as `GET /jobs?as=request` gives it: the same text for the same jobs, by id, names sorted.
 
     `withheld`: for the id of a job the places of what is secret in it, told in comments. `read` gives back the same
-    jobs. Raises Unsayable with each job and field that the kind cannot say.
+    jobs. `wanted` is called now and then, and raises when the text is wanted no more. Raises Unsayable with each job and
+    field that the kind cannot say.
     """
     found = FORMATS[kind]
     ordered = sorted(jobs, key=lambda job: str(job["id"]))
-    wrong = [
-        Invalid(each.detail, place(str(job["id"])) + each.pointer) for job in ordered for each in found.unsayable(job)
-    ]
+    wrong: list[Invalid] = []
+    for job in ordered:
+        wanted()
+        wrong += [Invalid(each.detail, place(str(job["id"])) + each.pointer) for each in found.unsayable(job)]
+        if len(wrong) >= MOST_FAULTS:
+            break
     if wrong:
         raise Unsayable(kind, wrong)
     return found.written(ordered, withheld or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -34,18 +35,26 @@ def pick(whole: object, found: Findings) -> Iterator[tuple[str, dict[str, Any]]]
             found.refuse(f"{where}/{number}", 'a job is an object such as {"id": "a", "task": "b", "cron": "@daily"}')
 
 
-def unspoken(value: object, *, nulls: bool, where: str = "") -> list[Invalid]:
+def unspoken(job: Mapping[str, Any], *, nulls: bool) -> list[Invalid]:
     """The values in a job that no text of the format has, with their pointers; `nulls`: whether it has null."""
+    try:  # nearly always there are none, and this is found out fast
+        text = json.dumps(dict(job), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return list(_unspoken(job, "", nulls=nulls))
+    return [] if nulls or b"null" not in text else list(_unspoken(job, "", nulls=nulls))
+
+
+def _unspoken(value: object, where: str, *, nulls: bool) -> Iterator[Invalid]:
     if isinstance(value, Mapping):
-        inner = [(where + place(name), each) for name, each in value.items()]
-        return [found for at, each in inner for found in unspoken(each, nulls=nulls, where=at)]
-    if isinstance(value, list):
-        inner = [(f"{where}/{number}", each) for number, each in enumerate(value)]
-        return [found for at, each in inner for found in unspoken(each, nulls=nulls, where=at)]
-    if value is None:
-        return [] if nulls or where.count("/") == 1 else [Invalid("there is no null", where)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return [Invalid("there is no such number", where)]
-    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-        return [Invalid("holds half of a surrogate pair", where)]
-    return []
+        for name, each in value.items():
+            yield from _unspoken(name, where + place(name), nulls=nulls)
+            yield from _unspoken(each, where + place(name), nulls=nulls)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _unspoken(each, f"{where}/{number}", nulls=nulls)
+    elif value is None and not nulls and where.count("/") > 1:
+        yield Invalid("there is no null", where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Invalid("there is no such number", where)
+    elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        yield Invalid("holds half of a surrogate pair", where)

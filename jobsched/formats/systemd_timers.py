@@ -84,12 +84,12 @@ class _Timer:
     def __init__(self, unit: Unit, units: Mapping[str, Unit], found: Findings, tasks: KnownTasks) -> None:
         self._found = found
         self._tasks = tasks
-        self._timer = _by_name(unit)
+        self._timer = unit.settings
         self._unit = unit
         name = self._timer.get("Timer.Unit", [])
         self._service_name = name[-1].value if name else unit.name.removesuffix("timer") + "service"
         self._file = units.get(self._service_name)
-        self._service = {} if self._file is None else _by_name(self._file)
+        self._service = {} if self._file is None else self._file.settings
 
     def read(self) -> str:
         """Take the job, or note all that is wrong with it; the name of the service."""
@@ -219,13 +219,6 @@ class _Timer:
 
     def _refuse(self, setting: Setting, detail: str, section: str = "") -> None:
         self._found.refuse(_place(setting), detail, section)
-
-
-def _by_name(unit: Unit) -> dict[str, list[Setting]]:
-    found: dict[str, list[Setting]] = {}
-    for setting in unit.settings:
-        found.setdefault(f"{setting.section}.{setting.name}", []).append(setting)
-    return found
 
 
 def _place(setting: Setting) -> str:

@@ -15,13 +15,11 @@ from ..model.errors import Invalid
 from .findings import MOST_VALUES, Findings
 from .plain_values import pick, unspoken
 
-MOST_BYTES: Final = 8 * 1024 * 1024  # the parser is slow: 10,000 jobs have some 2 MiB
+HEAD: Final = "[jobs]"  # of a table; in brackets it is one of several
 
 
 def read(text: str, found: Findings) -> None:
     """Read a text of TOML."""
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise Invalid(f"as TOML it may have {MOST_BYTES:,} bytes")
     if sum(map(text.count, ",[{=")) > MOST_VALUES:
         raise Invalid(f"it holds more than {MOST_VALUES:,} values")
     try:
@@ -72,11 +70,12 @@ def written(jobs: Sequence[Mapping[str, Any]], withheld: Mapping[str, Sequence[s
 
 
 def _table(job: Mapping[str, Any], withheld: Sequence[str]) -> str:
-    flat = {name: math.inf if value is None else value for name, value in job.items() if not isinstance(value, dict)}
-    tables = {name: value for name, value in job.items() if isinstance(value, dict)}
+    ordered = {name: _ordered(value) for name, value in sorted(job.items())}
     notes = "".join(f"# withheld: {pointer}\n" for pointer in withheld)
-    parts = [f"{notes}[[jobs]]\n{tomli_w.dumps(dict(sorted(flat.items())))}"]
-    for name, value in sorted(tables.items()):
-        key = tomli_w.dumps({name: 0}).removesuffix(" = 0\n")
-        parts.append(f"\n[jobs.{key}]\n{tomli_w.dumps(dict(sorted(value.items())))}")
-    return "".join(parts)
+    return f"{notes}[{HEAD}]{tomli_w.dumps({'jobs': ordered}).removeprefix(HEAD)}"
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(sorted(value.items()))
+    return math.inf if value is None else value

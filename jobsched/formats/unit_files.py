@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from io import StringIO
 from typing import Final
 
 import attrs
@@ -19,7 +21,6 @@ LONGEST_LINE: Final = 100_000  # characters, with those that continue it
 class Setting:
     """One assignment."""
 
-    section: str
     name: str
     value: str
     line: int
@@ -31,15 +32,15 @@ class Unit:
 
     name: str
     line: int
-    settings: list[Setting] = attrs.field(factory=list)
+    settings: dict[str, list[Setting]] = attrs.field(factory=dict)  # by `Section.Name`
 
-    def assign(self, setting: Setting) -> None:
+    def assign(self, section: str, setting: Setting) -> None:
         """Add an assignment."""
-        if not setting.value:
-            kept = [each for each in self.settings if (each.section, each.name) != (setting.section, setting.name)]
-            self.settings = kept
+        path = f"{section}.{setting.name}"
+        if setting.value:
+            self.settings.setdefault(path, []).append(setting)
         else:
-            self.settings.append(setting)
+            self.settings.pop(path, None)
 
 
 def read(text: str, found: Findings) -> dict[str, Unit]:
@@ -61,17 +62,16 @@ def read(text: str, found: Findings) -> dict[str, Unit]:
         elif titled := SECTION.fullmatch(line):
             section = titled[1]
         elif (assigned := ASSIGNMENT.fullmatch(line)) and section:
-            unit.assign(Setting(section, assigned[1], assigned[2].strip(), number))
+            unit.assign(section, Setting(assigned[1], assigned[2].strip(), number))
         else:
             found.refuse(f"line {number}", "it is neither a [Section] nor Name=value in one")
     return units
 
 
-def _lines(text: str, found: Findings) -> list[tuple[int, str]]:
+def _lines(text: str, found: Findings) -> Iterator[tuple[int, str]]:
     """The lines, without blanks around them; those that end with a backslash go on in the next one."""
-    lines: list[tuple[int, str]] = []
     begun, parts = 0, list[str]()
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, raw in enumerate(StringIO(text, newline="\n"), 1):
         line = raw.strip()
         if parts and line[:1] in ("#", ";"):
             continue  # comments may stand between
@@ -84,7 +84,6 @@ def _lines(text: str, found: Findings) -> list[tuple[int, str]]:
         if len(whole) > LONGEST_LINE or "\0" in whole:
             found.refuse(f"line {begun}", f"a line holds no NUL character, and {LONGEST_LINE:,} characters at most")
         else:
-            lines.append((begun, whole))
+            yield begun, whole
     if parts:
         found.refuse(f"line {begun}", "the last line ends with a backslash")
-    return lines

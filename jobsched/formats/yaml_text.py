@@ -15,7 +15,6 @@ from .known_tasks import KnownTasks
 from .plain_values import unspoken
 from .yaml_values import Lined, LinedList, documents, plain
 
-MOST_BYTES: Final = 8 * 1024 * 1024  # the parser is slow: 10,000 jobs have some 2 MiB
 PLAIN: Final = re.compile("[a-z][a-z0-9_.-]*")
 # What some program or other that reads YAML takes for something else than text.
 NOT_TEXT: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -25,8 +24,6 @@ SHAPE: Final = 'a document is {"jobs": [...]}, a list of jobs, or one job'
 
 def read(text: str, found: Findings, tasks: KnownTasks, manifests: bool = False) -> None:
     """Read a text of YAML; `manifests`: nothing but manifests of Kubernetes is meant to be there."""
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise Invalid(f"as YAML it may have {MOST_BYTES:,} bytes")
     empty = True
     for line, document in documents(text):
         if document is None:

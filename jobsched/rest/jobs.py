@@ -46,6 +46,7 @@ class Jobs:
         self._pages = pages
         self._times = times
         self._defaults = defaults
+        self._exports = exports.Exports(defaults, pages)
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -104,10 +105,7 @@ class Jobs:
             activity=not fields or not fields.isdisjoint(to_json.OF_ACTIVITY),
         )
         if (kind := exports.format_asked(request, asked)) is not None:
-            exports.check(asked)
-            only = attrs.evolve(only, order=JobOrder(sort="id"), activity=False)
-            jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
-            return await exports.answer(request, kind, asked.limit, jobs, self._pages, self._defaults)
+            return await self._exports.answer(request, kind, asked, only, self._registry_for(request))
         jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
 
         def out(news: JobView) -> object:

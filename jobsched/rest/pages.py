@@ -54,6 +54,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._turns = DeferredSemaphore(AT_ONCE)
+        self._whole = DeferredSemaphore(1)
         self._held = 0
 
     @property
@@ -64,22 +65,38 @@ class Pages:
     async def answer(
         self, request: Request, limit: int, ask: Callable[[int], Awaitable[Page[T]]], out: Callable[[T], object],
         key: Callable[[T], str], content_type: bytes = JSON, more: Callable[[int], bytes] = lambda _: b"",
-        shape: Callable[[list[object]], bytes] | None = None,
     ) -> bytes:  # fmt: skip
         """200: up to `limit` records, as many as have room. `ask(room)` finds them, `out` turns one into its schema.
-        `more(count)` is JSON that stands behind the records; `shape` makes another text of them, whose size is taken
-        for that of their JSON."""
+        `more(count)` is JSON that stands behind the records."""
         await self._turns.acquire()
         try:
             room = self.room
             found = await ask(room)
-            text, count = _text(found, room, out, more, shape)
+            text, count = _text(found, room, out, more)
         finally:
             self._turns.release()
         if count < len(found.values) or found.more:
             link_next(request, limit, key(found.values[count - 1]))
         del found
         return await self._sent(request, text, content_type)
+
+    async def text(
+        self,
+        request: Request,
+        limit: int,
+        made: Callable[[int], Awaitable[tuple[bytes, str | None]]],
+        content_type: bytes,
+    ) -> bytes:
+        """200: the text that `made(room)` makes of a whole list, one after the other, and behind which place the list
+        goes on; None: nowhere."""
+        await self._whole.acquire()
+        try:
+            text, last = await made(self.room)
+        finally:
+            self._whole.release()
+        if last is not None:
+            link_next(request, limit, last)
+        return await self._sent(request, BytesIO(text), content_type)
 
     async def _sent(self, request: Request, text: BytesIO, content_type: bytes) -> bytes:
         """Send the text as fast as the client takes it: given at once, the connection would keep a copy."""
@@ -101,20 +118,16 @@ class Pages:
 
 
 def _text(
-    found: Page[T], room: int, out: Callable[[T], object], more: Callable[[int], bytes],
-    shape: Callable[[list[object]], bytes] | None = None,
+    found: Page[T], room: int, out: Callable[[T], object], more: Callable[[int], bytes]
 ) -> tuple[BytesIO, int]:  # fmt: skip
     """The JSON of as many records as have room, but at least one, and their number."""
-    text, count, shown = BytesIO(), 0, list[object]()
+    text, count = BytesIO(), 0
     text.write(b'{"values":[')
     for record in found.values:
-        shown.append(out(record))
-        piece = encoded(shown[-1])
+        piece = encoded(out(record))
         if count and text.tell() + len(piece) > room:
             break
         text.write(b"," + piece if count else piece)
         count += 1
-    if shape is not None:
-        return BytesIO(shape(shown[:count])), count
     text.write(b"]" + more(count) + b"}")
     return text, count

@@ -88,6 +88,7 @@ def test_pages_behind_one_another_are_one_text(caller, tasks, kind):
         text, pages = text + page.text, pages + 1
         url = page.headers.get("link", "").partition(">")[0].removeprefix("<")
     assert pages == 2
+    assert text.count("# There is more: ") == 1
     assert [entry.job["id"] for entry in formats.read(kind, text, tasks).entries] == ["a", "b", "c"]
 
 
@@ -121,3 +122,34 @@ def test_the_catalog_knows_its_commands(caller, tasks):
     assert entry.job == {"id": entry.job["id"], "task": "showid", "cron": "@daily", "parameters": {"a": "b"}}
     line = f"0 1 * * * {getpass.getuser()} showid"
     assert formats.read("system-crontab", line, tasks).entries[0].job["task"] == "showid"
+
+
+def test_a_text_is_whole_without_a_limit(caller, tasks):
+    for number in range(410):
+        caller.ask("PUT", f"/jobs/n{number:03}", LINE)
+    asked = caller.ask("GET", "/jobs?format=crontab")
+    assert "link" not in asked.headers
+    found = [entry.job["id"] for entry in formats.read("crontab", asked.content, tasks).entries]
+    assert found == [f"n{number:03}" for number in range(410)]
+    behind = caller.ask("GET", "/jobs?format=crontab&limit=205&after=" + quote_from(caller, 205))
+    assert [entry.job["id"] for entry in formats.read("crontab", behind.content, tasks).entries] == found[205:]
+
+
+def quote_from(caller, count):
+    """The place behind so many jobs, as a query has it."""
+    link = caller.ask("GET", f"/jobs?as=request&limit={count}").headers["link"]
+    return link.partition("after=")[2].partition(">")[0].partition("&")[0]
+
+
+def test_what_has_no_room_comes_with_the_next_text(caller, tasks):
+    long = "x" * 60_000
+    for number in range(80):  # 4.8 MB in all
+        assert caller.ask("PUT", f"/jobs/n{number:02}", LINE | {"parameters": {"a": long}}).status in (200, 201)
+    text, url, texts = "", "/jobs?format=toml", 0
+    while url:
+        asked = caller.ask("GET", url)
+        assert len(asked.content) < 4.5 * 1024 * 1024
+        text, texts = text + asked.text, texts + 1
+        url = asked.headers.get("link", "").partition(">")[0].removeprefix("<")
+    assert texts == 2
+    assert [entry.job["id"] for entry in formats.read("toml", text, tasks).entries] == [f"n{n:02}" for n in range(80)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -127,3 +128,9 @@ def test_several_timers_and_a_service_of_another_name() -> None:
 )
 def test_a_text_that_is_refused(text: str, place: str, words: str) -> None:
     assert words in refusals("systemd", text)[place]
+
+
+def test_many_settings_cost_no_more_each() -> None:
+    begun = time.process_time()
+    refusals("systemd", "# a.timer\n[Timer]\n" + "A=b\n" * 20_000 + "B=\n" * 20_000)
+    assert time.process_time() - begun < 3, "half a minute, were each to go through all before it"
