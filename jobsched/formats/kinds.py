@@ -119,8 +119,8 @@ def write(
     """The text of jobs, each as `GET /jobs?as=request` gives it: the same text for the same jobs, by id, names sorted.
 
     `withheld`: for the id of a job the places of what is secret in it, told in comments. `read` gives back the same
-    jobs. `wanted` is called now and then, and raises when the text is wanted no more. Raises Unsayable with each job and
-    field that the kind cannot say.
+    jobs. `wanted` is called now and then, and raises when the text is wanted no more. Raises Unsayable with each
+    job and field that the kind cannot say.
     """
     found = FORMATS[kind]
     ordered = sorted(jobs, key=lambda job: str(job["id"]))
