@@ -64,6 +64,8 @@ setup(
         "cronsim>=2.8",
         "tzdata",  # a slim host has no zones of its own
         "prometheus_client>=0.26",
+        "PyYAML>=6.0.3",  # its parser alone, the one in C
+        "tomli-w>=1.2",
         "google-re2>=1.1",  # looks for what a stranger's expression says, in time that can be foretold
     ],
     extras_require={

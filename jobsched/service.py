@@ -284,6 +284,7 @@ def _parts(
         replace=runner.replace,
         waiters=runner.waiters.wait,
         output_path=lambda run_id: output_path(output, run_id),
+        last_line=runner.last_line,
         in_thread=callers.run,
         node=lambda: peers.node,
         alive=lambda: peers.alive,

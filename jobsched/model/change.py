@@ -13,6 +13,7 @@ from .caller import Caller
 
 Kind = Literal["run", "job", "node", "hold"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+READY: Final = "ready"  # a kind beside these that is followed, and is no change of the store
 
 KEPT: Final = timedelta(hours=1)  # for a client that comes back
 
@@ -21,8 +22,8 @@ KEPT: Final = timedelta(hours=1)  # for a client that comes back
 class Change:
     """One change, and what it was about. `number` is None until it is numbered.
 
-    `what` is the state that a run came to, what was done to a job or to the hold as the audit log has it, or a node's
-    state.
+    `what` is the state that a run came to, what was done to a job or to the hold as the audit log has it, `end` of a
+    hold that ended by itself, or a node's state.
     """
 
     kind: Kind
@@ -43,6 +44,11 @@ class ChangeFilter:
     job_id: str | None = None
     task: str | None = None
     states: frozenset[str] = frozenset()
+
+    @property
+    def wants_ready(self) -> bool:
+        """Whether it is followed if the daemon can do its work: who asks for no kind wants what the store numbers."""
+        return READY in self.kinds and not (self.job_id or self.task or self.states)
 
     def wants(self, change: Change) -> bool:
         """Whether a change is among them. Changes of a task that the caller does not see are not there."""

@@ -67,14 +67,15 @@ class Jobs(Orders):
         return self._parts.in_thread(work)
 
     async def upcoming(
-        self, only: PlannedFilter, begin: datetime, after: Place | None, limit: int, _room: int
+        self, only: PlannedFilter, begin: datetime, held: bool, after: Place | None, limit: int, _room: int
     ) -> Page[UpcomingDue]:
-        """Up to `limit` dues behind `after`, from `begin` on, of jobs as `only` asks for; soonest first. They are
-        computed in a thread. Raises Invalid if they are those of too many jobs."""
+        """Up to `limit` dues behind `after`, from `begin` on, of jobs as `only` asks for; soonest first. With `held`
+        also those at which a hold or a pause keeps their job from starting. They are computed in a thread. Raises
+        Invalid if they are those of too many jobs."""
         jobs = await self._store.jobs.planned(attrs.evolve(only, tasks=self._caller.tasks), MOST + 1)
         if len(jobs) > MOST:
             raise Invalid(f"more than {MOST:,} jobs are due before then: give an earlier one, a task or a label", "?to")
-        found = self.in_thread(lambda wanted: upcoming(jobs, begin, only.end, after, limit + 1, wanted))
+        found = self.in_thread(lambda wanted: upcoming(jobs, begin, only.end, after, limit + 1, wanted, held=held))
         return Page.of(await found, limit)
 
     async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:

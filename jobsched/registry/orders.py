@@ -46,6 +46,7 @@ class Parts:
     replace: Callable[[tuple[Run, ...]], None]
     waiters: Callable[[str], Deferred[None]]  # fires when that run's outcome is stored
     output_path: Callable[[str], Path]
+    last_line: Callable[[str], str | None]  # that a run has printed which is executed here
     in_thread: InThread
     node: Callable[[], Node]  # this daemon
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them

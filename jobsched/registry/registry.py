@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from ..config.commands import known_task
+from ..formats import KnownTask
 from ..model.audit import AuditFilter, Entry
 from ..model.caller import Caller
 from ..model.job import Timeout, timeout_of
@@ -33,6 +35,11 @@ class Registry(JobSets, Runs):
     def task_names(self) -> list[str]:
         """The tasks that may be scheduled, in the catalog's order."""
         return [name for name in self._parts.catalog().names() if self._caller.sees(name)]
+
+    def known_tasks(self) -> list[KnownTask]:
+        """The tasks that may be scheduled, as those know them that read commands."""
+        found = (self._parts.catalog().get(name) for name in self.task_names())
+        return [known_task(task) for task in found if task is not None]
 
     async def reload(self) -> list[str]:
         """Read tokens and catalog again, and return the names of the tasks. Raises BadTokens or BadCatalog; then the

@@ -108,6 +108,10 @@ class Runs(Orders):
                 rung.addErrback(lambda _: None)
                 rung.cancel()
 
+    def last_line(self, run: Run) -> str | None:
+        """The last whole line that a run has printed which goes on here; None: it does not, or printed none."""
+        return self._parts.last_line(run.id) if run.active else None
+
     def output_path(self, run_id: str) -> Path:
         """The file with a run's output. The file does not exist while nothing was printed."""
         return self._parts.output_path(run_id)

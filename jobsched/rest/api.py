@@ -37,6 +37,7 @@ from .nodes import Nodes
 from .openapi import OpenApi
 from .output import Outputs
 from .pages import Pages
+from .readiness import Readiness
 from .relay import Relay
 from .route import Route
 from .run_counts import RunCounts
@@ -62,7 +63,8 @@ def serve(
     authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
     )
-    following = Following(reactor=reactor, feed=feed, admit=authenticator.admit)
+    readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
+    following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
     every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following)
     return site(every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events)
 

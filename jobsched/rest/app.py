@@ -101,6 +101,6 @@ def _check(request: Request, route: Route) -> None:
     if request.method not in conditions.READS:
         if (route.takes is None or route.bare) and content_type(request) in FORMS:
             raise Forbidden("a form may not do this; send no content type, or application/json")
-        conditions.must_be_none(request, matched=route.conditional, made=route.verb == "PUT")
+        conditions.must_be_none(request, matched=route.conditional, made=route.anew)
     if route.takes is None and has_body(request):
         raise Invalid("this call takes no body")

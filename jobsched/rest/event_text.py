@@ -15,6 +15,7 @@ from ..model.node import Node
 from ..model.run import Run
 from .jsontext import encoded
 from .nodes import node_out
+from .schemas.events import Gone, HoldGone
 from .schemas.holds import hold_out
 from .to_json import run_out
 
@@ -79,7 +80,7 @@ class Texts:
 
     def _data(self, told: Told) -> object:
         if told.subject is None and told.change.kind == "hold":
-            return {"deleted": True}
+            return HoldGone(what=told.change.what)
         if told.subject is None:
-            return {"id": told.change.run_id or told.change.node_id or told.change.job_id, "deleted": True}
+            return Gone(id=told.change.run_id or told.change.node_id or told.change.job_id or "")
         return self._show(told.subject)

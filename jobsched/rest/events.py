@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -15,20 +15,30 @@ from zope.interface import implementer
 from ..feed import Feed, Told
 from ..loops import Loop
 from ..model.caller import Caller
-from ..model.change import KINDS, ChangeFilter
+from ..model.change import KINDS, READY, ChangeFilter
 from ..model.errors import Forbidden, Invalid, Slower, Unauthorized
 from ..model.run import STATES
 from .event_text import Texts, event, position
 from .from_json import given
 from .log_limit import shown
 from .output import Outputs
+from .readiness import Readiness, Seen
 from .route import Admit, Route, caller, query
+from .schemas.events import Gone, HoldGone, ReadyOut
+from .schemas.holds import HoldOut
+from .schemas.jobs import JobOut
+from .schemas.nodes import NodeOut
 from .schemas.queries import EventsAsked
+from .schemas.runs import RunOut
 
 TEXT: Final = b"text/event-stream"
 ALIVE: Final = 15.0  # seconds between comments
 CHECK: Final = 1.0  # seconds between looks at each client's token
 SLOW: Final = 30.0  # seconds in which a client takes nothing, until it is cut off
+TOLD: Final[Mapping[str, tuple[type, ...]]] = {
+    "run": (RunOut, Gone), "job": (JobOut, Gone), "node": (NodeOut, Gone), "hold": (HoldOut, HoldGone),
+    "ready": (ReadyOut,),
+}  # fmt: skip
 MOST_QUEUED: Final = 1024 * 1024  # bytes that wait for one client
 
 
@@ -39,6 +49,7 @@ class Following:
     reactor: IReactorTime
     feed: Feed
     admit: Admit
+    readiness: Readiness
 
 
 class EventCalls:
@@ -55,7 +66,7 @@ class EventCalls:
         """What is served here."""
         return [
             Route("GET", "/events", self.follow, "Follow what changes", asks=EventsAsked,
-                  gives={200: "text/event-stream"}, refuses=(400,)),
+                  gives={200: "text/event-stream"}, refuses=(400,), tells=TOLD),
         ]  # fmt: skip
 
     async def follow(self, request: Request) -> bytes:
@@ -79,12 +90,15 @@ class EventCalls:
             ]
             for loop in loops:
                 loop.start(now=False)
+            if only.wants_ready:
+                self._following.readiness.follow(stream.see)
             try:
                 while not stream.over.called and not feed.follow(stream.position, stream.hear, stream.end):
                     stream.hear(await feed.page(stream.position))
                 await stream.over
             finally:
                 feed.leave(stream.hear)
+                self._following.readiness.leave(stream.see)
                 for loop in loops:
                     loop.stop()
                 stream.leave()
@@ -107,8 +121,8 @@ def _only(request: Request) -> ChangeFilter:
     who = caller(request)
     kinds = frozenset(filter(None, (given(asked.kind, None) or "").split(",")))
     states = frozenset(filter(None, (given(asked.state, None) or "").split(",")))
-    if strange := kinds - set(KINDS):
-        raise Invalid(f"{min(strange)!r} is none of {', '.join(KINDS)}", "?kind")
+    if strange := kinds - {*KINDS, READY}:
+        raise Invalid(f"{min(strange)!r} is none of {', '.join((*KINDS, READY))}", "?kind")
     if strange := states - set(STATES.states):
         raise Invalid(f"{min(strange)!r} is none of {', '.join(STATES.states)}", "?state")
     if "node" in kinds:
@@ -136,6 +150,7 @@ class Stream:
         self._log = log
         self._queue: list[bytes] = []
         self._paused: float | None = None  # since when
+        self._seen: str | None = None  # what the client was told of the daemon
         request.notifyFinish().addErrback(lambda _: self.end())
         request.registerProducer(self, True)
 
@@ -144,6 +159,12 @@ class Stream:
         if batch:
             self.position = batch[-1].change.number or self.position
             self.send(self._text(batch, self._only))
+
+    def see(self, seen: Seen) -> None:
+        """Send whether the daemon can do its work, if that is not what the client knows."""
+        if seen.key != self._seen:
+            self._seen = seen.key
+            self.send(seen.text)
 
     def see_as(self, who: Caller) -> None:
         """Send what this caller may see, from now on."""

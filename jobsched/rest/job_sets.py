@@ -45,7 +45,7 @@ class JobSets:
         """What is served here."""
         return [
             Route("PUT", "/jobs", self.put, "Make a whole set of jobs what it is to be", takes=wire.SetIn,
-                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413), large=LARGEST),
+                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413), large=LARGEST, anew=False),
         ]  # fmt: skip
 
     async def put(self, request: Request) -> bytes:
@@ -54,8 +54,6 @@ class JobSets:
         scope = None if isinstance(asked.scope, UnsetType) else Label.asked(asked.scope, "?scope")
         if asked.prune and scope is None:
             raise Invalid("needs a scope: only jobs that have its label are deleted", "?prune")
-        if conditions.must_be_new(request):
-            raise Invalid("If-None-Match has no meaning for this call")
         tags = conditions.tags(request)
         reader = READERS.get(content_type(request))
         if reader is None:

@@ -22,11 +22,10 @@ from ..model.page import Page
 from ..model.run import ENDED, FAILING, Run, RunFilter
 from ..model.stats import MOST, stats
 from ..registry.registry import Registry
-from . import from_json, to_json
-from .conditions import accepts, must_be_new, must_exist, tag_of, versions, wants_representation
+from . import exports, from_json, to_json
+from .conditions import must_be_new, must_exist, tag_of, versions, wants_representation
 from .from_json import Defaults, given
 from .instants import Times
-from .jsontext import encoded
 from .output import Outputs
 from .pages import Pages, location
 from .route import MERGE_PATCH, Route, body, caller, has_body, json, nothing, query, raw, whole
@@ -34,7 +33,6 @@ from .schemas import jobs as wire
 from .schemas import queries, runs
 from .schemas.stats import StatsOut
 
-AS_REQUEST = b"application/vnd.jobsched.jobs+json"
 KEY = re.compile(rb"[!-~]{1,255}")
 LONGEST_SCOPE = 64  # characters, as the column has them
 
@@ -48,6 +46,7 @@ class Jobs:
         self._pages = pages
         self._times = times
         self._defaults = defaults
+        self._exports = exports.Exports(defaults, pages)
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -57,7 +56,7 @@ class Jobs:
             Route("POST", "/jobs", self.create, "Schedule a job", takes=wire.JobIn, gives={202: None, 201: wire.JobOut},
                   keyed=True, refuses=(400, 404, 409, 413, 422)),
             Route("GET", "/jobs", self.page, "List jobs", asks=queries.JobPage,
-                  gives={200: wire.Jobs}, also={AS_REQUEST.decode(): wire.JobRequests}, refuses=(400,)),
+                  gives={200: wire.Jobs}, also=exports.ALSO, refuses=(400, 409)),
             Route("GET", one, self.show, "Show a job", gives=shown | {304: None}, refuses=(404,)),
             Route("PUT", one, self.put, "Make a job under an id, or replace it", takes=wire.JobIn,
                   gives={200: wire.JobOut, 201: wire.JobOut}, refuses=(400, 404, 409, 412, 413)),
@@ -105,8 +104,8 @@ class Jobs:
             order=JobOrder.of(given(asked.sort, "created")),
             activity=not fields or not fields.isdisjoint(to_json.OF_ACTIVITY),
         )
-        if asked.as_ == "request" or accepts(request, AS_REQUEST):
-            return await self._requests(request, asked, only)
+        if (kind := exports.format_asked(request, asked)) is not None:
+            return await self._exports.answer(request, kind, asked, only, self._registry_for(request))
         jobs = partial(self._registry_for(request).jobs, asked.limit, asked.after, only)
 
         def out(news: JobView) -> object:
@@ -115,28 +114,6 @@ class Jobs:
             return some if fields else shown
 
         return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.place)
-
-    async def _requests(self, request: Request, asked: queries.JobPage, only: JobFilter) -> bytes:
-        """The page as requests, which can be sent again."""
-        for name in ("sort", "fields"):
-            if not isinstance(getattr(asked, name), UnsetType):
-                raise Invalid("does not go with requests, which come whole and by id", f"?{name}")
-        only, registry = attrs.evolve(only, order=JobOrder(sort="id"), activity=False), self._registry_for(request)
-        if only == JobFilter(labels=only.labels, order=only.order, activity=False):  # the whole of a set: see PUT /jobs
-            tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: it is never newer than the jobs
-            request.setHeader(b"etag", b'"%s"' % tag.encode())
-        jobs = partial(registry.jobs, asked.limit, asked.after, only)
-        secret: list[wire.Withheld] = []
-        policy, zone, redaction = self._defaults.policy, self._defaults.timezone, self._defaults.redaction
-
-        def out(news: JobView) -> dict[str, object]:
-            secret.append(wire.Withheld(id=news.job.id, pointers=to_json.withheld(news.job, redaction)))
-            return to_json.request_out(news.job, policy, zone, redaction)
-
-        def more(count: int) -> bytes:
-            return b',"withheld":' + encoded([each for each in secret[:count] if each.pointers])
-
-        return await self._pages.answer(request, asked.limit, jobs, out, lambda news: news.place, AS_REQUEST, more)
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the job."""
@@ -243,7 +220,8 @@ async def run_page(
     async def runs(_room: int) -> Page[Run]:
         return Page.of(await registry.runs(asked.limit + 1, given(asked.after, None), only), asked.limit)
 
-    return await pages.answer(request, asked.limit, runs, to_json.run_out, lambda run: run.id)
+    return await pages.answer(request, asked.limit, runs, lambda run: to_json.run_out(run, registry.last_line(run)),
+                              lambda run: run.id)  # fmt: skip
 
 
 def run_filter(only: RunFilter, asked: queries.JobRunPage | queries.RunCounts, times: Times) -> RunFilter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -57,7 +58,10 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
     """The whole document; `asked`: whether callers need a token."""
     routes = list(routes)
     taken = {route.takes for route in routes if route.takes is not None}
-    named = (kind for route in routes for kind in (route.takes, *route.gives.values(), *route.also.values()))
+    named = (
+        kind for route in routes
+        for kind in (route.takes, *route.gives.values(), *route.also.values(), *chain(*route.tells.values()))
+    )  # fmt: skip
     kinds = {kind for kind in named if isinstance(kind, type)}
     _, components = msgspec.json.schema_components(
         sorted({*kinds, Problem, NotificationOut}, key=lambda kind: kind.__name__), ref_template=REF
@@ -190,12 +194,12 @@ def _header_parameters(route: Route) -> list[dict[str, object]]:
     known = {
         "Idempotency-Key": route.keyed,
         "If-Match": route.conditional,
-        "If-None-Match": 304 in route.gives or route.verb == "PUT",
+        "If-None-Match": 304 in route.gives or route.anew,
         "Prefer": operation_id(route) == PREFERRING,
         "Range": 206 in route.gives,
         "If-Range": 206 in route.gives,
     }
-    whole = {"If-None-Match": {"schema": {"enum": ["*"]}}} if route.verb == "PUT" else {}
+    whole = {"If-None-Match": {"schema": {"enum": ["*"]}}} if route.anew else {}
     return [
         {"name": name, "in": "header"} | IN_HEADER[name] | whole.get(name, {}) for name, here in known.items() if here
     ]
@@ -206,10 +210,16 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(kind, str):
         response["content"] = {kind: {"schema": {"type": "string" if kind.startswith("text/") else "object"}}}
+        if route.tells:  # OpenAPI has no word for it
+            response["content"][kind]["x-events"] = {
+                name: {"anyOf": [{"$ref": REF.format(name=record.__name__)} for record in records]}
+                for name, records in route.tells.items()
+            }
     elif kind is not None:
         response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
     for media_type, record in route.also.items() if status == 200 else ():
-        response["content"][media_type] = {"schema": {"$ref": REF.format(name=record.__name__)}}
+        text = {"type": "string"} if record is str else {"$ref": REF.format(name=record.__name__)}
+        response["content"][media_type] = {"schema": text}
     headers = _headers(route, name, status)
     if headers:
         response["headers"] = {header: HEADERS[header] for header in headers}

@@ -54,6 +54,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._turns = DeferredSemaphore(AT_ONCE)
+        self._whole = DeferredSemaphore(1)
         self._held = 0
 
     @property
@@ -78,6 +79,24 @@ class Pages:
             link_next(request, limit, key(found.values[count - 1]))
         del found
         return await self.sent(request, text, content_type)
+
+    async def text(
+        self,
+        request: Request,
+        limit: int,
+        made: Callable[[int], Awaitable[tuple[bytes, str | None]]],
+        content_type: bytes,
+    ) -> bytes:
+        """200: the text that `made(room)` makes of a whole list, one after the other, and behind which place the list
+        goes on; None: nowhere."""
+        await self._whole.acquire()
+        try:
+            text, last = await made(self.room)
+        finally:
+            self._whole.release()
+        if last is not None:
+            link_next(request, limit, last)
+        return await self.sent(request, BytesIO(text), content_type)
 
     async def sent(self, request: Request, text: BytesIO, content_type: bytes = JSON) -> bytes:
         """Send the text as fast as the client takes it: given at once, the connection would keep a copy."""

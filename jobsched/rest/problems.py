@@ -17,6 +17,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
+from ..formats import Unsayable
 from ..model import errors
 from ..model.printable import quoted
 from .error_kinds import BY_STATUS, KINDS, kind_of, uri
@@ -59,7 +60,12 @@ DETAIL = Meta(description="What is wrong, for a person")
 class Fault(msgspec.Struct):
     """One thing that is wrong; `pointer` (RFC 6901) names the place in the body, or `?name` in the query."""
 
-    pointer: Annotated[str, Meta(description="The place in the body (RFC 6901), or ?name in the query")]
+    pointer: Annotated[
+        str,
+        Meta(
+            description="The place in the body (RFC 6901), or ?name in the query; in a text of another format, its line"
+        ),
+    ]
     detail: Annotated[str, DETAIL]
 
 
@@ -145,7 +151,7 @@ def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
         log.error("{uri} could not be answered: {why}", uri=shown(request), why=str(why))
     if isinstance(why, errors.Slower):
         request.setHeader(b"retry-after", str(why.seconds).encode())
-    wrong = why.all if isinstance(why, errors.Invalid) else ()
+    wrong = why.all if isinstance(why, (errors.Invalid, Unsayable)) else ()
     found = [Fault(pointer=each.pointer, detail=each.detail) for each in wrong]
     candidates = why.ids if isinstance(why, errors.Ambiguous) else ()
     return answer(request, status, str(why), found, kind_of(why), candidates)

@@ -35,9 +35,10 @@ class Route:
 
     - `takes`: the record of the JSON body, which may be left out where `bare`; `asks`: the record of the query
     - `gives`: for each status of success the record, the media type or None
-    - `also`: other media types in which a 200 may come, and the record of each
+    - `also`: other media types in which a 200 may come, and the record of each, or `str`
+    - `tells`: where it gives a stream of events, the kinds of these, and the records that the data of each may be
     - `refuses`: the statuses of its problems
-    - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match
+    - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match; `anew`: and If-None-Match: *
     - `scope`: what a caller needs; "open": every caller is let in
     - `large`: bytes that its body may have, where these are more than those of any other
     - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
@@ -55,13 +56,19 @@ class Route:
     bare: bool = False
     also: Mapping[str, type] = attrs.field(factory=dict)
     large: int = 0
+    tells: Mapping[str, tuple[type, ...]] = attrs.field(factory=dict)
     conditional: bool = attrs.field()
+    anew: bool = attrs.field()
     looks: bool = attrs.field()
     scope: Need = attrs.field(validator=attrs.validators.in_(NEEDS))
 
     @conditional.default
     def _by_its_refusal(self) -> bool:
         return 412 in self.refuses
+
+    @anew.default
+    def _by_putting(self) -> bool:
+        return self.verb == "PUT"
 
     @looks.default
     def _unless_it_writes(self) -> bool:

@@ -60,7 +60,7 @@ class Runs:
         seconds = query(request, queries.Waiting).wait
         with self._outputs.place() if seconds else nullcontext():
             run = await self._registry_for(request).ended(run_id, seconds)
-        return json(request, to_json.run_out(run))
+        return json(request, to_json.run_out(run, self._registry.last_line(run)))
 
     async def output(self, request: Request, run_id: str) -> bytes:
         """200 or 206: what was printed, as text."""

@@ -137,8 +137,8 @@ def effective_out(timeout: Timeout) -> EffectiveOut:
     return EffectiveOut(timeout=None if timeout.seconds is None else float(timeout.seconds), source=timeout.source)
 
 
-def run_out(run: Run) -> RunOut:
-    """A run for the outside."""
+def run_out(run: Run, last_line: str | None = None) -> RunOut:
+    """A run for the outside; `last_line`: that it has printed so far."""
     return RunOut(
         id=run.id,
         job_id=run.job_id,
@@ -160,6 +160,7 @@ def run_out(run: Run) -> RunOut:
         cpu_seconds=run.cpu_seconds,
         max_rss=run.max_rss,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
+        last_line=last_line,
         rerun_of=run.rerun_of,
         until=run.until,
         count=run.count,

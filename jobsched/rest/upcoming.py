@@ -49,7 +49,7 @@ class Upcoming:
         after = None if given(asked.after, None) is None else Place.of(given(asked.after, ""))
         only = PlannedFilter(end=end, task=given(asked.task, None), labels=labels_asked(asked.label))
         registry = self._registry.seen_by(caller(request))
-        dues = partial(registry.upcoming, only, begin, after, asked.limit)
+        dues = partial(registry.upcoming, only, begin, asked.held, after, asked.limit)
         return await self._pages.answer(request, asked.limit, dues, _out, lambda found: str(found.place))
 
 
@@ -63,4 +63,5 @@ def _out(found: UpcomingDue) -> wire.DueOut:
         local=found.at,
         timezone=job.timezone,
         note=found.note,
+        held=found.held,
     )

@@ -83,6 +83,11 @@ class Output:
         self._turn = threading.Lock()
 
     @property
+    def last_line(self) -> str:
+        """The last whole line so far that is not empty, without secrets; "": there is none."""
+        return self.sink.last_line
+
+    @property
     def full(self) -> bool:
         """Whether more is under way to the file than should be."""
         return self._given - self._done > HIGH
@@ -235,10 +240,14 @@ class _Sink:
             if file is not None:
                 self._close(file)
 
+    @property
+    def last_line(self) -> str:
+        """Its end, as far as a reason may quote it. Any thread may ask."""
+        return self._shown(self._last_line).encode()[-TAIL:].decode("utf-8", "replace")
+
     def printed(self) -> Printed:
-        last = self._shown(self._last_line).encode()[-TAIL:].decode("utf-8", "replace")
         fault = "" if self._check is None else self._check.fault(self._shown, TAIL)
-        return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=last, fault=fault)
+        return Printed(total=self._total, kept=self._kept, cut=self._cut, last_line=self.last_line, fault=fault)
 
     def _shown(self, line: bytes) -> str:
         return self._redact(line.decode("utf-8", "replace"))

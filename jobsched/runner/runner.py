@@ -52,6 +52,7 @@ class _Active:
     """A run that is being executed here."""
 
     run: Run
+    output: Output | None = None
     call: Call | None = None
     stop: Stop | None = None
     noting: IDelayedCall | None = None  # its pid is soon recorded
@@ -161,6 +162,11 @@ class Runner(Service):
         """The runs that were given to this node, and whose outcome is not stored yet."""
         return self._active.keys() | self._records.unstored
 
+    def last_line(self, run_id: str) -> str | None:
+        """The last whole line that a run has printed which is executed here, without secrets; None: there is none."""
+        active = self._active.get(run_id)
+        return None if active is None or active.output is None else active.output.last_line or None
+
     def stored(self) -> Deferred[None]:
         """Fires when every run has ended and its outcome is stored, or after some seconds."""
         waiter: Deferred[None] = Deferred(self._quiet.remove)
@@ -212,7 +218,7 @@ class Runner(Service):
         task = self._catalog().get(run.task)
         success = PLAIN if task is None else task.success
         redact = self._redaction.redact(run.parameters)
-        output = Output(self._writer, run.id, run.job_name, redact, success.check())
+        output = active.output = Output(self._writer, run.id, run.job_name, redact, success.check())
         process_exit = await self._call(active, task, output)
         tell_of_what_was_left(active.run, process_exit)
         printed = await output.close()

@@ -93,6 +93,44 @@ def test_what_is_done_to_the_hold_is_told(desk: Desk) -> None:
     assert told(desk) == [("hold", "put"), ("hold", "delete")]
 
 
+def end_pauses(desk: Desk, seconds: float) -> None:
+    desk.ask(desk.store.jobs.end_pauses(at(seconds), 9, IDS, ""))
+
+
+def test_that_a_hold_ends_by_itself_is_told_once(desk: Desk) -> None:
+    def due(seconds: float) -> object:
+        return desk.ask(desk.store.jobs.next_pause_end(at(seconds)))
+
+    hold = Hold(by=None, at=at(1), until=at(300))
+    end_pauses(desk, 0)
+    desk.order(PutHold(hold=hold, anew=True), 1)
+    end_pauses(desk, 299.9)
+    assert told(desk) == [("hold", "put")]
+    assert due(5000) == at(300), "nobody was told yet"
+    end_pauses(desk, 300)
+    end_pauses(desk, 301)
+    assert told(desk) == [("hold", "put"), ("hold", "end")]
+    assert (due(300.05), due(300.1)) == (at(300), None)
+
+
+def test_a_hold_that_nobody_saw_end_is_told_before_the_next(desk: Desk) -> None:
+    for seconds in (1, 400):
+        hold = Hold(by=None, at=at(seconds), until=at(seconds + 300))
+        desk.order(PutHold(hold=hold, anew=True), seconds)
+    desk.order(ReleaseHold(), 500)
+    end_pauses(desk, 900)
+    assert [what for _, what in told(desk)] == ["put", "end", "put", "delete"]
+
+
+def test_a_hold_whose_end_is_moved_has_not_ended(desk: Desk) -> None:
+    hold = Hold(by=None, at=at(1), until=at(300))
+    desk.order(PutHold(hold=hold, anew=True), 1)
+    desk.order(PutHold(hold=attrs.evolve(hold, until=at(600)), anew=False), 299)
+    end_pauses(desk, 301)
+    end_pauses(desk, 600)
+    assert [what for _, what in told(desk)] == ["put", "put", "end"]
+
+
 def test_of_a_batch_only_what_was_done_is_told(desk: Desk) -> None:
     jobs = [job(name=name, made=n) for n, name in enumerate(("first", "second"))]
     desk.add(*jobs)

@@ -15,7 +15,7 @@ from jobsched.model.job import Job, Policy
 from jobsched.model.labels import About
 from jobsched.model.order import ChangeJob, PutHold, ReleaseHold, RunJob
 from jobsched.model.selection import Selection
-from tests.store.samples import T0, Desk, at, job, node, run, signature
+from tests.store.samples import IDS, T0, Desk, at, job, node, run, signature
 
 pytestmark = pytest.mark.usefixtures("told_time")
 
@@ -289,7 +289,9 @@ def test_the_end_is_told_until_no_clock_is_before_it(desk: Desk) -> None:
         return desk.ask(desk.store.jobs.next_pause_end(at(seconds)))
 
     put(desk)
-    assert [next_end(seconds) for seconds in (91, 299, 300.05, 300.1)] == [at(300), at(300), at(300), None]
+    assert [next_end(seconds) for seconds in (91, 299, 300.05, 300.1)] == [at(300)] * 4
+    desk.ask(desk.store.jobs.end_pauses(at(300.05), 9, IDS, ""))
+    assert [next_end(seconds) for seconds in (300.05, 300.1)] == [at(300), None]
 
 
 def test_max_runs_are_not_used_up_by_what_is_skipped(desk: Desk) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 
 from jobsched.model.draft import Draft
+from jobsched.model.hold import Hold
 from jobsched.model.job import Job
 from jobsched.model.labels import About, Label
-from jobsched.model.upcoming import Planned, PlannedFilter
+from jobsched.model.order import PutHold, ReleaseHold
+from jobsched.model.pause import Pause
+from jobsched.model.selection import Selection
+from jobsched.model.upcoming import Planned, PlannedFilter, Stop
 from tests.store.samples import IDS, T0, Desk, at, job
+
+pytestmark = pytest.mark.usefixtures("told_time")
 
 
 def planned(desk: Desk, end: float, most: int = 99, **only: Any) -> list[Planned]:
@@ -31,6 +38,27 @@ def test_jobs_that_will_be_due_come_soonest_first(desk: Desk) -> None:
         next_due=nightly.next_due or T0, left=4,
     )  # fmt: skip
     assert planned(desk, 3600)[0].left is None
+
+
+def test_what_stops_them_for_a_while_comes_with_them(desk: Desk) -> None:
+    pause = Pause(by="bob", at=T0, until=at(500), reason="ill")
+    batch, ill, other = job(60, name="batch-1"), job(90, paused=True, pause=pause), job(120)
+    forever = job(60, paused=True, pause=attrs.evolve(pause, until=None))
+    both = job(150, name="batch-2", paused=True, pause=pause)
+    desk.add(batch, ill, other, forever, both)
+    held = Hold(by=None, at=at(1), until=at(700), reason="why", select=Selection(names=("batch-*",)), missed="catch_up")
+    desk.order(PutHold(hold=held, anew=True), 1)
+    paused = Stop(at(500), "paused by bob until 2024-01-01T00:08:20Z: ill; it is skipped")
+    stop = Stop(
+        at(700),
+        "on hold by alice until 2024-01-01T00:11:40Z: why; it is left until then, for misfire_grace and catch_up",
+    )
+    assert [(each.id, each.stops) for each in planned(desk, 999)] == [
+        (batch.id, (stop,)), (ill.id, (paused,)), (other.id, ()), (both.id, (paused, stop))
+    ]  # fmt: skip
+    assert [each.id for each in planned(desk, 999, most=3)] == [batch.id, ill.id, other.id]
+    desk.order(ReleaseHold(), 2)
+    assert planned(desk, 999)[0].stops[0].until == at(2)
 
 
 def test_they_are_of_a_task_with_labels_and_may_be_seen(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from itertools import cycle
 from typing import Any
@@ -104,6 +105,45 @@ def test_a_job_and_its_run_are_told_as_they_change(ask: Caller) -> None:
     assert events[4].data == {"id": job_id, "deleted": True}
     numbers = [int(event.number or 0) for event in events]
     assert numbers == list(range(numbers[0], numbers[0] + 5))
+
+
+def test_a_hold_is_told_from_its_begin_to_its_end_by_itself(ask: Caller) -> None:
+    end = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0) + timedelta(seconds=1)
+    with followed(ask.daemon, "?kind=hold") as stream:
+        stream.begun()
+        for body in ({"reason": "first"}, {"until": end.isoformat(), "select": {"labels": ["team=none"]}}):
+            assert ask.ask("PUT", "/hold", body).status == 201
+            shown = ask.get("/hold")
+            assert stream.next().data == shown
+            if "until" not in body:
+                assert ask.ask("DELETE", "/hold").status == 200
+                assert stream.next().data == {"what": "delete", "deleted": True}
+        assert stream.next().data == {"what": "end", "deleted": True}
+        assert end <= datetime.now(UTC) < end + timedelta(seconds=2)
+
+
+def test_whether_the_daemon_is_ready_is_told(ask: Caller) -> None:
+    catalog = ask.daemon.folder / "conf" / "catalog.cfg"
+    tasks = catalog.read_text()
+    until(lambda: ask.ask("GET", "/health/ready").status == 200)
+    with followed(ask.daemon, "?kind=ready,job") as stream, followed(ask.daemon) as other:
+        other.begun()
+        first = stream.next()
+        assert (first.kind, first.data["ready"], first.data["problems"]) == ("ready", True, [])
+        before = stream.last
+        catalog.write_text("")
+        assert ask.ask("POST", "/catalog/reload").status == 200
+        event = stream.next()
+        assert (event.data["ready"], event.data["problems"]) == (False, ["the catalog has no tasks"])
+        assert stream.last == before, "it has no number"
+        with followed(ask.daemon, "?kind=ready") as late:
+            assert late.next().data == event.data
+        catalog.write_text(tasks)
+        assert ask.ask("POST", "/catalog/reload").status == 200
+        assert stream.next().data == first.data
+        job = ask.make("fine")
+        assert stream.next().data["id"] == other.next().data["id"] == job.rpartition("/")[2]
+    assert ask.ask("GET", "/events?kind=readiness").fault == (400, "?kind")
 
 
 def test_only_what_is_asked_for_comes(ask: Caller) -> None:

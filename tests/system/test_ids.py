@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jobsched.rest.jobs import AS_REQUEST
+from jobsched.rest.exports import AS_REQUEST
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in
 

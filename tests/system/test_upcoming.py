@@ -86,6 +86,28 @@ def test_what_is_over_is_not_told_again(secured: SecuredDaemon) -> None:
     assert dues(secured, "label=suite=over&to=-1h") == []
 
 
+def test_what_a_hold_or_a_pause_stops_says_so(secured: SecuredDaemon) -> None:
+    held, paused, free = (
+        secured.make(task, labels={"suite": "held"}, interval={"minutes": 20}, name=task)
+        for task in ("runfoo", "example", "timeout")
+    )
+    end = (datetime.now(UTC) + timedelta(minutes=50)).replace(microsecond=0)
+    words = f"by admin until {end:%FT%TZ}: upgrade; it is skipped"
+    asked = {"until": end.isoformat(), "reason": "upgrade"}
+    assert secured.ask("POST", f"{paused}/pause", "admin", asked).status == 200
+    assert secured.ask("PUT", "/hold", "admin", asked | {"select": {"names": ["runfoo"]}}).status == 201
+    query = f"label=suite=held&to={(end + timedelta(minutes=25)).isoformat().replace('+', '%2B')}"
+    found = dues(secured, query)
+    notes = {job: [each["note"] for each in found if each["job_id"] == job.rpartition("/")[2]]
+             for job in (held, paused, free)}  # fmt: skip
+    assert notes == {
+        held: [f"on hold {words}"] * 2 + [None], paused: [f"paused {words}"] * 2 + [None], free: [None] * 3
+    }  # fmt: skip
+    assert [each["held"] for each in found] == [each["note"] is not None for each in found]
+    assert dues(secured, f"{query}&held=0") == [each for each in found if not each["held"]]
+    assert secured.ask("DELETE", "/hold", "admin").status == 200
+
+
 @pytest.mark.parametrize("query", ["after=nowhere", "from=9999-12-31T12:00:00Z", "to=soon", "zone=Nowhere", "limit=0"])
 def test_what_makes_no_sense_is_refused(secured: SecuredDaemon, query: str) -> None:
     status, pointer = secured.ask("GET", f"/upcoming?{query}", "admin").fault

@@ -51,6 +51,10 @@ class JobPage(Struct, forbid_unknown_fields=True):
         Literal["request"] | UnsetType,
         Meta(description="As requests that would make these jobs, by id; without `sort` and `fields`"),
     ] = field(default=UNSET, name="as")
+    format: Annotated[
+        Literal["json", "toml", "yaml", "crontab"] | UnsetType,
+        Meta(description="As requests, in this format; a crontab can say but few jobs whole, and refuses the others"),
+    ] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
     q: Annotated[
         Annotated[str, Meta(max_length=200)] | UnsetType,
@@ -131,6 +135,7 @@ class UpcomingPage(Struct, forbid_unknown_fields=True):
     to: Annotated[
         TimeText | UnsetType, Meta(description="Dues before this instant; a day after `from`, if left out")
     ] = UNSET
+    held: Annotated[bool, Meta(description="Whether to show dues at which a hold or a pause lets nothing start")] = True
     zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
@@ -139,7 +144,9 @@ class UpcomingPage(Struct, forbid_unknown_fields=True):
 class EventsAsked(Struct, forbid_unknown_fields=True):
     """Which changes are followed; several kinds or states with commas between them."""
 
-    kind: Annotated[str | UnsetType, Meta(description="Only these: run, job, node, hold")] = UNSET
+    kind: Annotated[
+        str | UnsetType, Meta(description="Only these: run, job, node, hold, ready; all but ready, if left out")
+    ] = UNSET
     job: Annotated[Id | UnsetType, Meta(description="Only of the job with this id, and of its runs")] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     state: Annotated[str | UnsetType, Meta(description="Only runs that come to these states")] = UNSET

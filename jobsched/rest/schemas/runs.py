@@ -70,6 +70,10 @@ class RunOut(Struct):
         Meta(description="Most bytes of memory of the largest of these; null: no more than the daemon had"),
     ]
     output: Annotated[OutputOut, Meta(description="How much it printed")]
+    last_line: Annotated[
+        str | None,
+        Meta(description="The last whole line that it printed so far; null: it does not run on the node that answers"),
+    ]
     rerun_of: Annotated[str | None, Meta(description="The id of the run that a caller wanted again")]
     until: Annotated[Moment | None, Meta(description="The last due of a stretch with one fate; null for a single due")]
     count: Annotated[int, Meta(description="How many dues it stands for: 1, or more on a stretch")]

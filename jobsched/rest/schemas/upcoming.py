@@ -18,7 +18,11 @@ class DueOut(Struct):
     due: Annotated[Moment, Meta(description="The due")]
     local: Annotated[Moment, Meta(description="The same instant in the job's zone")]
     timezone: Annotated[str, Meta(description="That zone")]
-    note: Annotated[str | None, Meta(description="What a change of clocks did to it, if anything")]
+    note: Annotated[
+        str | None,
+        Meta(description="What keeps it from starting, until when and why; what a change of clocks did to it"),
+    ]
+    held: Annotated[bool, Meta(description="Whether a hold or a pause keeps it from starting at this due")]
 
 
 class Dues(Struct):

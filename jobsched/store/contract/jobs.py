@@ -71,12 +71,13 @@ class Jobs(Protocol):
         """The next dues of these jobs, by (next due, id). Paused jobs and jobs without a next due are left out."""
 
     def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
-        """Up to `most` jobs that are not paused and whose next due is before `only.end`, by (next due, id), as `only`
-        asks for. Of what is `left`, every scheduled start so far was taken off."""
+        """Up to `most` jobs whose next due is before `only.end`, by (next due, id), as `only` asks for; of those that
+        are paused, such as will go on by themselves. Of what is `left`, every scheduled start so far was taken off.
+        `stops` are the pause, and the hold that there is or was last."""
 
     def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
-        """When the next pause ends by itself, or has ended and is not carried out, or the hold ends; None: none does.
-        The hold's end is told until 0.1 s behind it: clocks differ."""
+        """When the next pause ends by itself, or has ended and is not carried out, or the hold ends, or has ended and
+        nobody was told; None: none does. The hold's end is told until 0.1 s behind it all the same: clocks differ."""
 
     def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
         """End up to `most` pauses whose `until` is not after now, each once, whichever node asks; how many there were.
@@ -84,7 +85,8 @@ class Jobs(Protocol):
         Of each job, which is held: dues before `until` become one skipped stretch that says who, until when and why;
         the first due at `until` or after it is the next one, and is claimed as any other, however late. It is watched
         anew from `until` on; its version stays. Waits for other changes of these jobs. Others than `asker` are told,
-        and so are those who follow changes: `resume` of a job.
+        and so are those who follow changes: `resume` of a job. If the hold is over by itself they are told so too,
+        once: `end` of the hold; so does an order that makes the next one.
         Orders on a job whose pause is over find it so, carried out or not.
         """
 

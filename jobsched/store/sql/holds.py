@@ -6,13 +6,14 @@ Every function runs inside a transaction.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, and_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, false, select, text, true, update
 
 from ...model.caller import Caller
+from ...model.change import Change
 from ...model.errors import Conflict, Invalid, NotFound, OnHold, Stale
 from ...model.hold import Hold
 from ...model.order import Versions
@@ -73,6 +74,7 @@ def put(
             + ", ".join(names[:9])
         )
     instant = database_now(transaction, wanted.at)
+    tell_end(transaction, instant)
     before = None if kept is None or kept.is_over(instant) else kept
     if wanted.is_over(instant):
         raise Invalid("lies in the past", "/until")
@@ -87,7 +89,7 @@ def put(
     else:
         wanted = attrs.evolve(wanted, at=instant)
     stored = attrs.evolve(wanted, version=1 if kept is None else kept.version + 1)
-    _write(transaction, stored)
+    _write(transaction, stored, told=False)
     listen_notify.tell(transaction, asker)
     return before, stored
 
@@ -100,9 +102,22 @@ def release(transaction: Transaction, versions: Versions, now: datetime, asker: 
     _check(before, versions)
     before.must_belong_to(caller)
     after = attrs.evolve(before, until=max(instant, before.at), version=before.version + 1)
-    _write(transaction, after)
+    _write(transaction, after, told=True)
     listen_notify.tell(transaction, asker)
     return before
+
+
+def next_end(transaction: Transaction, local: datetime, clocks: timedelta) -> datetime | None:
+    """When it ends by itself, or has ended and nobody was told; told or not until `clocks` behind it."""
+    row = transaction.execute(select(hold.c.until, hold.c.told).where(hold.c.until.is_not(None))).first()
+    return None if row is None or (row.told and row.until + clocks <= local) else row.until
+
+
+def tell_end(transaction: Transaction, instant: datetime) -> None:
+    """Tell those who follow changes that it has ended by itself, if it has: once, whoever finds it first."""
+    over = (hold.c.until <= instant, hold.c.told == false())
+    if transaction.execute(update(hold).where(hold.c.id == 1, *over).values(told=True)).rowcount:
+        transaction.changes.append(Change(kind="hold", what="end"))
 
 
 def left_undecided(transaction: Transaction, local: datetime) -> ColumnElement[bool] | None:
@@ -131,8 +146,8 @@ def _held(transaction: Transaction) -> Hold | None:
     return _from_row(transaction.execute(_ASK_WHOLE).one_or_none())
 
 
-def _write(transaction: Transaction, new: Hold) -> None:
-    values: dict[str, Any] = attrs.asdict(new, recurse=False)
+def _write(transaction: Transaction, new: Hold, *, told: bool) -> None:
+    values: dict[str, Any] = attrs.asdict(new, recurse=False) | {"told": told}
     values["select"] = new.select.fields
     values["tasks"] = None if new.tasks is None else list(new.tasks)
     transaction.execute(update(hold).where(hold.c.id == 1).values(values))
@@ -141,6 +156,6 @@ def _write(transaction: Transaction, new: Hold) -> None:
 def _from_row(row: Any) -> Hold | None:
     if row is None or row.at is None:
         return None
-    fields = {name: value for name, value in row._mapping.items() if name != "id"}
+    fields = {name: value for name, value in row._mapping.items() if name not in ("id", "told")}
     tasks = None if row.tasks is None else tuple(row.tasks)
     return Hold(**(fields | {"select": Selection.of(row.select), "tasks": tasks, "reason": row.reason or ""}))

@@ -8,15 +8,17 @@ from functools import cache
 from typing import TypeVar
 
 import attrs
-from sqlalchemy import Update, and_, bindparam, delete, false, insert, or_, select, update
+from sqlalchemy import Update, and_, bindparam, delete, false, insert, or_, select, true, update
 
 from ...model.cron import Cron
+from ...model.hold import Hold
+from ...model.ids import EPOCH
 from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
 from ...model.labels import About
 from ...model.page import Page
 from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
-from ...model.upcoming import Planned, PlannedFilter
+from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_lists, labels
 from .paging import cut, weight
 from .tables import jobs
@@ -36,6 +38,7 @@ _MOVE = (
 _PLANNED = (
     *(jobs.c.id, jobs.c.name, jobs.c.task, jobs.c.every, jobs.c.anchor, jobs.c.cron, jobs.c.at, jobs.c.timezone),
     *(jobs.c.start, jobs.c.end, jobs.c.jitter, jobs.c.next_due, jobs.c.starts, jobs.c.max_runs),
+    *(jobs.c.paused, jobs.c.paused_by, jobs.c.paused_at, jobs.c.paused_until, jobs.c.pause_reason),
 )
 _LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
     select(jobs)
@@ -156,20 +159,32 @@ def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
 
 def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Planned]:
     """Up to `most` jobs that will be due before `only.end`, soonest first; without what they would be given."""
-    query = select(*_PLANNED).where(jobs.c.next_due < only.end, AWAKE).order_by(jobs.c.next_due, jobs.c.id).limit(most)
-    asked = JobFilter(task=only.task, labels=only.labels, tasks=only.tasks)
-    return [
-        Planned(
-            id=row.id,
-            name=row.name,
-            task=row.task,
-            schedule=_schedule(row),
-            timezone=row.timezone,
-            next_due=row.next_due,
-            left=None if row.max_runs is None else max(row.max_runs - row.starts, 1),
-        )
-        for row in transaction.execute(_fitting(transaction, query, asked))
-    ]
+    asked, hold = JobFilter(task=only.task, labels=only.labels, tasks=only.tasks), holds.last(transaction)
+    held = false() if hold is None else holds.held_jobs(transaction, hold)
+    pausing = and_(jobs.c.paused == true(), jobs.c.paused_until >= EPOCH, jobs.c.paused_at >= EPOCH)
+    found: list[Planned] = []
+    for some in (AWAKE, pausing):
+        query = select(*_PLANNED, held.label("held")).where(jobs.c.next_due < only.end, some)
+        query = query.order_by(jobs.c.next_due, jobs.c.id).limit(most)
+        found += (_plan(row, hold) for row in transaction.execute(_fitting(transaction, query, asked)))
+    return sorted(found, key=lambda job: (job.next_due, job.id))[:most]
+
+
+def _plan(row: TableRow, hold: Hold | None) -> Planned:
+    pause = _pause(row) if row.paused else None
+    return Planned(
+        id=row.id,
+        name=row.name,
+        task=row.task,
+        schedule=_schedule(row),
+        timezone=row.timezone,
+        next_due=row.next_due,
+        left=None if row.max_runs is None else max(row.max_runs - row.starts, 1),
+        stops=(
+            *([] if pause is None else [Stop.of_pause(pause)]),
+            *([Stop.of_hold(hold)] if hold is not None and row.held else []),
+        ),
+    )
 
 
 def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> list[Job]:

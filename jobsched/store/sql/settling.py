@@ -60,15 +60,13 @@ def next_pause_end(transaction: Transaction, local: datetime) -> datetime | None
         return local
     ends = select(func.min(jobs.c.paused_until)).where(_PAUSED, jobs.c.paused_until >= EPOCH)
     found: list[datetime | None] = [transaction.execute(ends).scalar()]
-    standing = holds.last(transaction)
-    if standing is not None and standing.until is not None and standing.until + CLOCKS > local:
-        found.append(standing.until)
+    found.append(holds.next_end(transaction, local, CLOCKS))
     return min((end for end in found if end is not None), default=None)
 
 
 def end_pauses(transaction: Transaction, local: datetime, most: int, ids: Ids, asker: str) -> int:
-    """End up to `most` pauses that are over by the database's clock; how many. Waits for who holds one of the jobs: who
-    ended them may look at once for what is due."""
+    """End up to `most` pauses that are over by the database's clock; how many. That the hold is over is told. Waits for
+    who holds one of the jobs: who ended them may look at once for what is due."""
     instant = database_now(transaction, local)
     over = or_(_LEFT, and_(_PAUSED, jobs.c.paused_until <= instant))
     held = select(jobs).where(over).order_by(jobs.c.id).limit(most).with_for_update()
@@ -78,6 +76,7 @@ def end_pauses(transaction: Transaction, local: datetime, most: int, ids: Ids, a
             as_of(transaction, job_rows.from_row(row), ids, instant)
         else:
             transaction.execute(update(jobs).where(jobs.c.id == row.id).values(dict.fromkeys(_PAUSE)))
+    holds.tell_end(transaction, instant)
     if rows:
         listen_notify.tell(transaction, asker)
     return len(rows)

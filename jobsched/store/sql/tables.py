@@ -230,6 +230,7 @@ hold = Table(  # since 0005: the hold that there is or was last, in the one row 
     Column("missed", Words(8)),
     Column("waiting", Words(8)),
     Column("version", Integer),
+    Column("told", Boolean),  # whether those who follow changes have been told of its end
 )
 
 audit = Table(  # who changed what; no foreign key: it outlives what it tells of

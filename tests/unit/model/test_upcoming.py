@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid
-from jobsched.model.upcoming import Place, Planned, UpcomingDue, upcoming
+from jobsched.model.upcoming import Place, Planned, Stop, UpcomingDue, upcoming
 
 T0 = datetime(2026, 3, 28, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -61,6 +62,51 @@ def test_a_due_that_is_not_decided_yet_is_shown() -> None:
     late = every("a", 10)
     assert shown([late], 10, 11) == [("a", 10)]
     assert shown([late], 10.5, 21) == [("a", 20)]
+
+
+def held(job: Planned, *until: float | None) -> Planned:
+    stops = (Stop(None if end is None else at(end), f"until {end}") for end in until)
+    return attrs.evolve(job, stops=tuple(stops))
+
+
+@pytest.mark.parametrize(
+    ("job", "all_of_them", "without"),
+    [
+        (held(every("a", 10), 25), "10h 20h 30 40 50", "30 40 50"),
+        (held(every("a", 10), 30), "10h 20h 30 40 50", "30 40 50"),
+        (held(every("a", 10), 5), "10 20 30 40 50", "10 20 30 40 50"),
+        (held(every("a", 10), None), "10h 20h 30h 40h 50h", ""),
+        (held(every("a", 10, left=2), 25), "10h 20h 30 40", "30 40"),
+        (held(every("a", 10), 15, 35), "10h 20h 30h 40 50", "40 50"),
+        (held(every("a", 10), 15, None), "10h 20h 30h 40h 50h", ""),
+        (held(planned("a", at=at(21)), 22), "21h", ""),
+        (held(planned("a", at=at(21)), 21), "21", "21"),
+    ],
+)
+def test_what_is_stopped_is_told_or_left_out(job: Planned, all_of_them: str, without: str) -> None:
+    def told(begin: float, *, stopped: bool) -> str:
+        found = upcoming([job], at(begin), at(55), None, 99, lambda: None, held=stopped)
+        assert all(each.held == bool(each.note) for each in found)
+        return " ".join(f"{(each.utc - T0) / timedelta(minutes=1):g}{'h' * each.held}" for each in found)
+
+    assert told(0, stopped=True) == all_of_them
+    assert told(0, stopped=False) == without
+    behind = all_of_them.split()[1:]
+    assert told(21 if job.next_due == at(21) else 11, stopped=True).split()[-len(behind) :] == behind or not behind
+
+
+def test_what_an_endless_hold_stops_is_not_walked() -> None:
+    steps: list[None] = []
+    job = held(planned("a", every=timedelta(seconds=0.1)), 60 * 24 * 365)
+    found = upcoming([job], T0, at(60 * 24 * 366), None, 1, lambda: steps.append(None), held=False)
+    assert (found[0].utc, len(steps) < 10) == (at(60 * 24 * 365), True)
+
+
+def test_both_notes_are_told() -> None:
+    job = held(planned("a", cron="30 2 * * *", timezone="Europe/Berlin"), None)
+    _, second = upcoming([job], T0, T0 + timedelta(days=2), None, 9, lambda: None)
+    assert second.note is not None
+    assert second.note.startswith("until None; 02:30")
 
 
 def test_local_times_and_what_a_change_of_clocks_did() -> None:

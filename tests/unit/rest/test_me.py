@@ -30,7 +30,7 @@ def told(tokens: Tokens, secret: str = "") -> Any:
 
 
 def shown(**fields: Any) -> dict[str, Any]:
-    usual = {"name": "one", "scopes": [], "tasks": None, "expires": None, "open": False}
+    usual: dict[str, Any] = {"name": "one", "scopes": [], "tasks": None, "expires": None, "open": False}
     return usual | fields | {"node": "alpha", "version": __version__}
 
 

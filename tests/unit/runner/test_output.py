@@ -70,6 +70,16 @@ def taken(chunks, limit=PLENTY, deaf=False):
     return lines, sink.data, sink.printed()
 
 
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_last_line_so_far_is_a_whole_one(deaf):
+    told, sink = [], MemorySink(PLENTY)
+    with Heard(deaf):
+        for piece in (b"", b"one", b"\n", b"two\npass", b"word\n", b"\n \n", b"x" * 3 * TAIL + b"y\n"):
+            sink.write(piece)
+            told.append(sink.last_line)
+    assert told == ["", "", "one", "two", "password", "password", "x" * (TAIL - 1) + "y"]
+
+
 LONG = "x" * LONGEST_LINE
 
 

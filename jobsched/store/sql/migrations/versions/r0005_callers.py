@@ -138,6 +138,7 @@ def _hold_and_groups() -> None:
         sa.Column("missed", text(8)),
         sa.Column("waiting", text(8)),
         sa.Column("version", sa.Integer),
+        sa.Column("told", sa.Boolean),
     )
     row = sa.table("hold", sa.column("id", sa.Integer))
     if op.get_bind().execute(sa.select(row.c.id)).first() is None:

@@ -1,0 +1,81 @@
+"""Jobs as TOML: `[[jobs]]`, with `inf` where JSON has null, which is to say no limit."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Any, Final
+
+import tomli_w
+
+from ..model.errors import Invalid
+from .findings import MOST_VALUES, Findings
+from .plain_values import pick, unspoken
+
+HEAD: Final = "[jobs]"  # of a table; in brackets it is one of several
+
+
+def read(text: str, found: Findings) -> None:
+    """Read a text of TOML."""
+    if sum(map(text.count, ",[{=")) > MOST_VALUES:
+        raise Invalid(f"it holds more than {MOST_VALUES:,} values")
+    try:
+        whole = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as why:
+        line = re.search(r" \(at line (\d+), column (\d+)\)$", str(why))
+        words = str(why)[: line.start()] if line else str(why)
+        place = f"line {line[1]}" if line else f"line {text.count(chr(10)) + 1}"
+        found.refuse(place, f"it is not TOML: {words[:1].lower()}{words[1:]}")
+        return
+    except (ValueError, RecursionError) as why:
+        found.refuse("", f"it is not TOML that can be read: {why}")
+        return
+    for where, job in pick(whole, found):
+        with found.noting(where):
+            found.add(where, _job(job))
+
+
+def _job(job: dict[str, Any]) -> dict[str, Any]:
+    """The job in values of JSON. Raises Invalid."""
+    plain: dict[str, Any] = {
+        name: None if value == math.inf and isinstance(value, float) else _json(value) for name, value in job.items()
+    }
+    wrong = unspoken(plain, nulls=True)
+    if wrong:
+        first, *more = wrong
+        raise Invalid(first.detail, first.pointer, more)
+    return plain
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON has it: instants are text there."""
+    if isinstance(value, dict):
+        return {name: _json(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_json(each) for each in value]
+    return value.isoformat() if isinstance(value, (datetime, date, time)) else value
+
+
+def unsayable(job: Mapping[str, Any]) -> list[Invalid]:
+    """What TOML cannot say of a job: null, elsewhere than as a field."""
+    return unspoken(job, nulls=False)
+
+
+def written(jobs: Sequence[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]]) -> str:
+    """The text; several behind one another are one again, unless one says that there are none."""
+    return "\n".join(_table(job, withheld.get(job["id"], ())) for job in jobs) or "jobs = []\n"
+
+
+def _table(job: Mapping[str, Any], withheld: Sequence[str]) -> str:
+    ordered = {name: _ordered(value) for name, value in sorted(job.items())}
+    notes = "".join(f"# withheld: {pointer}\n" for pointer in withheld)
+    return f"{notes}[{HEAD}]{tomli_w.dumps({'jobs': ordered}).removeprefix(HEAD)}"
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(sorted(value.items()))
+    return math.inf if value is None else value

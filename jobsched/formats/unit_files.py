@@ -1,0 +1,89 @@
+"""Unit files of systemd as `systemctl cat` prints them: behind `# /path/NAME` stands what that file holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import StringIO
+from typing import Final
+
+import attrs
+
+from .findings import Findings
+
+HEADER: Final = re.compile(r"# (/\S*/)?([^/\s]+\.(?:timer|service))(?:\.d/([^/\s]+\.conf))?")
+SECTION: Final = re.compile(r"\[([^\[\]]+)\]")
+ASSIGNMENT: Final = re.compile(r"([A-Za-z0-9-]+)\s*=\s*(.*)", re.DOTALL)
+LONGEST_LINE: Final = 100_000  # characters, with those that continue it
+
+
+@attrs.frozen
+class Setting:
+    """One assignment."""
+
+    name: str
+    value: str
+    line: int
+
+
+@attrs.define
+class Unit:
+    """A unit, with all that its files assign: an empty value has taken away what came before."""
+
+    name: str
+    line: int
+    settings: dict[str, list[Setting]] = attrs.field(factory=dict)  # by `Section.Name`
+
+    def assign(self, section: str, setting: Setting) -> None:
+        """Add an assignment."""
+        path = f"{section}.{setting.name}"
+        if setting.value:
+            self.settings.setdefault(path, []).append(setting)
+        else:
+            self.settings.pop(path, None)
+
+
+def read(text: str, found: Findings) -> dict[str, Unit]:
+    """The units of a text, by name, drop-ins among them."""
+    units: dict[str, Unit] = {}
+    unit: Unit | None = None
+    section = ""
+    for number, line in _lines(text, found):
+        if header := HEADER.fullmatch(line):
+            name, dropped = header[2], header[3] is not None
+            if name in units and not dropped:
+                found.refuse(f"line {number}", f"{name} is there twice: at line {units[name].line} and here")
+            unit, section = units.setdefault(name, Unit(name, number)), ""
+        elif not line or line[0] in "#;":
+            continue
+        elif unit is None:
+            found.refuse(f"line {number}", 'before a unit stands "# /etc/systemd/system/NAME.timer": see systemctl cat')
+            return {}
+        elif titled := SECTION.fullmatch(line):
+            section = titled[1]
+        elif (assigned := ASSIGNMENT.fullmatch(line)) and section:
+            unit.assign(section, Setting(assigned[1], assigned[2].strip(), number))
+        else:
+            found.refuse(f"line {number}", "it is neither a [Section] nor Name=value in one")
+    return units
+
+
+def _lines(text: str, found: Findings) -> Iterator[tuple[int, str]]:
+    """The lines, without blanks around them; those that end with a backslash go on in the next one."""
+    begun, parts = 0, list[str]()
+    for number, raw in enumerate(StringIO(text, newline="\n"), 1):
+        line = raw.strip()
+        if parts and line[:1] in ("#", ";"):
+            continue  # comments may stand between
+        begun = begun if parts else number
+        if line.endswith("\\") and line[:1] not in ("#", ";"):
+            parts.append(line[:-1])
+            continue
+        whole = " ".join([*parts, line]) if parts else line
+        parts = []
+        if len(whole) > LONGEST_LINE or "\0" in whole:
+            found.refuse(f"line {begun}", f"a line holds no NUL character, and {LONGEST_LINE:,} characters at most")
+        else:
+            yield begun, whole
+    if parts:
+        found.refuse(f"line {begun}", "the last line ends with a backslash")

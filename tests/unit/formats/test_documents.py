@@ -1,0 +1,196 @@
+"""JSON, TOML and YAML: where the jobs of a document are, and what is refused of it, place by place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jobsched.formats import BadJobs, Unsayable, media_type, read, write
+from jobsched.formats.findings import MOST_FAULTS
+from jobsched.formats.kinds import Kind
+
+from .reading import found, jobs, refusals
+
+A: dict[str, Any] = {"id": "a", "task": "t", "cron": "@daily"}
+
+SHAPES: list[tuple[Kind, str | bytes]] = [
+    ("json", json.dumps([A])),
+    ("json", json.dumps({"jobs": [A]})),
+    ("json", json.dumps({"values": [A], "withheld": [{"id": "a", "pointers": ["/parameters/x"]}]})),
+    ("json", b"\xef\xbb\xbf" + json.dumps([A]).encode()),
+    ("toml", '[[jobs]]\nid = "a"\ntask = "t"\ncron = "@daily"'),
+    ("toml", 'jobs = [{id = "a", task = "t", cron = "@daily"}]'),
+    ("yaml", 'jobs:\n- id: a\n  task: t\n  cron: "@daily"'),
+    ("yaml", '- {id: a, task: t, cron: "@daily"}'),
+    ("yaml", '---\nid: a\ntask: t\ncron: "@daily"\n---\n'),
+    ("yaml", "id: a\r\ntask: t\r\ncron: '@daily'\r\n"),
+    ("yaml", json.dumps({"jobs": [A]})),
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), SHAPES)
+def test_a_document(kind: Kind, text: str | bytes) -> None:
+    assert jobs(kind, text) == [A]
+
+
+BAD: list[tuple[Kind, str | bytes, str, str]] = [
+    ("json", "{", "line 1", "it is not JSON"),
+    ("json", "3", "", "jobs are a list"),
+    ("json", "{}", "", "jobs are a list"),
+    ("json", '{"jobs": 3}', "/jobs", "jobs are a list"),
+    ("json", '{"jobs": [], "values": []}', "", "jobs and values are the same"),
+    ("json", '{"jobs": [], "job": []}', "/job", 'did you mean "jobs"'),
+    ("json", "[3]", "/0", "a job is an object"),
+    ("json", '{"jobs": [{"task": "t"}]}', "/jobs/0/id", "id is missing"),
+    ("json", '{"jobs": [{"id": 3}]}', "/jobs/0/id", "id is text"),
+    ("json", '{"jobs": [{"id": "A"}]}', "/jobs/0/id", "an id is a word"),
+    ("json", '{"jobs": [{"id": "a"}, {"id": "a"}]}', "/jobs/1", "at /jobs/0 and at /jobs/1"),
+    ("json", '{"jobs": [{"id": "a", "parameters": {"x": 1, "\\u0078": 2}}]}', "/jobs/0/parameters/x", "given twice"),
+    ("json", '[{"id": "a", "jitter": NaN}]', "", "NaN is no number of JSON"),
+    ("json", '[{"id": "a", "jitter": 1e999}]', "", "1e999 is no number of JSON"),
+    ("json", "[" * 100_000, "", "it is not JSON that can be read"),
+    ("json", "9" * 5000, "", "it is not JSON that can be read"),
+    ("json", "[" + "[]," * 1_000_000, "", "more than 1,000,000 values"),
+    ("json", b'{\n"\xff"}', "line 2", "it is not UTF-8 at byte 3"),
+    ("json", b" " * 40_000_000, "", "at most 33,554,432 bytes"),
+    ("toml", "a = \n", "line 1", "it is not TOML"),
+    ("toml", '[[jobs]]\nid = "a"\nid = "b"', "line 3", "it is not TOML"),
+    ("toml", "x = " + "[" * 10_000, "", "it is not TOML that can be read"),
+    ("toml", "", "", "jobs are a list"),
+    ("toml", '[jobs.a]\ntask = "t"', "/jobs", "jobs are a list"),
+    ("toml", '[[jobs]]\nid = "a"\njitter = nan', "/jobs/0/jitter", "no such number"),
+    ("toml", '[[jobs]]\nid = "a"\njitter = -inf', "/jobs/0/jitter", "no such number"),
+    ("toml", '[[jobs]]\nid = "a"\nparameters = {a = inf}', "/jobs/0/parameters/a", "no such number"),
+    ("toml", "#" * 9_000_000, "", "8,388,608 bytes"),
+    ("yaml", "", "line 1", "there is no job in it"),
+    ("yaml", "---\n---\n", "line 1", "there is no job in it"),
+    ("yaml", "a: b: c", "line 1", "it is not YAML"),
+    ("yaml", "a\n\0", "line 1", "it is not YAML"),
+    ("yaml", "- x\n- 3", "line 2", "a job is an object"),
+    ("yaml", "jobs: 3", "line 1", "a document is"),
+    ("yaml", "jobs: []\njob: []", "line 2", 'did you mean "jobs"'),
+    ("yaml", "task: t", "line 1 /id", "id is missing"),
+    ("yaml", "id: a\ntask: t\nid: b", "line 3", "given twice: at line 1 and here"),
+    ("yaml", "id: a\ntask: *b", "line 2", "*b stands for nothing"),
+    ("yaml", "id: a\ntask: &b [*b]", "line 2", "*b stands for nothing"),
+    ("yaml", "id: a\ntask: !!python/name:os.system x", "line 2", "is not known here"),
+    ("yaml", "id: a\ntask: !x y", "line 2", "the tag !x is not known here"),
+    ("yaml", "id: a\njitter: .inf", "line 2", "no number of JSON"),
+    ("yaml", "id: a\njitter: 1e999", "line 2", "no number of JSON"),
+    ("yaml", "id: a\njitter: !!int x", "line 2", "x is no int"),
+    ("yaml", "id: a\n? [b]\n: c", "line 2", "a name is text"),
+    ("yaml", "id: a\n<<: b", "line 2", "<< takes over"),
+    ("yaml", "[" * 100, "line 1", "nested deeper than 50"),
+    ("yaml", "- {id: a}\n- {id: a}", "line 2", "at line 1 and at line 2"),
+    ("yaml", "#" * 9_000_000, "", "8,388,608 bytes"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "place", "words"), BAD, ids=[f"{each[0]} {each[1][:30]!r}" for each in BAD])
+def test_a_document_that_is_refused(kind: Kind, text: str | bytes, place: str, words: str) -> None:
+    assert words in refusals(kind, text)[place]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"), ("on", "on"), ("2030-01-01", "2030-01-01"), ("12:30:00", "12:30:00"), ("012", 12), ("0o17", 15),
+        ("0x1F", 31), ("-3", -3), ("1_000", "1_000"), ("1.5e3", 1500.0), ("1e3", 1000.0), (".5", 0.5), ("~", None),
+        ("", None), ("'3'", "3"), ('"\\x41"', "A"), ("true", True), ("!!str 3", "3"), ("!!float 3", 3.0), ("! 3", "3"),
+        ("|\n  a\n  b\n", "a\nb\n"), ("30 2 * * 1", "30 2 * * 1"), ("[1, {a: b}]", [1, {"a": "b"}]), ("<<", "<<"),
+    ],
+)  # fmt: skip
+def test_values_of_yaml(text: str, value: object) -> None:
+    [job] = jobs("yaml", f"id: a\nx: {text}")
+    assert job["x"] == value
+    assert type(job["x"]) is type(value)
+
+
+def test_names_of_yaml_are_text() -> None:
+    assert jobs("yaml", "id: a\nnotify: {on: [failed], 3: x}") == [{"id": "a", "notify": {"on": ["failed"], "3": "x"}}]
+
+
+def test_aliases_and_merges_of_yaml() -> None:
+    text = (
+        "x-usual: &u {overlap: skip, retries: 2}\njobs:\n- {<<: *u, id: a, retries: 3}\n- {id: b, labels: *u, <<: [*u]}"
+    )
+    assert jobs("yaml", text) == [
+        {"id": "a", "retries": 3, "overlap": "skip"},
+        {"id": "b", "labels": {"overlap": "skip", "retries": 2}, "overlap": "skip", "retries": 2},
+    ]
+
+
+def test_aliases_cannot_grow_without_end() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [
+        f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 6)
+    ]  # 1,111,110 values
+    [words] = refusals("yaml", "\n".join(lines)).values()
+    assert "those counted that aliases repeat" in words
+
+
+def test_instants_and_no_limit_in_toml() -> None:
+    text = '[[jobs]]\nid = "a"\nat = 2030-01-31T12:00:00+01:00\nend = 2030-01-31\nmisfire_grace = inf'
+    assert jobs("toml", text) == [
+        {"id": "a", "at": "2030-01-31T12:00:00+01:00", "end": "2030-01-31", "misfire_grace": None}
+    ]
+
+
+def test_entries_know_their_fields_places() -> None:
+    assert found("json", json.dumps({"jobs": [A]})).entries[0].at("/cron") == "/jobs/0/cron"
+    assert found("yaml", "\nid: a").entries[0].at("/cron") == "line 2 /cron"
+
+
+def test_labels_of_a_set_are_given_to_each_job() -> None:
+    labels = {"env": "prod"}
+    text = json.dumps([A, {"id": "b", "labels": {"team": "x", "env": "prod"}}])
+    assert [job["labels"] for job in jobs("json", text, labels)] == [labels, {"team": "x", "env": "prod"}]
+    words = refusals("json", '[{"id": "b", "labels": {"env": "test"}}]', labels)
+    assert words == {"/0/labels/env": 'the set is of the label env="prod"'}
+
+
+def test_faults_are_told_up_to_a_number() -> None:
+    with pytest.raises(BadJobs) as caught:
+        read("json", json.dumps([1] * 5000))
+    assert len(caught.value.all) == MOST_FAULTS + 1
+    assert "not looked at" in caught.value.all[-1].detail
+    assert str(caught.value).endswith(f"and {MOST_FAULTS - 2} more")
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("application/json", "json"), ("Application/TOML; charset=utf-8", "toml"), ("text/yaml", "yaml"),
+        ("text/crontab", "crontab"), ("text/crontab; user=0", "crontab"), ("text/crontab;user=1", "system-crontab"),
+        ('text/crontab; charset=utf-8; User="yes"', "system-crontab"), ("application/json; user=1", "json"),
+        ("application/vnd.kubernetes+yaml", "kubernetes"), ("text/x-systemd-unit", "systemd"), ("text/plain", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_media_types(header: str, kind: str | None) -> None:
+    assert media_type(header) == kind
+
+
+@pytest.mark.parametrize("kind", ["toml", "yaml", "json"])
+def test_what_documents_cannot_say(kind: Any) -> None:
+    for value in ("\ud800", float("nan"), {"a": {"b": float("inf")}}):
+        with pytest.raises(Unsayable, match="/a/x"):
+            write(kind, [{"id": "a", "x": value}])
+    with pytest.raises(Unsayable, match="surrogate"):
+        write(kind, [{"id": "a", "labels": {"\ud800": "x"}}])
+    with pytest.raises(Unsayable, match="/a/parameters/x: there is no null"):
+        write("toml", [{"id": "a", "parameters": {"x": None}}])
+
+
+@pytest.mark.parametrize("kind", ["toml", "yaml"])
+def test_documents_behind_one_another_are_one(kind: Any) -> None:
+    text = write(kind, [A]) + write(kind, [A | {"id": "b", "parameters": {"x": 1}}]) + write(kind, [A | {"id": "c"}])
+    assert [job["id"] for job in jobs(kind, text)] == ["a", "b", "c"]
+
+
+def test_what_is_withheld_is_told() -> None:
+    job = A | {"parameters": {"password": "***"}}
+    for kind in ("toml", "yaml", "crontab"):
+        assert "# withheld: /parameters/password\n" in write(kind, [job], {"a": ["/parameters/password"]})
