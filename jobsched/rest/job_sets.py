@@ -45,7 +45,8 @@ class JobSets:
         """What is served here."""
         return [
             Route("PUT", "/jobs", self.put, "Make a whole set of jobs what it is to be", takes=wire.SetIn,
-                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413), large=LARGEST, anew=False),
+                  asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413), large=LARGEST,
+                  anew=False),
         ]  # fmt: skip
 
     async def put(self, request: Request) -> bytes:
