@@ -12,7 +12,20 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from ...model.errors import Busy, JobschedError
-from ...model.order import BatchJobs, CreateJob, Issued, Order, Performed, Reload
+from ...model.order import (
+    CancelRun,
+    ChangeJob,
+    CreateJob,
+    DeleteJob,
+    Issued,
+    Order,
+    PauseJob,
+    Performed,
+    PutJob,
+    RerunRun,
+    ResumeJob,
+    RunJob,
+)
 from ..contract import orders as order_contract
 from . import orders
 from .noun import Transactions
@@ -22,6 +35,7 @@ T = TypeVar("T")
 Asked: TypeAlias = tuple[Order[Any], Issued]
 Outcome: TypeAlias = Performed[Any] | JobschedError
 
+OF_ONE = (ChangeJob, PutJob, PauseJob, ResumeJob, DeleteJob, RunJob, RerunRun, CancelRun)  # one job or run
 MOST = 64  # orders in one transaction
 LATE = 0.05  # seconds after which a group keeps no others waiting
 
@@ -49,7 +63,7 @@ def shareable(order: Order[Any], *, alone: bool) -> bool:
     `alone`: no other transaction changes anything meanwhile. Elsewhere an order on a job may have to wait for whoever
     holds the job, and two groups could wait for each other.
     """
-    return isinstance(order, CreateJob) or (alone and not isinstance(order, BatchJobs | Reload))
+    return isinstance(order, CreateJob) or (alone and isinstance(order, OF_ONE))
 
 
 class _Waiting:
