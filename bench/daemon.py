@@ -104,13 +104,14 @@ class Caller:
 class Daemon:
     """A twistd with the shipped configuration and a catalog of its own; it is ended by its pid."""
 
-    def __init__(self, folder: Path, catalog: str, scripts: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, catalog: str, scripts: Mapping[str, str], checkout: Path = ROOT) -> None:
         self.folder = folder
+        self._checkout = checkout
         self.state = folder / "state"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        shutil.copytree(ROOT / "conf", folder / "conf", dirs_exist_ok=True)
-        shutil.copytree(ROOT / "tasks", folder / "tasks", dirs_exist_ok=True)
+        shutil.copytree(checkout / "conf", folder / "conf", dirs_exist_ok=True)
+        shutil.copytree(checkout / "tasks", folder / "tasks", dirs_exist_ok=True)
         (folder / "conf" / "catalog.cfg").write_text(catalog.replace("FOLDER", str(folder)))
         for name, text in scripts.items():
             (folder / "tasks" / name).write_text(text)
@@ -134,7 +135,7 @@ class Daemon:
         begun = time.perf_counter()
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                argv, cwd=self.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+                argv, cwd=self.folder, env=os.environ | {"PYTHONPATH": str(self._checkout)}, stdout=log, stderr=log
             )
         while time.perf_counter() - begun < PATIENCE:
             if self._process.poll() is not None:
@@ -211,13 +212,15 @@ def running(
     scripts: Mapping[str, str] | None = None,
     options: str = "",
     prepare: Callable[[Daemon], None] | None = None,
+    checkout: Path = ROOT,
 ) -> Iterator[Daemon]:
     """A daemon that answers, in a temporary folder that is gone afterwards; FOLDER in the catalog is that folder.
 
-    `options` go behind the shipped ones in jobsched.cfg; `prepare` has the folder before the daemon starts.
+    `options` go behind the shipped ones in jobsched.cfg; `prepare` has the folder before the daemon starts; `checkout`
+    is of what code.
     """
     with tempfile.TemporaryDirectory(prefix="jobsched-bench-") as folder:
-        daemon = Daemon(Path(folder), catalog, scripts or {})
+        daemon = Daemon(Path(folder), catalog, scripts or {}, checkout)
         try:
             with open(daemon.folder / "conf" / "jobsched.cfg", "a") as conf:
                 conf.write(f"\n{options}\n")

@@ -24,11 +24,15 @@ class TimeAndThreads(IReactorTime, IReactorFromThreads):
     """Timers, and a way back from other threads."""
 
 
+class WithTimers(IReactorTime, IReactorThreads):
+    """Timers, and pools of threads."""
+
+
 class Connector(TimeAndThreads, IReactorTCP):
     """Timers, a way back from other threads, and connections to other hosts."""
 
 
 class Reactor(
-    Connector, IReactorCore, IReactorThreads, IReactorFDSet, IReactorProcess, IReactorSSL, IReactorUNIX
+    Connector, WithTimers, IReactorCore, IReactorFDSet, IReactorProcess, IReactorSSL, IReactorUNIX
 ):  # fmt: skip
     """All that a daemon needs; any reactor of a Unix system provides it."""

@@ -114,7 +114,7 @@ def build(
     runner_port = RunnerPort(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
     scheduler = Scheduler(clock, store, runner_port, ids, peers, events)
     overdue_watch = OverdueWatch(clock, store, peers)
-    audit_log = AuditLog(store, ids, lambda: peers.node.name, redaction)
+    audit_log = AuditLog(store, ids, lambda: me.name, redaction)
     reloader = Reloader(token_holder, catalog_holder, audit_log, lambda: now(clock))
     parts = _parts(config, catalog_holder, reloader, scheduler, runner, peers, output, callers)
     registry = Registry(reactor, clock, store.for_callers, ids, parts, audit_log)
@@ -287,6 +287,7 @@ def _parts(
         last_line=runner.last_line,
         in_thread=callers.run,
         node=lambda: peers.node,
+        node_id=lambda: peers.node_id,
         alive=lambda: peers.alive,
         livetime=config.livetime,
     )

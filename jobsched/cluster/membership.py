@@ -112,6 +112,11 @@ class Membership(Service):
             loop.stop()
         return Deferred.fromCoroutine(self._leave())
 
+    @property
+    def node_id(self) -> str:
+        """The id that this node has now."""
+        return self.node.id
+
     def holds(self) -> bool:
         """Whether this node may act: nobody can have taken it for dead yet."""
         return self.remaining > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 import attrs
@@ -12,6 +13,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NAME_AND_PORT = re.compile(r"(?:\[([^\[\]]+)\]|([A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
+@lru_cache(64)  # it is asked twice for each request, with few answers
 def plain(host: str) -> str:
     """A host as it is compared: without port, brackets and final dot, an address in one spelling; "" for none."""
     found = NAME_AND_PORT.fullmatch(host)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from ..config.catalog import SPAWNED, Task
@@ -73,11 +74,13 @@ def check(task: Task, name: str, parameters: Mapping[str, object]) -> None:
     command = Command(child.argv())
     if task.kind == "process":
         command = Command(child.argv(), env={child.VARIABLE: child.describe(task, anybody)})
-    whole = 0
-    for variable, value in environment(anybody, command, inherited(os.environ), task.confinement).items():
+    ours = _sizes_inherited()
+    given = environment(anybody, command, {}, task.confinement)
+    whole = sum(ours.values()) - sum(ours[variable] for variable in given if variable in ours)
+    for variable, value in given.items():
         pointer = _pointer(variable, parameters)
         try:
-            length = len(os.fsencode(f"{variable}={value}")) + 1
+            length = _size(variable, value)
         except UnicodeEncodeError:
             encoding = sys.getfilesystemencoding()
             raise Invalid(f"cannot be written in {encoding}, the encoding of this daemon", pointer) from None
@@ -86,6 +89,16 @@ def check(task: Task, name: str, parameters: Mapping[str, object]) -> None:
         whole += length + POINTER
     if whole > os.sysconf("SC_ARG_MAX") - WORDS:
         raise Invalid(f"are too much: with all else, a program would be given {whole} bytes", "/parameters")
+
+
+def _size(variable: str, value: str) -> int:
+    return len(os.fsencode(f"{variable}={value}")) + 1
+
+
+@cache  # the environment of a daemon stays as it is, and to read it takes longer than all else here
+def _sizes_inherited() -> dict[str, int]:
+    """What each inherited variable takes of the room that the kernel gives."""
+    return {variable: _size(variable, value) + POINTER for variable, value in inherited(os.environ).items()}
 
 
 def _pointer(variable: str, parameters: Mapping[str, object]) -> str:

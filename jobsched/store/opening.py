@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twisted.internet.interfaces import IReactorThreads
-
 from ..events import Events
+from ..reactor_types import WithTimers
 from .contract.store import Listener, Snapshot, Store
 from .sign_of_life import Sign
 from .sql import schema, url, verify
@@ -19,7 +18,7 @@ from .sql.store import Store as SqlStore
 
 
 def open_store(
-    reactor: IReactorThreads,
+    reactor: WithTimers,
     url: str,
     *,
     threads: int = THREADS,

@@ -26,7 +26,9 @@ class Orders(Protocol):
         database's instant, and an id of that instant. The entry is None, and none is written, if nothing was changed
         that an entry would show: the order was carried out before under its key, the job or the run was in that state
         already, or the run is to end for another reason, which stays. If the entry cannot be written, the change is
-        undone. An entry names only those runs that end for this order. The job is held from the check on.
+        undone. Orders that come at once may share a transaction; each is answered after its commit, and one that is
+        refused leaves the others as they are. An entry names only those runs that end for this order. The job is held
+        from the check on.
         """
 
 

@@ -5,6 +5,7 @@ Every function runs inside a transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from ...model.ids import Ids, least
 from ...model.page import Page
 from .paging import cut, weight
 from .tables import audit
-from .transaction import Query, Transaction, database_now
+from .transaction import Query, Transaction, database_now, has_clock
 
 Q = TypeVar("Q", bound=Query)
 
@@ -27,11 +28,20 @@ _WRITE = insert(audit)  # built once: building costs more than asking
 def write(transaction: Transaction, entry: Entry) -> Entry:
     """Add an entry, and return it as it was written. It gets the database's time: with the clocks of two nodes, a later
     change through one node could seem to come before an earlier change through the other."""
-    instant = database_now(transaction, entry.at)
-    if instant != entry.at:
-        entry = attrs.evolve(entry, at=instant, id=Ids().make(instant))
-    transaction.execute(_WRITE, attrs.asdict(entry, recurse=False))
-    return entry
+    return write_all(transaction, [entry])[0]
+
+
+def write_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]:
+    """Add entries of one instant, in order, and return them as they were written."""
+    if not entries:
+        return []
+    written = list(entries)
+    instant = database_now(transaction, entries[0].at)
+    if has_clock(transaction):
+        ids = Ids()
+        written = [attrs.evolve(entry, at=instant, id=ids.make(instant)) for entry in entries]
+    transaction.execute(_WRITE, [attrs.asdict(entry, recurse=False) for entry in written])
+    return written
 
 
 def page(transaction: Transaction, limit: int, before: str | None, only: AuditFilter) -> list[Entry]:

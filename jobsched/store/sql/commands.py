@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 from sqlalchemy import select, update
 
-from ...model.errors import Conflict, Invalid, NotFound, Stale, no_job, no_run
+from ...model.errors import Conflict, Invalid, JobschedError, NotFound, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
 from ...model.job import Job
 from ...model.node import Node
-from ...model.order import REPLACED, IdempotencyKey, Ran
+from ...model.order import REPLACED, CreateJob, IdempotencyKey, Ran
 from ...model.owed import Stretch, overlap
 from ...model.pause import Pause
 from ...model.retry import OTHER_TASK
@@ -20,13 +20,13 @@ from ...model.run import ANYWHERE, Run, State
 from . import holds, idempotency, job_ids, listen_notify, start_counts, wrong_clock
 from . import jobs as job_rows
 from . import runs as run_rows
+from .creation import SOON, add_all
 from .placement import LivingNodes, Placement, in_place, placement_of
 from .settling import as_of, settle
 from .tables import jobs, runs
 from .transaction import Transaction, database_now
 
 DELETED = "its job was deleted"
-SOON = timedelta(seconds=10)  # what is due later, the other nodes find in time by themselves
 
 
 def add(
@@ -36,16 +36,10 @@ def add(
 
     `asker` is the node, here as below; `chosen`: the caller chose the id. Raises Taken, Conflict.
     """
-    if key is not None and (known := idempotency.recall(transaction, key)) is not None:
-        return known, False
-    if chosen:
-        job_ids.must_be_free(transaction, job.id)
-        job = attrs.evolve(job, version=job_ids.take(transaction, job.id))
-    job_rows.add(transaction, [job])
-    if job.next_due is not None and job.next_due - job.created < SOON:
-        listen_notify.tell(transaction, asker)
-    idempotency.remember(transaction, key, job.id, job.created)
-    return job.id, True
+    (result,) = add_all(transaction, [CreateJob(job=job, key=key, chosen=chosen)], asker)
+    if isinstance(result, JobschedError):
+        raise result
+    return result
 
 
 def change(

@@ -260,7 +260,8 @@ def _tame_mysql(engine: Engine, waits: Waits) -> None:
 
     Both accept the kind of a transaction only before it begins. So a transaction that reads says so first.
     """
-    settings = "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
+    settings = "group_concat_max_len=1048576, "  # MySQL's default is less than the runs of a job need
+    settings += "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
     if waits.statement:
         settings += (
             f", innodb_lock_wait_timeout={waits.lock}"

@@ -18,8 +18,7 @@ from ...model.errors import Conflict, Invalid, NotFound, OnHold, Stale
 from ...model.hold import Hold
 from ...model.order import Versions
 from ...model.selection import Selection
-from . import listen_notify
-from . import nodes as node_rows
+from . import listen_notify, releases
 from .selections import clause
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
@@ -68,7 +67,7 @@ def put(
 ) -> tuple[Hold | None, Hold]:
     """Hold what `wanted` says; `anew`: no version was given, so there must be none. What was held, and what is now."""
     kept = _held(transaction)
-    if names := node_rows.of_older_release(transaction):
+    if names := releases.of_older_release(transaction):
         raise Conflict(
             "jobs can be put on hold once no node of an older release, which would start them, is alive: "
             + ", ".join(names[:9])

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    String,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal,
     or_,
     select,
-    text,
     type_coerce,
 )
 
 from ...model.ids import EPOCH, MICROSECOND
 from ...model.job_list import LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
 from ...model.page import Cursor
-from ...model.run import ACTIVE, ENDED, FAILING
+from ...model.run import ACTIVE, ENDED, FAILING, State
 from .hints import by_index
 from .tables import former_jobs, job_labels, jobs, runs
 from .transaction import Query, Transaction
@@ -35,6 +36,8 @@ _MADE = type_coerce(jobs.c.created, BigInteger)
 _NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
 _STATE = case((jobs.c.paused.is_(True), 1), (jobs.c.next_due.is_(None), 2), else_=0)
 CALM = 9
+APART = 2**58  # between two urgencies; an instant is less, to the end of the year 9999
+_ENDED: dict[str, State] = {state: state for state in ENDED}
 _URGENCY = {"lost": 1, "failed": 2, "timed_out": 2, "missed": 3}
 
 
@@ -49,7 +52,7 @@ def keys(transaction: Transaction, sort: Sort) -> list[ColumnElement[Any]]:
     if sort == "last_ended":
         return [func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)]
     if sort == "attention":
-        return _attention(transaction)
+        return [_attention(transaction)]
     return [_MADE] if sort == "created" else []
 
 
@@ -115,19 +118,21 @@ def _last(transaction: Transaction, column: ColumnElement[Any]) -> ColumnElement
     return by_index(newest, runs, "runs_of_job", transaction.dialect.name).correlate(jobs).scalar_subquery()
 
 
-def _attention(transaction: Transaction) -> list[ColumnElement[Any]]:
-    """How urgent it is, then what came last; the rest by the next due. Only jobs that have failed at all are looked at
-    for how they fare now."""
+def _attention(transaction: Transaction) -> ColumnElement[Any]:
+    """How urgent it is, and within that what came last; the rest by the next due. One number, so that the newest run is
+    looked at once; and only of jobs that have failed at all."""
     has_failed = jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
-    urgency = case(
-        (jobs.c.overdue.is_not(None), 0),
-        (has_failed, case(_URGENCY, value=_last(transaction, runs.c.state), else_=CALM)),
-        else_=CALM,
+    calm = case(
+        (jobs.c.next_due.is_(None), (CALM + 1) * APART - 1),
+        else_=CALM * APART + type_coerce(jobs.c.next_due, BigInteger),
     )
-    fails = and_(has_failed, _last(transaction, runs.c.state).in_(FAILING))
-    since = -func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)
-    overdue = -type_coerce(jobs.c.overdue, BigInteger)
-    return [urgency, case((jobs.c.overdue.is_not(None), overdue), (fails, since), else_=_NEXT)]
+    ended = type_coerce(runs.c.ended, BigInteger)
+    fares = case(*((runs.c.state == state, urgency * APART - ended) for state, urgency in _URGENCY.items()), else_=calm)
+    return case(
+        (jobs.c.overdue.is_not(None), -type_coerce(jobs.c.overdue, BigInteger)),
+        (has_failed, func.coalesce(_last(transaction, fares), calm)),
+        else_=calm,
+    )
 
 
 def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
@@ -143,18 +148,18 @@ def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
     return or_(holds(jobs.c.name), holds(jobs.c.task), holds(func.coalesce(jobs.c.description, "")), labelled)
 
 
-_TIMES = [type_coerce(column, BigInteger).label(column.name) for column in (runs.c.due, runs.c.started, runs.c.ended)]
 _OTHER = runs.alias("other")
-_EDGES = select(
-    jobs.c.id,
+# The oldest of the runs that are looked at.
+_EDGE = (
     select(_OTHER.c.id)
     .where(_OTHER.c.job_id == jobs.c.id)
     .order_by(_OTHER.c.id.desc())
     .offset(LOOKED_AT - 1)
     .limit(1)
     .correlate(jobs)
-    .scalar_subquery(),
-).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .scalar_subquery()
+)
+FIELD, LINE = "\t", "\n"  # the name of a task, which comes last, is that of a section: no line ends in it
 
 
 def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Activity]:
@@ -163,29 +168,39 @@ def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Acti
         return {}
     counts = select(runs.c.job_id, func.count()).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids))
     active = {row[0]: int(row[1]) for row in transaction.execute(counts.group_by(runs.c.job_id))}
-    recent: dict[str, list[Outcome]] = {}
-    for job_id, run_id, task, state, due, started, ended in _newest(transaction, job_ids):
-        its = recent.setdefault(job_id, [])
-        if state in ENDED and len(its) < RECENT:
-            took = None if started is None or ended is None else max(ended - started, 0) / 1e6
-            its.append(Outcome(run_id, task, EPOCH + timedelta(microseconds=due), state, took))
+    newest = transaction.execute(_newest(transaction.dialect.name), {"ids": list(job_ids)})
+    recent = {str(row[0]): _outcomes(str(row[1])) for row in newest if row[1]}
     return {
-        job_id: Activity(active=active.get(job_id, 0), recent=tuple(recent.get(job_id, ())))
-        for job_id in {*active, *recent}
+        job_id: Activity(active=active.get(job_id, 0), recent=recent.get(job_id, ())) for job_id in {*active, *recent}
     }
 
 
-def _newest(transaction: Transaction, job_ids: Sequence[str]) -> Sequence[Sequence[Any]]:
-    """The newest runs of each job, newest first: those from the id of the oldest of them on."""
-    edges = {row[0]: row[1] for row in transaction.execute(_EDGES, {"ids": job_ids})}
-    each = {"j": edges, "e": [edge or "" for edge in edges.values()]}
-    given = {f"{name}{number}": value for name, values in each.items() for number, value in enumerate(values)}
-    return transaction.execute(_from_edges(len(edges), transaction.dialect.name), given).all() if edges else ()
+def _outcomes(lines: str) -> tuple[Outcome, ...]:
+    """The newest of these runs that have ended."""
+    found: list[Outcome] = []
+    for line in sorted(lines.split(LINE), reverse=True):  # by the ids that they begin with
+        run_id, state, due, took, task = line.split(FIELD, 4)
+        if state in _ENDED:
+            duration = int(took) / 1e6 if took else None
+            found.append(Outcome(run_id, task, EPOCH + timedelta(microseconds=int(due)), _ENDED[state], duration))
+            if len(found) == RECENT:
+                break
+    return tuple(found)
 
 
 @cache
-def _from_edges(count: int, dialect: str) -> Query:
-    """Built once for each number of jobs: building it takes longer than asking it."""
-    wanted = " OR ".join(f"(runs.job_id = :j{number} AND runs.id >= :e{number})" for number in range(count))
-    query = select(runs.c.job_id, runs.c.id, runs.c.task, runs.c.state, *_TIMES).where(text(wanted))
-    return by_index(query.order_by(runs.c.id.desc()), runs, "runs_of_job", dialect)
+def _newest(dialect: str) -> Query:
+    """The newest runs of each job, as one text: to fetch a row for each of them takes longer than to find them all."""
+    due, started, ended = (type_coerce(column, BigInteger) for column in (runs.c.due, runs.c.started, runs.c.ended))
+    took = case((ended < started, 0), else_=ended - started)
+    fields = runs.c.id, runs.c.state, _digits(due), func.coalesce(_digits(took), ""), runs.c.task
+    line = reduce(lambda before, field: before + FIELD + field, fields)
+    its = select(func.aggregate_strings(line, LINE)).where(
+        runs.c.job_id == jobs.c.id, runs.c.id >= func.coalesce(_EDGE, "")
+    )
+    each = by_index(its, runs, "runs_of_job", dialect).correlate(jobs).scalar_subquery()
+    return select(jobs.c.id, each).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def _digits(number: ColumnElement[Any]) -> ColumnElement[str]:
+    return cast(number, String(20))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import TypeVar
@@ -28,6 +28,7 @@ from .visibility import of_tasks
 Q = TypeVar("Q", bound=Query)
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
+_ADD = insert(jobs)  # built once, as are the questions of a claim below: building costs more than asking
 _MOVE = (
     update(jobs)
     .where(jobs.c.id == bindparam("key"))
@@ -61,11 +62,12 @@ _WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify, jobs.c.labels
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
 
-def add(transaction: Transaction, new: Iterable[Job]) -> None:
-    """Store new jobs."""
+def add(transaction: Transaction, new: Iterable[Job], *, new_ids: Container[str] = ()) -> None:
+    """Store new jobs; `new_ids` are those among their ids that nobody has had before."""
     added = list(new)
-    transaction.execute(insert(jobs), [columns(job) for job in added])
-    labels.put(transaction, added)
+    transaction.execute(_ADD, [columns(job) for job in added])
+    labels.add(transaction, [job for job in added if job.id in new_ids])
+    labels.put(transaction, [job for job in added if job.id not in new_ids])
 
 
 def get(transaction: Transaction, job_id: str) -> Job | None:

@@ -15,10 +15,17 @@ from .transaction import Transaction
 SHARE = 500  # jobs in one question
 
 
+def add(transaction: Transaction, new: Sequence[Job]) -> None:
+    """Let jobs be found by the labels that they have; by their ids, nothing could be found so far."""
+    rows = [{"job_id": job.id, "name": name, "value": value} for job in new for name, value in job.about.labels.items()]
+    if rows:
+        transaction.execute(insert(job_labels), rows)
+
+
 def put(transaction: Transaction, changed: Sequence[Job]) -> None:
     """Let jobs be found by the labels that they have, and by no other; nothing is written where nothing differs."""
     wanted = {(job.id, name, value) for job in changed for name, value in job.about.labels.items()}
-    ids = [job.id for job in changed]
+    ids = [job.id for job in changed]  # may be none
     there: set[tuple[str, str, str]] = set()
     for begin in range(0, len(ids), SHARE):
         query = select(job_labels).where(job_labels.c.job_id.in_(ids[begin : begin + SHARE]))

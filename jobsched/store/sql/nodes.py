@@ -233,12 +233,6 @@ def every(transaction: Transaction, most: int = 1000) -> list[Node]:
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def of_older_release(transaction: Transaction) -> list[str]:
-    """The names of the living nodes whose release knows schema 0004 at most."""
-    older = select(nodes.c.name).where(nodes.c.state == "alive", nodes.c.schema.is_(None)).order_by(nodes.c.name)
-    return list(transaction.execute(older).scalars())
-
-
 def get(transaction: Transaction, node_id: str) -> Node | None:
     """The node of that id."""
     row = transaction.execute(select(nodes).where(nodes.c.id == node_id)).one_or_none()

@@ -3,14 +3,14 @@ does the work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 from sqlalchemy import select
 
 from ...model.audit import Entry
-from ...model.errors import Stale
+from ...model.errors import JobschedError, Stale
 from ...model.hold import Hold
 from ...model.job import Job, JobView
 from ...model.order import (
@@ -37,7 +37,7 @@ from ...model.order import (
 )
 from ...model.pause import Pause
 from ...model.run import Run
-from . import audit, batches, changes, commands, holds, job_ids, job_sets, queries, settling, visibility
+from . import audit, batches, changes, commands, creation, holds, job_ids, job_sets, queries, settling, visibility
 from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import jobs, runs
@@ -52,9 +52,29 @@ def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Perfor
     return performed
 
 
+def create_all(
+    transaction: Transaction, asked: Sequence[tuple[CreateJob, Issued]]
+) -> list[Performed[str] | JobschedError]:
+    """Orders to store jobs that came through one node, in order; each performed, or what it is refused for."""
+    added = creation.add_all(transaction, [order for order, _ in asked], asked[0][1].node_id)
+    signed = [
+        issued.signature.of_job(None, order.job) if not isinstance(result, JobschedError) and result[1] else None
+        for (order, issued), result in zip(asked, added, strict=True)
+    ]
+    entries = iter(_entered(transaction, [entry for entry in signed if entry is not None]))
+    return [
+        result
+        if isinstance(result, JobschedError)
+        else Performed(answer=result[0], entry=None if entry is None else next(entries))
+        for result, entry in zip(added, signed, strict=True)
+    ]
+
+
 def _create(transaction: Transaction, order: CreateJob, issued: Issued) -> Performed[str]:
-    job_id, made = commands.add(transaction, order.job, order.key, issued.node_id, chosen=order.chosen)
-    return _performed(transaction, job_id, issued.signature.of_job(None, order.job) if made else None)
+    (created,) = create_all(transaction, [(order, issued)])
+    if isinstance(created, JobschedError):
+        raise created
+    return created
 
 
 def _change(transaction: Transaction, order: ChangeJob, issued: Issued) -> Performed[JobView]:
@@ -183,8 +203,14 @@ def _changed(transaction: Transaction, before: Job, issued: Issued) -> Performed
 def _performed(transaction: Transaction, answer: T, entry: Entry | None) -> Performed[T]:
     if entry is None:
         return Performed(answer=answer, entry=None)
-    changes.of_entry(transaction, entry)
-    return Performed(answer=answer, entry=audit.write(transaction, entry))
+    return Performed(answer=answer, entry=_entered(transaction, [entry])[0])
+
+
+def _entered(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, as they stand in the audit log now."""
+    for entry in entries:
+        changes.of_entry(transaction, entry)
+    return audit.write_all(transaction, entries)
 
 
 _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[Any]]] = {

@@ -21,6 +21,8 @@ ALL = Notify()
 FAILURES = (*RETRIED, "missed")
 RETRIES = jobs.c.retries > 0
 
+# Asked with each batch of outcomes, so it is built once: building it takes four times as long as asking it.
+_THAT_ASK = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.notify.is_not(None))
 _INSTANT = bindparam("instant", type_=jobs.c.failing.type)
 _FAILS = (
     update(jobs)
@@ -77,8 +79,8 @@ def _that_ask(transaction: Transaction, these: Sequence[Run]) -> dict[str, Job]:
     """The jobs of those runs that name what they want told: nobody hears otherwise that all went well."""
     if not these:
         return {}
-    query = select(jobs).where(jobs.c.id.in_({run.job_id for run in these}), jobs.c.notify.is_not(None))
-    return {row.id: from_row(row) for row in transaction.execute(query)}
+    found = transaction.execute(_THAT_ASK, {"ids": list({run.job_id for run in these})})
+    return {row.id: from_row(row) for row in found}
 
 
 def wants(job: Job, event: Event, everyone: str | None) -> bool:

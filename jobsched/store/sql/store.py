@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
@@ -18,6 +17,7 @@ from ...clock import elapsed
 from ...events import Events
 from ...model.errors import Unavailable
 from ...model.health import Counts, JobInfo
+from ...reactor_types import WithTimers
 from ...threads import Bulkhead, Pool
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
@@ -32,6 +32,7 @@ from ..sign_of_life import Sign
 from . import changes, db_errors, downtimes, job_sets, nouns, queries
 from . import labels as label_rows
 from .engine import connect, reading, writing
+from .order_groups import OrderGroups
 from .transaction import Transaction
 
 P = ParamSpec("P")
@@ -60,7 +61,7 @@ class Store(Service):
 
     def __init__(
         self,
-        reactor: IReactorThreads,
+        reactor: WithTimers,
         url: str,
         pool: Callable[[int, int, str], Pool] = Pool,
         threads: int = THREADS,
@@ -84,8 +85,9 @@ class Store(Service):
         self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
         self._for_callers = ForCallers(
-            self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting)
-        )
+            self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting),
+            lambda them: OrderGroups(reactor, them, alone=one_writer, most=threads, waiting=waiting),
+        )  # fmt: skip
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.claims: job_contract.Claims = nouns.Claims(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
@@ -251,11 +253,15 @@ class ForCallers:
     """The store as callers may use it. Callers never keep all threads busy; if too many questions or orders wait,
     further ones are refused.
 
+    Orders that come at once share a transaction.
+
     `read` and `write` are those of the store, and may raise Busy too. A question that is cancelled before its turn is
     not asked.
     """
 
-    def __init__(self, store: Store, reading: Bulkhead, writing: Bulkhead) -> None:
+    def __init__(
+        self, store: Store, reading: Bulkhead, writing: Bulkhead, orders: Callable[[ForCallers], OrderGroups]
+    ) -> None:
         self._store = store
         self._reading = reading
         self._writing = writing
@@ -266,7 +272,7 @@ class ForCallers:
         self.holds: job_contract.Holds = nouns.Holds(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
-        self.orders: order_contract.Orders = nouns.Orders(self)
+        self.orders: order_contract.Orders = orders(self)
 
     @property
     def shared(self) -> bool:

@@ -167,6 +167,6 @@ async def test_of_two_holds_that_are_made_at_once_one_is(open_store: Callable[[]
     answers = await gatherResults(
         [put(store, START).addCallbacks(lambda _: "held", lambda why: type(why.value).__name__) for store in stores]
     )
-    assert sorted(answers) == ["Conflict", "held"]
+    assert sorted(answers) == ["OnHold", "held"]
     found = await stores[0].read(holds.last)
     assert found == attrs.evolve(Hold(by="alice", at=START, until=FAR), version=1)

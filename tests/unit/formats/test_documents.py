@@ -124,9 +124,7 @@ def test_aliases_and_merges_of_yaml() -> None:
 
 def test_aliases_cannot_grow_without_end() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [
-        f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 6)
-    ]  # 1,111,110 values
+    lines += [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 6)]
     [words] = refusals("yaml", "\n".join(lines)).values()
     assert "those counted that aliases repeat" in words
 

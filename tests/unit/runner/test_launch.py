@@ -265,6 +265,7 @@ def test_options_that_leave_no_room_are_told_at_the_jobs_making():
 
 
 def test_a_daemon_whose_environment_is_full_says_so(monkeypatch):
+    monkeypatch.setattr(launch, "_sizes_inherited", launch._sizes_inherited.__wrapped__)  # read anew
     for number in range(os.sysconf("SC_ARG_MAX") // 100_000 + 1):
         monkeypatch.setenv(f"LARGE_{number}", "x" * 100_000)
     pointer, words = refusal(of_kind("command"), day="mon")
