@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
 
-from ..model.errors import Conflict, Invalid, place
+from ..model.errors import Conflict, Invalid, place, within
 from ..model.ids import check_job_id
 
 MOST_FAULTS: Final = 1000  # that are told of one text: behind the last of them nothing is looked at
@@ -27,7 +26,7 @@ class Entry:
 
     def at(self, pointer: str) -> str:
         """The place of a field, given its pointer (RFC 6901) in the job: `/jobs/3/cron`, `line 12 /cron`."""
-        return _joined(self.place, pointer)
+        return within(self.place, pointer)
 
 
 @attrs.frozen
@@ -95,7 +94,7 @@ class Findings:
         """Take a job, if it has an id of its own."""
         job_id = job.get("id")
         if not isinstance(job_id, str):
-            self.refuse(_joined(where, "/id"), "id is missing" if job_id is None else "id is text")
+            self.refuse(within(where, "/id"), "id is missing" if job_id is None else "id is text")
             return
         with self.noting(where):
             check_job_id(job_id)
@@ -127,7 +126,7 @@ class Findings:
             raise
         except Invalid as why:
             for each in why.all:
-                self.refuse(_joined(where, each.pointer), each.detail)
+                self.refuse(within(where, each.pointer), each.detail)
 
     @property
     def faults(self) -> int:
@@ -151,14 +150,8 @@ class Findings:
             return  # whoever takes the job says so
         for name, value in self._labels.items():
             if own.get(name, value) != value:
-                self.refuse(_joined(where, place("labels", name)), f'the set is of the label {name}="{value}"')
+                self.refuse(within(where, place("labels", name)), f'the set is of the label {name}="{value}"')
         job["labels"] = {**own, **self._labels}
-
-
-def _joined(where: str, pointer: str) -> str:
-    if not pointer or not where or re.match("/", where):
-        return where + pointer
-    return f"{where} {pointer}"
 
 
 def _in_words(fault: Invalid) -> str:

@@ -71,6 +71,14 @@ def place(*names: str) -> str:
     return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
 
 
+def within(where: str, pointer: str) -> str:
+    """The place of what a pointer leads to from `where`, which is a pointer itself or words: `/jobs/3/cron`, `line 12
+    /cron`."""
+    if not pointer or not where or where.startswith("/"):
+        return where + pointer
+    return f"{where} {pointer}"
+
+
 class NotFound(JobschedError):
     """What was asked for is not here."""
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import attrs
 
 from .audit import Entry, Facts, Signature
-from .errors import Faults, Invalid, JobschedError, NotFound, Stale, place
+from .errors import Faults, Invalid, JobschedError, NotFound, Stale, place, within
 from .ids import part_of
 from .job import Job
 from .labels import Label
@@ -27,7 +27,7 @@ OFTEN: Final = 50  # jobs between two looks at whether the plan is still wanted
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """A job of the set, at the place `pointer` of the request.
+    """A job of the set, at the place `pointer` of the request: such as `/jobs/3`, or `line 12` of a crontab.
 
     `revise(job, instant)` is the job as it is to be; `job` is None where there is none. That function is pure, and
     raises Invalid, or NotFound for a task.
@@ -47,8 +47,8 @@ class Wanted:
     def pointing(self, why: JobschedError) -> Invalid:
         """What is wrong with it, pointing into the request."""
         if not isinstance(why, Invalid):
-            return Invalid(str(why), f"{self.pointer}/task")
-        first, *more = (Invalid(each.detail, f"{self.pointer}{each.pointer}") for each in why.all)
+            return Invalid(str(why), within(self.pointer, "/task"))
+        first, *more = (Invalid(each.detail, within(self.pointer, each.pointer)) for each in why.all)
         return Invalid(first.detail, first.pointer, more)
 
 
@@ -215,7 +215,7 @@ def labelled(scope: Label | None, labels: Mapping[str, str], pointer: str = "") 
     has another value, or the scope says none."""
     if scope is None or scope.fits(labels):
         return dict(labels)
-    at = pointer + place(scope.name)
+    at = within(pointer, place(scope.name))
     if scope.name in labels:
         raise Invalid(f"is {labels[scope.name]!r}, and the scope is {scope.name}={scope.value}", at)
     if scope.value is None:
@@ -229,7 +229,7 @@ def once_each(wanted: Iterable[Wanted]) -> None:
     for each in wanted:
         with faults.noting():
             if each.job_id in first:
-                raise Invalid(f"is the id of {first[each.job_id]} too", f"{each.pointer}/id")
+                raise Invalid(f"is the id of {first[each.job_id]} too", within(each.pointer, "/id"))
         first.setdefault(each.job_id, each.pointer)
     faults.check()
 

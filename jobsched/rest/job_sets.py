@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
@@ -12,8 +12,9 @@ import msgspec
 from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..formats import Note
 from ..model.draft import Draft
-from ..model.errors import Busy, Invalid
+from ..model.errors import Busy, Invalid, within
 from ..model.ids import check_job_id
 from ..model.job import Job
 from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, let_go, once_each
@@ -24,10 +25,12 @@ from . import conditions, from_json
 from .from_json import Defaults, given
 from .jsontext import encoded
 from .pages import Pages
-from .route import Route, caller, content_type, query, raw
+from .route import Route, caller, query, raw
 from .schemas import job_sets as wire
 from .schemas.jobs import JobIn
-from .set_readers import READERS, GoOn, Reader
+from .set_readers import TEXTS, GoOn, Reader, reader_for
+
+_Read = tuple[list[Wanted], Sequence[Note]]
 
 LARGEST = 32 * 1024 * 1024  # bytes of a body
 
@@ -46,7 +49,7 @@ class JobSets:
         return [
             Route("PUT", "/jobs", self.put, "Make a whole set of jobs what it is to be", takes=wire.SetIn,
                   asks=wire.SetQuery, gives={200: wire.SetOut}, refuses=(400, 409, 412, 413), large=LARGEST,
-                  anew=False),
+                  texts=TEXTS, anew=False),
         ]  # fmt: skip
 
     async def put(self, request: Request) -> bytes:
@@ -56,24 +59,23 @@ class JobSets:
         if asked.prune and scope is None:
             raise Invalid("needs a scope: only jobs that have its label are deleted", "?prune")
         tags = conditions.tags(request)
-        reader = READERS.get(content_type(request))
-        if reader is None:
-            raise Invalid(f"the content type must be {' or '.join(sorted(each.decode() for each in READERS))}")
         registry = self._registry.seen_by(caller(request))
+        reader = reader_for((request.getHeader(b"content-type") or b"").decode("latin-1"), registry.known_tasks)
         with self._turn():
-            wanted = self._wanted(registry, raw(request), reader, scope)
-            text, tag = await self._done(registry, wanted, asked, scope, tags)
+            read = self._read(registry, raw(request), reader, scope)
+            text, tag = await self._done(registry, read, asked, scope, tags)
         request.setHeader(b"etag", b'"%s"' % tag.encode())
         return await self._pages.sent(request, text)
 
     async def _done(
-        self, registry: Registry, wanted: Awaitable[list[Wanted]], asked: wire.SetQuery, scope: Label | None,
+        self, registry: Registry, read: Awaitable[_Read], asked: wire.SetQuery, scope: Label | None,
         tags: frozenset[str] | None,
     ) -> tuple[BytesIO, str]:  # fmt: skip
         """The answer and its tag. The set itself is gone when this returns, before Python looks for circles again."""
-        jobs = JobSet(wanted=await wanted, scope=scope, prune=asked.prune, seed=self._defaults.seed)
+        wanted, notes = await read
+        jobs = JobSet(wanted=wanted, scope=scope, prune=asked.prune, seed=self._defaults.seed)
         done = await (registry.plan_set(jobs, tags) if asked.plan else registry.put_set(jobs, tags))
-        text, tag = await registry.surely(partial(_text, done)), done.tag
+        text, tag = await registry.surely(partial(_text, done, notes)), done.tag
         await registry.surely(lambda _: let_go(jobs.wanted, done.parts, done.entries))
         return text, tag
 
@@ -95,22 +97,23 @@ class JobSets:
             if looked:
                 gc.enable()
 
-    async def _wanted(self, registry: Registry, data: bytes, reader: Reader, scope: Label | None) -> list[Wanted]:
-        def read(go_on: GoOn) -> list[Wanted]:
+    async def _read(self, registry: Registry, data: bytes, reader: Reader, scope: Label | None) -> _Read:
+        def read(go_on: GoOn) -> _Read:
             faults, wanted = SetFaults(), list[Wanted]()
-            for pointer, job in reader(data, go_on):
+            entries, notes = reader(data, go_on)
+            for pointer, job in entries:
                 with faults.noting():
                     wanted.append(self._one(registry, pointer, job, scope))
             faults.check()
             once_each(wanted)
-            return wanted
+            return wanted, notes
 
         return await registry.in_thread(read)
 
     def _one(self, registry: Registry, pointer: str, asked: JobIn, scope: Label | None) -> Wanted:
         job_id = given(asked.id, "")
-        check_job_id(job_id, f"{pointer}/id")
-        asked = msgspec.structs.replace(asked, labels=labelled(scope, asked.labels, f"{pointer}/labels"))
+        check_job_id(job_id, within(pointer, "/id"))
+        asked = msgspec.structs.replace(asked, labels=labelled(scope, asked.labels, within(pointer, "/labels")))
 
         def redraft(job: Job | None) -> Draft:
             return from_json.replaced(job, asked, self._defaults)
@@ -118,9 +121,9 @@ class JobSets:
         return registry.wanted(job_id, pointer, redraft)
 
 
-def _text(done: SetDone, go_on: GoOn) -> BytesIO:
+def _text(done: SetDone, notes: Sequence[Note], go_on: GoOn) -> BytesIO:
     """The answer, written part by part."""
-    head, _, tail = encoded(wire.head_out(done)).rpartition(b"]")
+    head, _, tail = encoded(wire.head_out(done, notes)).rpartition(b"]")
     text = BytesIO()
     text.write(head)
     for number, part in enumerate(done.parts):

@@ -165,7 +165,8 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
         content: dict[str, Any] = {"schema": {"$ref": REF.format(name=record)}}
         if record in EXAMPLES:
             content["examples"] = {key: {"value": value} for key, value in EXAMPLES[record].items()}
-        operation["requestBody"] = {"required": not route.bare, "content": dict.fromkeys(types, content)}
+        texts: dict[str, Any] = {each: {"schema": {"type": "string"}} for each in route.texts}
+        operation["requestBody"] = {"required": not route.bare, "content": dict.fromkeys(types, content) | texts}
     return operation
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from os import SEEK_END
 from typing import TypeVar
@@ -40,6 +40,7 @@ class Route:
     - `refuses`: the statuses of its problems
     - `keyed`: the route accepts Idempotency-Key; `conditional`: and If-Match; `anew`: and If-None-Match: *
     - `scope`: what a caller needs; "open": every caller is let in
+    - `texts`: other media types in which the body may come, as text
     - `large`: bytes that its body may have, where these are more than those of any other
     - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
     """
@@ -55,6 +56,7 @@ class Route:
     keyed: bool = False
     bare: bool = False
     also: Mapping[str, type] = attrs.field(factory=dict)
+    texts: Sequence[str] = ()
     large: int = 0
     tells: Mapping[str, tuple[type, ...]] = attrs.field(factory=dict)
     conditional: bool = attrs.field()

@@ -1,4 +1,4 @@
-"""Reads the body of a set of jobs. The content type chooses the reader, in `READERS` and nowhere else.
+"""Reads the body of a set of jobs. The content type chooses the reader, in `reader_for` and nowhere else.
 
 A reader is called off the reactor, for a body may be large, and looks at one job after the other: each piece of work
 that keeps Python's lock is short.
@@ -6,14 +6,17 @@ that keeps Python's lock is short.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
 
+from .. import formats
+from ..formats import Kind, KnownTask, Note
 from ..model import nearest
-from ..model.errors import Invalid, place
+from ..model.errors import Invalid, place, within
 from ..model.job_set import OFTEN, SetFaults
 from . import problems
 from .jsontext import duplicate
@@ -22,14 +25,24 @@ from .schemas.jobs import JobIn
 
 T = TypeVar("T")
 
-HEAD = 64  # bytes by which the jobs are found in the body
+TAKEN: Final = tuple(formats.BY_MEDIA_TYPE)  # media types
+TEXTS: Final = tuple(name for name, kind in formats.BY_MEDIA_TYPE.items() if kind != "json")
+HEAD: Final = 64  # bytes by which the jobs are found in the body
 
 GoOn = Callable[[], None]
 Entry = tuple[str, JobIn]  # the place of a job, such as /jobs/3, and the job
-Reader = Callable[[bytes, GoOn], list[Entry]]  # raises Invalid with all that is wrong
+Reader = Callable[[bytes, GoOn], tuple[list[Entry], Sequence[Note]]]  # raises Invalid with all that is wrong
 
 
-def read_json(data: bytes, go_on: GoOn) -> list[Entry]:
+def reader_for(header: str, tasks: Callable[[], Iterable[KnownTask]]) -> Reader:
+    """The reader for a Content-Type; `tasks` may be asked for by commands in a text. Raises Invalid."""
+    kind = formats.media_type(header)
+    if kind is None:
+        raise Invalid(f"the content type must be one of {', '.join(TAKEN)}")
+    return read_json if kind == "json" else partial(read_text, kind, tasks)
+
+
+def read_json(data: bytes, go_on: GoOn) -> tuple[list[Entry], Sequence[Note]]:
     """The jobs of a JSON text, each with its place (RFC 6901)."""
     try:
         name, jobs = _jobs(msgspec.json.decode(data, type=dict[str, Raw]))
@@ -41,7 +54,22 @@ def read_json(data: bytes, go_on: GoOn) -> list[Entry]:
         raise Invalid(f"the body is not JSON: {why}") from None
     if doubled is not None:
         raise Invalid("is given twice", doubled)
-    return each_of([(f"/{name}/{number}", piece) for number, piece in enumerate(pieces)], _job, go_on)
+    return each_of([(f"/{name}/{number}", piece) for number, piece in enumerate(pieces)], _job, go_on), ()
+
+
+def read_text(
+    kind: Kind, tasks: Callable[[], Iterable[KnownTask]], data: bytes, go_on: GoOn
+) -> tuple[list[Entry], Sequence[Note]]:
+    """The jobs of another text, each with its place."""
+    found = formats.read(kind, data, tasks())
+
+    def job(fields: dict[str, Any]) -> JobIn:
+        try:
+            return msgspec.convert(fields, JobIn)
+        except msgspec.ValidationError as why:
+            raise problems.invalid(why, fields, JobIn) from None
+
+    return each_of([(entry.place, entry.job) for entry in found.entries], job, go_on), found.notes
 
 
 def each_of(found: Sequence[tuple[str, T]], job: Callable[[T], JobIn], go_on: GoOn) -> list[Entry]:
@@ -55,7 +83,7 @@ def each_of(found: Sequence[tuple[str, T]], job: Callable[[T], JobIn], go_on: Go
             try:
                 entries.append((pointer, job(piece)))
             except Invalid as why:
-                first, *more = (Invalid(each.detail, f"{pointer}{each.pointer}") for each in why.all)
+                first, *more = (Invalid(each.detail, within(pointer, each.pointer)) for each in why.all)
                 raise Invalid(first.detail, first.pointer, more) from None
     faults.check()
     return entries
@@ -94,6 +122,3 @@ def _without(data: bytes, jobs: bytes) -> bytes:
     begin = data.find(jobs[:HEAD])
     end = begin + len(jobs)
     return data[:begin] + b"[]" + data[end:] if data[begin:end] == jobs else data
-
-
-READERS: Final[Mapping[bytes, Reader]] = {b"application/json": read_json}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ...formats import Note
 from ...model.job_set import SetDone, SetPart, What
 from . import Moment
 from .jobs import JobIn, Withheld
@@ -57,6 +59,13 @@ class SetCounts(Struct):
     delete: Annotated[int, Meta(description="That are deleted")]
 
 
+class NoteOut(Struct):
+    """Something of a text that was left aside on purpose."""
+
+    place: Annotated[str, Meta(description="Where it stands, such as `line 3`")]
+    detail: Annotated[str, Meta(description="Why nothing came of it")]
+
+
 class SetOut(Struct):
     """What became of each job, by id."""
 
@@ -64,6 +73,7 @@ class SetOut(Struct):
     group: Annotated[
         str | None, Meta(description="What the entries in the audit log have in common; null: there are none")
     ]
+    notes: Annotated[list[NoteOut], Meta(description="What was left aside of the text, and why")]
     values: Annotated[list[SetPartOut], Meta(description="A part for each job")]
 
 
@@ -81,6 +91,7 @@ def part_out(part: SetPart) -> SetPartOut:
     )
 
 
-def head_out(done: SetDone) -> SetOut:
+def head_out(done: SetDone, notes: Sequence[Note] = ()) -> SetOut:
     """All but the parts."""
-    return SetOut(counts=SetCounts(**done.counts), group=done.group, values=[])
+    aside = [NoteOut(place=note.place, detail=note.detail) for note in notes]
+    return SetOut(counts=SetCounts(**done.counts), group=done.group, notes=aside, values=[])

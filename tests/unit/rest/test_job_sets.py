@@ -132,9 +132,54 @@ def test_what_is_not_understood_changes_nothing(front, body, query, pointers):
 
 
 def test_another_content_type_is_refused(front):
-    answer = put(front, {"jobs": []}, content_type="text/crontab")
-    assert (answer.status, "application/json" in answer.problem[1]) == (400, True)
+    answer = put(front, {"jobs": []}, content_type="text/html")
+    assert (answer.status, "application/json" in answer.problem[1], "text/crontab" in answer.problem[1]) == (
+        400, True, True
+    )  # fmt: skip
     assert put(front, {"jobs": []}, if_none_match="*").status == 400
+
+
+CRONTAB = b"MAILTO=ops\n# id: tidy\n*/20 * * * * example\n"
+
+
+UNITS = (
+    b"# /etc/systemd/system/tidy.timer\n[Timer]\nOnCalendar=*-*-* *:00/20\n"
+    b"# /etc/systemd/system/tidy.service\n[Service]\nExecStart=example\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        ("text/crontab", CRONTAB),
+        ("text/crontab; user=1", b"# id: tidy\n*/20 * * * * root example\n"),
+        ("application/toml", b'[[jobs]]\nid = "tidy"\ntask = "example"\ncron = "*/20 * * * *"\n'),
+        ("application/yaml", b"jobs:\n- {id: tidy, task: example, cron: '*/20 * * * *'}\n"),
+        ("text/x-systemd-unit", UNITS),
+    ],
+)  # fmt: skip
+def test_other_texts_are_sets_too(front, content_type, text):
+    assert whats(put(front, text, "?scope=team=data", content_type=content_type)) == {"tidy": "create"}
+    made = front.get("/jobs/tidy").json
+    assert (made["task"], made["cron"], made["labels"]) == ("example", "*/20 * * * *", DATA)
+    assert whats(put(front, text, "?scope=team=data", content_type=content_type)) == {"tidy": "keep"}
+
+
+def test_what_is_left_aside_of_a_text_is_told(front):
+    assert [note["place"] for note in put(front, CRONTAB, content_type="text/crontab").json["notes"]] == ["line 1"]
+    assert put(front, {"jobs": [job("a")]}).json["notes"] == []
+
+
+def test_no_text_becomes_a_program_and_faults_have_lines(front):
+    text = b"# id: a\n0 3 * * * /bin/sh -c evil\n# id: b\n0 4 * * * example x=1 retries\n# id: c\n61 * * * * example\n"
+    answer = put(front, text, content_type="text/crontab")
+    assert (answer.status, {each.partition("/")[0].strip() for each in answer.problem[2]}) == (
+        400, {"line 2", "line 4", "line 6"}
+    )  # fmt: skip
+    text = b"jobs:\n- {id: a, task: example, cron: '@daily', retries: -1}\n- {id: b, task: none, cron: '@daily'}\n"
+    assert put(front, text, content_type="application/yaml").problem[2] == ["line 2 /retries"]
+    assert put(front, text.replace(b"-1", b"1"), content_type="text/yaml").problem[2] == ["line 3 /task"]
+    assert front.get("/jobs").json["values"] == []
 
 
 def test_an_empty_set_deletes_what_has_the_label_alone(front):
