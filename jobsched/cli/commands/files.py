@@ -1,0 +1,107 @@
+"""`jobsched export` and `jobsched diff`: jobs as files that are fit for git, and as they are on two servers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+import click
+
+from .. import find
+from ..client import Client, Json
+from ..errors import DIFFERS, DONE, NotThere, Usage
+from ..fields import told
+from ..output import Column
+from ..session import Session, pass_session
+
+BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@click.command("export")
+@click.argument("glob", required=False, type=find.JOB)
+@click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Jobs with this label.")
+@click.option("--task", type=find.TASK, help="Jobs of this task.")
+@click.option("--as", "form", type=click.Choice(["json", "toml"]), default="json", show_default=True)
+@pass_session
+def export_command(session: Session, glob: str | None, label: Sequence[str], task: str | None, form: str) -> None:
+    """Jobs as the shortest requests that make them, by id: as long as no job changes, neither does a byte."""
+    found = requests(session.client, {"label": list(label) or None, "task": task}, glob)
+    if glob is not None and not found:
+        raise NotThere(f'no job fits "{glob}"')
+    text = json.dumps({"jobs": found}, indent=2, ensure_ascii=False) if form == "json" else toml(found)
+    session.out.say(text)
+    secret = [str(job["id"]) for job in found if "***" in (job.get("parameters") or {}).values()]
+    if secret:
+        session.out.note(f"secrets are withheld, and shown as ***: {', '.join(secret)}", "yellow")
+
+
+def requests(client: Client, query: Json, glob: str | None = None) -> list[Json]:
+    """The requests that make jobs, by id."""
+    found = client.pages("/jobs", query | {"as": "request"})
+    return [job for job in found if glob is None or find.fits({"name": job["id"]} | job, glob)]
+
+
+def toml(found: Iterable[Json]) -> str:
+    """Jobs as TOML, a table each."""
+    return "\n\n".join("[[jobs]]\n" + "\n".join(_lines(job)) for job in found)
+
+
+def _lines(job: Json) -> list[str]:
+    first = ["id"] if "id" in job else []
+    return [f"{name} = {_value(job[name])}" for name in (*first, *(each for each in job if each != "id"))]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        inner = (f"{name if BARE.fullmatch(name) else _value(name)} = {_value(each)}" for name, each in value.items())
+        return "{" + ", ".join(inner) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if value is None:
+        return '"none"'  # TOML has no null; only misfire_grace can be it
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")  # TOML's strings are JSON's but for this
+
+
+@click.command("diff")
+@click.argument("glob", required=False, type=find.JOB)
+@click.option("--from", "source", required=True, metavar="CONTEXT", help="How the jobs are there.")
+@click.option("--to", "target", required=True, metavar="CONTEXT", help="What would change here.")
+@click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Jobs with this label.")
+@click.option("--check", is_flag=True, help="Exit with 6 if anything differs.")
+@pass_session
+def diff_command(
+    session: Session, glob: str | None, source: str, target: str, label: Sequence[str], check: bool
+) -> int:
+    """What would have to change in the jobs of one server for them to be those of another."""
+    if source == target:
+        raise Usage("--from and --to are the same context")
+    query = {"label": list(label) or None}
+    there, here = (
+        {str(job["id"]): job for job in requests(session.for_context(name), query, glob)} for name in (source, target)
+    )
+    rows = list(_differences(there, here))
+    columns = (
+        Column("", lambda row: str(row["sign"]), keep=None, styled=True),
+        Column("JOB", lambda row: str(row["id"]), keep=None, cut=True),
+        Column("WHAT", lambda row: ", ".join(row["fields"]), keep=3, cut=True),
+    )
+    session.out.rows(rows, columns, empty=f"{len(here)} jobs are the same")
+    return DIFFERS if check and rows else DONE
+
+
+def _differences(there: dict[str, Json], here: dict[str, Json]) -> Iterable[Json]:
+    for name in sorted(there.keys() | here.keys()):
+        new, old = there.get(name), here.get(name)
+        if new == old:
+            continue
+        if old is None or new is None:
+            yield {"id": name, "sign": "+" if old is None else "-", "fields": []}
+            continue
+        fields = [
+            f"{field}: {told(old.get(field))} -> {told(new.get(field))}"
+            for field in sorted(old.keys() | new.keys())
+            if old.get(field) != new.get(field)
+        ]
+        yield {"id": name, "sign": "~", "fields": fields}
