@@ -62,8 +62,6 @@ def _server(session: Session) -> Iterator[Finding]:
     client = session.client
     answer = client.ask("GET", "/health")
     yield Finding("ok", "server", f"{session.server.url} answers, version {answer.json['version']}")
-    if answer.json.get("hold"):
-        yield Finding("note", "hold", str(answer.json["hold"]), "jobsched release")
     sent = answer.headers.get("date")
     if sent:
         off = parsedate_to_datetime(sent) - now()
@@ -78,8 +76,10 @@ def _server(session: Session) -> Iterator[Finding]:
     except NotAllowed as why:
         raise NotAllowed(f"jobs cannot be read: {why}") from why
     try:
-        client.ask("GET", "/health/ready")
+        ready = client.get("/health/ready")
         yield Finding("ok", "ready", "the daemon can do its work")
+        if ready.get("hold"):
+            yield Finding("note", "hold", str(ready["hold"]), "jobsched release")
     except CommandError as why:
         yield Finding("trouble", "ready", str(why))
 

@@ -81,7 +81,7 @@ def columns(session: Session) -> Sequence[Column]:
     return (
         Column("NEXT", lambda job: _next(job, times.short(job["next_due"])), keep=7,
                full=lambda job: times.full(job["next_due"])),
-        Column("LEFT", lambda job: times.away(job["next_due"]).removeprefix("in "), keep=3, right=True),
+        Column("LEFT", lambda job: _left(session, job), keep=3, right=True),
         Column("LAST", lambda job: times.short((job["last_run"] or {}).get("due")), keep=4,
                full=lambda job: times.full((job["last_run"] or {}).get("due"))),
         Column("RESULT", lambda job: "overdue" if job["overdue"] else result(job), keep=8, styled=True),
@@ -93,6 +93,10 @@ def columns(session: Session) -> Sequence[Column]:
         Column("LABELS", _labels, wide=True),
         Column("ID", lambda job: short(job["id"]), wide=True, full=lambda job: str(job["id"])),
     )  # fmt: skip
+
+
+def _left(session: Session, job: Json) -> str:
+    return "-" if job["paused"] else session.times.away(job["next_due"]).removeprefix("in ")
 
 
 def _next(job: Json, text: str) -> str:

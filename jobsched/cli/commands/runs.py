@@ -128,7 +128,7 @@ def active(client: Client, lines: bool = True) -> Iterator[Json]:
         if job_id not in usual:
             usual[job_id] = (client.maybe(one("jobs", job_id)) or {}).get("median_duration")
         run["usually"] = usual[job_id]
-        if "last_line" not in run and lines and number < LINES and run["output"]["bytes"]:
+        if "last_line" not in run and lines and number < LINES and run["started"] is not None:
             run["last_line"] = last_line(client, str(run["id"]))
         yield run
 

@@ -21,9 +21,9 @@ from .batch import perform
 @pass_session
 def pause_command(session: Session, job: Sequence[str], until: str | None, reason: str | None, dry_run: bool) -> None:
     """Pause jobs: their dues pass without a run. JOB is an id, a name or a glob such as 'batch-*'."""
-    if until is None and not dry_run and session.out.people:
-        session.out.note("paused until somebody resumes; with --until it ends by itself", "yellow")
     perform(session, job, {"action": "pause"} | _said(session, until, reason), "paused", dry_run=dry_run)
+    if until is None and not dry_run and session.out.people:
+        session.out.note("until somebody resumes them; with --until a pause ends by itself", "yellow")
 
 
 @click.command("resume")
