@@ -9,7 +9,7 @@ from typing import Final
 
 from .client import Json
 from .errors import Usage
-from .times import Times, span
+from .times import Times, span, whole
 
 SPANS: Final = ("timeout", "misfire_grace", "retry_delay", "jitter", "max_late", "must_succeed_every")
 NUMBERS: Final = ("retries", "max_runs")
@@ -88,6 +88,8 @@ def differing(before: Json, after: Json) -> list[tuple[str, object, object]]:
     ]
 
 
-def told(value: object) -> str:
-    """A value, in a line."""
+def told(value: object, field: str = "") -> str:
+    """A value, in a line; that of a `field` that is a span, in its units."""
+    if field in SPANS and isinstance(value, (int, float)):
+        return whole(value)
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

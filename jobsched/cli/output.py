@@ -68,7 +68,7 @@ class Output:
         """Whether nothing is to be left out."""
         return self.form == "wide" or not self.terminal
 
-    def say(self, text: str = "", style: str = "") -> None:
+    def show(self, text: str = "", style: str = "") -> None:
         """A line of the answer."""
         plain = self.safe(text)
         sys.stdout.write(self.paint(plain, style) + "\n")
@@ -99,13 +99,13 @@ class Output:
         """A list, in the form that was asked for; how many there were. `empty`: what a person is told of none."""
         if self.form == "json":
             values = list(found)
-            self.say(json.dumps(values, indent=2, ensure_ascii=False))
+            self.show(json.dumps(values, indent=2, ensure_ascii=False))
             return len(values)
         if self.people:
             return self._table(list(found), columns, empty)
         count = 0
         for value in found:
-            self.say(self._line(value))
+            self.show(self._line(value))
             count += 1
         return count
 

@@ -49,6 +49,12 @@ def spoken(seconds: float) -> str:
     return f"{left} s"
 
 
+def whole(seconds: float) -> str:
+    """A span without a fraction that is nothing."""
+    text = spoken(seconds)
+    return f"{int(seconds)} s" if seconds < 9.95 and float(seconds).is_integer() else text
+
+
 class Times:
     """Reads and writes times in one zone. `name`: what the server knows the zone by."""
 

@@ -11,7 +11,7 @@ from .errors import DONE, NEVER_STARTED, REFUSED, TIMED_OUT
 from .find import short
 from .output import Column
 from .session import Session
-from .times import spoken
+from .times import spoken, whole
 
 BAD: Final = ("failed", "timed_out", "lost", "missed")
 ACTIVE: Final = ("waiting", "running", "stopping")
@@ -44,12 +44,6 @@ def when(job: Json) -> str:
     if job.get("interval_seconds"):
         return f"every {whole(job['interval_seconds'])}"
     return "once"
-
-
-def whole(seconds: float) -> str:
-    """A span without a fraction that is nothing."""
-    text = spoken(seconds)
-    return f"{int(seconds)} s" if seconds < 9.95 and float(seconds).is_integer() else text
 
 
 def late(run: Json, session: Session) -> str:

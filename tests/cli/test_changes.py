@@ -88,7 +88,7 @@ def test_set_shows_what_was_and_is(person: Person, caller: Caller) -> None:
         "every=10m",
     )
     assert "hello: retries: 0 -> 2\n" in said
-    assert "hello: misfire_grace: 60.0 -> none\n" in said
+    assert "hello: misfire_grace: 1 min -> none\n" in said
     job = caller.get("/jobs/hello")
     assert (job["retries"], job["timeout"], job["labels"], job["misfire_grace"]) == (2, 3600, {"team": "data"}, None)
     assert (job["parameters"], job["interval_seconds"]) == ({"word": "x"}, 600)
@@ -146,6 +146,9 @@ def test_hold_and_release(person: Person) -> None:
     for name in ("batch-1", "batch-2", "other"):
         person.does("add", name, "--task", "runfoo", "--every", "5m")
     assert person.does("hold", "batch-*", "--dry-run") == "2 jobs would be on hold\n  batch-1\n  batch-2\n"
+    person.does("set", "other", "labels.team=data")
+    assert person.does("hold", "--label", "team=data", "--dry-run").splitlines()[1:] == ["  other"]
+    assert person.pipe("hold", "--label", "team=no").status == 3
     said = person.does("hold", "batch-*", "--until", "2h", "--reason", "db upgrade")
     assert said.startswith("2 jobs are on hold until ")
     refused = person.pipe("run", "batch-1")

@@ -29,6 +29,7 @@ def cleared(caller: Caller) -> None:
 def test_nothing_is_wrong_with_what_is_well(person: Person, caller: Caller) -> None:
     caller.ended(caller.run(caller.make("runfoo", id="well")))
     assert found(person, status=0) == []
+    assert "nobody is asked for a token: read, run, write, admin" in person.does("doctor")
 
 
 def test_a_hold_and_a_job_without_a_due_are_noted(person: Person, caller: Caller) -> None:

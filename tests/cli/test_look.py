@@ -107,7 +107,7 @@ def test_runs_and_what_there_is_to_say_of_none(person: Person) -> None:
     assert person.does("runs", "--state", "succeeded", "-o", "template={job_name}") == "hello\n"
     none = person.pipe("runs", "hello", "--at", "2020-01-01T03:00")
     assert none.status == 0
-    assert none.err.startswith("no runs of hello with at 2020-01-01T03:00; hello was made on ")
+    assert none.err.startswith("no runs of hello at 2020-01-01T03:00; hello was made on ")
     assert person.pipe("runs", "--at", "03:00", "--since", "-1h").status == 2
 
 

@@ -46,7 +46,7 @@ def _ask(what: str, jobs: Sequence[Json]) -> None:
 def _tell(session: Session, parts: Sequence[Json], word: str, dry_run: bool) -> None:
     count = sum(part["result"] not in ("unchanged", "refused", "stale") for part in parts)
     would = "would be " if dry_run else ""
-    session.out.say(
+    session.out.show(
         f"{count} of {len(parts)} {would}{word}" if count != len(parts) else f"{count} {would}{word}", "bold"
     )
     times = session.times

@@ -80,10 +80,10 @@ def _made(session: Session, name: str, body: Json, replace: bool) -> Json:
 
 def _tell(session: Session, job: Json) -> None:
     out, times = session.out, session.times
-    out.say(f"{job['id']}" + (f" ({job['name']})" if job["name"] != job["id"] else ""), "bold")
+    out.show(f"{job['id']}" + (f" ({job['name']})" if job["name"] != job["id"] else ""), "bold")
     for fire in dues_of(session.client, job):
         note = f"  {fire['note']}" if fire["note"] else ""
-        out.say(f"  {times.full(fire['utc'])}  {times.away(fire['utc'])}{note}")
+        out.show(f"  {times.full(fire['utc'])}  {times.away(fire['utc'])}{note}")
 
 
 @click.command("set")
@@ -124,9 +124,9 @@ def tell_changes(session: Session, before: Json, after: Json) -> None:
     """The fields that differ, before and after."""
     differ = differing(before, after)
     if not differ:
-        session.out.say(f"{after['name']} is so already")
+        session.out.show(f"{after['name']} is so already")
     for name, old, new in differ:
-        session.out.say(f"{after['name']}: {name}: {told(old)} -> {told(new)}")
+        session.out.show(f"{after['name']}: {name}: {told(old, name)} -> {told(new, name)}")
 
 
 @click.command("delete")

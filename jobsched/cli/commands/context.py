@@ -24,7 +24,7 @@ def context_command() -> None:
 def use(session: Session, name: str) -> None:
     """Ask the server of this context from now on."""
     file = contexts.use(name)
-    session.out.say(f"{name} is the current context, in {file}")
+    session.out.show(f"{name} is the current context, in {file}")
 
 
 @context_command.command("list")
@@ -53,7 +53,7 @@ def show(session: Session) -> None:
     """Whom a command asks now, and by what."""
     server = session.server
     told = {"server": server.url, "context": server.context, "token": bool(server.token), "careful": server.careful}
-    session.out.one(told, lambda: session.out.say(
+    session.out.one(told, lambda: session.out.show(
         f"{server.url}, {f'context {server.context}' if server.context else 'no context'}, "
         f"{'with' if server.token else 'without'} a token{', careful' if server.careful else ''}"
     ))  # fmt: skip
@@ -75,7 +75,10 @@ def add(session: Session, name: str, url: str, token_file: Path | None, careful:
     fields |= {"careful": True} if careful else {}
     fields |= {"ca": str(ca.absolute())} if ca is not None else {}
     file = contexts.add(name, fields)
-    session.out.say(f"{name} is in {file}; from now on: jobsched context use {name}")
+    current = contexts.load().current == name
+    session.out.show(f"{name} is {'the current context' if current else 'a context'}, in {file}")
+    if not current:
+        session.out.show(f"ask it from now on: jobsched context use {name}")
 
 
 @click.command("completion")

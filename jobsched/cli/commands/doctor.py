@@ -13,8 +13,7 @@ from ..client import Json, one
 from ..errors import DONE, REFUSED, CommandError, NotAllowed, Usage
 from ..output import Column
 from ..session import Session, pass_session
-from ..times import now, spoken
-from ..words import whole
+from ..times import now, spoken, whole
 
 CLOCK = timedelta(seconds=5)  # Date has whole seconds
 FORGOTTEN = timedelta(days=7)
@@ -51,6 +50,7 @@ def doctor_command(session: Session) -> int:
 def findings(session: Session) -> Iterator[Finding]:
     """What is found, check by check."""
     yield from _server(session)
+    yield from _access(session)
     yield from _nodes(session)
     yield from _catalog(session)
     yield from _runs(session)
@@ -76,12 +76,22 @@ def _server(session: Session) -> Iterator[Finding]:
     except NotAllowed as why:
         raise NotAllowed(f"jobs cannot be read: {why}") from why
     try:
-        ready = client.get("/health/ready")
+        client.get("/health/ready")
         yield Finding("ok", "ready", "the daemon can do its work")
-        if ready.get("hold"):
-            yield Finding("note", "hold", str(ready["hold"]), "jobsched release")
     except CommandError as why:
         yield Finding("trouble", "ready", str(why))
+
+
+def _access(session: Session) -> Iterator[Finding]:
+    me = session.client.maybe("/me")
+    if me is not None:
+        who = "nobody is asked for a token" if me["open"] else f"the token {me['name']}"
+        tasks = f", with {', '.join(me['tasks'])} alone" if me["tasks"] else ""
+        yield Finding("ok", "access", f"{who}: {', '.join(me['scopes'])}{tasks}")
+    held = session.client.maybe("/hold")
+    if held is not None:
+        text = f"on hold by {held['by'] or 'somebody'}" + (f": {held['reason']}" if held["reason"] else "")
+        yield Finding("note", "hold", text, "jobsched release")
 
 
 def _nodes(session: Session) -> Iterator[Finding]:

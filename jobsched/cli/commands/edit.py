@@ -37,14 +37,14 @@ def edit_command(session: Session, job: str) -> None:
     try:
         new = _edited(file)
         if new is None or new == old:
-            session.out.say(f"{before['name']} is as it was")
+            session.out.show(f"{before['name']} is as it was")
             _forget(file)
             return
         _tell(session, text, json.dumps(new, indent=2, ensure_ascii=False) + "\n")
         changed(session, before, "PUT", new)
     except CommandError as why:
         raise type(why)(f"{why}; what you wrote is in {file}") from None
-    session.out.say(f"{before['name']} is changed")
+    session.out.show(f"{before['name']} is changed")
     _forget(file)
 
 
@@ -80,7 +80,7 @@ def _edited(file: Path) -> Json | None:
 def _tell(session: Session, old: str, new: str) -> None:
     for line in list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]:
         style = {"+": "green", "-": "red"}.get(line[:1], "dim")
-        session.out.say(line, style)
+        session.out.show(line, style)
 
 
 def _forget(file: Path) -> None:

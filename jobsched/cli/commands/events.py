@@ -38,11 +38,11 @@ def events_command(session: Session, job: str | None, kind: str | None, task: st
 def _tell(session: Session, name: str, data: Json) -> None:
     out = session.out
     if not out.people:
-        out.say(json.dumps({"event": name, "data": data}, ensure_ascii=False, separators=(",", ":")))
+        out.show(json.dumps({"event": name, "data": data}, ensure_ascii=False, separators=(",", ":")))
         return
     from ..times import now
 
-    out.say(f"{session.times.short(now().isoformat())}  {name:<5} {_words(name, data)}")
+    out.show(f"{session.times.short(now().isoformat())}  {name:<5} {_words(name, data)}")
 
 
 def _words(name: str, data: Json) -> str:

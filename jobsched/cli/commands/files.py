@@ -30,7 +30,7 @@ def export_command(session: Session, glob: str | None, label: Sequence[str], tas
     if glob is not None and not found:
         raise NotThere(f'no job fits "{glob}"')
     text = json.dumps({"jobs": found}, indent=2, ensure_ascii=False) if form == "json" else toml(found)
-    session.out.say(text)
+    session.out.show(text)
     secret = [str(job["id"]) for job in found if "***" in (job.get("parameters") or {}).values()]
     if secret:
         session.out.note(f"secrets are withheld, and shown as ***: {', '.join(secret)}", "yellow")

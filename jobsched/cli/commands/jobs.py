@@ -46,7 +46,7 @@ def show(session: Session, asked: dict[str, object]) -> None:
         "label": list(asked["label"]) or None if isinstance(asked["label"], tuple) else None,
         "q": asked["find"],
         "sort": asked["sort"],
-        "fields": FIELDS if out.people else None,
+        "fields": FIELDS if out.people and not session.given.get("curl") else None,
     }
     out.rows(
         _wanted(session, query, asked),

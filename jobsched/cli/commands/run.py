@@ -87,7 +87,7 @@ def _started(session: Session, run_id: str, wait: bool, follow: bool) -> int | N
     path = one("runs", run_id)
     if not (wait or follow):
         if out.people:
-            out.say(run_id)
+            out.show(run_id)
             if sys.stderr.isatty():
                 out.note(f"see what it prints: jobsched logs {find.short(run_id)} -f", "dim")
         else:
@@ -102,7 +102,7 @@ def _started(session: Session, run_id: str, wait: bool, follow: bool) -> int | N
         out.note(f"\nthe run goes on: jobsched logs {find.short(run_id)} -f")
         return INTERRUPTED
     if out.people:
-        out.say(run_id)
+        out.show(run_id)
         tell(session, ended)
     else:
         out.rows([ended], ())
@@ -119,14 +119,14 @@ def cancel_command(session: Session, run: str, wait: bool) -> int | None:
     for each in its:
         session.client.ask("POST", one("runs", str(each["id"]), "cancel"))
         now = session.client.get(one("runs", str(each["id"])), lookup=True)
-        session.out.say(_said(now, each))
+        session.out.show(_said(now, each))
     if not wait:
         return None
     for each in its:
         ended = finished(session, session.client.get(one("runs", str(each["id"])), lookup=True))
         after = f" after {spoken(ended['duration'])}" if ended["duration"] is not None else ""
         by = f"ended by {str(ended['signal']).removeprefix('SIG')}" if ended["signal"] else str(ended["state"])
-        session.out.say(f"{find.short(str(ended['id']))} of {ended['job_name']}: {by}{after}")
+        session.out.show(f"{find.short(str(ended['id']))} of {ended['job_name']}: {by}{after}")
     return None
 
 

@@ -11,8 +11,9 @@ from ..client import Client, Json, one
 from ..errors import CommandError, Usage
 from ..output import Column
 from ..session import Session, pass_session
+from ..times import whole
 from ..watch import watching
-from ..words import run_columns, took, whole
+from ..words import run_columns, took
 
 USUAL = 50  # runs of a list that names no number
 LINES = 32  # runs of which the last line is fetched
@@ -85,7 +86,9 @@ def window(session: Session, asked: dict[str, object]) -> tuple[object, object]:
 def _nothing(session: Session, job: Json | None, asked: dict[str, object]) -> str:
     what = f"no runs of {job['name']}" if job is not None else "no runs"
     words = [f"{name} {asked[name]}" for name in ("at", "since", "until", "state", "task", "node") if asked[name]]
-    text = f"{what} with {', '.join(words)}" if words else f"{what} yet" if not asked["failing"] else f"{what} fail"
+    text = f"{what}: {', '.join(words)}" if words else f"{what} yet" if not asked["failing"] else f"{what} fail"
+    if words and words[0].startswith(("at", "since", "until")):
+        text = f"{what} {', '.join(words)}"
     if job is None or not (asked["at"] or asked["since"]):
         return text
     try:

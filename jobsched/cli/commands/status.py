@@ -11,7 +11,8 @@ from .. import find
 from ..client import Json, one
 from ..errors import DONE, REFUSED
 from ..session import Session, pass_session
-from ..words import needs, outcome, run_columns, took, when, whole
+from ..times import whole
+from ..words import needs, outcome, run_columns, took, when
 from .dues import dues_of
 from .runs import active
 
@@ -61,25 +62,27 @@ def _tell(
     head = (
         f"{count} job{'s' if count != 1 else ''} need{'s' if count == 1 else ''} you" if count else "nothing needs you"
     )
-    out.say(f"{head}    {_nodes(nodes, ready)}, {len(running)} running or waiting", "bold red" if bad else "bold")
+    out.show(f"{head}    {_nodes(nodes, ready)}, {len(running)} running or waiting", "bold red" if bad else "bold")
     if hold:
         why = f": {hold['reason']}" if hold["reason"] else ""
         until = times.short(hold["until"], "released")
-        out.say(f"  on hold by {hold['by'] or 'somebody'} until {until}{why}        end it: jobsched release", "yellow")
+        out.show(
+            f"  on hold by {hold['by'] or 'somebody'} until {until}{why}        end it: jobsched release", "yellow"
+        )
     room = max([len(job["name"]) for job in bad[:SHOWN]] + [len(run["job_name"]) for run in slow], default=0)
     for job in bad[:SHOWN]:
-        out.say(f"  {_bad(session, job, room)}", "red")
+        out.show(f"  {_bad(session, job, room)}", "red")
     if len(bad) > SHOWN:
-        out.say(f"  and {len(bad) - SHOWN} more: jobsched jobs --failing")
+        out.show(f"  and {len(bad) - SHOWN} more: jobsched jobs --failing")
     for run in slow:
-        out.say(
+        out.show(
             f"  ! {run['job_name']:<{room}}  runs for {took(run, session)}, usually {whole(run['usually'])}", "yellow"
         )
     soon = {due["job_id"]: due for due in reversed(upcoming["values"])}  # the first due of each
     first = sorted(soon.values(), key=lambda due: str(due["due"]))[:NEXT]
     dues = [f"{due['job_name']} {times.short(due['due'])} ({times.away(due['due'])})" for due in first]
-    out.say(f"next: {'   '.join(dues)}" if dues else "next: nothing is due within a day")
-    out.say("  " + "        ".join(_hints(bad, running)), "dim")
+    out.show(f"next: {'   '.join(dues)}" if dues else "next: nothing is due within a day")
+    out.show("  " + "        ".join(_hints(bad, running)), "dim")
 
 
 def _nodes(nodes: Json | None, ready: Json) -> str:
@@ -125,21 +128,21 @@ def _hints(bad: Sequence[Json], running: Sequence[Json]) -> list[str]:
 
 def _one(session: Session, job: Json) -> None:
     client, out, times = session.client, session.out, session.times
-    out.say(f"{job['name']}: {sentence(session, job)}", "bold")
+    out.show(f"{job['name']}: {sentence(session, job)}", "bold")
     for line in (job["description"], job["owner"] and f"owner: {job['owner']}", job["runbook"]):
         if line:
-            out.say(f"  {line}")
+            out.show(f"  {line}")
     limit = job["effective"]
-    out.say(f"  task {job['task']}, " + ("no timeout" if limit["timeout"] is None
+    out.show(f"  task {job['task']}, " + ("no timeout" if limit["timeout"] is None
             else f"ends after {whole(limit['timeout'])} ({limit['source']})"))  # fmt: skip
     stats = client.maybe(one("jobs", str(job["id"]), "stats")) or {}
     if stats.get("runs"):
         usual = f", usually {whole(stats['median'])}" if stats["median"] is not None else ""
-        out.say(f"  {stats['success_rate']:.1%} of {stats['runs']} dues succeeded{usual}")
+        out.show(f"  {stats['success_rate']:.1%} of {stats['runs']} dues succeeded{usual}")
     runs = list(client.pages(one("jobs", str(job["id"]), "runs"), most=5))
     out.rows(runs, [column for column in run_columns(session) if column.title != "JOB"], empty="  no runs yet")
     if job["state"] == "scheduled":
-        out.say(f"next: {', '.join(times.short(fire['utc']) for fire in dues_of(client, job))}")
+        out.show(f"next: {', '.join(times.short(fire['utc']) for fire in dues_of(client, job))}")
     if runs and needs(job):
         out.note(outcome(runs[0]), "red")
         out.note(f"  jobsched logs {job['name']}        jobsched why {job['name']}")

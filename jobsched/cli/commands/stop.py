@@ -43,6 +43,7 @@ def _said(session: Session, until: str | None, reason: str | None) -> Json:
 @click.command("hold")
 @click.argument("job", nargs=-1, type=find.JOB)
 @click.option("--task", multiple=True, metavar="GLOB", help="Only jobs of these tasks.")
+@click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Only jobs with this label.")
 @click.option("--until", metavar="TIME", help="It ends by itself: 05:00, 2h, 2026-12-01T05:00.")
 @click.option("--reason", metavar="TEXT", help="Why, for people.")
 @click.option("--missed", type=click.Choice(["skip", "catch_up"]), help="What becomes of dues; skip, by default.")
@@ -50,35 +51,35 @@ def _said(session: Session, until: str | None, reason: str | None) -> Json:
 @click.option("--dry-run", is_flag=True, help="Say which jobs are meant, and do nothing.")
 @pass_session
 def hold_command(
-    session: Session, job: Sequence[str], task: Sequence[str], until: str | None, reason: str | None,
-    missed: str | None, waiting: str | None, dry_run: bool,
-) -> None:  # fmt: skip
+    session: Session, /, job: Sequence[str], until: str | None, reason: str | None, dry_run: bool, **more: object
+) -> None:
     """Let nothing start, on any node, until the hold is over; of all jobs, or of those that are named."""
     body = _said(session, until, reason)
-    body |= {name: value for name, value in (("missed", missed), ("waiting", waiting)) if value is not None}
-    select: Json = ({"names": list(job)} if job else {}) | ({"tasks": list(task)} if task else {})
-    meant = _meant(session, job, task)
-    if (job or task) and not meant:
+    body |= {name: more[name] for name in ("missed", "waiting") if more[name] is not None}
+    chosen = {"names": job, "tasks": more["task"], "labels": more["label"]}
+    select = {name: list(values) for name, values in chosen.items() if isinstance(values, tuple) and values}
+    meant = _meant(session, select)
+    if select and not meant:
         raise NotThere("no job is meant by that")
     if dry_run:
-        session.out.say(f"{len(meant)} jobs would be on hold", "bold")
+        session.out.show(f"{len(meant)} jobs would be on hold", "bold")
         for each in meant:
-            session.out.say(f"  {each['name']}")
+            session.out.show(f"  {each['name']}")
         return
     answer = session.client.ask("PUT", "/hold", body | ({"select": select} if select else {}))
     held = answer.json
     session.out.one(held, lambda: _tell(session, held, len(meant)))
 
 
-def _meant(session: Session, job: Sequence[str], task: Sequence[str]) -> list[Json]:
+def _meant(session: Session, select: dict[str, list[str]]) -> list[Json]:
     from fnmatch import fnmatchcase
 
-    every = session.client.pages("/jobs", {"fields": "name,task"}, lookup=True)
+    query = {"fields": "name,task", "label": select.get("labels")}
+    globs, tasks = select.get("names", ["*"]), [glob.replace("[", "[[]") for glob in select.get("tasks", ["*"])]
     return [
         each
-        for each in every
-        if (not job or any(find.fits(each, glob) for glob in job))
-        and (not task or any(fnmatchcase(str(each["task"]), glob.replace("[", "[[]")) for glob in task))
+        for each in session.client.pages("/jobs", query, lookup=True)
+        if any(find.fits(each, glob) for glob in globs) and any(fnmatchcase(str(each["task"]), glob) for glob in tasks)
     ]
 
 
@@ -87,8 +88,8 @@ def _tell(session: Session, held: Json, count: int) -> None:
     until = (
         f"until {times.short(held['until'])}, {times.away(held['until'])}" if held["until"] else "until it is released"
     )
-    session.out.say(f"{count} jobs are on hold {until}" + (f": {held['reason']}" if held["reason"] else ""), "bold")
-    session.out.say("what runs goes on: jobsched ps        end it: jobsched release")
+    session.out.show(f"{count} jobs are on hold {until}" + (f": {held['reason']}" if held["reason"] else ""), "bold")
+    session.out.show("what runs goes on: jobsched ps        end it: jobsched release")
 
 
 @click.command("release")
@@ -100,4 +101,4 @@ def release_command(session: Session) -> None:
         session.client.ask("DELETE", "/hold")
     except NotThere:
         raise Refused("nothing is on hold") from None
-    session.out.one(held, lambda: session.out.say(f"released, what was on hold by {held['by'] or 'somebody'}"))
+    session.out.one(held, lambda: session.out.show(f"released, what was on hold by {held['by'] or 'somebody'}"))

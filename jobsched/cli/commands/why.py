@@ -39,12 +39,12 @@ def _identity(session: Session, ref: str) -> str:
 def tell(session: Session, said: Json) -> None:
     """The answer, for a person."""
     out, times = session.out, session.times
-    out.say(said["sentence"], "bold")
+    out.show(said["sentence"], "bold")
     for fact in said["facts"]:
         at = times.full(fact["at"], "") if out.wide else times.short(fact["at"], "")
-        out.say(f"  {at:<17}  {fact['text']}")
+        out.show(f"  {at:<17}  {fact['text']}")
     for step in said["next"]:
-        out.say(f"{step['text']}: {command(said, step)}")
+        out.show(f"{step['text']}: {command(said, step)}")
 
 
 def command(said: Json, step: Json) -> str:

@@ -58,7 +58,7 @@ def backup_command(session: Session, file: Path, conf_dir: Path, state_dir: Path
         opening.copy(source, file)
     except JobschedError as why:
         raise Refused(str(why)) from why
-    session.out.say(f"{source} was copied to {file}, {file.stat().st_size} bytes")
+    session.out.show(f"{source} was copied to {file}, {file.stat().st_size} bytes")
     return DONE
 
 
@@ -88,7 +88,7 @@ def restore_command(session: Session, file: Path, conf_dir: Path, state_dir: Pat
         del held
     except (JobschedError, OSError) as why:
         raise Refused(str(why)) from why
-    session.out.say(f"{target} is what {file} was" + (f"; the one before is kept as {kept}" if kept else ""))
+    session.out.show(f"{target} is what {file} was" + (f"; the one before is kept as {kept}" if kept else ""))
     return DONE
 
 
@@ -97,7 +97,7 @@ def _sqlite(session: Session, url: str, file: Path, dump: bool) -> Path:
     found = opening.file_of(url)
     if found is not None:
         return found
-    session.out.say(_line(url, file, dump))
+    session.out.show(_line(url, file, dump))
     raise Usage(f"{opening.make_url_safe(url)} is a server's: use the line above, which asks for the password itself")
 
 
@@ -152,7 +152,7 @@ def _tell(session: Session, rows: list[Json]) -> None:
         Column("WOULD BE MISSED", lambda row: str(row["missed"]), keep=2, right=True),
     )
     if session.out.people:
-        session.out.say(f"{len(rows)} jobs; dues of {len(again)} passed since the copy was made")
+        session.out.show(f"{len(rows)} jobs; dues of {len(again)} passed since the copy was made")
     session.out.rows(again, columns)
 
 
