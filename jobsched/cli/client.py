@@ -21,7 +21,9 @@ Json = dict[str, Any]  # an object of an answer: its fields are the API's
 Query = Mapping[str, object]
 
 PATIENCE: Final = 30.0  # seconds without a byte
+LONG: Final = 300.0  # of what is made as a whole
 PAGE: Final = 1000
+MOST_FAULTS: Final = 5  # of one refusal, in a line
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _BY_STATUS: Final[Mapping[int, type[CommandError]]] = {
     401: NotAllowed, 403: NotAllowed, 404: NotThere, 412: Changed,
@@ -102,6 +104,14 @@ class Client:
             yield from values if left is None else values[:left]
             left = None if left is None else left - len(values)
             wanted = None if left is not None and left <= 0 else _following(answer.headers.get("link", ""))
+
+    def texts(self, path: str, query: Query) -> Iterator[str]:
+        """The parts of a text that is a list, to be put behind one another."""
+        wanted: Query | None = query
+        while wanted is not None:
+            answer = self.ask("GET", path, query=wanted, patience=LONG)
+            yield answer.content.decode()
+            wanted = _following(answer.headers.get("link", ""))
 
     def ask(
         self,
@@ -251,7 +261,8 @@ def problem(status: int, content: bytes) -> CommandError:
         return _BY_STATUS.get(status, Refused)(f"the server answered {status}, in no words of Jobsched")
     told = [f"{_place(pointer)}: {text}" if pointer else text for pointer, text in faults]
     also = said.get("candidates")
-    line = "; ".join(told) or detail
+    more = f"; and {len(told) - MOST_FAULTS} more" if len(told) > MOST_FAULTS else ""
+    line = "; ".join(told[:MOST_FAULTS]) + more or detail
     return _BY_STATUS.get(status, Refused)(f"{line}; it may be {', '.join(map(str, also))}" if also else line)
 
 

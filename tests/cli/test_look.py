@@ -203,6 +203,13 @@ def test_export_is_stable_and_toml_is_toml(person: Person) -> None:
     assert json.loads(first) == {
         "jobs": [{"cron": "30 2 * * *", "id": "db-backup", "task": "fails", "timezone": "Europe/Berlin"}]
     }
+    assert "30 2 * * *" in person.does("export", "--as", "crontab", "--task", "fails")
+    assert "id: hello" in person.does("export", "--as", "yaml", "--label", "team=data")
+    assert person.pipe("export", "hello", "--as", "toml").status == 2
+    refused = person.pipe("export", "--as", "crontab")
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err.count("has no place in a crontab") < 6
+    assert " more\n" in refused.err
     read = tomllib.loads(person.does("export", "--as", "toml"))
     assert len(read["jobs"]) == 53
     assert {"id": "hello", "interval": {"seconds": 3600}, "labels": {"team": "data"}, "task": "runfoo"} in read["jobs"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 
 import click
@@ -15,22 +14,30 @@ from ..fields import told
 from ..output import Column
 from ..session import Session, pass_session
 
-BARE = re.compile(r"[A-Za-z0-9_-]+")
+FORMS = ("json", "toml", "yaml", "crontab")  # the last three are written by the server
 
 
 @click.command("export")
 @click.argument("glob", required=False, type=find.JOB)
 @click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Jobs with this label.")
 @click.option("--task", type=find.TASK, help="Jobs of this task.")
-@click.option("--as", "form", type=click.Choice(["json", "toml"]), default="json", show_default=True)
+@click.option(
+    "--as", "form", type=click.Choice(FORMS), default="json", show_default=True, help="A GLOB goes with json alone."
+)
 @pass_session
 def export_command(session: Session, glob: str | None, label: Sequence[str], task: str | None, form: str) -> None:
     """Jobs as the shortest requests that make them, by id: as long as no job changes, neither does a byte."""
-    found = requests(session.client, {"label": list(label) or None, "task": task}, glob)
+    query = {"label": list(label) or None, "task": task}
+    if form != "json":
+        if glob is not None:
+            raise Usage(f"a GLOB does not go with --as {form}; --label and --task do")
+        for text in session.client.texts("/jobs", query | {"format": form}):
+            session.out.show(text.removesuffix("\n"))
+        return
+    found = requests(session.client, query, glob)
     if glob is not None and not found:
         raise NotThere(f'no job fits "{glob}"')
-    text = json.dumps({"jobs": found}, indent=2, ensure_ascii=False) if form == "json" else toml(found)
-    session.out.show(text)
+    session.out.show(json.dumps({"jobs": found}, indent=2, ensure_ascii=False))
     secret = [str(job["id"]) for job in found if "***" in (job.get("parameters") or {}).values()]
     if secret:
         session.out.note(f"secrets are withheld, and shown as ***: {', '.join(secret)}", "yellow")
@@ -40,28 +47,6 @@ def requests(client: Client, query: Json, glob: str | None = None) -> list[Json]
     """The requests that make jobs, by id."""
     found = client.pages("/jobs", query | {"as": "request"})
     return [job for job in found if glob is None or find.fits({"name": job["id"]} | job, glob)]
-
-
-def toml(found: Iterable[Json]) -> str:
-    """Jobs as TOML, a table each."""
-    return "\n\n".join("[[jobs]]\n" + "\n".join(_lines(job)) for job in found)
-
-
-def _lines(job: Json) -> list[str]:
-    first = ["id"] if "id" in job else []
-    return [f"{name} = {_value(job[name])}" for name in (*first, *(each for each in job if each != "id"))]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, dict):
-        inner = (f"{name if BARE.fullmatch(name) else _value(name)} = {_value(each)}" for name, each in value.items())
-        return "{" + ", ".join(inner) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    if value is None:
-        return '"none"'  # TOML has no null; only misfire_grace can be it
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")  # TOML's strings are JSON's but for this
 
 
 @click.command("diff")
