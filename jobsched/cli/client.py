@@ -93,10 +93,10 @@ class Client:
             return None
 
     def pages(
-        self, path: str, query: Query | None = None, *, most: int | None = None, lookup: bool = False
+        self, path: str, query: Query | None = None, *, most: int | None = None, lookup: bool = False, page: int = PAGE
     ) -> Iterator[Json]:
-        """Each value of a list, page after page, up to `most`."""
-        wanted: Query | None = {**(query or {}), "limit": PAGE if most is None else min(PAGE, most)}
+        """Each value of a list, page after page, up to `most`. `page`: of how many, where not all may be wanted."""
+        wanted: Query | None = {**(query or {}), "limit": page if most is None else min(page, most)}
         left = most
         while wanted is not None:
             answer = self.ask("GET", path, query=wanted, lookup=lookup)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from ..client import Json
+from ..client import PAGE, Json
 from ..find import JOB, TASK, fits, short
 from ..output import Column
 from ..session import Session, pass_session
@@ -63,9 +63,10 @@ def _wanted(session: Session, query: dict[str, object], asked: dict[str, object]
     sifted = bool(glob or asked["failing"])
     most = limit if isinstance(limit, int) else None
     shown = 0
-    for job in session.client.pages("/jobs", query, most=None if sifted else most):
+    failing = bool(asked["failing"]) and asked["sort"] == "attention"
+    for job in session.client.pages("/jobs", query, most=None if sifted else most, page=50 if failing else PAGE):
         bad = needs(job)
-        if asked["failing"] and not bad and asked["sort"] == "attention":
+        if failing and not bad:
             return  # those that need somebody come first
         if (glob and not fits(job, str(glob))) or (asked["failing"] and not bad):
             continue

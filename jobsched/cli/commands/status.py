@@ -18,6 +18,7 @@ from .runs import active
 
 FIELDS = "name,overdue,last_run,recent,next_due,state,median_duration"
 SHOWN = 10  # jobs that need somebody
+PAGE = 50  # jobs that are read at a time: those that need somebody come first
 NEXT = 5  # jobs that are due next
 DEAR = 3  # times the usual, from which a run is worth a line
 MARKS = {"overdue": "!", "lost": "x", "failed": "x", "timed_out": "x", "missed": "?"}
@@ -42,7 +43,7 @@ def overview(session: Session, exit_code: bool = False) -> int:
     ready, nodes, upcoming, hold = client.several(
         ("/health", {}), ("/nodes", {}), ("/upcoming", {"limit": 100}), ("/hold", {})
     )
-    jobs = client.pages("/jobs", {"sort": "attention", "fields": FIELDS})
+    jobs = client.pages("/jobs", {"sort": "attention", "fields": FIELDS}, page=PAGE)
     bad = list(takewhile(needs, jobs))
     running = list(active(client, lines=False))
     slow = [run for run in running if _is_slow(session, run)]
