@@ -55,7 +55,7 @@ class Person:
         self.folder = folder
         self.environment = {
             "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "xterm",
-            "XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder), "TMPDIR": str(folder),
         }  # fmt: skip
         if daemon is not None:
             self.environment["JOBSCHED_URL"] = f"http://127.0.0.1:{daemon.port}"
