@@ -53,6 +53,7 @@ setup(
     ],
     zip_safe=False,
     # The floors are what was tested; requirements.txt pins the whole closure.
+    entry_points={"console_scripts": ["jobsched = jobsched.cli.app:script"]},
     install_requires=[
         "Twisted>=26.10,<27",  # until somebody has looked: see jobsched/twisted_private.py
         "klein>=24.8",
@@ -66,6 +67,9 @@ setup(
         "prometheus_client>=0.26",
         "PyYAML>=6.0.3",  # its parser alone, the one in C
         "tomli-w>=1.2",
+        "click>=8.2",
+        "rich>=14",
+        "platformdirs>=4",
         "google-re2>=1.1",  # looks for what a stranger's expression says, in time that can be foretold
     ],
     extras_require={

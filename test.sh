@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every test: pytest on unit, store and system, then trial on process. Arguments go to pytest.
+# Runs every test: pytest on unit, store, system and cli, then trial on process. Arguments go to pytest.
 # `./test.sh fast` runs the unit tests but those marked slow, and nothing else; what follows `fast` goes to pytest.
 # All run whatever the others say; the last line sums them up, and the exit status is 0 only if nothing failed.
 set -eu
@@ -42,6 +42,7 @@ if [ "$everything" ]; then
     } >"$scratch/beside.log" 2>&1 &
     beside=$!
     try system "$@" tests/system --ignore=tests/system/cluster
+    try cli "$@" tests/cli
     wait "$beside"
     beside=
     cat "$scratch/beside.log"

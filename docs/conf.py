@@ -13,7 +13,7 @@ author = "The Jobsched authors"
 copyright = author  # the name that Sphinx asks for
 version = release = __version__
 
-extensions = ["fields", "modules"]
+extensions = ["commands", "fields", "modules"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
 smartquotes_action = "qe"  # no dashes: --listen is an option
@@ -23,7 +23,10 @@ html_theme_options = {"description": "A job scheduler driven by curl", "show_pow
 html_show_copyright = False
 html_copy_source = False
 
-# `sphinx-build -W -n -b man docs FOLDER` makes this one; packaging/man has it as it is installed.
-man_pages = [("manual", "jobsched", "a job scheduler driven by curl", "", 1)]
+# `sphinx-build -W -n -b man docs FOLDER` makes this one; packaging/man has them as they are installed.
+man_pages = [
+    ("manual", "jobsched", "a job scheduler driven by curl", "", 1),
+    ("command", "jobsched-command", "look after jobs from a terminal", "", 1),
+]
 man_show_urls = False
 today = release  # stands where a date would change the page every day

@@ -1,9 +1,11 @@
-"""`python -m jobsched.token`: makes a token, prints it once, and writes down its hash; or revokes one."""
+"""`python -m jobsched.token`: makes a token, prints it once, and writes down its hash; rotates or revokes
+one."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,7 @@ MADE = 0o600
 DONE, REFUSED = 0, 1
 LONGEST = 36_525  # days
 COMMENT = ("#", ";")
+OF_HASH = re.compile(r"\s*(hash|old_hash|old_until)\s*[=:]", re.IGNORECASE)
 HEAD = """\
 # Who may do what over HTTP. Made by `python -m jobsched.token`; the tokens themselves are kept nowhere.
 # The daemon reads this file at its start, on SIGHUP, and on POST /catalog/reload.
@@ -35,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = Path(asked.conf_dir) / tokens.FILE
     try:
         with _alone(path):
+            now = datetime.now(UTC)  # noqa: TID251  # nothing runs here
             if asked.revoke is not None:
                 revoke(path, asked.revoke)
+            elif asked.rotate is not None:
+                sys.stdout.write(f"{rotate(path, asked.rotate, asked.overlap, now)}\n")
             else:
-                sys.stdout.write(f"{add(path, asked, datetime.now(UTC))}\n")  # noqa: TID251  # nothing runs here
+                sys.stdout.write(f"{add(path, asked, now)}\n")
     except JobschedError as why:
         sys.stderr.write(f"jobsched.token: {why}\n")
         return REFUSED
@@ -48,17 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _mistake(asked: Namespace) -> str:
     """What on the command line does not go together."""
-    if (asked.name is None) == (asked.revoke is None):
-        return "give either the NAME of a new token, or --revoke NAME"
-    if asked.revoke is not None and (asked.scope or asked.tasks is not None or asked.expires is not None):
-        return "--revoke goes with nothing but --conf-dir"
+    if sum(each is not None for each in (asked.name, asked.revoke, asked.rotate)) != 1:
+        return "give either the NAME of a new token, or --revoke NAME, or --rotate NAME"
+    if asked.name is None and (asked.scope or asked.tasks is not None or asked.expires is not None):
+        return "--revoke goes with nothing but --conf-dir, --rotate with --overlap besides"
+    if not 0 <= asked.overlap <= LONGEST * 24:
+        return f"--overlap: must be a number of hours, at most {LONGEST * 24}"
     return ""
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m jobsched.token",
-        description="Make a token for the HTTP interface and print it, once; or revoke one.",
+        description="Make a token for the HTTP interface and print it, once; or rotate or revoke one.",
         epilog="Exit status: 0 done, 1 the file cannot be changed, 2 the command line is wrong.",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="whose it is: the audit shows it")
@@ -68,6 +76,10 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--expires", type=float, metavar="DAYS", help="it is good for so many days")
     parser.add_argument("--revoke", metavar="NAME", help="take that token out of the file")
+    parser.add_argument("--rotate", metavar="NAME", help="make another token in the place of that one, and print it")
+    parser.add_argument(
+        "--overlap", type=float, default=24, metavar="HOURS", help="the old one is good for so long (default: 24)"
+    )
     parser.add_argument("--conf-dir", default="conf", metavar="DIR", help="the folder of tokens.cfg (default: conf)")
     return parser
 
@@ -98,12 +110,37 @@ def revoke(path: Path, name: str) -> None:
     if name not in names:
         raise BadTokens(f"{path}: there is no [{name}]")
     lines = before.splitlines()
-    begin = lines.index(f"[{name}]") if f"[{name}]" in lines else len(lines)
-    end = next((n for n in range(begin + 1, len(lines)) if lines[n].startswith("[")), len(lines))
+    begin, end = _section(lines, name)
     while end > begin + 1 and lines[end - 1].startswith(COMMENT):  # it is about what comes next
         end -= 1
     names.remove(name)
     _write(path, "\n".join([*lines[:begin], *lines[end:], ""]), names)
+
+
+def rotate(path: Path, name: str, hours: float, now: datetime) -> str:
+    """Give a section another hash, and keep the one before for so many hours; the token. Raises BadTokens."""
+    token = tokens.make()
+    before = tokens.read(path)
+    known = tokens.parse(before, path)
+    old = next((each for each in known if each.name == name), None)
+    if old is None:
+        raise BadTokens(f"{path}: there is no [{name}]")
+    lines = before.splitlines()
+    begin, end = _section(lines, name)
+    kept = [line for line in lines[begin:end] if OF_HASH.match(line) is None]
+    fresh = [f"hash = {tokens.hashed(token.encode())}"]
+    if hours:
+        until = now + timedelta(hours=hours)
+        fresh += [f"old_hash = {old.hash}", f"old_until = {until.isoformat(timespec='seconds')}"]
+    kept[1:1] = fresh
+    _write(path, "\n".join([*lines[:begin], *kept, *lines[end:], ""]), [each.name for each in known])
+    return token
+
+
+def _section(lines: list[str], name: str) -> tuple[int, int]:
+    """Where a section begins, and where the next one does."""
+    begin = lines.index(f"[{name}]") if f"[{name}]" in lines else len(lines)
+    return begin, next((n for n in range(begin + 1, len(lines)) if lines[n].startswith("[")), len(lines))
 
 
 def _write(path: Path, text: str, names: list[str]) -> None:

@@ -28,7 +28,8 @@ FILE = "tokens.cfg"
 PREFIX = "jobsched_"  # makes a lost or published token easy to recognise
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 NOT_FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP
-OPTIONS = ("scopes", "hash", "tasks", "expires")
+DIGEST = "must be the SHA-256 of the token, 64 digits in hex"
+OPTIONS = ("scopes", "hash", "tasks", "expires", "old_hash", "old_until")
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +41,12 @@ class Token:
     hash: str  # SHA-256 of the token, in hex
     tasks: tuple[str, ...] | None = None  # patterns; None: all tasks
     expires: datetime | None = None
+    old_hash: str | None = None  # of the token before this one, which is good until `old_until`
+    old_until: datetime | None = None
+
+    def until(self, instant: datetime) -> Token:
+        """The same, but good until `instant` at most."""
+        return attrs.evolve(self, expires=instant if self.expires is None else min(self.expires, instant))
 
 
 @attrs.frozen
@@ -61,6 +68,8 @@ class Tokens:
         for token in self.known:
             if hmac.compare_digest(token.hash, sent):
                 found = token
+            if token.old_hash is not None and token.old_until is not None:
+                found = token.until(token.old_until) if hmac.compare_digest(token.old_hash, sent) else found
         return found
 
 
@@ -115,10 +124,12 @@ def parse(text: str, path: Path) -> tuple[Token, ...]:
             token = _token(name, parser[name])
         except ValueError as why:
             raise BadTokens(f"{path}: [{name}] {why}") from why
-        if token.hash in found:
-            raise BadTokens(f"{path}: [{name}] hash: is that of [{found[token.hash].name}]")
-        found[token.hash] = token
-    return tuple(found.values())
+        for digest in (token.hash, token.old_hash):
+            if digest in found:
+                raise BadTokens(f"{path}: [{name}] hash: is that of [{found[digest].name}]")
+            if digest is not None:
+                found[digest] = token
+    return tuple(dict.fromkeys(found.values()))
 
 
 def _token(name: str, options: Mapping[str, str]) -> Token:
@@ -128,14 +139,25 @@ def _token(name: str, options: Mapping[str, str]) -> Token:
     unknown = next((option for option in options if option not in OPTIONS), None)
     if unknown is not None:
         raise ValueError(f"{unknown}: unknown option; there are {', '.join(OPTIONS)}")
-    digest = options.get("hash", "").strip().lower()
-    if re.fullmatch("[0-9a-f]{64}", digest) is None:
-        raise ValueError("hash: must be the SHA-256 of the token, 64 digits in hex")
+    digest, old = _digest(options, "hash"), _digest(options, "old_hash")
+    if digest is None:
+        raise ValueError(f"hash: {DIGEST}")
+    until = _instant("old_until", options.get("old_until"))
+    if (old is None) != (until is None):
+        raise ValueError("old_hash and old_until go together")
     scopes = _scopes(options.get("scopes", ""))
     tasks = _tasks(options["tasks"]) if "tasks" in options else None
     if tasks is not None and "admin" in scopes:
         raise ValueError("tasks: the scope admin is for all tasks")
-    return Token(name=name, scopes=scopes, hash=digest, tasks=tasks, expires=_instant(options.get("expires")))
+    expires = _instant("expires", options.get("expires"))
+    return Token(name=name, scopes=scopes, hash=digest, tasks=tasks, expires=expires, old_hash=old, old_until=until)
+
+
+def _digest(options: Mapping[str, str], option: str) -> str | None:
+    digest = options.get(option, "").strip().lower()
+    if option in options and re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise ValueError(f"{option}: {DIGEST}")
+    return digest or None
 
 
 def _scopes(text: str) -> frozenset[Scope]:
@@ -154,7 +176,7 @@ def _tasks(text: str) -> tuple[str, ...]:
     return patterns
 
 
-def _instant(text: str | None) -> datetime | None:
+def _instant(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
@@ -162,7 +184,7 @@ def _instant(text: str | None) -> datetime | None:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise ValueError(f"expires: must be an instant such as 2030-01-01T00:00:00+00:00, not {text!r}")
+        raise ValueError(f"{option}: must be an instant such as 2030-01-01T00:00:00+00:00, not {text!r}")
     return found.astimezone(UTC)
 
 

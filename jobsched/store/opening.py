@@ -11,7 +11,7 @@ from ..events import Events
 from ..reactor_types import WithTimers
 from .contract.store import Listener, Snapshot, Store
 from .sign_of_life import Sign
-from .sql import schema, url, verify
+from .sql import backup, schema, url, verify
 from .sql.listen_notify import Listener as NotifyListener
 from .sql.store import THREADS, WAITING
 from .sql.store import Store as SqlStore
@@ -78,3 +78,13 @@ def make_url_safe(given: str) -> str:
 def file_of(given: str) -> Path | None:
     """The file of a store that is a file. None: another kind of store, or a store in memory."""
     return url.sqlite_file(given)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Make `target`, one state of a store that is a file; daemons may write meanwhile. Raises BadStore."""
+    backup.copy(source, target)
+
+
+def check(file: Path) -> None:
+    """Raises BadStore if a file is no sound store."""
+    backup.check(file)

@@ -179,3 +179,12 @@ def test_the_places_say_what_they_are(desk: Desk) -> None:
     desk.add(new)
     (view,) = page(desk, order=JobOrder(sort="name"))
     assert page(desk, after=view.place, order=JobOrder(sort="name")) == []
+
+
+def test_a_page_of_a_thousand_jobs_has_what_each_has_done(desk: Desk) -> None:
+    """SQLite nests conditions 1,000 deep at most."""
+    jobs = [job(name=f"job {number}", made=number / 1000) for number in range(1000)]
+    desk.add(*jobs)
+    desk.insert(ended(jobs[0], 10), ended(jobs[-1], 20))
+    found = page(desk, 1000, order=JobOrder())
+    assert [len(view.activity.recent) for view in found] == [1, *([0] * 998), 1]

@@ -84,7 +84,7 @@ def test_conf_and_tasks_come_along(distribution: dict[str, Any]) -> None:
     assert {"runscript.py", "httprequest.py", "example.py", "timeout.py", "foo.bash"} == there["share/jobsched/tasks"]
     assert there["share/jobsched/packaging"] == {"jobsched.service"}
     assert there["share/jobsched/docs"] == {"alerts.yml", "grafana.json"}
-    assert there["share/man/man1"] == {"jobsched.1", "twistd-jobsched.1"}
+    assert there["share/man/man1"] == {"jobsched.1", "jobsched-command.1", "twistd-jobsched.1"}
 
 
 def test_every_module_and_migration_is_packaged(distribution: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""The commands that ask a daemon, a module for each subject."""

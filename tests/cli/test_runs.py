@@ -1,0 +1,178 @@
+"""Starting, following and ending runs, and the exit status that tells what became of them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.cli.person import CTRL_C, Person
+from tests.system.caller import Caller
+
+RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jobs(daemon, tmp_path_factory) -> None:
+    """A job of each task, by its name."""
+    person = Person(tmp_path_factory.mktemp("jobs"), daemon)
+    for task in ("runfoo", "fails", "waits", "counts", "escapes", "killed", "slowly", "told"):
+        person.does("add", f"a-{task}", "--task", task, "--every", "1d")
+    person.does("add", "a-brief", "--task", "waits", "--every", "1d", "--set", "timeout=0.5")
+
+
+def test_run_prints_the_id_of_the_run(person: Person, caller: Caller) -> None:
+    said = person.pipe("run", "a-runfoo")
+    assert RUN.fullmatch(said.done.strip())
+    assert caller.ended(f"/runs/{said.out.strip()}")["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("job", "status", "words"),
+    [
+        ("a-runfoo", 0, "succeeded after"),
+        ("a-fails", 3, "exit code 3"),
+        ("a-brief", 124, "timed out after 0."),
+        ("a-killed", 137, "again: jobsched rerun "),
+    ],
+)
+def test_waiting_exits_as_the_run_did(person: Person, job: str, status: int, words: str) -> None:
+    said = person.pipe("run", job, "--wait")
+    assert said.status == status
+    assert words in said.err
+    assert RUN.fullmatch(said.out.strip())
+
+
+def test_a_run_that_never_started_is_125(person: Person, caller: Caller) -> None:
+    first = person.does("run", "a-waits").strip()
+    said = person.pipe("run", "a-waits", "--wait")
+    caller.ask("POST", f"/runs/{first}/cancel")
+    caller.ended(f"/runs/{first}")
+    assert said.status in (1, 125), said  # refused, or recorded as skipped
+    assert "active" in said.err
+
+
+def test_follow_shows_output_and_then_the_outcome(person: Person) -> None:
+    said = person.pipe("run", "a-fails", "--follow")
+    assert said.status == 3
+    assert said.out == "connecting to db\nERROR: connection refused db:5432\n"
+    assert re.search(r"^failed after \S+ s: exit code 3.*\(run [0-9a-f-]{13}\) +again: jobsched rerun ", said.err)
+
+
+def test_ctrl_c_leaves_the_run_and_says_so(person: Person, caller: Caller) -> None:
+    typed: list[bytes] = []
+
+    def types(shown: str) -> bytes | None:
+        if "tick 3" in shown and not typed:
+            typed.append(CTRL_C)
+            return CTRL_C
+        return None
+
+    said = person.terminal("run", "a-slowly", "--follow", types=types)
+    assert said.status == 130
+    [name] = re.findall(r"the run goes on: jobsched logs (\S+) -f", said.plain)
+    [run] = caller.runs("/jobs/a-slowly", "running")
+    assert run["id"].startswith(name)
+    assert "Traceback" not in said.plain
+    ended = person.pipe("cancel", name, "--wait")
+    assert re.search(rf"^{name} of a-slowly: TERM sent to pid {run['pid']} on \S+\n", ended.done)
+    assert re.search(r"of a-slowly: ended by TERM after ", ended.out)
+
+
+def test_parameters_reach_the_run(person: Person) -> None:
+    assert person.pipe("run", "a-told", "-p", "word=Grüße an alle", "--follow").out == "Grüße an alle\n"
+    said = person.pipe("run", "a-told", "-p", "wrod=x")
+    assert said.status == 1
+    assert said.err.startswith("error: parameters.wrod: ")
+    assert person.pipe("run", "a-told", "-p", "word").status == 2
+
+
+def test_rerun_takes_the_parameters_of_then(person: Person, caller: Caller) -> None:
+    first = person.does("run", "a-told", "-p", "word=once").strip()
+    caller.ended(f"/runs/{first}")
+    assert person.pipe("rerun", first[:18], "--follow").out == "once\n"
+    assert person.pipe("rerun", "a-told", "--wait", "-o", "jsonl").status == 0
+    assert caller.runs("/jobs/a-told")[-1]["rerun_of"] is not None
+
+
+def test_cancel_of_a_job_ends_what_is_active(person: Person, caller: Caller) -> None:
+    run = person.does("run", "a-waits").strip()
+    caller.run_in("/jobs/a-waits", "running", at_least=1)
+    assert "TERM sent" in person.does("cancel", "a-waits", "--wait")  # its pid may not be recorded yet
+    assert caller.get(f"/runs/{run}")["state"] == "cancelled"
+    again = person.pipe("cancel", "a-waits")
+    assert (again.status, again.err) == (1, "error: no run of a-waits is active\n")
+    assert "has ended: cancelled" in person.pipe("cancel", run[:18]).err
+
+
+def test_logs_of_a_job_and_of_the_runs_before(person: Person, caller: Caller) -> None:
+    for word in ("one", "two", "three"):
+        caller.ended(f"/runs/{person.does('run', 'a-told', '-p', f'word={word}').strip()}")
+    assert person.does("logs", "a-told") == "three\n"
+    assert person.does("logs", "a-told~1") == "two\n"
+    assert person.does("logs", "a-told", "--previous") == "two\n"
+    assert person.does("logs", "a-told~2") == "one\n"
+    assert person.pipe("logs", "a-told~900").status == 3
+
+
+def test_logs_tail_grep_and_the_end_on_stderr(person: Person, caller: Caller) -> None:
+    caller.ended(f"/runs/{person.does('run', 'a-counts').strip()}")
+    said = person.pipe("logs", "a-counts", "--tail", "2")
+    assert said.done == "line 2\nline 3\n"
+    assert said.err.startswith("succeeded after ")
+    assert person.does("logs", "a-counts", "--grep", "[13]$") == "line 1\nline 3\n"
+    wrong = person.pipe("logs", "a-counts", "--grep", "[")
+    assert (wrong.status, wrong.err[:14]) == (2, "error: --grep:")
+
+
+def test_logs_follow_exits_as_the_run_did(person: Person) -> None:
+    run = person.does("run", "a-fails").strip()
+    said = person.pipe("logs", run, "-f")
+    assert said.status == 3
+    assert said.out.endswith("db:5432\n")
+
+
+def test_orders_to_a_terminal_are_shown_not_obeyed(person: Person, caller: Caller) -> None:
+    caller.ended(f"/runs/{person.does('run', 'a-escapes').strip()}")
+    shown = person.terminal("logs", "a-escapes").out
+    assert "\x1b[31mred\x1b[0m" in shown  # colours stay
+    assert "\\u001b]0;title\\u0007 end" in shown
+    assert "\x1b]" not in shown
+    plain = person.terminal("logs", "a-escapes", env={"NO_COLOR": "1"}).out
+    assert "\x1b" not in plain
+    assert "\x1b]0;title\x07" in person.pipe("logs", "a-escapes").out  # a pipe gets what was printed
+    assert "\x1b]0;title\x07" in person.terminal("logs", "a-escapes", "--raw").out
+
+
+def test_a_run_at_a_time(person: Person, caller: Caller) -> None:
+    job = person.does("add", "often", "--task", "counts", "--every", "1s", "-o", "jsonl")
+    due = caller.run_in(f"/jobs/{json.loads(job)['id']}", "succeeded")["due"]
+    person.does("pause", "often")
+    assert person.does("logs", f"often@{due[:19]}Z", "--utc") == "line 1\nline 2\nline 3\n"
+    missing = person.pipe("logs", "often@2020-01-01T03:00", "--utc")
+    assert missing.status == 3
+    assert missing.err.startswith("error: often has no run at 2020-01-01T03:00: ")
+
+
+def test_ps_shows_what_runs_and_its_last_line(person: Person, caller: Caller) -> None:
+    assert "nothing runs" in person.pipe("ps").err
+    person.does("run", "a-waits")
+    caller.run_in("/jobs/a-waits", "running")
+    [run] = [json.loads(line) for line in person.does("ps", "-o", "jsonl").splitlines()]
+    assert run["job_name"] == "a-waits"
+    said = person.terminal("ps", columns=120)
+    person.does("cancel", "a-waits", "--wait")
+    assert said.lines[0].split() == ["STATE", "JOB", "FOR", "USUALLY", "SINCE", "NODE", "PID", "ID", "LAST", "LINE"]
+    assert re.search(r"^running +a-waits +\S+ s .* waiting$", said.lines[1])
+
+
+def test_curl_shows_the_request_and_sends_nothing(person: Person, caller: Caller) -> None:
+    before = len(caller.runs("/jobs/a-counts"))
+    said = person.pipe("run", "a-counts", "--curl", env={"JOBSCHED_TOKEN": "jobsched_secret"})
+    assert said.done == (
+        f"curl -sS -X POST http://127.0.0.1:{caller.daemon.port}/jobs/a-counts/run "
+        '-H "Authorization: Bearer $JOBSCHED_TOKEN"\n'
+    )
+    assert "secret" not in said.out + said.err
+    assert len(caller.runs("/jobs/a-counts")) == before
