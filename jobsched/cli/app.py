@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "resume": ("commands.stop", "Resume jobs"),
         "hold": ("commands.stop", "Let nothing start, on any node"),
         "release": ("commands.stop", "End the hold"),
+        "apply": ("commands.apply", "Make the jobs of files those of a server"),
         "export": ("commands.files", "Jobs as files, for git"),
         "diff": ("commands.files", "How the jobs of two servers differ"),
     },
