@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -47,6 +48,17 @@ class Said:
         return self.out
 
 
+def read(master: int, seconds: float) -> bytes | None:
+    """What a terminal shows next; nothing, if it shows nothing for so long. None: the last program that had it is
+    gone."""
+    if not select.select([master], [], [], seconds)[0]:
+        return b""
+    try:
+        return os.read(master, 65536)
+    except OSError:
+        return None
+
+
 class Person:
     """Types commands in a folder, with an environment of their own."""
 
@@ -84,9 +96,9 @@ class Person:
             shown, end = b"", time.monotonic() + GENEROUS * 2
             while True:
                 assert time.monotonic() < end, shown
-                try:
-                    part = os.read(master, 65536)
-                except OSError:  # the last program that had it is gone
+                part = read(master, GENEROUS)
+                assert part != b"", f"nothing more comes after {shown!r}"
+                if part is None:
                     break
                 shown += part
                 if (keys := types(shown.decode("utf-8", "replace"))) is not None:
