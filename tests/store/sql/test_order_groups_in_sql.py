@@ -78,10 +78,13 @@ async def test_a_full_disk_is_the_store_away_for_all(store: Store) -> None:
         pages = transaction.execute(text("PRAGMA page_count")).scalar()
         transaction.execute(text(f"PRAGMA max_page_count = {pages}"))
 
-    await store.write(full)
-    with pytest.raises(Unavailable, match="disk is full"):
+    async def fill() -> None:
         for number in range(1, 500):
             await store.for_callers.orders.perform(RunJob(job_id=made), issued(number))
+
+    await store.write(full)
+    with pytest.raises(Unavailable, match="disk is full"):
+        await fill()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
