@@ -194,7 +194,7 @@ async def test_what_is_stored_is_not_done_again_for_a_deaf_part(store_url: str) 
     try:
         one = job(name="one")
         await outcomes(store, CreateJob(job=one))
-        asked = [PauseJob(job_id=one.id), *(RunJob(job_id=one.id) for _ in range(3))]
+        asked: list[Order[Any]] = [PauseJob(job_id=one.id), *(RunJob(job_id=one.id) for _ in range(3))]
         found = await outcomes(store, *asked)
         assert not [each for each in found if isinstance(each, Exception)]
         assert len(await store.for_callers.runs.page(100, None, RunFilter(job_id=one.id))) == 3

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from jobsched.model.caller import ANYBODY
 from jobsched.model.errors import Conflict, Unavailable
 from jobsched.model.order import CreateJob, Issued, Performed
+from jobsched.store.sql import noun
 from jobsched.store.sql.order_groups import OrderGroups
 from tests.store.samples import IDS, job, signature
 
@@ -37,9 +38,10 @@ class Transactions:
 @pytest.fixture
 def logged() -> Iterator[list[LogEvent]]:
     found: list[LogEvent] = []
-    globalLogPublisher.addObserver(found.append)
+    observer = cast(ILogObserver, found.append)
+    globalLogPublisher.addObserver(observer)
     yield found
-    globalLogPublisher.removeObserver(found.append)
+    globalLogPublisher.removeObserver(observer)
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def transactions() -> Transactions:
 @pytest.fixture
 def three(transactions: Transactions) -> list[Deferred[Performed[str]]]:
     """Three orders, the last two of which share a transaction that is under way."""
-    groups = OrderGroups(Clock(), transactions, alone=True, most=1, waiting=9)
+    groups = OrderGroups(Clock(), cast(noun.Transactions, transactions), alone=True, most=1, waiting=9)
     given = [groups.perform(CreateJob(job=job()), ISSUED) for _ in range(3)]
     transactions.asked[0][1].callback([Performed(answer="first", entry=None)])
     assert [count for count, _ in transactions.asked] == [1, 2]
