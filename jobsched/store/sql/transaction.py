@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Row, Select, text
+from sqlalchemy.exc import DBAPIError
 
 from ...model.change import Change
 from ...model.run import Run
@@ -49,10 +50,13 @@ class Transaction:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """What is done inside is undone if it fails, and nothing else."""
+        """What is done inside is undone if it fails, and nothing else. If it is the database that fails, the whole
+        transaction is to be given up: the database may have undone it, and with it the savepoint."""
         back, point = self._mark(), self.connection.begin_nested()
         try:
             yield
+        except DBAPIError:
+            raise
         except BaseException:
             point.rollback()
             back()
@@ -61,13 +65,18 @@ class Transaction:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """What is done inside is undone."""
+        """What is done inside is undone; failures of the database as in `apart`."""
         back, point = self._mark(), self.connection.begin_nested()
         try:
             yield
-        finally:
+        except DBAPIError:
+            raise
+        except BaseException:
             point.rollback()
             back()
+            raise
+        point.rollback()
+        back()
 
     def _mark(self) -> Callable[[], None]:
         """A function that forgets what is to be told from now on."""
