@@ -98,8 +98,9 @@ def reached_into(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 def found_in(text: str) -> list[str]:
     module = ast.parse(text)
-    may = own(module)
-    return [attribute for _, attribute in reached_into(module) if attribute not in may]
+    reached = [attribute for _, attribute in reached_into(module)]
+    may = own(module) if reached else set()
+    return [attribute for attribute in reached if attribute not in may]
 
 
 def test_nobody_sets_an_attribute_of_another() -> None:
