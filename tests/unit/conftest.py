@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from sqlalchemy import URL, Engine
 
 from jobsched.store.sql import engine, schema
@@ -38,7 +39,7 @@ def statements_compiled_once(migrated: Path) -> Iterator[None]:
     SQLAlchemy keeps that text by the engine's dialect and the shape of the statement. Every engine of ours gives the
     same arguments to its dialect, so one dialect does for all.
     """
-    create = engine.create_engine
+    create = sqlalchemy.create_engine
     first: list[Engine] = []
 
     def sharing(target: URL, **given: Any) -> Engine:

@@ -76,7 +76,7 @@ def shared(module: ModuleType) -> Iterator[str]:
         if inspect.isclass(kind) and kind.__module__ == module.__name__:
             for base in kind.__mro__[1:]:
                 if base.__module__.startswith(OF_OTHERS):
-                    yield from own_names(kind) & own_names(base)
+                    yield from own_names(kind) & own_names(base)  # type: ignore[arg-type]  # to mypy no type[T] is Hashable
 
 
 def reached(module: ModuleType) -> Iterator[str]:
