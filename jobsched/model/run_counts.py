@@ -16,7 +16,7 @@ from .run import State
 from .zone import DAY, TICK, Zone
 
 HOUR: Final = timedelta(hours=1)
-MOST: Final = 169  # hours: a week, and the one that a change of clocks adds
+MOST: Final = 170  # hours: a week, the one that a change of clocks adds, the one that both ends share
 MOST_RUNS: Final = 1_000_000  # that are looked at
 MOST_STRETCHES: Final = 50_000
 EARLIEST, LATEST = 2, 9998  # years in which zones can be asked
