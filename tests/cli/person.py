@@ -110,11 +110,12 @@ class Person:
     def typing(
         self, *words: str, columns: int = 100, env: Mapping[str, str] | None = None
     ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        """A command that runs in a terminal of its own, and the other end of that terminal."""
+        """A command that runs in a terminal of its own, and the other end of that terminal. It hears Ctrl-C, also where
+        these tests run in the background of a script, which has all its programs ignore that."""
         master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen(
-            ["setsid", "-c", "-w", sys.executable, "-m", "jobsched", *words],
+            ["env", "--default-signal=INT", "setsid", "-c", "-w", sys.executable, "-m", "jobsched", *words],
             cwd=self.folder, env=self.environment | dict(env or {}), stdin=slave, stdout=slave, stderr=slave,
         )  # fmt: skip
         os.close(slave)

@@ -11,7 +11,7 @@ from jobsched.scheduler import ticker
 from tests.unit.scheduler.world import CountedLoop
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def empty(migrated: Path) -> Path:
     """A database file with the schema and nothing else in it, to copy from."""
     return migrated
