@@ -81,10 +81,9 @@ def _shipped() -> Path:
     import site
 
     checkout = Path(__file__).parents[3]
-    places = [checkout, *(Path(base) / "share" / "jobsched" for base in (
-        sysconfig.get_path("data"), sys.prefix, site.getuserbase(), Path(__file__).parents[6]
-    ))]  # fmt: skip
-    for place in places:
+    bases = [Path(base) for base in (sysconfig.get_path("data"), sys.prefix, site.getuserbase())]
+    bases += Path(__file__).parents[6:7]  # beside lib/python3.x/site-packages
+    for place in (checkout, *(base / "share" / "jobsched" for base in bases)):
         if all((place / name).is_dir() for name in MADE) and (place / "conf" / "catalog.cfg").is_file():
             return place
     raise NotThere("the conf and tasks that come with Jobsched are not installed; make the folders by hand")
