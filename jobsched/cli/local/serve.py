@@ -13,6 +13,7 @@ import click
 
 from ..errors import NotThere, Refused
 from ..session import Session, pass_session
+from .folders import tasks_dir
 
 MADE: Final = ("conf", "tasks")
 
@@ -25,13 +26,7 @@ MADE: Final = ("conf", "tasks")
     show_default=True,
     help="Folder with jobsched.cfg, catalog.cfg and logging.cfg.",
 )
-@click.option(
-    "--tasks-dir",
-    type=click.Path(path_type=Path),
-    default="tasks",
-    show_default=True,
-    help="Folder with the Python files and scripts of tasks.",
-)
+@tasks_dir
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -48,24 +48,17 @@ class Transaction:
         """A notification is written in this transaction."""
         self.notified = True
 
-    @contextmanager
-    def apart(self) -> Iterator[None]:
+    def apart(self) -> AbstractContextManager[None]:
         """What is done inside is undone if it fails, and nothing else. If it is the database that fails, the whole
         transaction is to be given up: the database may have undone it, and with it the savepoint."""
-        back, point = self._mark(), self.connection.begin_nested()
-        try:
-            yield
-        except DBAPIError:
-            raise
-        except BaseException:
-            point.rollback()
-            back()
-            raise
-        point.commit()
+        return self._behind_savepoint(keep=True)
+
+    def undone(self) -> AbstractContextManager[None]:
+        """What is done inside is undone; failures of the database as in `apart`."""
+        return self._behind_savepoint(keep=False)
 
     @contextmanager
-    def undone(self) -> Iterator[None]:
-        """What is done inside is undone; failures of the database as in `apart`."""
+    def _behind_savepoint(self, *, keep: bool) -> Iterator[None]:
         back, point = self._mark(), self.connection.begin_nested()
         try:
             yield
@@ -75,8 +68,11 @@ class Transaction:
             point.rollback()
             back()
             raise
-        point.rollback()
-        back()
+        if keep:
+            point.commit()
+        else:
+            point.rollback()
+            back()
 
     def _mark(self) -> Callable[[], None]:
         """A function that forgets what is to be told from now on."""
