@@ -21,6 +21,9 @@ GONE: Final = 410
 PATIENCE: Final = timedelta(hours=24)  # after its creation a delivery is given up
 LEASE: Final = timedelta(seconds=60)  # while an attempt is made; a node that dies meanwhile is waited for no longer
 
+SETTLES: Final = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
+LOOKED_AT: Final = 64  # that are ripe, at once: those of one place may be more than may go there
+
 
 @attrs.frozen(kw_only=True)
 class Delivery:
@@ -67,6 +70,12 @@ class News:
     reason: str
     instant: datetime
     retry: bool | None = None  # whether the run is tried again
+
+
+def lease(of_nodes: timedelta | None) -> timedelta:
+    """How long a notification that was taken belongs to a node, where the nodes have agreed on that lease. While the
+    database is away, the node cannot write the result of its attempt."""
+    return max(LEASE, SETTLES + (of_nodes or timedelta(0)))
 
 
 def pause(attempts: int, chance: float) -> timedelta:

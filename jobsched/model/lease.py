@@ -23,6 +23,11 @@ def answer(lease: timedelta) -> int:
     return min(max(lease // timedelta(seconds=5), _PROMPT), _SLOW)
 
 
+def within_limits(lease: timedelta) -> timedelta:
+    """The lease that counts where this one is stored."""
+    return min(max(lease, SHORTEST), LONGEST)
+
+
 def agreed(kept: timedelta | None, asked: timedelta, others: Iterable[timedelta | None]) -> timedelta:
     """The lease that the store is to keep when a node starts.
 

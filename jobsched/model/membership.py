@@ -36,6 +36,22 @@ class MembershipSnapshot:
     kept: timedelta  # the lease that the store keeps
     lease: timedelta  # the one that this node is to go by: the same, but while a node lives that knows no other
 
+    @classmethod
+    def heard(
+        cls, node_id: str, there: Sequence[Node], *, now: datetime, renewed: bool, stops: tuple[tuple[str, str], ...],
+        kept: timedelta,
+    ) -> MembershipSnapshot:  # fmt: skip
+        """What this node hears, where `there` are all that no node has declared dead."""
+        return cls(
+            now=now,
+            renewed=renewed,
+            alive=tuple(sorted((node for node in there if not node.late(now)), key=lambda node: node.id)),
+            late=tuple(node for node in there if node.late(now) or node.ahead(now)),
+            stops=stops,
+            kept=kept,
+            lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != node_id]),
+        )
+
     @property
     def strangers(self) -> tuple[Node, ...]:
         """The nodes that may live and know no lease but one."""

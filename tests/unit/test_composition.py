@@ -65,7 +65,7 @@ ALLOWED = {
         "isolation_level": "a setting of the driver's connection",
         "read_only": "a setting of the driver's connection",
     },
-    "store/sql/store.py": {"logged": "a note on our own error, for those who would log it once more"},
+    "store/asking.py": {"logged": "a note on our own error, for those who would log it once more"},
     "watchdog.py": {"jobsched_watchdog": "a decorator's mark on the function that it returns"},
     "store/sql/hints.py": {"statement_compiler": "SQLAlchemy's own setting of a dialect"},
 }

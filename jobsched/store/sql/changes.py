@@ -43,11 +43,6 @@ def of_job(transaction: Transaction, job: Job, what: str) -> None:
     transaction.changes.append(Change(kind="job", what=what, job_id=job.id, task=job.task))
 
 
-def of_node(transaction: Transaction, node_id: str, state: str) -> None:
-    """A node came to that state."""
-    transaction.changes.append(Change(kind="node", what=state, node_id=node_id))
-
-
 def of_all(transaction: Transaction, found: Select[tuple[str, str, str]]) -> None:
     """What was done to many jobs, as a query finds it: id, task, what. It is written at once."""
     told = found.add_columns(literal("job"), literal_column(_NOW[transaction.dialect.name]))

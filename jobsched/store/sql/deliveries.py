@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 from sqlalchemy import Boolean, ColumnElement, bindparam, delete, or_, select, update
 
-from ...model.delivery import LEASE, Attempt, Delivery
+from ...model.delivery import LOOKED_AT, Attempt, Delivery, lease
 from ...model.ids import least
 from . import queries
 from .nodes import agreed_lease
 from .tables import deliveries
 from .transaction import TableRow, Transaction, database_now
 from .visibility import of_tasks
-
-SETTLES = timedelta(seconds=30)  # of that: for the attempt itself, beside what the nodes agreed on
-LOOKED_AT = 64  # that are ripe, at once: those of one place may be more than may go there
 
 _SHOWN = [column for column in deliveries.c if column is not deliveries.c.body]
 _WRITTEN = ("state", "not_before", "ended", "status", "error")
@@ -61,15 +58,9 @@ def take(
             taken.append(attrs.evolve(from_row(row), attempts=row.attempts + 1))
     if taken:
         mine = deliveries.c.id.in_([delivery.id for delivery in taken])
-        leased = {"not_before": instant + lease(transaction), "attempts": deliveries.c.attempts + 1}
+        leased = {"not_before": instant + lease(agreed_lease(transaction)), "attempts": deliveries.c.attempts + 1}
         transaction.execute(update(deliveries).where(mine).values(leased))
     return taken
-
-
-def lease(transaction: Transaction) -> timedelta:
-    """How long a notification that was taken belongs to a node. While the database is away, the node cannot write the
-    result of its attempt."""
-    return max(LEASE, SETTLES + (agreed_lease(transaction) or timedelta(0)))
 
 
 def _at(full: Sequence[str], only: Sequence[str] | None) -> list[ColumnElement[bool]]:

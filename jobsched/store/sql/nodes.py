@@ -28,7 +28,7 @@ from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import ABSENT, FORGOTTEN, Node
 from ...model.run import STARTED, Run
-from . import changes, outbox, start_counts
+from . import outbox, start_counts
 from . import runs as run_rows
 from .tables import nodes, runs, settings
 from .transaction import Query, TableRow, Transaction, database_now
@@ -53,7 +53,7 @@ def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: 
         kept = agreed
     lease = leases.in_force(kept, [each.lease_asked for each in there])
     transaction.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
-    changes.of_node(transaction, node.id, "alive")
+    transaction.have_moved(node.id, "alive")
     if known:
         _declare_dead(transaction, nodes.c.id.in_(known), instant)
     return Joined(now=instant, lease=lease)
@@ -70,14 +70,8 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
     renewed = transaction.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
     there = living(transaction)
     kept = agreed_lease(transaction) or heartbeat.lease
-    return MembershipSnapshot(
-        now=instant,
-        renewed=renewed,
-        alive=tuple(sorted((node for node in there if not node.late(instant)), key=lambda node: node.id)),
-        late=tuple(node for node in there if node.late(instant) or node.ahead(instant)),
-        stops=stops(transaction, heartbeat.id),
-        kept=kept,
-        lease=leases.in_force(kept, [node.lease_asked for node in there if node.id != heartbeat.id]),
+    return MembershipSnapshot.heard(
+        heartbeat.id, there, now=instant, renewed=renewed, stops=stops(transaction, heartbeat.id), kept=kept
     )
 
 
@@ -85,7 +79,7 @@ def agreed_lease(transaction: Transaction, *, hold: bool = False) -> timedelta |
     """The lease that the nodes have agreed on; None: no node has asked for one yet. With `hold`, no other transaction
     sets it until this one ends."""
     found = transaction.execute(_ASK_LEASE.with_for_update() if hold else _ASK_LEASE).scalar_one_or_none()
-    return None if found is None else min(max(timedelta(seconds=found), leases.SHORTEST), leases.LONGEST)
+    return None if found is None else leases.within_limits(timedelta(seconds=found))
 
 
 def _keep_lease(transaction: Transaction, lease: timedelta, instead_of: timedelta | None) -> None:
@@ -136,7 +130,7 @@ def leave(transaction: Transaction, node_id: str, local: datetime) -> None:
     seen = _ahead(instant, node.lease) if (node := get(transaction, node_id)) else instant
     stopped = transaction.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
     if stopped.rowcount:
-        changes.of_node(transaction, node_id, "stopped")
+        transaction.have_moved(node_id, "stopped")
 
 
 def declare_dead(
@@ -176,7 +170,7 @@ def _declare_dead(transaction: Transaction, gone: ColumnElement[bool], instant: 
         row = to_row(attrs.evolve(node, state="dead", seen=min(node.seen, instant), running=0, slots=0))
         values = {name: row[name] for name in ("state", "seen", "running", "slots")}
         transaction.execute(update(nodes).where(nodes.c.id == node.id).values(values))
-        changes.of_node(transaction, node.id, "dead")
+        transaction.have_moved(node.id, "dead")
 
 
 def _orphaned() -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""The one way to the database: a synchronous function, run in a transaction, in a thread, as a Deferred."""
+"""A store in a database of SQL: how a transaction is made there, and made again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from ...clock import elapsed
 from ...events import Events
 from ...model.errors import Unavailable
 from ...model.health import Counts, JobInfo
 from ...reactor_types import WithTimers
 from ...threads import Bulkhead, Pool
+from ..asking import Asking
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
@@ -45,7 +41,7 @@ WAITING = 512  # questions of callers, and as many changes, that wait for a thre
 TRIES = 5  # of a transaction that the database undid, or whose connection broke
 
 
-class Store(Service):
+class Store(Asking[Transaction]):
     """Runs questions and changes against one database.
 
     On SQLite there is one thread that writes, so that changes queue here and never meet inside the database.
@@ -58,8 +54,7 @@ class Store(Service):
     - `tells()`, called in the reactor, says whether the log already says that the store cannot be reached
     """
 
-    name = "store"
-    log = Logger()
+    failures = (DBAPIError, PoolTimeout)
 
     def __init__(
         self,
@@ -74,17 +69,15 @@ class Store(Service):
         sign: Callable[[], Sign | None] = lambda: None,
         tells: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._reactor = reactor
-        self._events = events or Events()
-        self._sign = sign
-        self._tells = tells
         self._engine: Engine = connect(url, prompt=prompt)
+        one_writer = self._engine.dialect.name == "sqlite"
+        readers = pool(0, threads + OWN, "store-read")
+        writers = pool(0, 1 if one_writer else threads + 1, "store-write")
+        super().__init__(reactor, readers, writers, events, tells)
+        self._sign = sign
         self._everyone = everyone
         self._reading = reading(self._engine)
         self._writing = writing(self._engine)
-        one_writer = self._engine.dialect.name == "sqlite"
-        self._readers = pool(0, threads + OWN, "store-read")
-        self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
         self._for_callers = ForCallers(
             self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting),
@@ -128,40 +121,12 @@ class Store(Service):
     def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
         return self.read(label_rows.infos, labels, most)
 
-    def startService(self) -> None:
-        super().startService()
-        self._readers.start()
-        self._writers.start()
-
-    def stopService(self) -> Deferred[None]:
-        """Fires when every question and change under way has been answered and the files are closed."""
-        super().stopService()
-        self._writers.refuse()
-        return self._readers.end(self._reactor, self._close)
-
-    def _close(self) -> None:
-        """Runs outside the reactor: what is under way may take long, and its answer needs the reactor."""
-        self._writers.stop()
+    def _disconnect(self) -> None:
         self._engine.dispose()
 
     def renew(self) -> None:
         """Stop using the connections that exist now: their server is read-only, or another has taken its place."""
         self._engine.dispose()
-
-    def read(
-        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> Deferred[T]:
-        """Ask `question(transaction, ...)` in one consistent view of the store."""
-        return self._ask(self._readers, False, question, *args, **kwargs)
-
-    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Make `change(transaction, ...)`. The Deferred fires after the commit is on disk.
-
-        Fails with `Unavailable` when the database cannot be reached or written. Then nothing was changed, unless the
-        words of the failure say that this is not known, because the connection broke after the commit was asked for.
-        `change` may be called more than once, after the database undid what it did: it must have no other effect.
-        """
-        return self._ask(self._writers, True, change, *args, **kwargs)
 
     def words(self, why: BaseException | None) -> str:
         """A failure in one line, without a password: what the database said, if it was the database."""
@@ -169,41 +134,7 @@ class Store(Service):
             return db_errors.words(self._engine.url, why)
         return " ".join(f"{type(why).__name__}: {why}".split())
 
-    def _ask(
-        self,
-        pool: Pool,
-        writes: bool,
-        function: Callable[Concatenate[Transaction, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Deferred[T]:
-        def work(transaction: Transaction) -> T:
-            return function(transaction, *args, **kwargs)
-
-        asked: Deferred[T] = deferToThreadPool(self._reactor, pool, self._timed, writes, elapsed(), work)
-        return asked.addErrback(self._failed)
-
-    def _failed(self, why: Failure) -> Failure:
-        if isinstance(why.value, Unavailable) and why.value.unreachable:
-            why.value.logged = self._tells()
-        return why
-
-    def _timed(self, writes: bool, begun: float, work: Callable[[Transaction], T]) -> T:
-        """Tell how long the work took since it was asked for, and what kind of trouble there was with the database."""
-        fault = None
-        try:
-            return self._insist(writes, work)
-        except Unavailable:
-            fault = "unavailable"
-            raise
-        except (DBAPIError, PoolTimeout):
-            fault = "fault"
-            raise
-        finally:
-            self._events.store_asked(writes, elapsed() - begun, fault)
-
     def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
-        """`work` in a transaction. It is done again, a few times, when it was undone by no fault of ours."""
         tries = TRIES
         while True:
             try:
@@ -236,11 +167,7 @@ class Store(Service):
                 if writes and why.connection_invalidated and not db_errors.not_made(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
-        with self.log.failuresHandled("a change was stored, and not told at once"):  # or it would be made again
-            if transaction.ended:
-                self._events.runs_ended(transaction.ended)
-            if transaction.notified:
-                self._reactor.callFromThread(self._events.notification_stored)
+        self._tell(transaction)
         return answer
 
     def _add_sign(self, transaction: Transaction) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -10,8 +10,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, Row, Select, text
 from sqlalchemy.exc import DBAPIError
 
-from ...model.change import Change
-from ...model.run import Run
+from ..telling import Telling
 
 Query: TypeAlias = Select[*tuple[object, ...]]  # for columns of any number and type
 TableRow: TypeAlias = Row[*tuple[object, ...]]  # what such a query finds; its columns are read by name
@@ -25,28 +24,20 @@ _ASK_TIME = {
 _BY_INDEXES = text("SET LOCAL enable_seqscan = off")
 
 
-class Transaction:
+class Transaction(Telling):
     """What can be done in the transaction, what it goes by, and what is to be told after the commit.
 
-    `everyone` is the host and port of the receiver of notifications for all jobs, if there is one. `ended` collects the
-    runs that get their outcome, `changes` what callers may follow. `notified` becomes true when a notification is
-    written.
+    `everyone` is the host and port of the receiver of notifications for all jobs, if there is one.
     """
 
-    __slots__ = ("changes", "connection", "dialect", "ended", "everyone", "execute", "notified")
+    __slots__ = ("connection", "dialect", "everyone", "execute")
 
     def __init__(self, connection: Connection, everyone: str | None = None) -> None:
+        super().__init__()
         self.connection = connection
         self.execute = connection.execute
         self.dialect = connection.dialect
         self.everyone = everyone
-        self.ended: list[Run] = []
-        self.changes: list[Change] = []
-        self.notified = False
-
-    def will_notify(self) -> None:
-        """A notification is written in this transaction."""
-        self.notified = True
 
     def apart(self) -> AbstractContextManager[None]:
         """What is done inside is undone if it fails, and nothing else. If it is the database that fails, the whole
@@ -59,7 +50,7 @@ class Transaction:
 
     @contextmanager
     def _behind_savepoint(self, *, keep: bool) -> Iterator[None]:
-        back, point = self._mark(), self.connection.begin_nested()
+        back, point = self.mark(), self.connection.begin_nested()
         try:
             yield
         except DBAPIError:
@@ -73,28 +64,6 @@ class Transaction:
         else:
             point.rollback()
             back()
-
-    def _mark(self) -> Callable[[], None]:
-        """A function that forgets what is to be told from now on."""
-        ended, changes, notified = len(self.ended), len(self.changes), self.notified
-
-        def back() -> None:
-            del self.ended[ended:]
-            del self.changes[changes:]
-            self.notified = notified
-
-        return back
-
-    def have_ended(self, runs: Iterable[Run]) -> None:
-        """These runs get their outcome in this transaction. Active runs among them are left out."""
-        self.have_changed(run for run in runs if not run.active)
-
-    def have_changed(self, runs: Iterable[Run]) -> None:
-        """These runs come to their states in this transaction; the states of some are outcomes."""
-        for run in runs:
-            self.changes.append(Change(kind="run", what=run.state, job_id=run.job_id, run_id=run.id, task=run.task))
-            if not run.active:
-                self.ended.append(run)
 
 
 def by_indexes(transaction: Transaction) -> None:
