@@ -13,16 +13,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import psutil
 import psycopg
+import pymongo
 import pymysql
 import pytest
+from pymongo.errors import PyMongoError
 
 USER = "jobsched"
 PATIENCE = 60.0  # seconds for a server to start or to stop on a busy machine
@@ -105,7 +108,7 @@ class Server:
         while True:
             try:
                 self.execute("SELECT 1")
-            except (psycopg.Error, pymysql.Error) as why:
+            except (psycopg.Error, pymysql.Error, PyMongoError) as why:
                 if self._process.poll() is not None or time.monotonic() > limit:
                     raise RuntimeError(f"{self.kind} does not start: {why}\n{self.tail()}") from why
                 time.sleep(0.05)
@@ -287,7 +290,60 @@ class Galera(MariaDB):
         ]  # fmt: skip
 
 
-KINDS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, Galera)}
+class MongoDB(Server):
+    """SecantusDB, which speaks MongoDB's protocol and has its transactions: one server, as the primary of a replica
+    set. It waits for the disk at each commit."""
+
+    kind = "mongodb"
+    scheme = "mongodb"
+    package = "none; pip install -r requirements-mongodb.txt"
+    signals: ClassVar[Mapping[Mode, signal.Signals]] = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
+    options: ClassVar[Sequence[str]] = ("--sync-on-commit", "--enable-test-commands")
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        return {"secantusd-py": shutil.which("secantusd-py", path=str(Path(sys.executable).parent))}
+
+    def _create(self) -> None:
+        """It makes its folder when it starts."""
+
+    def _command(self) -> list[str]:
+        return [
+            str(self.programs()["secantusd-py"]), "--host", "127.0.0.1", "--port", str(self.port),
+            "--storage-path", str(self.folder / "data"), *self.options,
+        ]  # fmt: skip
+
+    def _ordinary(self) -> dict[str, Any]:
+        """As ourselves: it stands in our own environment, which other users may not see into."""
+        ours = super()._ordinary()
+        return {name: ours[name] for name in ("cwd", "env")}
+
+    def url(self, database: str) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Only whether it is there: it knows no statements."""
+        with pymongo.MongoClient[dict[str, Any]](self.url(""), serverSelectionTimeoutMS=1000) as client:
+            client.admin.command("ping")
+
+    def create_database(self, name: str) -> str:
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        with pymongo.MongoClient[dict[str, Any]](self.url("")) as client:
+            client.drop_database(name)
+
+
+class StandaloneMongoDB(MongoDB):
+    """The same as no member of a replica set."""
+
+    kind = "standalone mongodb"
+    options = ("--standalone",)
+
+
+KINDS: dict[str, type[Server]] = {
+    server.kind: server for server in (PostgreSQL, MariaDB, Galera, MongoDB, StandaloneMongoDB)
+}
 
 
 def started(kind: str) -> Server:

@@ -111,6 +111,9 @@ class Engine(Protocol):
     def refusal(self) -> type[Exception]:
         """What a change raises that would store the same thing twice."""
 
+    def migrate(self, url: str) -> None:
+        """Create or upgrade what is stored there."""
+
     def clear(self, url: str) -> None:
         """Forget all that is stored."""
 

@@ -19,6 +19,7 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
+from jobsched.store import opening
 from jobsched.store.sql import audit, engine, run_pages, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
@@ -164,6 +165,9 @@ class SqlEngine:
     """Any of the three."""
 
     refusal: type[Exception] = IntegrityError
+
+    def migrate(self, url: str) -> None:
+        opening.migrate(url)
 
     def clear(self, url: str) -> None:
         connected = engine.connect(url)

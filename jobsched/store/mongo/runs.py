@@ -1,0 +1,88 @@
+"""Runs, as far as they are read: what came of them is not written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from ...model.errors import no_run
+from ...model.run import STARTED, Run, Tail
+from .documents import Document, from_document, instant_of, instant_to_number
+from .transaction import Filter, Order, Transaction
+
+MOST_LEFT = 1000
+_STARTED = {"$in": list(STARTED)}
+_SHOWN = {"parameters": 0}
+
+
+def get(transaction: Transaction, run_id: str) -> Run:
+    """As `Runs.get`."""
+    found = transaction.first("runs", {"_id": run_id})
+    if found is None:
+        raise no_run(run_id)
+    return from_document(Run, found)
+
+
+def some(transaction: Transaction, run_ids: Sequence[str]) -> list[Run]:
+    """As `Runs.some`."""
+    found = transaction.find("runs", {"_id": {"$in": list(run_ids)}}, fields=_SHOWN)
+    return [from_document(Run, each) for each in found]
+
+
+def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
+    """As `Runs.left_behind`."""
+    return _all(transaction, {"node_id": {"$nin": [node_id, None]}, "state": _STARTED})
+
+
+def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:
+    """As `Runs.left_here`."""
+    newest = [("_id", -1)]
+    if previous:
+        own: Filter = {"node_id": {"$in": list(previous)}, "state": {"$in": [*STARTED, "lost"]}}
+        return _all(transaction, own, newest, MOST_LEFT)
+    known = [each["_id"] for each in transaction.find("nodes", {}, fields={"_id": 1})]
+    return _all(transaction, {"node": name, "state": _STARTED, "node_id": {"$nin": [*known, None]}}, newest, MOST_LEFT)
+
+
+def started_by(transaction: Transaction, node_id: str) -> list[Run]:
+    """As `Claims.started_by`."""
+    return _all(transaction, {"node_id": node_id, "state": _STARTED}, [("_id", 1)])
+
+
+def waiting(transaction: Transaction, now: datetime) -> tuple[bool, datetime | None]:
+    """As `Claims.waiting`."""
+    later = {"state": "waiting", "not_before": {"$gt": instant_to_number(now)}}
+    soonest = transaction.first("runs", later, [("not_before", 1)])
+    if soonest is not None:
+        return True, instant_of(soonest["not_before"])
+    return transaction.first("runs", {"state": "waiting"}) is not None, None
+
+
+def stops(transaction: Transaction, node_id: str) -> tuple[tuple[str, str], ...]:
+    """As `Runs.stops`."""
+    found = transaction.find(
+        "runs", {"node_id": node_id, "state": _STARTED, "stop": {"$ne": None}}, [("_id", 1)], fields={"stop": 1}
+    )
+    return tuple((each["_id"], each["stop"]) for each in found)
+
+
+def tail(transaction: Transaction, run_id: str) -> Tail | None:
+    """As `Runs.tail`."""
+    found = transaction.first("tails", {"_id": run_id})
+    return None if found is None else Tail(run_id=run_id, start=found["start"], data=bytes(found["data"]))
+
+
+def save_tails(transaction: Transaction, new: Iterable[Tail]) -> None:
+    """Keep the tails of runs, in place of older ones. No tail is kept of a run that was forgotten: the run is held."""
+    for each in new:
+        if transaction.hold_known("runs", each.run_id):
+            transaction.delete("tails", {"_id": each.run_id})
+            transaction.insert("tails", [_tail(each)])
+
+
+def _tail(tail: Tail) -> Document:
+    return {"_id": tail.run_id, "start": tail.start, "data": tail.data}
+
+
+def _all(transaction: Transaction, which: Filter, order: Order | None = None, most: int = 0) -> list[Run]:
+    return [from_document(Run, each) for each in transaction.find("runs", which, order, most)]

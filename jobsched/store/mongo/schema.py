@@ -1,0 +1,76 @@
+"""Bringing a database to the schema of this version, before anything is served.
+
+What MongoDB calls a schema is its collections and their indexes. Each step makes what is not there yet and can be made
+again, so that two nodes that start at the same moment do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from pymongo.errors import CollectionInvalid, PyMongoError
+
+from ...model.errors import BadStore
+from .client import Place, connect, database, must_have_transactions
+from .db_errors import words
+
+Keys = list[tuple[str, int]]
+
+VERSION: Final = "schema"  # the document of `settings` that holds the number of steps made
+
+
+def migrate(url: str) -> None:
+    """Create or upgrade what is stored at `url`. Raises BadStore if the database cannot be opened, has no transactions,
+    or was made by a newer Jobsched."""
+    client = connect(url)
+    try:
+        place = database(client, url)
+        name = safe(place)
+        must_have_transactions(client, name)
+        _upgrade(place, name)
+    except PyMongoError as why:
+        raise BadStore(f"store: MongoDB cannot be opened: {words(why)}") from why
+    finally:
+        client.close()
+
+
+def safe(place: Place) -> str:
+    """What a message calls the database: no user and no password."""
+    return f"the MongoDB database {place.name}"
+
+
+def _upgrade(place: Place, name: str) -> None:
+    stored = place.settings.find_one({"_id": VERSION}) or {"value": 0}
+    found = int(stored["value"])
+    if found > len(STEPS):
+        raise BadStore(
+            f"store: {name} was made by a newer Jobsched (schema {found}); upgrade this one, or give it another store"
+        )
+    for number, step in enumerate(STEPS[found:], found + 1):
+        step(place)
+        place.settings.update_one({"_id": VERSION}, {"$max": {"value": number}}, upsert=True)
+
+
+def _collection(place: Place, name: str, **indexes: Keys) -> None:
+    """A collection, made before any transaction needs it, with these indexes."""
+    with suppress(CollectionInvalid):  # it is there
+        place.create_collection(name)
+    for index, keys in indexes.items():
+        place[name].create_index(keys, name=index)
+
+
+def _first(place: Place) -> None:
+    """Nodes, notifications, changes, runs with their tails, and settings."""
+    _collection(place, "settings")
+    _collection(place, "nodes", by_state=[("state", 1)], by_since=[("since", -1), ("_id", 1)])
+    _collection(place, "deliveries", by_time=[("state", 1), ("not_before", 1), ("_id", 1)])
+    _collection(place, "changes", by_number=[("number", 1), ("_id", 1)])
+    _collection(place, "tails")
+    _collection(place, "runs", by_node=[("node_id", 1), ("state", 1)], by_state=[("state", 1), ("not_before", 1)])
+    unique: dict[str, Any] = {"name": "one_each", "unique": True}
+    place.runs.create_index([("job_id", 1), ("due", 1), ("attempt", 1), ("place", 1)], **unique)
+
+
+STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first,)

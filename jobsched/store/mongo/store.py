@@ -1,0 +1,122 @@
+"""A store in MongoDB: how a transaction is made there, and made again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from ...events import Events
+from ...model.errors import Unavailable
+from ...reactor_types import WithTimers
+from ...threads import Pool
+from ..asking import Asking
+from ..contract import changes as change_contract
+from . import changes, db_errors, nouns
+from .client import begin, connect, database
+from .transaction import Transaction
+
+T = TypeVar("T")
+
+THREADS: Final = 4
+OWN: Final = 2  # threads more that read, and one that writes: so many are free for what no caller orders
+TRIES: Final = 12  # of a transaction that collided: nobody waits inside MongoDB, so others may win a few times
+RACES: Final = 4  # of one that stored the same thing as another: the next try sees what is there
+FIRST, LONGEST = 0.005, 0.25  # seconds between two tries, at first and at most
+
+
+class Store(Asking[Transaction]):
+    """Runs questions and changes against one database. The options are those of `sql.store.Store`.
+
+    Not all nouns of the contract are there yet, so this is no `contract.store.Store`, and no daemon can use it.
+    """
+
+    failures = (PyMongoError,)
+
+    def __init__(
+        self,
+        reactor: WithTimers,
+        url: str,
+        pool: Callable[[int, int, str], Pool] = Pool,
+        threads: int = THREADS,
+        everyone: str | None = None,
+        prompt: int | None = None,
+        events: Events | None = None,
+        tells: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__(
+            reactor, pool(0, threads + OWN, "store-read"), pool(0, threads + 1, "store-write"), events, tells
+        )
+        self._client = connect(url, prompt=prompt)
+        self._place = database(self._client, url)
+        self._everyone = everyone
+        self.claims = nouns.Claims(self)
+        self.runs = nouns.Runs(self)
+        self.nodes = nouns.Nodes(self)
+        self.deliveries = nouns.Deliveries(self)
+        self.retention = nouns.Retention(self)
+        self.changes: change_contract.Changes = nouns.Changes(self)
+
+    @property
+    def shared(self) -> bool:
+        """Other nodes may use it."""
+        return True
+
+    @property
+    def notifies(self) -> bool:
+        """Not yet: a change stream is to do so."""
+        return False
+
+    def words(self, why: BaseException | None) -> str:
+        """A failure in one line, without a password."""
+        if isinstance(why, PyMongoError):
+            return db_errors.words(why)
+        return " ".join(f"{type(why).__name__}: {why}".split())
+
+    def _disconnect(self) -> None:
+        self._client.close()
+
+    def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
+        for number in range(TRIES):
+            try:
+                return self._transact(writes, work)
+            except PyMongoError as why:
+                kind = db_errors.kind(why)
+                last = number + 1 == TRIES
+                if kind == "fault" or (kind == "raced" and number + 1 >= RACES):
+                    raise
+                if kind == "unavailable" or last:
+                    raise self._unavailable(why) from why
+            time.sleep(min(FIRST * 2**number, LONGEST) * (0.5 + random.random()))  # noqa: S311  # no secret; in a thread of the store
+        raise AssertionError("the last try returns or raises")
+
+    def _transact(self, writes: bool, work: Callable[[Transaction], T]) -> T:
+        with self._client.start_session() as session:
+            begin(session)
+            transaction = Transaction(self._place, session, self._everyone)
+            answer = work(transaction)
+            if writes and transaction.changes:
+                changes.write(transaction, transaction.clock())
+            self._commit(session.commit_transaction)
+        self._tell(transaction)
+        return answer
+
+    def _commit(self, commit: Callable[[], None]) -> None:
+        """Commit; once more, a few times, where it is not known whether the server did: it does so once."""
+        for number in range(TRIES):
+            try:
+                return commit()
+            except PyMongoError as why:
+                if not why.has_error_label(db_errors.UNKNOWN):
+                    raise
+                if number + 1 == TRIES:
+                    raise self._unavailable(why, " (it is not known whether the change was made)") from why
+            time.sleep(min(FIRST * 2**number, LONGEST))
+        raise AssertionError("the last try returns or raises")
+
+    def _unavailable(self, why: PyMongoError, more: str = "") -> Unavailable:
+        words = f"the store cannot be used now: {db_errors.words(why)}{more}"
+        return Unavailable(words, unreachable=db_errors.lost(why))

@@ -1,0 +1,89 @@
+"""One transaction under way, as the functions of this package are given it; and the time that it goes by.
+
+A lock is a write: whatever a change goes by is written in it, and another change that writes the same is undone and
+made again. So nothing waits inside the database, and snapshot isolation cannot skew what was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ReturnDocument, UpdateOne
+
+from ..telling import Telling
+from .client import Place, Session
+from .documents import Document
+
+Filter = Mapping[str, Any]  # what MongoDB asks for, in its own words
+Order = list[tuple[str, int]]
+
+_HAS_CLOCK = [True]  # tests that make up their own time take it away
+
+
+class Transaction(Telling):
+    """What can be asked and written in the transaction, and what is to be told after the commit.
+
+    `everyone` is the host and port of the receiver of notifications for all jobs, if there is one.
+    """
+
+    __slots__ = ("_place", "_session", "everyone")
+
+    def __init__(self, place: Place, session: Session, everyone: str | None = None) -> None:
+        super().__init__()
+        self._place = place
+        self._session = session
+        self.everyone = everyone
+
+    def find(
+        self, name: str, which: Filter, order: Order | None = None, most: int = 0, fields: Filter | None = None
+    ) -> list[Document]:
+        """The documents of a collection that `which` fits, no more than `most` (0: all); `fields`: of those alone, or
+        without those."""
+        return list(self._place[name].find(which, fields, sort=order, limit=most, session=self._session))
+
+    def first(self, name: str, which: Filter, order: Order | None = None) -> Document | None:
+        """The first of them."""
+        return self._place[name].find_one(which, sort=order, session=self._session)
+
+    def insert(self, name: str, documents: Iterable[Document]) -> None:
+        """Store new documents."""
+        if given := list(documents):
+            self._place[name].insert_many(given, session=self._session)
+
+    def update(self, name: str, which: Filter, values: Document) -> int:
+        """Set these values in all that `which` fits; how many these are."""
+        return self._place[name].update_many(which, {"$set": values}, session=self._session).matched_count
+
+    def update_each(self, name: str, changes: Iterable[tuple[Filter, Document]]) -> None:
+        """For each pair, set these values in the one document that fits."""
+        if asked := [UpdateOne(which, {"$set": values}) for which, values in changes]:
+            self._place[name].bulk_write(asked, session=self._session)
+
+    def delete(self, name: str, which: Filter) -> int:
+        """Forget all that fit; how many these were."""
+        return self._place[name].delete_many(which, session=self._session).deleted_count
+
+    def hold(self, name: str, key: str) -> Document:
+        """The document of that id, made if there is none, and written: nobody else can decide by it meanwhile."""
+        held = self._place[name].find_one_and_update(
+            {"_id": key}, {"$inc": {"held": 1}}, upsert=True, return_document=ReturnDocument.AFTER,
+            session=self._session,
+        )  # fmt: skip
+        return dict(held or {})
+
+    def hold_known(self, name: str, key: str) -> bool:
+        """The same for one that is there; whether it is."""
+        return (
+            self._place[name].update_one({"_id": key}, {"$inc": {"held": 1}}, session=self._session).matched_count == 1
+        )
+
+    def now(self, fallback: datetime) -> datetime:
+        """The time to go by: the server's. `fallback` counts only in tests that make up their own time."""
+        return self.clock() if _HAS_CLOCK[0] else fallback
+
+    def clock(self) -> datetime:
+        """The server's own time, in UTC, to the millisecond. It is asked outside the transaction."""
+        told: datetime = self._place.client.admin.command("hello")["localTime"]
+        return told.replace(tzinfo=UTC)

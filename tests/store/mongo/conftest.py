@@ -1,0 +1,42 @@
+"""What the tests of MongoDB itself get: running stores on one database, as so many nodes have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import cast
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from jobsched.reactor_types import Reactor
+from jobsched.store.mongo import schema
+from jobsched.store.mongo.store import Store
+from tests.servers import Server
+
+_number = count()
+
+
+@pytest.fixture
+def url(running: Callable[[str], Server]) -> Iterator[str]:
+    """A database of its own, with nothing in it."""
+    name = f"own{next(_number)}"
+    yield running("mongodb").create_database(name)
+    running("mongodb").drop_database(name)
+
+
+@pytest.fixture
+def open_store(url: str) -> Iterator[Callable[[], Store]]:
+    """Makes running stores on it, each with threads of its own."""
+    schema.migrate(url)
+    stores: list[Store] = []
+
+    def make() -> Store:
+        stores.append(Store(cast(Reactor, reactor), url))
+        stores[-1].startService()
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        pytest_twisted.blockon(store.stopService())
