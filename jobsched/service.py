@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -62,6 +63,7 @@ from .store.contract.store import Store
 from .store.opening import open_store
 from .store.sign_of_life import SignOfLife
 from .threads import CallerThread, Threads
+from .ui.app import live_page
 
 
 @attrs.frozen(kw_only=True)
@@ -125,7 +127,10 @@ def build(
         lambda: store.holds.current(now(clock)),
     )  # fmt: skip
     feed = Feed(reactor, clock, store)
-    front = serve(reactor, clock, config, registry, relay, token_holder, health, events, feed)
+    front = serve(
+        reactor, clock, config, registry, relay, token_holder, health, events, feed,
+        partial(live_page, registry, config, lambda: now(clock), health),
+    )  # fmt: skip
     ports = [Port(endpoint, front.gate, reactor) for endpoint in endpoints]
     calendar, systemd = OrderedServices(scheduler, overdue_watch), Systemd(reactor, environ)
     wakeup = Wakeup(reactor, store, config.store, lambda: peers.node.id, events, peers.tells)

@@ -8,6 +8,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import Resource
 
 from ..clock import now
 from ..config.options import Config
@@ -57,8 +58,9 @@ def serve(
     health: Body,
     events: Events,
     feed: Feed,
+    page: Callable[[Authenticator], Resource],
 ) -> JobschedSite:
-    """The site with all calls. `clock`: the one that all nodes use."""
+    """The site with all calls, and the page. `clock`: the one that all nodes use."""
     lines = Lines(reactor)
     authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
@@ -66,7 +68,9 @@ def serve(
     readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
     following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
     every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following)
-    return site(every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events)
+    return site(
+        every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events, page(authenticator)
+    )
 
 
 def routes(

@@ -121,14 +121,16 @@ def answer(
 def install(app: Klein) -> None:
     """Turn errors into problems. Klein asks in the order of definition: the most specific first."""
     for kind, handle in ((errors.JobschedError, _known), (HTTPException, _http), (Exception, _unknown)):
-        app.handle_errors(kind)(_for_klein(handle))
+        app.handle_errors(kind)(for_klein(handle))
 
 
 class _Handler(Protocol):
     def __call__(self, request: IRequest, failure: Failure) -> Answer: ...
 
 
-def _for_klein(handle: Callable[[Request, Failure], Answer]) -> _Handler:
+def for_klein(handle: Callable[[Request, Failure], Answer]) -> _Handler:
+    """The handler as Klein calls it."""
+
     def handled(request: IRequest, failure: Failure) -> Answer:
         assert isinstance(request, Request)
         return handle(request, failure)

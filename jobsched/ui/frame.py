@@ -1,0 +1,170 @@
+"""What stands around every screen: the head, the banners, and what a template may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import attrs
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from twisted.web.http import Request
+
+from ..model.caller import Caller
+from ..model.errors import NotFound, Unavailable
+from ..model.health import HealthProblem
+from ..model.hold import Hold
+from ..registry.registry import Registry
+from ..rest.route import caller, whole
+from . import words
+from .files import Files
+from .view import View
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+HTML: Final = b"text/html; charset=utf-8"
+HEADERS: Final = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"same-origin"),  # with `no-referrer` a form would come from an origin "null"
+)
+SCREENS: Final = (
+    ("/ui/", "Overview"),
+    ("/ui/jobs", "Jobs"),
+    ("/ui/runs", "Runs"),
+    ("/ui/upcoming", "Upcoming"),
+    ("/ui/nodes", "Nodes"),
+    ("/ui/audit", "Audit"),
+)
+
+
+class Healthy(Protocol):
+    """What is asked of the daemon's health."""
+
+    async def health_problems(self) -> list[HealthProblem]:
+        """All that keeps it from its work."""
+
+
+@attrs.frozen
+class Head:
+    """What the head of a screen says of the daemons."""
+
+    node: str = ""
+    alive: int = 1
+    nodes: int = 1
+    hold: Hold | None = None
+    problems: Sequence[str] = ()
+
+
+def environment(files: Files) -> Environment:
+    """The templates: all that is put in is escaped, and nothing may be missing."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals |= {
+        "file": files.url, "screens": SCREENS, "span": words.span, "many": words.many, "size": words.size,
+        "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
+        "utc": words.utc_text,
+    }  # fmt: skip
+    return made
+
+
+class Frame:
+    """Answers with screens."""
+
+    def __init__(
+        self, registry: Registry, files: Files, health: Healthy, now: Callable[[], datetime], zone: str,
+        asks: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self.now = now
+        self._registry = registry
+        self._health = health
+        self._zone = zone
+        self._asks = asks
+        self._templates = environment(files)
+
+    def registry(self, request: Request) -> Registry:
+        """The registry as this viewer sees it."""
+        return self._registry.seen_by(caller(request))
+
+    def view(self, request: Request) -> View:
+        """How the viewer wants to see it."""
+        return View.of(request, self.now(), self._zone)
+
+    async def screen(self, request: Request, template: str, title: str, **values: object) -> bytes:
+        """200, or what was set before: a whole screen. HEAD is answered alike."""
+        who = caller(request)
+        head = await self._head(who) if who.may("read") else Head()
+        return self.bare(request, template, title, who=who, head=head, **values)
+
+    def bare(self, request: Request, template: str, title: str, **values: object) -> bytes:
+        """A screen that asks the store nothing."""
+        path = request.path.decode("utf-8", "replace")
+        common: dict[str, Any] = {
+            "view": self.view(request), "title": title, "here": here(request), "path_here": path,
+            "tokens": self._asks(), "head": Head(), "who": None, "find": "",
+        }  # fmt: skip
+        text = self._templates.get_template(template).render(common | values)
+        return send(request, text)
+
+    async def _head(self, who: Caller) -> Head:
+        registry = self._registry.seen_by(who)
+        nodes = await registry.nodes()
+        found = await self._health.health_problems()
+        return Head(
+            node=self._registry.here,
+            alive=sum(node.state == "alive" for node in nodes),
+            nodes=len({node.name for node in nodes if node.state != "stopped"}),
+            hold=await held(registry),
+            problems=[str(each) for each in found],
+        )
+
+
+async def held(registry: Registry) -> Hold | None:
+    """What is on hold, if anything is."""
+    try:
+        return await registry.hold()
+    except NotFound:
+        return None
+
+
+async def tried(asking: Awaitable[Any], otherwise: object) -> Any:  # whatever was asked
+    """What was asked for, or `otherwise` where the store does not answer: for what only stands beside a screen."""
+    try:
+        return await asking
+    except Unavailable:
+        return otherwise
+
+
+def send(request: Request, text: str, kind: bytes = HTML) -> bytes:
+    """Text with the page's own headers."""
+    for name, value in HEADERS:
+        request.setHeader(name, value)
+    return whole(request, kind, text.encode())
+
+
+def here(request: Request) -> str:
+    """The path and the query that were asked for, as a link."""
+    return request.uri.decode("ascii", "replace")
+
+
+def link(request: Request, **changes: str | None) -> str:
+    """The same screen with other values in its query; None takes one away."""
+    url = urlsplit(request.uri.decode("ascii", "replace"))
+    kept = {name: value for name, value in parse_qsl(url.query) if name not in changes}
+    query = urlencode(kept | {name: value for name, value in changes.items() if value})
+    return f"{url.path}?{query}" if query else url.path
+
+
+def asked(request: Request, name: str, otherwise: str = "") -> str:
+    """One value of the query; what is no UTF-8 is shown as such and finds nothing."""
+    values = (request.args or {}).get(name.encode(), [])
+    return values[0].decode("utf-8", "replace") if values else otherwise

@@ -1,0 +1,1 @@
+// Scripts of the page: what they add, the page can do without.

@@ -1,0 +1,163 @@
+"""The live page without scripts: every screen over HTTP, read as a browser reads it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.caller import Caller
+from tests.system.daemon import daemon_in, until
+from tests.system.receiver import FAILS
+from tests.system.screens import Browser
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    with daemon_in(tmp_path_factory.mktemp("screens") / "daemon") as daemon:
+        daemon.script("bad", FAILS)
+        daemon.script("gate", "#!/bin/sh\nwhile [ ! -e open ]; do sleep 0.05; done\n")
+        daemon.start()
+        yield Caller(daemon)
+
+
+@pytest.fixture(scope="module")
+def first(ask: Caller) -> str:
+    """The list before there was any job."""
+    return Browser(ask.daemon).open("/ui/jobs").main.text
+
+
+@pytest.fixture(scope="module")
+def made(ask: Caller, first: str) -> dict[str, str]:
+    """Paths by name."""
+    jobs = {
+        "zebra": ask.make("bad", 7200, name="zebra", description="Copies the herd."),
+        "ant": ask.make("example", 3600, name="ant", labels={"team": "insects"}),
+        "busy": ask.make("gate", 9000, name="busy"),
+        "night": ask.make("example", None, name="night", cron="30 2 * * *", timezone="Asia/Kolkata"),
+        EVIL: ask.make("example", 60, name=EVIL, description=f"{EVIL}&amp;"),
+    }
+    ask.ended(ask.run(jobs["zebra"]))
+    ask.ended(ask.run(jobs["ant"]))
+    run = ask.run(jobs["busy"])
+    until(lambda: ask.get(run)["state"] == "running")
+    paused = {"reason": "moves house", "until": "2040-01-01T00:00:00Z"}
+    assert ask.ask("POST", f"{jobs[EVIL]}/pause", paused).status == 200
+    return jobs
+
+
+@pytest.fixture
+def browser(ask: Caller, made: dict[str, str]) -> Browser:
+    return Browser(ask.daemon)
+
+
+def names(browser: Browser, query: str) -> list[str]:
+    return [each.every("a")[0].text for each in browser.open(f"/ui/jobs{query}").main.every("th", scope="row")]
+
+
+def test_the_first_start_says_what_to_do(first: str) -> None:
+    assert "No jobs yet. Tasks that can be scheduled: " in first
+    assert "curl -X POST" in first
+
+
+def test_jobs_are_listed_by_what_needs_attention(browser: Browser) -> None:
+    screen = browser.open("/ui/jobs")
+    rows = {row[1].split(" ")[0]: row for row in screen.rows()}
+    assert list(rows) == ["zebra", EVIL, "ant", "busy", "night"]
+    assert rows["zebra"][0] == "failed"
+    assert rows["busy"][0] == "running"
+    assert rows["ant"][0] == "scheduled"
+    assert rows["ant"][2] == "every 1 h"
+    assert rows["night"][2] == "02:30 daily, Asia/Kolkata"
+    assert "paused until 2040-01-01T00:00:00Z: moves house" in rows[EVIL][1]
+    assert rows["zebra"][4].startswith("✕failed, ")
+    assert screen.root.one("title").text == "Jobs - Jobsched"
+
+
+def test_a_name_is_never_markup(browser: Browser) -> None:
+    screen = browser.open("/ui/jobs")
+    assert EVIL.encode() not in screen.answer.content
+    assert f"{EVIL} {EVIL}&amp; paused" in screen.main.text
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?sort=name", [EVIL, "ant", "busy", "night", "zebra"]),
+        ("?sort=-name", ["zebra", "night", "busy", "ant", EVIL]),
+        ("?q=state:failing", ["zebra"]),
+        ("?q=state:paused", [EVIL]),
+        ("?q=HERD", ["zebra"]),
+        ("?q=label:team%3Dinsects", ["ant"]),
+        ("?q=task:example+state:scheduled&sort=name", ["ant", "night"]),
+        ("?q=name:busy", ["busy"]),
+    ],
+)
+def test_jobs_are_sorted_and_found(browser: Browser, query: str, expected: list[str]) -> None:
+    assert names(browser, query) == expected
+
+
+def test_a_filter_is_shown_and_taken_away(browser: Browser) -> None:
+    screen = browser.open("/ui/jobs?q=state:failing+herd&sort=name")
+    assert screen.link("state:failing \N{MULTIPLICATION SIGN}: take it away") == "/ui/jobs?sort=name&q=herd"
+    assert screen.link("herd \N{MULTIPLICATION SIGN}: take it away") == "/ui/jobs?sort=name&q=state%3Afailing"
+    empty = browser.open("/ui/jobs?q=state:failing+nothing")
+    assert "No job matches state:failing nothing. Clear the filter" in empty.main.text
+
+
+@pytest.mark.parametrize("query", ["?q=state:asleep", "?sort=colour", "?after=nowhere", "?q=" + "x" * 401])
+def test_a_list_that_makes_no_sense_is_refused(browser: Browser, query: str) -> None:
+    assert browser.open(f"/ui/jobs{query}", 400).title == "Bad Request"
+
+
+def test_times_and_colours_are_kept(browser: Browser) -> None:
+    screen = browser.open("/ui/jobs?sort=name")
+    assert screen.root.one("html").attributes["data-theme"] == "auto"
+    after = browser.send(screen, "Set", times="job", theme="dark")
+    assert after.path == "/ui/jobs?sort=name"
+    assert after.root.one("html").attributes["data-theme"] == "dark"
+    assert next(row[3] for row in after.rows() if row[1] == "night").split(" ")[3] == "02:30:00"
+    assert next(row[3] for row in screen.rows() if row[1] == "night").split(" ")[3] == "21:00:00"
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "/ui/\r\nSet-Cookie: a=b", "/jobs"])
+def test_a_form_leads_back_to_the_page_alone(browser: Browser, to: str) -> None:
+    answer = browser.post("/ui/view", {"times": "utc", "back": to})
+    assert (answer.status, answer.headers["location"]) == (303, "/ui/")
+
+
+def test_a_form_of_another_site_is_refused(browser: Browser) -> None:
+    answer = browser.post("/ui/view", {"times": "utc"}, Origin="https://evil.example")
+    assert answer.status == 403
+
+
+def test_files_never_change_under_their_address(browser: Browser) -> None:
+    screen = browser.open("/ui/jobs")
+    for address in [*screen.root.every("script"), *screen.root.every("link")]:
+        path = address.attributes.get("src") or address.attributes["href"]
+        answer = browser.ask("GET", path, Accept_Encoding="gzip")
+        assert answer.status == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert gzip.decompress(answer.content) == browser.ask("GET", path).content
+        assert browser.ask("GET", path.replace("/static/", "/static/0")).status == 404
+
+
+def test_all_files_together_are_small() -> None:
+    from jobsched.ui.files import Files
+
+    assert sum(len(file.compressed) for file in Files().files.values()) < 60_000
+
+
+def test_nothing_is_said_as_a_screen(browser: Browser) -> None:
+    assert browser.open("/ui/nothing", 404).main.text.startswith("Not Found There is nothing at this address.")
+    assert browser.ask("POST", "/ui/jobs").status == 405
+
+
+def test_the_api_has_the_headers_it_had(browser: Browser) -> None:
+    answer = browser.ask("GET", "/jobs")
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert browser.ask("GET", "/uix").status == 404
