@@ -8,15 +8,20 @@ from datetime import datetime
 from klein.resource import KleinResource
 
 from ..config.options import Config
+from ..model.redaction import Redaction
 from ..registry.registry import Registry
 from ..rest.app import make_app
 from ..rest.auth import Authenticator
+from ..rest.from_json import Defaults
+from ..rest.instants import Times
 from ..rest.route import Route
 from .errors import ErrorScreens
 from .files import Files
 from .frame import Frame, Healthy
+from .job import OneJob
 from .jobs import Jobs
 from .preferences import Preferences
+from .runs import Runs
 
 
 def live_page(
@@ -25,13 +30,18 @@ def live_page(
     """The page for those whom `authenticator` lets in."""
     files = Files()
     frame = Frame(registry, files, health, now, config.timezone, lambda: authenticator.asks)
-    return make_app(screens(frame, files), authenticator.admit, ErrorScreens(frame).install).resource()
+    redaction = Redaction(config.secret_parameters)
+    defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
+    every = screens(frame, files, defaults, Times(now, config.timezone))
+    return make_app(every, authenticator.admit, ErrorScreens(frame).install).resource()
 
 
-def screens(frame: Frame, files: Files) -> list[Route]:
+def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> list[Route]:
     """All routes below /ui."""
     return [
         *Jobs(frame).routes(),
+        *OneJob(frame, defaults).routes(),
+        *Runs(frame, times).routes(),
         *Preferences(frame).routes(),
         *files.routes(),
     ]

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.server import Request
+from twisted.web.http import Request
+from twisted.web.server import Request as ServerRequest
 from werkzeug.exceptions import HTTPException
 
 from ..model import errors
@@ -27,7 +28,7 @@ class ErrorScreens:
 
     def install(self, app: Klein) -> None:
         """Klein asks in the order of definition: the most specific first."""
-        handlers: list[tuple[type[Exception], Callable[[Request, Failure], Answer]]] = [
+        handlers: list[tuple[type[Exception], Callable[[ServerRequest, Failure], Answer]]] = [
             (errors.JobschedError, self._known),
             (HTTPException, self._http),
             (Exception, self._unknown),
@@ -35,7 +36,7 @@ class ErrorScreens:
         for kind, handle in handlers:
             app.handle_errors(kind)(problems.for_klein(handle))
 
-    def _known(self, asked: Request, failure: Failure) -> Answer:
+    def _known(self, asked: ServerRequest, failure: Failure) -> Answer:
         why: Any = failure.value
         if asked.startedWriting:
             return Deferred.fromCoroutine(problems.break_off(asked))
@@ -48,12 +49,12 @@ class ErrorScreens:
             problems.log.error("{uri} could not be answered: {why}", uri=problems.shown(asked), why=str(why))
         return said(self._frame, asked, status, str(why))
 
-    def _http(self, asked: Request, failure: Failure) -> Answer:
+    def _http(self, asked: ServerRequest, failure: Failure) -> Answer:
         why: Any = failure.value
         words = {404: "There is nothing at this address.", 405: "This is not done at this address."}
         return said(self._frame, asked, why.code or 500, words.get(why.code, "Refused."))
 
-    def _unknown(self, asked: Request, failure: Failure) -> Answer:
+    def _unknown(self, asked: ServerRequest, failure: Failure) -> Answer:
         problems.log.failure("{uri} failed", failure, uri=problems.shown(asked))
         if asked.startedWriting:
             return Deferred.fromCoroutine(problems.break_off(asked))

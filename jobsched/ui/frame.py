@@ -164,7 +164,12 @@ def link(request: Request, **changes: str | None) -> str:
     return f"{url.path}?{query}" if query else url.path
 
 
+def asked_all(request: Request, name: str) -> list[str]:
+    """All values of a name in the query."""
+    return [value.decode("utf-8", "replace") for value in (request.args or {}).get(name.encode(), [])]
+
+
 def asked(request: Request, name: str, otherwise: str = "") -> str:
     """One value of the query; what is no UTF-8 is shown as such and finds nothing."""
-    values = (request.args or {}).get(name.encode(), [])
-    return values[0].decode("utf-8", "replace") if values else otherwise
+    values = asked_all(request, name)
+    return values[0].strip() if values else otherwise

@@ -161,3 +161,106 @@ def test_the_api_has_the_headers_it_had(browser: Browser) -> None:
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert browser.ask("GET", "/uix").status == 404
+
+
+# One job.
+
+
+def test_a_job_says_when_it_runs_and_what_it_has_done(browser: Browser, made: dict[str, str]) -> None:
+    screen = browser.open(f"/ui{made['zebra']}")
+    assert screen.title == "zebra"
+    sentence = screen.main.one("p", id="sentence").text
+    assert sentence.startswith("Runs every 2 h, task bad. Next: ")
+    assert "It failed once, since " in sentence
+    assert screen.rows()[0][0] == "failed"
+    bar = screen.main.one("svg", class_="chart").one("a")
+    assert bar.attributes["href"].startswith("/ui/runs/")
+    assert bar.attributes["aria-label"].startswith("failed, due ")
+
+
+def test_a_due_is_told_in_the_time_of_the_job_too(browser: Browser, made: dict[str, str]) -> None:
+    sentence = browser.open(f"/ui{made['night']}").main.one("p", id="sentence").text
+    assert "21:00:00" in sentence
+    assert "02:30:00 Asia/Kolkata" in sentence
+
+
+def test_a_job_that_has_not_run_says_so(browser: Browser, made: dict[str, str]) -> None:
+    assert "It has not run yet." in browser.open(f"/ui{made['night']}").main.text
+
+
+def test_the_next_dues_are_told(browser: Browser, made: dict[str, str]) -> None:
+    rows = browser.open(f"/ui{made['night']}/upcoming").rows()
+    assert len(rows) == 20
+    assert all("02:30:00 +0530" in row[1] for row in rows)
+    assert "dues pass without a run" in browser.open(f"/ui{made[EVIL]}/upcoming").main.text
+
+
+def test_a_definition_tells_what_differs_first(browser: Browser, made: dict[str, str]) -> None:
+    screen = browser.open(f"/ui{made['ant']}/definition")
+    different, every = screen.main.every("dl")
+    assert {each.text for each in different.every("dt")} == {"id", "interval", "labels", "name", "task"}
+    assert "misfire_grace" in every.text
+    assert "A run is ended after 1 h, as JOB_LIVETIME says." in screen.main.text
+    assert '"team": "insects"' in screen.main.text
+
+
+def test_its_history_tells_before_and_after(browser: Browser, ask: Caller, made: dict[str, str]) -> None:
+    ask.patch(made["ant"], retries=2)
+    [row, *_] = browser.open(f"/ui{made['ant']}/history").rows()
+    assert row[2:] == ["job.change", "retries before: 0 after: 2"]
+
+
+def test_a_job_of_which_nobody_was_told_says_so(browser: Browser, made: dict[str, str]) -> None:
+    assert "Nobody was told anything of it." in browser.open(f"/ui{made['ant']}/deliveries").main.text
+
+
+@pytest.mark.parametrize("tab", ["", "/upcoming", "/definition", "/history", "/deliveries"])
+def test_no_tab_of_a_job_is_fooled_by_markup(browser: Browser, made: dict[str, str], tab: str) -> None:
+    screen = browser.open(f"/ui{made[EVIL]}{tab}")
+    assert EVIL.encode() not in screen.answer.content
+    assert screen.title == EVIL
+    assert browser.open(f"/ui/jobs/nothing{tab}", 404).title == "Not Found"
+
+
+# Runs.
+
+
+def test_runs_are_listed_newest_first(browser: Browser, made: dict[str, str]) -> None:
+    rows = browser.open("/ui/runs").rows()
+    assert [row[:2] for row in rows if row[1] in made] == [
+        ["running", "busy"],
+        ["succeeded", "ant"],
+        ["failed", "zebra"],
+    ]
+    assert rows[0][5] == "1, manual"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?state=failed", ["zebra"]),
+        ("?state=failed,running", ["busy", "zebra"]),
+        ("?state=failed&state=running&from=-1h", ["busy", "zebra"]),
+        ("?job=ant", ["ant"]),
+        ("?task=gate", ["busy"]),
+        ("?cause=manual&to=now", ["busy", "ant", "zebra"]),
+    ],
+)
+def test_runs_are_found(browser: Browser, made: dict[str, str], query: str, expected: list[str]) -> None:
+    assert [row[1] for row in browser.open(f"/ui/runs{query}").rows()] == expected
+
+
+def test_an_empty_time_names_what_was_nearest(browser: Browser, made: dict[str, str]) -> None:
+    screen = browser.open("/ui/runs?from=2031-01-01T03:00&to=2031-01-01T03:15")
+    assert "Nothing was due between Wed 1 Jan 2031 03:00:00 and Wed 1 Jan 2031 03:15:00." in screen.main.text
+    assert "The nearest due before: busy" in screen.main.text
+    assert "The next due after: " in screen.main.text
+
+
+@pytest.mark.parametrize("query", ["?state=asleep", "?cause=fate", "?from=yore"])
+def test_runs_that_make_no_sense_are_refused(browser: Browser, query: str) -> None:
+    assert browser.open(f"/ui/runs{query}", 400).title == "Bad Request"
+
+
+def test_runs_of_a_job_that_never_was_are_not_found(browser: Browser) -> None:
+    assert browser.open("/ui/runs?job=nobody", 404).title == "Not Found"
