@@ -21,6 +21,7 @@ from .frame import Frame, Healthy
 from .job import OneJob
 from .jobs import Jobs
 from .preferences import Preferences
+from .run import OneRun
 from .runs import Runs
 
 
@@ -42,6 +43,7 @@ def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> lis
         *Jobs(frame).routes(),
         *OneJob(frame, defaults).routes(),
         *Runs(frame, times).routes(),
+        *OneRun(frame, defaults.redaction).routes(),
         *Preferences(frame).routes(),
         *files.routes(),
     ]

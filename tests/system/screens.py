@@ -159,6 +159,7 @@ class Browser:
     def open(self, path: str, status: int = 200) -> Screen:
         """A screen, after redirects. It is sound in itself."""
         for _ in range(5):
+            path = path.partition("#")[0]
             answer = self.ask("GET", path)
             if answer.status != 303:
                 break

@@ -10,8 +10,15 @@ import pytest
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
 from tests.system.receiver import FAILS
-from tests.system.screens import Browser
+from tests.system.screens import Browser, Screen
 
+PRINTS = r"""#!/bin/sh
+seq 1 1200
+printf '\033[1;31mred <b>\033[0m plain\033]0;title\007\n'
+head -c 1048576 /dev/zero | tr '\0' x
+printf '\nneedle in it\nbegun\rdone\n\001\n<script>alert(1)</script>'
+exit 3
+"""
 EVIL = "<script>alert(1)</script>"
 
 
@@ -19,6 +26,7 @@ EVIL = "<script>alert(1)</script>"
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     with daemon_in(tmp_path_factory.mktemp("screens") / "daemon") as daemon:
         daemon.script("bad", FAILS)
+        daemon.script("prints", PRINTS)
         daemon.script("gate", "#!/bin/sh\nwhile [ ! -e open ]; do sleep 0.05; done\n")
         daemon.start()
         yield Caller(daemon)
@@ -200,8 +208,13 @@ def test_a_definition_tells_what_differs_first(browser: Browser, made: dict[str,
     different, every = screen.main.every("dl")
     assert {each.text for each in different.every("dt")} == {"id", "interval", "labels", "name", "task"}
     assert "misfire_grace" in every.text
-    assert "A run is ended after 1 h, as JOB_LIVETIME says." in screen.main.text
+    assert "A run is ended by nothing: it has no timeout." in screen.main.text
     assert '"team": "insects"' in screen.main.text
+
+
+def test_a_definition_tells_when_a_run_is_ended(browser: Browser, made: dict[str, str]) -> None:
+    screen = browser.open(f"/ui{made['busy']}/definition")
+    assert "A run is ended after 1 h, as JOB_LIVETIME says." in screen.main.text
 
 
 def test_its_history_tells_before_and_after(browser: Browser, ask: Caller, made: dict[str, str]) -> None:
@@ -264,3 +277,73 @@ def test_runs_that_make_no_sense_are_refused(browser: Browser, query: str) -> No
 
 def test_runs_of_a_job_that_never_was_are_not_found(browser: Browser) -> None:
     assert browser.open("/ui/runs?job=nobody", 404).title == "Not Found"
+
+
+# One run.
+
+
+@pytest.fixture(scope="module")
+def printed(ask: Caller, made: dict[str, str]) -> str:
+    run = ask.run(ask.make("prints", name="prints", parameters={}))
+    ask.ended(run)
+    return run
+
+
+def lines(screen: Screen) -> dict[int, str]:
+    found = screen.main.one("div", id="log").every("li")
+    return {int(each.attributes["id"][1:]): each.one("span", class_="text").text for each in found}
+
+
+def test_a_run_tells_its_life_and_its_outcome(browser: Browser, printed: str) -> None:
+    screen = browser.open(f"/ui{printed}")
+    assert screen.title == "Run of prints"
+    assert screen.main.one("p", id="sentence").text.startswith("Failed after ")
+    steps = [each.text for each in screen.main.one("ol", class_="life").every("li")]
+    assert [steps[0][:3], steps[-1][:6]] == ["due", "failed"]
+    facts = screen.main.one("dl").text
+    assert "Exit code 3" in facts
+    assert "Started by a caller without a token, from 127.0.0.1" in facts
+
+
+def test_an_output_is_shown_from_its_end(browser: Browser, printed: str) -> None:
+    screen = browser.open(f"/ui{printed}")
+    assert "Lines 707 to 1,206 of 1,206. First · Earlier" in screen.main.text
+    shown = lines(screen)
+    assert shown[1200] == "1200"
+    assert shown[1201] == "red <b> plain"
+    assert shown[1202].endswith(" and 1,044,576 more bytes")
+    assert shown[1203] == "needle in it"
+    assert shown[1204] == "done"
+    assert shown[1205] == "\N{REPLACEMENT CHARACTER}"
+    assert shown[1206] == EVIL
+    assert EVIL.encode() not in screen.answer.content
+    assert len(screen.answer.content) < 100_000
+    red = screen.main.one("li", id="L1201").one("span", class_="a-red")
+    assert red.text == "red <b>"
+    assert red.attributes["class"] == "a-b a-red"
+
+
+def test_an_output_is_read_window_by_window(browser: Browser, printed: str) -> None:
+    screen = browser.open(f"/ui{printed}?line=1")
+    assert list(lines(screen)) == list(range(1, 501))
+    later = browser.open(f"/ui{printed}{screen.link('Later')}")
+    assert lines(later)[501] == "501"
+    assert list(lines(browser.open(f"/ui{printed}?line=9999"))) == list(range(707, 1207))
+
+
+def test_a_line_of_an_output_is_found(browser: Browser, printed: str) -> None:
+    screen = browser.open(f"/ui{printed}?find=NEEDLE")
+    assert "1 line with NEEDLE." in screen.main.text
+    assert screen.link("1203") == "?line=1183#L1203"
+    assert "0 lines with haystack." in browser.open(f"/ui{printed}?find=haystack").main.text
+
+
+def test_a_run_that_is_none_is_not_found(browser: Browser) -> None:
+    assert browser.open("/ui/runs/nothing", 404).title == "Not Found"
+
+
+def test_a_run_without_output_says_so(browser: Browser, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.runs(made["busy"], "running")[0]
+    screen = browser.open(f"/ui/runs/{run['id']}")
+    assert "Nothing was printed yet." in screen.main.text
+    assert screen.main.one("ol", class_="life").every("li")[-1].text == "runs"
