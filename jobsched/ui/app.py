@@ -20,9 +20,12 @@ from .files import Files
 from .frame import Frame, Healthy
 from .job import OneJob
 from .jobs import Jobs
+from .nodes import Nodes
+from .overview import Overview
 from .preferences import Preferences
 from .run import OneRun
 from .runs import Runs
+from .upcoming import Upcoming
 
 
 def live_page(
@@ -40,10 +43,13 @@ def live_page(
 def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> list[Route]:
     """All routes below /ui."""
     return [
+        *Overview(frame).routes(),
         *Jobs(frame).routes(),
         *OneJob(frame, defaults).routes(),
         *Runs(frame, times).routes(),
         *OneRun(frame, defaults.redaction).routes(),
+        *Upcoming(frame, times).routes(),
+        *Nodes(frame).routes(),
         *Preferences(frame).routes(),
         *files.routes(),
     ]

@@ -110,7 +110,7 @@ class Frame:
         path = request.path.decode("utf-8", "replace")
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Head(), "who": None, "find": "",
+            "tokens": self._asks(), "head": Head(), "who": None, "find": "", "csrf": "",
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
         return send(request, text)

@@ -43,9 +43,14 @@ class Search:
         parts = [*(f"{key}:{value}" for key, value in self.keyed), *self.plain]
         return [(part, " ".join(parts[:number] + parts[number + 1 :])) for number, part in enumerate(parts)]
 
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels that are asked for. Raises Invalid."""
+        return tuple(Label.asked(value) for key, value in self.keyed if key == "label")
+
     def filter(self, order: JobOrder) -> JobFilter:
         """As the registry is asked. Raises Invalid."""
-        found = JobFilter(words=words(" ".join(self.plain)), order=order)
+        found = JobFilter(words=words(" ".join(self.plain)), labels=self.labels, order=order)
         for key, value in self.keyed:
             found = _with(found, key, value)
         return found
@@ -57,7 +62,7 @@ def _with(found: JobFilter, key: str, value: str) -> JobFilter:
     if key == "name":
         return attrs.evolve(found, name=value)
     if key == "label":
-        return attrs.evolve(found, labels=(*found.labels, Label.asked(value)))
+        return found
     if value == "overdue":
         return attrs.evolve(found, overdue=True)
     if value == "failing":

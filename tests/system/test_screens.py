@@ -10,7 +10,7 @@ import pytest
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
 from tests.system.receiver import FAILS
-from tests.system.screens import Browser, Screen
+from tests.system.screens import Browser, Element, Screen
 
 PRINTS = r"""#!/bin/sh
 seq 1 1200
@@ -347,3 +347,59 @@ def test_a_run_without_output_says_so(browser: Browser, ask: Caller, made: dict[
     screen = browser.open(f"/ui/runs/{run['id']}")
     assert "Nothing was printed yet." in screen.main.text
     assert screen.main.one("ol", class_="life").every("li")[-1].text == "runs"
+
+
+# What needs somebody, what comes, who is there, and who did what.
+
+
+def test_the_overview_tells_what_needs_somebody(browser: Browser, ask: Caller, printed: str) -> None:
+    ask.ended(ask.run("/jobs/" + ask.get(printed)["job_id"]))
+    screen = browser.open("/ui/")
+    numbers = [each.text for each in screen.main.one("ul", id="numbers").every("li")]
+    assert numbers == ["2 Needs attention", "1 Running", "0 Waiting", "1 Paused"]
+    needy = screen.main.one("table", id="needy").one("tbody").every("tr")
+    first, second = ([cell.text for cell in row.children if isinstance(cell, Element)] for row in needy)
+    assert first[:2] == ["failed", "prints"]
+    assert first[2].startswith("2 times in a row since ")
+    assert second[:2] == ["failed", "zebra"]
+    [going] = screen.main.one("table", id="going").one("tbody").every("tr")
+    assert going.text.startswith("busy ")
+    assert "ends at 1 h" in going.text
+    assert "Next hour" in screen.main.text
+    assert browser.open("/ui").title == "Overview"
+
+
+def test_every_number_leads_to_what_it_counts(browser: Browser, printed: str) -> None:
+    screen = browser.open("/ui/")
+    for each in screen.main.one("ul", id="numbers").every("li"):
+        count = int(each.text.split(" ")[0])
+        target = browser.open(each.one("a").attributes["href"])
+        assert len(target.rows() if target.main.every("table") else []) == count
+
+
+def test_dues_to_come_are_told_by_the_hour(browser: Browser, made: dict[str, str]) -> None:
+    screen = browser.open("/ui/upcoming?q=task:example")
+    heads = [each.text for each in screen.main.every("th", scope="rowgroup")]
+    assert all(each.partition(": ")[2] in {"1 due", "2 dues"} for each in heads)
+    assert {each.text for each in screen.main.one("table").every("th", scope="row")} == {"ant", "night"}
+    assert len(screen.main.one("svg", class_="chart").every("rect")) == 24 + 1
+    assert (
+        "Nothing is due from" in browser.open("/ui/upcoming?from=2031-01-01&to=2031-01-01T00:00:01&q=label:x").main.text
+    )
+
+
+def test_the_daemons_are_told(browser: Browser, ask: Caller) -> None:
+    [row] = browser.open("/ui/nodes").rows()
+    assert row[0] == "alive"
+    assert row[5] == ask.get("/nodes")["values"][0]["version"]
+
+
+def test_who_changed_what_is_told(browser: Browser, made: dict[str, str]) -> None:
+    screen = browser.open("/ui/audit?action=job.pause")
+    [row] = screen.rows()
+    assert row[1].startswith("no token 127.0.0.1 at ")
+    assert row[2:4] == ["job.pause", EVIL]
+    assert "pause_reason after: moves house" in row[4]
+    assert browser.open("/ui/audit?target=ant&action=job.create").rows()[0][3] == "ant"
+    assert "Nothing was changed" in browser.open("/ui/audit?who=nobody").main.text
+    assert browser.open("/ui/audit?action=dance", 400).title == "Bad Request"
