@@ -43,6 +43,7 @@ from .relay import Relay
 from .route import Route
 from .run_counts import RunCounts
 from .runs import Runs
+from .sessions import Sessions
 from .site import JobschedSite, site
 from .upcoming import Upcoming
 from .why import Why
@@ -63,8 +64,9 @@ def serve(
     """The site with all calls, and the page. `clock`: the one that all nodes use."""
     lines = Lines(reactor)
     authenticator = Authenticator(
-        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
-    )
+        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines,
+        Sessions(registry.session_key, lambda: token_holder.tokens, lambda: now(clock)),
+    )  # fmt: skip
     readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
     following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
     every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following)

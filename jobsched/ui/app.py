@@ -6,8 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from klein.resource import KleinResource
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from ..config.options import Config
+from ..model.errors import Busy, Unavailable
 from ..model.redaction import Redaction
 from ..registry.registry import Registry
 from ..rest.app import make_app
@@ -15,6 +20,7 @@ from ..rest.auth import Authenticator
 from ..rest.from_json import Defaults
 from ..rest.instants import Times
 from ..rest.route import Route
+from ..rest.sessions import COOKIE, Sessions
 from .errors import ErrorScreens
 from .files import Files
 from .frame import Frame, Healthy
@@ -25,19 +31,43 @@ from .overview import Overview
 from .preferences import Preferences
 from .run import OneRun
 from .runs import Runs
+from .sign_in import SignIn
 from .upcoming import Upcoming
 
 
 def live_page(
     registry: Registry, config: Config, now: Callable[[], datetime], health: Healthy, authenticator: Authenticator
-) -> KleinResource:
+) -> Resource:
     """The page for those whom `authenticator` lets in."""
     files = Files()
-    frame = Frame(registry, files, health, now, config.timezone, lambda: authenticator.asks)
+    sessions = authenticator.sessions
+    assert sessions is not None
+    frame = Frame(registry, files, health, now, config.timezone, lambda: authenticator.asks, sessions)
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     every = screens(frame, files, defaults, Times(now, config.timezone))
-    return make_app(every, authenticator.admit, ErrorScreens(frame).install).resource()
+    sign_in = SignIn(frame, authenticator, sessions).routes()
+    app = make_app([*every, *sign_in], authenticator.admit, ErrorScreens(frame).install)
+    return Page(app.resource(), sessions)
+
+
+class Page(Resource):
+    """Everything below /ui, once the key of sessions is known."""
+
+    isLeaf = True
+
+    def __init__(self, inner: KleinResource, sessions: Sessions) -> None:
+        super().__init__()
+        self._inner = inner
+        self._sessions = sessions
+
+    def render(self, request: Request) -> int | bytes:
+        if request.getCookie(COOKIE) is None:
+            return self._inner.render(request)
+        ready = Deferred.fromCoroutine(self._sessions.ready())
+        ready.addErrback(lambda why: why.trap(Unavailable, Busy))  # whoever needs the key says so
+        ready.addCallback(lambda _: self._inner.render(request))
+        return NOT_DONE_YET
 
 
 def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> list[Route]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from twisted.web.http import Request
 
 from ..model.caller import Caller
-from ..model.errors import NotFound, Unavailable
+from ..model.errors import Invalid, NotFound, Unavailable
 from ..model.health import HealthProblem
 from ..model.hold import Hold
 from ..registry.registry import Registry
 from ..rest.route import caller, whole
-from . import words
+from ..rest.sessions import Session, Sessions
+from ..rest.sessions import header as session_header
+from . import form, words
 from .files import Files
 from .view import View
 
@@ -82,13 +85,14 @@ class Frame:
 
     def __init__(
         self, registry: Registry, files: Files, health: Healthy, now: Callable[[], datetime], zone: str,
-        asks: Callable[[], bool],
+        asks: Callable[[], bool], sessions: Sessions,
     ) -> None:  # fmt: skip
         self.now = now
         self._registry = registry
         self._health = health
         self._zone = zone
         self._asks = asks
+        self._sessions = sessions
         self._templates = environment(files)
 
     def registry(self, request: Request) -> Registry:
@@ -101,7 +105,10 @@ class Frame:
 
     async def screen(self, request: Request, template: str, title: str, **values: object) -> bytes:
         """200, or what was set before: a whole screen. HEAD is answered alike."""
-        who = caller(request)
+        who, session = caller(request), self._session(request)
+        renewed = self._sessions.renewed(session) if session is not None else None
+        if renewed is not None:
+            request.responseHeaders.addRawHeader(b"set-cookie", session_header(request, renewed))
         head = await self._head(who) if who.may("read") else Head()
         return self.bare(request, template, title, who=who, head=head, **values)
 
@@ -110,10 +117,27 @@ class Frame:
         path = request.path.decode("utf-8", "replace")
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Head(), "who": None, "find": "", "csrf": "",
+            "tokens": self._asks(), "head": Head(), "who": None, "find": "", "csrf": self._csrf(request),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
         return send(request, text)
+
+    def form(self, request: Request) -> dict[str, list[str]]:
+        """What a form has sent that this viewer got from us. Raises Invalid."""
+        sent, csrf = form.fields(request), self._csrf(request)
+        if not hmac.compare_digest(form.one(sent, "csrf").encode(), csrf.encode()):
+            raise Invalid("this form is of another session: load the page again, and send it once more")
+        return sent
+
+    def _session(self, request: Request) -> Session | None:
+        return self._sessions.find(request) if self._asks() else None
+
+    def _csrf(self, request: Request) -> str:
+        try:
+            session = self._session(request)
+        except Unavailable:
+            return ""
+        return session.csrf if session is not None else ""
 
     async def _head(self, who: Caller) -> Head:
         registry = self._registry.seen_by(who)
