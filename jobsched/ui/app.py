@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from klein.resource import KleinResource
 from twisted.internet.defer import Deferred
@@ -21,6 +22,8 @@ from ..rest.from_json import Defaults
 from ..rest.instants import Times
 from ..rest.route import Route
 from ..rest.sessions import COOKIE, Sessions
+from .actions import Actions
+from .edit import Edit
 from .errors import ErrorScreens
 from .files import Files
 from .frame import Frame, Healthy
@@ -58,12 +61,13 @@ class Page(Resource):
 
     def __init__(self, inner: KleinResource, sessions: Sessions) -> None:
         super().__init__()
-        self._inner = inner
+        self._inner: Any = inner  # to mypy it answers with more than Twisted takes
         self._sessions = sessions
 
-    def render(self, request: Request) -> int | bytes:
+    def render(self, request: Request) -> int:
         if request.getCookie(COOKIE) is None:
-            return self._inner.render(request)
+            self._inner.render(request)
+            return NOT_DONE_YET
         ready = Deferred.fromCoroutine(self._sessions.ready())
         ready.addErrback(lambda why: why.trap(Unavailable, Busy))  # whoever needs the key says so
         ready.addCallback(lambda _: self._inner.render(request))
@@ -78,6 +82,8 @@ def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> lis
         *OneJob(frame, defaults).routes(),
         *Runs(frame, times).routes(),
         *OneRun(frame, defaults.redaction).routes(),
+        *Edit(frame, defaults).routes(),
+        *Actions(frame, defaults, times).routes(),
         *Upcoming(frame, times).routes(),
         *Nodes(frame).routes(),
         *Preferences(frame).routes(),

@@ -44,6 +44,14 @@ SCREENS: Final = (
 )
 
 
+SAID: Final = {
+    "made": "The job was made.", "changed": "The job was changed.", "paused": "The job is paused.",
+    "resumed": "The job goes on.", "deleted": "The job was deleted.", "started": "The run was ordered.",
+    "cancelled": "The run was told to end.", "over": "The run had ended already.", "held": "Everything is on hold.",
+    "held-already": "Something is on hold already.", "released": "What was on hold goes on.",
+}  # fmt: skip
+
+
 class Healthy(Protocol):
     """What is asked of the daemon's health."""
 
@@ -117,7 +125,8 @@ class Frame:
         path = request.path.decode("utf-8", "replace")
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Head(), "who": None, "find": "", "csrf": self._csrf(request),
+            "tokens": self._asks(), "head": Head(), "who": None, "find": "",
+            "said": SAID.get(asked(request, "said"), ""), "csrf": self._csrf(request),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
         return send(request, text)

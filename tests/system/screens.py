@@ -224,7 +224,7 @@ def _own(field: Element) -> list[str]:
         multiple = "multiple" in field.attributes
         return [each.attributes.get("value", each.text) for each in (chosen if chosen or multiple else options[:1])]
     if field.tag == "textarea":
-        return ["".join(field._texts()).removeprefix("\n")]
+        return ["".join(each for each in field.children if isinstance(each, str)).removeprefix("\n")]
     if field.attributes.get("type") in {"checkbox", "radio"}:
         return [field.attributes.get("value", "on")] if "checked" in field.attributes else []
     return [field.attributes.get("value", "")]
