@@ -59,9 +59,8 @@ def filled(job: Job, redaction: Redaction) -> Sent:
 
 def fresh(policy: Mapping[str, str], zone: str) -> Sent:
     """The fields for a new job."""
-    return {"kind": ["interval"], "timezone": [zone], "notify.on": list(USUAL)} | {
-        name: [value] for name, value in policy.items()
-    }
+    usual: Sent = {"kind": ["interval"], "timezone": [zone], "notify.on": [*USUAL]}
+    return usual | {name: [value] for name, value in policy.items()}
 
 
 def request(sent: Sent, zone: str) -> JobIn:

@@ -161,7 +161,7 @@ def test_a_job_is_deleted_once_that_was_said_twice(browser: Browser, ask: Caller
 def test_everything_is_held_and_released(browser: Browser, ask: Caller) -> None:
     screen = browser.open(browser.open("/ui/").link("Hold everything…"))
     held = browser.send(screen, "Hold", reason="upgrade")
-    assert "On hold: upgrade." in held.root.one("div", id="banners").text
+    assert "On hold: upgrade." in held.root.one("section", id="banners").text
     assert ask.get("/hold")["reason"] == "upgrade"
     assert "Release" not in browser.send(held, "Release").buttons
     assert ask.ask("GET", "/hold").status == 404
