@@ -35,7 +35,7 @@ def length(value: float | None) -> str:
 def pairs(text: str, pointer: str) -> dict[str, str]:
     """Lines of `name=value`. Raises Invalid."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, sign, value = line.partition("=")
         if not line.strip():
             continue

@@ -76,12 +76,13 @@ def tallest(bars: Sequence[Bar], timeout: float | None) -> float:
     return max(longest, timeout) if timeout is not None and timeout <= 3 * longest else longest
 
 
-def hours(strip: Sequence[Hour], title: str) -> Markup:
+def hours(strip: Sequence[Hour], title: str, first: str, last: str) -> Markup:
     """What came due, hour by hour, stacked by what became of it."""
     base = 84.0
     most = max((sum(hour.counts.values()) for hour in strip), default=0) or 1
     step = (WIDTH - LEFT) / max(len(strip), 1)
     parts = [_line(base), _text(2, 14, f"{most:,}"), _text(2, base, "0")]
+    parts += [_text(LEFT, 102, first), _text(WIDTH - 4, 102, last, "end")]
     for number, hour in enumerate(strip):
         x, top, shapes = LEFT + number * step, base, ""
         for tone, kind in KINDS:

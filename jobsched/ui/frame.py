@@ -60,7 +60,7 @@ class Healthy(Protocol):
 
 
 @attrs.frozen
-class Head:
+class Daemons:
     """What the head of a screen says of the daemons."""
 
     node: str = ""
@@ -80,11 +80,11 @@ def environment(files: Files) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {
+    made.globals.update({
         "file": files.url, "screens": SCREENS, "span": words.span, "many": words.many, "size": words.size,
         "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
         "utc": words.utc_text,
-    }  # fmt: skip
+    })  # fmt: skip
     return made
 
 
@@ -117,7 +117,7 @@ class Frame:
         renewed = self._sessions.renewed(session) if session is not None else None
         if renewed is not None:
             request.responseHeaders.addRawHeader(b"set-cookie", session_header(request, renewed))
-        head = await self._head(who) if who.may("read") else Head()
+        head = await self._head(who) if who.may("read") else Daemons()
         return self.bare(request, template, title, who=who, head=head, **values)
 
     def bare(self, request: Request, template: str, title: str, **values: object) -> bytes:
@@ -125,7 +125,7 @@ class Frame:
         path = request.path.decode("utf-8", "replace")
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Head(), "who": None, "find": "",
+            "tokens": self._asks(), "head": Daemons(), "who": None, "find": "",
             "said": SAID.get(asked(request, "said"), ""), "csrf": self._csrf(request),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
@@ -148,11 +148,11 @@ class Frame:
             return ""
         return session.csrf if session is not None else ""
 
-    async def _head(self, who: Caller) -> Head:
+    async def _head(self, who: Caller) -> Daemons:
         registry = self._registry.seen_by(who)
         nodes = await registry.nodes()
         found = await self._health.health_problems()
-        return Head(
+        return Daemons(
             node=self._registry.here,
             alive=sum(node.state == "alive" for node in nodes),
             nodes=len({node.name for node in nodes if node.state != "stopped"}),

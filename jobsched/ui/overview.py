@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
+from urllib.parse import urlencode
 
 import attrs
+from markupsafe import Markup
 from twisted.web.http import Request
 
-from ..model.errors import NotFound
+from ..model.errors import Invalid, NotFound
 from ..model.job import JobFilter, JobView
 from ..model.job_list import JobOrder, Outcome
+from ..model.preview import local
 from ..model.run import FAILING, Run, RunFilter, State
+from ..model.run_counts import day_before, edges
 from ..model.upcoming import PlannedFilter
+from ..model.zone import Zone
 from ..registry.registry import Registry
 from ..rest.pages import location
 from ..rest.route import Route
-from . import words
+from . import charts, words
 from .frame import Frame
 from .jobs import PAGE, ROOM, state_of, why
+from .view import View
 
 SHOWN: Final = 30  # jobs that need somebody, and runs
 NEXT: Final = 5  # dues
+KINDS: Final[dict[str, tuple[State, ...]]] = {
+    "succeeded": ("succeeded",), "failed": ("failed", "timed_out", "lost"), "missed": ("missed",),
+    "skipped": ("skipped", "cancelled"),
+}  # fmt: skip
 RUNNING: Final[tuple[State, ...]] = ("running", "stopping")
 
 
@@ -95,9 +106,29 @@ class Overview:
             ],
             needy=[needs(each) for each in needy[:SHOWN]], more=len(needy) > SHOWN, any=bool(first.values),
             going=await going(registry, running[:SHOWN], now), dues=dues.values,
+            strip=await strip(registry, self._frame.view(request)),
             last_failure=await last_failure(registry) if first.values and not needy else None,
             tasks=registry.task_names(), origin=location(request, "").decode("ascii"),
         )  # fmt: skip
+
+
+async def strip(registry: Registry, view: View) -> Markup | None:
+    """What came due in each hour of the last day, as a chart; None: that is too much to be counted."""
+    zone = Zone(view.shown_in().key)
+    borders = edges(day_before(view.now, zone), view.now, zone)
+    try:
+        counts = await registry.run_counts(RunFilter(), borders)
+    except Invalid:
+        return None
+    hours = []
+    for (begin, end), found in zip(pairwise(borders), counts, strict=True):
+        kinds = {kind: sum(found.get(state, 0) for state in states) for kind, states in KINDS.items()}
+        said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count) or "nothing"
+        since = local(begin, view.shown_in())
+        times = urlencode({"from": words.utc_text(begin), "to": words.utc_text(end)})
+        hours.append(charts.Hour(link=f"/ui/runs?{times}", text=f"{since:%a %H:%M}: {said}", counts=kinds))
+    first, last = (f"{local(each, view.shown_in()):%a %H:%M}" for each in (borders[0], borders[-1]))
+    return charts.hours(hours, "What came due in the last 24 hours, by hour", first, last)
 
 
 def is_needy(news: JobView) -> bool:

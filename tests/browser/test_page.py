@@ -89,7 +89,7 @@ def test_a_failure_is_seen_within_two_seconds(chrome: Chrome, ask: Caller, made:
     ask.ended(ask.run(job))
     row = job.rpartition("/")[2]
     chrome.do(
-        "await page.waitForFunction((id) => document.getElementById(`j-${id}`).cells[0].textContent.trim() === 'failed',"
+        "await page.waitForFunction((id) => document.getElementById(`j-${id}`).cells[0].innerText.trim() === 'failed',"
         " row, { timeout: 2000 })", row=row,
     )  # fmt: skip
     marks = chrome.do("return await page.locator(`#j-${row} .mark`).count()", row=row)
