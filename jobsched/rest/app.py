@@ -19,12 +19,12 @@ from . import conditions, problems
 from .route import FORMS, Admit, Route, content_type, has_body
 
 
-def make_app(routes: list[Route], admit: Admit, install: Callable[[Klein], None] = problems.install) -> Klein:
-    """An app that serves the routes to the callers that `admit` lets in. `install` has it answer errors: with problems,
-    unless it is the page for people."""
+def make_app(routes: list[Route], admit: Admit, handlers: problems.Handlers | None = None) -> Klein:
+    """An app that serves the routes to the callers that `admit` lets in. `handlers` answer errors; without any,
+    problems do."""
     app = Klein()
     app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
-    install(app)
+    problems.install(app, handlers)
     # Klein's own way is a method of one class under `@app.route(...)`. Here each route is a record, for three reasons:
     # - `openapi` describes the API from the same record that is served, so the two cannot differ
     # - the rules for every route (callers, conditions, writes outlive their client) are applied here: none is forgotten

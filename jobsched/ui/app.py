@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
-from klein.resource import KleinResource
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 from twisted.web.resource import Resource
@@ -50,7 +48,7 @@ def live_page(
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     every = screens(frame, files, defaults, Times(now, config.timezone))
     sign_in = SignIn(frame, authenticator, sessions).routes()
-    app = make_app([*every, *sign_in], authenticator.admit, ErrorScreens(frame).install)
+    app = make_app([*every, *sign_in], authenticator.admit, ErrorScreens(frame).handlers)
     return Page(app.resource(), sessions)
 
 
@@ -59,9 +57,9 @@ class Page(Resource):
 
     isLeaf = True
 
-    def __init__(self, inner: KleinResource, sessions: Sessions) -> None:
+    def __init__(self, inner: Resource, sessions: Sessions) -> None:
         super().__init__()
-        self._inner: Any = inner  # to mypy it answers with more than Twisted takes
+        self._inner = inner
         self._sessions = sessions
 
     def render(self, request: Request) -> int:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
-from werkzeug.exceptions import HTTPException
 
 from ..model import errors
 from ..rest import problems
@@ -21,20 +18,15 @@ Answer = bytes | Deferred[bytes]
 
 
 class ErrorScreens:
-    """Has an app answer errors with screens."""
+    """Answers errors with screens."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
-    def install(self, app: Klein) -> None:
-        """Klein asks in the order of definition: the most specific first."""
-        handlers: list[tuple[type[Exception], Callable[[ServerRequest, Failure], Answer]]] = [
-            (errors.JobschedError, self._known),
-            (HTTPException, self._http),
-            (Exception, self._unknown),
-        ]
-        for kind, handle in handlers:
-            app.handle_errors(kind)(problems.for_klein(handle))
+    @property
+    def handlers(self) -> problems.Handlers:
+        """As an app takes them."""
+        return problems.Handlers(self._known, self._unserved, self._unknown)
 
     def _known(self, asked: ServerRequest, failure: Failure) -> Answer:
         why: Any = failure.value
@@ -49,7 +41,7 @@ class ErrorScreens:
             problems.log.error("{uri} could not be answered: {why}", uri=problems.shown(asked), why=str(why))
         return said(self._frame, asked, status, str(why))
 
-    def _http(self, asked: ServerRequest, failure: Failure) -> Answer:
+    def _unserved(self, asked: ServerRequest, failure: Failure) -> Answer:
         why: Any = failure.value
         words = {404: "There is nothing at this address.", 405: "This is not done at this address."}
         return said(self._frame, asked, why.code or 500, words.get(why.code, "Refused."))
