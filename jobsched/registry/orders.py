@@ -90,11 +90,6 @@ class Orders:
         return task
 
     @property
-    def here(self) -> str:
-        """The name of this node."""
-        return self._parts.node().name
-
-    @property
     def shared(self) -> bool:
         """Whether other nodes may use this store too, and runs may be elsewhere."""
         return self._store.shared

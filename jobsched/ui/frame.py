@@ -153,7 +153,7 @@ class Frame:
         nodes = await registry.nodes()
         found = await self._health.health_problems()
         return Daemons(
-            node=self._registry.here,
+            node=self._registry.node_name,
             alive=sum(node.state == "alive" for node in nodes),
             nodes=len({node.name for node in nodes if node.state != "stopped"}),
             hold=await held(registry),

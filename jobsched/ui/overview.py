@@ -57,6 +57,7 @@ class Going:
     seconds: float
     usual: float | None
     limit: float | None
+    last_line: str | None
 
     @property
     def words(self) -> str:
@@ -95,7 +96,7 @@ class Overview:
         running = await registry.runs(PAGE + 1, None, RunFilter(states=RUNNING))
         waiting = await registry.runs(PAGE + 1, None, RunFilter(states=("waiting",)))
         paused = await registry.jobs(PAGE, "", JobFilter(state="paused", activity=False), ROOM)
-        dues = await registry.upcoming(PlannedFilter(end=now + timedelta(hours=1)), now, None, NEXT, ROOM)
+        dues = await registry.upcoming(PlannedFilter(end=now + timedelta(hours=1)), now, False, None, NEXT, ROOM)
         return await self._frame.screen(
             request, "overview.html", "Overview",
             numbers=[
@@ -172,7 +173,7 @@ async def going(registry: Registry, runs: Sequence[Run], now: datetime) -> list[
             usual = None
         seconds = max((now - (run.started or now)).total_seconds(), 0)
         limit = registry.timeout(run.task, run.timeout).seconds
-        found.append(Going(run=run, seconds=seconds, usual=usual, limit=limit))
+        found.append(Going(run=run, seconds=seconds, usual=usual, limit=limit, last_line=registry.last_line(run)))
     return found
 
 

@@ -115,7 +115,7 @@ class Runs:
                 before = None
         begin = max(only.end or now, now)
         planned = PlannedFilter(end=begin + timedelta(days=1), task=only.task)
-        dues = (await registry.upcoming(planned, begin, None, 1, ROOM)).values
+        dues = (await registry.upcoming(planned, begin, False, None, 1, ROOM)).values
         return Nearest(before=before, after=(dues[0].job.name, dues[0].utc, dues[0].job.id) if dues else None)
 
 

@@ -48,7 +48,7 @@ class Upcoming:
         only = PlannedFilter(end=end, task=dict(search.keyed).get("task"), labels=search.labels)
         place = asked(request, "after")
         after = Place.of(place) if place else None
-        found = await registry.upcoming(only, begin, after, PAGE, ROOM)
+        found = await registry.upcoming(only, begin, True, after, PAGE, ROOM)
         return await self._frame.screen(
             request, "upcoming.html", "Upcoming",
             hours=by_hour(found.values, view), chart=chart(found.values, begin, end, view), begin=begin, end=end,
