@@ -25,10 +25,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from jobsched import rest
 from jobsched.config import options
+from jobsched.http.error_kinds import KINDS
+from jobsched.http.problems import TITLES
+from jobsched.http.route import Route
 from jobsched.rest import api
-from jobsched.rest.error_kinds import KINDS
-from jobsched.rest.problems import TITLES
-from jobsched.rest.route import Route
 from jobsched.tap import Options
 
 PLAIN = {"AnyType": "anything", "BoolType": "true or false", "DateTimeType": "an instant", "NoneType": "null"}

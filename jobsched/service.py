@@ -35,6 +35,7 @@ from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
 from .feed import Feed
+from .http.site import JobschedSite
 from .metrics import Metrics
 from .model.ids import Ids
 from .model.lease import answer
@@ -50,7 +51,6 @@ from .registry.registry import Registry
 from .resolver import Names
 from .rest.api import serve
 from .rest.relay import Relay
-from .rest.site import JobschedSite
 from .runner.calls import Limits
 from .runner.deadline import Stop
 from .runner.output import output_path

@@ -52,7 +52,7 @@ SECONDS = PrivateName(
 NAMES = (
     SPAWN,
     *(
-        PrivateName(CHANNEL, name, "jobsched.rest.connection", why)
+        PrivateName(CHANNEL, name, "jobsched.http.connection", why)
         for name, why in {
             "_maybeChooseTransferDecoder": "extended: refuses lengths of a body that a proxy could take for others",
             "_failChooseTransferDecoder": "called: how Twisted itself refuses such a length",

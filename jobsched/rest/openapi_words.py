@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..http.route import Route
 from ..model import ids
-from .route import Route
 
 HEADERS: dict[str, dict[str, Any]] = {
     "Location": {

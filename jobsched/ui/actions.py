@@ -9,14 +9,14 @@ from typing import Final
 from msgspec import UNSET
 from twisted.web.http import Request
 
+from ..http import from_json
+from ..http.from_json import Defaults
+from ..http.instants import Times
+from ..http.route import Route, caller
+from ..http.schemas.jobs import PauseIn, RunIn
 from ..model.errors import Conflict, Invalid, NotFound, Stale
 from ..model.hold import Hold
 from ..model.job import JobView
-from ..rest import from_json
-from ..rest.from_json import Defaults
-from ..rest.instants import Times
-from ..rest.route import Route, caller
-from ..rest.schemas.jobs import PauseIn, RunIn
 from . import amounts
 from .errors import see
 from .form import one

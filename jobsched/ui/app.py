@@ -11,15 +11,15 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from ..config.options import Config
+from ..http.app import make_app
+from ..http.auth import Authenticator
+from ..http.from_json import Defaults
+from ..http.instants import Times
+from ..http.route import Route
+from ..http.sessions import COOKIE, Sessions
 from ..model.errors import Busy, Unavailable
 from ..model.redaction import Redaction
 from ..registry.registry import Registry
-from ..rest.app import make_app
-from ..rest.auth import Authenticator
-from ..rest.from_json import Defaults
-from ..rest.instants import Times
-from ..rest.route import Route
-from ..rest.sessions import COOKIE, Sessions
 from .actions import Actions
 from .edit import Edit
 from .errors import ErrorScreens

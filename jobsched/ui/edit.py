@@ -8,6 +8,9 @@ from typing import Final
 import attrs
 from twisted.web.http import Request
 
+from ..http import from_json
+from ..http.from_json import Defaults
+from ..http.route import Route, caller
 from ..model.audit import AuditFilter
 from ..model.draft import Draft
 from ..model.errors import Conflict, Invalid, NotFound, Stale
@@ -15,9 +18,6 @@ from ..model.ids import check_job_id
 from ..model.job import EVENTS, Job
 from ..model.preview import Fire
 from ..registry.registry import Registry
-from ..rest import from_json
-from ..rest.from_json import Defaults
-from ..rest.route import Route, caller
 from . import job_form
 from .errors import see
 from .form import one

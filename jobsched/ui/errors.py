@@ -10,8 +10,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import Request as ServerRequest
 
+from ..http import problems
 from ..model import errors
-from ..rest import problems
 from .frame import Frame, here
 
 Answer = bytes | Deferred[bytes]

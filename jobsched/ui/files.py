@@ -10,8 +10,8 @@ from typing import Final
 import attrs
 from twisted.web.http import Request
 
+from ..http.route import Route, whole
 from ..model.errors import NotFound
-from ..rest.route import Route, whole
 
 FOLDER: Final = Path(__file__).parent / "static"
 KINDS: Final = {

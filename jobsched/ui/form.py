@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from twisted.web.http import Request
 
+from ..http.route import content_type, raw
 from ..model.errors import Invalid
-from ..rest.route import content_type, raw
 
 FORM: Final = b"application/x-www-form-urlencoded"
 MOST: Final = 2000  # fields

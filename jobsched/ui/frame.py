@@ -13,14 +13,14 @@ import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from twisted.web.http import Request
 
+from ..http.route import caller, whole
+from ..http.sessions import Session, Sessions
+from ..http.sessions import header as session_header
 from ..model.caller import Caller
 from ..model.errors import Invalid, NotFound, Unavailable
 from ..model.health import HealthProblem
 from ..model.hold import Hold
 from ..registry.registry import Registry
-from ..rest.route import caller, whole
-from ..rest.sessions import Session, Sessions
-from ..rest.sessions import header as session_header
 from . import form, words
 from .files import Files
 from .view import View

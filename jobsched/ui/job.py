@@ -12,6 +12,10 @@ import attrs
 from markupsafe import Markup
 from twisted.web.http import Request
 
+from ..http.from_json import Defaults
+from ..http.pages import location
+from ..http.route import Route
+from ..http.to_json import request_out
 from ..model.audit import AuditFilter, Entry
 from ..model.definition import definition
 from ..model.job import Job, JobView
@@ -20,10 +24,6 @@ from ..model.stats import Stats, duration, stats
 from ..model.trigger import LAST
 from ..model.upcoming import Planned, UpcomingDue, upcoming
 from ..registry.registry import Registry
-from ..rest.from_json import Defaults
-from ..rest.pages import location
-from ..rest.route import Route
-from ..rest.to_json import request_out
 from . import charts, words
 from .frame import Frame, asked, link
 from .jobs import state_of, why

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ..http.problems import invalid
+from ..http.schemas.jobs import JobIn
 from ..model.definition import definition
 from ..model.errors import Faults, Invalid
 from ..model.job import USUAL, Job
 from ..model.redaction import Redaction
-from ..rest.problems import invalid
-from ..rest.schemas.jobs import JobIn
 from . import amounts
 from .view import is_zone
 

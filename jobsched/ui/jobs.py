@@ -10,12 +10,12 @@ import attrs
 from markupsafe import Markup, escape
 from twisted.web.http import Request
 
+from ..http.pages import location
+from ..http.route import Route
 from ..model.errors import Invalid
 from ..model.job import Job, JobView
 from ..model.job_list import JobOrder, Outcome
 from ..model.run import FAILING
-from ..rest.pages import location
-from ..rest.route import Route
 from . import words
 from .frame import Frame, asked, link
 from .search import Search

@@ -6,11 +6,11 @@ from typing import Final, get_args
 
 from twisted.web.http import Request
 
+from ..http.route import Route
 from ..model.audit import Action, AuditFilter
 from ..model.errors import Invalid, NotFound
 from ..model.node import twins
 from ..registry.registry import Registry
-from ..rest.route import Route
 from .frame import Frame, asked, link
 from .job import Change
 

@@ -12,6 +12,8 @@ import attrs
 from markupsafe import Markup
 from twisted.web.http import Request
 
+from ..http.pages import location
+from ..http.route import Route
 from ..model.errors import Invalid, NotFound
 from ..model.job import JobFilter, JobView
 from ..model.job_list import JobOrder, Outcome
@@ -21,8 +23,6 @@ from ..model.run_counts import day_before, edges
 from ..model.upcoming import PlannedFilter
 from ..model.zone import Zone
 from ..registry.registry import Registry
-from ..rest.pages import location
-from ..rest.route import Route
 from . import charts, words
 from .frame import Frame
 from .jobs import PAGE, ROOM, state_of, why

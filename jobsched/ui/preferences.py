@@ -7,7 +7,7 @@ from typing import cast
 import attrs
 from twisted.web.http import Request
 
-from ..rest.route import Route
+from ..http.route import Route
 from . import form
 from .errors import see
 from .frame import Frame

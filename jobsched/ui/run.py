@@ -8,13 +8,13 @@ from typing import Final
 import attrs
 from twisted.web.http import Request
 
+from ..http.route import Route, caller
 from ..model.audit import AuditFilter
 from ..model.redaction import Redaction
 from ..model.run import Run, RunFilter
 from ..model.stats import duration
 from ..model.trigger import TICK
 from ..registry.registry import Registry
-from ..rest.route import Route, caller
 from . import output, words
 from .frame import Frame, asked
 from .job import shown

@@ -11,13 +11,13 @@ import attrs
 from msgspec import UNSET
 from twisted.web.http import Request
 
+from ..http.instants import Times
+from ..http.route import Route
 from ..model.errors import Invalid, NotFound
 from ..model.run import FAILING, STATES, Cause, Run, RunFilter, State
 from ..model.stats import duration
 from ..model.upcoming import PlannedFilter
 from ..registry.registry import Registry
-from ..rest.instants import Times
-from ..rest.route import Route
 from .frame import Frame, asked, asked_all, link
 from .view import View
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.web.http import Request
 
+from ..http.auth import Authenticator
+from ..http.route import Route
+from ..http.sessions import Sessions, header
 from ..model.errors import Slower, Unauthorized
-from ..rest.auth import Authenticator
-from ..rest.route import Route
-from ..rest.sessions import Sessions, header
 from . import form
 from .errors import see
 from .frame import Frame, asked

@@ -12,11 +12,11 @@ from markupsafe import Markup
 from msgspec import UNSET
 from twisted.web.http import Request
 
+from ..http.instants import Times
+from ..http.route import Route
 from ..model.errors import Invalid
 from ..model.preview import local
 from ..model.upcoming import Place, PlannedFilter, UpcomingDue
-from ..rest.instants import Times
-from ..rest.route import Route
 from . import charts, words
 from .frame import Frame, asked, link
 from .search import Search

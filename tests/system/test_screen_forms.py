@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from jobsched.rest.schemas.jobs import JobIn
-from jobsched.rest.schemas.watch import NotifyIn
+from jobsched.http.schemas.jobs import JobIn
+from jobsched.http.schemas.watch import NotifyIn
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
 from tests.system.screens import Browser
@@ -43,7 +44,7 @@ def test_a_first_job_is_made_by_the_form(browser: Browser, ask: Caller) -> None:
     assert (job["interval_seconds"], job["task"], job["retries"]) == (300, "example", 0)
 
 
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "id": "everything", "name": "All of it", "task": "says", "kind": "cron", "cron": "30 2 * * *",
     "timezone": "Europe/Berlin", "start": "2030-01-01T00:00", "end": "2031-01-01T00:00:00Z", "max_runs": "7",
     "jitter": "90", "overlap": "queue", "misfire_grace": "none", "catch_up": "all", "retries": "3",
@@ -146,7 +147,8 @@ def test_a_job_is_paused_and_goes_on(browser: Browser, ask: Caller) -> None:
     assert "paused until 2040-01-01T00:00:00Z: moves house" in after.main.text
     browser.send(after, "Resume")
     assert ask.get(job)["paused"] is False
-    hour = browser.send(browser.open(f"/ui{job}/pause"), "Pause", **{"for": "1h"})
+    period: dict[str, Any] = {"for": "1h"}
+    hour = browser.send(browser.open(f"/ui{job}/pause"), "Pause", **period)
     assert "The job is paused." in hour.main.text
     assert ask.get(job)["paused_until"] is not None
 

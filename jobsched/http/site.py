@@ -186,6 +186,4 @@ def site(
     name is accepted."""
     resource = make_app(routes, admit).resource()
     large = LargeBodies(routes, admit)
-    return JobschedSite(
-        resource, reactor, hosts, connections, lines or Lines(reactor), events or Events(), large, page
-    )
+    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events(), large, page)
