@@ -4,6 +4,7 @@ import { fetched, say, watch } from "./page.js";
 
 const MARKS = 12;
 const GATHERED = 500; // ms
+const DUES = 10000; // ms between looks for dues that have passed
 const APART = 1500; // ms between two looks at the same screen
 let changes = new Set();
 let queue = [];
@@ -141,6 +142,22 @@ function rows(within) {
   return [...within.querySelectorAll("tr[data-job], tr[data-run]")].map((row) => row.dataset.job ?? row.dataset.run).join();
 }
 
+// The next due of a row that has passed: runs tell of themselves, and of no due to come. Asked for all rows together.
+async function dues() {
+  if (document.hidden || lostAt) return;
+  const past = (row) => Date.parse(row.cells[3].querySelector("time")?.dateTime) < Date.now() - 1000;
+  const all = [...document.querySelectorAll("#jobs tbody tr")];
+  if (!all.some(past)) return;
+  const fresh = await fetched(location.href);
+  for (const row of fresh ? all : []) {
+    const made = fresh.getElementById(row.id);
+    if (made && row.cells[3].innerHTML !== made.cells[3].innerHTML) {
+      row.cells[3].replaceChildren(...made.cells[3].childNodes);
+      watch(row.cells[3]);
+    }
+  }
+}
+
 // The connection: when it is lost, a bar says so, and nothing looks fresh.
 let wait = 1000, lostAt = null, retryAt = 0, source = null;
 
@@ -199,5 +216,6 @@ function connect() {
 
 export function live() {
   if (document.getElementById("states")) connect();
+  if (document.getElementById("jobs")) setInterval(dues, DUES);
   addEventListener("pagehide", () => source?.close());
 }
