@@ -35,7 +35,7 @@ SCALE = {"top": "5 s", "first": EVIL, "last": "x"}
         ([(0, 2.0)], 6.1, 2.0),
     ],
 )
-def test_the_scale_reaches_the_longest_and_a_timeout_that_is_near(
+def test_the_scale_reaches_the_longest_and_a_near_timeout(
     bars: list[tuple[float, float | None]], timeout: float | None, top: float
 ) -> None:
     made = [Bar(link="/", text="", tone="good", late=late, took=took) for late, took in bars]
