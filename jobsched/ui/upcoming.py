@@ -48,11 +48,13 @@ class Upcoming:
         only = PlannedFilter(end=end, task=dict(search.keyed).get("task"), labels=search.labels)
         place = asked(request, "after")
         after = Place.of(place) if place else None
-        found = await registry.upcoming(only, begin, True, after, PAGE, ROOM)
+        found = await registry.upcoming(only, begin, asked(request, "held") == "yes", after, PAGE, ROOM)
         return await self._frame.screen(
             request, "upcoming.html", "Upcoming",
             hours=by_hour(found.values, view), chart=chart(found.values, begin, end, view), begin=begin, end=end,
-            fields={"from": asked(request, "from"), "to": asked(request, "to"), "q": find}, count=len(found.values),
+            fields={"from": asked(request, "from"), "to": asked(request, "to"), "q": find,
+                    "held": asked(request, "held")},
+            count=len(found.values),
             next=link(request, after=str(found.values[-1].place)) if found.more else None, url=partial(link, request),
         )  # fmt: skip
 

@@ -383,9 +383,9 @@ def test_dues_to_come_are_told_by_the_hour(browser: Browser, made: dict[str, str
     assert all(each.partition(": ")[2] in {"1 due", "2 dues"} for each in heads)
     assert {each.text for each in screen.main.one("table").every("th", scope="row")} == {"ant", "night"}
     assert len(screen.main.one("svg", class_="chart").every("rect")) == 24 + 1
-    assert (
-        "Nothing is due from" in browser.open("/ui/upcoming?from=2031-01-01&to=2031-01-01T00:00:01&q=label:x").main.text
-    )
+    assert "paused until 2040" in browser.open("/ui/upcoming?q=task:example&held=yes").main.text
+    none = browser.open("/ui/upcoming?from=2031-01-01&to=2031-01-01T00:00:01&q=label:x")
+    assert "Nothing is due from" in none.main.text
 
 
 def test_the_daemons_are_told(browser: Browser, ask: Caller) -> None:

@@ -142,20 +142,23 @@ function rows(within) {
   return [...within.querySelectorAll("tr[data-job], tr[data-run]")].map((row) => row.dataset.job ?? row.dataset.run).join();
 }
 
-// The next due of a row that has passed: runs tell of themselves, and of no due to come. Asked for all rows together.
-async function dues() {
+// Rows of a list as they are now, where they stand: what came between the screen and the stream, and dues that have
+// passed, for runs tell of themselves and of no due to come.
+async function patch(cell = null) {
+  const fresh = await fetched(location.href);
+  for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
+    const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);
+    const [old, now] = cell === null ? [row, made] : [row.cells[cell], made?.cells[cell]];
+    if (!now || old.innerHTML === now.innerHTML || old.contains(document.activeElement)) continue;
+    old.replaceChildren(...now.childNodes);
+    watch(old);
+  }
+}
+
+function dues() {
   if (document.hidden || lostAt) return;
   const past = (row) => Date.parse(row.cells[3].querySelector("time")?.dateTime) < Date.now() - 1000;
-  const all = [...document.querySelectorAll("#jobs tbody tr")];
-  if (!all.some(past)) return;
-  const fresh = await fetched(location.href);
-  for (const row of fresh ? all : []) {
-    const made = fresh.getElementById(row.id);
-    if (made && row.cells[3].innerHTML !== made.cells[3].innerHTML) {
-      row.cells[3].replaceChildren(...made.cells[3].childNodes);
-      watch(row.cells[3]);
-    }
-  }
+  if ([...document.querySelectorAll("#jobs tbody tr")].some(past)) patch(3);
 }
 
 // The connection: when it is lost, a bar says so, and nothing looks fresh.
@@ -191,12 +194,12 @@ function connect() {
   source = new EventSource("/events");
   source.onopen = () => {
     wait = 1000;
-    if (!lostAt) return;
+    if (lostAt) say("The connection is back.");
     lostAt = null;
     document.getElementById("lost")?.remove();
     document.body.classList.remove("stale");
-    say("The connection is back.");
-    document.getElementById("jobs") || document.getElementById("runs") ? location.reload() : look();
+    if (document.querySelector("[data-live]")) look();
+    else if (document.querySelector("#jobs, #runs")) patch();
   };
   source.onerror = lost;
   for (const kind of ["run", "job", "node", "hold", "ready"]) {
