@@ -14,7 +14,7 @@ from ..http.from_json import Defaults
 from ..http.instants import Times
 from ..http.route import Route, caller
 from ..http.schemas.jobs import PauseIn, RunIn
-from ..model.errors import Conflict, Invalid, NotFound, Stale
+from ..model.errors import Conflict, Invalid, NotFound, OnHold
 from ..model.hold import Hold
 from ..model.job import JobView
 from . import amounts
@@ -94,7 +94,7 @@ class Actions:
         """303: paused."""
         sent, registry = self._frame.form(request), self._frame.registry(request)
         try:
-            until = self._until(request, sent)
+            until = self.until(request, sent)
             from_json.pause(PauseIn(reason=one(sent, "reason") or None))
             await registry.pause(job_id, None, until, one(sent, "reason"))
         except Invalid as why:
@@ -112,7 +112,7 @@ class Actions:
             periods=PERIODS, until=one(sent, "until"), reason=one(sent, "reason"), period=one(sent, "for"),
         )  # fmt: skip
 
-    def _until(self, request: Request, sent: dict[str, list[str]]) -> datetime | None:
+    def until(self, request: Request, sent: dict[str, list[str]]) -> datetime | None:
         """The end that was chosen or typed. Raises Invalid."""
         text, period = one(sent, "until"), one(sent, "for")
         if text:
@@ -165,12 +165,12 @@ class Actions:
         """303: nothing starts any more."""
         sent, registry, now = self._frame.form(request), self._frame.registry(request), self._frame.now()
         try:
-            until, reason = self._until(request, sent), one(sent, "reason")
+            until, reason = self.until(request, sent), one(sent, "reason")
             from_json.pause(PauseIn(reason=reason or None))
             await registry.put_hold(Hold(by=None, at=now, until=until, reason=reason), True, None)
         except Invalid as why:
             return await self._pause_form(request, "", "", sent, str(why))
-        except Stale:
+        except OnHold:
             return see(request, "/ui/?said=held-already")
         return see(request, "/ui/?said=held")
 

@@ -27,6 +27,7 @@ from .files import Files
 from .frame import Frame, Healthy
 from .job import OneJob
 from .jobs import Jobs
+from .many import Many
 from .nodes import Nodes
 from .overview import Overview
 from .preferences import Preferences
@@ -74,6 +75,7 @@ class Page(Resource):
 
 def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> list[Route]:
     """All routes below /ui."""
+    actions = Actions(frame, defaults, times)
     return [
         *Overview(frame).routes(),
         *Jobs(frame).routes(),
@@ -81,7 +83,8 @@ def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> lis
         *Runs(frame, times).routes(),
         *OneRun(frame, defaults.redaction).routes(),
         *Edit(frame, defaults).routes(),
-        *Actions(frame, defaults, times).routes(),
+        *actions.routes(),
+        *Many(frame, actions).routes(),
         *Upcoming(frame, times).routes(),
         *Nodes(frame).routes(),
         *Preferences(frame).routes(),

@@ -180,3 +180,33 @@ def test_only_a_form_may_write(browser: Browser, ask: Caller) -> None:
     assert browser.post(f"/ui{job}/delete", {}, Origin="null").status == 403
     assert browser.ask("GET", f"/ui{job}/resume").status == 405
     assert ask.get(job)["name"] == "stays"
+
+
+def test_many_jobs_are_paused_and_deleted_together(browser: Browser, ask: Caller) -> None:
+    ids = [ask.make("example", name=f"batch {number}").rpartition("/")[2] for number in range(12)]
+    screen = browser.open("/ui/jobs?q=batch")
+    plan = browser.send(screen, "Pause…", job=ids)
+    assert plan.title == "Pause 12 jobs"
+    assert len(plan.main.one("ul", id="plan").every("li")) == 10
+    assert "And 2 more." in plan.main.text
+    assert not ask.get(f"/jobs/{ids[0]}")["paused"], "nothing is done before one agreed"
+    assert browser.send(plan, "Do it", reason="upgrade").title == "12 of 12 paused"
+    assert {ask.get(f"/jobs/{job_id}")["pause_reason"] for job_id in ids} == {"upgrade"}
+    plan = browser.send(browser.open("/ui/jobs?q=batch"), "Delete…", job=ids)
+    refused = browser.send(plan, "Do it", 400, count="11")
+    assert "type the number of jobs, 12" in refused.main.one("p", id="fault").text
+    assert browser.send(refused, "Do it", count="12").title == "12 of 12 deleted"
+    assert ask.get("/jobs?q=batch")["values"] == []
+
+
+def test_no_job_selected_is_said(browser: Browser, ask: Caller) -> None:
+    ask.make("example", name="not selected")
+    screen = browser.open("/ui/jobs?q=selected")
+    assert "Select 1 to 200 jobs in the list" in browser.send(screen, "Resume…", 400).main.text
+
+
+def test_a_second_hold_is_told(browser: Browser, ask: Caller) -> None:
+    screen = browser.open("/ui/hold")
+    browser.send(screen, "Hold", reason="one")
+    assert "Something is on hold already." in browser.send(screen, "Hold", reason="two").main.text
+    browser.send(browser.open("/ui/"), "Release")

@@ -5,7 +5,7 @@ import { say } from "./page.js";
 const GO = { o: "/ui/", j: "/ui/jobs", r: "/ui/runs", u: "/ui/upcoming", n: "/ui/nodes", a: "/ui/audit" };
 const LIST = [
   ["/", "find"], ["g, then o j r u n a", "go to Overview, Jobs, Runs, Upcoming, Nodes, Audit"], ["j, k", "next row, row before"],
-  ["Enter", "open the row"], ["r", "run now (asks)"], ["p", "pause"], ["c", "cancel the run (asks)"], ["f", "follow the output"],
+  ["Enter", "open the row"], ["x", "select the row"], ["r", "run now (asks)"], ["p", "pause"], ["c", "cancel the run (asks)"], ["f", "follow the output"],
   ["e", "edit the job"], ["t", "in whose time: local, the job's, UTC"], ["Esc", "back"], ["?", "this list"],
 ];
 let going = false;
@@ -81,6 +81,7 @@ function act(key) {
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
     j: () => move(1),
     k: () => move(-1),
+    x: () => document.querySelector("tr.at [type=checkbox]")?.click(),
     r: () => document.querySelector("tr.at") && !document.querySelector("tr.at button") ? to(job() && `${job()}/run`) : press("Run now", true),
     p: () => to(job() && `${job()}/pause`),
     c: () => press("Cancel", true),

@@ -149,7 +149,7 @@ async function patch(cell = null) {
   for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
     const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);
     const [old, now] = cell === null ? [row, made] : [row.cells[cell], made?.cells[cell]];
-    if (!now || old.innerHTML === now.innerHTML || old.contains(document.activeElement)) continue;
+    if (!now || old.innerHTML === now.innerHTML || old.contains(document.activeElement) || old.querySelector(":checked")) continue;
     old.replaceChildren(...now.childNodes);
     watch(old);
   }
