@@ -143,7 +143,7 @@ def _shape(fields: int, users: bool) -> str:
 
 def command(text: str) -> str:
     r"""A command as cron passes it on: `\%` is a percent sign. Raises Invalid for one that begins an input."""
-    for sign in re.finditer(r"(\\*)%", text):
+    for sign in re.finditer(r"(?<!\\)(\\*)%", text):  # from the first backslash: not from each again
         if len(sign[1]) % 2 == 0:
             raise Invalid(
                 r'what stands behind "%" is for the standard input, and a task has none; \% is the sign itself'

@@ -16,12 +16,15 @@ from .findings import MOST_VALUES, Findings
 from .plain_values import pick, unspoken
 
 HEAD: Final = "[jobs]"  # of a table; in brackets it is one of several
+MOST_OF_DOTS: Final = 50_000_000  # squares of the dots in a line: a name of many parts takes as long as that to be read
 
 
 def read(text: str, found: Findings) -> None:
     """Read a text of TOML."""
     if sum(map(text.count, ",[{=")) > MOST_VALUES:
         raise Invalid(f"it holds more than {MOST_VALUES:,} values")
+    if sum(line.count(".") ** 2 for line in text.split("\n")) > MOST_OF_DOTS:
+        raise Invalid("it has too many dots in a line: names of so many parts are not read")
     try:
         whole = tomllib.loads(text)
     except tomllib.TOMLDecodeError as why:

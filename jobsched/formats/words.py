@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from ..model.errors import Invalid
@@ -22,6 +23,11 @@ def split(line: str) -> list[str]:
     """The words of a command as `sh` would find them. Raises Invalid for whatever only a shell can carry out."""
     if found := SILENT.search(line[-END:]):
         raise Invalid(f'leave "{found[0].strip()}" out: what a run prints is kept, and shown to whoever asks')
+    return _words(line, _plain)
+
+
+def _words(line: str, plain: Callable[[str, bool], str]) -> list[str]:
+    """The words of a line; `plain` is what a piece of one stands for, given whether it begins the word."""
     words: list[str] = []
     word: str | None = None
     for part in WORD.finditer(line):
@@ -30,11 +36,11 @@ def split(line: str) -> list[str]:
             words += [] if word is None else [word]
             word = None
         else:
-            word = (word or "") + _plain(piece, begins=word is None)
+            word = (word or "") + plain(piece, word is None)
     return words if word is None else [*words, word]
 
 
-def _plain(piece: str, *, begins: bool) -> str:
+def _plain(piece: str, begins: bool) -> str:
     if piece[0] == "'" and len(piece) > 1:
         return piece[1:-1]
     if piece[0] == '"' and len(piece) > 1:
@@ -59,16 +65,7 @@ def _refuse_any(signs: frozenset[str], text: str) -> None:
 
 def split_systemd(line: str) -> list[str]:
     """The words of an assignment as systemd would find them. Raises Invalid for what only systemd can fill in."""
-    words: list[str] = []
-    word: str | None = None
-    for part in WORD.finditer(line):
-        piece = part[0]
-        if piece.isspace():
-            words += [] if word is None else [word]
-            word = None
-        else:
-            word = (word or "") + _of_systemd(piece)
-    return words if word is None else [*words, word]
+    return _words(line, lambda piece, _begins: _of_systemd(piece))
 
 
 def _of_systemd(piece: str) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
 
 from .errors import Invalid
+from .ids import EPOCH, MICROSECOND
 from .run import State
 from .zone import DAY, TICK, Zone
 
 HOUR: Final = timedelta(hours=1)
-MOST: Final = 169  # hours: a week, and the one that a change of clocks adds
+MOST: Final = 170  # hours: a week, the one that a change of clocks adds, the one that both ends share
 MOST_RUNS: Final = 1_000_000  # that are looked at
 MOST_STRETCHES: Final = 50_000
 EARLIEST, LATEST = 2, 9998  # years in which zones can be asked
@@ -72,25 +74,37 @@ def _next(edge: datetime, zone: Zone) -> datetime:
     return season.end if cut else found
 
 
-def by_hour(tally: Tally, borders: Sequence[datetime]) -> list[dict[State, int]]:
+def by_hour(
+    tally: Tally, borders: Sequence[datetime], wanted: Callable[[], object] = lambda: None
+) -> list[dict[State, int]]:  # fmt: skip
     """How many runs there are of each state between each two of the borders.
 
     A stretch counts as many as it stands for; its dues are taken to be evenly spread from the first to the last.
+    `wanted` is called before each stretch, and raises when nobody wants the answer any more.
     """
     found = [Counter[State](each) for each in tally.single]
+    marks = [_mark(border) for border in borders]
     for stretch in tally.stretches:
-        before = _up_to(stretch, borders[0])
-        for number, border in enumerate(borders[1:]):
-            up_to = _up_to(stretch, border)
+        wanted()
+        due, until = _mark(stretch.due), _mark(stretch.until)
+        number = max(bisect_right(marks, due) - 1, 0)
+        before = _up_to(stretch.count, due, until, marks[number])
+        while number < len(found) and marks[number] <= until:
+            up_to = _up_to(stretch.count, due, until, marks[number + 1])
             found[number][stretch.state] += up_to - before
-            before = up_to
+            number, before = number + 1, up_to
     return [{state: count for state, count in each.items() if count} for each in found]
 
 
-def _up_to(stretch: Stretch, border: datetime) -> int:
+def _mark(instant: datetime) -> int:
+    """An instant as a number: dues times microseconds are more than a `timedelta` can hold."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+def _up_to(count: int, due: int, until: int, border: int) -> int:
     """How many dues of a stretch lie before the border."""
-    if border <= stretch.due:
+    if border <= due:
         return 0
-    if border > stretch.until:
-        return stretch.count
-    return -((stretch.due - border) * (stretch.count - 1) // (stretch.until - stretch.due))
+    if border > until:
+        return count
+    return -((due - border) * (count - 1) // (until - due))

@@ -165,13 +165,14 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
         content: dict[str, Any] = {"schema": {"$ref": REF.format(name=record)}}
         if record in EXAMPLES:
             content["examples"] = {key: {"value": value} for key, value in EXAMPLES[record].items()}
-        texts: dict[str, Any] = {each: {"schema": {"type": "string"}} for each in route.texts}
-        operation["requestBody"] = {"required": not route.bare, "content": dict.fromkeys(types, content) | texts}
+        operation["requestBody"] = {"required": not route.bare, "content": dict.fromkeys(types, content)}
     return operation
 
 
 def _description(route: Route) -> str:
     said = " ".join((route.answer.__doc__ or route.summary).split())
+    if route.texts:  # in words: programs that are made from the description would leave out the whole call
+        said += f" The body may come as text of another type too: {', '.join(route.texts)}."
     needed = NEEDED.get(route.scope, f"the scope `{route.scope}`")
     return said if route.scope == "open" else f"{said} Where callers need a token, this needs {needed}."
 

@@ -119,7 +119,7 @@ TAG_OF = {
     "openapi.json": "description",
     "errors": "description",
 }
-NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}  # nosec B105  # words on what a call needs
+NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}  # nosec B105
 VERBS = {"GET": "get", "POST": "create", "PUT": "put", "PATCH": "change", "DELETE": "delete"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "JobIn": {

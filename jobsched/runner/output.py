@@ -29,6 +29,8 @@ LONGEST_LINE = 64 * 1024
 STUCK = 10.0  # seconds that the end waits for a log or a disk that takes nothing
 Redact = Callable[[str], str]  # takes secrets out
 TAIL = 200  # bytes of the last line that are kept for the reason of a failure
+LONGEST_SECRET = 8192  # bytes before these that are kept too: no end of a secret may be shown
+REMEMBERED = LONGEST_SECRET + TAIL
 
 
 @attrs.frozen(kw_only=True)
@@ -213,6 +215,7 @@ class _Sink:
         self._kept = 0
         self._cut = ""
         self._line = b""
+        self._logged = b""  # the end of what was logged of a line that goes on
         self._last_line = b""
 
     def write(self, data: bytes) -> None:
@@ -226,7 +229,7 @@ class _Sink:
         if log.isEnabledFor(logging.INFO):
             self._log_lines(kept)
         else:
-            self._remember(kept[-2 * TAIL :])
+            self._remember(kept[-REMEMBERED:])
         if len(kept) < len(data) and not self._cut:
             self._cut = f"output beyond {self._limit} bytes is not kept"
             self._log_rest()
@@ -280,8 +283,9 @@ class _Sink:
         for line in lines:
             self._log(line)
         while len(self._line) > LONGEST_LINE:
-            self._log(self._line[:LONGEST_LINE])
-            self._line = self._line[LONGEST_LINE:]
+            piece, self._line = self._line[:LONGEST_LINE], self._line[LONGEST_LINE:]
+            self._logged = (self._logged + piece)[-REMEMBERED:]
+            self._log_piece(piece)
 
     def _log_rest(self) -> None:
         """A last line without a line end is logged too."""
@@ -290,12 +294,16 @@ class _Sink:
             self._log(rest)
 
     def _log(self, line: bytes) -> None:
+        """Log a line, or the rest of one; the last line is all of it."""
+        whole, self._logged = self._logged + line, b""
+        self._last_line = whole.strip()[-REMEMBERED:] or self._last_line
         for start in range(0, len(line) or 1, LONGEST_LINE):
-            piece = line[start : start + LONGEST_LINE]
-            self._last_line = piece.strip()[-2 * TAIL :] or self._last_line  # more than is said: no half of a secret
-            log.info("%s | %s", self._title, self._redact(piece.decode("utf-8", "replace")))
+            self._log_piece(line[start : start + LONGEST_LINE])
+
+    def _log_piece(self, piece: bytes) -> None:
+        log.info("%s | %s", self._title, self._redact(piece.decode("utf-8", "replace")))
 
     def _remember(self, data: bytes) -> None:
         """Without a log only the last line matters."""
-        *lines, self._line = (self._line + data)[-2 * TAIL :].split(b"\n")
+        *lines, self._line = (self._line + data)[-REMEMBERED:].split(b"\n")
         self._last_line = next((line.strip() for line in reversed(lines) if line.strip()), self._last_line)

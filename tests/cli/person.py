@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -47,6 +48,17 @@ class Said:
         return self.out
 
 
+def read(master: int, seconds: float) -> bytes | None:
+    """What a terminal shows next; nothing, if it shows nothing for so long. None: the last program that had it is
+    gone."""
+    if not select.select([master], [], [], seconds)[0]:
+        return b""
+    try:
+        return os.read(master, 65536)
+    except OSError:
+        return None
+
+
 class Person:
     """Types commands in a folder, with an environment of their own."""
 
@@ -84,9 +96,9 @@ class Person:
             shown, end = b"", time.monotonic() + GENEROUS * 2
             while True:
                 assert time.monotonic() < end, shown
-                try:
-                    part = os.read(master, 65536)
-                except OSError:  # the last program that had it is gone
+                part = read(master, GENEROUS)
+                assert part != b"", f"nothing more comes after {shown!r}"
+                if part is None:
                     break
                 shown += part
                 if (keys := types(shown.decode("utf-8", "replace"))) is not None:
@@ -98,11 +110,12 @@ class Person:
     def typing(
         self, *words: str, columns: int = 100, env: Mapping[str, str] | None = None
     ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        """A command that runs in a terminal of its own, and the other end of that terminal."""
+        """A command that runs in a terminal of its own, and the other end of that terminal. It hears Ctrl-C, also where
+        these tests run in the background of a script, which has all its programs ignore that."""
         master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen(
-            ["setsid", "-c", "-w", sys.executable, "-m", "jobsched", *words],
+            ["env", "--default-signal=INT", "setsid", "-c", "-w", sys.executable, "-m", "jobsched", *words],
             cwd=self.folder, env=self.environment | dict(env or {}), stdin=slave, stdout=slave, stderr=slave,
         )  # fmt: skip
         os.close(slave)

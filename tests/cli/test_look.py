@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from tests.cli.person import Person
+from tests.cli.person import Person, read
 from tests.system.caller import Caller
 from tests.system.daemon import until
 
@@ -165,14 +165,12 @@ def test_nodes_and_audit(person: Person) -> None:
 
 def test_events_tell_of_a_run_as_it_goes(person: Person) -> None:
     with person.typing("events", "hello", "--kind", "run") as (process, master):
-        import os
-
         shown = b""
 
         def told() -> bool:
             nonlocal shown
             person.does("run", "hello", "--wait")
-            shown += os.read(master, 65536)
+            shown += read(master, 1) or b""
             return b"hello: succeeded after" in shown
 
         until(told)

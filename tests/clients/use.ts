@@ -5,7 +5,7 @@ import type { components, paths } from "./api.js";
 declare const process: { argv: string[]; exit(status: number): never };
 
 const [baseUrl, token] = process.argv.slice(2) as [string, string];
-const client = createClient<paths, "application/json">({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
+const client = createClient<paths, "application/json" | "application/problem+json">({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
 
 function must(condition: unknown, what: unknown): asserts condition {
   if (!condition) {

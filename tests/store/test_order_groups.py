@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 import pytest_twisted
+from twisted.internet import reactor
 from twisted.internet.defer import DeferredList, gatherResults
 
+from jobsched.events import Events
 from jobsched.model.audit import AuditFilter, Entry
 from jobsched.model.caller import ANYBODY
 from jobsched.model.errors import Busy, NotFound, Reused, Stale, Taken
@@ -25,6 +27,9 @@ from jobsched.model.order import (
     PauseJob,
     RunJob,
 )
+from jobsched.model.run import RunFilter
+from jobsched.reactor_types import Reactor
+from jobsched.store import opening
 from jobsched.store.contract.store import Store
 from tests.store.samples import IDS, T0, at, job, signature
 
@@ -173,3 +178,25 @@ async def test_too_many_that_wait_are_refused(store: Store) -> None:
     with pytest.raises(Busy):
         store.for_callers.orders.perform(CreateJob(job=job()), issued())
     assert len(await gatherResults(asked)) == len(await names(store)) == LONGEST + 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_what_is_stored_is_not_done_again_for_a_deaf_part(store_url: str) -> None:
+    events = Events()
+
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    events.runs_ended.subscribe(broken)
+    store = opening.open_store(cast(Reactor, reactor), store_url, events=events)
+    store.startService()
+    try:
+        one = job(name="one")
+        await outcomes(store, CreateJob(job=one))
+        asked: list[Order[Any]] = [PauseJob(job_id=one.id), *(RunJob(job_id=one.id) for _ in range(3))]
+        found = await outcomes(store, *asked)
+        assert not [each for each in found if isinstance(each, Exception)]
+        assert len(await store.for_callers.runs.page(100, None, RunFilter(job_id=one.id))) == 3
+    finally:
+        await store.stopService()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
-from tests.system.daemon import GENEROUS, Daemon, until
+from tests.system.daemon import GENEROUS, Daemon, daemon_in, until
 
 ENDED = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
 
@@ -122,3 +123,20 @@ def still(condition: Callable[[], bool], seconds: float) -> None:
     while time.monotonic() < end:
         assert condition()
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def showing(folder: Path) -> Iterator[Caller]:
+    """A daemon whose task `showid` shows the id of its job, and takes a secret."""
+    with daemon_in(folder / "daemon") as daemon:
+        daemon.script("showid", "#!/bin/sh\necho id is $JOBSCHED_JOB_ID\n")
+        daemon.section("parameters = token, a\n")
+        daemon.options("NOTIFY_URL = 'http://127.0.0.1:9/'\nNOTIFY_PRIVATE = True")
+        daemon.start()
+        yield Caller(daemon)
+
+
+def without_jobs(caller: Caller) -> None:
+    """Delete every job."""
+    for job in caller.get("/jobs")["values"]:
+        caller.ask("DELETE", f"/jobs/{job['id']}")

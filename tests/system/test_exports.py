@@ -10,8 +10,7 @@ import pytest
 from jobsched import formats
 from jobsched.config import catalog
 from jobsched.config.commands import known_task
-from tests.system.caller import Caller
-from tests.system.daemon import daemon_in
+from tests.system.caller import showing, without_jobs
 
 LINE = {"task": "showid", "cron": "30 2 * * 1-5", "timezone": "Europe/Berlin", "parameters": {"a": "50% of it's"}}
 EVERY_FIELD = {
@@ -26,20 +25,14 @@ TYPES = {"toml": "application/toml", "yaml": "application/yaml", "crontab": "tex
 
 @pytest.fixture(scope="module")
 def caller(tmp_path_factory):
-    folder: Path = tmp_path_factory.mktemp("exports")
-    with daemon_in(folder / "daemon") as daemon:
-        daemon.script("showid", "#!/bin/sh\necho id is $JOBSCHED_JOB_ID\n")
-        daemon.section("parameters = token, a\n")
-        daemon.options("NOTIFY_URL = 'http://127.0.0.1:9/'\nNOTIFY_PRIVATE = True")
-        daemon.start()
-        yield Caller(daemon)
+    with showing(tmp_path_factory.mktemp("exports")) as caller:
+        yield caller
 
 
 @pytest.fixture(autouse=True)
 def empty(caller):
     yield
-    for job in caller.get("/jobs")["values"]:
-        caller.ask("DELETE", f"/jobs/{job['id']}")
+    without_jobs(caller)
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from jobsched.rest.exports import AS_REQUEST
-from tests.system.caller import Caller
-from tests.system.daemon import daemon_in
+from tests.system.caller import showing, without_jobs
 
 BODY = {"task": "showid", "interval": {"hours": 1}}
 LONG = "a" * 63
@@ -25,20 +23,14 @@ EVERY_FIELD = {
 
 @pytest.fixture(scope="module")
 def caller(tmp_path_factory):
-    folder: Path = tmp_path_factory.mktemp("ids")
-    with daemon_in(folder / "daemon") as daemon:
-        daemon.script("showid", "#!/bin/sh\necho id is $JOBSCHED_JOB_ID\n")
-        daemon.section("parameters = token, a\n")
-        daemon.options("NOTIFY_URL = 'http://127.0.0.1:9/'\nNOTIFY_PRIVATE = True")
-        daemon.start()
-        yield Caller(daemon)
+    with showing(tmp_path_factory.mktemp("ids")) as caller:
+        yield caller
 
 
 @pytest.fixture(autouse=True)
 def empty(caller):
     yield
-    for job in caller.get("/jobs")["values"]:
-        caller.ask("DELETE", f"/jobs/{job['id']}")
+    without_jobs(caller)
 
 
 def actions(caller, job_id):

@@ -203,12 +203,12 @@ def test_what_goes_with_a_request_is_taken_as_rfc_9112_has_it(daemon, method):
         assert b"\r\nDate: " in head
 
 
-@pytest.mark.parametrize("method", [b"OPTIONS", b"PUT", b"BREW", b"get", b"Post"])
+@pytest.mark.parametrize("method", [b"OPTIONS", b"DELETE", b"BREW", b"get", b"Post"])
 def test_a_wrong_method_is_told_which_are_right(daemon, method):
     heard, _ = said(daemon, get(b"Connection: close\r\n", target=b"/jobs").replace(b"GET", method))
     assert statuses(heard) == [405]
     allowed = present(re.search(rb"\r\nAllow: (.*)\r\n", heard))[1]
-    assert sorted(allowed.split(b", ")) == [b"GET", b"HEAD", b"POST"]
+    assert sorted(allowed.split(b", ")) == [b"GET", b"HEAD", b"POST", b"PUT"]
 
 
 def test_a_client_that_waits_to_be_told_to_go_on_is_told_so(daemon):

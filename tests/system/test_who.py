@@ -259,7 +259,9 @@ def test_who_may_not_read_is_quoted_nothing_of_an_output(secured: SecuredDaemon)
     assert secured.ask("PATCH", job, "all three", {"retries": 1}).json["last_run"]["reason"] == ended["reason"]
     ids = {"job_id": job.rpartition("/")[2], "run_id": run.rpartition("/")[2], "name": "tells"}
     whole = {"task": "tells", "name": "a", "cron": "@daily"}
-    bodies = {"POST /jobs": whole, "PUT /jobs/<job_id>": whole, "PATCH /jobs/<job_id>": {"retries": 2}}
+    bodies = {"POST /jobs": whole, "PUT /jobs/<job_id>": whole, "PATCH /jobs/<job_id>": {"retries": 2}} | {
+        "PUT /jobs": {"jobs": [whole | {"id": ids["job_id"]}]}
+    }
     bodies["PUT /hold"] = {"select": {"names": ["none"]}}
     last = sorted(ROUTES, key=lambda route: route.verb == "DELETE")
     asked = [route for route in last if route.scope in {"run", "write"}]
@@ -275,4 +277,4 @@ def test_who_may_not_read_is_quoted_nothing_of_an_output(secured: SecuredDaemon)
                 assert said["reason"] == "not shown without the scope 'read'"
                 assert said["state"] in {"failed", "skipped", "running", "waiting"}
     assert shown >= 3
-    assert len(asked) == 11
+    assert len(asked) == 12

@@ -4,8 +4,8 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import textwrap
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -28,16 +28,36 @@ def modules() -> list[ModuleType]:
     return [importlib.import_module(each.name) for each in found if ".migrations." not in each.name]
 
 
+@cache
+def parsed(path: str) -> tuple[ast.Module, dict[str, ast.ClassDef]]:
+    """A file, and its classes by their qualified names. inspect.getsource would parse all of it for each class."""
+    module = ast.parse(Path(path).read_text())
+    return module, dict(reversed([*classes(module, "")]))  # of two with one name, inspect takes the first
+
+
+def classes(node: ast.AST, inside: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.ClassDef(name=name):
+                yield inside + name, child
+                yield from classes(child, f"{inside}{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield from classes(child, f"{inside}{name}.<locals>.")
+            case ast.stmt():
+                yield from classes(child, inside)
+
+
 def tree(of: ModuleType | type) -> ast.AST:
     if isinstance(of, ModuleType):
-        return ast.parse(Path(present(of.__file__)).read_text())
-    return ast.parse(textwrap.dedent(inspect.getsource(of)))
+        return parsed(present(of.__file__))[0]
+    return parsed(present(inspect.getsourcefile(of)))[1][of.__qualname__]
 
 
 def private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+@cache
 def own_names(kind: type) -> set[str]:
     """The names with an underscore that a class gives its methods and instances, or takes from its bases."""
     found = set()
@@ -56,7 +76,7 @@ def shared(module: ModuleType) -> Iterator[str]:
         if inspect.isclass(kind) and kind.__module__ == module.__name__:
             for base in kind.__mro__[1:]:
                 if base.__module__.startswith(OF_OTHERS):
-                    yield from own_names(kind) & own_names(base)
+                    yield from own_names(kind) & own_names(base)  # type: ignore[arg-type]  # to mypy no type[T] is Hashable
 
 
 def reached(module: ModuleType) -> Iterator[str]:

@@ -18,6 +18,8 @@ conf_dir = click.option("--conf-dir", type=click.Path(path_type=Path), default="
                         help="Folder with jobsched.cfg.")  # fmt: skip
 state_dir = click.option("--state-dir", type=click.Path(path_type=Path), default="var", show_default=True,
                          help="Folder with the database.")  # fmt: skip
+tasks_dir = click.option("--tasks-dir", type=click.Path(path_type=Path), default="tasks", show_default=True,
+                         help="Folder with the Python files and scripts of tasks.")  # fmt: skip
 
 
 def both(function: F) -> F:

@@ -12,18 +12,12 @@ from ...model.errors import JobschedError
 from ..errors import DONE, REFUSED
 from ..output import Column
 from ..session import Session, pass_session
-from .folders import both
+from .folders import both, tasks_dir
 
 
 @click.command("lint")
 @both
-@click.option(
-    "--tasks-dir",
-    type=click.Path(path_type=Path),
-    default="tasks",
-    show_default=True,
-    help="Folder with the Python files and scripts of tasks.",
-)
+@tasks_dir
 @pass_session
 def lint_command(session: Session, conf_dir: Path, state_dir: Path, tasks_dir: Path) -> int:  # fmt: skip
     """Check the files of the daemon before it is started, or told to read them again. Exit with 1 if one is bad."""

@@ -13,6 +13,7 @@ import click
 
 from ..errors import NotThere, Refused
 from ..session import Session, pass_session
+from .folders import tasks_dir
 
 MADE: Final = ("conf", "tasks")
 
@@ -25,13 +26,7 @@ MADE: Final = ("conf", "tasks")
     show_default=True,
     help="Folder with jobsched.cfg, catalog.cfg and logging.cfg.",
 )
-@click.option(
-    "--tasks-dir",
-    type=click.Path(path_type=Path),
-    default="tasks",
-    show_default=True,
-    help="Folder with the Python files and scripts of tasks.",
-)
+@tasks_dir
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
@@ -81,10 +76,9 @@ def _shipped() -> Path:
     import site
 
     checkout = Path(__file__).parents[3]
-    places = [checkout, *(Path(base) / "share" / "jobsched" for base in (
-        sysconfig.get_path("data"), sys.prefix, site.getuserbase(), Path(__file__).parents[6]
-    ))]  # fmt: skip
-    for place in places:
+    bases = [Path(base) for base in (sysconfig.get_path("data"), sys.prefix, site.getuserbase())]
+    bases += Path(__file__).parents[6:7]  # beside lib/python3.x/site-packages
+    for place in (checkout, *(base / "share" / "jobsched" for base in bases)):
         if all((place / name).is_dir() for name in MADE) and (place / "conf" / "catalog.cfg").is_file():
             return place
     raise NotThere("the conf and tasks that come with Jobsched are not installed; make the folders by hand")

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ...model.errors import Busy, JobschedError
+from ...model.errors import Busy, JobschedError, Unavailable
 from ...model.order import (
     CancelRun,
     ChangeJob,
@@ -38,6 +39,8 @@ Outcome: TypeAlias = Performed[Any] | JobschedError
 OF_ONE = (ChangeJob, PutJob, PauseJob, ResumeJob, DeleteJob, RunJob, RerunRun, CancelRun)  # one job or run
 MOST = 64  # orders in one transaction
 LATE = 0.05  # seconds after which a group keeps no others waiting
+
+log = Logger()
 
 
 def perform_all(transaction: Transaction, asked: Sequence[Asked]) -> list[Outcome]:
@@ -82,8 +85,8 @@ class OrderGroups(order_contract.Orders):
 
     A group that takes longer than `LATE` seconds keeps no others waiting: another is begun beside it, up to `most`.
 
-    If the database fails a group, all its orders fail so; if it refuses the group, each is given again, alone. An order
-    that its caller gives up before its turn is not carried out.
+    If the store is away, all orders of a group fail so; if something else fails the group, each is given again, alone.
+    An order that its caller gives up before its turn is not carried out.
     """
 
     def __init__(
@@ -129,7 +132,7 @@ class OrderGroups(order_contract.Orders):
         self._go_on()
 
     def _failed(self, why: Failure, group: list[_Waiting]) -> None:
-        if why.check(JobschedError) or len(group) == 1:
+        if why.check(Unavailable, Busy) or len(group) == 1:
             for each in group:
                 _tell(each, why)
             return
@@ -155,3 +158,5 @@ def _answer(outcomes: list[Outcome], group: Sequence[_Waiting]) -> None:
 def _tell(waiting: _Waiting, result: Performed[Any] | Failure) -> None:
     if not waiting.answer.called:
         waiting.answer.callback(result)  # the result may be a Failure
+    elif isinstance(result, Failure) and not result.check(JobschedError):
+        log.failure("work failed whose caller had given it up", result)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...clock import elapsed
@@ -60,6 +61,7 @@ class Store(Service):
     """
 
     name = "store"
+    log = Logger()
 
     def __init__(
         self,
@@ -237,10 +239,11 @@ class Store(Service):
                 if writes and why.connection_invalidated and not db_errors.not_made(self._engine.url, why):
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
                 raise
-        if transaction.ended:
-            self._events.runs_ended(transaction.ended)
-        if transaction.notified:
-            self._reactor.callFromThread(self._events.notification_stored)
+        with self.log.failuresHandled("a change was stored, and not told at once"):  # or it would be made again
+            if transaction.ended:
+                self._events.runs_ended(transaction.ended)
+            if transaction.notified:
+                self._reactor.callFromThread(self._events.notification_stored)
         return answer
 
     def _add_sign(self, transaction: Transaction) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Row, Select, text
+from sqlalchemy.exc import DBAPIError
 
 from ...model.change import Change
 from ...model.run import Run
@@ -47,25 +48,29 @@ class Transaction:
         """A notification is written in this transaction."""
         self.notified = True
 
+    def apart(self) -> AbstractContextManager[None]:
+        """What is done inside is undone if it fails, and nothing else. If it is the database that fails, the whole
+        transaction is to be given up: the database may have undone it, and with it the savepoint."""
+        return self._behind_savepoint(keep=True)
+
+    def undone(self) -> AbstractContextManager[None]:
+        """What is done inside is undone; failures of the database as in `apart`."""
+        return self._behind_savepoint(keep=False)
+
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        """What is done inside is undone if it fails, and nothing else."""
+    def _behind_savepoint(self, *, keep: bool) -> Iterator[None]:
         back, point = self._mark(), self.connection.begin_nested()
         try:
             yield
+        except DBAPIError:
+            raise
         except BaseException:
             point.rollback()
             back()
             raise
-        point.commit()
-
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """What is done inside is undone."""
-        back, point = self._mark(), self.connection.begin_nested()
-        try:
-            yield
-        finally:
+        if keep:
+            point.commit()
+        else:
             point.rollback()
             back()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 
 import attrs
 import pytest
@@ -19,7 +20,6 @@ from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
 from jobsched.store.sign_of_life import OFTEN, SignOfLife
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes
 from tests.fakes import InlinePool, StillReactor
@@ -59,10 +59,9 @@ def _job() -> Job:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/jobsched.sqlite"
-    migrate(url)
-    return url
+def url(tmp_path: Path, migrated: Path) -> str:
+    copyfile(migrated, tmp_path / "jobsched.sqlite")
+    return f"sqlite:///{tmp_path}/jobsched.sqlite"
 
 
 def begin(url: str, seconds: float = 0, name: str = "one") -> One:

@@ -26,7 +26,6 @@ from jobsched.model.node import Node
 from jobsched.model.run import Run
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import nodes, runs
 from jobsched.store.sql.transaction import Transaction
@@ -39,10 +38,8 @@ NOWHERE = Unavailable("the store cannot be used now: it is gone")
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("empty") / "empty.sqlite"
-    migrate(f"sqlite:///{path}")
-    return path.read_bytes()
+def empty(migrated: Path) -> bytes:
+    return migrated.read_bytes()
 
 
 @attrs.define

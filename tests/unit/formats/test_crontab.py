@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -216,3 +217,10 @@ def test_crontabs_behind_one_another_are_one() -> None:
     second = [{"id": "b", "task": "t", "cron": "@daily"}]
     text = write("crontab", first) + write("crontab", second)
     assert [entry.job for entry in read("crontab", text, [KnownTask(name="t")]).entries] == [*first, *second]
+
+
+def test_a_line_of_backslashes_takes_no_longer_than_another() -> None:
+    begun = time.process_time()
+    [job] = jobs("crontab", "@daily report 'day=" + "\\" * 90_000 + "x'")
+    assert len(job["parameters"]["day"]) == 90_001
+    assert time.process_time() - begun < 5, "it was half a minute"

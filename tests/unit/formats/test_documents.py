@@ -192,3 +192,15 @@ def test_what_is_withheld_is_told() -> None:
     job = A | {"parameters": {"password": "***"}}
     for kind in ("toml", "yaml", "crontab"):
         assert "# withheld: /parameters/password\n" in write(kind, [job], {"a": ["/parameters/password"]})
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + ".a" * 20_000 + " = 1", "[a" + ".a" * 1000 + "]\n" + ("[a" + ".a" * 1000 + "]\n") * 60]
+)
+def test_names_of_many_parts_are_refused_before_they_are_read(text: str) -> None:
+    assert "too many dots in a line" in refusals("toml", text)[""]
+
+
+def test_a_text_may_have_many_dots() -> None:
+    job = A | {"description": "Well... " * 1000}
+    assert jobs("toml", write("toml", [job])) == [job]

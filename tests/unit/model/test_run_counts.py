@@ -97,3 +97,19 @@ def test_stretches_are_added_to_single_runs() -> None:
     stretch = Stretch(state="skipped", due=T0, until=T0 + HOUR, count=3)
     tally = Tally(single=[{"skipped": 1, "failed": 2}, {}], stretches=[stretch])
     assert by_hour(tally, [T0, T0 + HOUR, T0 + 2 * HOUR]) == [{"skipped": 3, "failed": 2}, {"skipped": 1}]
+
+
+def test_a_stretch_of_many_dues_over_years_is_counted() -> None:
+    dues = 400 * 86_400 * 10  # each tenth of a second
+    stretch = Stretch(state="missed", due=T0, until=T0 + timedelta(days=400) - timedelta(seconds=0.1), count=dues)
+    borders = [T0 + timedelta(days=399), T0 + timedelta(days=399, hours=1)]
+    assert by_hour(Tally(single=[{}], stretches=[stretch]), borders) == [{"missed": 36_000}]
+
+
+def test_counting_ends_when_nobody_wants_it_any_more() -> None:
+    def gone() -> None:
+        raise BrokenPipeError
+
+    stretch = Stretch(state="missed", due=T0, until=T0 + HOUR, count=2)
+    with pytest.raises(BrokenPipeError):
+        by_hour(Tally(single=[{}], stretches=[stretch]), [T0, T0 + HOUR], gone)

@@ -14,8 +14,8 @@ from tests.unit.scheduler.world import done
 
 
 @pytest.fixture
-def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
-    world = World(tmp_path, **getattr(request, "param", {}))
+def world(tmp_path: Path, migrated: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(tmp_path, migrated, **getattr(request, "param", {}))
 
     def hear(event: Any) -> None:
         if event["log_namespace"].startswith("jobsched.notifications"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.job import Notify, Watch
 from jobsched.notifications.dispatcher import Dispatcher
 from jobsched.store.sql import deliveries as rows
-from jobsched.store.sql import outbox, schema
+from jobsched.store.sql import outbox
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import deliveries
 from tests.fakes import InlinePool, StillReactor
@@ -49,9 +50,9 @@ class Sender:
 
 
 class World:
-    def __init__(self, folder: Path, wakes: bool = True) -> None:
+    def __init__(self, folder: Path, migrated: Path, wakes: bool = True) -> None:
+        copyfile(migrated, folder / "jobsched.sqlite")
         url = f"sqlite:///{folder}/jobsched.sqlite"
-        schema.migrate(url)
         self.reactor = StillReactor(BEGUN)
         self.events = Events()
         self.store = Store(self.reactor, url, InlinePool, events=self.events)  # type: ignore[arg-type]  # a fake

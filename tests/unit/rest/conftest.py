@@ -171,16 +171,6 @@ class Front:
         return run_id
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty store, to copy from: to make its tables takes ten times as long."""
-    from jobsched.store.sql import schema
-
-    path = tmp_path_factory.mktemp("migrated") / "jobsched.sqlite"
-    schema.migrate(f"sqlite:///{path}")
-    return path
-
-
 DESCRIBED: dict[bool, dict[str, Any]] = {}
 
 

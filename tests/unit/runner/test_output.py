@@ -51,8 +51,8 @@ class Heard:
 class MemorySink(output._Sink):
     """Its file is a list."""
 
-    def __init__(self, limit):
-        super().__init__(Path("/nowhere"), "run", "job", limit, str, None)
+    def __init__(self, limit, redact=str):
+        super().__init__(Path("/nowhere"), "run", "job", limit, redact, None)
         self.data = b""
 
     def _keep(self, data):
@@ -165,6 +165,22 @@ def test_the_last_line_that_says_something_is_remembered(data, last, size, deaf)
     _, _, printed = taken([data[at : at + size] for at in range(0, len(data), size)], deaf=deaf)
 
     assert printed.last_line == last
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("before", [0, LONGEST_LINE - 100])
+@pytest.mark.parametrize("after", [0, 50, TAIL - 1])
+def test_no_end_of_a_secret_is_in_the_last_line(before, after, deaf):
+    secret = "s" * 1000
+    sink, told = MemorySink(PLENTY, lambda text: text.replace(secret, "***")), []
+    data = b"-" * before + secret.encode() + b"." * after + b"\n"
+    with Heard(deaf):
+        for at in range(0, len(data), 333):
+            sink.write(data[at : at + 333])
+            told.append(sink.last_line)
+    assert set(told[:-1]) <= {""}, "only whole lines are told"
+    assert told[-1].endswith("***" + "." * after if after < TAIL - 3 else "." * after)
+    assert "s" not in told[-1]
 
 
 def test_the_cut_is_logged_once_after_the_last_kept_line():

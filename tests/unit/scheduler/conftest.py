@@ -1,4 +1,4 @@
-"""One migrated database for all tests here, which each of them copies."""
+"""What the tests of this folder share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from jobsched.scheduler import ticker
-from tests.unit.scheduler.world import CountedLoop, empty_store
+from tests.unit.scheduler.world import CountedLoop
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with the schema and nothing else in it."""
-    return empty_store(tmp_path_factory.mktemp("empty"))
+def empty(migrated: Path) -> Path:
+    """A database file with the schema and nothing else in it, to copy from."""
+    return migrated
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ def _claimant(world: World) -> Any:
 # Loops
 
 
-@pytest.mark.parametrize("seconds", [11, 60, 600])
+@pytest.mark.parametrize("seconds", [11, 60, pytest.param(600, marks=pytest.mark.slow)])  # two hours, walked
 def test_an_interval_job_keeps_one_loop_for_all_its_dues(
     world: World, loops: list[CountedLoop], seconds: float
 ) -> None:

@@ -30,7 +30,6 @@ from jobsched.store.sign_of_life import SignOfLife
 from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs
 from tests.fakes import HeldPool, StillReactor
@@ -51,13 +50,6 @@ class CountedLoop(LoopingCall):
     def __call__(self) -> None:
         self.beats += 1
         super().__call__()
-
-
-def empty_store(folder: Path) -> Path:
-    """A migrated database file without anything in it, to copy from."""
-    path = folder / "empty.sqlite"
-    migrate(f"sqlite:///{path}")
-    return path
 
 
 def every(seconds: float, **fields: Any) -> Draft:
