@@ -65,9 +65,7 @@ class BadJobs(Invalid):
         return self._faults
 
     def __str__(self) -> str:
-        told = [_in_words(each) for each in self._faults[:MOST_IN_WORDS]]
-        left = len(self._faults) - len(told)
-        return "; ".join([*told, f"and {left} more"] if left else told)
+        return _all_in_words(self._faults)
 
 
 class Unsayable(Conflict):
@@ -75,9 +73,7 @@ class Unsayable(Conflict):
 
     def __init__(self, kind: str, faults: Sequence[Invalid]) -> None:
         self.all = tuple(faults)
-        told = [_in_words(each) for each in self.all[:MOST_IN_WORDS]]
-        left = len(self.all) - len(told)
-        super().__init__(f"{kind} cannot say it: {'; '.join([*told, f'and {left} more'] if left else told)}")
+        super().__init__(f"{kind} cannot say it: {_all_in_words(self.all)}")
 
 
 class Findings:
@@ -152,6 +148,12 @@ class Findings:
             if own.get(name, value) != value:
                 self.refuse(within(where, place("labels", name)), f'the set is of the label {name}="{value}"')
         job["labels"] = {**own, **self._labels}
+
+
+def _all_in_words(faults: Sequence[Invalid]) -> str:
+    told = [_in_words(each) for each in faults[:MOST_IN_WORDS]]
+    left = len(faults) - len(told)
+    return "; ".join([*told, f"and {left} more"] if left else told)
 
 
 def _in_words(fault: Invalid) -> str:

@@ -21,6 +21,7 @@ LabelText = Annotated[str, Meta(max_length=127, extra_json_schema={"pattern": la
 AskedLabels = Annotated[list[LabelText], Meta(min_length=1, max_length=32)]
 Id255 = Annotated[str, Meta(max_length=255)]
 TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
+JobText = Annotated[str, Meta(max_length=200)]
 ZoneText = Annotated[str, Meta(min_length=1, max_length=64)]
 AskedStates = Annotated[list[State], Meta(min_length=1, max_length=10)]
 FieldName = Annotated[str, Meta(max_length=64, extra_json_schema={"enum": list(JobOut.__struct_fields__)})]
@@ -34,6 +35,10 @@ ZONE = Meta(
 LABEL = Meta(
     description="Those whose job has this label, NAME=VALUE, or NAME with whatever value; several: all of them"
 )
+FAILING = Meta(description="Only those that somebody has to look at: failed, timed_out, lost, missed")
+NODE = Meta(description="Runs of the node of this name")
+CAUSE = Meta(description="Runs that the schedule, a caller or a retry made")
+JOB = Meta(description="Only of this job: its id, or its name")
 FORCE = Meta(description="Whether to run it although it is on hold")
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
@@ -81,19 +86,15 @@ class JobRunPage(Struct, forbid_unknown_fields=True):
     )
     to: Annotated[TimeText | UnsetType, Meta(description="Runs due before this instant")] = UNSET
     zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
-    failing: Annotated[
-        bool, Meta(description="Only those that somebody has to look at: failed, timed_out, lost, missed")
-    ] = False
-    node: Annotated[Id255 | UnsetType, Meta(description="Runs of the node of this name")] = UNSET
-    cause: Annotated[Cause | UnsetType, Meta(description="Runs that the schedule, a caller or a retry made")] = UNSET
+    failing: Annotated[bool, FAILING] = False
+    node: Annotated[Id255 | UnsetType, NODE] = UNSET
+    cause: Annotated[Cause | UnsetType, CAUSE] = UNSET
 
 
 class RunPage(JobRunPage, forbid_unknown_fields=True):
     """Which part of the list of all runs: `from <= due < to`."""
 
-    job: Annotated[
-        Annotated[str, Meta(max_length=200)] | UnsetType, Meta(description="Only of this job: its id, or its name")
-    ] = UNSET
+    job: Annotated[JobText | UnsetType, JOB] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
@@ -109,14 +110,10 @@ class RunCounts(Struct, forbid_unknown_fields=True):
     ] = field(default=UNSET, name="from")
     to: Annotated[TimeText | UnsetType, Meta(description="Runs due before this instant; now, if left out")] = UNSET
     zone: Annotated[ZoneText | UnsetType, ZONE] = UNSET
-    failing: Annotated[
-        bool, Meta(description="Only those that somebody has to look at: failed, timed_out, lost, missed")
-    ] = False
-    node: Annotated[Id255 | UnsetType, Meta(description="Runs of the node of this name")] = UNSET
-    cause: Annotated[Cause | UnsetType, Meta(description="Runs that the schedule, a caller or a retry made")] = UNSET
-    job: Annotated[
-        Annotated[str, Meta(max_length=200)] | UnsetType, Meta(description="Only of this job: its id, or its name")
-    ] = UNSET
+    failing: Annotated[bool, FAILING] = False
+    node: Annotated[Id255 | UnsetType, NODE] = UNSET
+    cause: Annotated[Cause | UnsetType, CAUSE] = UNSET
+    job: Annotated[JobText | UnsetType, JOB] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from pathlib import Path
-
-import pytest
-
 from jobsched.model.caller import ANYBODY
 from jobsched.model.hold import Hold, Missed
 from jobsched.model.job import Policy
 from jobsched.store.sql import holds
 from jobsched.store.sql import jobs as job_rows
-from tests.unit.scheduler.world import T0, World, every
+from tests.unit.scheduler.world import T0, World, at, every
 
 EVER = Policy(misfire_grace=None)
-
-
-@pytest.fixture
-def world(tmp_path: Path, empty: Path) -> Iterator[World]:
-    world = World.new(tmp_path, empty)
-    yield world
-    world.stop()
-
-
-def at(seconds: float) -> datetime:
-    return T0 + timedelta(seconds=seconds)
 
 
 def hold(world: World, until: float, missed: Missed = "skip") -> None:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import fail
 from twisted.logger import capturedLogs, formatEvent
 
-from tests.unit.scheduler.world import T0, World, every
-
-
-@pytest.fixture
-def world(tmp_path: Path, empty: Path) -> Iterator[World]:
-    world = World.new(tmp_path, empty)
-    yield world
-    world.stop()
-
-
-def at(seconds: float) -> datetime:
-    return T0 + timedelta(seconds=seconds)
+from tests.unit.scheduler.world import T0, World, at, every
 
 
 def starts(world: World) -> list[tuple[float, float]]:

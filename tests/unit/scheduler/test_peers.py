@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -22,14 +21,6 @@ from jobsched.store.sql import claims
 from tests.unit.scheduler.world import T0, CountedLoop, World, every
 
 SOON = 0.05  # seconds within which what is due has started
-
-
-@pytest.fixture
-def world(tmp_path: Path, empty: Path) -> Iterator[World]:
-    world = World.new(tmp_path, empty)
-    yield world
-    if world.scheduler.running:
-        world.stop()
 
 
 def started(world: World) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,23 +25,11 @@ from jobsched.store.sql import claims, commands
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.tables import jobs
 from tests.present import present
-from tests.unit.scheduler.world import T0, CountedLoop, World, every
+from tests.unit.scheduler.world import T0, CountedLoop, World, at, every
 
 MINUTE = timedelta(minutes=1)
 SOON = 0.05  # seconds within which what is due has started
 SWEEP = sweeps.EVERY
-
-
-@pytest.fixture
-def world(tmp_path: Path, empty: Path) -> Iterator[World]:
-    world = World.new(tmp_path, empty)
-    yield world
-    if world.scheduler.running:
-        world.stop()
-
-
-def at(seconds: float) -> datetime:
-    return T0 + timedelta(seconds=seconds)
 
 
 def cron(expression: str, **fields: Any) -> Draft:

@@ -56,6 +56,11 @@ def every(seconds: float, **fields: Any) -> Draft:
     return Draft(task="task", name="job", every=timedelta(seconds=seconds), **fields)
 
 
+def at(seconds: float) -> datetime:
+    """So long after the world began."""
+    return T0 + timedelta(seconds=seconds)
+
+
 @attrs.define
 class World:
     """`walk`, `jump` and `step` pass the time; `starts` is every run that was handed over, in order."""
