@@ -148,10 +148,14 @@ async function patch(cell = null) {
   const fresh = await fetched(location.href);
   for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
     const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);
-    const [old, now] = cell === null ? [row, made] : [row.cells[cell], made?.cells[cell]];
-    if (!now || old.innerHTML === now.innerHTML || old.contains(document.activeElement) || old.querySelector(":checked")) continue;
-    old.replaceChildren(...now.childNodes);
-    watch(old);
+    for (const old of made ? [...row.cells] : []) {
+      const now = made.cells[old.cellIndex];
+      if (!now || (cell ?? old.cellIndex) !== old.cellIndex || old.innerHTML === now.innerHTML || old.contains(document.activeElement)) continue;
+      // beside a name stands what was wrong: with it the row would grow or shrink under the pointer
+      if (row.dataset.job && old.scope === "row") continue;
+      old.replaceChildren(...now.childNodes);
+      watch(old);
+    }
   }
 }
 
