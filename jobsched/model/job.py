@@ -175,6 +175,7 @@ class JobFilter:
     """Which jobs are asked for; what is None does not matter."""
 
     name: str | None = None
+    names: str | None = None  # a glob, of the name or of the id
     task: str | None = None
     state: JobState | None = None
     overdue: bool | None = None

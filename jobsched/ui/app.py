@@ -84,7 +84,7 @@ def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> lis
         *OneRun(frame, defaults.redaction).routes(),
         *Edit(frame, defaults).routes(),
         *actions.routes(),
-        *Many(frame, actions).routes(),
+        *Many(frame, actions, defaults).routes(),
         *Upcoming(frame, times).routes(),
         *Nodes(frame).routes(),
         *Preferences(frame).routes(),

@@ -23,6 +23,7 @@ from ..model.hold import Hold
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
+from .outages import Outage, Outages
 from .view import View
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -68,6 +69,7 @@ class Daemons:
     nodes: int = 1
     hold: Hold | None = None
     problems: Sequence[str] = ()
+    outage: Outage | None = None
 
 
 def environment(files: Files) -> Environment:
@@ -102,6 +104,7 @@ class Frame:
         self._asks = asks
         self._sessions = sessions
         self._templates = environment(files)
+        self._outages = Outages(now)
 
     def registry(self, request: Request) -> Registry:
         """The registry as this viewer sees it."""
@@ -158,6 +161,7 @@ class Frame:
             nodes=len({node.name for node in nodes if node.state != "stopped"}),
             hold=await held(registry),
             problems=[str(each) for each in found],
+            outage=await tried(self._outages.last(registry, who.tasks), None),
         )
 
 

@@ -12,17 +12,20 @@ import attrs
 from markupsafe import Markup
 from twisted.web.http import Request
 
+from .. import why as whys
 from ..http.from_json import Defaults
 from ..http.pages import location
 from ..http.route import Route
 from ..http.to_json import request_out
-from ..model.audit import AuditFilter, Entry
+from ..model.audit import AuditFilter, Entry, Facts
 from ..model.definition import definition
+from ..model.errors import Invalid
 from ..model.job import Job, JobView
 from ..model.run import ENDED, Run, RunFilter
 from ..model.stats import Stats, duration, stats
 from ..model.trigger import LAST
 from ..model.upcoming import Planned, UpcomingDue, upcoming
+from ..model.verdict import Step
 from ..registry.registry import Registry
 from . import charts, words
 from .frame import Frame, asked, link
@@ -35,7 +38,7 @@ DUES: Final = 20
 ROOM: Final = 1 << 20
 TABS: Final = (
     ("", "Runs"), ("/upcoming", "Upcoming"), ("/definition", "Definition"), ("/history", "History"),
-    ("/deliveries", "Deliveries"),
+    ("/deliveries", "Deliveries"), ("/why", "Why"),
 )  # fmt: skip
 
 
@@ -55,6 +58,7 @@ class OneJob:
             Route("GET", f"{one}/definition", self.definition, "What a job is"),
             Route("GET", f"{one}/history", self.history, "Who changed a job", scope="admin"),
             Route("GET", f"{one}/deliveries", self.deliveries, "What was told of a job"),
+            Route("GET", f"{one}/why", self.why, "Why a job did, or did not, run at a time"),
         ]
 
     async def runs(self, request: Request, job_id: str) -> bytes:
@@ -111,6 +115,19 @@ class OneJob:
         found = await registry.job_deliveries(job_id, PAGE + 1, asked(request, "after") or None)
         following = link(request, after=found[PAGE - 1].id) if len(found) > PAGE else None
         return await self._tab(request, registry, news, "/deliveries", deliveries=found[:PAGE], next=following)
+
+    async def why(self, request: Request, job_id: str) -> bytes:
+        """200: why it did, or did not, run `?at` a time, or at its last due; 400: that is no time."""
+        registry, view, at = self._frame.registry(request), self._frame.view(request), asked(request, "at")
+        news = await registry.job(job_id)
+        verdict, fault = None, ""
+        try:
+            zone = view.shown_in(news.job.timezone).key
+            verdict = await whys.why(registry, job_id, at or None, zone, self._defaults.timezone, view.now)
+        except Invalid as wrong:
+            request.setResponseCode(400)
+            fault = str(wrong)
+        return await self._tab(request, registry, news, "/why", verdict=verdict, fault=fault, at_time=at, leads=leads)
 
     async def _tab(self, request: Request, registry: Registry, news: JobView, tab: str, **values: object) -> bytes:
         view, job = self._frame.view(request), news.job
@@ -174,9 +191,14 @@ class Change:
     @classmethod
     def of(cls, entry: Entry) -> Change:
         """What differs."""
-        before, after = entry.before or {}, entry.after or {}
-        names = dict.fromkeys([*before, *after])
-        return cls(entry=entry, fields=[(name, _text(before, name), _text(after, name)) for name in names])
+        return cls(entry=entry, fields=differences(entry.before, entry.after))
+
+
+def differences(before: Facts | None, after: Facts | None) -> list[tuple[str, str | None, str | None]]:
+    """Each field, as it was and as it is; None: it was not, or is not."""
+    was, has_become = before or {}, after or {}
+    names = dict.fromkeys([*was, *has_become])
+    return [(name, _text(was, name), _text(has_become, name)) for name in names]
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str | None:
@@ -195,6 +217,18 @@ def plain(value: object) -> str:
     if isinstance(value, datetime):
         return words.utc_text(value)
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def leads(step: Step) -> str | None:
+    """The screen on which that is done; None: there is none."""
+    kind, _, rest = step.path.removeprefix("/").partition("/")
+    one = rest.partition("/")[0].partition("?")[0]
+    if kind == "runs" and one:
+        return f"/ui/runs/{one}#output"
+    if kind == "jobs" and one:
+        last = {"PATCH": "/edit"}.get(step.method) or {"run": "/run"}.get(step.path.rpartition("/")[2], "")
+        return f"/ui/jobs/{one}{last}"
+    return {"hold": "/ui/", "nodes": "/ui/nodes"}.get(kind)
 
 
 def curl(address: str, body: str) -> str:

@@ -5,34 +5,60 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import attrs
+import msgspec
 from twisted.web.http import Request
 
-from ..http import from_json
-from ..http.route import Route, caller
-from ..http.schemas.jobs import PauseIn
+from .. import formats
+from ..formats.kinds import WRITTEN, Written
+from ..http import from_json, to_json
+from ..http.from_json import Defaults
+from ..http.route import Route, caller, whole
+from ..http.schemas.jobs import PatchIn, PauseIn
 from ..model.batch import MOST, BatchAction, Part
-from ..model.errors import Invalid
+from ..model.errors import Conflict, Invalid
+from ..model.job_list import JobOrder
 from ..model.order import BatchJobs, DeleteJob, Order, PauseJob, ResumeJob, RunJob
 from ..model.selection import Selection
 from ..registry.registry import Registry
-from . import words
+from . import patch_form, words
 from .actions import PERIODS, Actions, told
 from .form import one
 from .frame import Frame
+from .job import differences
+from .search import Search
 
-ACTIONS: Final[dict[str, BatchAction]] = {"pause": "pause", "resume": "resume", "run": "run", "delete": "delete"}
-DONE: Final = {"pause": "paused", "resume": "resumed", "run": "ordered to run", "delete": "deleted"}
+ACTIONS: Final[dict[str, BatchAction]] = {
+    "pause": "pause", "resume": "resume", "run": "run", "delete": "delete", "change": "change",
+}  # fmt: skip
+DONE: Final = {
+    "pause": "paused", "resume": "resumed", "run": "ordered to run", "delete": "deleted", "change": "changed",
+}  # fmt: skip
+SCOPES: Final[dict[str, Any]] = {"run": "run", "export": "read"}  # what else is done needs `write`
 LISTED: Final = 10
+MOST_SELECTED: Final = 1000
+ROOM: Final = 4 * 1024 * 1024  # bytes of jobs that are read at a time
 
 Sent = dict[str, list[str]]
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What is to be done, and to which jobs; `patch` is for a change that was said already."""
+
+    action: str
+    ids: tuple[str, ...]
+    sent: Sent
+    patch: PatchIn | None = None
 
 
 class Many:
     """The screens."""
 
-    def __init__(self, frame: Frame, actions: Actions) -> None:
+    def __init__(self, frame: Frame, actions: Actions, defaults: Defaults) -> None:
         self._frame = frame
         self._actions = actions
+        self._defaults = defaults
 
     def routes(self) -> list[Route]:
         """What is served here. Which scope is needed depends on what is to be done."""
@@ -41,50 +67,88 @@ class Many:
     async def perform(self, request: Request) -> bytes:
         """200: what would become of them; once that was agreed to, what has become of them."""
         sent = self._frame.form(request)
-        action = ACTIONS.get(one(sent, "action"))
-        if action is None:
-            raise Invalid(f"nothing is done to jobs but {', '.join(ACTIONS)}")
-        caller(request).must("run" if action == "run" else "write")
-        ids = tuple(dict.fromkeys(sent.get("job", [])))
-        if not 0 < len(ids) <= MOST:
-            raise Invalid(f"select 1 to {MOST} jobs in the list")
-        fault = ""
-        if one(sent, "agreed") == "yes":
-            try:
-                return await self._done(request, sent, action, ids)
-            except Invalid as why:
-                fault = told(why)
-                request.setResponseCode(400)
-        parts = await self._asked(request, sent, action, ids, plan=True) if not fault else []
+        action = one(sent, "action")
+        if action not in ACTIONS and action != "export":
+            raise Invalid(f"nothing is done to jobs but {', '.join(ACTIONS)} and export")
+        caller(request).must(SCOPES.get(action, "write"))
+        asked = Asked(action=action, ids=await self._ids(request, sent), sent=sent)
+        agreed, fault, parts = one(sent, "agreed"), "", list[Part]()
+        try:
+            if action == "change" and agreed:
+                asked = attrs.evolve(asked, patch=patch_form.patch(sent))
+            if agreed == "yes":
+                return await (self._export(request, asked) if action == "export" else self._done(request, asked))
+            if action != "export" and (action != "change" or asked.patch is not None):
+                parts = await self._parts(request, asked, plan=True)
+        except (Invalid, Conflict) as why:
+            fault = told(why)
+            request.setResponseCode(400 if isinstance(why, Invalid) else 409)
         return await self._frame.screen(
-            request, "many.html", f"{action.capitalize()} {words.many(len(ids), 'job')}",
-            action=action, ids=ids, planned=parts[:LISTED], more=max(len(parts) - LISTED, 0), fault=fault,
+            request, "many.html", f"{action.capitalize()} {words.many(len(asked.ids), 'job')}",
+            action=action, ids=asked.ids, planned=[(each, _differing(each)) for each in parts[:LISTED]],
+            more=max(len(parts) - LISTED, 0), fault=fault, sent=sent, one=lambda name: one(sent, name),
             refused=[each for each in parts if each.result not in ("done", "unchanged")], periods=PERIODS,
-            until=one(sent, "until"), reason=one(sent, "reason"),
+            formats=WRITTEN, most=MOST_SELECTED,
         )  # fmt: skip
 
-    async def _done(self, request: Request, sent: Sent, action: BatchAction, ids: tuple[str, ...]) -> bytes:
-        if action == "delete" and one(sent, "count") != str(len(ids)):
-            raise Invalid(f"type the number of jobs, {len(ids)}, to delete them", "/count")
-        parts = await self._asked(request, sent, action, ids, plan=False)
-        good = sum(each.result in ("done", "unchanged") for each in parts)
-        return await self._frame.screen(
-            request, "many_done.html", f"{good} of {len(ids)} {DONE[action]}", action=action,
-            others=[each for each in parts if each.result not in ("done", "unchanged")],
-        )  # fmt: skip
+    async def _ids(self, request: Request, sent: Sent) -> tuple[str, ...]:
+        """Those that were selected; with `every` all that match `q`. Raises Invalid for none, or too many."""
+        if one(sent, "every") != "yes":
+            ids = tuple(dict.fromkeys(sent.get("job", [])))
+        else:
+            ids = await self._matching(request, Search.of(one(sent, "q")))
+        if not 0 < len(ids) <= MOST_SELECTED:
+            raise Invalid(f"select 1 to {MOST_SELECTED:,} jobs in the list")
+        return ids
 
-    async def _asked(
-        self, request: Request, sent: Sent, action: BatchAction, ids: tuple[str, ...], *, plan: bool
-    ) -> Sequence[Part]:
+    async def _matching(self, request: Request, search: Search) -> tuple[str, ...]:
         registry = self._frame.registry(request)
-        order = self._order(request, sent, action, registry)
-        batch = BatchJobs(select=Selection(ids=ids), action=action, order=order, plan=plan, partial=True)
-        return (await registry.batch(batch)).parts
+        only = attrs.evolve(search.filter(JobOrder(sort="id")), activity=False)
+        ids, after, more = list[str](), "", True
+        while more and len(ids) <= MOST_SELECTED:
+            page = await registry.jobs(MOST, after, only, ROOM)
+            ids += [news.job.id for news in page.values]
+            more, after = page.more, page.values[-1].place if page.values else ""
+        return tuple(ids)
 
-    def _order(
-        self, request: Request, sent: Sent, action: BatchAction, registry: Registry
-    ) -> Callable[[str], Order[Any]]:
-        until, reason, peers = self._actions.until(request, sent), one(sent, "reason"), registry.peers
+    async def _done(self, request: Request, asked: Asked) -> bytes:
+        if asked.action == "delete" and one(asked.sent, "count") != str(len(asked.ids)):
+            raise Invalid(f"type the number of jobs, {len(asked.ids)}, to delete them", "/count")
+        parts = await self._parts(request, asked, plan=False)
+        others = [each for each in parts if each.result not in ("done", "unchanged")]
+        return await self._frame.screen(
+            request, "many_done.html", f"{len(parts) - len(others)} of {len(asked.ids)} {DONE[asked.action]}",
+            action=asked.action, others=others,
+        )  # fmt: skip
+
+    async def _export(self, request: Request, asked: Asked) -> bytes:
+        """200: the jobs as a file, which `PUT /jobs` and `jobsched apply` take."""
+        kind = one(asked.sent, "format")
+        if kind not in WRITTEN:
+            raise Invalid(f"is one of {', '.join(WRITTEN)}", "/format")
+        registry, rules = self._frame.registry(request), self._defaults
+        jobs = [(await registry.job(job_id)).job for job_id in asked.ids]
+        withheld = {job.id: to_json.withheld(job, rules.redaction) for job in jobs}
+        requests = [
+            msgspec.to_builtins(to_json.request_out(job, rules.policy, rules.timezone, rules.redaction)) for job in jobs
+        ]
+        text = await registry.in_thread(lambda wanted: formats.write(_written(kind), requests, withheld, wanted))
+        request.setHeader(b"content-disposition", f'attachment; filename="jobs.{kind}"'.encode())
+        return whole(request, b"text/plain; charset=utf-8", text.encode())
+
+    async def _parts(self, request: Request, asked: Asked, *, plan: bool) -> list[Part]:
+        """What became of each, or would: as many at a time as one order takes."""
+        registry, found = self._frame.registry(request), list[Part]()
+        order, action = self._order(request, asked, registry), ACTIONS[asked.action]
+        for begin in range(0, len(asked.ids), MOST):
+            select = Selection(ids=asked.ids[begin : begin + MOST])
+            batch = BatchJobs(select=select, action=action, order=order, plan=plan, partial=True)
+            found += (await registry.batch(batch)).parts
+        return found
+
+    def _order(self, request: Request, asked: Asked, registry: Registry) -> Callable[[str], Order[Any]]:
+        until, reason = self._actions.until(request, asked.sent), one(asked.sent, "reason")
+        action, patch, peers = asked.action, asked.patch, registry.peers
         from_json.pause(PauseIn(reason=reason or None))
 
         def of(job_id: str) -> Order[Any]:
@@ -94,6 +158,17 @@ class Many:
                 return ResumeJob(job_id=job_id)
             if action == "run":
                 return RunJob(job_id=job_id, peers=peers)
-            return DeleteJob(job_id=job_id, cancel=registry.cancelling(False))
+            if action == "delete":
+                return DeleteJob(job_id=job_id, cancel=registry.cancelling(False))
+            assert patch is not None
+            return registry.changing(job_id, None, lambda job: from_json.merged(job, patch, self._defaults))
 
         return of
+
+
+def _written(text: str) -> Written:
+    return next(kind for kind in WRITTEN if kind == text)
+
+
+def _differing(part: Part) -> Sequence[tuple[str, str | None, str | None]]:
+    return differences(part.before, part.after) if part.result == "done" and part.before and part.after else []

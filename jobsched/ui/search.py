@@ -60,7 +60,8 @@ def _with(found: JobFilter, key: str, value: str) -> JobFilter:
     if key == "task":
         return attrs.evolve(found, task=value)
     if key == "name":
-        return attrs.evolve(found, name=value)
+        is_glob = "*" in value or "?" in value
+        return attrs.evolve(found, names=value) if is_glob else attrs.evolve(found, name=value)
     if key == "label":
         return found
     if value == "overdue":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from jobsched.http.schemas.jobs import JobIn
 from jobsched.http.schemas.watch import NotifyIn
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
-from tests.system.screens import Browser
+from tests.system.screens import Browser, filled
 
 GATE = "#!/bin/sh\nwhile [ ! -e open ]; do sleep 0.05; done\n"
 
@@ -210,3 +211,59 @@ def test_a_second_hold_is_told(browser: Browser, ask: Caller) -> None:
     browser.send(screen, "Hold", reason="one")
     assert "Something is on hold already." in browser.send(screen, "Hold", reason="two").main.text
     browser.send(browser.open("/ui/"), "Release")
+
+
+def test_all_jobs_that_match_are_selected_at_once(browser: Browser, ask: Caller) -> None:
+    ids = {ask.make("example", name=f"every-{number:03}").rpartition("/")[2] for number in range(203)}
+    ask.make("example", name="not every")
+    screen = browser.open("/ui/jobs?q=name:every-*")
+    assert len(screen.rows()) == 200
+    assert "All that match, on every page" in screen.main.text
+    plan = browser.send(screen, "Pause…", every="yes")
+    assert plan.title == "Pause 203 jobs"
+    assert browser.send(plan, "Do it").title == "203 of 203 paused"
+    assert {job["id"] for job in ask.get("/jobs?state=paused&limit=1000")["values"]} == ids
+    plan = browser.send(browser.open("/ui/jobs?q=name:every-*"), "Delete…", every="yes")
+    assert browser.send(plan, "Do it", count="203").title == "203 of 203 deleted"
+
+
+def test_many_jobs_are_changed_after_one_saw_how(browser: Browser, ask: Caller) -> None:
+    jobs = [ask.make("example", name=f"alter {number}", labels={"team": "data"}) for number in range(2)]
+    ids = [job.rpartition("/")[2] for job in jobs]
+    form = browser.send(browser.open("/ui/jobs?q=alter"), "Change…", job=ids)
+    refused = browser.send(form, "Do it", 400, timeout="soon")
+    assert "timeout: is a length of time" in refused.main.one("p", id="fault").text.lower()
+    assert "Say what is to be changed" in browser.send(form, "Do it", 400).main.one("p", id="fault").text
+    wrong = browser.send(form, "Do it", 400, patch="[]")
+    assert "is a JSON object" in wrong.main.one("p", id="fault").text
+    plan = browser.send(form, "Show what changes", timeout="2h", labels="tier=1", patch='{"misfire_grace": 600}')
+    shown = plan.main.one("ul", id="plan").text
+    assert "timeout" in shown
+    assert "7200" in shown
+    assert ask.get(jobs[0])["timeout"] is None, "nothing is done before one agreed"
+    assert browser.send(plan, "Do it").title == "2 of 2 changed"
+    for job in map(ask.get, jobs):
+        assert (job["timeout"], job["misfire_grace"], job["labels"]) == (7200, 600, {"team": "data", "tier": "1"})
+
+
+def test_jobs_are_exported_as_files_that_can_be_applied(browser: Browser, ask: Caller) -> None:
+    job = ask.make("example", None, name="to be kept", cron="30 2 * * *", id="to-be-kept")
+    other = ask.make("example", 60, name="no line").rpartition("/")[2]
+    form = browser.send(browser.open("/ui/jobs?q=kept"), "Export…", job=["to-be-kept"])
+    action = form.form("Download")
+    sent = [*filled(action, "Download", {"format": "json"})]
+    answer = browser.post("/ui/many", sent)
+    assert answer.headers["content-disposition"] == 'attachment; filename="jobs.json"'
+    asked = json.loads(answer.text)
+    assert ask.ask("PUT", "/jobs?plan=1", asked).json["values"][0]["what"] == "keep"
+    assert "to-be-kept" in job
+    refused = browser.send(form, "Download", 409, format="crontab", job=[other])
+    assert "interval has no place in a crontab" in refused.main.one("p", id="fault").text
+
+
+def test_an_export_withholds_what_is_secret(browser: Browser, ask: Caller) -> None:
+    job = ask.make("says", name="knows", parameters={"password": "open sesame"}).rpartition("/")[2]
+    form = browser.send(browser.open("/ui/jobs?q=knows"), "Export…", job=[job])
+    text = browser.post("/ui/many", filled(form.form("Download"), "Download", {"format": "toml"})).text
+    assert "open sesame" not in text
+    assert "withheld" in text

@@ -102,6 +102,9 @@ def test_a_name_is_never_markup(browser: Browser) -> None:
         ("?q=label:team%3Dinsects", ["ant"]),
         ("?q=task:example+state:scheduled&sort=name", ["ant", "night"]),
         ("?q=name:busy", ["busy"]),
+        ("?q=name:*us*", ["busy"]),
+        ("?q=name:?nt", ["ant"]),
+        ("?q=name:*US*", []),
     ],
 )
 def test_jobs_are_sorted_and_found(browser: Browser, query: str, expected: list[str]) -> None:
@@ -403,3 +406,17 @@ def test_who_changed_what_is_told(browser: Browser, made: dict[str, str]) -> Non
     assert browser.open("/ui/audit?target=ant&action=job.create").rows()[0][3] == "ant"
     assert "Nothing was changed" in browser.open("/ui/audit?who=nobody").main.text
     assert browser.open("/ui/audit?action=dance", 400).title == "Bad Request"
+
+
+def test_a_job_says_why_it_did_or_did_not_run(browser: Browser, ask: Caller, made: dict[str, str]) -> None:
+    form = browser.open(browser.open(f"/ui{made['zebra']}").link("Why"))
+    assert "is due at" in form.main.one("p", id="verdict").text
+    run = ask.runs(made["zebra"], "failed")[0]
+    screen = browser.send(form, "Ask", at=run["due"])
+    assert "exit code 3" in screen.main.one("p", id="verdict").text
+    links = {each.attributes["href"] for each in screen.main.every("a")}
+    assert {f"/ui/runs/{run['id']}", f"/ui{made['zebra']}/run"} <= links
+    wrong = browser.open(f"/ui{made['night']}/why?at=yesteryear", 400)
+    assert wrong.main.one("input", id="at").attributes["aria-invalid"] == "true"
+    assert "yesteryear" in wrong.main.one("input", id="at").attributes["value"]
+    assert wrong.main.one("p", id="fault").text

@@ -105,6 +105,9 @@ def fitting(
 def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
     if only.name is not None:
         query = query.where(jobs.c.name == only.name)
+    if only.names is not None:
+        fits = (of_tasks(transaction, column, (only.names,)) for column in (jobs.c.name, jobs.c.id))
+        query = query.where(or_(*fits))
     if only.task is not None:
         query = query.where(jobs.c.task == only.task)
     if only.state is not None:

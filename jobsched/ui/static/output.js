@@ -52,6 +52,7 @@ export function output() {
     if (!fresh) return next(5 * EVERY);
     const pane = fresh.getElementById("log");
     let count = 0;
+    if (following && pane && Number(pane.dataset.total) - line > KEPT) return leap();
     if (!list && pane) {
       document.querySelector("#printed").replaceChildren(...fresh.querySelector("#printed").childNodes);
       down();
@@ -69,6 +70,16 @@ export function output() {
     }
     if (fresh.getElementById("output").dataset.active === "yes" || count > 0) next(count > 1 ? BUSY : EVERY);
     else button.remove();
+  }
+
+  // More was printed than is kept: what lies between is not fetched, only the end.
+  async function leap() {
+    const fresh = await fetched(location.pathname);
+    if (fresh?.getElementById("log")) {
+      document.getElementById("printed").replaceChildren(...fresh.getElementById("printed").childNodes);
+      down();
+    }
+    next(EVERY);
   }
 }
 
