@@ -13,6 +13,17 @@ from tests.system.daemon import daemon_in, until
 from tests.system.receiver import FAILS
 
 EVIL = "<script>alert(1)</script>"
+WILD = r"""#!/bin/sh
+printf '\033[1;31mred <b>\033[0m plain\033]0;title\007\n<script>alert(1)</script>\n'
+head -c 1048576 /dev/zero | tr '\0' x
+printf '\nlast\n'
+while [ ! -e open ]; do sleep 0.05; done
+"""
+COLOURS = r"""#!/bin/sh
+for code in 1 2 3 4 7 30 31 32 33 34 35 36 37 90 91 92 93 94 95 96 97 40 41 42 43 44 45 46 47; do
+    printf "\033[${code}mcode $code\033[0m and plain\n"
+done
+"""
 LINES = "#!/bin/sh\nseq 10000\nwhile [ ! -e open ]; do sleep 0.05; done\n"
 
 
@@ -20,7 +31,9 @@ LINES = "#!/bin/sh\nseq 10000\nwhile [ ! -e open ]; do sleep 0.05; done\n"
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     with daemon_in(tmp_path_factory.mktemp("page") / "daemon") as daemon:
         daemon.script("bad", FAILS)
+        daemon.script("colours", COLOURS)
         daemon.script("lines", LINES)
+        daemon.script("wild", WILD)
         daemon.start()
         yield Caller(daemon)
 
@@ -59,17 +72,26 @@ def failed(ask: Caller, made: dict[str, str]) -> str:
     return str(ask.runs(made["bad"], "failed")[0]["id"])
 
 
+@pytest.fixture(scope="module")
+def coloured(ask: Caller) -> str:
+    run = ask.run(ask.make("colours", 7200, name="colours"))
+    ask.ended(run)
+    return f"/ui{run}"
+
+
 SCREENS = ["/ui/", "/ui/jobs", "/ui/jobs?q=nothing", "BAD", "BAD/upcoming", "BAD/definition", "BAD/history",
-           "BAD/deliveries", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run", "/ui/new", "/ui/runs", "RUN",
+           "BAD/deliveries", "BAD/why", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run", "/ui/new", "/ui/runs", "RUN",
            "/ui/upcoming", "/ui/nodes", "/ui/audit", "/ui/hold", "/ui/nothing"]  # fmt: skip
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_axe_finds_nothing(chromium: Chrome, made: dict[str, str], failed: str, width: int, theme: str) -> None:
+def test_axe_finds_nothing(
+    chromium: Chrome, made: dict[str, str], failed: str, coloured: str, width: int, theme: str
+) -> None:
     chromium.fresh(viewport={"width": width, "height": 800}, colorScheme=theme, reducedMotion="reduce")
     found = {}
-    for name in SCREENS:
+    for name in [*SCREENS, coloured]:
         path = name.replace("BAD", f"/ui{made['bad']}").replace("RUN", f"/ui/runs/{failed}")
         chromium.open(path)
         wide = chromium.do("return await page.evaluate(() => document.documentElement.scrollWidth)")
@@ -124,6 +146,79 @@ def test_an_output_is_followed_until_one_scrolls_up(chrome: Chrome, ask: Caller,
     chrome.do("await page.getByRole('button', { name: 'Cancel' }).click()")
     chrome.wait("return document.querySelector('.title .state, #live .state, #sentence').textContent.length > 0"
                 " && document.getElementById('sentence').textContent.startsWith('Cancelled')")  # fmt: skip
+
+
+def test_ten_million_lines_leave_a_window(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.run(made["lines"])
+    chrome.open(f"/ui{run}")
+    chrome.wait("return document.getElementById('L10000') !== null")
+    file = next(ask.daemon.folder.glob(f"var/output/*/{run.rpartition('/')[2]}.log"))
+    with file.open("ab") as printed:  # as a run that prints so much leaves it, which takes minutes
+        printed.write("".join(f"{number}\n" for number in range(10_001, 10_000_001)).encode())
+    chrome.wait("return document.getElementById('L10000000') !== null")
+    assert chrome.do("return await page.locator('#log li').count()") <= 5000
+    assert "of 10,000,000" in chrome.do("return await page.locator('#window').textContent()")
+    chrome.do("await page.getByRole('link', { name: 'First' }).click(); await page.waitForURL('**line=1*')")
+    assert chrome.do("return await page.locator('#log li').first().textContent()") == "11"  # its number, and the line
+    ask.ask("POST", f"{run}/cancel")
+    ask.ended(run)
+
+
+def test_wild_output_is_shown_and_never_obeyed(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.run(ask.make("wild", 7200, name="wild"))
+    chrome.do("page.on('dialog', (dialog) => { errors.push(dialog.message()); dialog.dismiss(); })")
+    chrome.open(f"/ui{run}")
+    chrome.wait("return document.getElementById('L4')?.textContent.endsWith('last')")
+    assert chrome.do("return await page.locator('#L1 .text').textContent()") == "red <b> plain"
+    assert chrome.do("return await page.locator('#L2 .text').textContent()") == EVIL
+    assert len(chrome.do("return await page.locator('#L3 .text').textContent()")) < 70_000
+    assert chrome.findings == []
+    assert chrome.errors == []
+    ask.ask("POST", f"{run}/cancel")
+    ask.ended(run)
+
+
+def test_two_who_edit_one_job_are_told(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    job = ask.make("example", 7200, name="two people", retries=0)
+    chrome.open(f"/ui{job}/edit")
+    ask.patch(job, retries=2)
+    chrome.do("await page.locator('#f-owner').fill('bob'); await page.getByRole('button', { name: 'Save' }).click()")
+    chrome.wait("return document.querySelector('[role=alert]')?.textContent.includes('retries from 0 to 2')")
+    assert chrome.findings == []
+    chrome.do("await page.getByRole('button', { name: 'Overwrite' }).click(); await page.waitForURL('**said=changed')")
+    found = ask.get(job)
+    assert (found["owner"], found["retries"]) == ("bob", 0)
+
+
+def test_fifty_jobs_are_paused_by_keys_alone(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    jobs = [ask.make("example", 7200, name=f"fifty-{number:02}") for number in range(50)]
+    chrome.open("/ui/jobs?q=name:fifty-*")
+    chrome.do("await page.keyboard.press('j'); await page.keyboard.press('x')")
+    assert chrome.do("return await page.locator('#jobs :checked').count()") == 1
+    chrome.do("await page.locator('[name=every]').press('Space');"
+              " await page.getByRole('button', { name: 'Pause…' }).press('Enter');"
+              " await page.waitForURL('**/ui/many'); await page.locator('#until').fill('2040-01-01T00:00');"
+              " await page.locator('#reason').fill('upgrade')")  # fmt: skip
+    assert chrome.findings == []
+    chrome.do(
+        "await page.keyboard.press('Enter'); await page.waitForFunction(() => document.title.startsWith('50 of 50'))"
+    )
+    assert {ask.get(job)["pause_reason"] for job in jobs} == {"upgrade"}
+    chrome.open("/ui/jobs?q=name:fifty-*")
+    chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Change…' }).click();"
+              " await page.waitForURL('**/ui/many'); await page.locator('#f-timeout').fill('2h');"
+              " await page.getByRole('button', { name: 'Show what changes' }).click()")  # fmt: skip
+    chrome.wait("return document.querySelector('#plan ins')?.textContent.includes('7200')")
+    assert chrome.findings == []
+
+
+def test_a_hold_is_told_on_every_open_page(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.open("/ui/jobs")
+    ask.ask("PUT", "/hold", {"reason": "database upgrade"})
+    chrome.wait("return document.getElementById('banners').textContent.includes('On hold: database upgrade')")
+    chrome.do("await page.getByRole('button', { name: 'Release' }).click()")
+    chrome.wait("return !document.getElementById('banners').textContent.includes('On hold')")
+    assert ask.ask("GET", "/hold").status == 404
 
 
 def test_filters_follow_what_one_types(chrome: Chrome, made: dict[str, str]) -> None:
@@ -183,3 +278,21 @@ def test_the_page_is_whole_without_scripts(chromium: Chrome, ask: Caller, made: 
                 " await page.getByRole('button', { name: 'Save' }).click()")  # fmt: skip
     until(lambda: ask.get("/jobs?name=by+hand")["values"])
     assert chromium.do("return await page.locator('h1').textContent()") == "by hand"
+
+
+def test_ten_thousand_jobs_are_a_page_at_a_time(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    for begin in range(0, 10_000, 2500):
+        jobs = [
+            {"id": f"bulk-{number}", "task": "example", "interval": {"hours": 9}, "labels": {"set": f"n{begin}"}}
+            for number in range(begin, begin + 2500)
+        ]
+        answer = ask.ask("PUT", f"/jobs?scope=set=n{begin}", {"jobs": jobs})
+        assert answer.status == 200, answer
+    chrome.open("/ui/jobs")
+    assert chrome.do("return await page.locator('#jobs tbody tr').count()") == 200
+    chrome.do("await page.locator('#q').fill('name:bulk-98*')")
+    chrome.wait("return document.querySelectorAll('#jobs tbody tr').length === 111")
+    chrome.do("await page.locator('#q').fill('name:bulk-*')")
+    chrome.wait("return document.querySelectorAll('#jobs tbody tr').length === 200")
+    chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Pause…' }).click()")
+    chrome.wait("return document.querySelector('main').textContent.includes('elect 1 to 1,000 jobs')")
