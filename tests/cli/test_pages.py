@@ -1,0 +1,25 @@
+"""What the pages for an operator at night, and for newcomers, have one type is typed here; it shows what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.night import Night, night
+from tests.cli.pages import DOCS, listed, play
+
+
+@pytest.fixture(scope="module")
+def one_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """Two daemons, after 03:00 of a night in which not all went well."""
+    with night(tmp_path_factory.mktemp("night")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("page", listed("night"))
+def test_a_page_of_the_night_shows_what_comes(page: str, one_night: Night) -> None:
+    text = (DOCS / "night" / f"{page}.rst").read_text("utf-8")
+    assert play(text, one_night.before(page)) >= 3
+    assert "$ jobsched " in text
+    assert "curl " in text
