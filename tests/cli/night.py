@@ -1,4 +1,4 @@
-"""The night of the pages in docs/night: what was due at 03:00, on two daemons."""
+"""The night of the pages in docs/night, and of those in docs/from: what was due at 03:00, on two daemons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.cli.pages import CLOCK, DOCS, Place, listed, recorded
+from tests.cli.pages import CLOCK, DOCS, Place, recorded
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, until
 
@@ -37,12 +37,12 @@ class Night:
 
     def before(self, page: str) -> Place:
         """Where a page is played, with what it finds there."""
-        home = self.production if page == "token" else self.here
-        if page == "stop":
+        home = self.production if page == "night/token" else self.here
+        if page == "night/stop":
             caller = Caller(self.here)
             run = caller.run("/jobs/sync-ldap")
             until(lambda: b"reading" in caller.ask("GET", f"{run}/output").content)
-        elif page == "again":
+        elif page == "night/again":
             (home.folder / "db-is-up").touch()
         words = {
             "03:00": f"{self.due:%H:%M}", "58631": str(home.port), "58632": str(self.production.port),
@@ -103,13 +103,13 @@ def _jobs(night: Night) -> None:
 
 def main() -> None:
     """Write into the pages what their commands show now:
-    `faketime '2026-11-29 02:59:55' python -m tests.cli.night FOLDER [PAGE...]`
+    `faketime '2026-11-29 02:59:48' python -m tests.cli.night FOLDER night/ran from/cron ...`
     """
     folder, *pages = sys.argv[1:]
     due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     with night(Path(folder), due) as found:
-        for page in pages or listed("night"):
-            path = DOCS / "night" / f"{page}.rst"
+        for page in pages:
+            path = DOCS / f"{page}.rst"
             path.write_text(recorded(path.read_text("utf-8"), found.before(page)), encoding="utf-8")
 
 

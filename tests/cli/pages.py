@@ -171,7 +171,7 @@ def listed(folder: str) -> list[str]:
     """The pages of a folder of the docs, in the order of its index."""
     named = re.findall(r"(?m)^   ([a-z0-9-]+)$", (DOCS / folder / "index.rst").read_text("utf-8"))
     assert set(named) == {path.stem for path in (DOCS / folder).glob("*.rst")} - {"index"}
-    return named
+    return [f"{folder}/{name}" for name in named]
 
 
 def play(text: str, place: Place) -> int:

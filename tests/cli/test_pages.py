@@ -19,7 +19,15 @@ def one_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 
 @pytest.mark.parametrize("page", listed("night"))
 def test_a_page_of_the_night_shows_what_comes(page: str, one_night: Night) -> None:
-    text = (DOCS / "night" / f"{page}.rst").read_text("utf-8")
+    text = (DOCS / f"{page}.rst").read_text("utf-8")
     assert play(text, one_night.before(page)) >= 3
     assert "$ jobsched " in text
     assert "curl " in text
+
+
+@pytest.mark.parametrize("page", listed("from"))
+def test_what_other_schedulers_had_becomes_jobs(page: str, one_night: Night) -> None:
+    text = (DOCS / f"{page}.rst").read_text("utf-8")
+    assert play(text, one_night.before(page)) >= 4
+    for word in ("When clocks change", "Misses", "Overlaps", "etries", "imeout"):
+        assert word in text
