@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import platform
 import secrets
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import attrs
 
 from tests.cli.pages import CLOCK, DOCS, Place, recorded
 from tests.system.caller import Caller
-from tests.system.daemon import Daemon, daemon_in, until
+from tests.system.daemon import Daemon, daemon_in, free_port, until
 
 SCRIPTS = {
     "backup": "#!/bin/sh\necho connecting to db\n"
@@ -41,7 +42,7 @@ class Night:
         if page == "night/stop":
             caller = Caller(self.here)
             run = caller.run("/jobs/sync-ldap")
-            until(lambda: b"reading" in caller.ask("GET", f"{run}/output").content)
+            until(lambda: caller.get(run)["pid"] and "reading" in caller.text(f"{run}/output"))
         elif page == "night/again":
             (home.folder / "db-is-up").touch()
         words = {
@@ -101,11 +102,29 @@ def _jobs(night: Night) -> None:
     caller.run_in("/jobs/nightly-report", "succeeded")
 
 
+@contextlib.contextmanager
+def tutorial(folder: Path) -> Iterator[Place]:
+    """An empty folder, and ports for what is started in it."""
+    port, receiver = free_port(), free_port()
+    serve = f"jobsched serve --listen tcp:{port}:interface=127.0.0.1"
+    words = {"58631": str(port), "58699": str(receiver), "jobsched serve": serve, "alpha: ": f"{platform.node()}: "}
+    place = Place(folder, words, {"JOBSCHED_URL": f"http://localhost:{port}"})
+    try:
+        yield place
+    finally:
+        place.close()
+
+
 def main() -> None:
     """Write into the pages what their commands show now:
-    `faketime '2026-11-29 02:59:48' python -m tests.cli.night FOLDER night/ran from/cron ...`
+    `faketime '2026-11-29 02:59:48' python -m tests.cli.night FOLDER night/ran from/cron ...`, or `FOLDER tutorial`
     """
     folder, *pages = sys.argv[1:]
+    if pages == ["tutorial"]:
+        path = DOCS / "tutorial.rst"
+        with tutorial(Path(folder)) as place:
+            path.write_text(recorded(path.read_text("utf-8"), place), encoding="utf-8")
+        return
     due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     with night(Path(folder), due) as found:
         for page in pages:

@@ -1,7 +1,8 @@
 """Pages of the docs that are played: their commands are typed as they stand, in their order, in one folder.
 
-A block of `console` is a session; any other block with a `:caption:` is a file, which is written; what goes to
-conf/catalog.cfg is added to it. In what is shown, a line `...` stands for any lines.
+A block of `console` is a session. With a `:caption:` it is one in a terminal of that name: its command goes on, until
+another one is typed in that terminal; a block without a command says what is seen there by then. Any other block with
+a caption is a file, which is written, or added to where it is a `.cfg`. Where `...` is shown, there may be any lines.
 
 `tests.cli.night` writes into the pages what their commands show now.
 """
@@ -10,23 +11,26 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import attrs
 
 from tests.cli.person import COLOURS, read
-from tests.system.daemon import GENEROUS, ROOT
+from tests.system.daemon import GENEROUS, LOOK, ROOT, until
 
 DOCS = ROOT / "docs"
 COLUMNS = 110
 # Of `faketime`, by which pages are recorded: what is started from here gets the same.
 CLOCK = {name: text for name, text in os.environ.items() if name.startswith("FAKETIME") or name == "LD_PRELOAD"}
-BLOCK = re.compile(r"^\.\. code-block:: (\w+)\n(?:   :caption: (\S+)\n)?\n((?:   .*\n|\n)+)", re.MULTILINE)
+BLOCK = re.compile(r"^\.\. code-block:: (\w+)\n(?:   :caption: (.+)\n)?\n((?:   .*\n|\n)+)", re.MULTILINE)
 # What differs from run to run. Tables are as wide as what stands in them, and two things of one instant have no order.
 PASSING = (
     (r"(?m)^.*the job was made by somebody.*$", ""),  # told where it was in the minute of the due
@@ -38,6 +42,7 @@ PASSING = (
     (r"\b\d\d:\d\d(?::\d\d(?:\.\d+)?)?\b", "TIME"),
     (r"(?:\b\d+(?:\.\d+)? (?:s|min|h|d)\b ?)+|(?<!\S)-(?!\S)", "SPAN "),
     (r"\b\d+(?: \d+){4,5}(?: \d+)?(?= \*|\b)|\b\d+ \d+(?: \d+)? \* \* \*", "CRON"),
+    (r"\b(alpha +|pid )\d+", r"\1N"),
     (r"\b\d+\.\d+\b(?!\.)|\b\d{4,}\b", "N"),
     (r"\s*…", "…"),
     (r"[ \t]+", " "),
@@ -58,6 +63,7 @@ class Typed:
 
     command: str
     shown: str
+    terminal: str = ""
 
 
 def steps(text: str) -> Iterator[File | Typed]:
@@ -68,9 +74,11 @@ def steps(text: str) -> Iterator[File | Typed]:
             if path:
                 yield File(path, plain)
             continue
+        if not plain.startswith("$ "):
+            yield Typed("", plain.strip("\n"), path)
         for part in re.split(r"(?m)^\$ ", plain)[1:]:
             command, shown = _parted(part)
-            yield Typed(command, shown)
+            yield Typed(command, shown, path)
 
 
 def _parted(part: str) -> tuple[str, str]:
@@ -87,6 +95,7 @@ class Place:
     folder: Path
     words: Mapping[str, str] = attrs.field(factory=dict)
     environment: Mapping[str, str] = attrs.field(factory=dict)
+    terminals: dict[str, Terminal] = attrs.field(factory=dict)
 
     def write(self, file: File) -> None:
         """Put a file where its caption says."""
@@ -111,16 +120,67 @@ class Place:
 
     def type(self, command: str) -> str:
         """Type a command; what it shows. `jobsched` gets a terminal, all else a pipe."""
-        environment = {
+        form = _in_terminal if command.startswith("jobsched") else _in_pipe
+        return self._plain(form(self.here(command), self.folder, self._environment()))
+
+    def watch(self, step: Typed) -> str:
+        """What is seen in a terminal that goes on, when it is what the page shows, or after long."""
+        if step.command:
+            self.close(step.terminal)
+            command = self.here(step.command)
+            log = self.folder / f".{step.terminal}.log"
+            self.terminals[step.terminal] = Terminal(command, self.folder, self._environment(), log)
+        terminal = self.terminals[step.terminal]
+        end = time.monotonic() + GENEROUS
+        while not same(step.shown, said := self._plain(terminal.shown())) and time.monotonic() < end:
+            time.sleep(LOOK)
+        return said
+
+    def close(self, *names: str) -> None:
+        """Ctrl-C in these terminals, or in all."""
+        for name in names or tuple(self.terminals):
+            if name in self.terminals:
+                self.terminals.pop(name).close()
+
+    def _environment(self) -> dict[str, str]:
+        return {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8",
             "TZ": "UTC", "TERM": "xterm", "COLUMNS": str(COLUMNS), "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / ".config"),
             **CLOCK, **self.environment,
         }  # fmt: skip
-        form = _in_terminal if command.startswith("jobsched") and not command.endswith("&") else _in_pipe
-        said = form(self.here(command), self.folder, environment)
+
+    def _plain(self, said: str) -> str:
         lines = COLOURS.sub("", said).replace("\r", "").strip("\n").splitlines()
         return self.there("\n".join(line.rstrip() for line in lines))
+
+
+class Terminal:
+    """A program that goes on; with a daemon in it, one that answers."""
+
+    def __init__(self, command: str, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                ["env", "--default-signal=INT", "bash", "-c", f"exec {command}"], cwd=folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        for port in re.findall(r"tcp:(\d+)", command):
+            until(partial(_listens, int(port)))
+
+    def shown(self) -> str:
+        """All that it has said."""
+        return self._log.read_text("utf-8", "replace")
+
+    def close(self) -> None:
+        """Ctrl-C, and wait."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(GENEROUS)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _in_pipe(command: str, folder: Path, environment: Mapping[str, str]) -> str:
@@ -181,7 +241,7 @@ def play(text: str, place: Place) -> int:
         if isinstance(step, File):
             place.write(step)
             continue
-        said = place.type(step.command)
+        said = place.watch(step) if step.terminal else place.type(step.command)
         assert same(step.shown, said), (
             f"$ {step.command}\n{said}\n--- is shown as:\n{step.shown}\n--- {shape(said)}\n--- {shape(step.shown)}"
         )
@@ -198,7 +258,9 @@ def recorded(text: str, place: Place) -> str:
             if isinstance(step, File):
                 place.write(step)
                 return block[0]
-            said = place.type(step.command)
+            said = place.watch(step) if step.terminal else place.type(step.command)
+            if not step.command:
+                return head + textwrap.indent(said, "   ") + "\n\n"
             if "..." in step.shown.splitlines():
                 assert same(step.shown, said), f"$ {step.command}\n{said}"
                 said = step.shown

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.cli.night import Night, night
+from tests.cli.night import Night, night, tutorial
 from tests.cli.pages import DOCS, listed, play
 
 
@@ -31,3 +32,8 @@ def test_what_other_schedulers_had_becomes_jobs(page: str, one_night: Night) -> 
     assert play(text, one_night.before(page)) >= 4
     for word in ("When clocks change", "Misses", "Overlaps", "etries", "imeout"):
         assert word in text
+
+
+def test_the_tutorial_comes_to_being_told(tmp_path: Path) -> None:
+    with tutorial(tmp_path) as place:
+        assert play((DOCS / "tutorial.rst").read_text("utf-8"), place) >= 15
