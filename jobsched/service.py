@@ -52,7 +52,7 @@ from .rest.relay import Relay
 from .rest.site import JobschedSite
 from .runner.calls import Limits
 from .runner.deadline import Stop
-from .runner.output import output_path
+from .runner.output_file import output_path
 from .runner.retention import Retention
 from .runner.runner import Runner
 from .scheduler.overdue import OverdueWatch
