@@ -212,7 +212,7 @@ def compiled_once() -> Iterator[None]:
 @pytest.fixture
 def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """A daemon that is built and never started; its store is a real one, asked without threads."""
-    from jobsched import service
+    from jobsched import parts, service
     from jobsched.config import catalog, options
     from jobsched.rest import openapi
     from jobsched.store.sql import store
@@ -221,13 +221,13 @@ def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> It
         return store.Store(reactor, url, InlinePool, **more)  # type: ignore[arg-type]  # a fake
 
     monkeypatch.setattr(openapi, "describe", remembered(openapi.describe))
-    monkeypatch.setattr(service, "open_store", open_store)
+    monkeypatch.setattr(parts, "open_store", open_store)
     root = Path(__file__).parents[3]
     reactor = Reactor()
     configuration = options.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
     copyfile(migrated, tmp_path / "jobsched.sqlite")
     tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
-    folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
+    folders = parts.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
     secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)  # type: ignore[arg-type]  # a fake
     found = next(part for part in secured if isinstance(part, store.Store))
     yield Front(site, reactor, found)
