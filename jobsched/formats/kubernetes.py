@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from ..model.cron import Cron
 from ..model.errors import BadTrigger, Invalid
@@ -79,7 +79,7 @@ MAPPED: Final = frozenset({
 })  # fmt: skip
 
 
-def is_manifest(document: object) -> bool:
+def is_manifest(document: object) -> TypeGuard[Lined]:
     """Whether a document says of itself what kind of thing it is, as all of Kubernetes do."""
     return isinstance(document, Lined) and "apiVersion" in document and "kind" in document
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, and_, false, select, text, true, update
+from sqlalchemy import ColumnElement, Row, and_, false, select, text, true, update
 
 from ...model.caller import Caller
 from ...model.change import Change
@@ -152,7 +152,7 @@ def _write(transaction: Transaction, new: Hold, *, told: bool) -> None:
     transaction.execute(update(hold).where(hold.c.id == 1).values(values))
 
 
-def _from_row(row: Any) -> Hold | None:
+def _from_row(row: Row[*tuple[object, ...]] | None) -> Hold | None:
     if row is None or row.at is None:
         return None
     fields = {name: value for name, value in row._mapping.items() if name not in ("id", "told")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import (
     BigInteger,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    TextClause,
     UniqueConstraint,
     func,
     text,
@@ -31,7 +32,14 @@ def _job_id() -> TypeEngine[str]:
     return Words(63).with_variant(Words(36), "sqlite")
 
 
-def where(condition: str) -> dict[str, Any]:
+class SomeRows(TypedDict):
+    """The rows that an index is of, as SQLAlchemy's dialects take them."""
+
+    sqlite_where: TextClause
+    postgresql_where: TextClause
+
+
+def where(condition: str) -> SomeRows:
     """For an index of some rows alone; MariaDB and MySQL have no such, and index them all."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
