@@ -18,7 +18,8 @@ from ...model.errors import Conflict, Invalid, NotFound, OnHold, Stale
 from ...model.hold import Hold
 from ...model.order import Versions
 from ...model.selection import Selection
-from . import listen_notify, releases
+from . import listen_notify
+from .nodes import of_older_release
 from .selections import clause
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
@@ -67,7 +68,7 @@ def put(
 ) -> tuple[Hold | None, Hold]:
     """Hold what `wanted` says; `anew`: no version was given, so there must be none. What was held, and what is now."""
     kept = _held(transaction)
-    if names := releases.of_older_release(transaction):
+    if names := of_older_release(transaction):
         raise Conflict(
             "jobs can be put on hold once no node of an older release, which would start them, is alive: "
             + ", ".join(names[:9])

@@ -29,8 +29,7 @@ from ...model.order import (
 )
 from ..contract import orders as order_contract
 from . import orders
-from .noun import Transactions
-from .transaction import Transaction
+from .transaction import Transaction, Transactions
 
 T = TypeVar("T")
 Asked: TypeAlias = tuple[Order[object], Issued]
