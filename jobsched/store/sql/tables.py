@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -14,7 +14,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    TextClause,
     UniqueConstraint,
     func,
     text,
@@ -32,14 +31,7 @@ def _job_id() -> TypeEngine[str]:
     return Words(63).with_variant(Words(36), "sqlite")
 
 
-class SomeRows(TypedDict):
-    """The rows that an index is of, as SQLAlchemy's dialects take them."""
-
-    sqlite_where: TextClause
-    postgresql_where: TextClause
-
-
-def where(condition: str) -> SomeRows:
+def where(condition: str) -> dict[str, Any]:
     """For an index of some rows alone; MariaDB and MySQL have no such, and index them all."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
