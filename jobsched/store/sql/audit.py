@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TypeVar
 
 import attrs
@@ -15,6 +16,7 @@ from sqlalchemy import delete, insert, or_, select
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
+from .many import Many
 from .paging import cut, weight
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock
@@ -22,7 +24,8 @@ from .transaction import Query, Transaction, database_now, has_clock
 Q = TypeVar("Q", bound=Query)
 
 _WEIGHT = weight(audit.c.before, audit.c.after)
-_WRITE = insert(audit)  # built once: building costs more than asking
+_COLUMNS = tuple(field.name for field in attrs.fields(Entry))
+_WRITE, _values = Many(insert(audit), _COLUMNS), attrgetter(*_COLUMNS)
 
 
 def write(transaction: Transaction, entry: Entry) -> Entry:
@@ -40,7 +43,7 @@ def write_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]
     if has_clock(transaction):
         ids = Ids()
         written = [attrs.evolve(entry, at=instant, id=ids.make(instant)) for entry in entries]
-    transaction.execute(_WRITE, [attrs.asdict(entry, recurse=False) for entry in written])
+    _WRITE.execute(transaction, map(_values, written))
     return written
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import TypeVar
 
 import attrs
@@ -20,6 +21,7 @@ from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_lists, labels
+from .many import Many
 from .paging import cut, weight
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
@@ -28,7 +30,9 @@ from .visibility import of_tasks
 Q = TypeVar("Q", bound=Query)
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
-_ADD = insert(jobs)  # built once, as are the questions of a claim below: building costs more than asking
+_NOT_OURS = ("succeeded", "failing")  # what other statements write into the row of a job
+_COLUMNS = tuple(column.name for column in jobs.columns if column.name not in _NOT_OURS)
+_ADD, _values = Many(insert(jobs), _COLUMNS), itemgetter(*_COLUMNS)
 _MOVE = (
     update(jobs)
     .where(jobs.c.id == bindparam("key"))
@@ -65,7 +69,7 @@ _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 def add(transaction: Transaction, new: Iterable[Job], *, new_ids: Container[str] = ()) -> None:
     """Store new jobs; `new_ids` are those among their ids that nobody has had before."""
     added = list(new)
-    transaction.execute(_ADD, [columns(job) for job in added])
+    _ADD.execute(transaction, (_values(columns(job)) for job in added))
     labels.add(transaction, [job for job in added if job.id in new_ids])
     labels.put(transaction, [job for job in added if job.id not in new_ids])
 
