@@ -18,6 +18,7 @@ from ...model.ids import Ids, least
 from ...model.page import Page
 from .many import Many
 from .paging import cut, weight
+from .rows import named
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock
 
@@ -50,7 +51,7 @@ def write_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]
 def page(transaction: Transaction, limit: int, before: str | None, only: AuditFilter) -> list[Entry]:
     """Up to `limit` entries older than the entry `before`, newest first."""
     query = _asked(select(audit), before, only).limit(limit)
-    return [Entry(**row._mapping) for row in transaction.execute(query)]
+    return [Entry(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def fitting(transaction: Transaction, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
@@ -58,7 +59,7 @@ def fitting(transaction: Transaction, limit: int, before: str | None, only: Audi
     query = _asked(select(audit.c.id, _WEIGHT), before, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
     found = select(audit).where(audit.c.id.in_(ids)).order_by(audit.c.id.desc())
-    return Page([Entry(**row._mapping) for row in transaction.execute(found)], more)
+    return Page([Entry(**row._asdict()) for row in named(transaction.execute(found))], more)
 
 
 def _asked(query: Q, before: str | None, only: AuditFilter) -> Q:

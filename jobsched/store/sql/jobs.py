@@ -23,6 +23,7 @@ from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_lists, labels
 from .many import Many
 from .paging import cut, weight
+from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
@@ -83,13 +84,14 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
 def page(transaction: Transaction, limit: int, only: JobFilter | None = None) -> list[Job]:
     """The first `limit` jobs in the list, oldest first."""
     query = _fitting(transaction, select(jobs), only or JobFilter())
-    return [from_row(row) for row in transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))]
+    found = transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))
+    return [from_row(row) for row in named(found)]
 
 
 def by_id(transaction: Transaction, limit: int, after: str) -> list[Job]:
     """Up to `limit` jobs with ids behind `after`, by id."""
     query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
-    return [from_row(row) for row in transaction.execute(query)]
+    return [from_row(row) for row in named(transaction.execute(query))]
 
 
 def fitting(
@@ -102,7 +104,8 @@ def fitting(
     query = select(jobs.c.id, _WEIGHT).where(jobs.c.id.in_(places))
     weights = {row[0]: row[1] for row in transaction.execute(query)}
     ids, more = cut(((job_id, weights[job_id]) for job_id in places), limit, room)
-    found = {row.id: from_row(row) for row in transaction.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+    rows = named(transaction.execute(select(jobs).where(jobs.c.id.in_(ids))))
+    found = {row.id: from_row(row) for row in rows}
     return Page([(found[job_id], places[job_id]) for job_id in ids], more)
 
 
@@ -154,13 +157,14 @@ def due_before(
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
     if (left := holds.left_undecided(transaction, now or instant)) is not None:
         query = query.where(~left)
-    return [Due(**row._mapping) for row in transaction.execute(query)]
+    return [Due(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
     """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
-    return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+    query = query.order_by(jobs.c.next_due, jobs.c.id)
+    return [Due(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Planned]:
@@ -172,7 +176,7 @@ def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Pl
     for some in (AWAKE, pausing):
         query = select(*_PLANNED, held.label("held")).where(jobs.c.next_due < only.end, some)
         query = query.order_by(jobs.c.next_due, jobs.c.id).limit(most)
-        found += (_plan(row, hold) for row in transaction.execute(_fitting(transaction, query, asked)))
+        found += (_plan(row, hold) for row in named(transaction.execute(_fitting(transaction, query, asked))))
     return sorted(found, key=lambda job: (job.next_due, job.id))[:most]
 
 
@@ -198,7 +202,7 @@ def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> lis
 
     A job that another node holds is left out: that node is deciding it.
     """
-    return [from_row(row) for row in transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
+    return [from_row(row) for row in named(transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now}))]
 
 
 def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:

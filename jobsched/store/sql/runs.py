@@ -16,6 +16,7 @@ from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
 from . import listen_notify, outbox, run_pages
 from .many import Many
+from .rows import named
 from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
@@ -180,13 +181,15 @@ def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | No
         its = its.where(runs.c.created <= now + BACK)
     one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in transaction.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    found = transaction.execute(select(*_LAST).where(runs.c.id.in_(newest))) if newest else ()
-    return {row.job_id: LastRun(**row._mapping) for row in found}
+    if not newest:
+        return {}
+    found = transaction.execute(select(*_LAST).where(runs.c.id.in_(newest)))
+    return {row.job_id: LastRun(**row._asdict()) for row in named(found)}
 
 
 def active_of(transaction: Transaction, job_ids: Sequence[str]) -> list[Run]:
     """The runs of these jobs that have no outcome yet."""
-    return [from_row(row) for row in transaction.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
+    return [from_row(row) for row in named(transaction.execute(_ACTIVE_OF, {"job_ids": list(job_ids)}))]
 
 
 def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[Run]:
@@ -273,8 +276,8 @@ def any_waiting(transaction: Transaction) -> bool:
 
 def from_row(row: TableRow) -> Run:
     """The record of a row that holds every column of `runs`, or all that are shown."""
-    return Run(**row._mapping)
+    return Run(**row._asdict())
 
 
 def _all(transaction: Transaction, query: Query) -> list[Run]:
-    return [from_row(row) for row in transaction.execute(query)]
+    return [from_row(row) for row in named(transaction.execute(query))]
