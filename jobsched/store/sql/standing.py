@@ -16,6 +16,7 @@ from ...model.job_set import Standing
 from ...model.labels import Label
 from . import job_ids, labels
 from . import jobs as job_rows
+from .rows import named
 from .tables import former_jobs, jobs, runs
 from .transaction import Transaction, by_indexes, database_now
 from .visibility import of_tasks
@@ -107,4 +108,4 @@ def _shares(
     transaction: Transaction, query: Select[*Columns], column: ColumnElement[str], ids: Sequence[str]
 ) -> Iterator[Row[*Columns]]:  # fmt: skip
     for begin in range(0, len(ids), SHARE):
-        yield from transaction.execute(query.where(column.in_(ids[begin : begin + SHARE])))
+        yield from named(transaction.execute(query.where(column.in_(ids[begin : begin + SHARE]))))
