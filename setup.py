@@ -85,6 +85,6 @@ setup(
             "schemathesis>=4.32",
             "standardwebhooks>=1.1",
         ],
-        "docs": ["sphinx>=9.0"],
+        "docs": ["sphinx>=9.0", "furo>=2025.12", "sphinx-copybutton>=0.5.2"],
     },
 )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, get_type_hints
+from typing import Final, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -48,7 +48,7 @@ def _of_record(given: object, record: type[msgspec.Struct], pointer: str, strict
             yield Invalid(f"{name} is missing", pointer + place(name))
 
 
-def _of_field(value: object, kind: inspect.Type, hinted: Any, pointer: str, strict: bool) -> Iterator[Invalid]:
+def _of_field(value: object, kind: inspect.Type, hinted: object, pointer: str, strict: bool) -> Iterator[Invalid]:
     try:
         msgspec.convert(value, hinted, strict=strict)
     except msgspec.ValidationError:
@@ -105,7 +105,7 @@ def _fits(value: object, kind: inspect.Type) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[inspect.Type, Any, bool]]:
+def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[inspect.Type, object, bool]]:
     """Each field's kind, its type with its limits, and whether it must be given."""
     found = inspect.type_info(record)
     assert isinstance(found, inspect.StructType)

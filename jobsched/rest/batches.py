@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import attrs
 from msgspec import UnsetType
@@ -60,12 +59,12 @@ class Batches:
         done = await registry.batch(order)
         return json(request, wire.BatchOut(values=[wire.part_out(part) for part in done.parts]))
 
-    def _order(self, asked: wire.BatchIn, registry: Registry) -> Callable[[str], Order[Any]]:
+    def _order(self, asked: wire.BatchIn, registry: Registry) -> Callable[[str], Order[object]]:
         until, reason = from_json.pause(PauseIn(until=asked.until, reason=asked.reason))
         peers = registry.peers
         patch = asked.patch
 
-        def of(job_id: str) -> Order[Any]:
+        def of(job_id: str) -> Order[object]:
             if asked.action == "pause":
                 return PauseJob(job_id=job_id, until=until, reason=reason)
             if asked.action == "resume":

@@ -92,7 +92,7 @@ class Exports:
 
     async def _requests(
         self, after: str, most: int | None, ask: Callable[[int, str, int], Awaitable[Page[JobView]]], room: int
-    ) -> tuple[list[tuple[JobView, dict[str, Any]]], str | None]:
+    ) -> tuple[list[tuple[JobView, dict[str, object]]], str | None]:
         """Up to `most` jobs behind the place `after` that have `room`, each with its request, and behind which place
         there are more; None: nowhere."""
         found: list[tuple[JobView, dict[str, Any]]] = []

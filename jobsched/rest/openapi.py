@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from itertools import chain
 from typing import Any
@@ -108,7 +108,7 @@ def _refine(record: str, schema: dict[str, object]) -> None:
     _type_of_words(schema)
 
 
-def _type_of_words(schema: Any) -> None:
+def _type_of_words(schema: object) -> None:
     """Say of lists of words that they are text: some programs take them for anything otherwise."""
     if isinstance(schema, list):
         for each in schema:
@@ -121,7 +121,7 @@ def _type_of_words(schema: Any) -> None:
             _type_of_words(each)
 
 
-def _within(records: set[str], components: dict[str, Any]) -> set[str]:
+def _within(records: set[str], components: Mapping[str, object]) -> set[str]:
     """These records and those in them."""
     found: set[str] = set()
     while records:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
@@ -63,7 +63,7 @@ def read_text(
     """The jobs of another text, each with its place."""
     found = formats.read(kind, data, tasks())
 
-    def job(fields: dict[str, Any]) -> JobIn:
+    def job(fields: dict[str, object]) -> JobIn:
         try:
             return msgspec.convert(fields, JobIn)
         except msgspec.ValidationError as why:

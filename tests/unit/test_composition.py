@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobsched import service
+from jobsched import parts, service
 from jobsched.config import catalog, options
 from jobsched.events import Events, Topic
 from jobsched.model.run import Run
@@ -195,7 +195,7 @@ LAST = ["clock watch", "unix:/s/1", "unix:/s/2", "systemd"]
 )
 def test_services_start_in_one_order(tmp_path: Path, store: str, order: list[str]) -> None:
     tasks = catalog.load(ROOT / "conf" / "catalog.cfg", ROOT / "tasks")
-    folders = service.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=tmp_path)
+    folders = parts.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=tmp_path)
     services, _ = service.build(
         Reactor(), options.Config(store=store), tasks, folders, [], endpoints=["unix:/s/1", "unix:/s/2"]  # type: ignore[arg-type]  # a fake
     )  # fmt: skip

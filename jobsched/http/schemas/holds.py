@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
 from ...model import labels
 from ...model.caller import is_pattern
@@ -117,7 +117,7 @@ def hold(request: HoldIn, now: Moment) -> Hold:
 
 def hold_out(found: Hold) -> HoldOut:
     """The hold for the outside."""
-    select = SelectOut(**found.select.fields) if found.select.fields else None
+    select = convert(found.select.fields, SelectOut) if found.select.fields else None
     return HoldOut(
         by=found.by,
         at=found.at,
