@@ -6,9 +6,8 @@ from sqlalchemy import insert, select
 from twisted.internet.defer import Deferred
 
 from ..contract import settings as contract
-from .noun import Noun
 from .tables import settings
-from .transaction import Transaction
+from .transaction import Noun, Transaction
 
 
 class Settings(Noun, contract.Settings):
