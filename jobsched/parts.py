@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -29,6 +30,7 @@ from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
 from .feed import Feed
+from .http.site import JobschedSite
 from .metrics import Metrics
 from .model.ids import Ids
 from .model.lease import answer
@@ -44,7 +46,6 @@ from .registry.registry import Registry
 from .resolver import Names
 from .rest.api import serve
 from .rest.relay import Relay
-from .rest.site import JobschedSite
 from .runner.calls import Limits
 from .runner.deadline import Stop
 from .runner.output_file import output_path
@@ -57,6 +58,7 @@ from .store.contract.store import Store
 from .store.opening import open_store
 from .store.sign_of_life import SignOfLife
 from .threads import CallerThread, Threads
+from .ui.app import live_page
 
 
 @attrs.frozen(kw_only=True)
@@ -239,7 +241,7 @@ class Parts:
         registry = Registry(self._reactor, self.clock, self.store.for_callers, self._ids, asked, audit_log)
         return serve(
             self._reactor, self.clock, self._config, registry, self.relay, self._token_holder, self.health, self.events,
-            self.feed,
+            self.feed, partial(live_page, registry, self._config, lambda: now(self.clock), self.health),
         )  # fmt: skip
 
 

@@ -15,9 +15,9 @@ from .daemon import logs
 from .daemon.folder_lock import FolderLock
 from .daemon.signals import Signals
 from .daemon.startup import OrderedServices
+from .http.site import JobschedSite
 from .parts import Folders, Parts
 from .reactor_types import Reactor
-from .rest.site import JobschedSite
 
 
 def build(

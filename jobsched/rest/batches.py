@@ -9,18 +9,18 @@ import attrs
 from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..http import from_json
+from ..http.from_json import Defaults, given
+from ..http.route import Route, body, caller, json, query
+from ..http.schemas import batches as wire
+from ..http.schemas.holds import selection
+from ..http.schemas.jobs import PauseIn
 from ..model.batch import BatchAction
 from ..model.errors import Faults, Invalid
 from ..model.job import Job
 from ..model.order import BatchJobs, DeleteJob, Order, PauseJob, ResumeJob, RunJob
 from ..model.selection import EVERY_JOB, Selection
 from ..registry.registry import Registry
-from . import from_json
-from .from_json import Defaults, given
-from .route import Route, body, caller, json, query
-from .schemas import batches as wire
-from .schemas.holds import selection
-from .schemas.jobs import PauseIn
 
 NEEDS: dict[str, BatchAction] = {"patch": "change", "until": "pause", "reason": "pause", "cancel": "delete",
                                  "force": "run"}  # fmt: skip

@@ -12,6 +12,9 @@ import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
+from ..http.problems import TITLES, Problem
+from ..http.route import Route, json
+from ..http.schemas.notifications import NotificationOut
 from .openapi_webhooks import webhooks
 from .openapi_words import (
     EXAMPLES,
@@ -26,9 +29,6 @@ from .openapi_words import (
     operation_id,
     tag,
 )
-from .problems import TITLES, Problem
-from .route import Route, json
-from .schemas.notifications import NotificationOut
 
 REF = "#/components/schemas/{name}"
 LISTED = "ListedJob"

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ..http.route import Route
 from ..model import ids
-from .route import Route
 
 HEADERS: dict[str, dict[str, Any]] = {
     "Location": {

@@ -15,13 +15,13 @@ from msgspec import Raw, UnsetType
 
 from .. import formats
 from ..formats import Kind, KnownTask, Note
+from ..http import problems
+from ..http.jsontext import duplicate
+from ..http.schemas.job_sets import SetIn
+from ..http.schemas.jobs import JobIn
 from ..model import nearest
 from ..model.errors import Invalid, place, within
 from ..model.job_set import OFTEN, SetFaults
-from . import problems
-from .jsontext import duplicate
-from .schemas.job_sets import SetIn
-from .schemas.jobs import JobIn
 
 T = TypeVar("T")
 

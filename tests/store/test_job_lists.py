@@ -102,6 +102,11 @@ def test_ended_and_paused_jobs_come_last_where_state_counts(desk: Desk, fleet: d
     assert listed(desk, JobOrder(sort="last_ended", back=True), 99)[:2] == ["over", "failed later"]
 
 
+def test_those_that_fail_now_can_be_asked_for(desk: Desk, fleet: dict[str, Job]) -> None:
+    found = page(desk, failing=True, order=JobOrder(sort="attention"))
+    assert [each.job.name for each in found] == ["Lost", "failed later", "failed", "missed"]
+
+
 @pytest.mark.parametrize("sort", SORTS)
 def test_pages_stay_as_they_are_while_jobs_come_and_go(desk: Desk, fleet: dict[str, Job], sort: Sort) -> None:
     order = JobOrder(sort=sort)

@@ -16,7 +16,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from jobsched import __version__
-from jobsched.rest.schemas.notifications import NotificationOut
+from jobsched.http.schemas.notifications import NotificationOut
 from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.daemon import Daemon, daemon_in, free_port, until

@@ -39,18 +39,18 @@ ALLOWED = {
         "noisy": "Twisted's own switch of a factory",
         "sendFinished": "SMTPSenderFactory's own mark: it is not to tell of the end of its connection",
     },
-    "rest/app.py": {
+    "http/app.py": {
         "merge_slashes": "werkzeug's own setting of a map, which Klein makes",
         "taken": "a note on the request: the route that took it",
         "known": "a note on the request: whoever sent it has a token",
     },
-    "rest/auth.py": {"logged": "a note on the request, for the line that the site writes of it"},
-    "rest/connection.py": {"bufferSize": "Twisted's own setting of a transport"},
+    "http/auth.py": {"logged": "a note on the request, for the line that the site writes of it"},
+    "http/connection.py": {"bufferSize": "Twisted's own setting of a transport"},
     "rest/relay.py": {
         "maxPersistentPerHost": "Twisted's own setting of a pool",
         "cachedConnectionTimeout": "Twisted's own setting of a pool",
     },
-    "rest/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
+    "http/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
     "runner/inprocess.py": {"stdout": "what tasks print belongs to their runs", "stderr": "the same"},
     "scheduler/ticker.py": {
         "clock": "Twisted's own way to give a LoopingCall its clock",

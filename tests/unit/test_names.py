@@ -77,7 +77,7 @@ EXCUSED = {
     "pool": "of threads or connections",
     "post": "POST of HTTP; a fake's post in tests",
     "program": "config/program, and what is started",
-    "queries": "rest/schemas/queries, store/sql/queries",
+    "queries": "http/schemas/queries, store/sql/queries",
     "questions": "MariaDB's counter of that name",
     "refused": "past participle",
     "rounds": "of a loop",

@@ -119,10 +119,18 @@ def _last(transaction: Transaction, column: ColumnElement[int]) -> ColumnElement
     return by_index(newest, runs, "runs_of_job", transaction.dialect.name).correlate(jobs).scalar_subquery()
 
 
+def fails(transaction: Transaction) -> ColumnElement[bool]:
+    """Whether the newest run of a job that has ended is one that somebody has to look at."""
+    return and_(_has_failed(), _last(transaction, runs.c.state).in_(FAILING))
+
+
+def _has_failed() -> ColumnElement[bool]:
+    return jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
+
+
 def _attention(transaction: Transaction) -> ColumnElement[int]:
     """How urgent it is, and within that what came last; the rest by the next due. One number, so that the newest run is
     looked at once; and only of jobs that have failed at all."""
-    has_failed = jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
     calm = case(
         (jobs.c.next_due.is_(None), (CALM + 1) * APART - 1),
         else_=CALM * APART + type_coerce(jobs.c.next_due, BigInteger),
@@ -131,7 +139,7 @@ def _attention(transaction: Transaction) -> ColumnElement[int]:
     fares = case(*((runs.c.state == state, urgency * APART - ended) for state, urgency in _URGENCY.items()), else_=calm)
     return case(
         (jobs.c.overdue.is_not(None), -type_coerce(jobs.c.overdue, BigInteger)),
-        (has_failed, func.coalesce(_last(transaction, fares), calm)),
+        (_has_failed(), func.coalesce(_last(transaction, fares), calm)),
         else_=calm,
     )
 

@@ -7,7 +7,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.testing import StringTransport
 
-from jobsched.rest.site import site
+from jobsched.http.site import site
 from tests.unit.rest.conftest import EXAMPLE, Reactor, ask, exchange
 
 ALWAYS = {

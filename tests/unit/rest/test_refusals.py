@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from jobsched.http.error_kinds import BY_STATUS, KINDS, OF_ERROR
+from jobsched.http.problems import TITLES, status_of
 from jobsched.model.errors import Slower
-from jobsched.rest.error_kinds import BY_STATUS, KINDS, OF_ERROR
-from jobsched.rest.problems import TITLES, status_of
 from tests.unit.rest.conftest import EXAMPLE, ask
 
 CONTROL = "which is not printable"

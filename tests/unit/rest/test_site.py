@@ -7,11 +7,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
+from jobsched.http.large_bodies import MOST_BODY
+from jobsched.http.route import Route
+from jobsched.http.site import LINGER, MOST_LINGERING, site
 from jobsched.model.errors import Unavailable
 from jobsched.model.hosts import Hosts
-from jobsched.rest.large_bodies import MOST_BODY
-from jobsched.rest.route import Route
-from jobsched.rest.site import LINGER, MOST_LINGERING, site
 from tests.unit.rest.conftest import EXAMPLE, Reactor, ask, exchange
 
 MIB = 1 << 20

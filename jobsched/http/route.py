@@ -42,6 +42,7 @@ class Route:
     - `scope`: what a caller needs; "open": every caller is let in
     - `texts`: other media types in which the body may come, as text
     - `large`: bytes that its body may have, where these are more than those of any other
+    - `form`: the route takes what an HTML form sends
     - `looks`: the route changes nothing, whatever its verb, and is given up when its client goes
     """
 
@@ -55,6 +56,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     keyed: bool = False
     bare: bool = False
+    form: bool = False
     also: Mapping[str, type] = attrs.field(factory=dict)
     texts: Sequence[str] = ()
     large: int = 0

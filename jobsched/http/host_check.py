@@ -27,9 +27,11 @@ OF_OURS = (b"same-origin", b"none")  # values of Sec-Fetch-Site that are harmles
 ALWAYS = (
     (b"Server", b"jobsched"),
     (b"X-Content-Type-Options", b"nosniff"),
+    (b"Cross-Origin-Resource-Policy", b"same-origin"),
+)
+UNLESS_SET = (  # a page for people sets its own
     (b"Content-Security-Policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"Referrer-Policy", b"no-referrer"),
-    (b"Cross-Origin-Resource-Policy", b"same-origin"),
 )
 
 
@@ -98,6 +100,9 @@ def add_security_headers(headers: Headers) -> None:
     """
     for name, value in ALWAYS:
         headers.setRawHeaders(name, [value])
+    for name, value in UNLESS_SET:
+        if not headers.hasHeader(name):
+            headers.setRawHeaders(name, [value])
     headers.setRawHeaders(b"Date", [datetimeToString()])
     if not headers.hasHeader(b"cache-control"):
         headers.setRawHeaders(b"Cache-Control", [b"no-cache" if headers.hasHeader(b"etag") else b"no-store"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Protocol
 
+import attrs
 import msgspec
 from klein import Klein
 from msgspec import UNSET, Meta, UnsetType
@@ -118,9 +119,22 @@ def answer(
     return text
 
 
-def install(app: Klein) -> None:
-    """Turn errors into problems. Klein asks in the order of definition: the most specific first."""
-    for kind, handle in ((errors.JobschedError, _known), (HTTPException, _http), (Exception, _unknown)):
+@attrs.frozen
+class Handlers:
+    """Answer what went wrong: an error of ours, a path or a method that is not served (the failure has the `code` of
+    the answer), anything else."""
+
+    known: Callable[[Request, Failure], Answer]
+    unserved: Callable[[Request, Failure], Answer]
+    unknown: Callable[[Request, Failure], Answer]
+
+
+def install(app: Klein, handlers: Handlers | None = None) -> None:
+    """Have errors answered: with problems, if not otherwise. Klein asks in the order of definition: the most specific
+    first."""
+    found = handlers or Handlers(_known, _http, _unknown)
+    kinds = ((errors.JobschedError, found.known), (HTTPException, found.unserved), (Exception, found.unknown))
+    for kind, handle in kinds:
         app.handle_errors(kind)(_for_klein(handle))
 
 

@@ -6,6 +6,7 @@ from klein.resource import KleinResource
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.http import Request
+from twisted.web.resource import Resource
 from twisted.web.server import Request as ServerRequest
 from twisted.web.server import Site
 
@@ -134,6 +135,7 @@ class JobschedSite(Site):
         lines: Lines,
         events: Events,
         large_bodies: LargeBodies,
+        page: Resource | None = None,
     ) -> None:
         super().__init__(
             resource,
@@ -142,11 +144,18 @@ class JobschedSite(Site):
             reactor=reactor,
             parsePOSTFormSubmission=False,
         )
+        self.page = page
         self.hosts = hosts
         self.lines = lines
         self.events = events
         self.large_bodies = large_bodies
         self.gate = ConnectionGate(self, connections, reactor.seconds)  # the factory that listens
+
+    def getResourceFor(self, request: Request) -> Resource:
+        if self.page is not None and (request.path == b"/ui" or request.path.startswith(b"/ui/")):
+            return self.page
+        found: Resource = super().getResourceFor(request)
+        return found
 
     def count_refused(self, wire: ITCPTransport, status: int, size: int) -> None:
         """Log and count an answer to input that never became a request."""
@@ -171,8 +180,10 @@ class JobschedSite(Site):
 def site(
     routes: list[Route], reactor: IReactorTime, hosts: Hosts | None = None, connections: int = connection.CONNECTIONS,
     admit: Admit = lambda _request, _need: ANYBODY, lines: Lines | None = None, events: Events | None = None,
+    page: Resource | None = None,
 ) -> JobschedSite:  # fmt: skip
-    """A site that serves `routes` and answers all else with a problem; `hosts` None: any host name is accepted."""
+    """A site that serves `routes`, and `page` under /ui, and answers all else with a problem; `hosts` None: any host
+    name is accepted."""
     resource = make_app(routes, admit).resource()
     large = LargeBodies(routes, admit)
-    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events(), large)
+    return JobschedSite(resource, reactor, hosts, connections, lines or Lines(reactor), events or Events(), large, page)

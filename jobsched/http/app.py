@@ -19,11 +19,12 @@ from . import conditions, problems
 from .route import FORMS, Admit, Route, content_type, has_body
 
 
-def make_app(routes: list[Route], admit: Admit) -> Klein:
-    """An app that serves the routes to the callers that `admit` lets in, and answers errors with problems."""
+def make_app(routes: list[Route], admit: Admit, handlers: problems.Handlers | None = None) -> Klein:
+    """An app that serves the routes to the callers that `admit` lets in. `handlers` answer errors; without any,
+    problems do."""
     app = Klein()
     app.url_map.merge_slashes = False  # or /jobs//runs would be answered with a redirect
-    problems.install(app)
+    problems.install(app, handlers)
     # Klein's own way is a method of one class under `@app.route(...)`. Here each route is a record, for three reasons:
     # - `openapi` describes the API from the same record that is served, so the two cannot differ
     # - the rules for every route (callers, conditions, writes outlive their client) are applied here: none is forgotten
@@ -99,8 +100,8 @@ def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
 def _check(request: Request, route: Route) -> None:
     """Refuse a form, and any condition or body that the route would silently ignore. Raises Forbidden, Invalid."""
     if request.method not in conditions.READS:
-        if (route.takes is None or route.bare) and content_type(request) in FORMS:
+        if not route.form and (route.takes is None or route.bare) and content_type(request) in FORMS:
             raise Forbidden("a form may not do this; send no content type, or application/json")
         conditions.must_be_none(request, matched=route.conditional, made=route.anew)
-    if route.takes is None and has_body(request):
+    if route.takes is None and not route.form and has_body(request):
         raise Invalid("this call takes no body")

@@ -13,6 +13,7 @@ import hmac
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn
 
@@ -23,8 +24,9 @@ from twisted.web.http import Request
 from ..config.tokens import Token, Tokens
 from ..model.address import neighbourhood
 from ..model.caller import ANYBODY, NOBODY, Caller, Need
-from ..model.errors import Slower, Unauthorized
+from ..model.errors import Slower, Unauthorized, Unavailable
 from .log_limit import Lines, shown
+from .sessions import Session, Sessions
 
 WRONG = 10  # tokens from one address
 WITHIN = 60.0  # seconds
@@ -41,9 +43,10 @@ class Authenticator:
 
     def __init__(
         self, tokens: Callable[[], Tokens], now: Callable[[], datetime], seconds: Callable[[], float],
-        cluster: str | None = None, lines: Lines | None = None,
+        cluster: str | None = None, lines: Lines | None = None, sessions: Sessions | None = None,
     ) -> None:  # fmt: skip
         self.lines = lines
+        self.sessions = sessions
         self._tokens = tokens
         self._now = now
         self._cluster = cluster.encode() if cluster else None
@@ -68,6 +71,10 @@ class Authenticator:
 
     def _recognised(self, request: Request, address: str) -> Caller:
         """The caller of a call that is open to all: a wrong token counts as none."""
+        with suppress(Unavailable):  # a monitor is answered, whatever is sent along
+            session = self._session(request)
+            if session is not None:
+                return _of(session.token, address)
         secret = _secret(_given(request))
         token = None if secret is None else self._tokens().find(secret)
         return attrs.evolve(NOBODY, address=address) if token is None or self._is_over(token) else _of(token, address)
@@ -75,18 +82,31 @@ class Authenticator:
     def _caller(self, request: Request, address: str) -> Caller:
         given = _given(request)
         if not given:
-            raise Unauthorized(NEEDED)
+            session = self._session(request)
+            if session is None:
+                raise Unauthorized(NEEDED)
+            return _of(session.token, address)
         secret = _secret(given)
         if secret is None:
             self._refuse(request, address, "no token in the Authorization header", NEEDED)
         if self._cluster is not None and hmac.compare_digest(secret, self._cluster):
             return Caller(name=NODE, scopes=frozenset({"read"}), address=address)
+        return _of(self._token(request, address, secret), address)
+
+    def token_of(self, request: Request, secret: bytes) -> Token:
+        """The token that somebody signs in with. Raises Unauthorized, Slower."""
+        return self._token(request, shown(request.getClientAddress()), secret)
+
+    def _token(self, request: Request, address: str, secret: bytes) -> Token:
         token = self._tokens().find(secret)
         if token is None:
             self._refuse(request, address, "an unknown token", "this token is not known here")
         if self._is_over(token):
             self._refuse(request, address, f"the token {token.name!r}, which has expired", _expired(token))
-        return _of(token, address)
+        return token
+
+    def _session(self, request: Request) -> Session | None:
+        return None if self.sessions is None or _given(request) else self.sessions.find(request)
 
     def _is_over(self, token: Token) -> bool:
         return token.expires is not None and token.expires <= self._now()

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from twisted.web.server import Request
 
+from ..http.route import Admit, Route
 from ..model.errors import Busy
-from .route import Admit, Route
 
 MOST_BODY = 1024 * 1024  # bytes of any other body
 
