@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 
-from sqlalchemy import CursorResult, Result
+from sqlalchemy import Result, Row
 
-from .transaction import TableRow
+Columns = TypeVarTuple("Columns")
 
 
-def named(found: Result[*tuple[Any, ...]] | CursorResult[*tuple[Any, ...]]) -> Iterator[TableRow]:
+def named(found: Result[*Columns]) -> Iterator[Row[*Columns]]:
     """The rows of an answer."""
     make = _kind(tuple(found.keys()))._make
-    return cast("Iterator[TableRow]", map(make, found))
+    return cast("Iterator[Row[*Columns]]", map(make, found))
 
 
 @cache  # one for each question that is asked
