@@ -47,7 +47,7 @@ def live_page(
     frame = Frame(registry, files, health, now, config.timezone, lambda: authenticator.asks, sessions)
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
-    every = screens(frame, files, defaults, Times(now, config.timezone))
+    every = screens(frame, files, defaults, Times(now, config.timezone), config.kill_grace)
     sign_in = SignIn(frame, authenticator, sessions).routes()
     app = make_app([*every, *sign_in], authenticator.admit, ErrorScreens(frame).handlers)
     return Page(app.resource(), sessions)
@@ -73,7 +73,7 @@ class Page(Resource):
         return NOT_DONE_YET
 
 
-def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> list[Route]:
+def screens(frame: Frame, files: Files, defaults: Defaults, times: Times, grace: float) -> list[Route]:
     """All routes below /ui."""
     actions = Actions(frame, defaults, times)
     return [
@@ -81,7 +81,7 @@ def screens(frame: Frame, files: Files, defaults: Defaults, times: Times) -> lis
         *Jobs(frame).routes(),
         *OneJob(frame, defaults).routes(),
         *Runs(frame, times).routes(),
-        *OneRun(frame, defaults.redaction).routes(),
+        *OneRun(frame, defaults.redaction, grace).routes(),
         *Edit(frame, defaults).routes(),
         *actions.routes(),
         *Many(frame, actions, defaults).routes(),

@@ -33,9 +33,10 @@ class Step:
 class OneRun:
     """The screen."""
 
-    def __init__(self, frame: Frame, redaction: Redaction) -> None:
+    def __init__(self, frame: Frame, redaction: Redaction, grace: float) -> None:
         self._frame = frame
         self._redaction = redaction
+        self._grace = grace  # seconds from TERM to KILL
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -53,7 +54,7 @@ class OneRun:
             run=run, life=life(run), sentence=sentence(run), attempts=await attempts(registry, run), seen=seen,
             parameters=shown(self._redaction.shown(run.parameters)), began=await self._began(request, run),
             looked_for=find, hits=await output.search(registry, run, find) if find else [], most=output.FOUND,
-            took=duration(run),
+            took=duration(run), grace=self._grace,
         )  # fmt: skip
 
     async def _began(self, request: Request, run: Run) -> str:

@@ -14,6 +14,7 @@ from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
 from tests.system.screens import Browser, filled
 
+DEAF = "#!/bin/sh\ntrap '' TERM\necho deaf\nwhile :; do sleep 0.05; done\n"
 GATE = "#!/bin/sh\nwhile [ ! -e open ]; do sleep 0.05; done\n"
 
 
@@ -21,9 +22,10 @@ GATE = "#!/bin/sh\nwhile [ ! -e open ]; do sleep 0.05; done\n"
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     with daemon_in(tmp_path_factory.mktemp("forms") / "daemon") as daemon:
         daemon.script("gate", GATE)
+        daemon.script("deaf", DEAF)
         daemon.script("says", GATE)
         daemon.section("parameters = depth, password\n")
-        daemon.options("NOTIFY_HOSTS = ['hooks.example']")
+        daemon.options("NOTIFY_HOSTS = ['hooks.example']\nKILL_GRACE = 2")
         daemon.start()
         yield Caller(daemon)
 
@@ -126,6 +128,16 @@ def test_a_run_is_ordered_cancelled_and_ordered_again(browser: Browser, ask: Cal
     assert again.path != screen.path
     assert again.main.one("dl").every("a")[0].attributes["href"] == path
     browser.send(browser.open(again.path), "Cancel")
+
+
+def test_a_run_that_is_told_to_end_says_when_it_is_killed(browser: Browser, ask: Caller) -> None:
+    run = ask.run(ask.make("deaf", name="deaf"))
+    until(lambda: ask.text(f"{run}/output") == "deaf\n")
+    browser.send(browser.open(f"/ui{run}"), "Cancel")
+    until(lambda: ask.get(run)["state"] == "stopping")
+    assert "TERM was sent; what has not ended 2 s after it is ended by KILL." in browser.open(f"/ui{run}").main.text
+    assert ask.ended(run)["signal"] == "SIGKILL"
+    assert "Signal SIGKILL" in browser.open(f"/ui{run}").main.one("dl").text
 
 
 def test_a_run_may_have_parameters_of_its_own(browser: Browser, ask: Caller) -> None:
