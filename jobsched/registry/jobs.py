@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -95,6 +95,11 @@ class Jobs(Orders):
         if not self._caller.sees(news.job.task):
             raise no_job(job_id)
         return self._news(news)
+
+    async def some(self, job_ids: Sequence[str]) -> list[JobView]:
+        """Those of these jobs that are there and that the caller sees."""
+        found = await self._store.jobs.some(job_ids, now(self._clock))
+        return [self._news(news) for news in found if self._caller.sees(news.job.task)]
 
     async def change(self, job_id: str, versions: Versions, redraft: Callable[[Job], Draft]) -> JobView:
         """Make a job what `redraft` says. Raises Stale if the job is at none of `versions`.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -17,6 +17,7 @@ from ..http.route import Route, caller, whole
 from ..http.schemas.jobs import PatchIn, PauseIn
 from ..model.batch import MOST, BatchAction, Part
 from ..model.errors import Conflict, Invalid
+from ..model.job import JobView
 from ..model.job_list import JobOrder
 from ..model.order import BatchJobs, DeleteJob, Order, PauseJob, ResumeJob, RunJob
 from ..model.selection import Selection
@@ -40,14 +41,16 @@ MOST_SELECTED: Final = 1000
 ROOM: Final = 4 * 1024 * 1024  # bytes of jobs that are read at a time
 
 Sent = dict[str, list[str]]
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """What is to be done, and to which jobs; `patch` is for a change that was said already."""
+    """What is to be done, and to which jobs: the version of each that was seen, by id; 0: it is not there. `patch` is
+    for a change that was said already."""
 
     action: str
-    ids: tuple[str, ...]
+    seen: dict[str, int]
     sent: Sent
     patch: PatchIn | None = None
 
@@ -71,7 +74,7 @@ class Many:
         if action not in ACTIONS and action != "export":
             raise Invalid(f"nothing is done to jobs but {', '.join(ACTIONS)} and export")
         caller(request).must(SCOPES.get(action, "write"))
-        asked = Asked(action=action, ids=await self._ids(request, sent), sent=sent)
+        asked = Asked(action=action, seen=await self._selected(request, sent), sent=sent)
         agreed, fault, parts = one(sent, "agreed"), "", list[Part]()
         try:
             if action == "change" and agreed:
@@ -84,40 +87,33 @@ class Many:
             fault = told(why)
             request.setResponseCode(400 if isinstance(why, Invalid) else 409)
         return await self._frame.screen(
-            request, "many.html", f"{action.capitalize()} {words.many(len(asked.ids), 'job')}",
-            action=action, ids=asked.ids, planned=[(each, _differing(each)) for each in parts[:LISTED]],
+            request, "many.html", f"{action.capitalize()} {words.many(len(asked.seen), 'job')}",
+            action=action, seen=asked.seen, planned=[(each, _differing(each)) for each in parts[:LISTED]],
             more=max(len(parts) - LISTED, 0), fault=fault, sent=sent, one=lambda name: one(sent, name),
             refused=[each for each in parts if each.result not in ("done", "unchanged")], periods=PERIODS,
             formats=WRITTEN, most=MOST_SELECTED,
         )  # fmt: skip
 
-    async def _ids(self, request: Request, sent: Sent) -> tuple[str, ...]:
-        """Those that were selected; with `every` all that match `q`. Raises Invalid for none, or too many."""
-        if one(sent, "every") != "yes":
-            ids = tuple(dict.fromkeys(sent.get("job", [])))
-        else:
-            ids = await self._matching(request, Search.of(one(sent, "q")))
-        if not 0 < len(ids) <= MOST_SELECTED:
-            raise Invalid(f"select 1 to {MOST_SELECTED:,} jobs in the list")
-        return ids
-
-    async def _matching(self, request: Request, search: Search) -> tuple[str, ...]:
+    async def _selected(self, request: Request, sent: Sent) -> dict[str, int]:
+        """Those that were selected, each `id` or `id:version`; with `every` all that match `q`. Raises Invalid for
+        none, or too many."""
         registry = self._frame.registry(request)
-        only = attrs.evolve(search.filter(JobOrder(sort="id")), activity=False)
-        ids, after, more = list[str](), "", True
-        while more and len(ids) <= MOST_SELECTED:
-            page = await registry.jobs(MOST, after, only, ROOM)
-            ids += [news.job.id for news in page.values]
-            more, after = page.more, page.values[-1].place if page.values else ""
-        return tuple(ids)
+        if one(sent, "every") == "yes":
+            seen = await _matching(registry, Search.of(one(sent, "q")))
+        else:
+            seen = dict(map(_seen, sent.get("job", [])))
+        if not 0 < len(seen) <= MOST_SELECTED:
+            raise Invalid(f"select 1 to {MOST_SELECTED:,} jobs in the list")
+        new = [job_id for job_id, version in seen.items() if not version]
+        return seen | {news.job.id: news.job.version for news in await _all(registry, new)}
 
     async def _done(self, request: Request, asked: Asked) -> bytes:
-        if asked.action == "delete" and one(asked.sent, "count") != str(len(asked.ids)):
-            raise Invalid(f"type the number of jobs, {len(asked.ids)}, to delete them", "/count")
+        if asked.action == "delete" and one(asked.sent, "count") != str(len(asked.seen)):
+            raise Invalid(f"type the number of jobs, {len(asked.seen)}, to delete them", "/count")
         parts = await self._parts(request, asked, plan=False)
         others = [each for each in parts if each.result not in ("done", "unchanged")]
         return await self._frame.screen(
-            request, "many_done.html", f"{len(parts) - len(others)} of {len(asked.ids)} {DONE[asked.action]}",
+            request, "many_done.html", f"{len(parts) - len(others)} of {len(asked.seen)} {DONE[asked.action]}",
             action=asked.action, others=others,
         )  # fmt: skip
 
@@ -127,7 +123,7 @@ class Many:
         if kind not in WRITTEN:
             raise Invalid(f"is one of {', '.join(WRITTEN)}", "/format")
         registry, rules = self._frame.registry(request), self._defaults
-        jobs = [(await registry.job(job_id)).job for job_id in asked.ids]
+        jobs = [news.job for news in await _all(registry, list(asked.seen))]
         withheld = {job.id: to_json.withheld(job, rules.redaction) for job in jobs}
         requests = [
             msgspec.to_builtins(to_json.request_out(job, rules.policy, rules.timezone, rules.redaction)) for job in jobs
@@ -140,9 +136,10 @@ class Many:
         """What became of each, or would: as many at a time as one order takes."""
         registry, found = self._frame.registry(request), list[Part]()
         order, action = self._order(request, asked, registry), ACTIONS[asked.action]
-        for begin in range(0, len(asked.ids), MOST):
-            select = Selection(ids=asked.ids[begin : begin + MOST])
-            batch = BatchJobs(select=select, action=action, order=order, plan=plan, partial=True)
+        for some in _shares(list(asked.seen.items())):
+            versions = dict(some)
+            select = Selection(ids=tuple(versions))
+            batch = BatchJobs(select=select, action=action, order=order, versions=versions, plan=plan, partial=True)
             found += (await registry.batch(batch)).parts
         return found
 
@@ -164,6 +161,29 @@ class Many:
             return registry.changing(job_id, None, lambda job: from_json.merged(job, patch, self._defaults))
 
         return of
+
+
+async def _matching(registry: Registry, search: Search) -> dict[str, int]:
+    only = attrs.evolve(search.filter(JobOrder(sort="id")), activity=False)
+    seen, after, more = dict[str, int](), "", True
+    while more and len(seen) <= MOST_SELECTED:
+        page = await registry.jobs(MOST, after, only, ROOM)
+        seen |= {news.job.id: news.job.version for news in page.values}
+        more, after = page.more, page.values[-1].place if page.values else ""
+    return seen
+
+
+async def _all(registry: Registry, ids: Sequence[str]) -> list[JobView]:
+    return [news for some in _shares(ids) for news in await registry.some(some)]
+
+
+def _shares(found: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (found[begin : begin + MOST] for begin in range(0, len(found), MOST))
+
+
+def _seen(text: str) -> tuple[str, int]:
+    job_id, _, version = text.partition(":")
+    return job_id, int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
 
 
 def _written(text: str) -> Written:

@@ -215,7 +215,7 @@ def test_many_jobs_are_paused_and_deleted_together(browser: Browser, ask: Caller
 def test_no_job_selected_is_said(browser: Browser, ask: Caller) -> None:
     ask.make("example", name="not selected")
     screen = browser.open("/ui/jobs?q=selected")
-    assert "Select 1 to 200 jobs in the list" in browser.send(screen, "Resume…", 400).main.text
+    assert "Select 1 to 1,000 jobs in the list" in browser.send(screen, "Resume…", 400).main.text
 
 
 def test_a_second_hold_is_told(browser: Browser, ask: Caller) -> None:
@@ -234,7 +234,7 @@ def test_all_jobs_that_match_are_selected_at_once(browser: Browser, ask: Caller)
     plan = browser.send(screen, "Pause…", every="yes")
     assert plan.title == "Pause 203 jobs"
     assert browser.send(plan, "Do it").title == "203 of 203 paused"
-    assert {job["id"] for job in ask.get("/jobs?state=paused&limit=1000")["values"]} == ids
+    assert {job["id"] for job in ask.get("/jobs?q=every&state=paused&limit=1000")["values"]} == ids
     plan = browser.send(browser.open("/ui/jobs?q=name:every-*"), "Delete…", every="yes")
     assert browser.send(plan, "Do it", count="203").title == "203 of 203 deleted"
 
@@ -256,6 +256,22 @@ def test_many_jobs_are_changed_after_one_saw_how(browser: Browser, ask: Caller) 
     assert browser.send(plan, "Do it").title == "2 of 2 changed"
     for job in map(ask.get, jobs):
         assert (job["timeout"], job["misfire_grace"], job["labels"]) == (7200, 600, {"team": "data", "tier": "1"})
+
+
+def test_what_somebody_changed_meanwhile_is_left_as_it_is(browser: Browser, ask: Caller) -> None:
+    jobs = [ask.make("example", name=f"meanwhile {number}") for number in range(3)]
+    gone = ask.make("example", name="meanwhile gone")
+    ids = [job.rpartition("/")[2] for job in [*jobs, gone]]
+    plan = browser.send(browser.open("/ui/jobs?q=meanwhile"), "Pause…", job=ids)
+    ask.patch(jobs[1], retries=1)
+    ask.ask("DELETE", gone)
+    done = browser.send(plan, "Do it", reason="upgrade")
+    assert done.title == "2 of 4 paused"
+    assert "meanwhile 1: somebody changed it meanwhile" in done.main.text
+    assert not ask.get(jobs[1])["paused"]
+    again = browser.send(done, "Try these again")
+    assert browser.send(again, "Do it").title == "1 of 2 paused"
+    assert ask.get(jobs[1])["paused"]
 
 
 def test_jobs_are_exported_as_files_that_can_be_applied(browser: Browser, ask: Caller) -> None:
