@@ -30,6 +30,7 @@ from ..model.printable import shown
 
 MOST = 20_000  # records that wait for a slow handler
 STUCK = 10.0  # seconds that the end waits for a handler that takes nothing
+LEAST = 1.0  # seconds of it that each logger has, whatever others took
 STDERR = 2
 INDENT = "\n    "
 HALF = re.compile("[\ud800-\udfff]")
@@ -233,7 +234,7 @@ class QueuedLogging(Service):
         for moved in self._moved:
             moved.logger.handlers[:] = moved.handlers
             moved.log_worker.end(end - elapsed())
-        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - elapsed(), 1))]
+        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - elapsed(), LEAST))]
         if stuck:
             self._give_up([handler for moved in stuck for handler in moved.handlers])
         for moved in self._moved:
