@@ -143,6 +143,13 @@ class PatientQueueHandler(QueueHandler):
         """The queue has its own; with one here, a thread that waits for room would keep the reactor waiting too."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Python 3.13 and later would ask for the lock."""
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
     def enqueue(self, record: logging.LogRecord) -> None:
         if threading.current_thread() is not threading.main_thread() and not hasattr(_thread, "log_worker"):
             self._room.put(record)
