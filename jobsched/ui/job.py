@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from markupsafe import Markup
@@ -179,7 +179,7 @@ class Change:
         return cls(entry=entry, fields=[(name, _text(before, name), _text(after, name)) for name in names])
 
 
-def _text(facts: Mapping[str, Any], name: str) -> str | None:
+def _text(facts: Mapping[str, object], name: str) -> str | None:
     return plain(facts[name]) if name in facts else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from twisted.web.http import Request
 
@@ -83,11 +83,11 @@ class Many:
 
     def _order(
         self, request: Request, sent: Sent, action: BatchAction, registry: Registry
-    ) -> Callable[[str], Order[Any]]:
+    ) -> Callable[[str], Order[object]]:
         until, reason, peers = self._actions.until(request, sent), one(sent, "reason"), registry.peers
         from_json.pause(PauseIn(reason=reason or None))
 
-        def of(job_id: str) -> Order[Any]:
+        def of(job_id: str) -> Order[object]:
             if action == "pause":
                 return PauseJob(job_id=job_id, until=until, reason=reason)
             if action == "resume":
