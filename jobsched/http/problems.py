@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, cast
 
 import attrs
 import msgspec
@@ -231,9 +231,9 @@ def shown(request: IRequest) -> str:
 _AT = re.compile(r" - at `\$(.*)`$")
 
 
-def invalid(why: msgspec.ValidationError, given: object, record: type[Any], strict: bool = True) -> errors.Invalid:
+def invalid(why: msgspec.ValidationError, given: object, record: type[object], strict: bool = True) -> errors.Invalid:
     """All that is wrong with `given` in our words, since msgspec has found a fault in it."""
-    found = faults(given, record, strict)
+    found = faults(given, cast(type[msgspec.Struct], record), strict)
     if found:
         return errors.Invalid(found[0].detail, found[0].pointer, found[1:])
     text = str(why)  # a fault that only msgspec sees: its `$.interval.seconds` becomes the pointer `/interval/seconds`

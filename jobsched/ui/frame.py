@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import attrs
@@ -35,6 +35,8 @@ HEADERS: Final = (
     ),
     (b"referrer-policy", b"same-origin"),  # with `no-referrer` a form would come from an origin "null"
 )
+T = TypeVar("T")
+U = TypeVar("U")
 SCREENS: Final = (
     ("/ui/", "Overview"),
     ("/ui/jobs", "Jobs"),
@@ -173,7 +175,7 @@ async def held(registry: Registry) -> Hold | None:
         return None
 
 
-async def tried(asking: Awaitable[Any], otherwise: object) -> Any:  # whatever was asked
+async def tried(asking: Awaitable[T], otherwise: U) -> T | U:
     """What was asked for, or `otherwise` where the store does not answer: for what only stands beside a screen."""
     try:
         return await asking

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from markupsafe import Markup
@@ -201,7 +201,7 @@ def differences(before: Facts | None, after: Facts | None) -> list[tuple[str, st
     return [(name, _text(was, name), _text(has_become, name)) for name in names]
 
 
-def _text(facts: Mapping[str, Any], name: str) -> str | None:
+def _text(facts: Mapping[str, object], name: str) -> str | None:
     return plain(facts[name]) if name in facts else None
 
 

@@ -26,16 +26,16 @@ class Kept(TypeDecorator[T]):
     __abstract__ = True
 
     @staticmethod
-    def kept(value: Any) -> Any:
+    def kept(value: Any) -> object:
         """What is stored of a value, which may be None."""
         return value
 
     found: Callable[[Any], Any] | None = None  # the value of what is stored; None: it is what is stored
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: Dialect) -> Callable[[object], object]:
         return self.kept
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[object], Any] | None:
         return self.found
 
 

@@ -39,8 +39,6 @@ _MOVE = (
     .where(jobs.c.id == bindparam("key"))
     .values(next_due=bindparam("new_due", type_=jobs.c.next_due.type), starts=bindparam("new_starts"))
 )
-
-
 _PLANNED = (
     *(jobs.c.id, jobs.c.name, jobs.c.task, jobs.c.every, jobs.c.anchor, jobs.c.cron, jobs.c.at, jobs.c.timezone),
     *(jobs.c.start, jobs.c.end, jobs.c.jitter, jobs.c.next_due, jobs.c.starts, jobs.c.max_runs),
@@ -61,8 +59,6 @@ _STATE = {
     "paused": jobs.c.paused.is_(True),
     "ended": and_(jobs.c.next_due.is_(None), AWAKE),
 }
-
-
 _WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify, jobs.c.labels, jobs.c.description)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 

@@ -53,7 +53,7 @@ class _Text:
             place, fixed = places.get(name), compiled.params.get(name)
             self._values.append((place, process(fixed) if place is None and process else fixed, process))
 
-    def given(self, rows: Iterable[Sequence[object]]) -> list[Any]:
+    def given(self, rows: Iterable[Sequence[object]]) -> Sequence[object]:
         """The rows as the driver takes them."""
         values, named = self._values, self._named
         found = [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from ...model.caller import Caller, is_among
 from ...model.errors import Taken
@@ -18,10 +17,9 @@ from . import job_ids, labels
 from . import jobs as job_rows
 from .rows import named
 from .tables import former_jobs, jobs, runs
-from .transaction import Transaction, by_indexes, database_now
+from .transaction import Query, TableRow, Transaction, by_indexes, database_now
 from .visibility import of_tasks
 
-Columns = TypeVarTuple("Columns")
 SHARE = 500  # ids in one question
 NAMED = 5  # ids that a refusal names
 
@@ -105,7 +103,7 @@ def _late(transaction: Transaction, ids: Sequence[str], instant: datetime) -> fr
 
 
 def _shares(
-    transaction: Transaction, query: Select[*Columns], column: ColumnElement[str], ids: Sequence[str]
-) -> Iterator[Row[*Columns]]:  # fmt: skip
+    transaction: Transaction, query: Query, column: ColumnElement[str], ids: Sequence[str]
+) -> Iterator[TableRow]:  # fmt: skip
     for begin in range(0, len(ids), SHARE):
         yield from named(transaction.execute(query.where(column.in_(ids[begin : begin + SHARE]))))
