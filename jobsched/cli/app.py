@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "hold": ("commands.stop", "Let nothing start, on any node"),
         "release": ("commands.stop", "End the hold"),
         "apply": ("commands.apply", "Make the jobs of files those of a server"),
+        "import": ("commands.imports", "Make jobs of a crontab"),
         "export": ("commands.files", "Jobs as files, for git"),
         "diff": ("commands.files", "How the jobs of two servers differ"),
     },

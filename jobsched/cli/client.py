@@ -264,7 +264,10 @@ def problem(status: int, content: bytes) -> CommandError:
     also = said.get("candidates")
     more = f"; and {len(told) - MOST_FAULTS} more" if len(told) > MOST_FAULTS else ""
     line = "; ".join(told[:MOST_FAULTS]) + more or detail
-    return _BY_STATUS.get(status, Refused)(f"{line}; it may be {', '.join(map(str, also))}" if also else line)
+    found = _BY_STATUS.get(status, Refused)(f"{line}; it may be {', '.join(map(str, also))}" if also else line)
+    if isinstance(found, Refused):
+        found.faults = tuple(faults)
+    return found
 
 
 def _place(pointer: str) -> str:

@@ -23,7 +23,9 @@ class CommandError(Exception):
 
 
 class Refused(CommandError):
-    """The server refused it, or failed."""
+    """The server refused it, or failed; `faults`: what it said, each with its place."""
+
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 class Usage(CommandError):
