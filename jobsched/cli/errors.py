@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 DONE: Final = 0
@@ -25,7 +26,9 @@ class CommandError(Exception):
 class Refused(CommandError):
     """The server refused it, or failed; `faults`: what it said, each with its place."""
 
-    faults: tuple[tuple[str, str], ...] = ()
+    def __init__(self, text: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.faults = tuple(faults)
 
 
 class Usage(CommandError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..formats.crontab import ENVIRONMENT, FIELDS, ID, QUOTES, command, unquoted
@@ -88,8 +88,7 @@ class _Writer:
             if number in self._refused and is_job(line) and instead[0].startswith("#"):
                 _unname(lines)
             lines += instead
-        self._made.crontab = "\n".join(lines)
-        return self._made
+        return replace(self._made, crontab="\n".join(lines))
 
     def _instead(self, number: int, line: str) -> Iterator[str]:
         """The lines in the place of one that is refused."""
@@ -110,8 +109,9 @@ class _Writer:
         sections = [each.partition("\n\n")[2] for each in why if "\n\n[" in each]
         of_known = [each for each in sections if "\nfile = " not in each]
         if of_known:
-            self._made.sections += ["\n".join(f"# {row}" for row in ("in a section that is there:", *each.split("\n")))
-                                    for each in of_known]  # fmt: skip
+            for each in of_known:
+                rows = ["in a section that is there:", *each.split("\n")]
+                self._made.sections.append("\n".join(f"# {row}" for row in rows))
             return iter([line])
         if sections and SOMEWHERE not in sections[0]:
             return self._called(head, *self._section(sections[0]))

@@ -60,12 +60,14 @@ def serve(
     events: Events,
     feed: Feed,
     page: Callable[[Authenticator], Resource],
+    used: Callable[[str], None] = lambda _: None,
 ) -> JobschedSite:
-    """The site with all calls, and the page. `clock`: the one that all nodes use."""
+    """The site with all calls, and the page. `clock`: the one that all nodes use; `used` is told which tokens are
+    used."""
     lines = Lines(reactor)
     authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines,
-        Sessions(registry.session_key, lambda: token_holder.tokens, lambda: now(clock)),
+        Sessions(registry.session_key, lambda: token_holder.tokens, lambda: now(clock)), used,
     )  # fmt: skip
     readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
     following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
