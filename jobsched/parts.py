@@ -30,6 +30,7 @@ from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
 from .feed import Feed
+from .files import room
 from .http.site import JobschedSite
 from .metrics import Metrics
 from .model.ids import Ids
@@ -239,6 +240,7 @@ class Parts:
             node_id=lambda: self.peers.node_id,
             alive=lambda: self.peers.alive,
             livetime=self._config.livetime,
+            disk=lambda: self.files.run(room, self._output.parent),
         )
         registry = Registry(self._reactor, self.clock, self.store.for_callers, self._ids, asked, audit_log)
         return serve(

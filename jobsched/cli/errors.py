@@ -59,5 +59,9 @@ class Changed(Refused):
     """Somebody else has changed what was to be changed."""
 
 
+class Unread(Exception):
+    """No error: nobody reads what the command shows any more."""
+
+
 class Printed(Exception):
     """No error: --curl has shown the request, and nothing is sent."""

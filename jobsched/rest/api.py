@@ -45,6 +45,7 @@ from .readiness import Readiness
 from .relay import Relay
 from .run_counts import RunCounts
 from .runs import Runs
+from .storage import Storage
 from .upcoming import Upcoming
 from .why import Why
 
@@ -100,6 +101,7 @@ def routes(
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Me(registry, asks).routes(),
+        *Storage(registry, config.keep_runs, config.keep_days).routes(),
         *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),

@@ -67,6 +67,9 @@ class ForCallers(Protocol):
     def shared(self) -> bool:
         """The same as `Store.shared`."""
 
+    def oldest_run(self) -> Deferred[datetime | None]:
+        """The due of the run that was made first, of those that are kept."""
+
 
 class Store(Protocol):
     """A running store: a Twisted service. It tells what happens to the `Events` that it was opened with."""

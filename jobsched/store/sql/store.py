@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
@@ -287,6 +288,9 @@ class ForCallers:
     def shared(self) -> bool:
         """The same as `Store.shared`."""
         return self._store.shared
+
+    def oldest_run(self) -> Deferred[datetime | None]:
+        return self.read(queries.oldest_run)
 
     def read(
         self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
