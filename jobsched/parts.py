@@ -30,6 +30,7 @@ from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
 from .feed import Feed
+from .files import room
 from .http.site import JobschedSite
 from .metrics import Metrics
 from .model.ids import Ids
@@ -46,6 +47,7 @@ from .registry.registry import Registry
 from .resolver import Names
 from .rest.api import serve
 from .rest.relay import Relay
+from .rest.token_uses import TokenUses
 from .runner.calls import Limits
 from .runner.deadline import Stop
 from .runner.output_file import output_path
@@ -111,6 +113,7 @@ class Parts:
         self.reloader = Reloader(self._token_holder, self._catalog_holder, audit_log, lambda: now(self.clock))
         self.relay, self.feed = Relay(reactor, config.cluster_token), Feed(reactor, self.clock, self.store)
         self.health = self._health()
+        self.token_uses = TokenUses(reactor, lambda: now(self.clock), self.store.token_uses.note)
         self.front = self._front(audit_log)
         self.ports = [Port(endpoint, self.front.gate, reactor) for endpoint in endpoints]
         self.wakeup = Wakeup(
@@ -237,11 +240,13 @@ class Parts:
             node_id=lambda: self.peers.node_id,
             alive=lambda: self.peers.alive,
             livetime=self._config.livetime,
+            disk=lambda: self.files.run(room, self._output.parent),
         )
         registry = Registry(self._reactor, self.clock, self.store.for_callers, self._ids, asked, audit_log)
         return serve(
             self._reactor, self.clock, self._config, registry, self.relay, self._token_holder, self.health, self.events,
             self.feed, partial(live_page, registry, self._config, lambda: now(self.clock), self.health),
+            self.token_uses.note,
         )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def _ordered(reactor: Reactor, parts: Parts) -> OrderedServices:
         parts.retention,
         parts.relay,
         parts.feed,
+        parts.token_uses,
         parts.callers,
         parts.startup,
         Signals(reactor, parts.events, parts.reloader.hang_up, *[port.renew for port in parts.ports]),

@@ -264,7 +264,9 @@ def problem(status: int, content: bytes) -> CommandError:
     also = said.get("candidates")
     more = f"; and {len(told) - MOST_FAULTS} more" if len(told) > MOST_FAULTS else ""
     line = "; ".join(told[:MOST_FAULTS]) + more or detail
-    return _BY_STATUS.get(status, Refused)(f"{line}; it may be {', '.join(map(str, also))}" if also else line)
+    line = f"{line}; it may be {', '.join(map(str, also))}" if also else line
+    kind = _BY_STATUS.get(status, Refused)
+    return Refused(line, faults) if kind is Refused else kind(line)
 
 
 def _place(pointer: str) -> str:

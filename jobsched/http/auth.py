@@ -21,7 +21,7 @@ import attrs
 from twisted.logger import Logger
 from twisted.web.http import Request
 
-from ..config.tokens import Token, Tokens
+from ..config.tokens import Token, Tokens, fingerprint, hashed
 from ..model.address import neighbourhood
 from ..model.caller import ANYBODY, NOBODY, Caller, Need
 from ..model.errors import Slower, Unauthorized, Unavailable
@@ -37,14 +37,17 @@ NEEDED = "a token is needed: as 'Authorization: Bearer TOKEN', or as the passwor
 
 
 class Authenticator:
-    """Checks each request before its route gets it; `cluster` is the token that other nodes send."""
+    """Checks each request before its route gets it; `cluster` is the token that other nodes send. `used` is told the
+    fingerprint of each token that is let in."""
 
     log = Logger()
 
     def __init__(
         self, tokens: Callable[[], Tokens], now: Callable[[], datetime], seconds: Callable[[], float],
         cluster: str | None = None, lines: Lines | None = None, sessions: Sessions | None = None,
+        used: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
+        self._used = used
         self.lines = lines
         self.sessions = sessions
         self._tokens = tokens
@@ -74,10 +77,12 @@ class Authenticator:
         with suppress(Unavailable):  # a monitor is answered, whatever is sent along
             session = self._session(request)
             if session is not None:
-                return _of(session.token, address)
+                return self._let_in(session.token, session.token.hash, address)
         secret = _secret(_given(request))
         token = None if secret is None else self._tokens().find(secret)
-        return attrs.evolve(NOBODY, address=address) if token is None or self._is_over(token) else _of(token, address)
+        if secret is None or token is None or self._is_over(token):
+            return attrs.evolve(NOBODY, address=address)
+        return self._let_in(token, hashed(secret), address)
 
     def _caller(self, request: Request, address: str) -> Caller:
         given = _given(request)
@@ -85,13 +90,20 @@ class Authenticator:
             session = self._session(request)
             if session is None:
                 raise Unauthorized(NEEDED)
-            return _of(session.token, address)
+            return self._let_in(session.token, session.token.hash, address)
         secret = _secret(given)
         if secret is None:
             self._refuse(request, address, "no token in the Authorization header", NEEDED)
         if self._cluster is not None and hmac.compare_digest(secret, self._cluster):
             return Caller(name=NODE, scopes=frozenset({"read"}), address=address)
-        return _of(self._token(request, address, secret), address)
+        return self._let_in(self._token(request, address, secret), hashed(secret), address)
+
+    def _let_in(self, token: Token, digest: str, address: str) -> Caller:
+        """The caller with a token, of which this hash was sent, or stands in its session."""
+        self._used(fingerprint(digest))
+        return Caller(
+            name=token.name, scopes=token.scopes, tasks=token.tasks, expires=token.expires, address=address
+        )  # fmt: skip
 
     def token_of(self, request: Request, secret: bytes) -> Token:
         """The token that somebody signs in with. Raises Unauthorized, Slower."""
@@ -148,12 +160,6 @@ class Failures:
             return 0
         passed = self._seconds() - times[0]
         return math.ceil(WITHIN - passed) if 0 <= passed < WITHIN else 0  # a clock set back forgives
-
-
-def _of(token: Token, address: str) -> Caller:
-    return Caller(
-        name=token.name, scopes=token.scopes, tasks=token.tasks, expires=token.expires, address=address
-    )  # fmt: skip
 
 
 def _given(request: Request) -> Sequence[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
@@ -9,6 +11,7 @@ from ..config.commands import known_task
 from ..formats import KnownTask
 from ..model.audit import AuditFilter, Entry
 from ..model.caller import Caller
+from ..model.errors import Unavailable
 from ..model.job import Timeout, timeout_of
 from ..model.page import Page
 from .job_sets import JobSets
@@ -46,6 +49,17 @@ class Registry(JobSets, Runs):
         old ones stay in force."""
         await self._parts.reload(self._caller)
         return self.task_names()
+
+    async def disk(self) -> tuple[int, int]:
+        """The bytes of the disk with this daemon's state, and how many of them are free. Raises Unavailable."""
+        try:
+            return await self._parts.disk()
+        except OSError as why:
+            raise Unavailable(f"the disk with the state cannot be looked at: {why.strerror}") from why
+
+    def oldest_run(self) -> Deferred[datetime | None]:
+        """The due of the oldest run of all jobs, whatever the caller sees; None: there is none."""
+        return self._store.oldest_run()
 
     def timeout(self, name: str, own: float | None) -> Timeout:
         """The timeout that is in force on this node for a job of that task. `own` is the job's own timeout, or None."""

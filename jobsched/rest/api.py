@@ -45,6 +45,7 @@ from .readiness import Readiness
 from .relay import Relay
 from .run_counts import RunCounts
 from .runs import Runs
+from .storage import Storage
 from .upcoming import Upcoming
 from .why import Why
 
@@ -60,12 +61,14 @@ def serve(
     events: Events,
     feed: Feed,
     page: Callable[[Authenticator], Resource],
+    used: Callable[[str], None] = lambda _: None,
 ) -> JobschedSite:
-    """The site with all calls, and the page. `clock`: the one that all nodes use."""
+    """The site with all calls, and the page. `clock`: the one that all nodes use; `used` is told which tokens are
+    used."""
     lines = Lines(reactor)
     authenticator = Authenticator(
         lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines,
-        Sessions(registry.session_key, lambda: token_holder.tokens, lambda: now(clock)),
+        Sessions(registry.session_key, lambda: token_holder.tokens, lambda: now(clock)), used,
     )  # fmt: skip
     readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
     following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
@@ -98,6 +101,7 @@ def routes(
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Me(registry, asks).routes(),
+        *Storage(registry, config.keep_runs, config.keep_days).routes(),
         *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),

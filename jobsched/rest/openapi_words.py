@@ -118,6 +118,7 @@ TAG_OF = {
     "upcoming": "jobs",
     "health": "monitoring",
     "metrics": "monitoring",
+    "storage": "monitoring",
     "openapi.json": "description",
     "errors": "description",
 }

@@ -21,7 +21,7 @@ from ..http.schemas.job_sets import SetIn
 from ..http.schemas.jobs import JobIn
 from ..model import nearest
 from ..model.errors import Invalid, place, within
-from ..model.job_set import OFTEN, SetFaults
+from ..model.job_set import OFTEN, SetFaults, must_be_few
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ def read_json(data: bytes, go_on: GoOn) -> tuple[list[Entry], Sequence[Note]]:
         raise Invalid(f"the body is not JSON: {why}") from None
     if doubled is not None:
         raise Invalid("is given twice", doubled)
+    must_be_few(len(pieces))
     return each_of([(f"/{name}/{number}", piece) for number, piece in enumerate(pieces)], _job, go_on), ()
 
 
@@ -62,6 +63,7 @@ def read_text(
 ) -> tuple[list[Entry], Sequence[Note]]:
     """The jobs of another text, each with its place."""
     found = formats.read(kind, data, tasks())
+    must_be_few(len(found.entries))
 
     def job(fields: dict[str, object]) -> JobIn:
         try:

@@ -180,7 +180,10 @@ def test_a_record_of_events_is_its_own() -> None:
 # Order
 
 FIRST = ["logs", "store"]
-WORK = ["notifications", "runner", "files", "pruning", "retention", "relay", "feed", "callers", "startup", "signals"]
+WORK = [
+    "notifications", "runner", "files", "pruning", "retention", "relay", "feed", "token uses", "callers", "startup",
+    "signals",
+]  # fmt: skip
 LAST = ["clock watch", "unix:/s/1", "unix:/s/2", "systemd"]
 
 

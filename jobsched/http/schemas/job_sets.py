@@ -48,6 +48,9 @@ class SetPartOut(Struct):
     after: Annotated[dict[str, Any] | None, Meta(description="What is, as far as it differs")]
     due_before: Annotated[Moment | None, Meta(description="Its next due before it")]
     due_after: Annotated[Moment | None, Meta(description="Its next due after it")]
+    place: Annotated[
+        str | None, Meta(description="Where it stands in the set, such as `/jobs/3` or `line 3`; null: nowhere")
+    ]
 
 
 class SetCounts(Struct):
@@ -77,8 +80,8 @@ class SetOut(Struct):
     values: Annotated[list[SetPartOut], Meta(description="A part for each job")]
 
 
-def part_out(part: SetPart) -> SetPartOut:
-    """A part for the outside."""
+def part_out(part: SetPart, place: str | None) -> SetPartOut:
+    """A part for the outside; `place`: where it stands in the set."""
     return SetPartOut(
         id=part.job_id,
         name=part.name,
@@ -88,6 +91,7 @@ def part_out(part: SetPart) -> SetPartOut:
         after=part.after,
         due_before=part.due_before,
         due_after=part.due_after,
+        place=place,
     )
 
 

@@ -57,6 +57,11 @@ def some_jobs(transaction: Transaction, job_ids: Sequence[str], now: datetime) -
     return _with_news(transaction, [(job_rows.from_row(row), "") for row in named(found)], now)
 
 
+def oldest_run(transaction: Transaction) -> datetime | None:
+    """The due of the run that was made first, of those that are kept."""
+    return transaction.execute(select(run_table.c.due).order_by(run_table.c.id).limit(1)).scalar()
+
+
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:
     """A page of runs. Raises NotFound if they are asked for one job that does not exist and left no run."""
     found = run_rows.page(transaction, limit, before, only)

@@ -22,7 +22,7 @@ from . import jobs as job_rows
 from . import runs as run_rows
 from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
-from .tables import audit, former_jobs, job_labels, jobs, runs
+from .tables import audit, former_jobs, job_labels, jobs, nodes, runs
 from .transaction import Transaction
 
 PREFIX = 13  # characters of an id that say the millisecond
@@ -77,9 +77,15 @@ def discard(transaction: Transaction, set_id: str, most: int) -> int:
 
 
 def abandoned(transaction: Transaction, before: datetime) -> str | None:
-    """A set that was begun before that instant and is staged still: its node is dead, or lost the database."""
+    """A set that is staged still, and that nobody carries out: see the contract."""
+    entry = staged_entries.c
     query = select(staged_jobs.c.set_id).where(staged_jobs.c.set_id < least(before)).limit(1)
-    return transaction.execute(query).scalar()
+    found: str | None = transaction.execute(query).scalar()
+    if found is not None:
+        return found
+    its_node = (nodes.c.name == entry.node) & (nodes.c.state == "alive") & (nodes.c.since <= entry.at)
+    left = select(entry.set_id).where(~select(nodes.c.id).where(its_node).exists()).limit(1)
+    return transaction.execute(left).scalar()
 
 
 def quiet(transaction: Transaction, set_id: str, steps: Sequence[Step], now: datetime) -> set[str]:

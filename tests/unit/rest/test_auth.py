@@ -30,7 +30,7 @@ BEARER = f"Bearer {SECRET}"
 class SecuredSite:
     """A site with a route for each need, that says who asked."""
 
-    def __init__(self, tokens=KNOWN, cluster=CLUSTER):
+    def __init__(self, tokens=KNOWN, cluster=CLUSTER, used=lambda _: None):
         self.tokens = tokens
         self.reactor = Reactor()
         authenticator = Authenticator(
@@ -38,6 +38,7 @@ class SecuredSite:
             lambda: datetime.fromtimestamp(self.reactor.seconds(), UTC),
             self.reactor.seconds,
             cluster,
+            used=used,
         )
         routes = [Route("GET", f"/{need}", self.answer, "", scope=need) for need in NEEDS]
         self.site = site(routes, self.reactor, admit=authenticator.admit)
