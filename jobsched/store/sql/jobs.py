@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 import attrs
@@ -44,7 +44,7 @@ _PLANNED = (
     *(jobs.c.start, jobs.c.end, jobs.c.jitter, jobs.c.next_due, jobs.c.starts, jobs.c.max_runs),
     *(jobs.c.paused, jobs.c.paused_by, jobs.c.paused_at, jobs.c.paused_until, jobs.c.pause_reason),
 )
-_LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
+_LOCK_DUE = (  # built once: building costs more than asking
     select(jobs)
     .where(
         jobs.c.id.in_(bindparam("ids", expanding=True)),
@@ -54,6 +54,12 @@ _LOCK_DUE = (  # built once, as are the other questions of a claim: building cos
     .order_by(jobs.c.next_due, jobs.c.id)
     .with_for_update(skip_locked=True)
 )
+_PARTS = {"policy": Policy, "about": About, "watch": Watch}
+_APART = (*_PARTS, "schedule", "pause")
+_PLACES = {field.name: field.name for field in attrs.fields(Job) if field.name not in _APART} | {
+    field.name: f"{part}.{field.name}" for part, kind in _PARTS.items() for field in attrs.fields(kind)
+}  # where a column is found in a job that stands there as it is
+_plain = attrgetter(*_PLACES.values())
 _STATE = {
     "scheduled": and_(jobs.c.next_due.is_not(None), AWAKE),
     "paused": jobs.c.paused.is_(True),
@@ -218,13 +224,9 @@ def columns(job: Job) -> dict[str, object]:
     """The columns of a job."""
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
-    whole = attrs.filters.exclude("schedule", "policy", "watch", "about", "pause")
-    pause = job.pause
-    found: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
-    found.update(attrs.asdict(job.policy, recurse=False))
-    found.update(attrs.asdict(job.about, recurse=False))
-    found.update(attrs.asdict(job.watch))
-    return found | {
+    pause, notify = job.pause, job.watch.notify
+    return dict(zip(_PLACES, _plain(job), strict=True)) | {
+        "notify": notify and attrs.asdict(notify),
         "every": interval and interval.every,
         "anchor": interval and interval.start,
         "cron": trigger.expression if isinstance(trigger, Cron) else None,

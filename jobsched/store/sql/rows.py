@@ -1,4 +1,4 @@
-"""Rows whose values are found by their names soon: SQLAlchemy's rows take ten times as long, which for a row as wide as
+"""Rows whose values are found by their names soon. SQLAlchemy's take five times as long, which for a row as wide as
 that of a job is longer than all else that is done to read it."""
 
 from __future__ import annotations

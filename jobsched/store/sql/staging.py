@@ -36,6 +36,7 @@ _WATCH = ("watched", "overdue", "overdue_reason")
 _COPIED = [column.name for column in staged_jobs.columns if column.name in jobs.columns]
 _STAGED = [column.name for column in staged_jobs.columns]
 _JOBS, _job_values = Many(insert(staged_jobs), _STAGED), itemgetter(*_STAGED)
+_LABELS = Many(insert(staged_labels), ("set_id", "job_id", "name", "value"))
 _ENTRY = [column.name for column in audit.columns]
 _ENTRIES, _entry_values = Many(insert(staged_entries), ["set_id", *_ENTRY]), attrgetter(*_ENTRY)
 
@@ -47,13 +48,12 @@ def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again
     rows = [_row(set_id, step) for step in steps]
     _JOBS.execute(transaction, map(_job_values, rows))
     labels = [
-        {"set_id": set_id, "job_id": step.job.id, "name": name, "value": value}
+        (set_id, step.job.id, name, value)
         for step, row in zip(steps, rows, strict=True)
         if row["relabel"] and step.after is not None
         for name, value in step.after.about.labels.items()
     ]
-    if labels:
-        transaction.execute(insert(staged_labels), labels)
+    _LABELS.execute(transaction, labels)
     _ENTRIES.execute(transaction, ((set_id, *_entry_values(step.entry)) for step in steps))
 
 
