@@ -119,7 +119,7 @@ class Parts:
         self.systemd = Systemd(reactor, environ)
         self.startup = Startup(
             config, self._catalog_holder, self.store, self.runner, self.calendar, self.peers, held, self._previous,
-            self.events,
+            self.events, endpoints,
         )  # fmt: skip
 
     def _store(self) -> Store:

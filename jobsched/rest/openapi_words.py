@@ -92,6 +92,7 @@ NAMES = {
     "GET /runs/counts": "countRuns",
     "GET /health/ready": "getReadiness",
     "GET /openapi.json": "getDescription",
+    "GET /": "getLinks",
 }
 FOLLOWS: dict[str, dict[str, str]] = {
     "createJob": dict.fromkeys(
@@ -119,6 +120,7 @@ TAG_OF = {
     "health": "monitoring",
     "metrics": "monitoring",
     "openapi.json": "description",
+    "": "description",
     "errors": "description",
 }
 NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}  # nosec B105

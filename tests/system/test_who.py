@@ -76,7 +76,7 @@ def test_every_route_lets_in_whom_it_should_and_nobody_else(secured: SecuredDaem
 def test_every_scope_has_a_route_and_little_is_open() -> None:
     assert {route.scope for route in ROUTES} == {"open", *ASKING, *SCOPES}
     assert {route.path for route in ROUTES if route.scope in ASKING} == {"/jobs:batch", "/me"}
-    assert {route.path for route in ROUTES if route.scope == "open"} == {"/health", "/health/ready", "/errors"}
+    assert {route.path for route in ROUTES if route.scope == "open"} == {"/", "/health", "/health/ready", "/errors"}
 
 
 @pytest.mark.parametrize("who", [*SCOPES, "narrow"])
