@@ -241,7 +241,7 @@ class Parts:
         registry = Registry(self._reactor, self.clock, self.store.for_callers, self._ids, asked, audit_log)
         return serve(
             self._reactor, self.clock, self._config, registry, self.relay, self._token_holder, self.health, self.events,
-            self.feed, partial(live_page, registry, self._config, lambda: now(self.clock), self.health),
+            self.feed, partial(live_page, self._reactor, registry, self._config, lambda: now(self.clock), self.health),
         )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def test_each_token_hears_which_it_is(secured: SecuredDaemon, who: str) -> None:
     assert (found["open"], found["expires"]) == (False, None)
 
 
-@pytest.mark.parametrize("path", ["/", "/no/such", "/jobs/a/b/c/d"])
+@pytest.mark.parametrize("path", ["//", "/no/such", "/jobs/a/b/c/d"])
 def test_what_is_no_route_tells_nothing(secured: SecuredDaemon, path: str) -> None:
     assert secured.ask("GET", path).status == 404
 
