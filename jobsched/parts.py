@@ -122,7 +122,7 @@ class Parts:
         self.systemd = Systemd(reactor, environ)
         self.startup = Startup(
             config, self._catalog_holder, self.store, self.runner, self.calendar, self.peers, held, self._previous,
-            self.events,
+            self.events, endpoints,
         )  # fmt: skip
 
     def _store(self) -> Store:
@@ -245,7 +245,7 @@ class Parts:
         registry = Registry(self._reactor, self.clock, self.store.for_callers, self._ids, asked, audit_log)
         return serve(
             self._reactor, self.clock, self._config, registry, self.relay, self._token_holder, self.health, self.events,
-            self.feed, partial(live_page, registry, self._config, lambda: now(self.clock), self.health),
+            self.feed, partial(live_page, self._reactor, registry, self._config, lambda: now(self.clock), self.health),
             self.token_uses.note,
         )  # fmt: skip
 

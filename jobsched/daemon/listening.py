@@ -118,6 +118,16 @@ def closed(endpoint: str) -> str:
     return spelled(endpoint) if kind != "unix" or has_mode else endpoint + ":mode=660"
 
 
+def url(endpoint: str) -> str:
+    """The address of what listens at `endpoint`, as a client on this machine may use it; of a unix socket its path."""
+    place = look(endpoint)
+    if place.path:
+        return f"unix:{place.path}"
+    host = place.interface if place.interface and not _is_any(place.interface) else socket.gethostname()
+    scheme = "https" if endpoint.startswith(TLS) else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{place.port}"
+
+
 def names(places: Iterable[Place]) -> list[str]:
     """The host names by which clients address a daemon that listens at `places`, if none are configured."""
     found = [*LOOPBACK]

@@ -33,6 +33,7 @@ from .deliveries import Deliveries
 from .errors import Errors
 from .event_text import Texts, subject_out
 from .events import EventCalls, Following
+from .greeting import Greeting
 from .health import Body, HealthCalls
 from .holds import Holds
 from .job_sets import JobSets
@@ -107,6 +108,7 @@ def routes(
         *EventCalls(following, outputs, texts).routes(),
         *HealthCalls(health).routes(),
         *Errors().routes(),
+        *Greeting().routes(),
     ]
     return [*calls, *OpenApi(calls, asks).routes()]
 

@@ -243,6 +243,8 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]
+    if status == 303:
+        return ["Location"]
     if status == 304:
         return ["ETag"]
     if 206 in route.gives:

@@ -92,6 +92,7 @@ NAMES = {
     "GET /runs/counts": "countRuns",
     "GET /health/ready": "getReadiness",
     "GET /openapi.json": "getDescription",
+    "GET /": "getLinks",
 }
 FOLLOWS: dict[str, dict[str, str]] = {
     "createJob": dict.fromkeys(
@@ -120,6 +121,7 @@ TAG_OF = {
     "metrics": "monitoring",
     "storage": "monitoring",
     "openapi.json": "description",
+    "": "description",
     "errors": "description",
 }
 NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}  # nosec B105

@@ -23,7 +23,9 @@ from ..model.hold import Hold
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
+from .looks import STAND_IN, Key, look_of
 from .outages import Outage, Outages
+from .view import COOKIE as VIEW
 from .view import View
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -118,23 +120,43 @@ class Frame:
 
     async def screen(self, request: Request, template: str, title: str, **values: object) -> bytes:
         """200, or what was set before: a whole screen. HEAD is answered alike."""
-        who, session = caller(request), self._session(request)
-        renewed = self._sessions.renewed(session) if session is not None else None
-        if renewed is not None:
-            request.responseHeaders.addRawHeader(b"set-cookie", session_header(request, renewed))
+        who = caller(request)
+        self._renew(request)
         head = await self._head(who) if who.may("read") else Daemons()
         return self.bare(request, template, title, who=who, head=head, **values)
 
     def bare(self, request: Request, template: str, title: str, **values: object) -> bytes:
         """A screen that asks the store nothing."""
-        path = request.path.decode("utf-8", "replace")
+        path, csrf = request.path.decode("utf-8", "replace"), self._csrf(request)
+        look = look_of(request)
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
             "tokens": self._asks(), "head": Daemons(), "who": None, "find": "",
-            "said": SAID.get(asked(request, "said"), ""), "csrf": self._csrf(request),
+            "said": SAID.get(asked(request, "said"), ""), "csrf": csrf and (STAND_IN if look else csrf),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
-        return send(request, text)
+        if look is not None and request.code == 200:
+            look.text = text
+        return send(request, text.replace(STAND_IN, csrf))
+
+    def differs(self, request: Request) -> Key:
+        """All that makes screens of viewers with the same rights differ, but for their own CSRF tokens."""
+        host, view = request.getHeader(b"host"), request.getCookie(VIEW)
+        return host, request.isSecure(), view, bool(self._csrf(request))
+
+    def share(self, request: Request, text: str, first: Request) -> None:
+        """Answer with a screen that was made for the request of another, which differs in nothing."""
+        for name in ("taken", "known"):  # of LimitedRequest
+            setattr(request, name, getattr(first, name))
+        self._renew(request)
+        request.write(send(request, text.replace(STAND_IN, self._csrf(request))))
+        request.finish()
+
+    def _renew(self, request: Request) -> None:
+        session = self._session(request)
+        renewed = self._sessions.renewed(session) if session is not None else None
+        if renewed is not None:
+            request.responseHeaders.addRawHeader(b"set-cookie", session_header(request, renewed))
 
     def form(self, request: Request) -> dict[str, list[str]]:
         """What a form has sent that this viewer got from us. Raises Invalid."""

@@ -143,12 +143,12 @@ class Many:
             found += (await registry.batch(batch)).parts
         return found
 
-    def _order(self, request: Request, asked: Asked, registry: Registry) -> Callable[[str], Order[Any]]:
+    def _order(self, request: Request, asked: Asked, registry: Registry) -> Callable[[str], Order[object]]:
         until, reason = self._actions.until(request, asked.sent), one(asked.sent, "reason")
         action, patch, peers = asked.action, asked.patch, registry.peers
         from_json.pause(PauseIn(reason=reason or None))
 
-        def of(job_id: str) -> Order[Any]:
+        def of(job_id: str) -> Order[object]:
             if action == "pause":
                 return PauseJob(job_id=job_id, until=until, reason=reason)
             if action == "resume":

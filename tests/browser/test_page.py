@@ -280,6 +280,18 @@ def test_the_page_is_whole_without_scripts(chromium: Chrome, ask: Caller, made: 
     assert chromium.do("return await page.locator('h1').textContent()") == "by hand"
 
 
+@pytest.mark.parametrize("path", ["/ui/", "/ui/jobs"])
+def test_nothing_moves_while_a_screen_comes_up(chrome: Chrome, made: dict[str, str], path: str) -> None:
+    chrome.do(
+        "await page.addInitScript(() => { window.shifts = 0; new PerformanceObserver((list) => { for (const each of"
+        " list.getEntries()) window.shifts += each.value; }).observe({ type: 'layout-shift', buffered: true }); })"
+    )
+    chrome.open(path)
+    chrome.wait("return document.querySelector('.switch button').hidden")
+    chrome.do("await page.evaluate(() => new Promise((done) => setTimeout(done, 300)))")
+    assert chrome.do("return await page.evaluate(() => window.shifts)") == 0
+
+
 def test_ten_thousand_jobs_are_a_page_at_a_time(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
     for begin in range(0, 10_000, 2500):
         jobs = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,6 +56,21 @@ def test_a_session_reads_the_api_and_writes_by_forms_alone(secured: SecuredDaemo
     assert browser.ask("GET", "/jobs").status == 200
     assert browser.ask("POST", "/jobs", b"{}", Content_Type="application/json").status == 401
     assert browser.ask("DELETE", "/jobs/x").status == 401
+
+
+def test_looks_are_shared_and_each_session_keeps_its_secret(secured: SecuredDaemon) -> None:
+    browsers = [*(signed_in(secured, "admin") for _ in range(3)), signed_in(secured, "read")]
+
+    def asked(browser: Browser, **headers: str) -> tuple[str, bool]:
+        text = browser.ask("GET", "/ui/jobs", **headers).text
+        return text.partition('name="csrf" value="')[2].partition('"')[0], "New job" in text
+
+    own = [asked(browser) for browser in browsers]
+    assert len(set(own)) == 4
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            together = pool.map(lambda browser: asked(browser, Jobsched_Look="200"), browsers * 2)
+            assert list(together) == own * 2
 
 
 def test_a_revoked_token_ends_its_sessions_at_once(secured: SecuredDaemon) -> None:

@@ -5,7 +5,7 @@ import { fetched, say, watch } from "./page.js";
 const MARKS = 12;
 const GATHERED = 500; // ms
 const DUES = 10000; // ms between looks for dues that have passed
-const APART = 1500; // ms between two looks at the same screen
+const APART = 1000; // ms between two looks at the same screen; the server gathers them for GATHERED
 let changes = new Set();
 let queue = [];
 let timer = null;
@@ -116,13 +116,13 @@ export function look(banners = false) {
     lookTimer = null;
     looked = Date.now();
     if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
-    const fresh = await fetched(location.href);
+    const fresh = await fetched(location.href, {}, GATHERED);
     if (!fresh) return;
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
       for (const each of document.querySelectorAll("[data-live]")) replace(each.id, fresh);
     }
-  }, Math.max(GATHERED, looked + APART - Date.now()));
+  }, Math.max(0, looked + APART - Date.now()));
 }
 
 function replace(id, fresh) {
@@ -145,7 +145,7 @@ function rows(within) {
 // Rows of a list as they are now, where they stand: what came between the screen and the stream, and dues that have
 // passed, for runs tell of themselves and of no due to come.
 async function patch(cell = null) {
-  const fresh = await fetched(location.href);
+  const fresh = await fetched(location.href, {}, cell === null ? GATHERED : DUES / 5);
   for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
     const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);
     for (const old of made ? [...row.cells] : []) {

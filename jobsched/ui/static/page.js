@@ -77,7 +77,8 @@ function find() {
 }
 
 // A screen as the server makes it now; null if it does not answer.
-export async function fetched(url, options = {}) {
+export async function fetched(url, options = {}, gathered = null) {
+  if (gathered !== null) options = { ...options, headers: { "jobsched-look": gathered } };
   try {
     const answer = await fetch(url, { credentials: "same-origin", ...options });
     if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") { location.reload(); return null; }

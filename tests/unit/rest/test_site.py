@@ -19,11 +19,22 @@ POST = b"POST /jobs HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/job", "/jobs/a/b", "/catalog/a/b", "/%00", "/%E2%82%AC", "/jobs/../x", "/a" * 5000]
+    "path", ["//", "/job", "/jobs/a/b", "/catalog/a/b", "/%00", "/%E2%82%AC", "/jobs/../x", "/a" * 5000]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "BREW"])
 def test_an_unknown_path_is_404_for_every_method(front, path, method):
     assert ask(front.site, method, path).problem[0] == 404
+
+
+def test_the_root_leads_browsers_to_the_page(front):
+    told = front.get("/")
+    assert (told.status, told.json["page"], told.headers["vary"]) == (200, "/ui/", "accept")
+    for link in ("/jobs", "/runs", "/catalog", "/openapi.json"):
+        assert link in told.json.values()
+        assert front.get(link).status == 200
+    led = front.get("/", accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (led.status, led.headers["location"], led.body) == (303, "/ui/", b"")
+    assert ask(front.site, "POST", "/").problem[0] == 405
 
 
 @pytest.mark.parametrize("path", ["/jobs/none", "/jobs/none/runs", "/runs/none", "/runs/none/output", "/catalog/none",
