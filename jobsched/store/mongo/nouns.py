@@ -18,7 +18,8 @@ from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
 from ...model.run import Run, Tail
 from ..contract import changes as change_contract
-from . import changes, deliveries, nodes, runs
+from ..contract import token_uses as token_uses_contract
+from . import changes, deliveries, nodes, runs, token_uses
 from .transaction import Transaction
 
 P = ParamSpec("P")
@@ -119,6 +120,14 @@ class Changes(Noun, change_contract.Changes):
 
     def numbers(self) -> Deferred[Numbers]:
         return self._in.read(changes.numbers)
+
+
+class TokenUses(Noun, token_uses_contract.TokenUses):
+    def note(self, uses: Mapping[str, datetime]) -> Deferred[None]:
+        return self._in.write(token_uses.note, uses)
+
+    def every(self) -> Deferred[dict[str, datetime]]:
+        return self._in.read(token_uses.every)
 
 
 class Retention(Noun):

@@ -62,12 +62,13 @@ def _collection(place: Place, name: str, **indexes: Keys) -> None:
 
 
 def _first(place: Place) -> None:
-    """Nodes, notifications, changes, runs with their tails, and settings."""
+    """Nodes, notifications, changes, runs with their tails, uses of tokens, and settings."""
     _collection(place, "settings")
     _collection(place, "nodes", by_state=[("state", 1)], by_since=[("since", -1), ("_id", 1)])
     _collection(place, "deliveries", by_time=[("state", 1), ("not_before", 1), ("_id", 1)])
     _collection(place, "changes", by_number=[("number", 1), ("_id", 1)])
     _collection(place, "tails")
+    _collection(place, "token_uses", by_use=[("used", 1)])
     _collection(place, "runs", by_node=[("node_id", 1), ("state", 1)], by_state=[("state", 1), ("not_before", 1)])
     unique: dict[str, Any] = {"name": "one_each", "unique": True}
     place.runs.create_index([("job_id", 1), ("due", 1), ("attempt", 1), ("place", 1)], **unique)

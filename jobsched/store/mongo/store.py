@@ -15,6 +15,7 @@ from ...reactor_types import WithTimers
 from ...threads import Pool
 from ..asking import Asking
 from ..contract import changes as change_contract
+from ..contract import token_uses as token_uses_contract
 from . import changes, db_errors, nouns
 from .client import begin, connect, database
 from .transaction import Transaction
@@ -59,6 +60,7 @@ class Store(Asking[Transaction]):
         self.deliveries = nouns.Deliveries(self)
         self.retention = nouns.Retention(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
+        self.token_uses: token_uses_contract.TokenUses = nouns.TokenUses(self)
 
     @property
     def shared(self) -> bool:

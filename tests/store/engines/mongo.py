@@ -69,6 +69,10 @@ READY: Final[Mapping[str, frozenset[str]]] = {
         "test_on_a_shared_database_the_daemon_before_left_it_here",
         "test_what_a_first_schema_daemon_left_is_known_by_its_name",
     }),
+    "test_token_uses": frozenset({
+        "test_a_use_is_written_once_a_minute_on_all_nodes",
+        "test_tokens_of_long_ago_are_forgotten",
+    }),
     "test_tails": frozenset({
         "test_a_second_one_of_the_same_run_takes_its_place",
         "test_a_tail_comes_back_as_it_was_saved_every_byte_of_it",
