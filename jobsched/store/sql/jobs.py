@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from functools import cache
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import TypeVar
 
-import attrs
 from sqlalchemy import Update, and_, bindparam, delete, false, insert, or_, select, true, update
 
-from ...model.cron import Cron
 from ...model.hold import Hold
 from ...model.ids import EPOCH
-from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
-from ...model.labels import About
+from ...model.job import Due, Job, JobFilter
 from ...model.page import Page
-from ...model.pause import Pause
-from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_lists, labels
+from .job_columns import from_row, of, pause_of, schedule_of
 from .many import Many
 from .paging import cut, weight
 from .rows import named
@@ -54,12 +50,6 @@ _LOCK_DUE = (  # built once: building costs more than asking
     .order_by(jobs.c.next_due, jobs.c.id)
     .with_for_update(skip_locked=True)
 )
-_PARTS = {"policy": Policy, "about": About, "watch": Watch}
-_APART = (*_PARTS, "schedule", "pause")
-_PLACES = {field.name: field.name for field in attrs.fields(Job) if field.name not in _APART} | {
-    field.name: f"{part}.{field.name}" for part, kind in _PARTS.items() for field in attrs.fields(kind)
-}  # where a column is found in a job that stands there as it is
-_plain = attrgetter(*_PLACES.values())
 _STATE = {
     "scheduled": and_(jobs.c.next_due.is_not(None), AWAKE),
     "paused": jobs.c.paused.is_(True),
@@ -72,7 +62,7 @@ _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 def add(transaction: Transaction, new: Iterable[Job], *, new_ids: Container[str] = ()) -> None:
     """Store new jobs; `new_ids` are those among their ids that nobody has had before."""
     added = list(new)
-    _ADD.execute(transaction, (_values(columns(job)) for job in added))
+    _ADD.execute(transaction, (_values(of(job)) for job in added))
     labels.add(transaction, [job for job in added if job.id in new_ids])
     labels.put(transaction, [job for job in added if job.id not in new_ids])
 
@@ -136,7 +126,7 @@ def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
-    row = columns(job)
+    row = of(job)
     transaction.execute(_write_over(tuple(row)), {"key": job.id} | {f"new_{name}": row[name] for name in row})
     labels.put(transaction, [job])
 
@@ -188,12 +178,12 @@ def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Pl
 
 
 def _plan(row: TableRow, hold: Hold | None) -> Planned:
-    pause = _pause(row) if row.paused else None
+    pause = pause_of(row) if row.paused else None
     return Planned(
         id=row.id,
         name=row.name,
         task=row.task,
-        schedule=_schedule(row),
+        schedule=schedule_of(row),
         timezone=row.timezone,
         next_due=row.next_due,
         left=None if row.max_runs is None else max(row.max_runs - row.starts, 1),
@@ -218,85 +208,3 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
     rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
     if rows:
         transaction.execute(_MOVE, rows)
-
-
-def columns(job: Job) -> dict[str, object]:
-    """The columns of a job."""
-    trigger = job.schedule.trigger
-    interval = trigger if isinstance(trigger, Interval) else None
-    pause, notify = job.pause, job.watch.notify
-    return dict(zip(_PLACES, _plain(job), strict=True)) | {
-        "notify": notify and attrs.asdict(notify),
-        "every": interval and interval.every,
-        "anchor": interval and interval.start,
-        "cron": trigger.expression if isinstance(trigger, Cron) else None,
-        "at": trigger.instant if isinstance(trigger, At) else None,
-        "start": job.schedule.start,
-        "end": job.schedule.end,
-        "jitter": job.schedule.jitter,
-        "paused_by": pause and pause.by,
-        "paused_at": pause and pause.at,
-        "paused_until": pause and pause.until,
-        "pause_reason": (pause and pause.reason) or None,
-    }
-
-
-def from_row(row: TableRow) -> Job:
-    """The record of a row that holds every column of `jobs`."""
-    return Job(
-        id=row.id,
-        name=row.name,
-        task=row.task,
-        schedule=_schedule(row),
-        timezone=row.timezone,
-        policy=Policy(
-            overlap=row.overlap,
-            misfire_grace=row.misfire_grace,
-            catch_up=row.catch_up,
-            retries=row.retries,
-            retry_delay=row.retry_delay,
-            placement=row.placement or "any",
-            require=row.require,
-        ),
-        watch=Watch(
-            max_late=row.max_late,
-            must_succeed_every=row.must_succeed_every,
-            notify=None if row.notify is None else Notify(**row.notify | {"on": tuple(row.notify["on"])}),
-        ),
-        about=About(labels=row.labels, description=row.description, owner=row.owner, runbook=row.runbook),
-        timeout=row.timeout,
-        parameters=row.parameters,
-        max_runs=row.max_runs,
-        paused=row.paused,
-        pause=_pause(row) if row.paused else None,  # a daemon of 0004 that resumes a job leaves it there
-        next_due=row.next_due,
-        starts=row.starts,
-        version=row.version,
-        created=row.created,
-        updated=row.updated,
-        watched=row.watched,
-        overdue=row.overdue,
-        overdue_reason=row.overdue_reason,
-        forgotten=row.forgotten,
-        ahead=row.ahead,
-        ahead_from=row.ahead_from,
-    )
-
-
-def _schedule(row: TableRow) -> Schedule:
-    return Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id)
-
-
-def _pause(row: TableRow) -> Pause | None:
-    """None: it was a daemon of 0004 that paused the job."""
-    if row.paused_at is None:
-        return None
-    return Pause(by=row.paused_by, at=row.paused_at, until=row.paused_until, reason=row.pause_reason or "")
-
-
-def _trigger(row: TableRow) -> Trigger:
-    if row.every is not None:
-        return Interval(start=row.anchor, every=row.every)
-    if row.cron is not None:
-        return Cron(expression=row.cron, timezone=row.timezone)
-    return At(instant=row.at)

@@ -13,7 +13,7 @@ from ...model.ids import Ids
 from ...model.job import Event, Job, Notify
 from ...model.receiver import place_of
 from ...model.run import RETRIED, Run
-from .jobs import from_row
+from .job_columns import from_row
 from .rows import named
 from .tables import deliveries, jobs, runs
 from .transaction import Transaction

@@ -15,7 +15,7 @@ from ...model.job import Job, JobFilter, JobState, JobView
 from ...model.job_list import IDLE
 from ...model.page import Page
 from ...model.run import Run, RunFilter
-from . import job_lists
+from . import job_columns, job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
 from .rows import named
@@ -54,7 +54,7 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
 def some_jobs(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[JobView]:
     """Those of these jobs that are there, each with its newest run up to `now`."""
     found = transaction.execute(select(job_table).where(job_table.c.id.in_(job_ids)))
-    return _with_news(transaction, [(job_rows.from_row(row), "") for row in named(found)], now)
+    return _with_news(transaction, [(job_columns.from_row(row), "") for row in named(found)], now)
 
 
 def oldest_run(transaction: Transaction) -> datetime | None:

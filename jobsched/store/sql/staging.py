@@ -17,8 +17,7 @@ from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, u
 from ...model.ids import Ids, is_word, least
 from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
-from . import changes, commands, job_ids, listen_notify
-from . import jobs as job_rows
+from . import changes, commands, job_columns, job_ids, listen_notify
 from . import runs as run_rows
 from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
@@ -116,7 +115,7 @@ def _row(set_id: str, step: Step) -> dict[str, object]:
         anew = not before.watch.same_terms(after.watch)
         relabel = before.about.labels != after.about.labels
     return {
-        **{name: value for name, value in job_rows.columns(job).items() if name in _COPIED},
+        **{name: value for name, value in job_columns.of(job).items() if name in _COPIED},
         "set_id": set_id,
         "what": step.what,
         "moves": moves,

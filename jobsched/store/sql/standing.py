@@ -13,8 +13,7 @@ from ...model.ids import is_word
 from ...model.job import Job
 from ...model.job_set import Standing
 from ...model.labels import Label
-from . import job_ids, labels
-from . import jobs as job_rows
+from . import job_columns, job_ids, labels
 from .rows import named
 from .tables import former_jobs, jobs, runs
 from .transaction import Query, TableRow, Transaction, by_indexes, database_now
@@ -74,7 +73,7 @@ def by_ids(transaction: Transaction, ids: Sequence[str], *, hold: bool = False) 
     """The jobs of these ids that are there; with `hold`, held until the transaction ends."""
     query = select(jobs).order_by(jobs.c.id)
     rows = _shares(transaction, query.with_for_update() if hold else query, jobs.c.id, sorted(ids))
-    return {row.id: job_rows.from_row(row) for row in rows}
+    return {row.id: job_columns.from_row(row) for row in rows}
 
 
 def _first(transaction: Transaction, ids: Sequence[str], caller: Caller, hidden: list[str]) -> dict[str, int]:

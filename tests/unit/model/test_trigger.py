@@ -184,7 +184,7 @@ def test_the_first_due_without_jitter_costs_one_look() -> None:
     schedule = Schedule(trigger=counting)
     first = schedule.first(T0)
     assert counting.asked == 1
-    assert first == datetime(2025, 7, 2, 1, tzinfo=UTC)
+    assert first == datetime(2024, 1, 1, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("year", [1, 2, 50, 9998, 9999])
