@@ -20,7 +20,7 @@ from ...model.ids import EPOCH, MICROSECOND
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
 Document = dict[str, Any]  # its values are of whatever type BSON knows
-Turn = Callable[[Any], Any]
+Convert = Callable[[Any], Any]
 
 
 def instant_to_number(instant: datetime) -> int:
@@ -51,8 +51,8 @@ def span_of(number: int) -> timedelta:
 
 def values(record: attrs.AttrsInstance) -> Document:
     """The fields of a record as they are stored, under their own names."""
-    turns = _turns(type(record))
-    return {name: _turned(turns[name][0], getattr(record, name)) for name in turns}
+    conversions = _conversions(type(record))
+    return {name: _converted(conversions[name][0], getattr(record, name)) for name in conversions}
 
 
 def to_document(record: attrs.AttrsInstance) -> Document:
@@ -65,22 +65,22 @@ def from_document(kind: type[R], document: Mapping[str, Any]) -> R:
     """The record of a document. Fields that a later release has added are left out, and those that an earlier one did
     not know have their default."""
     given = {**document, "id": document["_id"]}
-    turns = _turns(kind)
-    return kind(**{name: _turned(turns[name][1], given[name]) for name in turns if name in given})
+    conversions = _conversions(kind)
+    return kind(**{name: _converted(conversions[name][1], given[name]) for name in conversions if name in given})
 
 
-def _turned(turn: Turn, value: object) -> object:
-    return None if value is None else turn(value)
+def _converted(convert: Convert, value: object) -> object:
+    return None if value is None else convert(value)
 
 
 @cache
-def _turns(kind: type[attrs.AttrsInstance]) -> dict[str, tuple[Turn, Turn]]:
+def _conversions(kind: type[attrs.AttrsInstance]) -> dict[str, tuple[Convert, Convert]]:
     """For each field: how it is stored, and how it is read."""
     hints = get_type_hints(kind)
-    return {field.name: _turn(hints[field.name]) for field in attrs.fields(kind)}
+    return {field.name: _conversion(hints[field.name]) for field in attrs.fields(kind)}
 
 
-def _turn(hint: object) -> tuple[Turn, Turn]:
+def _conversion(hint: object) -> tuple[Convert, Convert]:
     kinds = [hint, *get_args(hint)]
     if datetime in kinds:
         return instant_to_number, instant_of
