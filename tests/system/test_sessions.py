@@ -58,7 +58,7 @@ def test_a_session_reads_the_api_and_writes_by_forms_alone(secured: SecuredDaemo
     assert browser.ask("DELETE", "/jobs/x").status == 401
 
 
-def test_looks_are_shared_and_each_session_keeps_its_secret(secured: SecuredDaemon) -> None:
+def test_looks_are_shared_and_secrets_are_not(secured: SecuredDaemon) -> None:
     browsers = [*(signed_in(secured, "admin") for _ in range(3)), signed_in(secured, "read")]
 
     def asked(browser: Browser, **headers: str) -> tuple[str, bool]:
