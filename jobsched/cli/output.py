@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ..model.printable import shown
 from .client import Json
@@ -183,7 +183,7 @@ def painted(text: str, style: str) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m" if codes else text
 
 
-def _at(value: Any, path: str) -> str:
+def _at(value: object, path: str) -> str:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return "" if value is None else json.dumps(value) if isinstance(value, (dict, list, bool)) else str(value)

@@ -82,7 +82,7 @@ def look(endpoint: str) -> Place:
         raise BadConfig(f"--listen: {endpoint}: not an endpoint: {_words(why)}") from why
     if not place.path and not 0 <= place.port <= 65535:
         raise BadConfig(f"--listen: {endpoint}: needs a path, or a port from 0 to 65535")
-    return place  # type: ignore[no-any-return]
+    return place  # type: ignore[no-any-return]  # `place` is Any
 
 
 def _with_password(endpoint: str) -> str:

@@ -188,7 +188,7 @@ class LogWorker:
 def unsaid(_record: logging.LogRecord) -> None:
     """A handler failed, on a full disk perhaps. That goes to the real stderr: the log would only fail again."""
     with suppress(OSError, ValueError, AttributeError):
-        sys.__stderr__.write(f"jobsched: a log line could not be written: {shown(str(sys.exc_info()[1]))}\n")  # type: ignore[union-attr]
+        sys.__stderr__.write(f"jobsched: a log line could not be written: {shown(str(sys.exc_info()[1]))}\n")  # type: ignore[union-attr]  # None: suppressed
 
 
 def last_words(text: str) -> None:
@@ -252,7 +252,7 @@ class QueuedLogging(Service):
         room: Room = Queue(MOST)
         handlers = list(logger.handlers)
         for handler in handlers:
-            handler.handleError = unsaid  # type: ignore[method-assign, assignment]
+            handler.handleError = unsaid  # type: ignore[method-assign, assignment]  # see `unsaid`
         moved = _Moved(logger, handlers, PatientQueueHandler(room), LogWorker(room, handlers))
         moved.log_worker.start()
         logger.handlers[:] = [moved.queued]

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from io import StringIO
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -125,7 +125,7 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if quoted else value
 
 
-def _job(line: str, tasks: KnownTasks, users: bool) -> tuple[dict[str, Any], Call]:
+def _job(line: str, tasks: KnownTasks, users: bool) -> tuple[dict[str, object], Call]:
     """The fields that a line says. Raises Invalid."""
     fields = 1 if line.startswith("@") else FIELDS
     parts = line.split(None, fields + users)

@@ -164,7 +164,8 @@ def _step(standing: Standing, wanted: Wanted) -> Step:
     before = standing.jobs.get(wanted.job_id)
     after = wanted.revised(before, standing.now)
     if before is None:
-        after = attrs.evolve(after, version=standing.first.get(wanted.job_id, 1))
+        if (version := standing.first.get(wanted.job_id, after.version)) != after.version:
+            after = attrs.evolve(after, version=version)
         return Step(what="create", before=None, after=after)
     if after == before:
         return Step(what="keep", before=before, after=before)

@@ -61,6 +61,10 @@ class Registry(JobSets, Runs):
         """The audit log: the newest `limit` entries older than `before` that have `room`, of all tasks."""
         return await self._audit_log.page(limit, before, only, room)
 
+    def session_key(self, proposed: str) -> Deferred[str]:
+        """The key with which all nodes sign sessions of the page; `proposed` if there is none yet."""
+        return self._store.settings.agreed("session_key", proposed)
+
     def moment(self, seconds: float) -> Deferred[None]:
         """Fires after `seconds`."""
         return deferLater(self._reactor, seconds)

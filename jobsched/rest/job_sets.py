@@ -13,6 +13,13 @@ from msgspec import UnsetType
 from twisted.web.http import Request
 
 from ..formats import Note
+from ..http import conditions, from_json
+from ..http.from_json import Defaults, given
+from ..http.jsontext import encoded
+from ..http.pages import Pages
+from ..http.route import Route, caller, query, raw
+from ..http.schemas import job_sets as wire
+from ..http.schemas.jobs import JobIn
 from ..model.draft import Draft
 from ..model.errors import Busy, Invalid, within
 from ..model.ids import check_job_id
@@ -21,13 +28,6 @@ from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, let_go,
 from ..model.labels import Label
 from ..registry.job_sets import JobSet
 from ..registry.registry import Registry
-from . import conditions, from_json
-from .from_json import Defaults, given
-from .jsontext import encoded
-from .pages import Pages
-from .route import Route, caller, query, raw
-from .schemas import job_sets as wire
-from .schemas.jobs import JobIn
 from .set_readers import TEXTS, GoOn, Reader, reader_for
 
 _Read = tuple[list[Wanted], Sequence[Note]]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
+from ..http.route import Route
 from ..model import ids
-from .route import Route
 
 HEADERS: dict[str, dict[str, Any]] = {
     "Location": {
@@ -173,7 +175,7 @@ def tag(route: Route) -> str:
     return TAG_OF.get(first, first)
 
 
-def _asks(route: Route) -> list[Any]:
+def _asks(route: Route) -> list[type[msgspec.Struct]]:
     return [] if route.asks is None else [route.asks]
 
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
 
 from .. import formats
 from ..formats import Kind, KnownTask, Note
+from ..http import problems
+from ..http.jsontext import duplicate
+from ..http.schemas.job_sets import SetIn
+from ..http.schemas.jobs import JobIn
 from ..model import nearest
 from ..model.errors import Invalid, place, within
 from ..model.job_set import OFTEN, SetFaults
-from . import problems
-from .jsontext import duplicate
-from .schemas.job_sets import SetIn
-from .schemas.jobs import JobIn
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def read_text(
     """The jobs of another text, each with its place."""
     found = formats.read(kind, data, tasks())
 
-    def job(fields: dict[str, Any]) -> JobIn:
+    def job(fields: dict[str, object]) -> JobIn:
         try:
             return msgspec.convert(fields, JobIn)
         except msgspec.ValidationError as why:

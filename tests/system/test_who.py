@@ -13,9 +13,9 @@ import pytest
 
 from jobsched.config import options
 from jobsched.config.tokens import FILE, hashed, make
+from jobsched.http.route import Route
 from jobsched.model.caller import SCOPES
 from jobsched.rest import api
-from jobsched.rest.route import Route
 from tests.system.daemon import GENEROUS, daemon_in
 from tests.system.secured import SecuredDaemon, token
 

@@ -44,6 +44,7 @@ from .nodes import Nodes, SignsOfLife
 from .orders import AuditEntries, Orders
 from .retention import Retention
 from .runs import Runs
+from .settings import Settings
 
 
 class ForCallers(Protocol):
@@ -59,6 +60,7 @@ class ForCallers(Protocol):
     deliveries: Deliveries
     audit: AuditEntries
     orders: Orders
+    settings: Settings
 
     @property
     def shared(self) -> bool:
@@ -81,6 +83,7 @@ class Store(Protocol):
     wrong_clock: WrongClock
     orders: Orders
     changes: Changes
+    settings: Settings
 
     @property
     def for_callers(self) -> ForCallers:

@@ -93,7 +93,7 @@ def _all(
     return Batch(parts=tuple(parts), ended=tuple(ended), replaced=tuple(replaced)), tuple(entries)
 
 
-def _done(job: Job, performed: Performed[Any], plan: bool) -> Part:
+def _done(job: Job, performed: Performed[object], plan: bool) -> Part:
     answer, entry = performed.answer, performed.entry
     part = Part(job_id=job.id, name=job.name, result="unchanged" if entry is None else "done")
     if entry is not None:

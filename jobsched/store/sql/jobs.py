@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import TypeVar
 
 import attrs
@@ -20,7 +21,9 @@ from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_lists, labels
+from .many import Many
 from .paging import cut, weight
+from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
@@ -28,7 +31,9 @@ from .visibility import of_tasks
 Q = TypeVar("Q", bound=Query)
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
-_ADD = insert(jobs)  # built once, as are the questions of a claim below: building costs more than asking
+_NOT_OURS = ("succeeded", "failing")  # what other statements write into the row of a job
+_COLUMNS = tuple(column.name for column in jobs.columns if column.name not in _NOT_OURS)
+_ADD, _values = Many(insert(jobs), _COLUMNS), itemgetter(*_COLUMNS)
 _MOVE = (
     update(jobs)
     .where(jobs.c.id == bindparam("key"))
@@ -65,7 +70,7 @@ _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 def add(transaction: Transaction, new: Iterable[Job], *, new_ids: Container[str] = ()) -> None:
     """Store new jobs; `new_ids` are those among their ids that nobody has had before."""
     added = list(new)
-    transaction.execute(_ADD, [columns(job) for job in added])
+    _ADD.execute(transaction, (_values(columns(job)) for job in added))
     labels.add(transaction, [job for job in added if job.id in new_ids])
     labels.put(transaction, [job for job in added if job.id not in new_ids])
 
@@ -79,13 +84,14 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
 def page(transaction: Transaction, limit: int, only: JobFilter | None = None) -> list[Job]:
     """The first `limit` jobs in the list, oldest first."""
     query = _fitting(transaction, select(jobs), only or JobFilter())
-    return [from_row(row) for row in transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))]
+    found = transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))
+    return [from_row(row) for row in named(found)]
 
 
 def by_id(transaction: Transaction, limit: int, after: str) -> list[Job]:
     """Up to `limit` jobs with ids behind `after`, by id."""
     query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
-    return [from_row(row) for row in transaction.execute(query)]
+    return [from_row(row) for row in named(transaction.execute(query))]
 
 
 def fitting(
@@ -98,19 +104,25 @@ def fitting(
     query = select(jobs.c.id, _WEIGHT).where(jobs.c.id.in_(places))
     weights = {row[0]: row[1] for row in transaction.execute(query)}
     ids, more = cut(((job_id, weights[job_id]) for job_id in places), limit, room)
-    found = {row.id: from_row(row) for row in transaction.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+    rows = named(transaction.execute(select(jobs).where(jobs.c.id.in_(ids))))
+    found = {row.id: from_row(row) for row in rows}
     return Page([(found[job_id], places[job_id]) for job_id in ids], more)
 
 
 def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
     if only.name is not None:
         query = query.where(jobs.c.name == only.name)
+    if only.names is not None:
+        fits = (of_tasks(transaction, column, (only.names,)) for column in (jobs.c.name, jobs.c.id))
+        query = query.where(or_(*fits))
     if only.task is not None:
         query = query.where(jobs.c.task == only.task)
     if only.state is not None:
         query = query.where(_STATE[only.state])
     if only.overdue is not None:
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
+    if only.failing:
+        query = query.where(job_lists.fails(transaction))
     if only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     for label in only.labels:
@@ -150,13 +162,14 @@ def due_before(
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
     if (left := holds.left_undecided(transaction, now or instant)) is not None:
         query = query.where(~left)
-    return [Due(**row._mapping) for row in transaction.execute(query)]
+    return [Due(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
     """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
-    return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+    query = query.order_by(jobs.c.next_due, jobs.c.id)
+    return [Due(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Planned]:
@@ -168,7 +181,7 @@ def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Pl
     for some in (AWAKE, pausing):
         query = select(*_PLANNED, held.label("held")).where(jobs.c.next_due < only.end, some)
         query = query.order_by(jobs.c.next_due, jobs.c.id).limit(most)
-        found += (_plan(row, hold) for row in transaction.execute(_fitting(transaction, query, asked)))
+        found += (_plan(row, hold) for row in named(transaction.execute(_fitting(transaction, query, asked))))
     return sorted(found, key=lambda job: (job.next_due, job.id))[:most]
 
 
@@ -194,7 +207,7 @@ def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> lis
 
     A job that another node holds is left out: that node is deciding it.
     """
-    return [from_row(row) for row in transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
+    return [from_row(row) for row in named(transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now}))]
 
 
 def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:

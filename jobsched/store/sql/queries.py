@@ -18,6 +18,7 @@ from ...model.run import Run, RunFilter
 from . import job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
+from .rows import named
 from .tables import deliveries
 from .tables import jobs as job_table
 from .tables import runs as run_table
@@ -53,7 +54,7 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
 def some_jobs(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[JobView]:
     """Those of these jobs that are there, each with its newest run up to `now`."""
     found = transaction.execute(select(job_table).where(job_table.c.id.in_(job_ids)))
-    return _with_news(transaction, [(job_rows.from_row(row), "") for row in found], now)
+    return _with_news(transaction, [(job_rows.from_row(row), "") for row in named(found)], now)
 
 
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:

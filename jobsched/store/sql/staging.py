@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter, itemgetter
 
 from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, update
 
@@ -19,6 +20,7 @@ from ...model.retry import OTHER_TASK
 from . import changes, commands, job_ids, listen_notify
 from . import jobs as job_rows
 from . import runs as run_rows
+from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
 from .tables import audit, former_jobs, job_labels, jobs, runs
 from .transaction import Transaction
@@ -32,6 +34,10 @@ _SAID = ("name", "task", "timezone", "overlap", "misfire_grace", "catch_up", "re
 _RULE = ("every", "anchor", "cron", "at", "start", "end", "jitter", "max_runs", "next_due")
 _WATCH = ("watched", "overdue", "overdue_reason")
 _COPIED = [column.name for column in staged_jobs.columns if column.name in jobs.columns]
+_STAGED = [column.name for column in staged_jobs.columns]
+_JOBS, _job_values = Many(insert(staged_jobs), _STAGED), itemgetter(*_STAGED)
+_ENTRY = [column.name for column in audit.columns]
+_ENTRIES, _entry_values = Many(insert(staged_entries), ["set_id", *_ENTRY]), attrgetter(*_ENTRY)
 
 
 def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again: bool) -> None:
@@ -39,7 +45,7 @@ def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again
     if again:
         unstage(transaction, set_id, [step.job.id for step in steps])
     rows = [_row(set_id, step) for step in steps]
-    transaction.execute(insert(staged_jobs), rows)
+    _JOBS.execute(transaction, map(_job_values, rows))
     labels = [
         {"set_id": set_id, "job_id": step.job.id, "name": name, "value": value}
         for step, row in zip(steps, rows, strict=True)
@@ -48,15 +54,7 @@ def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again
     ]
     if labels:
         transaction.execute(insert(staged_labels), labels)
-    entries = [{"set_id": set_id, **_entry(step)} for step in steps]
-    transaction.execute(insert(staged_entries), entries)
-
-
-def _entry(step: Step) -> dict[str, object]:
-    """The columns of a step's entry."""
-    entry = step.entry
-    assert entry is not None
-    return {column.name: getattr(entry, column.name) for column in audit.columns}
+    _ENTRIES.execute(transaction, ((set_id, *_entry_values(step.entry)) for step in steps))
 
 
 def unstage(transaction: Transaction, set_id: str, job_ids: Sequence[str]) -> None:
@@ -182,7 +180,7 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
 
 def _tell(transaction: Transaction, set_id: str, now: datetime) -> None:
     """The entries in the audit log, at this instant, in the order that they have; and what callers follow."""
-    entry, names = staged_entries.c, [column.name for column in audit.columns]
+    entry, names = staged_entries.c, _ENTRY
     prefix = literal(Ids().make(now)[:PREFIX], entry.id.type)
     given = {"id": prefix.concat(func.substr(entry.id, PREFIX + 1)), "at": literal(now, entry.at.type)}
     told = select(*(given.get(name, entry[name]) for name in names)).where(entry.set_id == set_id)

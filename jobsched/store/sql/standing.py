@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypeVarTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 
 from ...model.caller import Caller, is_among
 from ...model.errors import Taken
@@ -16,10 +16,12 @@ from ...model.job_set import Standing
 from ...model.labels import Label
 from . import job_ids, labels
 from . import jobs as job_rows
+from .rows import named
 from .tables import former_jobs, jobs, runs
 from .transaction import Transaction, by_indexes, database_now
 from .visibility import of_tasks
 
+Columns = TypeVarTuple("Columns")
 SHARE = 500  # ids in one question
 NAMED = 5  # ids that a refusal names
 
@@ -102,6 +104,8 @@ def _late(transaction: Transaction, ids: Sequence[str], instant: datetime) -> fr
     return frozenset(row.job_id for row in _shares(transaction, ahead, runs.c.job_id, ids))
 
 
-def _shares(transaction: Transaction, query: Any, column: Any, ids: Sequence[str]) -> Iterator[Any]:
+def _shares(
+    transaction: Transaction, query: Select[*Columns], column: ColumnElement[str], ids: Sequence[str]
+) -> Iterator[Row[*Columns]]:  # fmt: skip
     for begin in range(0, len(ids), SHARE):
-        yield from transaction.execute(query.where(column.in_(ids[begin : begin + SHARE])))
+        yield from named(transaction.execute(query.where(column.in_(ids[begin : begin + SHARE]))))

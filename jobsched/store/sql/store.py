@@ -29,11 +29,13 @@ from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
+from ..contract import settings as settings_contract
 from ..sign_of_life import Sign
 from . import changes, db_errors, downtimes, job_sets, nouns, queries
 from . import labels as label_rows
 from .engine import connect, reading, writing
 from .order_groups import OrderGroups
+from .settings import Settings
 from .transaction import Transaction
 
 P = ParamSpec("P")
@@ -103,6 +105,7 @@ class Store(Service):
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
+        self.settings: settings_contract.Settings = Settings(self)
 
     @property
     def shared(self) -> bool:
@@ -276,6 +279,7 @@ class ForCallers:
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
         self.orders: order_contract.Orders = orders(self)
+        self.settings: settings_contract.Settings = Settings(self)
 
     @property
     def shared(self) -> bool:

@@ -10,11 +10,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from jobsched.config.tokens import Token, Tokens, hashed
+from jobsched.http.auth import ADDRESSES, WRONG, Authenticator, Failures
+from jobsched.http.route import Route, caller, whole
+from jobsched.http.site import site
 from jobsched.model.caller import NEEDS, SCOPES
-from jobsched.rest.auth import ADDRESSES, WRONG, Authenticator, Failures
 from jobsched.rest.relay import Relay
-from jobsched.rest.route import Route, caller, whole
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import EPOCH, Reactor, ask
 
 T0 = datetime.fromtimestamp(EPOCH, UTC)
