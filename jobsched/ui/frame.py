@@ -136,7 +136,7 @@ class Frame:
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
         if look is not None and request.code == 200:
-            look.text = text
+            look.give(text)
         return send(request, text.replace(STAND_IN, csrf))
 
     def differs(self, request: Request) -> Key:
@@ -146,8 +146,8 @@ class Frame:
 
     def share(self, request: Request, text: str, first: Request) -> None:
         """Answer with a screen that was made for the request of another, which differs in nothing."""
-        for name in ("taken", "known"):  # of LimitedRequest
-            setattr(request, name, getattr(first, name))
+        request.taken = first.taken  # type: ignore[attr-defined]  # of LimitedRequest
+        request.known = first.known  # type: ignore[attr-defined]
         self._renew(request)
         request.write(send(request, text.replace(STAND_IN, self._csrf(request))))
         request.finish()

@@ -49,7 +49,7 @@ def test_the_first_line_says_where_to_look(ask):
     before = len(ask.daemon.log)
     ask.daemon.start()
     at = f"http://127.0.0.1:{ask.daemon.port}"
-    lines = until(lambda: [line for line in ask.daemon.log[before:].splitlines() if "jobsched.daemon.startup" in line])
+    lines = until(lambda: [line for line in ask.daemon.log[before:].splitlines() if "; the page: " in line])
     assert f" listens on {at}: 4 tasks, 1 job, store sqlite:///" in lines[0]
     assert lines[0].endswith(f"; the page: {at}/ui/")
 
