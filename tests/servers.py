@@ -39,13 +39,14 @@ class Server:
 
     kind: ClassVar[str]
     scheme: ClassVar[str]
-    package: ClassVar[str]  # in Debian
+    source: ClassVar[str] = "Debian: apt-get install"
+    package: ClassVar[str]  # there
     signals: ClassVar[Mapping[Mode, signal.Signals]]  # what asks it to stop
 
     def __init__(self) -> None:
         missing = [name for name, path in self.programs().items() if path is None]
         if missing:
-            raise FileNotFoundError(f"{', '.join(missing)} not found (Debian: apt-get install {self.package})")
+            raise FileNotFoundError(f"{', '.join(missing)} not found ({self.source} {self.package})")
         self.password = secrets.token_hex(8)
         self.folder = Path(tempfile.mkdtemp(prefix=f"jobsched-{self.kind}-"))
         self.port = free_port()
@@ -296,7 +297,8 @@ class MongoDB(Server):
 
     kind = "mongodb"
     scheme = "mongodb"
-    package = "none; pip install -r requirements-mongodb.txt"
+    source = "pip install -r"
+    package = "requirements-mongodb.txt"
     signals: ClassVar[Mapping[Mode, signal.Signals]] = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
     options: ClassVar[Sequence[str]] = ("--sync-on-commit", "--enable-test-commands")
 
