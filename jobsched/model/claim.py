@@ -16,6 +16,8 @@ from .run import Run
 # What runs say of themselves, on whichever store.
 IS_RUNNING: Final = "is running"
 NO_SLOT: Final = "no free slot: max_running runs are active"
+DELETED: Final = "its job was deleted"
+TOOK_PLACE: Final = "a later run took its place while it waited"
 SPENT: Final = "max_runs was reached, until a run that waited came to nothing"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..model.audit import Entry
 from ..model.change import Change
+from ..model.job import Job
 from ..model.run import Run
 
 
@@ -37,6 +39,19 @@ class Telling:
     def have_moved(self, node_id: str, state: str) -> None:
         """A node comes to that state in this transaction."""
         self.changes.append(Change(kind="node", what=state, node_id=node_id))
+
+    def have_entered(self, entry: Entry) -> None:
+        """What this entry of the audit log says was done to a job, or to the hold; those about runs are told by the
+        runs."""
+        noun, _, what = entry.action.partition(".")
+        if noun == "job":
+            self.changes.append(Change(kind="job", what=what, job_id=entry.target, task=entry.task))
+        elif noun == "hold":
+            self.changes.append(Change(kind="hold", what=what))
+
+    def have_done(self, job: Job, what: str) -> None:
+        """This became of a job, without an order."""
+        self.changes.append(Change(kind="job", what=what, job_id=job.id, task=job.task))
 
     def mark(self) -> Callable[[], None]:
         """A function that forgets what is to be told from now on."""

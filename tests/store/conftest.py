@@ -17,7 +17,8 @@ from jobsched.store import opening
 from jobsched.store.contract.store import Store
 from tests.servers import Server
 from tests.store.bench import Engine
-from tests.store.engines.mongo import READY, MongoEngine
+from tests.store.engines.mongo import MongoEngine
+from tests.store.engines.ready import READY
 from tests.store.engines.sql import SqlEngine
 from tests.store.samples import Desk
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import attrs
 
+from ...model.caller import is_among
 from ...model.delivery import LOOKED_AT, Attempt, Delivery, lease
 from ...model.ids import least
-from .documents import from_document, instant_of, instant_to_number, up_to, values
+from . import runs
+from .documents import Document, from_document, instant_of, instant_to_number, up_to, values
 from .nodes import agreed_lease
+from .run_lists import must_be_known
 from .transaction import Transaction
 
 _BY_TIME = [("not_before", 1), ("_id", 1)]
@@ -56,6 +60,39 @@ def _settled(attempt: Attempt) -> tuple[dict[str, Any], dict[str, Any]]:
     which = {"_id": said.pop("id"), "state": "waiting"}
     number = said.pop("number")
     return (which if attempt.state != "waiting" else which | {"attempts": number}), said
+
+
+def of_run(transaction: Transaction, run_id: str, limit: int, before: str | None) -> tuple[str, list[Delivery]]:
+    """As `Deliveries.of_run`."""
+    task = runs.get(transaction, run_id).task
+    return task, list(islice(_newest(transaction, {"run_id": run_id}, limit, before, None), limit))
+
+
+def of_job(
+    transaction: Transaction, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
+) -> list[Delivery]:
+    """As `Deliveries.of_job`."""
+    found = list(islice(_newest(transaction, {"job_id": job_id}, limit, before, tasks), limit))
+    if not found:
+        must_be_known(transaction, job_id, tasks)
+    return found
+
+
+def _newest(
+    transaction: Transaction, which: Document, limit: int, before: str | None, tasks: tuple[str, ...] | None
+) -> Iterator[Delivery]:
+    while True:
+        older = which if before is None else which | {"_id": {"$lt": before}}
+        found = transaction.find("deliveries", older, [("_id", -1)], limit)
+        yield from (_shown(each) for each in found if is_among(each["task"], tasks))
+        if len(found) < limit:
+            return
+        before = found[-1]["_id"]
+
+
+def _shown(document: Document) -> Delivery:
+    """Without its body."""
+    return from_document(Delivery, document | {"body": "{}"})
 
 
 def forget(transaction: Transaction, before: datetime, most: int) -> int:

@@ -69,6 +69,20 @@ def from_document(kind: type[R], document: Mapping[str, Any]) -> R:
     return kind(**{name: _converted(conversions[name][1], given[name]) for name in conversions if name in given})
 
 
+def plain(value: object) -> object:
+    """A value of a record as it is stored, by its own type."""
+    if isinstance(value, datetime):
+        return instant_to_number(value)
+    if isinstance(value, timedelta):
+        return span_to_number(value)
+    return json.dumps(value) if isinstance(value, Mapping) else value
+
+
+def from_fields(fields: Mapping[str, Any], reading: Mapping[str, Convert]) -> Document:
+    """What those fields hold; `reading` says how what is not stored as it is was stored."""
+    return {name: _converted(reading.get(name, _same), fields[name]) for name in fields}
+
+
 def _converted(convert: Convert, value: object) -> object:
     return None if value is None else convert(value)
 

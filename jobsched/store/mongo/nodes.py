@@ -63,6 +63,18 @@ def declare_dead(transaction: Transaction, gone: Sequence[Node], instant: dateti
         transaction.have_moved(node.id, "dead")
 
 
+def declared_dead(transaction: Transaction, node_id: str, instant: datetime) -> bool:
+    """Whether that node was declared dead, or may be at any moment. If not, its document is written: what is decided
+    for it now, and a burial, cannot both be."""
+    node = get(transaction, node_id)
+    if node is None:
+        return False
+    if node.state != "alive" or node.late(instant):
+        return True
+    transaction.hold_all("nodes", [node_id])
+    return False
+
+
 def agreed_lease(transaction: Transaction) -> timedelta | None:
     """The lease that the nodes have agreed on; None: no node has asked for one yet."""
     kept = transaction.first("settings", {"_id": LEASE})

@@ -6,20 +6,53 @@ transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from ...model.audit import AuditFilter, Entry
 from ...model.change import Change, Numbers
+from ...model.claim import Claimant, Claimed
 from ...model.delivery import Attempt, Delivery
+from ...model.hold import Hold
+from ...model.ids import Ids
+from ...model.job import Due, JobFilter, JobView
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
-from ...model.run import Run, Tail
+from ...model.order import Issued, Order, Performed
+from ...model.page import Page
+from ...model.run import Run, RunFilter, Tail
+from ...model.run_counts import Tally
+from ...model.upcoming import Planned, PlannedFilter
 from ..contract import changes as change_contract
+from ..contract import deliveries as delivery_contract
+from ..contract import jobs as job_contract
+from ..contract import nodes as node_contract
+from ..contract import orders as order_contract
+from ..contract import runs as run_contract
+from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
-from . import changes, deliveries, nodes, runs, token_uses
+from . import (
+    audit,
+    changes,
+    claims,
+    dead_nodes,
+    deliveries,
+    holds,
+    job_lists,
+    jobs,
+    nodes,
+    orders,
+    outcomes,
+    pauses,
+    run_lists,
+    runs,
+    settings,
+    token_uses,
+    views,
+)
 from .transaction import Transaction
 
 P = ParamSpec("P")
@@ -45,8 +78,62 @@ class Noun:
         self._in = transactions
 
 
-class Claims(Noun):
-    """What is missing: `claim`."""
+class Jobs(Noun, job_contract.Jobs):
+    def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
+        return self._in.read(job_lists.page, limit, after, only, room, now)
+
+    def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:
+        return self._in.read(job_lists.named, text, tasks)
+
+    def planned(self, only: PlannedFilter, most: int) -> Deferred[list[Planned]]:
+        return self._in.read(job_lists.planned, only, most)
+
+    def get(self, job_id: str, now: datetime) -> Deferred[JobView]:
+        return self._in.read(views.job, job_id, now)
+
+    def some(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[JobView]]:
+        return self._in.read(views.some, job_ids, now)
+
+    def due_before(
+        self, instant: datetime, most: int, after: Due | None, now: datetime | None = None
+    ) -> Deferred[list[Due]]:
+        return self._in.read(jobs.due_before, instant, most, after, now)
+
+    def dues_of(self, job_ids: Iterable[str]) -> Deferred[list[Due]]:
+        return self._in.read(jobs.dues_of, job_ids)
+
+    def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
+        return self._in.read(pauses.next_end, now)
+
+    def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
+        return self._in.write(pauses.end, now, most, ids, asker)
+
+
+class Holds(Noun, job_contract.Holds):
+    def current(self, now: datetime) -> Deferred[Hold | None]:
+        return self._in.read(holds.current, now)
+
+
+class Orders(Noun):
+    """What is missing: orders on many jobs."""
+
+    def perform(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
+        return self._in.write(orders.perform, order, issued)
+
+
+class AuditEntries(Noun, order_contract.AuditEntries):
+    def page(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Deferred[Page[Entry]]:
+        return self._in.read(audit.fitting, limit, before, only, room)
+
+
+class Settings(Noun, setting_contract.Settings):
+    def agreed(self, name: str, proposed: str) -> Deferred[str]:
+        return self._in.write(settings.agreed, name, proposed)
+
+
+class Claims(Noun, job_contract.Claims):
+    def claim(self, claimant: Claimant, job_ids: Sequence[str]) -> Deferred[Claimed]:
+        return self._in.write(claims.claim, claimant, job_ids)
 
     def waiting(self, now: datetime) -> Deferred[tuple[bool, datetime | None]]:
         return self._in.read(runs.waiting, now)
@@ -55,8 +142,12 @@ class Claims(Noun):
         return self._in.read(runs.started_by, node_id)
 
 
-class Runs(Noun):
-    """What is missing: pages and counts; and `record` and `give_up`, which need jobs."""
+class Runs(Noun, run_contract.Runs):
+    def page(self, limit: int, before: str | None, only: RunFilter) -> Deferred[list[Run]]:
+        return self._in.read(run_lists.page, limit, before, only)
+
+    def counts(self, only: RunFilter, edges: Sequence[datetime]) -> Deferred[Tally]:
+        return self._in.read(run_lists.tally, only, edges)
 
     def get(self, run_id: str) -> Deferred[Run]:
         return self._in.read(runs.get, run_id)
@@ -66,6 +157,14 @@ class Runs(Noun):
 
     def tail(self, run_id: str) -> Deferred[Tail | None]:
         return self._in.read(runs.tail, run_id)
+
+    def record(
+        self, executed: Sequence[Run], ids: Ids, chance: Callable[[], float], read_tail: Callable[[str], Tail | None]
+    ) -> Deferred[bool]:
+        return self._in.write(outcomes.record, executed, ids, chance, read_tail)
+
+    def give_up(self, run: Run, *, notify: bool = True) -> Deferred[bool]:
+        return self._in.write(outcomes.give_up, run, notify=notify)
 
     def left_behind(self, node_id: str) -> Deferred[list[Run]]:
         return self._in.read(runs.left_behind, node_id)
@@ -77,8 +176,15 @@ class Runs(Noun):
         return self._in.read(runs.stops, node_id)
 
 
-class Nodes(Noun):
-    """What is missing: `declare_dead` and `left_alone`, which need the outcomes of runs."""
+class Nodes(Noun, node_contract.Nodes):
+    def declare_dead(
+        self, known: Sequence[str], silent: Sequence[str] | None, reason: str, ids: Ids, chance: Callable[[], float],
+        now: datetime, only: Sequence[str] | None,
+    ) -> Deferred[list[Run]]:  # fmt: skip
+        return self._in.write(dead_nodes.declare_dead, known, silent, reason, ids, chance, now, only)
+
+    def left_alone(self, now: datetime) -> Deferred[list[Run]]:
+        return self._in.read(dead_nodes.left_alone, now)
 
     def join(self, node: Node, known: Sequence[str], gone: Sequence[str] | None) -> Deferred[Joined]:
         return self._in.write(nodes.join, node, known, gone)
@@ -96,8 +202,14 @@ class Nodes(Noun):
         return self._in.read(nodes.get, node_id)
 
 
-class Deliveries(Noun):
-    """What is missing: `of_run` and `of_job`, which need runs and jobs."""
+class Deliveries(Noun, delivery_contract.Deliveries):
+    def of_run(self, run_id: str, limit: int, before: str | None) -> Deferred[tuple[str, list[Delivery]]]:
+        return self._in.read(deliveries.of_run, run_id, limit, before)
+
+    def of_job(
+        self, job_id: str, limit: int, before: str | None, tasks: tuple[str, ...] | None
+    ) -> Deferred[list[Delivery]]:
+        return self._in.read(deliveries.of_job, job_id, limit, before, tasks)
 
     def soonest(self, full: Sequence[str], only: Sequence[str] | None) -> Deferred[datetime | None]:
         return self._in.read(deliveries.soonest, full, only)
@@ -131,10 +243,13 @@ class TokenUses(Noun, token_uses_contract.TokenUses):
 
 
 class Retention(Noun):
-    """What is missing: the turns, and all that needs runs, keys or the audit log."""
+    """What is missing: the turns, and all that needs runs or keys."""
 
     def forget_deliveries(self, before: datetime, most: int) -> Deferred[int]:
         return self._in.write(deliveries.forget, before, most)
+
+    def forget_entries(self, before: datetime, most: int) -> Deferred[int]:
+        return self._in.write(audit.forget, before, most)
 
     def forget_changes(self, before: datetime, most: int) -> Deferred[int]:
         return self._in.write(changes.forget, before, most)

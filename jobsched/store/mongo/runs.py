@@ -1,12 +1,14 @@
-"""Runs, as far as they are read: what came of them is not written yet."""
+"""Runs, as they are read, and asked to end; `outcomes` writes what came of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import attrs
+
 from ...model.errors import no_run
-from ...model.run import STARTED, Run, Tail
+from ...model.run import ACTIVE, STARTED, Run, Tail
 from .documents import Document, from_document, instant_of, instant_to_number
 from .transaction import Filter, Order, Transaction
 
@@ -56,6 +58,37 @@ def waiting(transaction: Transaction, now: datetime) -> tuple[bool, datetime | N
     if soonest is not None:
         return True, instant_of(soonest["not_before"])
     return transaction.first("runs", {"state": "waiting"}) is not None, None
+
+
+def any_waiting(transaction: Transaction) -> bool:
+    """Whether any run waits."""
+    return transaction.first("runs", {"state": "waiting"}) is not None
+
+
+def active_of(transaction: Transaction, job_ids: Sequence[str]) -> list[Run]:
+    """The runs of these jobs that have no outcome yet."""
+    return _all(transaction, {"job_id": {"$in": list(job_ids)}, "state": {"$in": list(ACTIVE)}}, [("_id", 1)])
+
+
+def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[Run]:
+    """The active runs of these jobs, without retries whose time has not come."""
+    active = active_of(transaction, job_ids)
+    return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
+
+
+def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str) -> list[Run]:
+    """Tell the nodes that execute these runs to end them.
+
+    The runs come back with the reason for which they end, `stop`: the reason that was given first stays.
+    """
+    asked = list(wanted)
+    if not asked:
+        return []
+    these = {"_id": {"$in": [run.id for run in asked]}}
+    transaction.update("runs", {**these, "state": _STARTED, "stop": None}, {"stop": reason})
+    transaction.have_changed([attrs.evolve(run, state="stopping") for run in asked if run.stop is None])
+    stops = {each["_id"]: each["stop"] for each in transaction.find("runs", these, fields={"stop": 1})}
+    return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
 
 
 def stops(transaction: Transaction, node_id: str) -> tuple[tuple[str, str], ...]:

@@ -74,4 +74,19 @@ def _first(place: Place) -> None:
     place.runs.create_index([("job_id", 1), ("due", 1), ("attempt", 1), ("place", 1)], **unique)
 
 
-STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first,)
+def _jobs(place: Place) -> None:
+    """Jobs with their runs, and what orders on them leave: keys, entries, the hold."""
+    _collection(
+        place, "jobs", by_next_due=[("paused", 1), ("next_due", 1), ("_id", 1)], by_task=[("task", 1)],
+    )  # fmt: skip
+    place.runs.create_index([("job_id", 1), ("_id", 1)], name="by_job")
+    _collection(place, "hold")
+    _collection(place, "former_jobs", by_deleted=[("deleted", 1)])
+    _collection(place, "keys", by_created=[("created", 1)])
+    _collection(
+        place, "audit", by_target=[("target", 1), ("_id", 1)], by_job=[("job_id", 1), ("_id", 1)],
+        by_group=[("group", 1), ("_id", 1)],
+    )  # fmt: skip
+
+
+STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first, _jobs)

@@ -12,18 +12,26 @@ from pymongo.errors import PyMongoError
 from ...events import Events
 from ...model.errors import Unavailable
 from ...reactor_types import WithTimers
-from ...threads import Pool
+from ...threads import Bulkhead, Pool
 from ..asking import Asking
 from ..contract import changes as change_contract
+from ..contract import deliveries as delivery_contract
+from ..contract import jobs as job_contract
+from ..contract import nodes as node_contract
+from ..contract import orders as order_contract
+from ..contract import runs as run_contract
+from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
 from . import changes, db_errors, nouns
 from .client import begin, connect, database
+from .for_callers import ForCallers
 from .transaction import Transaction
 
 T = TypeVar("T")
 
 THREADS: Final = 4
 OWN: Final = 2  # threads more that read, and one that writes: so many are free for what no caller orders
+WAITING: Final = 512  # questions of callers, and as many changes, that wait for a thread
 TRIES: Final = 12  # of a transaction that collided: nobody waits inside MongoDB, so others may win a few times
 RACES: Final = 4  # of one that stored the same thing as another: the next try sees what is there
 FIRST, LONGEST = 0.005, 0.25  # seconds between two tries, at first and at most
@@ -44,6 +52,7 @@ class Store(Asking[Transaction]):
         pool: Callable[[int, int, str], Pool] = Pool,
         threads: int = THREADS,
         everyone: str | None = None,
+        waiting: int = WAITING,
         prompt: int | None = None,
         events: Events | None = None,
         tells: Callable[[], bool] = lambda: False,
@@ -54,10 +63,16 @@ class Store(Asking[Transaction]):
         self._client = connect(url, prompt=prompt)
         self._place = database(self._client, url)
         self._everyone = everyone
-        self.claims = nouns.Claims(self)
-        self.runs = nouns.Runs(self)
-        self.nodes = nouns.Nodes(self)
-        self.deliveries = nouns.Deliveries(self)
+        self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(threads, waiting))
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.holds: job_contract.Holds = nouns.Holds(self)
+        self.orders = nouns.Orders(self)
+        self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
+        self.settings: setting_contract.Settings = nouns.Settings(self)
+        self.claims: job_contract.Claims = nouns.Claims(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.retention = nouns.Retention(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
         self.token_uses: token_uses_contract.TokenUses = nouns.TokenUses(self)

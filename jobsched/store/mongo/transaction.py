@@ -6,7 +6,7 @@ made again. So nothing waits inside the database, and snapshot isolation cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,9 +79,23 @@ class Transaction(Telling):
             self._place[name].update_one({"_id": key}, {"$inc": {"held": 1}}, session=self._session).matched_count == 1
         )
 
+    def hold_all(self, name: str, keys: Sequence[str]) -> None:
+        """The same for several that are there."""
+        if keys:
+            self._place[name].update_many({"_id": {"$in": list(keys)}}, {"$inc": {"held": 1}}, session=self._session)
+
+    def hold_living(self) -> None:
+        """The same for all nodes that nobody has declared dead."""
+        self._place["nodes"].update_many({"state": "alive"}, {"$inc": {"held": 1}}, session=self._session)
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether the server's time counts: it does, but in tests that make up their own."""
+        return _HAS_CLOCK[0]
+
     def now(self, fallback: datetime) -> datetime:
         """The time to go by: the server's. `fallback` counts only in tests that make up their own time."""
-        return self.clock() if _HAS_CLOCK[0] else fallback
+        return self.clock() if self.has_clock else fallback
 
     def clock(self) -> datetime:
         """The server's own time, in UTC, to the millisecond. It is asked outside the transaction."""

@@ -16,8 +16,9 @@ from sqlalchemy import delete, insert, or_, select
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
+from ..paging import cut
 from .many import Many
-from .paging import cut, weight
+from .paging import weight
 from .rows import named
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock

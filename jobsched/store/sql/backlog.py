@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Boolean, ColumnElement, and_, bindparam, exists, or_, select, true, update
 
+from ...model.claim import DELETED
 from ...model.hold import Hold
 from ...model.node import Node
 from ...model.retry import OTHER_TASK
@@ -63,7 +64,7 @@ def _alone(transaction: Transaction, found: Sequence[Run], now: datetime) -> tup
     job_ids = list({run.job_id for run in found})
     held = set(transaction.execute(_HOLD, {"ids": job_ids}).scalars())
     there = held | set(transaction.execute(_THERE, {"ids": job_ids}).scalars())
-    _cancel(transaction, [run for run in found if run.job_id not in there], "its job was deleted", now)
+    _cancel(transaction, [run for run in found if run.job_id not in there], DELETED, now)
     mine = [run.id for run in found if run.job_id in held]
     still = set(transaction.execute(_STILL, {"now": now, "ids": mine}).scalars()) if mine else set()
     return [run for run in found if run.id in still], bool(there - held)

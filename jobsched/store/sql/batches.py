@@ -14,7 +14,8 @@ from ...model.batch import MOST, Batch, Part
 from ...model.errors import Conflict, Forbidden, Invalid, JobschedError, NotFound, Stale
 from ...model.job import Job, JobView
 from ...model.order import BatchJobs, Issued, Order, Performed, Ran
-from . import audit, job_columns
+from .. import job_columns
+from . import audit
 from .selections import clause
 from .tables import jobs
 from .transaction import Transaction

@@ -12,9 +12,7 @@ from operator import attrgetter
 
 from sqlalchemy import Select, bindparam, delete, func, insert, literal, literal_column, select, text, update
 
-from ...model.audit import Entry
 from ...model.change import Change, Numbers
-from ...model.job import Job
 from .many import Many
 from .tables import changes, settings
 from .transaction import Transaction
@@ -31,20 +29,6 @@ _NOW = {  # in microseconds since 1970, by the database's clock
 _TOLD = ("kind", "what", "job_id", "run_id", "node_id", "task")
 _WRITE = {dialect: Many(insert(changes).values(at=text(now)), _TOLD) for dialect, now in _NOW.items()}
 _values = attrgetter(*_TOLD)
-
-
-def of_entry(transaction: Transaction, entry: Entry) -> None:
-    """What this entry of the audit log says was done to a job; those about runs are told by the runs."""
-    noun, _, what = entry.action.partition(".")
-    if noun == "job":
-        transaction.changes.append(Change(kind="job", what=what, job_id=entry.target, task=entry.task))
-    elif noun == "hold":
-        transaction.changes.append(Change(kind="hold", what=what))
-
-
-def of_job(transaction: Transaction, job: Job, what: str) -> None:
-    """This became of a job, without an order."""
-    transaction.changes.append(Change(kind="job", what=what, job_id=job.id, task=job.task))
 
 
 def of_all(transaction: Transaction, found: Select[tuple[str, str, str]]) -> None:

@@ -1,287 +1,89 @@
-"""Claiming: the one transaction in which dues become runs. Its row locks are all the coordination there is."""
+"""Claiming in SQL: row locks are what holds. The decisions are in `store.claiming`."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
-import attrs
 from sqlalchemy import update
 
-from ...model.claim import IS_RUNNING, NO_SLOT, Claimant, Claimed
-from ...model.downtime import Downtime, without_nodes
+from ...model.claim import Claimant, Claimed
 from ...model.hold import Hold
-from ...model.ids import MICROSECOND
-from ...model.job import Job
+from ...model.job import Due, Job
 from ...model.node import Node
-from ...model.order import REPLACED
-from ...model.owed import Situation, Stretch, owed, shared
-from ...model.run import ANYWHERE, Run
-from . import backlog, commands, holds, listen_notify, outbox, start_counts, stretches, wrong_clock
+from ...model.owed import Stretch
+from ...model.run import Run, State
+from ...model.trigger import Schedule
+from .. import claim_records, claiming
+from . import backlog, holds, listen_notify, outbox, start_counts, stretches, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
-from .placement import LivingNodes, Placement, in_place, placement_of
 from .tables import runs
 from .transaction import Transaction, database_now
 
-LATE = timedelta(seconds=2)  # after this time, it is asked which nodes lived at the due
-
 
 def claim(transaction: Transaction, who: Claimant, job_ids: Sequence[str]) -> Claimed:
-    """Decide the dues of `job_ids`. Then start what may start, oldest due first, as long as there are slots."""
-    instant, hold = holds.standing_now(transaction, who.now)
-    who = attrs.evolve(who, now=instant)
-    if not who.alone and node_rows.declared_dead(transaction, who.node_id, who.now):
-        return Claimed(now=who.now)  # this node was frozen meanwhile, and others have declared it dead
-    due_jobs = job_rows.lock_due(transaction, job_ids, who.now) if job_ids else []
-    decided = _decide(transaction, who, due_jobs, hold)
-    held_up, some_wait = False, run_rows.any_waiting(transaction)
-    schedules = {job.id: job.schedule for job in due_jobs}
-    if some_wait:  # waiting runs go first
-        later = [_waits(run) if run.state == "running" else run for run in decided.runs]
-        stretches.add(transaction, later, schedules, who.now)
-        ready, held_up = _startable(transaction, who, hold)
-        who = attrs.evolve(who, now=database_now(transaction, who.now))  # the claim may have waited for a lock
-        started = _start(transaction, who, ready)
-    else:
-        stretches.add(transaction, decided.runs, schedules, who.now)
-        started = [run for run in decided.runs if run.state == "running"]
-    outbox.tell_started(transaction, started, due_jobs)
-    job_rows.move_on(transaction, decided.moved)
-    replaced = run_rows.ask_to_end(transaction, decided.replaced, REPLACED, who.node_id)
-    begun = {run.id for run in started}
-    if any(run.active and run.id not in begun for run in decided.runs):
-        listen_notify.tell(transaction, who.node_id)
-    dues, left_out = _dues(transaction, who, job_ids, due_jobs, decided)
-    return Claimed(
-        started=tuple(started),
-        replaced=tuple(replaced),
-        dues=dues,
-        waiting=run_rows.any_waiting(transaction) if some_wait else any(run.state == "waiting" for run in decided.runs),
-        held_up=held_up or left_out,
-        won=len(decided.moved),
-        now=who.now,
-    )
+    """As `Claims.claim`."""
+    return claiming.claim(_Records(transaction), who, job_ids)
 
 
-def _dues(
-    transaction: Transaction, who: Claimant, job_ids: Sequence[str], due_jobs: list[Job], decided: _Decided
-) -> tuple[tuple[tuple[str, datetime | None], ...], bool]:
-    """The next dues as they are now, also of jobs that were asked for in vain, because another node decided them or
-    because it is too early.
+class _Records(start_counts.Giving, claim_records.Records):
+    """Each method is one function of this package."""
 
-    And whether some jobs are still due, and were left out because another transaction held them.
-    """
-    moved = [(job.id, next_due) for job, next_due, _ in decided.moved]
-    others = set(job_ids) - {job_id for job_id, _ in moved}
-    if not others:
-        return tuple(moved), False
-    seen = {job.id for job in due_jobs}
-    found = job_rows.dues_of(transaction, others)
-    later = [(due.id, due.next_due) for due in found if due.next_due > who.now]
-    return (*moved, *later), any(due.next_due <= who.now and due.id not in seen for due in found)
+    def now(self, local: datetime) -> datetime:
+        return database_now(self._in, local)
 
+    def standing_now(self, local: datetime) -> tuple[datetime, Hold | None]:
+        return holds.standing_now(self._in, local)
 
-@attrs.define
-class _Decided:
-    runs: list[Run] = attrs.field(factory=list)
-    replaced: list[Run] = attrs.field(factory=list)
-    moved: list[tuple[Job, datetime | None, int]] = attrs.field(factory=list)
+    def declared_dead(self, node_id: str, instant: datetime) -> bool:
+        return node_rows.declared_dead(self._in, node_id, instant)
 
+    def lock_due(self, job_ids: Sequence[str], now: datetime) -> list[Job]:
+        return job_rows.lock_due(self._in, job_ids, now)
 
-def _decide(transaction: Transaction, who: Claimant, due_jobs: list[Job], hold: Hold | None) -> _Decided:
-    decided = _Decided()
-    if not due_jobs:
-        return decided
-    active: dict[str, list[Run]] = defaultdict(list)
-    for run in run_rows.ripe_of(transaction, [job.id for job in due_jobs], who.now):
-        active[run.job_id].append(run)
-    owing: list[tuple[Job, Stretch, str]] = []
-    living = LivingNodes(transaction, who.peers, who.node_id, who.now)
-    for job in _still_due(transaction, who, due_jobs, decided, owing):
-        if hold is not None and hold.stops(job) and _on_hold(job, who, hold, decided, owing):
-            continue
-        where = placement_of(job, living) if who.peers else Placement()
-        if not _is_for(who, job, where):
-            continue
-        if where.nobody and not where.down and not (who.alone and who.peers[0].matches(job.policy.require)):
-            owing += _nobody(job, who, where.nobody, decided)
-            continue
-        late = not who.alone and job.next_due is not None and who.now - job.next_due > LATE
-        gap = hold.gap if hold is not None and hold.stops(job) else ()
-        owing += _owing(transaction, job, who, where, active[job.id], decided, living.known if late else (), gap)
-    slots = who.slots
-    for job, stretch, place in sorted(owing, key=lambda each: each[1].due):  # so ids and slots go by due
-        run = _run(job, stretch, who, slots > 0, place)
-        slots -= run.state == "running"
-        decided.runs.append(run)
-        if stretch.fate == "replace":
-            decided.replaced += commands.drop_waiting(transaction, in_place(active[job.id], place), who.now)[1]
-    return decided
+    def dues_of(self, job_ids: Iterable[str]) -> list[Due]:
+        return job_rows.dues_of(self._in, job_ids)
 
+    def ripe_of(self, job_ids: Sequence[str], now: datetime) -> list[Run]:
+        return run_rows.ripe_of(self._in, job_ids, now)
 
-def _still_due(
-    transaction: Transaction,
-    who: Claimant,
-    due_jobs: list[Job],
-    decided: _Decided,
-    owing: list[tuple[Job, Stretch, str]],
-) -> Iterator[Job]:
-    """The jobs that are really due. The others are left out: a clock that was set back has come to dues that had their
-    outcome before."""
-    for job in due_jobs:
-        moved, left = wrong_clock.settled(transaction, job, who.now)
-        if left is not None:
-            owing.append((moved, left, ANYWHERE))
-        if moved.next_due is None or moved.next_due > who.now:
-            decided.moved.append((moved, moved.next_due, 0))
-        else:
-            yield moved
+    def any_waiting(self) -> bool:
+        return run_rows.any_waiting(self._in)
 
+    def every_node(self) -> Sequence[Node]:
+        return node_rows.every(self._in)
 
-def _on_hold(job: Job, who: Claimant, hold: Hold, decided: _Decided, owing: list[tuple[Job, Stretch, str]]) -> bool:
-    """Whether nothing else may be decided of a job now. Dues that a hold skips are decided by themselves, also when it
-    is over: what is due since then is claimed next."""
-    if hold.missed == "catch_up":
-        return not hold.is_over(who.now)
-    last = hold.until - MICROSECOND if hold.until is not None and hold.is_over(who.now) else who.now
-    if job.next_due is None or job.next_due > last:
-        return False
-    facts = Situation(next_due=job.next_due, now=last, able_since=last, paused=True)
-    answer = owed(job.schedule, job.policy, facts)
-    owing += [(job, attrs.evolve(stretch, reason=hold.words), ANYWHERE) for stretch in answer.stretches]
-    decided.moved.append((job, answer.next_due, 0))
-    return True
+    def settled(self, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
+        return wrong_clock.settled(self._in, job, instant)
 
+    def add(self, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
+        stretches.add(self._in, new, schedules, now)
 
-def _owing(
-    transaction: Transaction,
-    job: Job,
-    who: Claimant,
-    where: Placement,
-    active: list[Run],
-    decided: _Decided,
-    known: Sequence[Node],
-    gap: Sequence[Downtime],
-) -> list[tuple[Job, Stretch, str]]:
-    """What is owed in each place. A due counts once against max_runs, wherever it starts. A due that waits and is
-    replaced does not count any more."""
-    back = _replaceable(transaction, job, where, active)
-    facts = {
-        place: _situation(job, who, in_place(active, place), back, known, gap) for place in (*where.names, *where.down)
-    }
-    if not where.names:  # nothing starts, so nothing counts
-        facts = {place: attrs.evolve(each, starts_left=None) for place, each in facts.items()}
-    answers = {place: owed(job.schedule, job.policy, each) for place, each in facts.items()}
-    made = max((answers[place].starts for place in where.names), default=0)
-    if any(stretch.fate == "replace" for place in where.names for stretch in answers[place].stretches):
-        made -= back
-    dues = [answers[place].next_due for place in where.names or where.down]
-    decided.moved.append((job, None if None in dues else dues[0], made))
-    return [
-        (job, stretch, place)
-        for place, answer in answers.items()
-        for stretch in shared(_missed(each, where.down.get(place)) for each in answer.stretches)
-    ]
+    def startable(
+        self, now: datetime, most: int, node: Node | None, *, any_task: bool, hold: Hold | None
+    ) -> tuple[list[Run], bool]:
+        return backlog.startable(self._in, now, most, node, any_task=any_task, hold=hold)
 
+    def start(self, started: Sequence[Run]) -> None:
+        one = started[0]  # all are started by one node, at one instant
+        values = {name: getattr(one, name) for name in ("state", "reason", "node", "node_id", "started")}
+        waiting = runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting"
+        self._in.execute(update(runs).where(*waiting).values(values))
+        self._in.have_changed(started)
 
-def _replaceable(transaction: Transaction, job: Job, where: Placement, active: list[Run]) -> int:
-    """How many dues of the job stop counting against max_runs when the runs that wait are replaced."""
-    if job.policy.overlap != "replace":
-        return 0
-    there = {run.id: run for place in where.names for run in in_place(active, place) if run.state == "waiting"}
-    return start_counts.not_started(transaction, list(there.values()))[job.id] if there else 0
+    def end_waiting(self, active: list[Run], state: State, reason: str, now: datetime) -> tuple[list[Run], list[Run]]:
+        return run_rows.end_waiting(self._in, active, state, reason, now)
 
+    def move_on(self, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
+        job_rows.move_on(self._in, moved)
 
-def _is_for(who: Claimant, job: Job, where: Placement) -> bool:
-    """Whether a due may be decided here. If other nodes can run it and this node cannot, it is left to them."""
-    if not who.peers or who.alone or where.nobody or job.policy.placement == "every":
-        return True
-    return any(node.id == who.node_id and node.can(job.task, job.policy.require) for node in who.peers)
+    def ask_to_end(self, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
+        return run_rows.ask_to_end(self._in, wanted, reason, asker)
 
+    def tell_started(self, started: Sequence[Run], known: Iterable[Job]) -> None:
+        outbox.tell_started(self._in, started, known)
 
-def _nobody(job: Job, who: Claimant, why: str, decided: _Decided) -> list[tuple[Job, Stretch, str]]:
-    """Dues that no living node can run are left, as long as their grace allows, to a node that may come."""
-    instant = who.now
-    if not who.alone:
-        if job.policy.misfire_grace is None:
-            return []
-        instant -= job.policy.misfire_grace
-    if job.next_due is None or job.next_due > instant:
-        return []
-    answer = owed(job.schedule, job.policy, attrs.evolve(_situation(job, who, []), now=instant, starts_left=None))
-    decided.moved.append((job, answer.next_due, 0))
-    return [(job, stretch, ANYWHERE) for stretch in shared(_missed(each, why) for each in answer.stretches)]
-
-
-def _missed(stretch: Stretch, why: str | None) -> Stretch:
-    return stretch if why is None else attrs.evolve(stretch, fate="missed", reason=why)
-
-
-def _situation(
-    job: Job, who: Claimant, active: list[Run], back: int = 0, known: Sequence[Node] = (), gap: Sequence[Downtime] = ()
-) -> Situation:
-    return Situation(
-        next_due=job.next_due,
-        now=who.now,
-        able_since=min([who.able_since, *_others_since(who, job)]),
-        active=bool(active),
-        queued=len(active) > 1 and any(run.state == "waiting" for run in active),
-        paused=job.paused,
-        starts_left=None if job.max_runs is None else job.max_runs - job.starts + back,
-        downtimes=[*gap, *(who.downtimes if who.alone else _downtimes(job, who, known))],
-    )
-
-
-def _downtimes(job: Job, who: Claimant, known: Sequence[Node]) -> list[Downtime]:
-    """The times in which no node lived that could run the job. `known` are the nodes as they were last."""
-    then, now = ([node for node in some if node.can(job.task, job.policy.require)] for some in (known, who.peers))
-    down = without_nodes(then, now)
-    return [] if down is None else [down]
-
-
-def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
-    """If another node lived when a due passed, a node could run the due."""
-    others = (node for node in who.peers if node.id != who.node_id and node.since <= who.now)
-    return (node.since for node in others if node.can(job.task, job.policy.require))
-
-
-def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool, place: str) -> Run:
-    run = attrs.evolve(run_rows.passed(job, stretch, who.ids.make(who.now), who.now), place=place)
-    if stretch.fate != "run":
-        return run
-    if place not in (ANYWHERE, who.node):
-        return attrs.evolve(run, reason=f"waits for node {place} to start it")
-    return _running(run, who) if slot else attrs.evolve(run, reason=NO_SLOT)
-
-
-def _running(run: Run, who: Claimant) -> Run:
-    return run.become("running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
-
-
-def _waits(run: Run) -> Run:
-    return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
-
-
-def _startable(transaction: Transaction, who: Claimant, hold: Hold | None) -> tuple[list[Run], bool]:
-    held = hold if hold is not None and hold.waiting == "hold" and not hold.is_over(who.now) else None
-    if not who.peers:
-        return backlog.startable(transaction, who.now, who.slots, hold=held)
-    mine = next((node for node in who.peers if node.id == who.node_id), None)
-    if mine is None:
-        return [], False
-    return backlog.startable(transaction, who.now, who.slots, mine, any_task=who.alone, hold=held)
-
-
-def _start(transaction: Transaction, who: Claimant, waiting: Iterable[Run]) -> list[Run]:
-    started = [_running(run, who) for run in waiting]
-    if started:
-        transaction.execute(
-            update(runs)
-            .where(runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting")
-            .values(state="running", reason=IS_RUNNING, node=who.node, node_id=who.node_id, started=who.now)
-        )
-        transaction.have_changed(started)
-    return started
+    def wake(self, asker: str) -> None:
+        listen_notify.tell(self._in, asker)

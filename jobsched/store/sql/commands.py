@@ -1,241 +1,19 @@
-"""What callers order, each in one transaction: decided on what the store holds at that moment, all or nothing."""
+"""What callers order, in SQL: the commands of `store.commands`, in a transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
-import attrs
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from ...model.errors import Conflict, Invalid, JobschedError, NotFound, Stale, no_job, no_run
-from ...model.ids import MICROSECOND, Ids
-from ...model.job import Job
-from ...model.node import Node
-from ...model.order import REPLACED, CreateJob, IdempotencyKey, Ran
-from ...model.owed import Stretch, overlap
-from ...model.pause import Pause
-from ...model.retry import OTHER_TASK
-from ...model.run import ANYWHERE, Run, State
-from . import holds, idempotency, job_columns, job_ids, listen_notify, start_counts, wrong_clock
-from . import jobs as job_rows
-from . import runs as run_rows
-from .creation import SOON, add_all
-from .placement import LivingNodes, Placement, in_place, placement_of
-from .settling import as_of, settle
+from .. import commands
+from . import ordering
 from .tables import jobs, runs
-from .transaction import Transaction, database_now
+from .transaction import Transaction
 
-DELETED = "its job was deleted"
-
-
-def add(
-    transaction: Transaction, job: Job, key: IdempotencyKey | None, asker: str = "", *, chosen: bool = False
-) -> tuple[str, bool]:  # fmt: skip
-    """Store a job. Returns its id and True, or the id of the job that was made under this key before and False.
-
-    `asker` is the node, here as below; `chosen`: the caller chose the id. Raises Taken, Conflict.
-    """
-    (result,) = add_all(transaction, [CreateJob(job=job, key=key, chosen=chosen)], asker)
-    if isinstance(result, JobschedError):
-        raise result
-    return result
-
-
-def change(
-    transaction: Transaction, job_id: str, versions: frozenset[int] | None, ids: Ids, now: datetime,
-    make: Callable[[Job, datetime], Job], asker: str = "", *, unless_same: bool = False,
-) -> Job:  # fmt: skip
-    """Replace a job by `make(job, instant)`. If that moves its next due, dues up to `now` are settled, and dues after
-    `instant` are new. Otherwise its next due stays what it was, whether it has passed or not. If the job gets another
-    task, its retries that wait are cancelled; each other run stays what it was made to be.
-
-    `unless_same`: nothing is done where the job is so already. `versions`, here as below, are the versions that the
-    caller has seen; None: any. Raises NotFound, Stale, and what `make` raises.
-    """
-    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
-    decided, latest = wrong_clock.decided(transaction, job_id, now)
-    changed = make(job, max(now, decided or now))
-    if changed == job and unless_same:
-        return job
-    changed = attrs.evolve(changed, version=job.version + 1, updated=now)
-    if latest is not None and latest != decided:
-        changed = attrs.evolve(changed, ahead=max(latest + MICROSECOND, job.ahead or latest))
-    if changed.schedule != job.schedule or changed.next_due != job.next_due:
-        settle(transaction, job, ids, now, "the job was changed before it could start")
-    job_rows.put(transaction, changed)
-    if changed.task != job.task:
-        again = [run for run in run_rows.active_of(transaction, [job_id]) if run.cause == "retry"]
-        end_waiting(transaction, again, "cancelled", OTHER_TASK, now)
-    listen_notify.tell(transaction, asker)
-    return changed
-
-
-def revive(
-    transaction: Transaction, job_id: str, now: datetime, make: Callable[[datetime], Job], asker: str = ""
-) -> Job:  # fmt: skip
-    """Store a job of an id that no job has; what is recorded of that id is its past. Its dues are those of
-    `make(instant)`, after all that have an outcome. Raises Conflict, and what `make` raises."""
-    job_ids.must_be_known_to_all(transaction, job_id)
-    decided, latest = wrong_clock.decided(transaction, job_id, now)
-    made = attrs.evolve(make(max(now, decided or now)), created=now, updated=now)
-    if latest is not None and latest != decided:
-        made = attrs.evolve(made, ahead=latest + MICROSECOND)
-    made = attrs.evolve(made, version=job_ids.take(transaction, job_id))
-    job_rows.add(transaction, [made])
-    listen_notify.tell(transaction, asker)
-    return made
-
-
-def pause(
-    transaction: Transaction, job_id: str, wanted: Pause, ids: Ids, asker: str = "",
-    versions: frozenset[int] | None = None,
-) -> Job:  # fmt: skip
-    """Let dues pass from now on, which is `wanted.at`; what waits or runs goes on. To pause again with another end or
-    reason changes these; with the same, it changes nothing. Raises Invalid when the end has passed."""
-    now = wanted.at
-    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
-    said = job.pause or Pause(by=None, at=now)
-    if job.paused and (said.until, said.reason) == (wanted.until, wanted.reason):
-        return job
-    if wanted.is_over(now):
-        raise Invalid("lies in the past", "/until")
-    since = said.at if job.paused else now
-    paused = job if job.paused else job.watched_anew(now)
-    paused = attrs.evolve(paused, paused=True, pause=attrs.evolve(wanted, at=since))
-    paused = attrs.evolve(paused, version=job.version + 1, updated=now)
-    job_rows.put(transaction, paused)
-    if wanted.until is not None and wanted.until - now < SOON:
-        listen_notify.tell(transaction, asker)
-    return paused
-
-
-def resume(
-    transaction: Transaction, job_id: str, ids: Ids, now: datetime, asker: str = "",
-    versions: frozenset[int] | None = None,
-) -> Job:  # fmt: skip
-    """Go on with the next due; those that passed meanwhile become one skipped stretch."""
-    job = as_of(transaction, held(transaction, job_id, versions), ids, now)
-    if not job.paused:
-        return job
-    job = settle(transaction, job, ids, now, "")
-    following = job.next_due and (job.next_due if job.next_due > now else job.schedule.next_after(now))
-    awake = attrs.evolve(job.watched_anew(now), paused=False, pause=None, next_due=following)
-    resumed = attrs.evolve(awake, version=job.version + 1, updated=now)
-    job_rows.put(transaction, resumed)
-    listen_notify.tell(transaction, asker)
-    return resumed
-
-
-def remove(
-    transaction: Transaction, job_id: str, ids: Ids, now: datetime, cancel: str = "", asker: str = "",
-    versions: frozenset[int] | None = None,
-) -> list[Run]:  # fmt: skip
-    """Delete a job. Runs that wait are cancelled. Active runs are returned. They go on, unless `cancel` gives a reason
-    to end them; then they are to be ended for their `stop`."""
-    job = held(transaction, job_id, versions)
-    job = as_of(transaction, job, ids, now)
-    settle(transaction, job, ids, now, "the job was deleted before it could start")
-    active = run_rows.active_of(transaction, [job_id])
-    _, running = end_waiting(transaction, active, "cancelled", DELETED, now)
-    job_rows.remove(transaction, job_id)
-    job_ids.give_back(transaction, job, now)
-    return run_rows.ask_to_end(transaction, running, cancel, asker) if cancel else running
-
-
-def run_now(
-    transaction: Transaction, job_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
-    peers: Sequence[Node] = (), asker: str = "", versions: frozenset[int] | None = None, *, force: bool = False,
-    begin: datetime | None = None, changed: Callable[[Job, Run], Run] = lambda _, run: run,
-) -> Ran:  # fmt: skip
-    """Add a manual run that is due now, or at `begin`, under the job's overlap rule. The run waits until it is claimed,
-    or is skipped at once.
-
-    A job that runs on every node gets one run for each living node that can run it; the first of them is returned.
-    `peers` are the nodes that were known to live when the run was ordered. What was made under a key is returned again,
-    whatever became of the job since. `changed(job, run)` is the run as it is to differ from its job. A job on hold is
-    run only with `force`.
-    """
-    if key is not None and (known := idempotency.recall(transaction, key)) is not None:
-        run = run_rows.get(transaction, known)
-        if run is None:
-            raise Conflict(f"run {known}, which this key made, is no longer kept")
-        return Ran(run=run, again=True)
-    job = held(transaction, job_id, versions)
-    hold = holds.standing(transaction)
-    stopped = hold is not None and hold.stops(job) and not hold.is_over(database_now(transaction, now))
-    if hold is not None and stopped and not force:
-        raise Conflict(f"{hold.words}; force=1 runs it all the same")
-    living = LivingNodes(transaction, peers, asker, now)
-    where = placement_of(job, living) if peers else Placement()
-    active = run_rows.ripe_of(transaction, [job_id], now)
-    due = _free_due(transaction, job, now if begin is None else min(begin, now))
-    added: list[Run] = []
-    replaced: list[Run] = []
-    dropped: list[Run] = []
-    for place in where.names or (ANYWHERE,):
-        there = in_place(active, place)
-        queued = len(there) > 1 and any(run.state == "waiting" for run in there)
-        fate, reason = overlap(job.policy, active=bool(there), queued=queued)
-        stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
-        why = reason or where.nobody or "waits to be started"
-        run = run_rows.passed(job, stretch, ids.make(now), now)
-        run = attrs.evolve(run, cause="manual", reason=why, place=place, forced=stopped or None)
-        added.append(changed(job, run))
-        if fate == "replace":
-            waited, others = drop_waiting(transaction, there, now)
-            dropped, replaced = dropped + waited, replaced + others
-    start_counts.give_back(transaction, dropped, now)
-    run_rows.insert_all(transaction, added)
-    replaced = run_rows.ask_to_end(transaction, replaced, REPLACED, asker)
-    idempotency.remember(transaction, key, added[0].id, now)
-    listen_notify.tell(transaction, asker)
-    return Ran(run=added[0], replaced=tuple(replaced))
-
-
-def rerun(
-    transaction: Transaction, run_id: str, key: IdempotencyKey | None, ids: Ids, now: datetime,
-    peers: Sequence[Node] = (), asker: str = "", *, force: bool = False,
-) -> Ran:  # fmt: skip
-    """Add a manual run of the same job, with the parameters that this one had. Raises NotFound, Conflict."""
-    run = run_rows.get(transaction, run_id)
-    if run is None:
-        raise no_run(run_id)
-    if run.active:
-        raise Conflict(f"run {run_id} has not ended yet: it is {run.state}")
-
-    def as_then(job: Job, again: Run) -> Run:
-        if job.task != run.task:
-            raise Conflict(f"the job of run {run_id} has the task {job.task} by now, and had {run.task} then")
-        return attrs.evolve(again, parameters=run.parameters, rerun_of=run.id)
-
-    try:
-        return run_now(transaction, run.job_id, key, ids, now, peers, asker, force=force, changed=as_then)
-    except NotFound as gone:
-        raise Conflict(f"the job of run {run_id} is deleted: it cannot be run again") from gone
-
-
-def cancel(transaction: Transaction, run_id: str, reason: str, now: datetime, asker: str = "") -> Run:
-    """Cancel a run that waits. A run that is active is returned; its node is to end it for its `stop`.
-
-    Raises NotFound, Conflict.
-    """
-    hold_job_of(transaction, run_id)
-    run = run_rows.get(transaction, run_id)
-    if run is None:
-        raise no_run(run_id)
-    if not run.active:
-        raise Conflict(f"run {run_id} has ended already: {run.state}")
-    waiting = (runs.c.id == run_id) & (runs.c.state == "waiting")
-    values = {"state": "cancelled", "reason": reason, "ended": now}
-    if run.state == "waiting" and transaction.execute(update(runs).where(waiting).values(values)).rowcount == 1:
-        cancelled = run.become("cancelled", reason=reason, ended=now)
-        transaction.have_ended([cancelled])
-        start_counts.give_back(transaction, [cancelled], now)
-        return cancelled
-    if run.state == "waiting":  # it was started meanwhile
-        run = run_rows.get(transaction, run_id) or run
-    return run_rows.ask_to_end(transaction, [run], reason, asker)[0]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def hold_job_of(transaction: Transaction, run_id: str) -> None:
@@ -244,45 +22,19 @@ def hold_job_of(transaction: Transaction, run_id: str) -> None:
     transaction.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
 
 
-def drop_waiting(transaction: Transaction, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
-    """Make room for a run that replaces `active`. Returns the runs that only waited, which are skipped now, and the
-    others, which are to be ended."""
-    return end_waiting(transaction, active, "skipped", "a later run took its place while it waited", now)
+def _in_sql(
+    command: Callable[Concatenate[ordering.Records, P], T],
+) -> Callable[Concatenate[Transaction, P], T]:  # fmt: skip
+    def given(transaction: Transaction, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return command(ordering.Records(transaction), *args, **kwargs)
+
+    return given
 
 
-def end_waiting(
-    transaction: Transaction, active: list[Run], state: State, reason: str, now: datetime
-) -> tuple[list[Run], list[Run]]:
-    """Give this outcome to the runs that only waited. Returns these runs, and the others."""
-    waiting = [run for run in active if run.state == "waiting"]
-    ended: list[Run] = []
-    if waiting:
-        values = {"state": state, "reason": reason, "ended": now}
-        asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
-        still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
-        transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
-        ended = [run.become(state, reason=reason, ended=now) for run in waiting if run.id in still]
-        transaction.have_ended(ended)
-    return ended, [run for run in active if run.state != "waiting"]
-
-
-def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None = None) -> Job:
-    """A job, held until the transaction ends. Raises NotFound, and Stale if the job is at none of `versions`."""
-    row = transaction.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
-    if row is None:
-        raise no_job(job_id)
-    job = job_columns.from_row(row)
-    if versions is not None and job.version not in versions:
-        raise Stale(f"job {job_id} is at version {job.version} by now")
-    return job
-
-
-def _free_due(transaction: Transaction, job: Job, now: datetime) -> datetime:
-    """Now, or the first microsecond after it that is neither the due of a run of the job nor a due of its schedule."""
-    due = now
-    while (
-        transaction.execute(select(runs.c.id).where(runs.c.job_id == job.id, runs.c.due == due)).first()
-        or job.schedule.next_after(due - MICROSECOND) == due
-    ):
-        due += MICROSECOND
-    return due
+add = _in_sql(commands.add)
+change = _in_sql(commands.change)
+pause = _in_sql(commands.pause)
+resume = _in_sql(commands.resume)
+remove = _in_sql(commands.remove)
+run_now = _in_sql(commands.run_now)
+held = _in_sql(commands.held)

@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Row, and_, false, select, text, true, upda
 
 from ...model.caller import Caller
 from ...model.change import Change
-from ...model.errors import Conflict, Invalid, NotFound, OnHold, Stale
 from ...model.hold import Hold
 from ...model.order import Versions
 from ...model.selection import Selection
+from .. import holding
 from . import listen_notify
 from .nodes import of_older_release
 from .selections import clause
@@ -25,7 +25,6 @@ from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
 from .visibility import of_tasks
 
-NONE = "nothing is on hold"
 _TURN = 0x6A6F62686F6C  # "jobhol": what the lock is called on PostgreSQL, where it needs a number
 _SHARED = text(f"SELECT pg_advisory_xact_lock_shared({_TURN})")
 _SHARED_NOW = text(f"SELECT pg_advisory_xact_lock_shared({_TURN}), clock_timestamp()")
@@ -63,48 +62,41 @@ def standing_now(transaction: Transaction, local: datetime) -> tuple[datetime, H
     return database_now(transaction, local), standing(transaction)
 
 
+class Holding(holding.Records):
+    """What is asked of a transaction, and written in it."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._in = transaction
+
+    def now(self, local: datetime) -> datetime:
+        return database_now(self._in, local)
+
+    def older_nodes(self) -> list[str]:
+        return of_older_release(self._in)
+
+    def hold_hold(self) -> Hold | None:
+        return held(self._in)
+
+    def tell_hold_end(self, instant: datetime) -> None:
+        tell_end(self._in, instant)
+
+    def write_hold(self, new: Hold, *, told: bool) -> None:
+        write(self._in, new, told=told)
+
+    def wake(self, asker: str) -> None:
+        listen_notify.tell(self._in, asker)
+
+
 def put(
     transaction: Transaction, wanted: Hold, versions: Versions, anew: bool, asker: str, caller: Caller
 ) -> tuple[Hold | None, Hold]:
-    """Hold what `wanted` says; `anew`: no version was given, so there must be none. What was held, and what is now."""
-    kept = _held(transaction)
-    if names := of_older_release(transaction):
-        raise Conflict(
-            "jobs can be put on hold once no node of an older release, which would start them, is alive: "
-            + ", ".join(names[:9])
-        )
-    instant = database_now(transaction, wanted.at)
-    tell_end(transaction, instant)
-    before = None if kept is None or kept.is_over(instant) else kept
-    if wanted.is_over(instant):
-        raise Invalid("lies in the past", "/until")
-    if before is not None:
-        if anew:
-            raise OnHold(f"{before.words}; with If-Match that can be changed")
-        _check(before, versions)
-        before.must_belong_to(caller)
-        wanted = attrs.evolve(wanted, at=before.at)
-    elif not anew:
-        raise Stale(NONE)
-    else:
-        wanted = attrs.evolve(wanted, at=instant)
-    stored = attrs.evolve(wanted, version=1 if kept is None else kept.version + 1)
-    _write(transaction, stored, told=False)
-    listen_notify.tell(transaction, asker)
-    return before, stored
+    """As `holding.put`."""
+    return holding.put(Holding(transaction), wanted, versions, anew, asker, caller)
 
 
 def release(transaction: Transaction, versions: Versions, now: datetime, asker: str, caller: Caller) -> Hold:
-    """End the hold; as it was. What is kept says when it ended, for dues that nobody has decided yet."""
-    before, instant = _held(transaction), database_now(transaction, now)
-    if before is None or before.is_over(instant):
-        raise NotFound(NONE)
-    _check(before, versions)
-    before.must_belong_to(caller)
-    after = attrs.evolve(before, until=max(instant, before.at), version=before.version + 1)
-    _write(transaction, after, told=True)
-    listen_notify.tell(transaction, asker)
-    return before
+    """As `holding.release`."""
+    return holding.release(Holding(transaction), versions, now, asker, caller)
 
 
 def next_end(transaction: Transaction, local: datetime, clocks: timedelta) -> datetime | None:
@@ -134,19 +126,14 @@ def held_jobs(transaction: Transaction, found: Hold) -> ColumnElement[bool]:
     return and_(clause(transaction, found.select), seen)
 
 
-def _check(found: Hold, versions: Versions) -> None:
-    if versions is not None and found.version not in versions:
-        raise Stale(f"the hold is at version {found.version} by now")
-
-
-def _held(transaction: Transaction) -> Hold | None:
+def held(transaction: Transaction) -> Hold | None:
     """As `last`, and nobody else reads or changes it until the transaction ends, but for who only looks."""
     if transaction.dialect.name == "postgresql":
         transaction.execute(_WHOLE)
     return _from_row(transaction.execute(_ASK_WHOLE).one_or_none())
 
 
-def _write(transaction: Transaction, new: Hold, *, told: bool) -> None:
+def write(transaction: Transaction, new: Hold, *, told: bool) -> None:
     values: dict[str, Any] = attrs.asdict(new, recurse=False) | {"told": told}
     values["select"] = new.select.fields
     values["tasks"] = None if new.tasks is None else list(new.tasks)

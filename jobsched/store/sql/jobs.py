@@ -15,10 +15,11 @@ from ...model.ids import EPOCH
 from ...model.job import Due, Job, JobFilter
 from ...model.page import Page
 from ...model.upcoming import Planned, PlannedFilter, Stop
+from ..job_columns import from_row, of, pause_of, schedule_of
+from ..paging import cut
 from . import holds, job_lists, labels
-from .job_columns import from_row, of, pause_of, schedule_of
 from .many import Many
-from .paging import cut, weight
+from .paging import weight
 from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction

@@ -28,6 +28,8 @@ from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import ABSENT, FORGOTTEN, Node
 from ...model.run import STARTED, Run
+from .. import absence
+from ..placement import LivingNodes
 from . import outbox, start_counts
 from . import runs as run_rows
 from .tables import nodes, runs, settings
@@ -190,12 +192,7 @@ def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[boo
         return []
     recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
     found = [from_row(row) for row in transaction.execute(select(nodes).where(recent))]
-    there = [node for node in found if node.state == "alive" or node.seen >= instant - ABSENT]
-    missed = [
-        run.become("missed", reason=f"node {run.place} was gone before it could start", ended=instant)
-        for run in waiting
-        if not any(node.name == run.place and node.can(run.task, run.require) for node in there)
-    ]
+    missed = absence.missed(waiting, found, instant)
     for run in missed:
         transaction.execute(
             update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
@@ -225,6 +222,11 @@ def every(transaction: Transaction, most: int = 1000) -> list[Node]:
     """The nodes that are known. Those that began last come first."""
     query = select(nodes).order_by(nodes.c.since.desc(), nodes.c.id).limit(most)
     return [from_row(row) for row in transaction.execute(query)]
+
+
+def living_nodes(transaction: Transaction, last_heard: Sequence[Node], own: str, local: datetime) -> LivingNodes:
+    """The nodes that live, as node `own` heard last and as they are stored."""
+    return LivingNodes(lambda: every(transaction), lambda: database_now(transaction, local), last_heard, own)
 
 
 def get(transaction: Transaction, node_id: str) -> Node | None:

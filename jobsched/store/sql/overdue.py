@@ -12,9 +12,9 @@ from ...model.delivery import News
 from ...model.job import Job
 from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success, overdue
 from ...model.run import Run
-from . import changes, outbox
+from ..job_columns import from_row
+from . import outbox
 from . import runs as run_rows
-from .job_columns import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
 from .transaction import Query, TableRow, Transaction, database_now
@@ -33,7 +33,7 @@ def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) ->
     made = [_overdue_change(transaction, row, facts[row.id], found) for row in rows]
     news = [change for change in made if change is not None]
     for change in news:
-        changes.of_job(transaction, change.job, change.event)
+        transaction.have_done(change.job, change.event)
     outbox.tell_all(transaction, [News(**attrs.asdict(change, recurse=False), instant=instant) for change in news])
     return news
 

@@ -15,7 +15,8 @@ from ...model.job import Job, JobFilter, JobState, JobView
 from ...model.job_list import IDLE
 from ...model.page import Page
 from ...model.run import Run, RunFilter
-from . import job_columns, job_lists
+from .. import job_columns
+from . import job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
 from .rows import named

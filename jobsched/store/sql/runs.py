@@ -9,22 +9,17 @@ from operator import attrgetter
 import attrs
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from ...model.ids import BACK, EPOCH, Ids
+from ...model.ids import BACK, Ids
 from ...model.job import Job
-from ...model.owed import Stretch
-from ...model.retry import delay, final, follows
-from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
+from ...model.run import ACTIVE, RETRIED, STARTED, LastRun, Run, RunFilter, State
+from .. import outcomes
+from ..outcomes import NOTES
 from . import listen_notify, outbox, run_pages
 from .many import Many
 from .rows import named
 from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
-
-_NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
-          "cpu_seconds", "max_rss",
-          "output_bytes", "output_kept", "output_truncated")  # fmt: skip
-
 
 _RECORD = Many(
     update(runs)
@@ -33,10 +28,10 @@ _RECORD = Many(
         runs.c.node_id == bindparam("by"),
         or_(*(runs.c.state == state for state in STARTED)),  # not IN: that cannot be executed for many at once
     )
-    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _NOTES}),
-    ("key", "by", *(f"new_{name}" for name in _NOTES)),
+    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in NOTES}),
+    ("key", "by", *(f"new_{name}" for name in NOTES)),
 )
-_note = attrgetter("id", "node_id", *_NOTES)
+_note = attrgetter("id", "node_id", *NOTES)
 _FIELDS = tuple(field.name for field in attrs.fields(Run))
 _ADD, _values = Many(insert(runs), _FIELDS), attrgetter(*_FIELDS)
 MOST_LEFT = 1000
@@ -57,38 +52,50 @@ def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
 
-def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
-    """Write the outcome of runs. A run is written only if its node still owns it and it has no outcome yet.
+class _Records(outcomes.Records):
+    def __init__(self, transaction: Transaction) -> None:
+        self._in = transaction
 
-    If a run failed and its job asks for it, the next attempt is added in the same transaction, so that it is added
-    once. Returns True if any attempt was added.
-    """
-    executed = _in_its_time(transaction, executed)
-    failed = [run for run in executed if run.state in RETRIED]
-    others = [run for run in executed if run.state not in RETRIED]
-    asking = outbox.concerned(transaction, failed, retried=True)
-    failed = [final(asking.get(run.job_id), run) for run in failed]
-    if others:
-        written = _RECORD.execute(transaction, map(_note, others))
-        stored = others if written == len(others) else _as_stored(transaction, others)
-        transaction.have_ended(stored)
-        outbox.tell_succeeded(transaction, stored)
-    lost = [run for run in failed if _RECORD.execute(transaction, [_note(run)]) == 1]
-    transaction.have_ended(lost)
-    again = _try_again(transaction, lost, asking, ids, chance)
-    outbox.tell_failed(transaction, lost, asking, again)
-    return bool(again)
+    def now_where_shared(self, fallback: datetime) -> datetime | None:
+        return None if self._in.dialect.name == "sqlite" else database_now(self._in, fallback)
+
+    def concerned(self, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
+        return outbox.concerned(self._in, ended, retried=retried)
+
+    def write_all(self, noted: Sequence[Run]) -> Sequence[Run]:
+        written = _RECORD.execute(self._in, map(_note, noted))
+        return noted if written == len(noted) else _as_stored(self._in, noted)
+
+    def write_one(self, noted: Run) -> bool:
+        return _RECORD.execute(self._in, [_note(noted)]) == 1
+
+    def insert(self, new: Sequence[Run]) -> None:
+        insert_all(self._in, new)
+
+    def have_ended(self, runs: Sequence[Run]) -> None:
+        self._in.have_ended(runs)
+
+    def tell_succeeded(self, ended: Sequence[Run]) -> None:
+        outbox.tell_succeeded(self._in, ended)
+
+    def tell_failed(self, failed: Sequence[Run], asking: Mapping[str, Job], again: set[str]) -> None:
+        outbox.tell_failed(self._in, failed, asking, again)
+
+
+def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
+    """As `outcomes.record`."""
+    return outcomes.record(_Records(transaction), executed, ids, chance)
 
 
 def give_up(transaction: Transaction, run: Run, *, notify: bool = True) -> bool:
     """Write the end of a run whose outcome the database refuses, with as little data as possible, and only if the run
     has no outcome yet. The run is not tried again, and its output is not kept here. With `notify`, the failure is
     notified to those that ask for it. Returns whether there was anything to write."""
-    (run,) = _in_its_time(transaction, [run])
+    (run,) = outcomes.in_their_time(_Records(transaction), [run])
     asking = outbox.concerned(transaction, [run]) if notify else {}
     its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
     its &= runs.c.node_id.is_(None) if run.node_id is None else runs.c.node_id == run.node_id
-    ended = {name: getattr(run, name) for name in _NOTES}
+    ended = {name: getattr(run, name) for name in NOTES}
     if transaction.execute(update(runs).where(its).values(ended)).rowcount != 1:
         return False
     transaction.have_ended([run])
@@ -102,48 +109,6 @@ def _as_stored(transaction: Transaction, noted: Sequence[Run]) -> list[Run]:
     wanted = select(runs.c.id, runs.c.state, runs.c.ended).where(runs.c.id.in_([run.id for run in noted]))
     stored = {row.id: (row.state, row.ended) for row in transaction.execute(wanted)}
     return [run for run in noted if stored.get(run.id) == (run.state, run.ended)]
-
-
-def _in_its_time(transaction: Transaction, executed: Sequence[Run]) -> Sequence[Run]:
-    """The runs with their ends moved: after the start and not after now, both by the database's clock."""
-    ends = [run.ended for run in executed if run.ended is not None]
-    if not ends or transaction.dialect.name == "sqlite":
-        return executed
-    latest = database_now(transaction, max(ends))
-    return [
-        run if run.ended is None else attrs.evolve(run, ended=max(min(run.ended, latest), run.started or EPOCH))
-        for run in executed
-    ]
-
-
-def _try_again(
-    transaction: Transaction, failed: list[Run], asking: Mapping[str, Job], ids: Ids, chance: Callable[[], float]
-) -> set[str]:
-    """Add the next attempts of runs whose jobs ask for them (`asking`). Returns the ids of these runs."""
-    retries, again = [], set()
-    for run in failed:
-        job = asking.get(run.job_id)
-        if job is None or not follows(job, run) or run.ended is None:
-            continue
-        pause = delay(job.policy, run.attempt, chance())
-        stretch = Stretch(
-            due=run.due, until=run.due, count=1, fate="queue", reason=f"attempt {run.attempt} {run.state}"
-        )
-        waits = passed(job, stretch, ids.make(run.ended), run.ended)
-        again.add(run.id)
-        retries.append(
-            attrs.evolve(
-                waits,
-                cause="retry",
-                attempt=run.attempt + 1,
-                not_before=run.ended + pause,
-                parameters=run.parameters,
-                require=run.require,
-                place=run.place,
-            )
-        )
-    insert_all(transaction, retries)
-    return again
 
 
 def get(transaction: Transaction, run_id: str) -> Run | None:
@@ -198,27 +163,6 @@ def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> 
     return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
 
 
-def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
-    """The record of dues that started nothing; or the bare record of a due that will start a run."""
-    return Run(
-        id=run_id,
-        job_id=job.id,
-        job_name=job.name,
-        task=job.task,
-        due=stretch.due,
-        until=stretch.until if stretch.count > 1 else None,
-        count=stretch.count,
-        created=now,
-        state=stretch.fate if stretch.fate in NEVER_RAN else "waiting",
-        reason=stretch.reason,
-        ended=now if stretch.fate in NEVER_RAN else None,
-        overlaps=job.policy.overlap == "allow",
-        parameters=job.parameters,
-        timeout=job.timeout,
-        require=job.policy.require,
-    )
-
-
 def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
     """The runs that daemons other than `node_id` started and did not end. For a store with one daemon at a time."""
     return _all(transaction, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
@@ -259,6 +203,22 @@ def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, ask
         listen_notify.tell(transaction, asker)
     stops = {row.id: row.stop for row in transaction.execute(select(runs.c.id, runs.c.stop).where(these))}
     return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
+
+
+def end_waiting(
+    transaction: Transaction, active: list[Run], state: State, reason: str, now: datetime
+) -> tuple[list[Run], list[Run]]:
+    """Give this outcome to the runs that only waited. Returns these runs, and the others."""
+    waiting = [run for run in active if run.state == "waiting"]
+    ended: list[Run] = []
+    if waiting:
+        values = {"state": state, "reason": reason, "ended": now}
+        asked = runs.c.id.in_([run.id for run in waiting]) & (runs.c.state == "waiting")
+        still = set(transaction.execute(select(runs.c.id).where(asked).with_for_update()).scalars())
+        transaction.execute(update(runs).where(runs.c.id.in_(still)).values(values))
+        ended = [run.become(state, reason=reason, ended=now) for run in waiting if run.id in still]
+        transaction.have_ended(ended)
+    return ended, [run for run in active if run.state != "waiting"]
 
 
 def waiting(transaction: Transaction, now: datetime) -> tuple[bool, datetime | None]:

@@ -1,19 +1,20 @@
-"""Dues that pass without a decision of a claim: settled when their job is resumed, changed or deleted, or its pause has
-ended by itself. Every function runs inside a transaction, with the job's row in hand."""
+"""Pauses that end by themselves, in SQL; what settling asks of a transaction: see `store.settling`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-import attrs
 from sqlalchemy import and_, false, func, or_, select, true, update
 
-from ...model.ids import EPOCH, MICROSECOND, Ids
+from ...model.ids import EPOCH, Ids
 from ...model.job import Job
-from ...model.owed import Situation, owed
-from . import changes, holds, job_columns, listen_notify, stretches, wrong_clock
+from ...model.owed import Stretch
+from ...model.run import Run
+from ...model.trigger import Schedule
+from .. import job_columns, settling
+from . import holds, listen_notify, stretches, wrong_clock
 from . import jobs as job_rows
-from . import runs as run_rows
 from .tables import jobs
 from .transaction import Transaction, database_now
 
@@ -23,35 +24,21 @@ _LEFT = and_(jobs.c.paused == false(), jobs.c.paused_until >= EPOCH)  # a daemon
 _PAUSED = jobs.c.paused == true()
 
 
-def settle(
-    transaction: Transaction, job: Job, ids: Ids, now: datetime, reason: str, last: datetime | None = None
-) -> Job:
-    """Give every due up to `now`, or up to `last`, its outcome: one skipped stretch, for `reason` unless the job is
-    paused. The job, behind those that had theirs by a clock that was wrong."""
-    job, left = wrong_clock.settled(transaction, job, now)
-    facts = Situation(next_due=job.next_due, now=last or now, able_since=now, paused=True)
-    why = job.why_paused if job.paused else reason
-    dues = [attrs.evolve(stretch, reason=why) for stretch in owed(job.schedule, job.policy, facts).stretches]
-    dues = dues if left is None else [attrs.evolve(left, fate="skipped", reason=why), *dues]
-    settled = [run_rows.passed(job, stretch, ids.make(now), now) for stretch in dues]
-    stretches.add(transaction, settled, {job.id: job.schedule}, now)
-    return job
+class Settling(settling.Records):
+    """What settling asks of a transaction, and writes in it."""
 
+    def __init__(self, transaction: Transaction) -> None:
+        self._in = transaction
+        self.telling = transaction
 
-def as_of(transaction: Transaction, job: Job, ids: Ids, now: datetime) -> Job:
-    """The job, and its row, as they are at `now`: a pause that is over has ended by itself. Dues before its end are
-    settled, those after it are left to the claims. That is no change of its definition: the version stays."""
-    if not job.paused or job.pause is None or job.pause.until is None or not job.pause.is_over(now):
-        return job
-    until = job.pause.until
-    job = settle(transaction, job, ids, now, "", last=until - MICROSECOND)
-    following = job.next_due
-    if following is not None and following < until:
-        following = job.schedule.next_after(until - MICROSECOND)
-    awake = attrs.evolve(job.watched_anew(until), paused=False, pause=None, next_due=following)
-    job_rows.put(transaction, awake)
-    changes.of_job(transaction, awake, "resume")
-    return awake
+    def settled(self, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
+        return wrong_clock.settled(self._in, job, instant)
+
+    def add(self, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
+        stretches.add(self._in, new, schedules, now)
+
+    def put_job(self, job: Job) -> None:
+        job_rows.put(self._in, job)
 
 
 def next_pause_end(transaction: Transaction, local: datetime) -> datetime | None:
@@ -73,7 +60,7 @@ def end_pauses(transaction: Transaction, local: datetime, most: int, ids: Ids, a
     rows = transaction.execute(held).all()
     for row in rows:
         if row.paused:
-            as_of(transaction, job_columns.from_row(row), ids, instant)
+            settling.as_of(Settling(transaction), job_columns.from_row(row), ids, instant)
         else:
             transaction.execute(update(jobs).where(jobs.c.id == row.id).values(dict.fromkeys(_PAUSE)))
     holds.tell_end(transaction, instant)

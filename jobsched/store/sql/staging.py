@@ -14,10 +14,12 @@ from operator import attrgetter, itemgetter
 
 from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, update
 
+from ...model.claim import DELETED
 from ...model.ids import Ids, is_word, least
 from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
-from . import changes, commands, job_columns, job_ids, listen_notify
+from .. import job_columns
+from . import changes, job_ids, listen_notify
 from . import runs as run_rows
 from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
@@ -156,9 +158,9 @@ def _end_what_waits(transaction: Transaction, set_id: str, now: datetime) -> Non
     waiting = waiting.where(was.set_id == set_id)
     gone = waiting.where(was.what == "delete")
     retries = waiting.join(jobs, jobs.c.id == was.id).where(runs.c.cause == "retry", jobs.c.task != was.task)
-    for query, why in ((gone, commands.DELETED), (retries.where(was.what == "change"), OTHER_TASK)):
+    for query, why in ((gone, DELETED), (retries.where(was.what == "change"), OTHER_TASK)):
         found = [run_rows.from_row(row) for row in transaction.execute(query)]
-        commands.end_waiting(transaction, found, "cancelled", why, now)
+        run_rows.end_waiting(transaction, found, "cancelled", why, now)
 
 
 def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:

@@ -13,7 +13,8 @@ from ...model.ids import is_word
 from ...model.job import Job
 from ...model.job_set import Standing
 from ...model.labels import Label
-from . import job_columns, job_ids, labels
+from .. import job_columns
+from . import job_ids, labels
 from .rows import named
 from .tables import former_jobs, jobs, runs
 from .transaction import Query, TableRow, Transaction, by_indexes, database_now

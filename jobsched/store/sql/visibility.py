@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, false, or_
 
-from ...model.caller import Caller
-from ...model.errors import no_job, no_run
-from .tables import jobs, runs
 from .transaction import Transaction
 
 
@@ -31,19 +28,3 @@ def _like(transaction: Transaction, column: ColumnElement[str], pattern: str) ->
         return column.op("GLOB", is_comparison=True)(pattern)  # its LIKE takes a for A
     escaped = re.sub("([|%_])", r"|\1", pattern)
     return column.like(escaped.replace("*", "%").replace("?", "_"), escape="|")
-
-
-def must_see_job(transaction: Transaction, job_id: str, caller: Caller) -> None:
-    """Raises NotFound if the job exists and the caller does not see it. The job is held from now on."""
-    if caller.tasks is not None:
-        task = transaction.execute(select(jobs.c.task).where(jobs.c.id == job_id).with_for_update()).scalar()
-        if task is not None and not caller.sees(task):
-            raise no_job(job_id)
-
-
-def must_see_run(transaction: Transaction, run_id: str, caller: Caller) -> None:
-    """The same for a run. The task of a run never changes, so the run is not held."""
-    if caller.tasks is not None:
-        task: str | None = transaction.execute(select(runs.c.task).where(runs.c.id == run_id)).scalar()
-        if task is not None and not caller.sees(task):
-            raise no_run(run_id)

@@ -32,7 +32,7 @@ from ...model.owed import Stretch
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
 from ...model.wrong_clock import RAN_AHEAD, SET_BACK, Evidence, anew
-from . import job_columns
+from .. import job_columns
 from . import runs as run_rows
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
 from .transaction import Query, Transaction, database_now

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -12,72 +12,28 @@ from pymongo.errors import BulkWriteError
 from twisted.internet.defer import Deferred
 
 from jobsched.events import Events
+from jobsched.model.audit import Entry
 from jobsched.model.delivery import Delivery
 from jobsched.model.job import Job
 from jobsched.model.node import Node
+from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
 from jobsched.store.contract import store as contract
-from jobsched.store.mongo import nodes, runs, schema, transaction
+from jobsched.store.mongo import audit, jobs, nodes, ordering, runs, schema, transaction
 from jobsched.store.mongo.client import connect, database
-from jobsched.store.mongo.documents import Document, from_document, span_to_number, to_document
+from jobsched.store.mongo.documents import (
+    Document,
+    from_document,
+    instant_of,
+    instant_to_number,
+    span_to_number,
+    to_document,
+)
 from jobsched.store.mongo.store import Store
 from jobsched.store.mongo.transaction import Transaction
 from tests.fakes import InlinePool, StillReactor
 from tests.store.bench import Bench
 from tests.unit.scheduler.world import done
-
-# The tests of the contract that can be asked so far, by module: what they need is there. The list only grows.
-READY: Final[Mapping[str, frozenset[str]]] = {
-    "test_changes": frozenset({
-        "test_a_node_is_told_when_it_comes_and_when_it_goes",
-        "test_before_there_is_any",
-    }),
-    "test_claims": frozenset({"test_a_second_run_of_one_due_and_attempt_is_refused"}),
-    "test_deliveries": frozenset({
-        "test_a_full_place_does_not_hide_the_others",
-        "test_the_end_of_an_attempt_leaves_the_lease_of_a_newer_one",
-        "test_the_oldest_are_taken_and_no_place_gets_too_many",
-        "test_what_came_of_an_attempt_is_written_unless_it_is_over",
-        "test_what_is_taken_is_ones_own_for_the_time_of_the_lease",
-    }),
-    "test_lease": frozenset({
-        "test_a_delivery_is_waited_for_while_the_store_may_be_away",
-        "test_a_value_beyond_the_limits_is_taken_as_the_limit",
-        "test_after_all_were_killed_and_are_silent_it_does_too",
-        "test_after_all_were_stopped_the_next_start_sets_another",
-        "test_one_in_the_place_of_a_killed_one_is_not_kept_by_it",
-        "test_one_that_a_daemon_has_the_place_of_holds_nobody_up",
-        "test_restarted_one_by_one_the_last_sets_what_all_ask_for",
-        "test_the_first_that_starts_says_it_and_later_ones_follow",
-        "test_what_a_backup_lost_is_said_again",
-        "test_when_it_was_seen_is_told_as_it_was",
-        "test_while_one_lives_that_knows_no_other_it_is_10_s_for_all",
-        "test_who_was_away_and_comes_back_changes_nothing",
-    }),
-    "test_nodes": frozenset({
-        "test_a_heartbeat_hears_which_runs_are_to_be_ended",
-        "test_a_heartbeat_renews_and_tells_how_the_node_is",
-        "test_nodes_are_listed_those_that_began_last_first",
-        "test_one_that_joins_lives_from_now_on_as_it_said_of_itself",
-        "test_one_that_leaves_is_stopped_from_now_on",
-        "test_who_was_not_seen_for_a_week_is_forgotten",
-    }),
-    "test_runs": frozenset({
-        "test_a_run_comes_out_as_it_was_put_in",
-        "test_left_behind_is_what_others_started_and_did_not_end",
-        "test_of_what_waits_the_soonest_that_is_not_ripe_is_named",
-        "test_on_a_shared_database_the_daemon_before_left_it_here",
-        "test_what_a_first_schema_daemon_left_is_known_by_its_name",
-    }),
-    "test_token_uses": frozenset({
-        "test_a_use_is_written_once_a_minute_on_all_nodes",
-        "test_tokens_of_long_ago_are_forgotten",
-    }),
-    "test_tails": frozenset({
-        "test_a_second_one_of_the_same_run_takes_its_place",
-        "test_a_tail_comes_back_as_it_was_saved_every_byte_of_it",
-    }),
-}  # fmt: skip
 
 
 @attrs.frozen
@@ -87,7 +43,10 @@ class MongoBench:
     store: Store
 
     def add_jobs(self, new: Iterable[Job]) -> None:
-        """Notifications are asked without their jobs so far: there is no noun yet that would read a job."""
+        done(self.store.write(jobs.add, new))
+
+    def replace_job(self, job: Job) -> None:
+        done(self.store.write(jobs.put, job))
 
     def add_runs(self, new: Iterable[Run]) -> None:
         self._insert("runs", [to_document(each) for each in new])
@@ -100,6 +59,37 @@ class MongoBench:
 
     def add_tails(self, new: Iterable[Tail]) -> None:
         done(self.store.write(runs.save_tails, new))
+
+    def keep_success(self, job_id: str, ended: datetime) -> None:
+        self._set_job(job_id, succeeded=ended)
+
+    def success(self, job_id: str) -> datetime | None:
+        return self._instant(job_id, "succeeded")
+
+    def set_failing(self, job_id: str, since: datetime) -> None:
+        self._set_job(job_id, failing=since)
+
+    def failing(self, job_id: str) -> datetime | None:
+        return self._instant(job_id, "failing")
+
+    def add_entries(self, new: Iterable[Entry]) -> list[Entry]:
+        return [entry for each in new for entry in done(self.store.write(audit.write_all, [each]))]
+
+    def entries(self) -> list[Entry]:
+        return [from_document(Entry, each) for each in self._all("audit")]
+
+    def add_key(self, key: IdempotencyKey, target: str, created: datetime) -> None:
+        done(self.store.write(lambda change: ordering.Records(change).remember([(key, target, created)])))
+
+    def keys(self) -> list[IdempotencyKey]:
+        found = sorted(self._all("keys"), key=lambda each: (each["scope"], each["key"]))
+        return [IdempotencyKey(scope=each["scope"], key=each["key"], digest=each["digest"]) for each in found]
+
+    def jobs(self) -> list[Job]:
+        return [jobs.from_document(each) for each in self._all("jobs")]
+
+    def prefer(self, monkeypatch: pytest.MonkeyPatch, few: int, little: int) -> None:
+        """There is one way only."""
 
     def runs(self) -> list[Run]:
         return sorted((from_document(Run, each) for each in self._all("runs")), key=lambda run: (run.due, run.id))
@@ -134,6 +124,14 @@ class MongoBench:
     def now(self, fallback: datetime) -> datetime:
         told: datetime = done(self.store.read(Transaction.now, fallback))
         return told
+
+    def _set_job(self, job_id: str, **values: datetime) -> None:
+        said: Document = {name: instant_to_number(value) for name, value in values.items()}
+        done(self.store.write(lambda change: change.update("jobs", {"_id": job_id}, said)))
+
+    def _instant(self, job_id: str, name: str) -> datetime | None:
+        (found,) = (each.get(name) for each in self._all("jobs") if each["_id"] == job_id)
+        return None if found is None else instant_of(found)
 
     def _insert(self, name: str, documents: list[Document]) -> None:
         done(self.store.write(lambda change: change.insert(name, documents)))
@@ -170,4 +168,4 @@ class MongoEngine:
         pool = cast(Any, InlinePool)  # a fake
         store = Store(cast(Any, StillReactor()), url, pool, events=events, everyone=everyone)
         store.startService()
-        return cast(Any, store), cast(Any, MongoBench(store))  # not whole: see READY
+        return cast(Any, store), cast(Any, MongoBench(store))  # not whole: see engines/ready

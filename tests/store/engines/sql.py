@@ -19,8 +19,8 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
-from jobsched.store import opening
-from jobsched.store.sql import audit, engine, job_columns, run_pages, transaction
+from jobsched.store import job_columns, opening
+from jobsched.store.sql import audit, engine, run_pages, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows

@@ -19,9 +19,9 @@ def test_a_change_committed_late_is_not_passed_over(desk: SqlDesk, store_url: st
     engine = writing(connect(store_url))
     with engine.connect() as connection, connection.begin() as begun:
         transaction = Transaction(connection)
-        changes.of_job(transaction, late, "early to begin, late to commit")
+        transaction.have_done(late, "early to begin, late to commit")
         changes.write(transaction)
-        desk.write(changes.of_job, early, "late to begin, early to commit")
+        desk.write(Transaction.have_done, early, "late to begin, early to commit")
         assert desk.ask(desk.store.changes.number(MANY)) == 1
         seen, _ = desk.ask(desk.store.changes.after(0, MANY))
         assert [(change.number, change.job_id) for change in seen] == [(1, early.id)]
@@ -35,7 +35,7 @@ def test_a_change_committed_late_is_not_passed_over(desk: SqlDesk, store_url: st
 
 def test_what_is_undone_is_told_to_nobody(desk: SqlDesk) -> None:
     def fails(transaction: Transaction) -> None:
-        changes.of_job(transaction, job(), "undone")
+        transaction.have_done(job(), "undone")
         changes.write(transaction)
         raise ValueError("not this time")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from jobsched.model.job import Job, Policy
-from jobsched.store.sql import claims
+from jobsched.store import claiming
+from jobsched.store.placement import lacking
 from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql.placement import lacking
 from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import asks, at, job, node
 from tests.store.sql.desk import SqlDesk
@@ -26,7 +26,7 @@ def test_a_claim_that_breaks_leaves_nothing(desk: SqlDesk, monkeypatch: pytest.M
     one = job()
     desk.add(one)
     with monkeypatch.context() as patch:
-        patch.setattr(claims, "_dues", lambda *_: 1 / 0)  # the last thing it does
+        patch.setattr(claiming, "_dues", lambda *_: 1 / 0)  # the last thing it does
         with pytest.raises(ZeroDivisionError):
             desk.claim(60, one)
     assert desk.runs() == []

@@ -5,14 +5,15 @@ import pytest
 from jobsched.model.errors import Conflict
 from jobsched.model.order import Order, PauseJob
 from jobsched.model.run import ENDED
-from jobsched.store.sql import commands, orders
+from jobsched.store import commands, performing
+from jobsched.store.sql import orders
 from jobsched.store.sql import runs as run_rows
 from tests.store.samples import job, run, signature
 from tests.store.sql.desk import SqlDesk
 
 
 def test_every_order_can_be_performed():
-    assert set(orders._HOW) == set(Order.__subclasses__())
+    assert {*performing.HOW, *orders.ON_MANY} == set(Order.__subclasses__())
 
 
 @pytest.mark.usefixtures("told_time")

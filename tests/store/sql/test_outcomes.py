@@ -9,7 +9,8 @@ from sqlalchemy.exc import OperationalError
 from jobsched.model.errors import NotFound
 from jobsched.model.order import CancelRun, DeleteJob
 from jobsched.model.run import Run
-from jobsched.store.sql import commands, db_errors, start_counts
+from jobsched.store import start_counts
+from jobsched.store.sql import commands, db_errors
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import IDS, T0, job, run

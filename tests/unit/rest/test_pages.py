@@ -12,7 +12,7 @@ from jobsched.http.pages import ALL, LEAST, ONE, Pages, _text
 from jobsched.http.route import Route
 from jobsched.http.site import site
 from jobsched.model.page import Page
-from jobsched.store.sql.paging import REST, cut
+from jobsched.store.paging import REST, cut
 from tests.present import present
 from tests.unit.rest.conftest import Reactor, ask
 from tests.unit.rest.test_lists import NEXT

@@ -3,41 +3,41 @@ is none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
 import attrs
 
-from ...model.job import Job
-from ...model.node import Node
-from ...model.run import ANYWHERE, Run
-from . import nodes as node_rows
-from .transaction import Transaction, database_now
+from ..model.job import Job
+from ..model.node import Node
+from ..model.run import ANYWHERE, Run
 
 
 class LivingNodes:
     """The living nodes, for one transaction. `last_heard` are the nodes of the last heartbeat of node `own`. `alive`
     are the nodes that the store has now, because no node may be overlooked that has just come or gone. They are read
-    once, however many jobs ask."""
+    once, by `every`, however many jobs ask; `now` is asked with them."""
 
-    def __init__(self, transaction: Transaction, last_heard: Sequence[Node], own: str, local: datetime) -> None:
+    def __init__(
+        self, every: Callable[[], Sequence[Node]], now: Callable[[], datetime], last_heard: Sequence[Node], own: str
+    ) -> None:
         self.last_heard = last_heard
-        self._transaction = transaction
+        self._every = every
+        self._now = now
         self._own = own
-        self._local = local
 
     @cached_property
     def known(self) -> Sequence[Node]:
         """Every node that is not forgotten. Those that began last come first."""
-        return node_rows.every(self._transaction)
+        return self._every()
 
     @cached_property
     def alive(self) -> Sequence[Node]:
         """The nodes that live, as the store has them. This node itself is as it says. Where nodes are not stored, it
         lives alone."""
         mine = {node.id: node for node in self.last_heard if node.id == self._own}
-        instant = database_now(self._transaction, self._local)
+        instant = self._now()
         there = (node for node in self.known if node.state == "alive" and not node.late(instant))
         return [mine.get(node.id, node) for node in there] or self.last_heard
 

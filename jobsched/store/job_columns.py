@@ -1,17 +1,19 @@
-"""A job and the columns of its row: one is made of the other."""
+"""A job and its fields, side by side under names of their own, as a database keeps them: one is made of the other."""
 
 from __future__ import annotations
 
 from operator import attrgetter
+from typing import Any, TypeAlias
 
 import attrs
 
-from ...model.cron import Cron
-from ...model.job import Job, Notify, Policy, Watch
-from ...model.labels import About
-from ...model.pause import Pause
-from ...model.trigger import At, Interval, Schedule, Trigger
-from .transaction import TableRow
+from ..model.cron import Cron
+from ..model.job import Job, Notify, Policy, Watch
+from ..model.labels import About
+from ..model.pause import Pause
+from ..model.trigger import At, Interval, Schedule, Trigger
+
+Fields: TypeAlias = Any  # of whatever kind of row: they are read by name
 
 _PARTS = {"policy": Policy, "about": About, "watch": Watch}
 _APART = (*_PARTS, "schedule", "pause")
@@ -22,7 +24,7 @@ _plain = attrgetter(*_PLACES.values())
 
 
 def of(job: Job) -> dict[str, object]:
-    """The columns of a job."""
+    """The fields of a job."""
     trigger = job.schedule.trigger
     interval = trigger if isinstance(trigger, Interval) else None
     pause, notify = job.pause, job.watch.notify
@@ -42,8 +44,8 @@ def of(job: Job) -> dict[str, object]:
     }
 
 
-def from_row(row: TableRow) -> Job:
-    """The record of a row that holds every column of `jobs`."""
+def from_row(row: Fields) -> Job:
+    """The record of a row that holds every field of a job."""
     return Job(
         id=row.id,
         name=row.name,
@@ -84,18 +86,18 @@ def from_row(row: TableRow) -> Job:
     )
 
 
-def schedule_of(row: TableRow) -> Schedule:
+def schedule_of(row: Fields) -> Schedule:
     return Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id)
 
 
-def pause_of(row: TableRow) -> Pause | None:
+def pause_of(row: Fields) -> Pause | None:
     """None: it was a daemon of 0004 that paused the job."""
     if row.paused_at is None:
         return None
     return Pause(by=row.paused_by, at=row.paused_at, until=row.paused_until, reason=row.pause_reason or "")
 
 
-def _trigger(row: TableRow) -> Trigger:
+def _trigger(row: Fields) -> Trigger:
     if row.every is not None:
         return Interval(start=row.anchor, every=row.every)
     if row.cron is not None:
