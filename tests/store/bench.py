@@ -15,6 +15,7 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
+from jobsched.reactor_types import Reactor
 from jobsched.store.contract.store import Store
 
 
@@ -119,6 +120,9 @@ class Engine(Protocol):
 
     def believe(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let it be, until the test ends, the time that a caller says, and not that of the database."""
+
+    def start(self, reactor: Reactor, url: str) -> Store:
+        """A running store with threads of its own, as a node has it."""
 
     def open(self, url: str, events: Events, everyone: str | None) -> tuple[Store, Bench]:
         """A running store without threads: each Deferred has fired when it is given back."""

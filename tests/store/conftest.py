@@ -13,7 +13,6 @@ from twisted.internet import reactor
 
 from jobsched.events import Events
 from jobsched.reactor_types import Reactor
-from jobsched.store import opening
 from jobsched.store.contract.store import Store
 from tests.servers import Server
 from tests.store.bench import Engine
@@ -111,13 +110,12 @@ def told_time(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_store(store_url: str) -> Iterator[Callable[[], Store]]:
+def open_store(store_url: str, engine: Engine) -> Iterator[Callable[[], Store]]:
     """Makes running stores on the one database, as so many nodes have them."""
     stores: list[Store] = []
 
     def make() -> Store:
-        stores.append(opening.open_store(cast(Reactor, reactor), store_url))
-        stores[-1].startService()
+        stores.append(engine.start(cast(Reactor, reactor), store_url))
         return stores[-1]
 
     yield make

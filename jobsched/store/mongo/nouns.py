@@ -7,7 +7,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -16,37 +16,45 @@ from ...model.audit import AuditFilter, Entry
 from ...model.change import Change, Numbers
 from ...model.claim import Claimant, Claimed
 from ...model.delivery import Attempt, Delivery
+from ...model.downtime import Downtime, DowntimeCost
 from ...model.hold import Hold
 from ...model.ids import Ids
 from ...model.job import Due, JobFilter, JobView
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import Node
 from ...model.order import Issued, Order, Performed
+from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run, RunFilter, Tail
 from ...model.run_counts import Tally
 from ...model.upcoming import Planned, PlannedFilter
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
+from ..contract import history as history_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
+from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
+from ..contract.retention import RetentionPass
 from . import (
     audit,
     changes,
     claims,
     dead_nodes,
     deliveries,
+    downtimes,
     holds,
     job_lists,
     jobs,
     nodes,
     orders,
     outcomes,
+    overdue,
     pauses,
+    retention,
     run_lists,
     runs,
     settings,
@@ -242,8 +250,55 @@ class TokenUses(Noun, token_uses_contract.TokenUses):
         return self._in.read(token_uses.every)
 
 
-class Retention(Noun):
-    """What is missing: the turns, and all that needs runs or keys."""
+class Overdue(Noun, job_contract.Overdue):
+    def watched(self, most: int, now: datetime) -> Deferred[list[str]]:
+        return self._in.read(overdue.watched, most, now)
+
+    def recovered(self, most: int, now: datetime) -> Deferred[list[str]]:
+        return self._in.read(overdue.recovered, most, now)
+
+    def settle(self, job_ids: Sequence[str], now: datetime) -> Deferred[list[OverdueChange]]:
+        return self._in.write(overdue.settle, job_ids, now)
+
+
+class Downtimes(Noun, history_contract.Downtimes):
+    def before(self, node_id: str) -> Deferred[Downtime | None]:
+        return self._in.read(downtimes.before, node_id)
+
+    def cost(self, until: datetime) -> Deferred[DowntimeCost]:
+        return self._in.read(downtimes.cost, until)
+
+
+class Retention(Noun, retention_contract.Retention):
+    def take_turn(self, now: datetime, keep: int, every: timedelta) -> Deferred[RetentionPass | None]:
+        return self._in.write(retention.take_turn, now, keep, every)
+
+    def end_turn(self, this_pass: RetentionPass, keep: int) -> Deferred[None]:
+        return self._in.write(retention.end_turn, this_pass, keep)
+
+    def new_runs(self, since: datetime) -> Deferred[dict[str, int]]:
+        return self._in.read(retention.new_runs, since)
+
+    def counts(self, job_ids: Sequence[str]) -> Deferred[dict[str, int]]:
+        return self._in.read(retention.counts, job_ids)
+
+    def larger(self, job_ids: Sequence[str]) -> Deferred[dict[str, int]]:
+        return self._in.read(retention.larger, job_ids)
+
+    def crowded(self, most: int) -> Deferred[list[str]]:
+        return self._in.read(retention.crowded, most)
+
+    def forget_runs_before(self, before: datetime, most: int) -> Deferred[list[str]]:
+        return self._in.write(retention.forget_before, before, most)
+
+    def forget_runs_beyond(self, job_id: str, keep: int, most: int, ran: bool, now: datetime) -> Deferred[list[str]]:
+        return self._in.write(retention.forget_beyond, job_id, keep, most, ran, now)
+
+    def forget_keys(self, now: datetime) -> Deferred[None]:
+        return self._in.write(retention.forget_keys, now)
+
+    def unknown(self, run_ids: Sequence[str]) -> Deferred[list[str]]:
+        return self._in.read(retention.unknown, run_ids)
 
     def forget_deliveries(self, before: datetime, most: int) -> Deferred[int]:
         return self._in.write(deliveries.forget, before, most)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from pymongo.errors import PyMongoError
+from twisted.internet.defer import Deferred
 
 from ...events import Events
 from ...model.errors import Unavailable
+from ...model.health import Counts, JobInfo
 from ...reactor_types import WithTimers
 from ...threads import Bulkhead, Pool
 from ..asking import Asking
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
+from ..contract import history as history_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
+from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
-from . import changes, db_errors, nouns
+from . import changes, counts, db_errors, nouns
 from .client import begin, connect, database
 from .for_callers import ForCallers
 from .transaction import Transaction
@@ -73,7 +77,9 @@ class Store(Asking[Transaction]):
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
-        self.retention = nouns.Retention(self)
+        self.overdue: job_contract.Overdue = nouns.Overdue(self)
+        self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
+        self.retention: retention_contract.Retention = nouns.Retention(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
         self.token_uses: token_uses_contract.TokenUses = nouns.TokenUses(self)
 
@@ -86,6 +92,16 @@ class Store(Asking[Transaction]):
     def notifies(self) -> bool:
         """Not yet: a change stream is to do so."""
         return False
+
+    def answers(self) -> Deferred[None]:
+        """As the contract has it, as the next two."""
+        return self.read(counts.answers)
+
+    def counts(self) -> Deferred[Counts]:
+        return self.read(counts.counts)
+
+    def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
+        return self.read(counts.job_infos, labels, most)
 
     def words(self, why: BaseException | None) -> str:
         """A failure in one line, without a password."""

@@ -7,15 +7,12 @@ from datetime import datetime
 
 from ...model.ids import BACK
 from ...model.job import Job
-from ...model.overdue import SKEW
-from ...model.run import ENDED, NEVER_RAN, STARTED, Run
+from ...model.run import Run
 from ...model.trigger import Schedule
 from .. import stretching
-from . import jobs, outcomes
-from .documents import from_document, instant_to_number, up_to, values
+from . import jobs, outcomes, overdue
+from .documents import from_document, instant_to_number, values
 from .transaction import Transaction
-
-_WERE_STARTED = [state for state in (*STARTED, *ENDED) if state not in NEVER_RAN]
 
 
 def add(transaction: Transaction, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
@@ -57,6 +54,4 @@ class _Records(stretching.Records):
             return True
         if last.state != "missed" or last.ended is None or (job.watched is not None and last.created < job.watched):
             return False
-        began = {"$gte": instant_to_number(last.ended), **up_to(now + SKEW)}
-        since = {"job_id": job.id, "state": {"$in": _WERE_STARTED}, "started": began}
-        return self._in.first("runs", since) is None
+        return not overdue.was_started_since(self._in, job.id, last.ended, now)

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from ...model.downtime import Downtime, DowntimeCost, without_nodes
+from ...model.downtime import Downtime, DowntimeCost
 from ...model.ids import least
 from ...model.node import Node
+from .. import absence
 from . import holds
 from . import nodes as node_rows
 from .jobs import AWAKE
@@ -28,11 +29,7 @@ _GIVE = (
 
 def before(transaction: Transaction, node_id: str) -> Downtime | None:
     """The downtime that ended when that node began. None: another node lived then, or there was no node before."""
-    known = node_rows.every(transaction)
-    began = next((node.since for node in known if node.id == node_id), None)
-    if began is None:
-        return None
-    return without_nodes(known, [node for node in known if node.id == node_id or node.since > began])
+    return absence.before(node_rows.every(transaction), node_id)
 
 
 def cost(transaction: Transaction, until: datetime) -> DowntimeCost:

@@ -1,41 +1,68 @@
-"""Jobs that became overdue or have recovered: decided from what the store holds, written once, and notified."""
+"""How jobs stand that may be overdue or have recovered, in SQL: see `store.overdue_changes`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-import attrs
 from sqlalchemy import ColumnElement, bindparam, case, null, or_, select, update
 
 from ...model.delivery import News
 from ...model.job import Job
-from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success, overdue
+from ...model.overdue import Late, Overdue, OverdueChange
 from ...model.run import Run
+from .. import overdue_changes
 from ..job_columns import from_row
+from ..overdue_changes import Standing
 from . import outbox
 from . import runs as run_rows
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
-from .transaction import Query, TableRow, Transaction, database_now
+from .transaction import Query, Transaction, database_now
 
 
 def settle(transaction: Transaction, job_ids: Sequence[str], local: datetime) -> list[OverdueChange]:
-    """Decide for each job whether it is overdue and whether it still fails. A difference to what is stored is written,
-    with its notification.
-
-    A change is made only where the row is still as it was read: if several nodes do this, one of them makes the change.
-    """
+    """As `overdue_changes.settle`."""
     instant = database_now(transaction, local)
-    rows = transaction.execute(_STANDING, {"ids": list(job_ids), "now": instant}).all()
-    facts = _facts(transaction, [row.id for row in rows], instant)
+    asked = {"ids": list(job_ids), "now": instant}
+    rows = transaction.execute(_STANDING, asked).all()
+    asked["ids"] = [row.id for row in rows]
+    waiting, missed = _oldest(transaction, _WAITING, asked), _oldest(transaction, _MISSED, asked)
     found = _runs(transaction, (run_id for row in rows for run_id in (row.success, row.mender, row.starter)))
-    made = [_overdue_change(transaction, row, facts[row.id], found) for row in rows]
-    news = [change for change in made if change is not None]
-    for change in news:
-        transaction.have_done(change.job, change.event)
-    outbox.tell_all(transaction, [News(**attrs.asdict(change, recurse=False), instant=instant) for change in news])
-    return news
+    standings = [
+        Standing(
+            job=from_row(row),
+            failing=row.failing,
+            forgotten=row.succeeded,
+            success=found.get(row.success or ""),
+            mender=found.get(row.mender or ""),
+            starter=found.get(row.starter or ""),
+            waiting=waiting.get(row.id),
+            missed=missed.get(row.id),
+        )
+        for row in rows
+    ]
+    return overdue_changes.settle(_Records(transaction), standings, instant)
+
+
+class _Records(overdue_changes.Records):
+    def __init__(self, transaction: Transaction) -> None:
+        self._in = transaction
+        self.telling = transaction
+
+    def become(self, job: Job, verdict: Overdue) -> bool:
+        values = {"overdue": verdict.since, "overdue_reason": verdict.reason}
+        same = (jobs.c.id == job.id) & (jobs.c.version == job.version) & jobs.c.overdue.is_(None)
+        return self._in.execute(update(jobs).where(same).values(values)).rowcount == 1
+
+    def recover(self, standing: Standing, *, over: bool, mends: bool) -> bool:
+        job = standing.job
+        values = ({"overdue": None, "overdue_reason": None} if over else {}) | ({"failing": None} if mends else {})
+        same = (jobs.c.id == job.id) & _is(jobs.c.overdue, job.overdue) & _is(jobs.c.failing, standing.failing)
+        return self._in.execute(update(jobs).where(same).values(values)).rowcount == 1
+
+    def tell_all(self, news: Sequence[News]) -> None:
+        outbox.tell_all(self._in, news)
 
 
 def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
@@ -51,62 +78,6 @@ def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
     for job_id in transaction.execute(asked).scalars().all() if latest else ():
         older = or_(jobs.c.succeeded.is_(None), jobs.c.succeeded < latest[job_id])
         transaction.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
-
-
-def _overdue_change(
-    transaction: Transaction, row: TableRow, facts: Facts, found: dict[str, Run]
-) -> OverdueChange | None:
-    """Write what becomes of a job. None: nothing that anybody is to know."""
-    job, run = from_row(row), found.get(row.success or "")
-    verdict = overdue(job, attrs.evolve(facts, success=_success(row, run, facts.now)))
-    if verdict is not None and job.overdue is None:
-        return _became(transaction, job, verdict)
-    over, mends = job.overdue is not None and verdict is None, row.mender is not None
-    values = ({"overdue": None, "overdue_reason": None} if over else {}) | ({"failing": None} if mends else {})
-    same = (jobs.c.id == job.id) & _is(jobs.c.overdue, job.overdue) & _is(jobs.c.failing, row.failing)
-    if not values or transaction.execute(update(jobs).where(same).values(values)).rowcount != 1:
-        return None
-    cause, reason = _cause(row, found)
-    if not mends and (job.paused or (cause is None and job.next_due is None)):
-        return None  # the job is not overdue any more, but nobody would say that it has recovered
-    if over:
-        job = attrs.evolve(job, overdue=None, overdue_reason=None)
-    return OverdueChange(event="recovered", job=job, reason=reason, run=cause)
-
-
-def _became(transaction: Transaction, job: Job, verdict: Overdue) -> OverdueChange | None:
-    values = {"overdue": verdict.since, "overdue_reason": verdict.reason}
-    same = (jobs.c.id == job.id) & (jobs.c.version == job.version) & jobs.c.overdue.is_(None)
-    if transaction.execute(update(jobs).where(same).values(values)).rowcount != 1:
-        return None
-    job = attrs.evolve(job, overdue=verdict.since, overdue_reason=verdict.reason)
-    return OverdueChange(event="overdue", job=job, reason=verdict.reason)
-
-
-def _success(row: TableRow, run: Run | None, instant: datetime) -> Success | None:
-    """The last success: among the runs that are kept, or among the runs that were forgotten."""
-    forgotten = row.succeeded if row.succeeded is not None and row.succeeded <= instant + SKEW else None
-    if run is not None and run.ended is not None and (forgotten is None or forgotten <= run.ended):
-        return Success(ended=run.ended, run_id=run.id)
-    return None if forgotten is None else Success(ended=forgotten)
-
-
-def _cause(row: TableRow, found: dict[str, Run]) -> tuple[Run | None, str]:
-    """The run by which a job has recovered, if there is one; and the reason in words."""
-    success = found.get(row.success or "")
-    lately = success is not None and row.overdue is not None and success.ended and success.ended >= row.overdue
-    run = found.get(row.mender or "") or (success if lately else None)
-    if run is not None:
-        return run, f"run {run.id} has succeeded"
-    run = found.get(row.starter or "")
-    return run, "none of its dues is late any more" if run is None else f"run {run.id} was started"
-
-
-def _facts(transaction: Transaction, job_ids: Sequence[str], instant: datetime) -> dict[str, Facts]:
-    """For each job: the oldest due that waits, and the oldest missed due after which nothing was started."""
-    asked = {"ids": job_ids, "now": instant}
-    waiting, missed = _oldest(transaction, _WAITING, asked), _oldest(transaction, _MISSED, asked)
-    return {each: Facts(now=instant, waiting=waiting.get(each), missed=missed.get(each)) for each in job_ids}
 
 
 def _oldest(transaction: Transaction, dues: Query, asked: Mapping[str, object]) -> dict[str, Late]:

@@ -18,6 +18,7 @@ from jobsched.model.job import Job
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
+from jobsched.reactor_types import Reactor
 from jobsched.store.contract import store as contract
 from jobsched.store.mongo import audit, jobs, nodes, ordering, runs, schema, transaction
 from jobsched.store.mongo.client import connect, database
@@ -163,6 +164,12 @@ class MongoEngine:
 
     def believe(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(transaction, "_HAS_CLOCK", [False])
+
+    def start(self, reactor: Reactor, url: str) -> contract.Store:
+        store = Store(reactor, url)
+        store.startService()
+        whole: contract.Store = cast(Any, store)  # but for what engines/ready does not ask
+        return whole
 
     def open(self, url: str, events: Events, everyone: str | None) -> tuple[contract.Store, Bench]:
         pool = cast(Any, InlinePool)  # a fake

@@ -19,7 +19,9 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
+from jobsched.reactor_types import Reactor
 from jobsched.store import job_columns, opening
+from jobsched.store.contract import store as contract
 from jobsched.store.sql import audit, engine, run_pages, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
@@ -182,6 +184,11 @@ class SqlEngine:
 
     def believe(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(transaction, "_ASK_TIME", {})
+
+    def start(self, reactor: Reactor, url: str) -> contract.Store:
+        store = opening.open_store(reactor, url)
+        store.startService()
+        return store
 
     def open(self, url: str, events: Events, everyone: str | None) -> tuple[Store, SqlBench]:
         store = Store(StillReactor(), url, InlinePool, events=events, everyone=everyone)  # type: ignore[arg-type]  # a fake
