@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from ..events import Events
+from ..model.errors import BadStore
 from ..reactor_types import WithTimers
 from .contract.store import Listener, Snapshot, Store
 from .sign_of_life import Sign
@@ -15,6 +17,8 @@ from .sql import backup, schema, url, verify
 from .sql.listen_notify import Listener as NotifyListener
 from .sql.store import THREADS, WAITING
 from .sql.store import Store as SqlStore
+
+MONGO: Final = ("mongodb://", "mongodb+srv://")
 
 
 def open_store(
@@ -52,8 +56,24 @@ def migrate(url: str, *, galera_single_writer: bool = False) -> None:
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
     """One state of the store, for as long as the block takes. Raises BadStore if it cannot be read, or is lost."""
+    with _mongo_view(url) if url.startswith(MONGO) else _sql_view(url) as found:
+        yield found
+
+
+@contextmanager
+def _sql_view(url: str) -> Iterator[Snapshot]:
     with verify.view(url) as transaction:
         yield verify.Snapshot(transaction)
+
+
+@contextmanager
+def _mongo_view(url: str) -> Iterator[Snapshot]:
+    try:
+        from .mongo import verify as mongo_verify  # its driver may not be installed
+    except ImportError as why:
+        raise BadStore("store: mongodb:// needs pymongo: pip install pymongo") from why
+    with mongo_verify.view(url) as transaction:
+        yield mongo_verify.Snapshot(transaction)
 
 
 def listener(

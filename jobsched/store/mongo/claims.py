@@ -13,7 +13,7 @@ from ...model.owed import Stretch
 from ...model.run import Run, State
 from ...model.trigger import Schedule
 from .. import claim_records, claiming, news
-from . import backlog, holds, jobs, nodes, ordering, outcomes, runs, stretches
+from . import backlog, holds, jobs, nodes, ordering, outcomes, runs, stretches, wrong_clock
 from .documents import values
 from .outbox import Records as Outbox
 from .transaction import Transaction
@@ -55,8 +55,7 @@ class _Records(claim_records.Records):
         return nodes.every(self._in)
 
     def settled(self, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
-        """No dues are computed anew here yet, after a clock was set back."""
-        return job, None
+        return wrong_clock.settled(self._in, job, instant)
 
     def add(self, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
         stretches.add(self._in, new, schedules, now)

@@ -28,6 +28,7 @@ from ...model.page import Page
 from ...model.run import Run, RunFilter, Tail
 from ...model.run_counts import Tally
 from ...model.upcoming import Planned, PlannedFilter
+from ...model.wrong_clock import Evidence
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
@@ -60,6 +61,7 @@ from . import (
     settings,
     token_uses,
     views,
+    wrong_clock,
 )
 from .transaction import Transaction
 
@@ -267,6 +269,20 @@ class Downtimes(Noun, history_contract.Downtimes):
 
     def cost(self, until: datetime) -> Deferred[DowntimeCost]:
         return self._in.read(downtimes.cost, until)
+
+
+class WrongClock(Noun, history_contract.WrongClock):
+    def evidence(self, now: datetime) -> Deferred[Evidence]:
+        return self._in.read(wrong_clock.evidence, now)
+
+    def jobs_ahead(self, now: datetime, after: str, most: int) -> Deferred[tuple[list[str], str | None]]:
+        return self._in.read(wrong_clock.jobs_ahead, now, after, most)
+
+    def put_right(self, job_ids: Sequence[str], now: datetime) -> Deferred[int]:
+        return self._in.write(wrong_clock.put_right, job_ids, now)
+
+    def rest(self, now: datetime) -> Deferred[None]:
+        return self._in.write(wrong_clock.rest, now)
 
 
 class Retention(Noun, retention_contract.Retention):

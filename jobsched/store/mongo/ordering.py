@@ -19,18 +19,17 @@ from ...model.trigger import Schedule
 from .. import ordering
 from ..idempotency import Known
 from ..placement import LivingNodes
-from . import audit, holds, jobs, nodes, outcomes, runs, stretches, views
-from .documents import Document, from_document, instant_of, instant_to_number, plain, up_to
+from . import audit, holds, jobs, nodes, outcomes, runs, stretches, views, wrong_clock
+from .documents import from_document, instant_of, instant_to_number, plain, up_to
 from .transaction import Transaction
-
-_OF_A_DUE: Document = {"cause": "schedule", "attempt": 1}
+from .wrong_clock import OF_A_DUE
 
 
 def begun(
     transaction: Transaction, dues: Collection[tuple[str, datetime]], besides: Sequence[Run]
 ) -> set[tuple[str, datetime]]:
     """As `start_counts.Records.begun`."""
-    which = _OF_A_DUE | {
+    which = OF_A_DUE | {
         "job_id": {"$in": sorted({job_id for job_id, _ in dues})},
         "due": {"$in": sorted({instant_to_number(due) for _, due in dues})},
         "_id": {"$nin": [run.id for run in besides]},
@@ -54,8 +53,7 @@ class Records(ordering.Records):
         """Other nodes look often: nothing tells them yet."""
 
     def settled(self, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
-        """No dues are computed anew here yet, after a clock was set back."""
-        return job, None
+        return wrong_clock.settled(self._in, job, instant)
 
     def add(self, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
         stretches.add(self._in, new, schedules, now)
@@ -87,18 +85,13 @@ class Records(ordering.Records):
         self._in.update("jobs", {"_id": job.id}, {"starts": starts, "next_due": plain(next_due)})
 
     def last_due(self, job_id: str) -> datetime | None:
-        return self._last({"job_id": job_id} | _OF_A_DUE)
+        return wrong_clock.last_due(self._in, {"job_id": job_id} | OF_A_DUE)
 
     def decided(self, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
         its = {"job_id": job_id}
-        return self._last(its | {"created": up_to(instant + BACK)}), self._last(its)
-
-    def _last(self, which: Document) -> datetime | None:
-        """The last due that these runs stand for."""
-        ends = (
-            (name, self._in.first("runs", which | {name: {"$ne": None}}, [(name, -1)])) for name in ("due", "until")
+        return wrong_clock.last_due(self._in, its | {"created": up_to(instant + BACK)}), wrong_clock.last_due(
+            self._in, its
         )
-        return max((instant_of(found[name]) for name, found in ends if found is not None), default=None)
 
     def insert_runs(self, new: Sequence[Run]) -> None:
         outcomes.insert(self._in, new)

@@ -78,6 +78,7 @@ class Store(Asking[Transaction]):
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.overdue: job_contract.Overdue = nouns.Overdue(self)
+        self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.retention: retention_contract.Retention = nouns.Retention(self)
         self.changes: change_contract.Changes = nouns.Changes(self)

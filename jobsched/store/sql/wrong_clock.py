@@ -1,8 +1,6 @@
 """What a wrong clock has written ahead of the right one: found after the clock was set back, and put right.
 
-The rule is `model/wrong_clock`. Dues that are computed anew may already have an outcome by the other clock. A run that
-started, or is to start, keeps its outcome and does not start again; a due that was missed or skipped before it came
-does not count. Every function runs inside a transaction.
+The rule is `model/wrong_clock`, and `store/dues_anew`. Every function runs inside a transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import attrs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -30,14 +27,12 @@ from ...model.job import Job
 from ...model.overdue import SKEW
 from ...model.owed import Stretch
 from ...model.run import NEVER_RAN, Run
-from ...model.trigger import Interval, Schedule
-from ...model.wrong_clock import RAN_AHEAD, SET_BACK, Evidence, anew
-from .. import job_columns
+from ...model.trigger import Interval
+from ...model.wrong_clock import SET_BACK, Evidence, anew
+from .. import dues_anew, job_columns
 from . import runs as run_rows
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
 from .transaction import Query, Transaction, database_now
-
-LATE = "dues after it had their outcome already, by a clock that was ahead"
 
 
 def evidence(transaction: Transaction, local: datetime) -> Evidence:
@@ -67,51 +62,49 @@ def put_right(transaction: Transaction, job_ids: Sequence[str], local: datetime)
     were computed anew."""
     instant = database_now(transaction, local)
     held = select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
-    return sum(_put_right(transaction, job_columns.from_row(row), instant) for row in transaction.execute(held).all())
-
-
-def _put_right(transaction: Transaction, job: Job, instant: datetime) -> bool:
-    fresh = anew(job, instant)
-    if fresh is None or fresh.next_due is None or not _was_wrong(transaction, job, instant):
-        return False
-    edge = transaction.execute(select(func.max(LAST_DUE)).where(OF_A_DUE, runs.c.job_id == job.id)).scalar()
-    edges = [job.ahead, job.next_due, edge and edge + MICROSECOND]
-    due, edge = fresh.next_due, max((each for each in edges if each is not None), default=None)
-    fresh = _cut(transaction, attrs.evolve(fresh, ahead=edge), due, instant)
-    trigger = fresh.schedule.trigger
-    anchor = {"anchor": trigger.start} if isinstance(trigger, Interval) else {}
-    _write(transaction, fresh, **anchor)
-    return True
+    records = _Records(transaction)
+    found = transaction.execute(held).all()
+    return sum(dues_anew.put_right(records, job_columns.from_row(row), instant) for row in found)
 
 
 def settled(transaction: Transaction, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
-    """`job`, which is held, moved behind those of its dues up to `instant` that had their outcome by another clock. And
-    the dues before these that have no outcome and are too late to start."""
-    if job.ahead is None or job.next_due is None:
-        return job, None
-    moved, left = _cut(transaction, job, instant, instant), None
-    decided = and_(OF_A_DUE, runs.c.job_id == job.id, runs.c.due <= instant, ~_void(instant))
-    latest = transaction.execute(select(func.max(LAST_DUE)).where(decided)).scalar()
-    if latest is not None and latest >= job.next_due:
-        if moved.ahead_from is not None and job.next_due < moved.ahead_from <= latest:
-            left = _between(job.schedule, job.next_due, moved.ahead_from)
-        moved = attrs.evolve(moved, next_due=job.schedule.next_after(latest))
-    if moved.ahead is not None and (moved.next_due is None or moved.next_due >= moved.ahead):
-        moved = attrs.evolve(moved, ahead=None, ahead_from=None)
-    if moved != job:
-        _write(transaction, moved)
-    return moved, left
+    """As `dues_anew.settled`."""
+    return dues_anew.settled(_Records(transaction), job, instant)
 
 
-def _write(transaction: Transaction, job: Job, **more: object) -> None:
-    values = {"next_due": job.next_due, "ahead": job.ahead, "ahead_from": job.ahead_from}
-    transaction.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **more))
+class _Records(dues_anew.Records):
+    def __init__(self, transaction: Transaction) -> None:
+        self._in = transaction
 
+    def last_due(self, job_id: str) -> datetime | None:
+        return self._in.execute(select(func.max(LAST_DUE)).where(OF_A_DUE, runs.c.job_id == job_id)).scalar()
 
-def _between(schedule: Schedule, first: datetime, edge: datetime) -> Stretch:
-    """The dues from `first`, which is a due, to before `edge`."""
-    last = (schedule.newest(first, edge - MICROSECOND, 1) or [first])[0]
-    return Stretch(due=first, until=last, count=1 + schedule.count(first, last), fate="missed", reason=LATE)
+    def last_sound_due(self, job_id: str, instant: datetime) -> datetime | None:
+        sound = and_(OF_A_DUE, runs.c.job_id == job_id, runs.c.due <= instant, ~_void(instant))
+        return self._in.execute(select(func.max(LAST_DUE)).where(sound)).scalar()
+
+    def void(self, job: Job, until: datetime, instant: datetime) -> Sequence[Run]:
+        reach = and_(OF_A_DUE, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
+        rows = self._in.execute(select(runs).where(reach, job.next_due <= LAST_DUE).with_for_update()).all()
+        return [run_rows.from_row(row) for row in rows]
+
+    def newest_run(self, job_id: str) -> Run | None:
+        newest = select(runs).where(runs.c.job_id == job_id).order_by(runs.c.id.desc()).limit(1)
+        row = self._in.execute(newest).one_or_none()
+        return None if row is None else run_rows.from_row(row)
+
+    def cut(self, run: Run) -> None:
+        values = {name: getattr(run, name) for name in ("until", "count", "ended", "reason")}
+        self._in.execute(update(runs).where(runs.c.id == run.id).values(values))
+
+    def drop(self, run: Run) -> None:
+        self._in.execute(delete(runs).where(runs.c.id == run.id))
+
+    def move(self, job: Job) -> None:
+        values = {"next_due": job.next_due, "ahead": job.ahead, "ahead_from": job.ahead_from}
+        trigger = job.schedule.trigger
+        anchor = {"anchor": trigger.start} if isinstance(trigger, Interval) else {}
+        self._in.execute(update(jobs).where(jobs.c.id == job.id).values(values | anchor))
 
 
 def decided(transaction: Transaction, job_id: str, instant: datetime) -> tuple[datetime | None, datetime | None]:
@@ -163,40 +156,6 @@ def _far(instant: datetime) -> Query:
     return select(jobs).where(or_(jobs.c.next_due > later, and_(jobs.c.next_due.is_(None), more, goes_on)))
 
 
-def _was_wrong(transaction: Transaction, job: Job, instant: datetime) -> bool:
-    """Whether something of the job was written hours later than it is now."""
-    if max(job.created, job.updated) > instant + BACK:
-        return True
-    newest = select(runs.c.id, runs.c.created).where(runs.c.job_id == job.id).order_by(runs.c.id.desc()).limit(1)
-    row = transaction.execute(newest).one_or_none()
-    return row is not None and (row.created > instant + BACK or row.id >= least(instant + BACK))
-
-
 def _void(instant: datetime) -> ColumnElement[bool]:
     """Dues that a wrong clock recorded as missed or skipped before they came."""
     return and_(runs.c.state.in_(NEVER_RAN), runs.c.created > instant + BACK)
-
-
-def _cut(transaction: Transaction, job: Job, until: datetime, instant: datetime) -> Job:
-    """Cut the void records, so that they do not reach the dues from the job's next due up to `until`. Returns `job`,
-    which then knows from which due on there was an outcome all the same."""
-    assert job.next_due is not None
-    reach = and_(OF_A_DUE, runs.c.job_id == job.id, _void(instant), runs.c.due <= until)
-    for row in transaction.execute(select(runs).where(reach, job.next_due <= LAST_DUE).with_for_update()).all():
-        run = run_rows.from_row(row)
-        _shorten(transaction, job.schedule, run, job.next_due, instant)
-        behind = (run.until or run.due) + MICROSECOND
-        job = attrs.evolve(job, ahead_from=max(behind, job.ahead_from or behind))
-    return job
-
-
-def _shorten(transaction: Transaction, schedule: Schedule, run: Run, edge: datetime, instant: datetime) -> None:
-    if run.due >= edge:
-        transaction.execute(delete(runs).where(runs.c.id == run.id))
-        return
-    kept = _between(schedule, run.due, edge)
-    values: dict[str, object] = {"until": kept.until if kept.count > 1 else None, "count": kept.count}
-    values["ended"] = instant
-    if run.state == "missed":
-        values["reason"] = RAN_AHEAD
-    transaction.execute(update(runs).where(runs.c.id == run.id).values(values))
