@@ -118,6 +118,14 @@ def test_a_failure_is_seen_within_two_seconds(chrome: Chrome, ask: Caller, made:
     assert marks == 1
 
 
+def test_a_wall_shows_a_failure_by_itself(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    job = ask.make("bad", name="fails on the wall")
+    chrome.open("/ui/?wall=1")
+    ask.ended(ask.run(job))
+    chrome.wait("return document.getElementById('needy')?.innerText.includes('fails on the wall')")
+    assert chrome.errors == []
+
+
 def test_a_list_keeps_its_order_while_it_changes(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
     chrome.open("/ui/jobs")
     before = chrome.do("return await page.locator('#jobs tbody tr').evaluateAll((rows) => rows.map((row) => row.id))")
