@@ -59,7 +59,9 @@ def badge(name: str, state: str) -> str:
         f'<rect width="{whole_width}" height="20" rx="3" fill="#353c45"/>'
         f'<rect x="{left}" width="{STATE}" height="20" rx="3" fill="{COLOURS.get(state, DULL)}"/>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
-        f"{_text(left / 2, label)}{_text(left + STATE / 2, word)}</g></svg>\n"
+        f'<text x="{left / 2:g}" y="14" textLength="{width(label)}" lengthAdjust="spacingAndGlyphs">'
+        f"{escape(label)}</text>"
+        f'<text x="{left + STATE / 2:g}" y="14">{word}</text></g></svg>\n'
     )
 
 
@@ -69,10 +71,5 @@ def shortened(name: str) -> str:
 
 
 def width(text: str) -> int:
-    """Pixels that a text takes, which is drawn as wide as that whatever the font."""
+    """Pixels of a name, which is drawn as wide as that whatever the font."""
     return sum(CHAR * (2 if east_asian_width(char) in "WF" else 1) for char in text)
-
-
-def _text(middle: float, text: str) -> str:
-    size = f'textLength="{width(text)}" lengthAdjust="spacingAndGlyphs"'
-    return f'<text x="{middle:g}" y="14" {size}>{escape(text)}</text>'
