@@ -89,7 +89,7 @@ def events(secured: SecuredDaemon, query: str) -> list[dict[str, str]]:
     assert all(len(line) <= 75 and b"\n" not in line for line in lines)
     text = answer.content.replace(b"\r\n ", b"").decode()
     return [
-        dict(line.split(":", 1) for line in event.strip().split("\r\n"))  # type: ignore[misc]  # of two parts
+        dict(line.split(":", 1) for line in event.strip().split("\r\n"))
         for event in re.findall("BEGIN:VEVENT(.*?)END:VEVENT", text, re.DOTALL)
     ]
 
