@@ -20,6 +20,7 @@ from ..model.caller import Caller
 from ..model.errors import Invalid, NotFound, Unavailable
 from ..model.health import HealthProblem
 from ..model.hold import Hold
+from ..model.printable import many
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
@@ -87,7 +88,7 @@ def environment(files: Files) -> Environment:
         auto_reload=False,
     )
     made.globals.update({
-        "file": files.url, "screens": SCREENS, "span": words.span, "many": words.many, "size": words.size,
+        "file": files.url, "screens": SCREENS, "span": words.span, "many": many, "size": words.size,
         "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
         "utc": words.utc_text,
     })  # fmt: skip
@@ -131,7 +132,7 @@ class Frame:
         look = look_of(request)
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Daemons(), "who": None, "find": "",
+            "tokens": self._asks(), "head": Daemons(), "who": None, "find": "", "wall": False,
             "said": SAID.get(asked(request, "said"), ""), "csrf": csrf and (STAND_IN if look else csrf),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
