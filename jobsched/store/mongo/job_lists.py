@@ -72,7 +72,9 @@ def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Pl
     """As `Jobs.planned`."""
     hold = holds.last(transaction)
     asked = JobFilter(task=only.task, labels=only.labels, tasks=only.tasks)
-    soon = {"next_due": {"$lt": instant_to_number(only.end)}}
+    soon: Document = {"next_due": {"$lt": instant_to_number(only.end)}}
+    if only.job_id is not None:
+        soon["_id"] = only.job_id
     found = [
         Planned(
             id=job.id,
