@@ -15,14 +15,14 @@ from ..model.trigger import Schedule
 from . import start_counts
 
 
-class Ending(Protocol):
+class WithWaiting(Protocol):
     """To give waiting runs an outcome."""
 
     def end_waiting(self, active: list[Run], state: State, reason: str, now: datetime) -> tuple[list[Run], list[Run]]:
         """Give this outcome to the runs that only waited. Returns these runs, and the others."""
 
 
-class Records(start_counts.Records, Ending, Protocol):
+class Records(start_counts.Records, WithWaiting, Protocol):
     """What a claim asks of its transaction, and writes in it."""
 
     def now(self, local: datetime) -> datetime:

@@ -19,7 +19,7 @@ from ..model.order import REPLACED
 from ..model.owed import Situation, Stretch, owed, shared
 from ..model.run import ANYWHERE, Run
 from . import start_counts
-from .claim_records import Ending, Records
+from .claim_records import Records, WithWaiting
 from .placement import LivingNodes, Placement, in_place, placement_of
 
 LATE = timedelta(seconds=2)  # after this time, it is asked which nodes lived at the due
@@ -278,7 +278,7 @@ def _start(records: Records, who: Claimant, waiting: Iterable[Run]) -> list[Run]
     return started
 
 
-def drop_waiting(records: Ending, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
+def drop_waiting(records: WithWaiting, active: list[Run], now: datetime) -> tuple[list[Run], list[Run]]:
     """Make room for a run that replaces `active`. Returns the runs that only waited, which are skipped now, and the
     others, which are to be ended."""
     return records.end_waiting(active, "skipped", TOOK_PLACE, now)

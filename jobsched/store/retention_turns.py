@@ -12,7 +12,7 @@ from .contract.retention import RetentionPass
 OVERLAP: Final = timedelta(seconds=60)  # the id of a run is older than its commit by so much at most
 
 
-class Turn(TypedDict):
+class StoredTurn(TypedDict):
     """What is stored about the turns. Instants are microseconds since 1970 UTC."""
 
     taken: int  # when the last turn was taken
@@ -20,25 +20,27 @@ class Turn(TypedDict):
     keep: int  # how many runs each job keeps, as that turn went by
 
 
-def take(value: Turn | None, instant: datetime, keep: int, every: timedelta) -> tuple[Turn, RetentionPass] | None:
+def take(
+    value: StoredTurn | None, instant: datetime, keep: int, every: timedelta
+) -> tuple[StoredTurn, RetentionPass] | None:
     """The turn, to be stored in place of `value`; None: another node has taken it within the time `every`. `keep` says
     how many runs each job keeps."""
     if value is not None and timedelta(0) <= instant - _instant(value["taken"]) < every:
         return None
-    before = value or Turn(taken=0, done=None, keep=keep)
+    before = value or StoredTurn(taken=0, done=None, keep=keep)
     since = None if value is None else _looked_at(value, instant, keep)
-    return Turn(taken=_micros(instant), done=before["done"], keep=before["keep"]), RetentionPass(
+    return StoredTurn(taken=_micros(instant), done=before["done"], keep=before["keep"]), RetentionPass(
         since=since, begun=instant
     )
 
 
-def end(this_pass: RetentionPass, keep: int) -> Turn:
+def end(this_pass: RetentionPass, keep: int) -> StoredTurn:
     """Everything was looked at that was there when the turn began: what is to be stored."""
     begun = _micros(this_pass.begun)
-    return Turn(taken=begun, done=begun, keep=keep)
+    return StoredTurn(taken=begun, done=begun, keep=keep)
 
 
-def _looked_at(value: Turn, instant: datetime, keep: int) -> datetime | None:
+def _looked_at(value: StoredTurn, instant: datetime, keep: int) -> datetime | None:
     """The instant up to which all jobs were looked at, so that no job has more runs from before it than it keeps. None:
     not known."""
     done = None if value["done"] is None else _instant(value["done"])

@@ -7,34 +7,41 @@ from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from ...threads import Bulkhead
+from ..contract import orders as order_contract
+from ..order_groups import OrderGroups
 from . import nouns, run_lists
-from .transaction import Transaction
+from .orders import Carrying
+from .settings import Settings
+from .transaction import Transaction, Transactions
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ForCallers:
-    """If too many questions or orders of callers wait, further ones are refused.
+    """New jobs that come at once share a transaction. If too many questions or orders wait, further ones are refused.
 
     `read` and `write` are those of the store, and may raise Busy too. A question that is cancelled before its turn is
     not asked.
     """
 
-    def __init__(self, store: nouns.Transactions, reading: Bulkhead, writing: Bulkhead) -> None:
+    def __init__(self, clock: IReactorTime, store: Transactions, threads: int, waiting: int) -> None:
         self._store = store
-        self._reading = reading
-        self._writing = writing
+        self._reading = Bulkhead(threads, waiting)
+        self._writing = Bulkhead(threads, waiting)
         self.jobs = nouns.Jobs(self)
         self.runs = nouns.Runs(self)
         self.nodes = nouns.Nodes(self)
         self.holds = nouns.Holds(self)
         self.deliveries = nouns.Deliveries(self)
         self.audit = nouns.AuditEntries(self)
-        self.orders = nouns.Orders(self)
-        self.settings = nouns.Settings(self)
+        self.orders: order_contract.Orders = OrderGroups(
+            clock, Carrying(self), alone=False, most=threads, waiting=waiting
+        )
+        self.settings = Settings(self)
 
     def oldest_run(self) -> Deferred[datetime | None]:
         """The due of the run that was made first, of those that are kept."""

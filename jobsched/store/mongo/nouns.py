@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -37,8 +37,6 @@ from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
-from ..contract import settings as setting_contract
-from ..contract import token_uses as token_uses_contract
 from ..contract.retention import RetentionPass
 from . import (
     audit,
@@ -58,34 +56,12 @@ from . import (
     retention,
     run_lists,
     runs,
-    settings,
-    token_uses,
     views,
     wrong_clock,
 )
-from .transaction import Transaction
+from .transaction import Noun
 
-P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Transactions(Protocol):
-    """Runs a function in a transaction, as `Store` does."""
-
-    def read(
-        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> Deferred[T]:
-        """Run it in a transaction that reads."""
-
-    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run it in a transaction that may write."""
-
-
-class Noun:
-    """The questions and changes of one noun."""
-
-    def __init__(self, transactions: Transactions) -> None:
-        self._in = transactions
 
 
 class Jobs(Noun, job_contract.Jobs):
@@ -134,11 +110,6 @@ class Orders(Noun):
 class AuditEntries(Noun, order_contract.AuditEntries):
     def page(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Deferred[Page[Entry]]:
         return self._in.read(audit.fitting, limit, before, only, room)
-
-
-class Settings(Noun, setting_contract.Settings):
-    def agreed(self, name: str, proposed: str) -> Deferred[str]:
-        return self._in.write(settings.agreed, name, proposed)
 
 
 class Claims(Noun, job_contract.Claims):
@@ -242,14 +213,6 @@ class Changes(Noun, change_contract.Changes):
 
     def numbers(self) -> Deferred[Numbers]:
         return self._in.read(changes.numbers)
-
-
-class TokenUses(Noun, token_uses_contract.TokenUses):
-    def note(self, uses: Mapping[str, datetime]) -> Deferred[None]:
-        return self._in.write(token_uses.note, uses)
-
-    def every(self) -> Deferred[dict[str, datetime]]:
-        return self._in.read(token_uses.every)
 
 
 class Overdue(Noun, job_contract.Overdue):

@@ -29,7 +29,7 @@ _RAN: Final[Document] = {
 
 def take_turn(transaction: Transaction, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
     """As `Retention.take_turn`."""
-    value: Any = transaction.hold("settings", _TURN).get("value")  # a Turn, or None
+    value: Any = transaction.hold("settings", _TURN).get("value")  # a StoredTurn, or None
     taken = retention_turns.take(value, transaction.now(local), keep, every)
     if taken is None:
         return None

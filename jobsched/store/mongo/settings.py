@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from .transaction import Transaction
+from twisted.internet.defer import Deferred
+
+from ..contract import settings as contract
+from .transaction import Noun, Transaction
+
+
+class Settings(Noun, contract.Settings):
+    """The noun of the contract."""
+
+    def agreed(self, name: str, proposed: str) -> Deferred[str]:
+        return self._in.write(agreed, name, proposed)
 
 
 def agreed(transaction: Transaction, name: str, proposed: str) -> str:

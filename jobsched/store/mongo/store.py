@@ -14,7 +14,7 @@ from ...events import Events
 from ...model.errors import Unavailable
 from ...model.health import Counts, JobInfo
 from ...reactor_types import WithTimers
-from ...threads import Bulkhead, Pool
+from ...threads import Pool
 from ..asking import Asking
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
@@ -29,6 +29,8 @@ from ..contract import token_uses as token_uses_contract
 from . import changes, counts, db_errors, nouns
 from .client import begin, connect, database
 from .for_callers import ForCallers
+from .settings import Settings
+from .token_uses import TokenUses
 from .transaction import Transaction
 
 T = TypeVar("T")
@@ -67,12 +69,12 @@ class Store(Asking[Transaction]):
         self._client = connect(url, prompt=prompt)
         self._place = database(self._client, url)
         self._everyone = everyone
-        self.for_callers = ForCallers(self, Bulkhead(threads, waiting), Bulkhead(threads, waiting))
+        self.for_callers = ForCallers(reactor, self, threads, waiting)
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
         self.orders = nouns.Orders(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
-        self.settings: setting_contract.Settings = nouns.Settings(self)
+        self.settings: setting_contract.Settings = Settings(self)
         self.claims: job_contract.Claims = nouns.Claims(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
@@ -82,7 +84,7 @@ class Store(Asking[Transaction]):
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.retention: retention_contract.Retention = nouns.Retention(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
-        self.token_uses: token_uses_contract.TokenUses = nouns.TokenUses(self)
+        self.token_uses: token_uses_contract.TokenUses = TokenUses(self)
 
     @property
     def shared(self) -> bool:

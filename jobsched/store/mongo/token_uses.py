@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from twisted.internet.defer import Deferred
+
+from ..contract import token_uses as contract
 from ..contract.token_uses import APART, FORGOTTEN
 from .documents import instant_of, instant_to_number, up_to
-from .transaction import Transaction
+from .transaction import Noun, Transaction
+
+
+class TokenUses(Noun, contract.TokenUses):
+    """The noun of the contract."""
+
+    def note(self, uses: Mapping[str, datetime]) -> Deferred[None]:
+        return self._in.write(note, uses)
+
+    def every(self) -> Deferred[dict[str, datetime]]:
+        return self._in.read(every)
 
 
 def note(transaction: Transaction, uses: Mapping[str, datetime]) -> None:

@@ -6,16 +6,19 @@ made again. So nothing waits inside the database, and snapshot isolation cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pymongo import ReturnDocument, UpdateOne
+from twisted.internet.defer import Deferred
 
 from ..telling import Telling
 from .client import Place, Session
 from .documents import Document
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Filter = Mapping[str, Any]  # what MongoDB asks for, in its own words
 Order = list[tuple[str, int]]
 
@@ -101,3 +104,22 @@ class Transaction(Telling):
         """The server's own time, in UTC, to the millisecond. It is asked outside the transaction."""
         told: datetime = self._place.client.admin.command("hello")["localTime"]
         return told.replace(tzinfo=UTC)
+
+
+class Transactions(Protocol):
+    """Runs a function in a transaction, as `Store` does."""
+
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Run it in a transaction that reads."""
+
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run it in a transaction that may write."""
+
+
+class Noun:
+    """The questions and changes of one noun."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._in = transactions

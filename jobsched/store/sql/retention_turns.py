@@ -25,7 +25,7 @@ _COUNTS = (
 
 def take(transaction: Transaction, local: datetime, keep: int, every: timedelta) -> RetentionPass | None:
     """As `Retention.take_turn`."""
-    value: retention_turns.Turn | None = transaction.execute(_HOLD).scalar_one_or_none()
+    value: retention_turns.StoredTurn | None = transaction.execute(_HOLD).scalar_one_or_none()
     taken = retention_turns.take(value, database_now(transaction, local), keep, every)
     if taken is None:
         return None

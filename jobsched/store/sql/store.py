@@ -28,11 +28,12 @@ from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..contract import settings as settings_contract
 from ..contract import token_uses as token_uses_contract
+from ..order_groups import OrderGroups
 from ..sign_of_life import Sign
 from . import changes, db_errors, downtimes, job_sets, nouns, queries, token_uses
 from . import labels as label_rows
 from .engine import connect, reading, writing
-from .order_groups import OrderGroups
+from .order_groups import Carrying
 from .settings import Settings
 from .transaction import Transaction
 
@@ -85,7 +86,7 @@ class Store(Asking[Transaction]):
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
         self._for_callers = ForCallers(
             self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting),
-            lambda them: OrderGroups(reactor, them, alone=one_writer, most=threads, waiting=waiting),
+            lambda them: OrderGroups(reactor, Carrying(them), alone=one_writer, most=threads, waiting=waiting),
         )  # fmt: skip
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.claims: job_contract.Claims = nouns.Claims(self)

@@ -13,8 +13,9 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from jobsched.model.caller import ANYBODY
 from jobsched.model.errors import Conflict, Unavailable
 from jobsched.model.order import CreateJob, Issued, Performed
+from jobsched.store.order_groups import OrderGroups
 from jobsched.store.sql import transaction
-from jobsched.store.sql.order_groups import OrderGroups
+from jobsched.store.sql.order_groups import Carrying
 from tests.store.samples import IDS, job, signature
 
 ISSUED = Issued(signature=signature(0), caller=ANYBODY, node_id="here", ids=IDS)
@@ -52,7 +53,8 @@ def transactions() -> Transactions:
 @pytest.fixture
 def three(transactions: Transactions) -> list[Deferred[Performed[str]]]:
     """Three orders, the last two of which share a transaction that is under way."""
-    groups = OrderGroups(Clock(), cast(transaction.Transactions, transactions), alone=True, most=1, waiting=9)
+    carrying = Carrying(cast(transaction.Transactions, transactions))
+    groups = OrderGroups(Clock(), carrying, alone=True, most=1, waiting=9)
     given = [groups.perform(CreateJob(job=job()), ISSUED) for _ in range(3)]
     transactions.asked[0][1].callback([Performed(answer="first", entry=None)])
     assert [count for count, _ in transactions.asked] == [1, 2]
