@@ -101,10 +101,10 @@ class Holds(Noun, job_contract.Holds):
 
 
 class Orders(Noun):
-    """What is missing: orders on many jobs."""
+    """What is missing: sets of jobs."""
 
     def perform(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
-        return self._in.write(orders.perform, order, issued)
+        return orders.Carrying(self._in).one(order, issued)
 
 
 class AuditEntries(Noun, order_contract.AuditEntries):

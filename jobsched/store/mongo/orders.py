@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from ...model.errors import JobschedError
-from ...model.order import Issued, Order, Performed
+from ...model.order import BatchJobs, Issued, Order, Performed
 from .. import order_groups, performing
 from ..order_groups import Asked, Outcome
+from . import batches
 from .ordering import Records
 from .transaction import Noun, Transaction
 
@@ -22,14 +24,26 @@ class Carrying(Noun, order_groups.Carrying):
     another order could be refused."""
 
     def one(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
+        if isinstance(order, BatchJobs):
+            return self._batch(order, issued, {})
         return self._in.write(perform, order, issued)
 
     def all(self, asked: Sequence[Asked]) -> Deferred[list[Outcome]]:
         return self._in.write(create_all, asked)
 
+    def _batch(self, order: BatchJobs, issued: Issued, refused: batches.Refused) -> Deferred[Any]:
+        def undone(why: Failure) -> object:
+            given = why.value
+            if not isinstance(given, batches.Undone):
+                return why
+            return given.performed or self._batch(order, issued, given.refused)
+
+        asked: Deferred[Any] = self._in.write(batches.perform, order, issued, refused)
+        return asked.addErrback(undone)
+
 
 def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Performed[T]:
-    """As `contract.Orders.perform` has it; what is missing are the orders on many jobs."""
+    """As `contract.Orders.perform` has it; for orders on one job or run."""
     return performing.perform(Records(transaction), order, issued)
 
 

@@ -31,13 +31,14 @@ class Transaction(Telling):
     `everyone` is the host and port of the receiver of notifications for all jobs, if there is one.
     """
 
-    __slots__ = ("_place", "_session", "everyone")
+    __slots__ = ("_place", "_session", "everyone", "writes")
 
     def __init__(self, place: Place, session: Session, everyone: str | None = None) -> None:
         super().__init__()
         self._place = place
         self._session = session
         self.everyone = everyone
+        self.writes = 0  # what was only held does not count
 
     def find(
         self, name: str, which: Filter, order: Order | None = None, most: int = 0, fields: Filter | None = None
@@ -52,20 +53,24 @@ class Transaction(Telling):
 
     def insert(self, name: str, documents: Iterable[Document]) -> None:
         """Store new documents."""
+        self.writes += 1
         if given := list(documents):
             self._place[name].insert_many(given, session=self._session)
 
     def update(self, name: str, which: Filter, values: Document) -> int:
         """Set these values in all that `which` fits; how many these are."""
+        self.writes += 1
         return self._place[name].update_many(which, {"$set": values}, session=self._session).matched_count
 
     def update_each(self, name: str, changes: Iterable[tuple[Filter, Document]]) -> None:
         """For each pair, set these values in the one document that fits."""
+        self.writes += 1
         if asked := [UpdateOne(which, {"$set": values}) for which, values in changes]:
             self._place[name].bulk_write(asked, session=self._session)
 
     def delete(self, name: str, which: Filter) -> int:
         """Forget all that fit; how many these were."""
+        self.writes += 1
         return self._place[name].delete_many(which, session=self._session).deleted_count
 
     def hold(self, name: str, key: str) -> Document:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from ...model.batch import Batch
 from ...model.errors import JobschedError
 from ...model.order import BatchJobs, CreateJob, Issued, Order, Performed, PutJobs
-from .. import performing
-from . import batches, job_sets
-from .ordering import Records
+from .. import batches, performing
+from . import job_sets
+from .batches import Records
 from .transaction import Transaction
 
 T = TypeVar("T")
@@ -31,7 +32,12 @@ def create_all(
     return performing.create_all(Records(transaction), asked)
 
 
+def _batch(transaction: Transaction, order: BatchJobs, issued: Issued) -> Performed[Batch]:
+    records = Records(transaction)
+    return batches.perform(records, order, issued, lambda each, by: performing.perform(records, each, by))
+
+
 ON_MANY: Final[Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[Any]]]] = {
     PutJobs: lambda transaction, order, issued: job_sets.perform(transaction, order, issued, perform),
-    BatchJobs: lambda transaction, order, issued: batches.perform(transaction, order, issued, perform),
+    BatchJobs: _batch,
 }
