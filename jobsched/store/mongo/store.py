@@ -67,17 +67,18 @@ class Store(Asking[Transaction]):
             reactor, pool(0, threads + OWN, "store-read"), pool(0, threads + 1, "store-write"), events, tells
         )
         self._client = connect(url, prompt=prompt)
-        self._place = database(self._client, url)
+        self._place = database(self._client)
         self._everyone = everyone
         self.for_callers = ForCallers(reactor, self, threads, waiting)
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
-        self.orders = nouns.Orders(self)
+        self.orders: order_contract.Orders = nouns.Orders(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
         self.settings: setting_contract.Settings = Settings(self)
         self.claims: job_contract.Claims = nouns.Claims(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.signs: node_contract.SignsOfLife | None = None
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.overdue: job_contract.Overdue = nouns.Overdue(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
@@ -105,6 +106,9 @@ class Store(Asking[Transaction]):
 
     def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
         return self.read(counts.job_infos, labels, most)
+
+    def renew(self) -> None:
+        """Nothing is to be done: the driver finds the primary by itself, and leaves connections to what was one."""
 
     def words(self, why: BaseException | None) -> str:
         """A failure in one line, without a password."""

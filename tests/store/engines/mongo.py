@@ -157,7 +157,7 @@ class MongoEngine:
 
     def clear(self, url: str) -> None:
         client = connect(url)
-        place = database(client, url)
+        place = database(client)
         for name in place.list_collection_names():
             place[name].delete_many({"_id": {"$ne": schema.VERSION}})
         client.close()
