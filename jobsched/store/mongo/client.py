@@ -21,22 +21,23 @@ Place: TypeAlias = Database[dict[str, Any]]
 Session: TypeAlias = ClientSession
 
 DATABASE: Final = "jobsched"  # where the URL names none
-PATIENCE: Final = 10  # seconds that a server may take to be found or to be connected to
+PATIENCE: Final = 10  # seconds that a primary may take to be found, when the store is opened
 LOST: Final = WriteConcern("majority", wtimeout=30_000, j=True)  # what a failover cannot lose
 SNAPSHOT: Final = ReadConcern("snapshot")
 
 
-def connect(url: str, *, prompt: int | None = None) -> Client:
-    """A client, which connects and starts its threads when it is first asked: twistd may fork before that. A server
-    that has not answered in `prompt` seconds is given up. Raises BadStore if the URL cannot be used.
+def connect(url: str, *, found: int | None = None, silent: int | None = None) -> Client:
+    """A client, which connects and starts its threads when it is first asked: twistd may fork before that. A primary
+    that is not found within `found` seconds is given up (None: PATIENCE), and so is one that was asked and says nothing
+    for `silent` seconds (None: without limit). Raises BadStore if the URL cannot be used.
 
     Messages do not quote what the driver says of a URL: any part of it may belong to a password.
     """
-    limit = 1000 * (prompt or PATIENCE)
+    limit = 1000 * (found or PATIENCE)
     try:
         return MongoClient(
             url, appname="jobsched", connect=False, connectTimeoutMS=limit, serverSelectionTimeoutMS=limit,
-            socketTimeoutMS=None if prompt is None else limit, retryWrites=True,
+            socketTimeoutMS=None if silent is None else 1000 * silent, retryWrites=True,
         )  # fmt: skip
     except (ConfigurationError, ValueError, TypeError):
         raise BadStore(

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pymongo.errors import AutoReconnect, BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+_MORE = r", full error:| \(configured timeouts:|, Timeout: [0-9.]+s"  # what follows, the driver says for its own makers
 
 Kind = Literal["again", "raced", "unavailable", "fault"]
 
@@ -27,6 +38,8 @@ def kind(why: PyMongoError) -> Kind:
     codes = _codes(why)
     if DUPLICATE in codes:
         return "raced"
+    if isinstance(why, ServerSelectionTimeoutError | NetworkTimeout):  # that took its time already
+        return "unavailable"
     if why.has_error_label(AGAIN) or CONFLICT in codes:
         return "again"
     if isinstance(why, ConnectionFailure):  # with AutoReconnect and all that finds no server
@@ -51,4 +64,4 @@ def lost(why: PyMongoError) -> bool:
 def words(why: BaseException) -> str:
     """What the database said, in one line."""
     said = why.details.get("errmsg") if isinstance(why, OperationFailure) and why.details else None
-    return " ".join(str(said or why).partition(", full error:")[0].split())
+    return " ".join(re.split(_MORE, str(said or why), maxsplit=1)[0].split())

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from pymongo.errors import PyMongoError
 from twisted.internet.defer import Deferred
 
+from ...clock import elapsed
 from ...events import Events
 from ...model.errors import Unavailable
 from ...model.health import Counts, JobInfo
@@ -40,6 +41,8 @@ OWN: Final = 2  # threads more that read, and one that writes: so many are free 
 WAITING: Final = 512  # questions of callers, and as many changes, that wait for a thread
 TRIES: Final = 12  # of a transaction that collided: nobody waits inside MongoDB, so others may win a few times
 RACES: Final = 4  # of one that stored the same thing as another: the next try sees what is there
+FOUND, SILENT = 3, 30  # seconds that a primary may take to be found, and to answer
+LONG: Final = 10  # seconds after which nothing is tried again
 FIRST, LONGEST = 0.005, 0.25  # seconds between two tries, at first and at most
 
 
@@ -66,7 +69,8 @@ class Store(Asking[Transaction]):
         super().__init__(
             reactor, pool(0, threads + OWN, "store-read"), pool(0, threads + 1, "store-write"), events, tells
         )
-        self._client = connect(url, prompt=prompt)
+        self._client = connect(url, found=min(FOUND, prompt or FOUND), silent=prompt or SILENT)
+        self._long = prompt or LONG
         self._place = database(self._client)
         self._everyone = everyone
         self.for_callers = ForCallers(reactor, self, threads, waiting)
@@ -120,12 +124,13 @@ class Store(Asking[Transaction]):
         self._client.close()
 
     def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
+        begun = elapsed()
         for number in range(TRIES):
             try:
                 return self._transact(writes, work)
             except PyMongoError as why:
                 kind = db_errors.kind(why)
-                last = number + 1 == TRIES
+                last = number + 1 == TRIES or elapsed() - begun > self._long
                 if kind == "fault" or (kind == "raced" and number + 1 >= RACES):
                     raise
                 if kind == "unavailable" or last:
@@ -146,13 +151,14 @@ class Store(Asking[Transaction]):
 
     def _commit(self, commit: Callable[[], None]) -> None:
         """Commit; once more, a few times, where it is not known whether the server did: it does so once."""
+        begun = elapsed()
         for number in range(TRIES):
             try:
                 return commit()
             except PyMongoError as why:
                 if not why.has_error_label(db_errors.UNKNOWN):
                     raise
-                if number + 1 == TRIES:
+                if number + 1 == TRIES or elapsed() - begun > self._long:
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
             time.sleep(min(FIRST * 2**number, LONGEST))
         raise AssertionError("the last try returns or raises")
