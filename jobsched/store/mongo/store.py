@@ -49,7 +49,7 @@ FIRST, LONGEST = 0.005, 0.25  # seconds between two tries, at first and at most
 class Store(Asking[Transaction]):
     """Runs questions and changes against one database. The options are those of `sql.store.Store`.
 
-    Not all nouns of the contract are there yet, so this is no `contract.store.Store`, and no daemon can use it.
+    What is missing: sets of jobs.
     """
 
     failures = (PyMongoError,)
