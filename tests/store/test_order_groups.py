@@ -106,9 +106,10 @@ async def test_keys_within_a_group_make_one_job_each(store: Store) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_orders_of_all_kinds_keep_their_outcomes(store: Store) -> None:
-    jobs = [job(name=name) for name in "abc"]
+    """Each is of a job of its own where it matters which is first: on a server they are not carried out in order."""
+    jobs = [job(name=name) for name in "abce"]
     await outcomes(store, *(CreateJob(job=each) for each in jobs))
-    a, b, c = (each.id for each in jobs)
+    a, b, c, e = (each.id for each in jobs)
 
     def renamed(job_id: str, *versions: int) -> ChangeJob:
         return ChangeJob(
@@ -117,17 +118,17 @@ async def test_orders_of_all_kinds_keep_their_outcomes(store: Store) -> None:
 
     asked: Sequence[Order[Any]] = [
         PauseJob(job_id=c), renamed(a, 1), renamed(b, 7), CreateJob(job=job(name="d")), PauseJob(job_id="nowhere"),
-        PauseJob(job_id=b, until=at(-1)), RunJob(job_id=a, key=key("run")), DeleteJob(job_id=c),
+        PauseJob(job_id=b, until=at(-1)), RunJob(job_id=a, key=key("run")), DeleteJob(job_id=e),
     ]  # fmt: skip
     paused, changed, stale, made, unknown, over, ran, deleted = await outcomes(store, *asked)
     assert (paused.job.paused, changed.job.name, deleted) == (True, "renamed", [])
     assert [type(each) for each in (stale, unknown)] == [Stale, NotFound]
     assert isinstance(over, ValueError)
     assert ran.run.job_id == a
-    assert sorted(await names(store)) == ["b", "d", "renamed"]
-    told = [(each.target, each.action) for each in (await entries(store))[3:]]
+    assert sorted(await names(store)) == ["b", "c", "d", "renamed"]
+    told = [(each.target, each.action) for each in (await entries(store))[4:]]
     assert sorted(told, key=str) == sorted(
-        [(c, "job.pause"), (a, "job.change"), (made, "job.create"), (ran.run.id, "run.start"), (c, "job.delete")],
+        [(c, "job.pause"), (a, "job.change"), (made, "job.create"), (ran.run.id, "run.start"), (e, "job.delete")],
         key=str,
     )
 
