@@ -82,11 +82,15 @@ def listener(
     """A listener that hears what other nodes tell, for a store that `notifies`. `who` says which news come from this
     node and do not count.
 
-    `heard` is called for news, once for news that come together, and each time that the listener begins to listen: news
-    may have been missed. `cut` is called with the reason when the listener cannot listen; the listener tries again
-    until it can. `left` is the last function that is called. All of them are called in the listener's thread. Raises
-    BadStore.
+    `heard` is called for news, at least once for news that come together, and each time that the listener begins to
+    listen: news may have been missed. `cut` is called with the reason when the listener cannot listen; the listener
+    tries again until it can. `left` is the last function that is called. All of them are called in the listener's
+    thread. Raises BadStore.
     """
+    if url.startswith(MONGO):
+        from .mongo.change_stream import Listener as StreamListener  # its driver may not be installed
+
+        return StreamListener(url, who, heard, cut, left)
     return NotifyListener(url, who, heard, cut, left)
 
 

@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ...threads import Bulkhead
+from ..contract import job_sets as set_contract
 from ..contract import orders as order_contract
 from ..order_groups import OrderGroups
-from . import nouns, run_lists
+from . import job_sets, nouns, run_lists
 from .orders import Carrying
 from .settings import Settings
 from .transaction import Transaction, Transactions
@@ -33,6 +34,7 @@ class ForCallers:
         self._reading = Bulkhead(threads, waiting)
         self._writing = Bulkhead(threads, waiting)
         self.jobs = nouns.Jobs(self)
+        self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
         self.runs = nouns.Runs(self)
         self.nodes = nouns.Nodes(self)
         self.holds = nouns.Holds(self)

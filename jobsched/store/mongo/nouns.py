@@ -100,9 +100,7 @@ class Holds(Noun, job_contract.Holds):
         return self._in.read(holds.current, now)
 
 
-class Orders(Noun):
-    """What is missing: sets of jobs."""
-
+class Orders(Noun, order_contract.Orders):
     def perform(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
         return orders.Carrying(self._in).one(order, issued)
 

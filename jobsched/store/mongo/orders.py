@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ...model.errors import JobschedError
-from ...model.order import BatchJobs, Issued, Order, Performed
+from ...model.order import BatchJobs, Issued, Order, Performed, PutJobs
 from .. import order_groups, performing
 from ..order_groups import Asked, Outcome
-from . import batches
+from . import batches, job_sets
 from .ordering import Records
 from .transaction import Noun, Transaction
 
@@ -26,10 +26,15 @@ class Carrying(Noun, order_groups.Carrying):
     def one(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
         if isinstance(order, BatchJobs):
             return self._batch(order, issued, {})
+        if isinstance(order, PutJobs):
+            return self._set(order, issued)
         return self._in.write(perform, order, issued)
 
     def all(self, asked: Sequence[Asked]) -> Deferred[list[Outcome]]:
         return self._in.write(create_all, asked)
+
+    def _set(self, order: PutJobs, issued: Issued) -> Deferred[Any]:
+        return self._in.write(job_sets.perform, order, issued)
 
     def _batch(self, order: BatchJobs, issued: Issued, refused: batches.Refused) -> Deferred[Any]:
         def undone(why: Failure) -> object:

@@ -26,7 +26,7 @@ from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
-from . import changes, counts, db_errors, nouns
+from . import change_stream, changes, counts, db_errors, nouns
 from .client import begin, connect, database
 from .for_callers import ForCallers
 from .settings import Settings
@@ -93,8 +93,8 @@ class Store(Asking[Transaction]):
 
     @property
     def notifies(self) -> bool:
-        """Not yet: a change stream is to do so."""
-        return False
+        """By a change stream; where the server has none, the listener itself looks often."""
+        return True
 
     def answers(self) -> Deferred[None]:
         """As the contract has it, as the next two."""
@@ -134,8 +134,8 @@ class Store(Asking[Transaction]):
             begin(session)
             transaction = Transaction(self._place, session, self._everyone)
             answer = work(transaction)
-            if writes and transaction.changes:
-                changes.write(transaction, transaction.clock())
+            if writes:
+                _write_news(transaction)
             self._commit(session.commit_transaction)
         self._tell(transaction)
         return answer
@@ -156,3 +156,14 @@ class Store(Asking[Transaction]):
     def _unavailable(self, why: PyMongoError, more: str = "") -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(why)}{more}"
         return Unavailable(words, unreachable=db_errors.lost(why))
+
+
+def _write_news(transaction: Transaction) -> None:
+    """What callers may follow, and what other nodes should look at."""
+    if not transaction.changes and transaction.waker is None:
+        return
+    instant = transaction.clock()
+    if transaction.changes:
+        changes.write(transaction, instant)
+    if transaction.waker is not None:
+        change_stream.write(transaction, instant)
