@@ -77,6 +77,7 @@ setup(
     extras_require={
         "postgresql": ["psycopg[binary]>=3.1"],
         "mysql": ["PyMySQL>=1.1"],
+        "mongodb": ["pymongo>=4.20,<5"],
         "test": [
             "pytest>=9.2",
             "psutil>=7.2",

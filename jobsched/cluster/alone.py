@@ -46,7 +46,8 @@ class Alone(Service):
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
-        self._store = store
+        assert store.signs is not None  # nobody shares it
+        self._signs = store.signs
         self._node = node
         self._heartbeat = heartbeat
         self._sign = sign
@@ -96,7 +97,7 @@ class Alone(Service):
     async def _begin(self) -> None:
         node = attrs.evolve(self._node, since=now(self._clock), seen=now(self._clock))
         try:
-            last = await self._store.signs.begin(node)
+            last = await self._signs.begin(node)
         except CancelledError:  # it ends before it could begin
             raise
         except Exception:  # what else there is to say of the store, others say
@@ -113,13 +114,13 @@ class Alone(Service):
     def _give(self) -> Deferred[None]:
         """Write a sign of life, unless another change has carried one lately."""
         if self._sign.age >= IDLE / 2 and self._giving.called:
-            self._giving = self._store.signs.give().addCallbacks(self._written, self._unwritten)
+            self._giving = self._signs.give().addCallbacks(self._written, self._unwritten)
         return self._giving
 
     async def _end(self) -> None:
         await self._giving
         try:
-            await self._store.signs.end(self._node.id, now(self._clock))
+            await self._signs.end(self._node.id, now(self._clock))
         except Exception:
             self._unwritten(Failure())
 

@@ -42,5 +42,7 @@ def exposed(path: Path, secrets: Mapping[str, Iterable[str | None]]) -> Iterator
 
 def passwords(url: str) -> Iterator[str]:
     """The passwords in a database URL, as written and with %XX decoded."""
-    for password in re.findall(r"^[^/?]*//[^/?@:]*:([^@]+)@|[?&](?:password|passwd)=([^&]+)", url):
+    for password in re.findall(
+        r"^[^/?]*//[^/?@:]*:([^@]+)@|[?&](?:password|passwd|tlsCertificateKeyFilePassword)=([^&]+)", url
+    ):
         yield from (text for written in password for text in (written, unquote(written)))

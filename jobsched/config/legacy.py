@@ -13,6 +13,8 @@ from datetime import UTC
 
 import attrs
 
+from . import legacy_mongo
+
 PREFIX = "apscheduler."
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 TRUE = {"true", "yes", "on", "y", "t", "1"}
@@ -169,12 +171,30 @@ class _Found:
         elif "shelve" in kind and isinstance(path, str):
             self.ours["store"] = f"sqlite:///{path}.sqlite", f"{alias}.path"
             self.warn(f"{alias}.path", f"jobs are kept in {path}.sqlite; those in the old shelf are not read")
+        elif kind.removesuffix("jobstore") == "mongodb" and "client" not in options and "connection" not in options:
+            self._mongo_store(alias, options)
         elif kind.removesuffix("jobstore") in {"ram", "memory"} or ("sqlalchemy" in kind and isinstance(url, str)):
             self.warn(alias, "jobs are kept on disk here, in the default store: they outlive a restart")
         else:
             options.clear()
             needed = " without a url" if "sqlalchemy" in kind else " without a path" if "shelve" in kind else ""
             self.warn(alias, f"{kind or 'no class'}{needed} cannot be followed: the default store is used instead")
+
+    def _mongo_store(self, alias: str, options: dict[str, object]) -> None:
+        """The old jobs are in a collection that may have the name of one of ours: so ours have a database of their
+        own beside that one."""
+        old, collection = (
+            options.pop("database", legacy_mongo.DATABASE),
+            options.pop("collection", legacy_mongo.COLLECTION),
+        )
+        beside = f"{old}_jobsched"
+        url = legacy_mongo.url_of(options, beside)
+        if url is None:
+            options.clear()
+            self.warn(alias, "no server of MongoDB is named: the default store is used instead")
+            return
+        self.ours["store"] = url, alias
+        self.warn(alias, f"jobs are kept in the database {beside}; those in {old}.{collection} are not read")
 
     def _leftover(self, alias: str, options: dict[str, object]) -> None:
         for option in options:

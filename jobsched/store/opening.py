@@ -6,19 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from ..events import Events
 from ..model.errors import BadStore
 from ..reactor_types import WithTimers
 from .contract.store import Listener, Snapshot, Store
+from .mongo import url as mongo_url
 from .sign_of_life import Sign
 from .sql import backup, schema, url, verify
 from .sql.listen_notify import Listener as NotifyListener
 from .sql.store import THREADS, WAITING
 from .sql.store import Store as SqlStore
-
-MONGO: Final = ("mongodb://", "mongodb+srv://")
 
 
 def open_store(
@@ -34,6 +32,12 @@ def open_store(
     tells: Callable[[], bool] = lambda: False,
 ) -> Store:
     """The store at `url`; nothing is opened before the store starts. The options are those of `sql.store.Store`."""
+    if mongo_url.is_mongo(url):
+        with _mongo_driver(url):
+            from .mongo.store import Store as MongoStore
+        return MongoStore(
+            reactor, url, threads=threads, everyone=everyone, waiting=waiting, prompt=prompt, events=events, tells=tells
+        )
     return SqlStore(
         reactor,
         url,
@@ -50,13 +54,18 @@ def open_store(
 def migrate(url: str, *, galera_single_writer: bool = False) -> None:
     """Create or upgrade what is stored at `url`. Raises BadStore if this is not possible, or if the store cannot keep
     the promise."""
+    if mongo_url.is_mongo(url):
+        with _mongo_driver(url):
+            from .mongo import schema as mongo_schema
+        mongo_schema.migrate(url)
+        return
     schema.migrate(url, galera_single_writer=galera_single_writer)
 
 
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
     """One state of the store, for as long as the block takes. Raises BadStore if it cannot be read, or is lost."""
-    with _mongo_view(url) if url.startswith(MONGO) else _sql_view(url) as found:
+    with _mongo_view(url) if mongo_url.is_mongo(url) else _sql_view(url) as found:
         yield found
 
 
@@ -68,12 +77,20 @@ def _sql_view(url: str) -> Iterator[Snapshot]:
 
 @contextmanager
 def _mongo_view(url: str) -> Iterator[Snapshot]:
-    try:
-        from .mongo import verify as mongo_verify  # its driver may not be installed
-    except ImportError as why:
-        raise BadStore("store: mongodb:// needs pymongo: pip install pymongo") from why
+    with _mongo_driver(url):
+        from .mongo import verify as mongo_verify
     with mongo_verify.view(url) as transaction:
         yield mongo_verify.Snapshot(transaction)
+
+
+@contextmanager
+def _mongo_driver(url: str) -> Iterator[None]:
+    """Around what imports MongoDB's driver, which few need: it may not be installed."""
+    try:
+        yield
+    except ImportError as why:
+        safe = mongo_url.make_url_safe(url)
+        raise BadStore(f"store: {safe} needs a driver: pip install 'jobsched[mongodb]' ({why})") from why
 
 
 def listener(
@@ -87,7 +104,7 @@ def listener(
     tries again until it can. `left` is the last function that is called. All of them are called in the listener's
     thread. Raises BadStore.
     """
-    if url.startswith(MONGO):
+    if mongo_url.is_mongo(url):
         from .mongo.change_stream import Listener as StreamListener  # its driver may not be installed
 
         return StreamListener(url, who, heard, cut, left)
@@ -96,12 +113,12 @@ def listener(
 
 def make_url_safe(given: str) -> str:
     """`given` without its password, for messages."""
-    return url.make_url_safe(given)
+    return mongo_url.make_url_safe(given) if mongo_url.is_mongo(given) else url.make_url_safe(given)
 
 
 def file_of(given: str) -> Path | None:
     """The file of a store that is a file. None: another kind of store, or a store in memory."""
-    return url.sqlite_file(given)
+    return None if mongo_url.is_mongo(given) else url.sqlite_file(given)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -207,6 +207,11 @@ def test_a_file_that_is_no_copy_is_not_put_back(tmp_path: Path) -> None:
             "mariadb-dump --single-transaction --host=db.example --user=jobs --password jobsched > f",
             "mariadb --host=db.example --user=jobs --password jobsched < f",
         ),
+        (
+            "mongodb://jobs:secret@a.example,b.example/jobsched",
+            "mongodump --uri=mongodb://jobs@a.example,b.example/jobsched --gzip --archive=f",
+            "mongorestore --drop --uri=mongodb://jobs@a.example,b.example/jobsched --gzip --archive=f",
+        ),
     ],
 )
 def test_of_a_server_the_line_of_its_own_program_is_shown(tmp_path: Path, url: str, dump: str, put: str) -> None:

@@ -103,6 +103,10 @@ def _sqlite(session: Session, url: str, file: Path, dump: bool) -> Path:
 
 
 def _line(url: str, file: Path, dump: bool) -> str:
+    if url.startswith("mongodb"):
+        server = shlex.quote(opening.make_url_safe(url).replace(":***@", "@", 1))
+        whole = f"--uri={server} --gzip --archive={shlex.quote(str(file))}"
+        return f"mongodump {whole}" if dump else f"mongorestore --drop {whole}"
     parts = urlsplit(url)
     name = shlex.quote(unquote(parts.path.removeprefix("/")))
     host = f"--host={shlex.quote(parts.hostname)} " if parts.hostname else ""

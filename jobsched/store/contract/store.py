@@ -79,7 +79,7 @@ class Store(Protocol):
     holds: Holds
     runs: Runs
     nodes: Nodes
-    signs: SignsOfLife
+    signs: SignsOfLife | None  # None: the store is shared, and its nodes have heartbeats
     deliveries: Deliveries
     overdue: Overdue
     retention: Retention

@@ -44,8 +44,8 @@ class Listener(Listening):
         left: Callable[[], None], chance: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         super().__init__(who, heard, cut, left, chance)
-        self._client = connect(url, prompt=PROMPT)
-        self._place: Place = database(self._client, url)
+        self._client = connect(url, found=PROMPT, silent=PROMPT)
+        self._place: Place = database(self._client)
 
     def _words(self, why: Exception) -> str:
         return db_errors.words(why)

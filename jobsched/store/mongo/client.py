@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final, TypeAlias
 
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.errors import ConfigurationError
 from pymongo.read_concern import ReadConcern
-from pymongo.uri_parser import parse_uri
 
 from ...model.errors import BadStore
+from .url import make_url_safe
+
+logging.getLogger("pymongo").setLevel(logging.ERROR)  # it tells of each command with all its values
 
 Client: TypeAlias = MongoClient[dict[str, Any]]
 Place: TypeAlias = Database[dict[str, Any]]
 Session: TypeAlias = ClientSession
 
 DATABASE: Final = "jobsched"  # where the URL names none
-PATIENCE: Final = 10  # seconds that a server may take to be found or to be connected to
+PATIENCE: Final = 10  # seconds that a primary may take to be found, when the store is opened
 LOST: Final = WriteConcern("majority", wtimeout=30_000, j=True)  # what a failover cannot lose
 SNAPSHOT: Final = ReadConcern("snapshot")
 
 
-def connect(url: str, *, prompt: int | None = None) -> Client:
-    """A client, which connects when it is first asked. A server that has not answered in `prompt` seconds is given
-    up."""
-    limit = 1000 * (prompt or PATIENCE)
-    return MongoClient(
-        url, appname="jobsched", connectTimeoutMS=limit, serverSelectionTimeoutMS=limit,
-        socketTimeoutMS=None if prompt is None else limit, retryWrites=True,
-    )  # fmt: skip
+def connect(url: str, *, found: int | None = None, silent: int | None = None) -> Client:
+    """A client, which connects and starts its threads when it is first asked: twistd may fork before that. A primary
+    that is not found within `found` seconds is given up (None: PATIENCE), and so is one that was asked and says nothing
+    for `silent` seconds (None: without limit). Raises BadStore if the URL cannot be used.
+
+    Messages do not quote what the driver says of a URL: any part of it may belong to a password.
+    """
+    limit = 1000 * (found or PATIENCE)
+    try:
+        return MongoClient(
+            url, appname="jobsched", connect=False, connectTimeoutMS=limit, serverSelectionTimeoutMS=limit,
+            socketTimeoutMS=None if silent is None else 1000 * silent, retryWrites=True,
+        )  # fmt: skip
+    except (ConfigurationError, ValueError, TypeError):
+        raise BadStore(
+            f"store: {make_url_safe(url)} is no URL that MongoDB's driver understands; a password's special characters "
+            "are written as %XX"
+        ) from None
 
 
-def database(client: Client, url: str) -> Place:
+def database(client: Client) -> Place:
     """The database that the URL names, written to and read so that nothing is lost."""
-    name = parse_uri(url, validate=False, warn=False).get("database") or DATABASE
-    return client.get_database(
-        name, write_concern=LOST, read_concern=ReadConcern("majority"), read_preference=ReadPreference.PRIMARY
+    return client.get_default_database(
+        DATABASE, write_concern=LOST, read_concern=ReadConcern("majority"), read_preference=ReadPreference.PRIMARY
     )
 
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pymongo.errors import AutoReconnect, BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from ...model.errors import Unavailable
+
+_MORE = r", full error:| \(configured timeouts:|, Timeout: [0-9.]+s"  # what follows, the driver says for its own makers
 
 Kind = Literal["again", "raced", "unavailable", "fault"]
 
@@ -14,6 +27,10 @@ UNKNOWN = "UnknownTransactionCommitResult"
 
 # Not let in, no such user, shutting down, not the primary, no majority in time, disk full, too much memory.
 OUT_OF_ORDER = {11, 13, 18, 64, 91, 100, 189, 262, 10058, 10107, 11600, 11602, 13435, 13436, 14031, 50}
+
+
+class Collided(Unavailable):
+    """Other changes wrote the same, each time that it was tried. Nothing was changed."""
 
 
 def kind(why: PyMongoError) -> Kind:
@@ -27,6 +44,8 @@ def kind(why: PyMongoError) -> Kind:
     codes = _codes(why)
     if DUPLICATE in codes:
         return "raced"
+    if isinstance(why, ServerSelectionTimeoutError | NetworkTimeout):  # that took its time already
+        return "unavailable"
     if why.has_error_label(AGAIN) or CONFLICT in codes:
         return "again"
     if isinstance(why, ConnectionFailure):  # with AutoReconnect and all that finds no server
@@ -51,4 +70,4 @@ def lost(why: PyMongoError) -> bool:
 def words(why: BaseException) -> str:
     """What the database said, in one line."""
     said = why.details.get("errmsg") if isinstance(why, OperationFailure) and why.details else None
-    return " ".join(str(said or why).partition(", full error:")[0].split())
+    return " ".join(re.split(_MORE, str(said or why), maxsplit=1)[0].split())

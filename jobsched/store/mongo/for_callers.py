@@ -10,8 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ...threads import Bulkhead
+from ..contract import deliveries as delivery_contract
 from ..contract import job_sets as set_contract
+from ..contract import jobs as job_contract
+from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
+from ..contract import runs as run_contract
+from ..contract import settings as settings_contract
 from ..order_groups import OrderGroups
 from . import job_sets, nouns, run_lists
 from .orders import Carrying
@@ -29,21 +34,23 @@ class ForCallers:
     not asked.
     """
 
+    shared = True  # as `Store.shared`
+
     def __init__(self, clock: IReactorTime, store: Transactions, threads: int, waiting: int) -> None:
         self._store = store
         self._reading = Bulkhead(threads, waiting)
         self._writing = Bulkhead(threads, waiting)
-        self.jobs = nouns.Jobs(self)
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
-        self.runs = nouns.Runs(self)
-        self.nodes = nouns.Nodes(self)
-        self.holds = nouns.Holds(self)
-        self.deliveries = nouns.Deliveries(self)
-        self.audit = nouns.AuditEntries(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.holds: job_contract.Holds = nouns.Holds(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
+        self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
         self.orders: order_contract.Orders = OrderGroups(
             clock, Carrying(self), alone=False, most=threads, waiting=waiting
         )
-        self.settings = Settings(self)
+        self.settings: settings_contract.Settings = Settings(self)
 
     def oldest_run(self) -> Deferred[datetime | None]:
         """The due of the run that was made first, of those that are kept."""

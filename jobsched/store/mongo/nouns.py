@@ -1,7 +1,6 @@
-"""The nouns of the contract on MongoDB, as far as they are there: each method is one function of this package, in one
-transaction.
+"""The nouns of the contract on MongoDB: each method is one function of this package, in one transaction.
 
-`store/contract` has their conditions. A noun of which a part is missing does not say that it is the contract's.
+`store/contract` has their conditions.
 """
 
 from __future__ import annotations

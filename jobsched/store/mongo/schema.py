@@ -16,6 +16,7 @@ from ...model.errors import BadStore
 from .change_stream import KEPT, NEWS
 from .client import Place, connect, database, must_have_transactions
 from .db_errors import words
+from .url import make_url_safe
 
 Keys = list[tuple[str, int]]
 
@@ -24,31 +25,29 @@ VERSION: Final = "schema"  # the document of `settings` that holds the number of
 
 def migrate(url: str) -> None:
     """Create or upgrade what is stored at `url`. Raises BadStore if the database cannot be opened, has no transactions,
-    or was made by a newer Jobsched."""
+    is another program's, or was made by a newer Jobsched."""
     client = connect(url)
+    name = make_url_safe(url)
     try:
-        place = database(client, url)
-        name = safe(place)
+        place = database(client)
         must_have_transactions(client, name)
         _upgrade(place, name)
     except PyMongoError as why:
-        raise BadStore(f"store: MongoDB cannot be opened: {words(why)}") from why
+        raise BadStore(f"store: {name} cannot be opened: {words(why)}") from why
     finally:
         client.close()
 
 
-def safe(place: Place) -> str:
-    """What a message calls the database: no user and no password."""
-    return f"the MongoDB database {place.name}"
-
-
 def _upgrade(place: Place, name: str) -> None:
+    strange = place.jobs.find_one({}) is not None  # asked first: another node may be about to make ours
     stored = place.settings.find_one({"_id": VERSION}) or {"value": 0}
     found = int(stored["value"])
     if found > len(STEPS):
         raise BadStore(
             f"store: {name} was made by a newer Jobsched (schema {found}); upgrade this one, or give it another store"
         )
+    if strange and not found:
+        raise BadStore(f"store: {name} has a collection `jobs` that Jobsched did not make; name another database")
     for number, step in enumerate(STEPS[found:], found + 1):
         step(place)
         place.settings.update_one({"_id": VERSION}, {"$max": {"value": number}}, upsert=True)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from pymongo.errors import PyMongoError
 from twisted.internet.defer import Deferred
 
+from ...clock import elapsed
 from ...events import Events
 from ...model.errors import Unavailable
 from ...model.health import Counts, JobInfo
@@ -28,6 +29,7 @@ from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
 from . import change_stream, changes, counts, db_errors, nouns
 from .client import begin, connect, database
+from .db_errors import Collided
 from .for_callers import ForCallers
 from .settings import Settings
 from .token_uses import TokenUses
@@ -40,14 +42,13 @@ OWN: Final = 2  # threads more that read, and one that writes: so many are free 
 WAITING: Final = 512  # questions of callers, and as many changes, that wait for a thread
 TRIES: Final = 12  # of a transaction that collided: nobody waits inside MongoDB, so others may win a few times
 RACES: Final = 4  # of one that stored the same thing as another: the next try sees what is there
+FOUND, SILENT = 3, 30  # seconds that a primary may take to be found, and to answer
+LONG: Final = 10  # seconds after which nothing is tried again
 FIRST, LONGEST = 0.005, 0.25  # seconds between two tries, at first and at most
 
 
 class Store(Asking[Transaction]):
-    """Runs questions and changes against one database. The options are those of `sql.store.Store`.
-
-    Not all nouns of the contract are there yet, so this is no `contract.store.Store`, and no daemon can use it.
-    """
+    """Runs questions and changes against one database. The options are those of `sql.store.Store`."""
 
     failures = (PyMongoError,)
 
@@ -66,18 +67,20 @@ class Store(Asking[Transaction]):
         super().__init__(
             reactor, pool(0, threads + OWN, "store-read"), pool(0, threads + 1, "store-write"), events, tells
         )
-        self._client = connect(url, prompt=prompt)
-        self._place = database(self._client, url)
+        self._client = connect(url, found=min(FOUND, prompt or FOUND), silent=prompt or SILENT)
+        self._long = prompt or LONG
+        self._place = database(self._client)
         self._everyone = everyone
-        self.for_callers = ForCallers(reactor, self, threads, waiting)
+        self._for_callers = ForCallers(reactor, self, threads, waiting)
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
-        self.orders = nouns.Orders(self)
+        self.orders: order_contract.Orders = nouns.Orders(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
         self.settings: setting_contract.Settings = Settings(self)
         self.claims: job_contract.Claims = nouns.Claims(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.signs: node_contract.SignsOfLife | None = None
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.overdue: job_contract.Overdue = nouns.Overdue(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
@@ -85,6 +88,11 @@ class Store(Asking[Transaction]):
         self.retention: retention_contract.Retention = nouns.Retention(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
         self.token_uses: token_uses_contract.TokenUses = TokenUses(self)
+
+    @property
+    def for_callers(self) -> ForCallers:
+        """The same for callers."""
+        return self._for_callers
 
     @property
     def shared(self) -> bool:
@@ -106,6 +114,9 @@ class Store(Asking[Transaction]):
     def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
         return self.read(counts.job_infos, labels, most)
 
+    def renew(self) -> None:
+        """Nothing is to be done: the driver finds the primary by itself, and leaves connections to what was one."""
+
     def words(self, why: BaseException | None) -> str:
         """A failure in one line, without a password."""
         if isinstance(why, PyMongoError):
@@ -116,16 +127,17 @@ class Store(Asking[Transaction]):
         self._client.close()
 
     def _insist(self, writes: bool, work: Callable[[Transaction], T]) -> T:
+        begun = elapsed()
         for number in range(TRIES):
             try:
                 return self._transact(writes, work)
             except PyMongoError as why:
                 kind = db_errors.kind(why)
-                last = number + 1 == TRIES
+                last = number + 1 == TRIES or elapsed() - begun > self._long
                 if kind == "fault" or (kind == "raced" and number + 1 >= RACES):
                     raise
                 if kind == "unavailable" or last:
-                    raise self._unavailable(why) from why
+                    raise self._unavailable(why, collided=kind == "again") from why
             time.sleep(min(FIRST * 2**number, LONGEST) * (0.5 + random.random()))  # noqa: S311  # no secret; in a thread of the store
         raise AssertionError("the last try returns or raises")
 
@@ -142,20 +154,22 @@ class Store(Asking[Transaction]):
 
     def _commit(self, commit: Callable[[], None]) -> None:
         """Commit; once more, a few times, where it is not known whether the server did: it does so once."""
+        begun = elapsed()
         for number in range(TRIES):
             try:
                 return commit()
             except PyMongoError as why:
                 if not why.has_error_label(db_errors.UNKNOWN):
                     raise
-                if number + 1 == TRIES:
+                if number + 1 == TRIES or elapsed() - begun > self._long:
                     raise self._unavailable(why, " (it is not known whether the change was made)") from why
             time.sleep(min(FIRST * 2**number, LONGEST))
         raise AssertionError("the last try returns or raises")
 
-    def _unavailable(self, why: PyMongoError, more: str = "") -> Unavailable:
+    def _unavailable(self, why: PyMongoError, more: str = "", *, collided: bool = False) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(why)}{more}"
-        return Unavailable(words, unreachable=db_errors.lost(why))
+        lost = db_errors.lost(why)
+        return Collided(words) if collided and not lost else Unavailable(words, unreachable=lost)
 
 
 def _write_news(transaction: Transaction) -> None:

@@ -21,6 +21,7 @@ from .client import begin, connect, database
 from .db_errors import words
 from .documents import Document, from_document
 from .transaction import Transaction
+from .url import make_url_safe
 
 JOBS: Final = 500  # that are in memory at once, with their runs
 _BY_DUE: Final = [("job_id", 1), ("due", 1), ("attempt", 1), ("place", 1)]
@@ -30,11 +31,10 @@ _BY_DUE: Final = [("job_id", 1), ("due", 1), ("attempt", 1), ("place", 1)]
 def view(url: str) -> Iterator[Transaction]:
     """One consistent view of the store, for as long as the block takes, or as the server lets a transaction last, which
     is a minute with mongod. Raises BadStore if the view cannot be had, or is lost."""
-    name = "the MongoDB database"
+    name = make_url_safe(url)
     try:
         with connect(url) as client, client.start_session() as session:
-            place = database(client, url)
-            name = schema.safe(place)
+            place = database(client)
             if place.settings.find_one({"_id": schema.VERSION}) is None:
                 raise BadStore(f"store: {name} cannot be read: Jobsched has made no jobs, runs and nodes there")
             begin(session)

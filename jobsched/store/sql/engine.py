@@ -166,7 +166,9 @@ def _parsed(url: str) -> URL:
         raise BadStore("store: not a URL; a password's special characters are written as %XX") from None
     driver = DRIVERS.get(parsed.get_backend_name())
     if driver is None:
-        raise BadStore(f"store: {make_url_safe(url)}: must begin with sqlite, postgresql+psycopg or mysql+pymysql")
+        raise BadStore(
+            f"store: {make_url_safe(url)}: must begin with sqlite, postgresql+psycopg, mysql+pymysql or mongodb"
+        )
     return parsed.set(drivername=driver)
 
 

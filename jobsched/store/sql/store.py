@@ -92,7 +92,7 @@ class Store(Asking[Transaction]):
         self.holds: job_contract.Holds = nouns.Holds(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
-        self.signs: node_contract.SignsOfLife = nouns.SignsOfLife(self)
+        self.signs: node_contract.SignsOfLife | None = None if self.shared else nouns.SignsOfLife(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.overdue: job_contract.Overdue = nouns.Overdue(self)
         self.retention: retention_contract.Retention = nouns.Retention(self)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobsched.config.legacy import translate, with_driver
+from jobsched.config.legacy_mongo import url_of
 
 SQL2, SQL3 = "apscheduler.jobstores.sqlalchemy_store:SQLAlchemyJobStore", "apscheduler.jobstores.sqlalchemy"
 POOL3 = "apscheduler.executors.pool:ThreadPoolExecutor"
@@ -117,9 +118,24 @@ def test_an_old_option_is_said_in_our_words(options, ours):
             {
                 "jobstore.default.class": "apscheduler.jobstores.mongodb_store:MongoDBJobStore",
                 "jobstore.default.database": "d",
+                "jobstore.default.collection": "c",
+                "jobstore.default.pickle_protocol": "2",
             },
+            {"store": "mongodb://localhost/d_jobsched"},
+            [
+                ("jobstore.default", "jobs are kept in the database d_jobsched; those in d.c are not read"),
+                ("jobstore.default.pickle_protocol", "not known here"),
+            ],
+        ),
+        (
+            {"jobstores.default": {"type": "mongodb", "client": object()}},
             {},
-            [("jobstore.default", "mongodbjobstore cannot be followed: the default store is used instead")],
+            [("jobstores.default", "mongodb cannot be followed: the default store is used instead")],
+        ),
+        (
+            {"jobstores.default": {"type": "mongodb", "host": object()}},
+            {},
+            [("jobstores.default", "no server of MongoDB is named: the default store is used instead")],
         ),
         ({"jobstores.default": {"url": "sqlite:///a"}}, {}, [("jobstores.default", "no class cannot be followed")]),
         (
@@ -140,6 +156,25 @@ def test_what_cannot_be_followed_is_named_in_a_warning(options, ours, warnings):
     for line, (key, words) in zip(told, warnings, strict=True):
         assert line.startswith(f"SCHED_CONFIG['apscheduler.{key}']: ")
         assert words in line
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({}, "mongodb://localhost/new"),
+        ({"host": "h", "port": "27018"}, "mongodb://h:27018/new"),
+        ({"host": ["a:1", "b"], "port": 2, "replicaSet": "rs"}, "mongodb://a:1,b/new?replicaSet=rs"),
+        (
+            {"host": "h", "username": "ann", "password": "p@s/s", "authSource": "old", "tls": True},
+            "mongodb://ann:p%40s%2Fs@h/new?authSource=old&tls=true",
+        ),
+        ({"host": "mongodb://ann:pw@h:1/old"}, "mongodb://ann:pw@h:1/new?authSource=old"),
+        ({"host": "mongodb+srv://ann:pw@h/?w=1", "port": 3}, "mongodb+srv://ann:pw@h/new?w=1&authSource=admin"),
+    ],
+)
+def test_the_old_options_of_mongodb_are_a_url(options, url):
+    assert url_of(options, "new") == url
+    assert options == {}
 
 
 def test_a_key_of_ours_stays_and_wins():

@@ -1,0 +1,82 @@
+"""Two daemons that share a MongoDB, from outside: what callers order, a daemon that is killed, a server that is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.present import present
+from tests.servers import PATIENCE, Server, started
+from tests.system.daemon import until
+from tests.system.pair import Pair, pair_in
+
+pytestmark = pytest.mark.mongodb
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with contextlib.closing(started("mongodb")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def pair(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with pair_in(tmp_path_factory.mktemp("mongodb"), server) as one:
+        one.start()
+        yield one
+
+
+def verified(pair: Pair) -> str:
+    """What the command says of the store."""
+    url = present(re.search(r", store (mongodb://[^;]+);", pair.front.log))[1]
+    asked = [sys.executable, "-m", "jobsched.verify", "--whole", "--store", url]
+    return subprocess.run(asked, capture_output=True, text=True, check=False, env=dict(os.environ)).stdout
+
+
+def test_what_callers_order_is_done_on_the_other_node(pair: Pair) -> None:
+    ask = pair.ask
+    job = pair.job("few", name="ours")
+    run = ask.run(job)
+    assert (ask.ended(run)["state"], ask.get(run)["node"]) == ("succeeded", "worker")
+    assert [each["state"] for each in ask.get(f"{job}/runs")["values"]] == ["succeeded"]
+    assert pair.output(run).text == "one\ntwo\nthree\n"
+    assert ask.get(f"{job}/why?at=12:00")["answer"] == "not_made_yet"
+    assert ask.ask("PUT", "/hold", {"reason": "a fire"}).status == 201
+    assert ask.ask("POST", f"{job}/run").status == 409
+    assert ask.ask("DELETE", "/hold").status == 200
+    assert ask.ask("DELETE", job).status == 200
+    assert ask.ask("GET", job).status == 404
+    assert [each["action"] for each in ask.get("/audit")["values"]] == [
+        "job.delete", "hold.delete", "hold.put", "run.start", "job.create",
+    ]  # fmt: skip
+
+
+def test_what_ran_on_a_killed_daemon_is_lost_at_its_restart(pair: Pair) -> None:
+    run, _ = pair.begun()
+    pair.worker.kill()
+    pair.worker.start()
+    lost = until(lambda: (found := pair.ask.get(run))["state"] != "running" and found)
+    assert (lost["state"], lost["node"]) == ("lost", "worker")
+
+
+def test_a_server_that_is_killed_costs_no_run_and_no_due(pair: Pair, server: Server) -> None:
+    ticking = pair.job("few", interval={"seconds": 1}, catch_up="all", overlap="allow")
+    run, step = pair.begun()
+    until(lambda: pair.ask.get(f"{ticking}/runs")["values"])
+    server.kill()
+    until(lambda: "Connection refused" in pair.worker.log, PATIENCE)
+    server.start()
+    before = len(pair.ask.get(f"{ticking}/runs?limit=1000")["values"])
+    for number in (1, 2, 3):
+        step(number)
+    assert pair.ask.ended(run)["state"] == "succeeded"
+    until(lambda: len(pair.ask.get(f"{ticking}/runs?limit=1000")["values"]) > before, PATIENCE)
+    states = {each["state"] for each in pair.ask.get(f"{ticking}/runs?limit=1000")["values"] if each["ended"]}
+    assert states == {"succeeded"}
+    assert verified(pair).endswith(" runs: no violations\n")
