@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import psycopg
@@ -29,6 +30,7 @@ from pymongo.errors import PyMongoError
 
 USER = "jobsched"
 PATIENCE = 60.0  # seconds for a server to start or to stop on a busy machine
+MONGODB = "JOBSCHED_TEST_MONGODB"  # the URL of a server that is to be tested in place of one of ours
 NEED = "JOBSCHED_TESTS_NEED"  # names, with commas, the servers and tools whose absence is a failure
 
 Mode = Literal["fast", "immediate"]
@@ -336,6 +338,32 @@ class MongoDB(Server):
             client.drop_database(name)
 
 
+class NamedMongoDB(MongoDB):
+    """Any server, which others have started: see MONGODB. It is not stopped; databases `jobsched_test_...` are made and
+    dropped there."""
+
+    @classmethod
+    def programs(cls) -> dict[str, str | None]:
+        return {}
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self, mode: Mode = "fast") -> None:
+        """It goes on."""
+
+    def kill(self) -> None:
+        pytest.skip(f"the server that {MONGODB} names is not ours to kill")
+
+    def url(self, database: str) -> str:
+        given = urlsplit(os.environ[MONGODB])
+        return urlunsplit(given._replace(path=f"/jobsched_test_{database}"))
+
+    def create_database(self, name: str) -> str:
+        self.drop_database(name)
+        return self.url(name)
+
+
 class StandaloneMongoDB(MongoDB):
     """The same as no member of a replica set."""
 
@@ -350,8 +378,9 @@ KINDS: dict[str, type[Server]] = {
 
 def started(kind: str) -> Server:
     """A running server. Without its programs the test is skipped, or fails if JOBSCHED_TESTS_NEED names it."""
+    named = kind == MongoDB.kind and MONGODB in os.environ
     try:
-        server = KINDS[kind]()
+        server = NamedMongoDB() if named else KINDS[kind]()
     except FileNotFoundError as why:
         if kind in os.environ.get(NEED, "").split(","):
             pytest.fail(f"{kind}: {why}; {NEED} asks for it", pytrace=False)
