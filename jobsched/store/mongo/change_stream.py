@@ -13,7 +13,7 @@ from typing import Any, Final
 from bson import ObjectId
 from pymongo.errors import OperationFailure
 
-from ..listening import Listening
+from ..news_listener import NewsListener
 from . import db_errors
 from .client import Place, connect, database
 from .transaction import Transaction
@@ -33,7 +33,7 @@ def write(transaction: Transaction, instant: datetime) -> None:
     transaction.insert(NEWS, [{"_id": ObjectId(), "who": transaction.waker, "at": instant}])
 
 
-class Listener(Listening):
+class Listener(NewsListener):
     """Hears what other nodes tell, on a connection of its own: see `store.opening.listener`. Raises BadStore.
 
     A stream that breaks is taken up by the driver where it was; another one begins with what comes, and with a look.

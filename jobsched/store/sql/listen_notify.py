@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from ...clock import elapsed
-from ..listening import Listening
+from ..news_listener import NewsListener
 from . import db_errors
 from .engine import connect, end_of_use
 from .transaction import Transaction
@@ -37,7 +37,7 @@ def tell(transaction: Transaction, who: str) -> None:
         transaction.execute(_TELL, {"who": who})
 
 
-class Listener(Listening):
+class Listener(NewsListener):
     """Hears what other nodes tell, on a connection of its own: see `store.opening.listener`. Raises BadStore."""
 
     def __init__(

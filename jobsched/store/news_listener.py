@@ -15,7 +15,7 @@ from .contract.store import Listener
 FIRST, LONGEST = 0.1, 5.0  # seconds before it is tried to listen again, and at most
 
 
-class Listening(Listener):
+class NewsListener(Listener):
     """What `store.opening.listener` gives; a kind of database says how to listen."""
 
     def __init__(
