@@ -17,6 +17,7 @@ MICROSECOND = timedelta(microseconds=1)
 BACK = timedelta(hours=3)  # a clock that is set back further was wrong before
 _BACK = BACK // MICROSECOND // 1000 << 12
 
+MILLISECOND: Final = 13  # characters of an id that say in which it was made
 LONGEST: Final = 63  # characters of a word
 WORD: Final = "[a-z][a-z0-9._-]{0,62}"
 MADE: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -64,7 +65,7 @@ def part_of(whole: str, number: int, count: int) -> str:
     """The id of part `number` of `count`, of the same millisecond as the id of the whole. They sort by their number."""
     fraction, rest = number * 4096 // count, number & 0xFFF
     chance = int.from_bytes(os.urandom(6), "big")
-    return f"{whole[:13]}-7{fraction:03x}-8{rest:03x}-{chance:012x}"
+    return f"{whole[:MILLISECOND]}-7{fraction:03x}-8{rest:03x}-{chance:012x}"
 
 
 class Ids:

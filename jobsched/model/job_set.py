@@ -15,7 +15,7 @@ import attrs
 
 from .audit import Entry, Facts, Signature
 from .errors import Faults, Invalid, JobschedError, NotFound, Stale, place, within
-from .ids import part_of
+from .ids import MILLISECOND, least, part_of
 from .job import Job
 from .labels import Label
 
@@ -190,6 +190,50 @@ def signed(steps: Sequence[Step], signature: Signature, go_on: Callable[[], None
     return found
 
 
+def moves(step: Step) -> bool:
+    """Whether the job gets another rule, another number of runs or another next due."""
+    before, after = step.before, step.after
+    names = ("schedule", "max_runs", "next_due")
+    return before is not None and after is not None and any(getattr(before, n) != getattr(after, n) for n in names)
+
+
+def anew(step: Step) -> bool:
+    """Whether the job is watched from now on for being overdue."""
+    before, after = step.before, step.after
+    return before is not None and after is not None and not before.watch.same_terms(after.watch)
+
+
+def former_version(step: Step) -> int | None:
+    """The version that the job had when this was planned; of one that is made, that of the last of its id."""
+    return (step.job.version - 1 or None) if step.before is None else step.before.version
+
+
+def is_quiet(step: Step, there: Job | None, last: int | None, now: datetime) -> bool:
+    """Whether a step can be carried out as it was planned: the job `there`, or the version of the `last` that had its
+    id, is as it was, and none of its dues, nor the end of its pause, has come."""
+    if step.before is None:
+        return there is None and last == former_version(step) and not _come(step.job.next_due, now)
+    if there is None or there.version != step.before.version or _is_awake(there, now):
+        return False
+    if step.after is None:
+        return not _come(there.next_due, now)
+    as_it_was = (there.next_due, there.starts) == (step.before.next_due, step.before.starts)
+    return not moves(step) or (as_it_was and not _come(there.next_due, now) and not _come(step.after.next_due, now))
+
+
+def _come(due: datetime | None, now: datetime) -> bool:
+    return due is not None and due <= now
+
+
+def _is_awake(job: Job, now: datetime) -> bool:
+    return job.paused and job.pause is not None and job.pause.is_over(now)
+
+
+def carried_out(entry: Entry, instant: datetime) -> Entry:
+    """The entry of a part, as it is written when the set is put: its id begins with that millisecond."""
+    return attrs.evolve(entry, at=instant, id=least(instant)[:MILLISECOND] + entry.id[MILLISECOND:])
+
+
 def let_go(*held: object) -> None:
     """Empty these lists and dictionaries, piece by piece: to free all of a large set at once keeps Python's lock for as
     long as that takes. It is not done for what cannot be emptied."""
@@ -229,6 +273,15 @@ def must_be_few(count: int) -> None:
     """Raises Invalid for a set of more jobs than one may have."""
     if count > MOST_JOBS:
         raise Invalid(f"a set has at most {MOST_JOBS:,} jobs, and this one has {count:,}: put it in parts, by scope")
+
+
+def must_go_at_once(count: int, most: int | None) -> None:
+    """Raises Invalid where that many jobs are to be made, changed and deleted, and the store takes fewer at once."""
+    if most is not None and count > most:
+        raise Invalid(
+            f"this store makes, changes and deletes at most {most:,} jobs at once, and here these are {count:,}: put "
+            "the set in parts, by scope"
+        )
 
 
 def once_each(wanted: Iterable[Wanted]) -> None:

@@ -230,8 +230,9 @@ class PutJobs(Order[SetDone]):
     the other.
 
     `steps` are what was planned, by id. They save time and decide nothing: a job that is not any more as it was then is
-    looked at again. What is staged under the id `staged` (`JobSets.stage`) is carried out as it was computed, as far as
-    its jobs are as they were and none of their dues has come. Raises `Moved`, naming them, if more than `most` jobs
+    looked at again. None is given for a job of which a due that lies ahead was decided already. What is staged under
+    the id `staged` (`JobSets.stage`) is carried out as it was computed, as far as it is `job_set.is_quiet`; and where
+    nothing has to be staged, so is each step. Raises `Moved`, naming them, if more than `most` jobs
     (None: no limit) have to be looked at one by one.
 
     Raises Stale if the tag of the set, which `seed` belongs to, is not among `tags` (see `model.job_set.must_fit`);

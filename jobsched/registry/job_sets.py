@@ -51,7 +51,7 @@ class _Planned:
 
 
 def _planned(
-    asked: JobSet, standing: Standing, issued: Issued, tags: frozenset[str] | None, go_on: GoOn,
+    asked: JobSet, standing: Standing, issued: Issued, tags: frozenset[str] | None, most: int | None, go_on: GoOn,
     before: Mapping[str, Step] = MappingProxyType({}),
 ) -> _Planned:  # fmt: skip
     """What is to be done, beside what was planned `before` for other jobs. Runs off the reactor. Raises Stale,
@@ -59,6 +59,7 @@ def _planned(
     job_set.must_fit(tags, job_set.tag(asked.seed, standing.inside, standing.outside))
     steps = job_set.plan(standing, asked.wanted, asked.scope, asked.prune, go_on)
     steps = job_set.signed(steps, issued.signature, go_on)
+    job_set.must_go_at_once(sum(step.what != "keep" for step in steps), most)
     staged = [step for step in steps if step.entry is not None and step.job.id not in standing.late]
     pieces = [staged[begin : begin + PIECE] for begin in range(0, len(staged), PIECE)]
     return _Planned({**before, **{step.job.id: step for step in steps}}, pieces)
@@ -80,7 +81,7 @@ class JobSets(Jobs):
         standing, issued = await self._standing(asked), self._issued_now()
 
         def done(go_on: GoOn) -> SetDone:
-            planned = _planned(asked, standing, issued, tags, go_on)
+            planned = _planned(asked, standing, issued, tags, self._store.job_sets.most, go_on)
             tag = job_set.tag(asked.seed, standing.inside, standing.outside)
             parts = [SetPart.of(step) for step in planned.steps.values()]
             job_set.let_go(planned.steps, planned.pieces, standing.jobs)
@@ -112,14 +113,15 @@ class JobSets(Jobs):
         set_id, tags = issued.signature.id, order.tags
         standing, some, steps = await self._standing(asked), asked, dict[str, Step]()
         for left in reversed(range(ROUNDS)):
-            planning = partial(_planned, some, standing, issued, tags, before=steps)
+            planning = partial(_planned, some, standing, issued, tags, self._store.job_sets.most, before=steps)
             planned = await self.in_thread(planning)
             if order.staged or len(planned.pieces) > 1 or any(len(piece) > SINGLY for piece in planned.pieces):
                 for piece in planned.pieces:
                     await self._store.job_sets.stage(set_id, piece, again=bool(order.staged))
                 order = attrs.evolve(order, staged=set_id)
             steps = planned.steps
-            order = attrs.evolve(order, steps=steps, most=SINGLY if left else None)
+            sound = {job_id: step for job_id, step in steps.items() if job_id not in standing.late}
+            order = attrs.evolve(order, steps=sound, most=SINGLY if left else None)
             try:
                 done = await self._audit_log.perform(order, self._issued_now(issued))
             except Moved as moved:

@@ -15,6 +15,12 @@ from ..model.trigger import At, Interval, Schedule, Trigger
 
 Fields: TypeAlias = Any  # of whatever kind of row: they are read by name
 
+SAID = ("name", "task", "timezone", "overlap", "misfire_grace", "catch_up", "retries", "retry_delay", "timeout",
+        "parameters", "placement", "require", "max_late", "must_succeed_every", "notify", "labels", "description",
+        "owner", "runbook", "version", "updated")  # fmt: skip
+RULE = ("every", "anchor", "cron", "at", "start", "end", "jitter", "max_runs", "next_due")
+WATCH = ("watched", "overdue", "overdue_reason")
+
 _PARTS = {"policy": Policy, "about": About, "watch": Watch}
 _APART = (*_PARTS, "schedule", "pause")
 _PLACES = {field.name: field.name for field in attrs.fields(Job) if field.name not in _APART} | {

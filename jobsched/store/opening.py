@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from ..events import Events
 from ..model.errors import BadStore
@@ -36,10 +35,9 @@ def open_store(
     if mongo_url.is_mongo(url):
         with _mongo_driver(url):
             from .mongo.store import Store as MongoStore
-        whole = MongoStore(
+        return MongoStore(
             reactor, url, threads=threads, everyone=everyone, waiting=waiting, prompt=prompt, events=events, tells=tells
         )
-        return cast(Store, whole)  # but for sets of jobs
     return SqlStore(
         reactor,
         url,
@@ -101,11 +99,15 @@ def listener(
     """A listener that hears what other nodes tell, for a store that `notifies`. `who` says which news come from this
     node and do not count.
 
-    `heard` is called for news, once for news that come together, and each time that the listener begins to listen: news
-    may have been missed. `cut` is called with the reason when the listener cannot listen; the listener tries again
-    until it can. `left` is the last function that is called. All of them are called in the listener's thread. Raises
-    BadStore.
+    `heard` is called for news, at least once for news that come together, and each time that the listener begins to
+    listen: news may have been missed. `cut` is called with the reason when the listener cannot listen; the listener
+    tries again until it can. `left` is the last function that is called. All of them are called in the listener's
+    thread. Raises BadStore.
     """
+    if mongo_url.is_mongo(url):
+        from .mongo.change_stream import Listener as StreamListener  # its driver may not be installed
+
+        return StreamListener(url, who, heard, cut, left)
     return NotifyListener(url, who, heard, cut, left)
 
 

@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPResponse
 from itertools import cycle
-from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
 import pytest
 
 from tests.system.caller import Caller
 from tests.system.daemon import GENEROUS, Daemon, daemon_in, until
+from tests.system.followed import followed
 from tests.system.pair import Pair
 from tests.system.secured import token
 
 SLOW_SCRIPT = "#!/bin/sh\nsleep 600\n"
-
-
-@attrs.define
-class Event:
-    """One event, as a browser reads it."""
-
-    kind: str
-    data: Any
-    number: str | None
-
-
-class Stream:
-    """Events as they come."""
-
-    def __init__(self, answer: HTTPResponse) -> None:
-        self.answer = answer
-        self.last = ""  # the number that a browser would come back with
-
-    def next(self) -> Event:
-        """The next event; comments are left out, and numbers are kept."""
-        kind = data = ""
-        while True:
-            line = self.answer.readline().decode().rstrip("\n")
-            name, _, value = line.partition(": ")
-            if name == "id":
-                self.last = value
-            elif name == "event":
-                kind = value
-            elif name == "data":
-                data = value
-            elif not line and data:
-                return Event(kind, json.loads(data), self.last)
-            elif not line and self.answer.closed:
-                raise EOFError
-
-    def begun(self) -> Stream:
-        """Once the daemon follows."""
-        while not self.last:
-            line = self.answer.readline().decode()
-            if line.startswith("id: "):
-                self.last = line.removeprefix("id: ").strip()
-        self.answer.readline()
-        return self
-
-
-@contextlib.contextmanager
-def followed(daemon: Daemon, query: str = "", last: str | None = None, secret: str = "") -> Iterator[Stream]:
-    client = HTTPConnection("127.0.0.1", daemon.port, timeout=GENEROUS)
-    headers = {} if last is None else {"Last-Event-ID": last}
-    if secret:
-        headers["Authorization"] = f"Bearer {secret}"
-    with contextlib.closing(client):
-        client.request("GET", f"/events{query}", headers=headers)
-        answer = client.getresponse()
-        assert (answer.status, answer.getheader("content-type")) == (200, "text/event-stream")
-        yield Stream(answer)
 
 
 @pytest.fixture(scope="module")

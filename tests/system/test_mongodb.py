@@ -13,7 +13,9 @@ import pytest
 
 from tests.present import present
 from tests.servers import PATIENCE, Server, started
+from tests.system.caller import Caller
 from tests.system.daemon import until
+from tests.system.followed import followed
 from tests.system.pair import Pair, pair_in
 
 pytestmark = pytest.mark.mongodb
@@ -55,6 +57,27 @@ def test_what_callers_order_is_done_on_the_other_node(pair: Pair) -> None:
     assert [each["action"] for each in ask.get("/audit")["values"]] == [
         "job.delete", "hold.delete", "hold.put", "run.start", "job.create",
     ]  # fmt: skip
+
+
+def test_a_set_is_put_and_followed_across_the_nodes(pair: Pair) -> None:
+    """What one node numbers, another goes on from."""
+    path = "/jobs?scope=team=data&prune=1"
+    jobs = [{"id": name, "task": "few", "interval": {"hours": 1}} for name in ("one", "two")]
+    plan = pair.ask.ask("PUT", f"{path}&plan=1", {"jobs": jobs})
+    with followed(pair.front) as stream:
+        last = stream.begun().last
+        done = pair.ask.ask("PUT", path, {"jobs": jobs}, if_match=plan.headers["etag"])
+        assert [(part["id"], part["what"]) for part in done.json["values"]] == [("one", "create"), ("two", "create")]
+        first = stream.next()
+    assert pair.ask.ask("PUT", path, {"jobs": jobs[:1]}, if_match=plan.headers["etag"]).status == 412
+    changed = [{**jobs[0], "timeout": 5}]
+    done = Caller(pair.worker).ask("PUT", path, {"jobs": changed}, if_match=done.headers["etag"])
+    assert [(part["id"], part["what"]) for part in done.json["values"]] == [("one", "change"), ("two", "delete")]
+    assert len(pair.ask.get(f"/audit?group={done.json['group']}")["values"]) == 3
+    with followed(pair.worker, last=first.number) as stream:
+        told = [stream.next() for _ in range(3)]
+    assert [(each.kind, each.data["id"]) for each in told] == [("job", "two"), ("job", "one"), ("job", "two")]
+    assert [int(each.number or 0) for each in (first, *told)] == [int(last) + number for number in range(1, 5)]
 
 
 def test_what_ran_on_a_killed_daemon_is_lost_at_its_restart(pair: Pair) -> None:

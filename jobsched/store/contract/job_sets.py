@@ -16,6 +16,10 @@ from ...model.labels import Label
 class JobSets(Protocol):
     """What there is, for a set of jobs that somebody wants. `Orders` puts it: see `model.order.PutJobs`."""
 
+    @property
+    def most(self) -> int | None:
+        """As many jobs as one order makes, changes and deletes; one on more raises Invalid. None: any number."""
+
     def standing(
         self, ids: Sequence[str], scope: Label | None, caller: Caller, now: datetime, *, whole: bool
     ) -> Deferred[Standing]:
@@ -29,7 +33,8 @@ class JobSets(Protocol):
 
     def stage(self, set_id: str, steps: Sequence[Step], *, again: bool = False) -> Deferred[None]:
         """Keep these steps for an order that names `set_id`; `again`: instead of what was kept for the same jobs. Each
-        has its entry. Nobody sees what is staged."""
+        has its entry. Nobody sees what is staged. A store that needs no preparation keeps nothing, and has nothing to
+        discard: the order brings its steps along."""
 
     def discard(self, set_id: str, most: int) -> Deferred[int]:
         """Forget up to `most` of the jobs that are staged under that id; how many. With less, none are left."""

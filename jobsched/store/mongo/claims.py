@@ -79,13 +79,13 @@ class _Records(claim_records.Records):
         jobs.move_on(self._in, moved)
 
     def ask_to_end(self, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
-        return runs.ask_to_end(self._in, wanted, reason)
+        return runs.ask_to_end(self._in, wanted, reason, asker)
 
     def tell_started(self, started: Sequence[Run], known: Iterable[Job]) -> None:
         news.tell_started(Outbox(self._in), started, known)
 
     def wake(self, asker: str) -> None:
-        """Other nodes look often: nothing tells them yet."""
+        self._in.wake(asker)
 
     def begun(self, dues: Collection[tuple[str, datetime]], besides: Sequence[Run]) -> set[tuple[str, datetime]]:
         return ordering.begun(self._in, dues, besides)

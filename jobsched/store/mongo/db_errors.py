@@ -15,6 +15,8 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+from ...model.errors import Unavailable
+
 _MORE = r", full error:| \(configured timeouts:|, Timeout: [0-9.]+s"  # what follows, the driver says for its own makers
 
 Kind = Literal["again", "raced", "unavailable", "fault"]
@@ -25,6 +27,10 @@ UNKNOWN = "UnknownTransactionCommitResult"
 
 # Not let in, no such user, shutting down, not the primary, no majority in time, disk full, too much memory.
 OUT_OF_ORDER = {11, 13, 18, 64, 91, 100, 189, 262, 10058, 10107, 11600, 11602, 13435, 13436, 14031, 50}
+
+
+class Collided(Unavailable):
+    """Other changes wrote the same, each time that it was tried. Nothing was changed."""
 
 
 def kind(why: PyMongoError) -> Kind:

@@ -11,13 +11,14 @@ from twisted.internet.interfaces import IReactorTime
 
 from ...threads import Bulkhead
 from ..contract import deliveries as delivery_contract
+from ..contract import job_sets as set_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import runs as run_contract
 from ..contract import settings as settings_contract
 from ..order_groups import OrderGroups
-from . import nouns, run_lists
+from . import job_sets, nouns, run_lists
 from .orders import Carrying
 from .settings import Settings
 from .transaction import Transaction, Transactions
@@ -40,6 +41,7 @@ class ForCallers:
         self._reading = Bulkhead(threads, waiting)
         self._writing = Bulkhead(threads, waiting)
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.holds: job_contract.Holds = nouns.Holds(self)

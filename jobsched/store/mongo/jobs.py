@@ -29,8 +29,18 @@ _BY_DUE: Final = [("next_due", 1), ("_id", 1)]
 def to_document(job: Job) -> Document:
     """The document of a job. What else its document holds is written by others: its last success, since when it
     fails."""
-    fields = {name: plain(value) for name, value in job_columns.of(job).items()}
+    fields = fields_of(job)
     return {"_id": fields.pop("id"), **fields}
+
+
+def fields_of(job: Job) -> Document:
+    """The fields of a job, as they are stored."""
+    return {name: plain(value) for name, value in job_columns.of(job).items()}
+
+
+def some_fields(document: Document) -> Document:
+    """Those fields that were asked for, as a job has them."""
+    return from_fields(document, _READING)
 
 
 def from_document(document: Document) -> Job:

@@ -1,7 +1,6 @@
-"""The nouns of the contract on MongoDB, as far as they are there: each method is one function of this package, in one
-transaction.
+"""The nouns of the contract on MongoDB: each method is one function of this package, in one transaction.
 
-`store/contract` has their conditions. A noun of which a part is missing does not say that it is the contract's.
+`store/contract` has their conditions.
 """
 
 from __future__ import annotations
@@ -100,9 +99,7 @@ class Holds(Noun, job_contract.Holds):
         return self._in.read(holds.current, now)
 
 
-class Orders(Noun):
-    """What is missing: sets of jobs."""
-
+class Orders(Noun, order_contract.Orders):
     def perform(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
         return orders.Carrying(self._in).one(order, issued)
 

@@ -20,7 +20,7 @@ from .. import ordering
 from ..idempotency import Known
 from ..placement import LivingNodes
 from . import audit, holds, jobs, nodes, outcomes, runs, stretches, views, wrong_clock
-from .documents import from_document, instant_of, instant_to_number, plain, up_to
+from .documents import Document, from_document, instant_of, instant_to_number, plain, up_to
 from .transaction import Transaction
 from .wrong_clock import OF_A_DUE
 
@@ -39,6 +39,12 @@ def begun(
     return {(each["job_id"], instant_of(each["due"])) for each in found}
 
 
+def former(job: Job, now: datetime) -> Document:
+    """What is kept of a job that is deleted now."""
+    kept = {"task": job.task, "version": job.version, "created": plain(job.created), "deleted": plain(now)}
+    return {"_id": job.id, **kept}
+
+
 class Records(ordering.Records):
     """Asks and writes in one transaction."""
 
@@ -50,7 +56,7 @@ class Records(ordering.Records):
         return self._in.now(local)
 
     def wake(self, asker: str) -> None:
-        """Other nodes look often: nothing tells them yet."""
+        self._in.wake(asker)
 
     def settled(self, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
         return wrong_clock.settled(self._in, job, instant)
@@ -119,8 +125,7 @@ class Records(ordering.Records):
 
     def keep_former(self, job: Job, now: datetime) -> None:
         self._in.delete("former_jobs", {"_id": job.id})
-        kept = {"task": job.task, "version": job.version, "created": plain(job.created), "deleted": plain(now)}
-        self._in.insert("former_jobs", [{"_id": job.id, **kept}])
+        self._in.insert("former_jobs", [former(job, now)])
 
     def hold_hold(self) -> Hold | None:
         return holds.held(self._in)
@@ -156,7 +161,7 @@ class Records(ordering.Records):
         return outcomes.end_waiting(self._in, active, state, reason, now)
 
     def ask_to_end(self, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
-        return runs.ask_to_end(self._in, wanted, reason)
+        return runs.ask_to_end(self._in, wanted, reason, asker)
 
     def has_run_at(self, job_id: str, due: datetime) -> bool:
         return self._in.first("runs", {"job_id": job_id, "due": instant_to_number(due)}) is not None

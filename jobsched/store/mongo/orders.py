@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from ...clock import elapsed
 from ...model.errors import JobschedError
-from ...model.order import BatchJobs, Issued, Order, Performed
+from ...model.order import BatchJobs, Issued, Order, Performed, PutJobs
 from .. import order_groups, performing
 from ..order_groups import Asked, Outcome
-from . import batches
+from . import batches, job_sets
+from .db_errors import Collided
 from .ordering import Records
 from .transaction import Noun, Transaction
 
 T = TypeVar("T")
+
+PATIENCE: Final = 60  # seconds that a set waits for others
 
 
 class Carrying(Noun, order_groups.Carrying):
@@ -26,10 +30,22 @@ class Carrying(Noun, order_groups.Carrying):
     def one(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
         if isinstance(order, BatchJobs):
             return self._batch(order, issued, {})
+        if isinstance(order, PutJobs):
+            return self._set(order, issued)
         return self._in.write(perform, order, issued)
 
     def all(self, asked: Sequence[Asked]) -> Deferred[list[Outcome]]:
         return self._in.write(create_all, asked)
+
+    def _set(self, order: PutJobs, issued: Issued, until: float | None = None) -> Deferred[Any]:
+        """While another set is put, this one collides with it, for as long as that takes."""
+        limit = elapsed() + PATIENCE if until is None else until
+        asked: Deferred[Any] = self._in.write(job_sets.perform, order, issued)
+
+        def again(why: Failure) -> object:
+            return self._set(order, issued, limit) if why.check(Collided) and elapsed() < limit else why
+
+        return asked.addErrback(again)
 
     def _batch(self, order: BatchJobs, issued: Issued, refused: batches.Refused) -> Deferred[Any]:
         def undone(why: Failure) -> object:

@@ -76,8 +76,8 @@ def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> 
     return [run for run in active if run.state != "waiting" or run.not_before is None or run.not_before <= now]
 
 
-def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str) -> list[Run]:
-    """Tell the nodes that execute these runs to end them.
+def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str, asker: str) -> list[Run]:
+    """Tell the nodes that execute these runs to end them. `asker` is a node that knows of it already.
 
     The runs come back with the reason for which they end, `stop`: the reason that was given first stays.
     """
@@ -87,6 +87,8 @@ def ask_to_end(transaction: Transaction, wanted: Iterable[Run], reason: str) -> 
     these = {"_id": {"$in": [run.id for run in asked]}}
     transaction.update("runs", {**these, "state": _STARTED, "stop": None}, {"stop": reason})
     transaction.have_changed([attrs.evolve(run, state="stopping") for run in asked if run.stop is None])
+    if any(run.node_id != asker for run in asked):
+        transaction.wake(asker)
     stops = {each["_id"]: each["stop"] for each in transaction.find("runs", these, fields={"stop": 1})}
     return [attrs.evolve(run, stop=stops.get(run.id)) for run in asked]
 

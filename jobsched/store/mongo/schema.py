@@ -13,6 +13,7 @@ from typing import Any, Final
 from pymongo.errors import CollectionInvalid, PyMongoError
 
 from ...model.errors import BadStore
+from .change_stream import KEPT, NEWS
 from .client import Place, connect, database, must_have_transactions
 from .db_errors import words
 from .url import make_url_safe
@@ -88,4 +89,10 @@ def _jobs(place: Place) -> None:
     )  # fmt: skip
 
 
-STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first, _jobs)
+def _news(place: Place) -> None:
+    """What nodes tell each other: see `change_stream`."""
+    _collection(place, NEWS)
+    place[NEWS].create_index([("at", 1)], name="by_age", expireAfterSeconds=KEPT)
+
+
+STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first, _jobs, _news)

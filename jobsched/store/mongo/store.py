@@ -27,8 +27,9 @@ from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
 from ..contract import settings as setting_contract
 from ..contract import token_uses as token_uses_contract
-from . import changes, counts, db_errors, nouns
+from . import change_stream, changes, counts, db_errors, nouns
 from .client import begin, connect, database
+from .db_errors import Collided
 from .for_callers import ForCallers
 from .settings import Settings
 from .token_uses import TokenUses
@@ -47,10 +48,7 @@ FIRST, LONGEST = 0.005, 0.25  # seconds between two tries, at first and at most
 
 
 class Store(Asking[Transaction]):
-    """Runs questions and changes against one database. The options are those of `sql.store.Store`.
-
-    What is missing: sets of jobs.
-    """
+    """Runs questions and changes against one database. The options are those of `sql.store.Store`."""
 
     failures = (PyMongoError,)
 
@@ -73,7 +71,7 @@ class Store(Asking[Transaction]):
         self._long = prompt or LONG
         self._place = database(self._client)
         self._everyone = everyone
-        self.for_callers = ForCallers(reactor, self, threads, waiting)
+        self._for_callers = ForCallers(reactor, self, threads, waiting)
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
@@ -92,14 +90,19 @@ class Store(Asking[Transaction]):
         self.token_uses: token_uses_contract.TokenUses = TokenUses(self)
 
     @property
+    def for_callers(self) -> ForCallers:
+        """The same for callers."""
+        return self._for_callers
+
+    @property
     def shared(self) -> bool:
         """Other nodes may use it."""
         return True
 
     @property
     def notifies(self) -> bool:
-        """Not yet: a change stream is to do so."""
-        return False
+        """By a change stream; where the server has none, the listener itself looks often."""
+        return True
 
     def answers(self) -> Deferred[None]:
         """As the contract has it, as the next two."""
@@ -134,7 +137,7 @@ class Store(Asking[Transaction]):
                 if kind == "fault" or (kind == "raced" and number + 1 >= RACES):
                     raise
                 if kind == "unavailable" or last:
-                    raise self._unavailable(why) from why
+                    raise self._unavailable(why, collided=kind == "again") from why
             time.sleep(min(FIRST * 2**number, LONGEST) * (0.5 + random.random()))  # noqa: S311  # no secret; in a thread of the store
         raise AssertionError("the last try returns or raises")
 
@@ -143,8 +146,8 @@ class Store(Asking[Transaction]):
             begin(session)
             transaction = Transaction(self._place, session, self._everyone)
             answer = work(transaction)
-            if writes and transaction.changes:
-                changes.write(transaction, transaction.clock())
+            if writes:
+                _write_news(transaction)
             self._commit(session.commit_transaction)
         self._tell(transaction)
         return answer
@@ -163,6 +166,18 @@ class Store(Asking[Transaction]):
             time.sleep(min(FIRST * 2**number, LONGEST))
         raise AssertionError("the last try returns or raises")
 
-    def _unavailable(self, why: PyMongoError, more: str = "") -> Unavailable:
+    def _unavailable(self, why: PyMongoError, more: str = "", *, collided: bool = False) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(why)}{more}"
-        return Unavailable(words, unreachable=db_errors.lost(why))
+        lost = db_errors.lost(why)
+        return Collided(words) if collided and not lost else Unavailable(words, unreachable=lost)
+
+
+def _write_news(transaction: Transaction) -> None:
+    """What callers may follow, and what other nodes should look at."""
+    if not transaction.changes and transaction.waker is None:
+        return
+    instant = transaction.clock()
+    if transaction.changes:
+        changes.write(transaction, instant)
+    if transaction.waker is not None:
+        change_stream.write(transaction, instant)

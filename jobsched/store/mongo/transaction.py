@@ -31,7 +31,7 @@ class Transaction(Telling):
     `everyone` is the host and port of the receiver of notifications for all jobs, if there is one.
     """
 
-    __slots__ = ("_place", "_session", "everyone", "writes")
+    __slots__ = ("_place", "_session", "everyone", "waker", "writes")
 
     def __init__(self, place: Place, session: Session, everyone: str | None = None) -> None:
         super().__init__()
@@ -39,6 +39,7 @@ class Transaction(Telling):
         self._session = session
         self.everyone = everyone
         self.writes = 0  # what was only held does not count
+        self.waker: str | None = None  # the node through which other nodes are told to look
 
     def find(
         self, name: str, which: Filter, order: Order | None = None, most: int = 0, fields: Filter | None = None
@@ -95,6 +96,10 @@ class Transaction(Telling):
     def hold_living(self) -> None:
         """The same for all nodes that nobody has declared dead."""
         self._place["nodes"].update_many({"state": "alive"}, {"$inc": {"held": 1}}, session=self._session)
+
+    def wake(self, who: str) -> None:
+        """Let other nodes look at what this transaction changes, as soon as it is committed; `who` is this node."""
+        self.waker = who
 
     @property
     def has_clock(self) -> bool:

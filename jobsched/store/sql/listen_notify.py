@@ -5,17 +5,14 @@ News are hints. Lost news cost time and no run, because every node looks at the 
 
 from __future__ import annotations
 
-import contextlib
 import random
-import select
-import socket
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
 from ...clock import elapsed
+from ..news_listener import NewsListener
 from . import db_errors
 from .engine import connect, end_of_use
 from .transaction import Transaction
@@ -25,7 +22,6 @@ if TYPE_CHECKING:  # the driver is there only where PostgreSQL is used
 
 CHANNEL = "jobsched"
 WATCH = 5.0  # seconds without a word until we ask whether the server is there; so long it has to answer
-FIRST, LONGEST = 0.1, 5.0  # seconds before it is tried to listen again, and at most
 
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', :who)")
 
@@ -41,72 +37,21 @@ def tell(transaction: Transaction, who: str) -> None:
         transaction.execute(_TELL, {"who": who})
 
 
-class Listener:
-    """Hears what other nodes tell, on a connection and in a thread of its own. `who` says which news come from this
-    node and do not count.
-
-    `heard` is called for news, once for news that come together, and each time that the listener begins to listen: news
-    may have been missed. `cut` is called with the reason when the listener cannot listen; the listener tries again
-    until it can. `left` is the last function that is called. All of them are called in the listener's thread. Raises
-    BadStore.
-    """
+class Listener(NewsListener):
+    """Hears what other nodes tell, on a connection of its own: see `store.opening.listener`. Raises BadStore."""
 
     def __init__(
-        self,
-        url: str,
-        who: Callable[[], str],
-        heard: Callable[[], None],
-        cut: Callable[[str], None],
-        left: Callable[[], None],
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+        self, url: str, who: Callable[[], str], heard: Callable[[], None], cut: Callable[[str], None],
+        left: Callable[[], None], chance: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        super().__init__(who, heard, cut, left, chance)
         self._engine = connect(url).execution_options(isolation_level="AUTOCOMMIT")
-        self._who = who
-        self._heard = heard
-        self._cut = cut
-        self._left = left
-        self._chance = chance
-        self._pause = FIRST
-        self._waiters, self._rope = socket.socketpair()  # the bell can be read once the rope is closed
-        self._thread = threading.Thread(target=self._work, name="store-news", daemon=True)
 
-    def start(self) -> None:
-        """Begin to listen."""
-        self._thread.start()
+    def _words(self, why: Exception) -> str:
+        return db_errors.words(self._engine.url, why)
 
-    def stop(self) -> None:
-        """Ask the listener to end. It does so at once, or within the time that a connection under way may take."""
-        self._rope.close()
-
-    def renew(self) -> None:
-        """Listen on a new connection: another server has taken the place of the current one."""
-        self._rope.send(b"!")
-
-    def join(self, seconds: float) -> bool:
-        """Wait until the listener has ended; false if it has not ended after `seconds`."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _work(self) -> None:
-        with contextlib.suppress(_Over):
-            while True:
-                self._try()
-                with contextlib.suppress(_Anew):
-                    self._wait(self._pause * (1 + self._chance() / 4))
-                self._pause = min(self._pause * 2, LONGEST)
+    def _close(self) -> None:
         self._engine.dispose()
-        self._waiters.close()
-        self._left()
-
-    def _try(self) -> None:
-        try:
-            self._listen()
-        except _Over:
-            raise
-        except _Anew:
-            self._pause = FIRST
-        except Exception as why:  # whatever it is, nobody else would try again
-            self._cut(db_errors.words(self._engine.url, why))
 
     def _listen(self) -> None:
         with self._engine.connect() as connection:
@@ -120,7 +65,7 @@ class Listener:
     def _hear(self, server: PGconn) -> None:
         """Pass news on until the connection breaks or is too old. `server` is libpq's connection, because a wait in
         psycopg cannot be interrupted."""
-        asked, since, until = False, elapsed(), end_of_use()
+        asked, until = False, end_of_use()
         while elapsed() < until:
             if self._wait(WATCH, server.socket):
                 server.consume_input()
@@ -133,28 +78,7 @@ class Listener:
             else:
                 server.send_query(b"SELECT 1")
                 asked = True
-            if elapsed() - since > LONGEST:
-                self._pause = FIRST  # it held: what cuts it next is something else
-
-    def _wait(self, seconds: float, other: int | None = None) -> bool:
-        """Wait until something can be read from `other`; false if nothing came. Raises _Over when the listener is to
-        end, _Anew when it is to use a new connection."""
-        poll = select.poll()
-        for each in (self._waiters.fileno(), other):
-            if each is not None:
-                poll.register(each, select.POLLIN)
-        ready = [number for number, _ in poll.poll(seconds * 1000)]
-        if self._waiters.fileno() in ready:
-            raise _Anew if self._waiters.recv(1000) else _Over
-        return bool(ready)
-
-
-class _Over(Exception):
-    """The listener is to end."""
-
-
-class _Anew(Exception):
-    """The listener is to have another connection."""
+            self._holds()
 
 
 def _answered(server: PGconn) -> bool:

@@ -7,8 +7,10 @@ from typing import Any, Final, TypeVar
 
 from ...model.batch import Batch
 from ...model.errors import JobschedError
+from ...model.job_set import SetDone
 from ...model.order import BatchJobs, CreateJob, Issued, Order, Performed, PutJobs
 from .. import batches, performing
+from .. import job_sets as shared_sets
 from . import job_sets
 from .batches import Records
 from .transaction import Transaction
@@ -37,7 +39,12 @@ def _batch(transaction: Transaction, order: BatchJobs, issued: Issued) -> Perfor
     return batches.perform(records, order, issued, lambda each, by: performing.perform(records, each, by))
 
 
+def _set(transaction: Transaction, order: PutJobs, issued: Issued) -> Performed[SetDone]:
+    records = job_sets.Records(transaction)
+    return shared_sets.perform(records, order, issued, lambda each, by: performing.perform(records, each, by))
+
+
 ON_MANY: Final[Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[Any]]]] = {
-    PutJobs: lambda transaction, order, issued: job_sets.perform(transaction, order, issued, perform),
+    PutJobs: _set,
     BatchJobs: _batch,
 }

@@ -14,11 +14,13 @@ from operator import attrgetter, itemgetter
 
 from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, update
 
+from ...model import job_set
 from ...model.claim import DELETED
-from ...model.ids import Ids, is_word, least
+from ...model.ids import MILLISECOND, Ids, is_word, least
 from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
 from .. import job_columns
+from ..job_columns import RULE, SAID, WATCH
 from . import changes, job_ids, listen_notify
 from . import runs as run_rows
 from .many import Many
@@ -26,14 +28,8 @@ from .staging_tables import staged_entries, staged_jobs, staged_labels
 from .tables import audit, former_jobs, job_labels, jobs, nodes, runs
 from .transaction import Transaction
 
-PREFIX = 13  # characters of an id that say the millisecond
 SHARE = 500  # ids in one statement
 
-_SAID = ("name", "task", "timezone", "overlap", "misfire_grace", "catch_up", "retries", "retry_delay", "timeout",
-         "parameters", "placement", "require", "max_late", "must_succeed_every", "notify", "labels", "description",
-         "owner", "runbook", "version", "updated")  # fmt: skip
-_RULE = ("every", "anchor", "cron", "at", "start", "end", "jitter", "max_runs", "next_due")
-_WATCH = ("watched", "overdue", "overdue_reason")
 _COPIED = [column.name for column in staged_jobs.columns if column.name in jobs.columns]
 _STAGED = [column.name for column in staged_jobs.columns]
 _JOBS, _job_values = Many(insert(staged_jobs), _STAGED), itemgetter(*_STAGED)
@@ -110,27 +106,21 @@ def carry_out(transaction: Transaction, set_id: str, asker: str, now: datetime) 
 
 def _row(set_id: str, step: Step) -> dict[str, object]:
     before, after, job = step.before, step.after, step.job
-    moves = anew = False
-    relabel = True
-    if before is not None and after is not None:
-        moves = any(getattr(before, name) != getattr(after, name) for name in ("schedule", "max_runs", "next_due"))
-        anew = not before.watch.same_terms(after.watch)
-        relabel = before.about.labels != after.about.labels
     return {
         **{name: value for name, value in job_columns.of(job).items() if name in _COPIED},
         "set_id": set_id,
         "what": step.what,
-        "moves": moves,
-        "anew": anew,
-        "relabel": relabel,
-        "was_version": (job.version - 1 or None) if before is None else before.version,
+        "moves": job_set.moves(step),
+        "anew": job_set.anew(step),
+        "relabel": before is None or after is None or before.about.labels != after.about.labels,
+        "was_version": job_set.former_version(step),
         "was_due": None if before is None else before.next_due,
         "was_starts": None if before is None else before.starts,
     }
 
 
 def _restless(transaction: Transaction, set_id: str, now: datetime) -> list[str]:
-    """The jobs that cannot be switched: they are not as they were, or are due, or their pause is over."""
+    """The jobs that cannot be switched: those that are not `job_set.is_quiet`."""
     was, there, former = staged_jobs.c, jobs.c, former_jobs.c
     instant = literal(now, there.next_due.type)
     moved = or_(
@@ -168,7 +158,7 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
     mine, was = staged_jobs.c.set_id == set_id, staged_jobs.c
     new = select(*(was[name] for name in _COPIED)).where(mine, was.what == "create")
     transaction.execute(insert(jobs).from_select(_COPIED, new))
-    for which, names in ((was.moves == true(), _RULE), (was.anew == true(), _WATCH), (true(), _SAID)):
+    for which, names in ((was.moves == true(), RULE), (was.anew == true(), WATCH), (true(), SAID)):
         changed = update(jobs).where(jobs.c.id == was.id, mine, was.what == "change", which)
         transaction.execute(changed.values({name: was[name] for name in names}))
     other = select(was.id).where(mine, was.what != "change")
@@ -188,8 +178,8 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
 def _tell(transaction: Transaction, set_id: str, now: datetime) -> None:
     """The entries in the audit log, at this instant, in the order that they have; and what callers follow."""
     entry, names = staged_entries.c, _ENTRY
-    prefix = literal(Ids().make(now)[:PREFIX], entry.id.type)
-    given = {"id": prefix.concat(func.substr(entry.id, PREFIX + 1)), "at": literal(now, entry.at.type)}
+    prefix = literal(Ids().make(now)[:MILLISECOND], entry.id.type)
+    given = {"id": prefix.concat(func.substr(entry.id, MILLISECOND + 1)), "at": literal(now, entry.at.type)}
     told = select(*(given.get(name, entry[name]) for name in names)).where(entry.set_id == set_id)
     transaction.execute(insert(audit).from_select(names, told))
     was = staged_jobs.c

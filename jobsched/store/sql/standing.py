@@ -1,4 +1,4 @@
-"""What there is, for a set of jobs that somebody wants. Every function runs inside a transaction."""
+"""What there is, for a set of jobs that somebody wants, in SQL: see `store.standing`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, or_, select
 
 from ...model.caller import Caller, is_among
-from ...model.errors import Taken
-from ...model.ids import is_word
 from ...model.job import Job
 from ...model.job_set import Standing
 from ...model.labels import Label
 from .. import job_columns
+from .. import standing as shared
 from . import job_ids, labels
 from .rows import named
 from .tables import former_jobs, jobs, runs
@@ -21,7 +20,6 @@ from .transaction import Query, TableRow, Transaction, by_indexes, database_now
 from .visibility import of_tasks
 
 SHARE = 500  # ids in one question
-NAMED = 5  # ids that a refusal names
 
 
 def standing(
@@ -29,28 +27,32 @@ def standing(
 ) -> Standing:  # fmt: skip
     """As `contract.JobSets.standing` has it. Raises Taken, Conflict."""
     by_indexes(transaction)
-    instant = database_now(transaction, local)
-    inside = versions(transaction, () if scope is None else (scope,), caller.tasks)
-    found = by_ids(transaction, ids)
-    hidden = [job_id for job_id, job in found.items() if not caller.sees(job.task)]
-    new = [job_id for job_id in ids if job_id not in found]
-    first = _first(transaction, new, caller, hidden)
-    if hidden:
-        more = "" if len(hidden) <= NAMED else f" and {len(hidden) - NAMED} more"
-        names = ", ".join(sorted(hidden)[:NAMED])
-        raise Taken(f"ids of this set are taken by other jobs: {names}{more}", f"/jobs/{min(hidden)}")
-    if words := [job_id for job_id in new if is_word(job_id)]:
-        job_ids.must_be_known_to_all(transaction, words[0])
-    named = set(ids)
-    others = [job_id for job_id in inside if job_id not in named] if whole and scope is not None else []
-    return Standing(
-        now=instant,
-        jobs={**found, **by_ids(transaction, others)},
-        inside=inside,
-        outside={job_id: job.version for job_id, job in found.items() if job_id not in inside},
-        first=first,
-        late=_late(transaction, ids, instant),
-    )
+    return shared.standing(_Records(transaction), ids, scope, caller, local, whole=whole)
+
+
+class _Records(job_ids.Records, shared.Records):
+    def now(self, local: datetime) -> datetime:
+        return database_now(self._in, local)
+
+    def versions(self, scope: Sequence[Label], tasks: tuple[str, ...] | None) -> dict[str, int]:
+        return versions(self._in, scope, tasks)
+
+    def by_ids(self, ids: Sequence[str]) -> dict[str, Job]:
+        return by_ids(self._in, ids)
+
+    def former(self, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+        rows = _shares(self._in, select(former_jobs), former_jobs.c.id, ids)
+        return {row.id: (row.task, row.version) for row in rows}
+
+    def ran(self, ids: Sequence[str]) -> list[str]:
+        ran = select(runs.c.job_id, func.max(runs.c.id)).group_by(runs.c.job_id)
+        return [row.job_id for row in _shares(self._in, ran, runs.c.job_id, ids)]
+
+    def ahead(self, ids: Sequence[str], instant: datetime) -> frozenset[str]:
+        ahead = select(runs.c.job_id).where(or_(runs.c.due > instant, runs.c.until > instant))
+        if self._in.execute(ahead.limit(1)).first() is None:
+            return frozenset()
+        return frozenset(row.job_id for row in _shares(self._in, ahead, runs.c.job_id, ids))
 
 
 def versions(transaction: Transaction, scope: Sequence[Label], tasks: tuple[str, ...] | None) -> dict[str, int]:
@@ -75,31 +77,6 @@ def by_ids(transaction: Transaction, ids: Sequence[str], *, hold: bool = False) 
     query = select(jobs).order_by(jobs.c.id)
     rows = _shares(transaction, query.with_for_update() if hold else query, jobs.c.id, sorted(ids))
     return {row.id: job_columns.from_row(row) for row in rows}
-
-
-def _first(transaction: Transaction, ids: Sequence[str], caller: Caller, hidden: list[str]) -> dict[str, int]:
-    """The versions with which new jobs of these ids begin, where these are not 1. Ids of jobs that the caller did not
-    see are added to `hidden`."""
-    former = {row.id: row for row in _shares(transaction, select(former_jobs), former_jobs.c.id, ids)}
-    hidden += (job_id for job_id, row in former.items() if not caller.sees(row.task))
-    found = {job_id: row.version + 1 for job_id, row in former.items()}
-    left = [job_id for job_id in ids if job_id not in former]
-    ran = select(runs.c.job_id, func.max(runs.c.id)).group_by(runs.c.job_id)
-    for row in list(_shares(transaction, ran, runs.c.job_id, left)):
-        found[row.job_id] = 2
-        try:
-            job_ids.must_have_been_seen(transaction, row.job_id, caller)
-        except Taken:
-            hidden.append(row.job_id)
-    return found
-
-
-def _late(transaction: Transaction, ids: Sequence[str], instant: datetime) -> frozenset[str]:
-    ahead = select(runs.c.job_id).where(or_(runs.c.due > instant, runs.c.until > instant))
-    few = ahead.limit(1)
-    if transaction.execute(few).first() is None:
-        return frozenset()
-    return frozenset(row.job_id for row in _shares(transaction, ahead, runs.c.job_id, ids))
 
 
 def _shares(

@@ -1,4 +1,4 @@
-"""MongoDB for the tests of the contract, as far as its store is there."""
+"""MongoDB for the tests of the contract."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.unit.scheduler.world import done
 
 @attrs.frozen
 class MongoBench:
-    """Reads and writes the documents. What needs a noun that is not there yet is not there either."""
+    """Reads and writes the documents."""
 
     store: Store
 
@@ -168,11 +168,10 @@ class MongoEngine:
     def start(self, reactor: Reactor, url: str) -> contract.Store:
         store = Store(reactor, url)
         store.startService()
-        whole: contract.Store = cast(Any, store)  # but for what engines/ready does not ask
-        return whole
+        return store
 
     def open(self, url: str, events: Events, everyone: str | None) -> tuple[contract.Store, Bench]:
         pool = cast(Any, InlinePool)  # a fake
         store = Store(cast(Any, StillReactor()), url, pool, events=events, everyone=everyone)
         store.startService()
-        return cast(Any, store), cast(Any, MongoBench(store))  # not whole: see engines/ready
+        return store, MongoBench(store)

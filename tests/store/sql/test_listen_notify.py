@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from jobsched.model.ids import EPOCH
+from jobsched.store import news_listener
 from jobsched.store.sql import engine, listen_notify
 from jobsched.store.sql.listen_notify import Listener, tell
 from jobsched.store.sql.tables import keys
@@ -228,8 +229,8 @@ def test_it_tries_again_after_pauses_that_grow(server: Server, store_url: str, m
     ear.hears(1)
     ear.stop()
     server.stop()
-    monkeypatch.setattr(listen_notify, "FIRST", 0.001)
-    monkeypatch.setattr(listen_notify, "LONGEST", 0.01)
+    monkeypatch.setattr(news_listener, "FIRST", 0.001)
+    monkeypatch.setattr(news_listener, "LONGEST", 0.01)
     ear = Ear(store_url)
     until(lambda: len(ear.cuts) > 30)  # with a pause that grows for ever it would be weeks
     ear.stop()

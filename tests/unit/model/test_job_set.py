@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsched.model.audit import Signature
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid, NotFound, Stale
+from jobsched.model.ids import MICROSECOND, least
 from jobsched.model.job import Job
 from jobsched.model.job_set import (
     MOST_FAULTS,
@@ -20,14 +23,20 @@ from jobsched.model.job_set import (
     Standing,
     Step,
     Wanted,
+    carried_out,
+    is_quiet,
     labelled,
     let_go,
     must_fit,
+    must_go_at_once,
     once_each,
     plan,
+    signed,
     tag,
 )
 from jobsched.model.labels import About, Label
+from jobsched.model.pause import Pause
+from tests.present import present
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 DATA = Label("team", "data")
@@ -151,6 +160,68 @@ def test_parts_are_counted() -> None:
     steps = plan(standing(draft().job("a", T0)), [wanted("a"), wanted("b"), wanted("c")], None, False)
     done = SetDone(parts=[SetPart.of(step) for step in steps], tag="")
     assert done.counts == {"create": 2, "change": 0, "keep": 1, "delete": 0}
+
+
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+DUE = T0 + timedelta(hours=1)
+
+
+def step(before: Job | None, after: Job | None) -> Step:
+    return Step(
+        what="create" if before is None else "delete" if after is None else "change", before=before, after=after
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "differs", "says", "moves", "goes"),
+    [
+        (T0, {}, True, True, True),
+        (DUE - MICROSECOND, {}, True, True, True),
+        (DUE, {}, True, False, False),  # its due has come: a change of the text alone leaves that to the claims
+        (T0, {"version": 2}, False, False, False),
+        (T0, {"starts": 1}, True, False, True),
+        (T0, {"next_due": DUE + MINUTE}, True, False, True),
+        (T0, {"paused": True, "pause": Pause(by="x", at=T0 - DAY, until=T0)}, False, False, False),
+        (T0, {"paused": True, "pause": Pause(by="x", at=T0 - DAY, until=DUE)}, True, True, True),
+    ],
+)
+def test_a_job_is_quiet_while_nothing_has_moved(
+    now: datetime, differs: dict[str, Any], says: bool, moves: bool, goes: bool
+) -> None:
+    before = draft().job("a", T0)
+    assert before.next_due == DUE
+    there = attrs.evolve(before, **differs)
+    text, rule = (
+        attrs.evolve(draft(**of).remade(before, T0), version=2) for of in ({"timeout": 1.0}, {"every": 2 * DAY})
+    )
+    found = [is_quiet(step(before, after), there, None, now) for after in (text, rule, None)]
+    assert found == [says, moves, goes]
+    assert not any(is_quiet(step(before, after), None, 1, now) for after in (text, rule, None)), "it is gone"
+
+
+def test_a_new_job_is_quiet_while_its_id_is_as_free() -> None:
+    new, revived = draft().job("a", T0), attrs.evolve(draft().job("a", T0), version=4)
+    assert [is_quiet(step(None, new), None, last, T0) for last in (None, 3)] == [True, False]
+    assert [is_quiet(step(None, revived), None, last, T0) for last in (None, 3, 4)] == [False, True, False]
+    assert not is_quiet(step(None, new), new, None, T0)
+    assert [is_quiet(step(None, new), None, None, now) for now in (DUE - MICROSECOND, DUE)] == [True, False]
+
+
+def test_what_a_store_takes_at_once_has_an_end() -> None:
+    must_go_at_once(5000, 5000)
+    must_go_at_once(10**6, None)
+    with pytest.raises(Invalid, match=r"at most 5,000 jobs at once, and here these are 5,001"):
+        must_go_at_once(5001, 5000)
+
+
+def test_entries_are_dated_when_the_set_is_put_and_keep_their_order() -> None:
+    signature = Signature(id=least(T0), at=T0, who=None, address="", node="alpha")
+    steps = signed([step(None, draft().job(name, T0)) for name in "abc"], signature)
+    entries = [carried_out(present(each.entry), DUE) for each in steps]
+    ids = [entry.id for entry in entries]
+    assert ids == sorted(ids)
+    assert {entry.at for entry in entries} == {DUE}
+    assert all(least(DUE) <= each < least(DUE + timedelta(milliseconds=1)) for each in ids)
 
 
 def test_what_is_let_go_is_empty() -> None:
