@@ -334,8 +334,8 @@ class MongoDB(Server):
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """It goes with the folder. SecantusDB 0.7.0b3 would wait for ever for a transaction of a client that was
-        killed."""
+        """It goes with the folder. Where a client was killed within a transaction, SecantusDB 0.7.0b3 has waited for
+        minutes."""
 
 
 class NamedMongoDB(MongoDB):
