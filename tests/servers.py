@@ -334,8 +334,8 @@ class MongoDB(Server):
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        with pymongo.MongoClient[dict[str, Any]](self.url("")) as client:
-            client.drop_database(name)
+        """It goes with the folder. Where a client was killed within a transaction, SecantusDB 0.7.0b3 has waited for
+        minutes."""
 
 
 class NamedMongoDB(MongoDB):
@@ -362,6 +362,11 @@ class NamedMongoDB(MongoDB):
     def create_database(self, name: str) -> str:
         self.drop_database(name)
         return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        place = self.url(name)
+        with pymongo.MongoClient[dict[str, Any]](place) as client:
+            client.drop_database(client.get_default_database())
 
 
 class StandaloneMongoDB(MongoDB):

@@ -30,9 +30,10 @@ class NewsListener(Listener):
         self._pause = FIRST
         self._since = elapsed()
         self._waiters, self._rope = socket.socketpair()  # the bell can be read once the rope is closed
-        self._thread = threading.Thread(target=self._work, name="store-news", daemon=True)
+        self._thread: threading.Thread
 
     def start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="store-news", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

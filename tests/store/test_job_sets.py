@@ -285,7 +285,9 @@ def test_a_word_waits_until_every_node_knows_it(desk: Desk) -> None:
     assert desk.bench.jobs() == []
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mysql"], indirect=True)
 def test_what_a_dead_node_staged_does_nothing_and_is_found(desk: Desk) -> None:
+    """In MongoDB nothing is staged."""
     order, group = staged(desk, [wanted(name) for name in "abc"], 0)
     assert (desk.bench.jobs(), desk.bench.entries()) == ([], [])
     sets = desk.store.for_callers.job_sets

@@ -6,7 +6,7 @@ process anyway. What was planned is sent as it is, in few commands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -28,10 +28,10 @@ from ..contract import job_sets as contract
 from ..job_columns import RULE, SAID, WATCH
 from . import jobs, ordering, outcomes
 from .documents import Document, from_document, instant_to_number, to_document
-from .transaction import Noun, Transaction
+from .transaction import Filter, Noun, Transaction
 
-MOST: Final = 5000  # jobs that are made, changed and deleted at once: see docs/cluster.rst
-SHARE: Final = 1000  # ids in one question
+MOST: Final = 2000  # jobs that are made, changed and deleted at once: see docs/cluster.rst
+SHARE: Final = 100  # ids in one command: SecantusDB 0.7.0b3 looks through all of them for each document
 _TURN: Final = "job_set"
 
 
@@ -133,31 +133,39 @@ class Records(ordering.Records, job_sets.Records, standings.Records):
         gone = [step.job for step in steps if step.what == "delete"]
         self._end_what_waits(gone, changed, now)
         revived = [step.job.id for step in steps if step.what == "create" and job_set.former_version(step) is not None]
-        if forgotten := [*revived, *(job.id for job in gone)]:
-            self._in.delete("former_jobs", {"_id": {"$in": forgotten}})
+        self._forget("former_jobs", [*revived, *(job.id for job in gone)])
         jobs.add(self._in, [step.job for step in steps if step.what == "create"])
         self._in.update_each("jobs", (({"_id": step.job.id}, _difference(step)) for step in changed))
-        if gone:
-            self._in.insert("former_jobs", (ordering.former(job, now) for job in gone))
-            self._in.delete("jobs", {"_id": {"$in": [job.id for job in gone]}})
+        self._in.insert("former_jobs", (ordering.former(job, now) for job in gone))
+        self._forget("jobs", [job.id for job in gone])
         entries = [job_set.carried_out(step.entry, now) for step in steps if step.entry is not None]
         self._in.insert("audit", map(to_document, entries))
         for step in steps:
             self._in.have_done(step.job, step.what)
         self.wake(asker)
 
-    def _end_what_waits(self, gone: Iterable[Job], changed: Iterable[Step], now: datetime) -> None:
-        ids = [job.id for job in gone]
+    def _end_what_waits(self, gone: Sequence[Job], changed: Sequence[Step], now: datetime) -> None:
         others = [step.job.id for step in changed if step.before is not None and step.before.task != step.job.task]
-        for which, why in (({"job_id": {"$in": ids}}, DELETED),
-                           ({"job_id": {"$in": others}, "cause": "retry"}, OTHER_TASK)):  # fmt: skip
-            if which["job_id"]["$in"]:  # type: ignore[index]  # it is a filter
-                found = self._in.find("runs", {"state": "waiting"} | which)
-                outcomes.end_waiting(self._in, [from_document(Run, each) for each in found], "cancelled", why, now)
+        self._cancel([job.id for job in gone], {}, DELETED, now)
+        self._cancel(others, {"cause": "retry"}, OTHER_TASK, now)
+
+    def _cancel(self, job_ids: Sequence[str], which: Filter, reason: str, now: datetime) -> None:
+        for some in _shared(job_ids):
+            waiting = self._in.find("runs", {**which, "job_id": {"$in": some}, "state": "waiting"})
+            outcomes.end_waiting(self._in, [from_document(Run, each) for each in waiting], "cancelled", reason, now)
 
     def _shares(self, name: str, field: str, ids: Sequence[str], fields: Document | None = None) -> Iterable[Document]:
-        for begin in range(0, len(ids), SHARE):
-            yield from self._in.find(name, {field: {"$in": list(ids[begin : begin + SHARE])}}, fields=fields)
+        for some in _shared(ids):
+            yield from self._in.find(name, {field: {"$in": some}}, fields=fields)
+
+    def _forget(self, name: str, ids: Sequence[str]) -> None:
+        for some in _shared(ids):
+            self._in.delete(name, {"_id": {"$in": some}})
+
+
+def _shared(ids: Sequence[str]) -> Iterator[list[str]]:
+    for begin in range(0, len(ids), SHARE):
+        yield list(ids[begin : begin + SHARE])
 
 
 def _difference(step: Step) -> Document:

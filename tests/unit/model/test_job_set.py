@@ -214,7 +214,7 @@ def test_what_a_store_takes_at_once_has_an_end() -> None:
         must_go_at_once(5001, 5000)
 
 
-def test_entries_are_dated_when_the_set_is_put_and_keep_their_order() -> None:
+def test_entries_are_dated_when_put_and_keep_their_order() -> None:
     signature = Signature(id=least(T0), at=T0, who=None, address="", node="alpha")
     steps = signed([step(None, draft().job(name, T0)) for name in "abc"], signature)
     entries = [carried_out(present(each.entry), DUE) for each in steps]
