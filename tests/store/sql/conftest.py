@@ -9,6 +9,12 @@ import pytest
 from tests.store.sql.desk import SqlDesk
 
 
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database, of those that speak SQL."""
+    return str(request.param)
+
+
 @pytest.fixture
 def desk(store_url: str) -> Iterator[SqlDesk]:
     """An empty store, and what is asked of it."""
