@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", text(16), primary_key=True),
         sa.Column("used", sa.BigInteger, nullable=False),
     )
+    _keys_of_jobs()
     let_go()
 
 
@@ -148,6 +149,21 @@ def _hold_and_groups() -> None:
     row = sa.table("hold", sa.column("id", sa.Integer))
     if op.get_bind().execute(sa.select(row.c.id)).first() is None:
         op.execute(sa.insert(row).values(id=1))
+
+
+def _keys_of_jobs() -> None:
+    """Add the keys of jobs."""
+    table(
+        "job_keys",
+        sa.Column("id", text(36), primary_key=True),
+        sa.Column("job_id", text(63, sqlite=36), nullable=False),
+        sa.Column("job_created", sa.BigInteger, nullable=False),
+        sa.Column("by", text(255)),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("last", text(8), nullable=False),
+        sa.Column("hash", text(64), nullable=False),
+    )
+    index("job_keys_of_job", "job_keys", ["job_id", "id"])
 
 
 def _sets_that_are_staged() -> None:
