@@ -155,10 +155,13 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(
         assert hidden.status in {400, 403, 404}
         if query == "" and route.scope in {"read", "run", "write"}:
             assert hidden.status == 404
-            assert secured.ask(route.verb, path_of(route, secret | {"job_id": secured.make(HIDDEN).rpartition("/")[2]}),
-                             "all three", body).status != 404  # fmt: skip
-    job = secured.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
-    assert (job["name"], job["paused"]) == (f"{HIDDEN} job", False)
+            job = secured.make(HIDDEN)
+            ids = secret | {"job_id": job.rpartition("/")[2]}
+            if "<key_id>" in route.path:
+                ids["key_id"] = secured.ask("POST", f"{job}/keys", "admin").json["id"]
+            assert secured.ask(route.verb, path_of(route, ids), "all three", body).status != 404
+    shown = secured.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
+    assert (shown["name"], shown["paused"]) == (f"{HIDDEN} job", False)
     assert len(secured.ask("GET", f"/jobs/{secret['job_id']}/runs", "admin").json["values"]) <= 2
 
 

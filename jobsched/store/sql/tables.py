@@ -165,6 +165,8 @@ runs = Table(
     Column("cpu_seconds", Double),  # since 0005
     Column("max_rss", BigInteger),  # since 0005
     Column("forced", Boolean),  # since 0005: a caller wanted it although its job was on hold
+    Column("term_at", Instant),  # since 0005
+    Column("kill_at", Instant),  # since 0005
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),

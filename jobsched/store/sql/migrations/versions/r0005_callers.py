@@ -77,8 +77,8 @@ def _to_jobs() -> None:
 
 
 def _to_runs() -> None:
-    """Add of which run each is a rerun, what they used, whether they may start in spite of a hold; indexes to find them
-    by."""
+    """Add of which run each is a rerun, what they used, whether they may start in spite of a hold, when they were told
+    to end; indexes to find them by."""
     grow(
         "runs",
         [
@@ -86,6 +86,8 @@ def _to_runs() -> None:
             sa.Column("cpu_seconds", sa.Double),
             sa.Column("max_rss", sa.BigInteger),
             sa.Column("forced", sa.Boolean),
+            sa.Column("term_at", sa.BigInteger),
+            sa.Column("kill_at", sa.BigInteger),
         ],
         {
             "runs_of_task": ["task", "id"],
