@@ -111,6 +111,7 @@ class LeftBehindTests(RunnerCase):
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
+        self.assertLess(run.term_at, run.kill_at)
 
     async def test_a_child_that_lost_its_mark_dies_with_its_script(self):
         orphan = "env -i sh -c \"trap '' TERM; while :; do sleep 0.05; done\""
