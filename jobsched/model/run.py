@@ -139,7 +139,7 @@ class Run:
 
     def was_sent(self, sent: Sent, instant: datetime) -> Run:
         """The run after its processes were sent that, for the first time."""
-        return attrs.evolve(self, **{"TERM": {"term_at": instant}, "KILL": {"kill_at": instant}}[sent])
+        return attrs.evolve(self, term_at=instant) if sent == "TERM" else attrs.evolve(self, kill_at=instant)
 
     @property
     def active(self) -> bool:

@@ -61,7 +61,7 @@ def test_a_job_has_no_more_than_some(desk: Desk) -> None:
         make(desk, "one")
 
 
-def test_a_key_ends_with_its_job_and_does_not_come_back_with_the_id(desk: Desk) -> None:
+def test_a_key_ends_with_its_job_also_for_a_later_one(desk: Desk) -> None:
     one = job(id="one")
     desk.add(one)
     make(desk, "one")

@@ -119,7 +119,7 @@ def test_the_description_says_what_each_call_needs(secured: SecuredDaemon) -> No
             assert operation["security"] == []
             assert "401" not in operation["responses"]
         else:
-            of_a_key = [{"key": []}] if route.scope == "key" else []
+            of_a_key: list[dict[str, list[str]]] = [{"key": []}] if route.scope == "key" else []
             assert operation["security"] == [{"token": []}, {"password": []}, *of_a_key]
             assert operation["x-scope"] == route.scope
             needed = NEEDED.get(route.scope, f"the scope `{route.scope}`")

@@ -139,7 +139,7 @@ def test_a_scope_opens_its_own_calls_and_admin_all(need):
             assert answer.problem[:2] == (403, f"this needs the scope {wanted!r}, which the token 'one' does not have")
 
 
-def test_a_key_is_looked_at_by_the_one_call_that_takes_it_and_only_where_nothing_else_is_sent(secured):
+def test_a_key_counts_for_its_calls_where_no_token_is_sent(secured):
     assert secured.get(path="/key?key=x").status == 200
     assert secured.callers[-1] == attrs.evolve(NOBODY, address="192.168.1.1")
     for path in ("/key", "/key?yek=x", *(f"/{need}?key=x" for need in NEEDS if need not in {"open", "key"})):
