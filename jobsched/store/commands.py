@@ -11,11 +11,10 @@ from ..model.claim import DELETED
 from ..model.due_record import passed
 from ..model.errors import Conflict, Invalid, JobschedError, NotFound, Stale, no_job, no_run
 from ..model.ids import MICROSECOND, Ids
-from ..model.job import Job
+from ..model.job import Job, Pause
 from ..model.node import Node
 from ..model.order import REPLACED, CreateJob, IdempotencyKey, Ran
 from ..model.owed import Stretch, overlap
-from ..model.pause import Pause
 from ..model.retry import OTHER_TASK
 from ..model.run import ANYWHERE, Run
 from . import job_ids, start_counts

@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..model.cron import Cron
-from ..model.job import Job, Notify, Policy, Watch
+from ..model.job import Job, Notify, Pause, Policy, Watch
 from ..model.labels import About
-from ..model.pause import Pause
 from ..model.trigger import At, Interval, Schedule, Trigger
 
 Fields: TypeAlias = Any  # of whatever kind of row: they are read by name

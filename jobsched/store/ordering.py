@@ -12,12 +12,12 @@ from ..model.job import Job, JobView
 from ..model.node import Node
 from ..model.order import IdempotencyKey
 from ..model.run import Run, State
-from . import holding, job_ids, settling, start_counts
+from . import holding, job_ids, job_keys, settling, start_counts
 from .idempotency import Known
 from .placement import LivingNodes
 
 
-class Records(settling.Records, start_counts.Giving, job_ids.Records, holding.Records, Protocol):
+class Records(settling.Records, start_counts.Giving, job_ids.Records, job_keys.Records, holding.Records, Protocol):
     """Jobs are held before their runs. To hold is to keep other transactions from deciding about the same until this
     one ends."""
 
@@ -34,7 +34,7 @@ class Records(settling.Records, start_counts.Giving, job_ids.Records, holding.Re
         """Store new jobs; `new_ids` are those among their ids that nobody has had before."""
 
     def remove_job(self, job_id: str) -> None:
-        """Forget a job, and with it what it is found by."""
+        """Forget a job, and with it its keys and what it is found by."""
 
     def view(self, job_id: str, now: datetime) -> JobView:
         """The job as it is shown. Raises NotFound."""

@@ -16,7 +16,7 @@ from ..model.retry import delay, final, follows
 from ..model.run import RETRIED, Run
 
 NOTES: Final = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
-                "cpu_seconds", "max_rss",
+                "cpu_seconds", "max_rss", "term_at", "kill_at",
                 "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from ..model.audit import Entry
 from ..model.caller import Caller
 from ..model.errors import JobschedError, Stale, no_job, no_run
 from ..model.hold import Hold
-from ..model.job import Job, JobView
+from ..model.job import Job, JobView, Pause
+from ..model.job_key import JobKey
+from ..model.key_orders import MakeKey, RevokeKey
 from ..model.order import (
     REPLACED,
     CancelRun,
@@ -33,9 +35,8 @@ from ..model.order import (
     ResumeJob,
     RunJob,
 )
-from ..model.pause import Pause
 from ..model.run import Run
-from . import commands, creation, holding, job_ids, settling
+from . import commands, creation, holding, job_ids, job_keys, settling
 from .ordering import Records
 
 T = TypeVar("T")
@@ -166,6 +167,20 @@ def _release(records: Records, order: ReleaseHold, issued: Issued) -> Performed[
     return _performed(records, before, issued.signature.of_hold("hold.delete", before, None))
 
 
+def _make_key(records: Records, order: MakeKey, issued: Issued) -> Performed[JobKey]:
+    _must_see_job(records, order.job_id, issued.caller)
+    job = commands.held(records, order.job_id)
+    key = job_keys.make(records, job, order, issued)
+    return _performed(records, key, issued.signature.of_key(job, None, key))
+
+
+def _revoke_key(records: Records, order: RevokeKey, issued: Issued) -> Performed[JobKey]:
+    _must_see_job(records, order.job_id, issued.caller)
+    job = commands.held(records, order.job_id)
+    key = job_keys.revoke(records, job, order)
+    return _performed(records, key, issued.signature.of_key(job, key, None))
+
+
 def _cancel(records: Records, order: CancelRun, issued: Issued) -> Performed[Run]:
     _must_see_run(records, order.run_id, issued.caller)
     records.hold_job_of(order.run_id)
@@ -233,5 +248,7 @@ HOW: Mapping[type[Order[Any]], Callable[[Records, Any, Issued], Performed[Any]]]
     CancelRun: _cancel,
     PutHold: _put_hold,
     ReleaseHold: _release,
+    MakeKey: _make_key,
+    RevokeKey: _revoke_key,
     Reload: _reload,
 }

@@ -26,7 +26,7 @@ from .. import job_ids, job_sets, performing
 from .. import standing as standings
 from ..contract import job_sets as contract
 from ..job_columns import RULE, SAID, WATCH
-from . import jobs, ordering, outcomes
+from . import job_keys, jobs, ordering, outcomes
 from .documents import Document, from_document, instant_to_number, to_document
 from .transaction import Filter, Noun, Transaction
 
@@ -138,6 +138,8 @@ class Records(ordering.Records, job_sets.Records, standings.Records):
         self._in.update_each("jobs", (({"_id": step.job.id}, _difference(step)) for step in changed))
         self._in.insert("former_jobs", (ordering.former(job, now) for job in gone))
         self._forget("jobs", [job.id for job in gone])
+        for some in _shared([job.id for job in gone]):
+            job_keys.forget(self._in, some)
         entries = [job_set.carried_out(step.entry, now) for step in steps if step.entry is not None]
         self._in.insert("audit", map(to_document, entries))
         for step in steps:

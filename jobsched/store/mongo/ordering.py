@@ -11,6 +11,7 @@ from ...model.caller import is_among
 from ...model.hold import Hold
 from ...model.ids import BACK
 from ...model.job import Job, JobView
+from ...model.job_key import JobKey
 from ...model.node import Node
 from ...model.order import IdempotencyKey
 from ...model.owed import Stretch
@@ -19,7 +20,7 @@ from ...model.trigger import Schedule
 from .. import ordering
 from ..idempotency import Known
 from ..placement import LivingNodes
-from . import audit, holds, jobs, nodes, outcomes, runs, stretches, views, wrong_clock
+from . import audit, holds, job_keys, jobs, nodes, outcomes, runs, stretches, views, wrong_clock
 from .documents import Document, from_document, instant_of, instant_to_number, plain, up_to
 from .transaction import Transaction
 from .wrong_clock import OF_A_DUE
@@ -86,6 +87,16 @@ class Records(ordering.Records):
 
     def remove_job(self, job_id: str) -> None:
         self._in.delete("jobs", {"_id": job_id})
+        job_keys.forget(self._in, [job_id])
+
+    def keys_of(self, job: Job) -> list[JobKey]:
+        return job_keys.of(self._in, job)
+
+    def add_key(self, job: Job, key: JobKey) -> None:
+        job_keys.add(self._in, job, key)
+
+    def remove_key(self, key_id: str) -> None:
+        self._in.delete(job_keys.KEYS, {"_id": key_id})
 
     def count(self, job: Job, starts: int, next_due: datetime | None) -> None:
         self._in.update("jobs", {"_id": job.id}, {"starts": starts, "next_due": plain(next_due)})

@@ -16,6 +16,7 @@ from ...model.errors import BadStore
 from .change_stream import KEPT, NEWS
 from .client import Place, connect, database, must_have_transactions
 from .db_errors import words
+from .job_keys import KEYS
 from .url import make_url_safe
 
 Keys = list[tuple[str, int]]
@@ -95,4 +96,9 @@ def _news(place: Place) -> None:
     place[NEWS].create_index([("at", 1)], name="by_age", expireAfterSeconds=KEPT)
 
 
-STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first, _jobs, _news)
+def _keys(place: Place) -> None:
+    """The keys of jobs."""
+    _collection(place, KEYS, by_job=[("job_id", 1), ("_id", 1)])
+
+
+STEPS: Final[tuple[Callable[[Place], None], ...]] = (_first, _jobs, _news, _keys)

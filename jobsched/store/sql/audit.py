@@ -17,9 +17,8 @@ from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
 from ..paging import cut
-from .many import Many
+from .many import Many, named
 from .paging import weight
-from .rows import named
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock
 

@@ -20,10 +20,9 @@ from ...model.selection import Selection
 from .. import holding
 from . import listen_notify
 from .nodes import of_older_release
-from .selections import clause
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
-from .visibility import of_tasks
+from .visibility import of_tasks, selected
 
 _TURN = 0x6A6F62686F6C  # "jobhol": what the lock is called on PostgreSQL, where it needs a number
 _SHARED = text(f"SELECT pg_advisory_xact_lock_shared({_TURN})")
@@ -123,7 +122,7 @@ def left_undecided(transaction: Transaction, local: datetime) -> ColumnElement[b
 def held_jobs(transaction: Transaction, found: Hold) -> ColumnElement[bool]:
     """Whether a row of `jobs` is on hold: as `Hold.stops` has it."""
     seen = true() if found.tasks is None else of_tasks(transaction, jobs.c.task, tuple(found.tasks))
-    return and_(clause(transaction, found.select), seen)
+    return and_(selected(transaction, found.select), seen)
 
 
 def held(transaction: Transaction) -> Hold | None:

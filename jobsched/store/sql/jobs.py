@@ -17,10 +17,9 @@ from ...model.page import Page
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from ..job_columns import from_row, of, pause_of, schedule_of
 from ..paging import cut
-from . import holds, job_lists, labels
-from .many import Many
+from . import holds, job_keys, job_lists, labels
+from .many import Many, named
 from .paging import weight
-from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
@@ -136,6 +135,7 @@ def remove(transaction: Transaction, job_id: str) -> None:
     """Forget a job, and with it what it is found by."""
     transaction.execute(delete(jobs).where(jobs.c.id == job_id))
     labels.forget(transaction, [job_id])
+    job_keys.forget(transaction, [job_id])
 
 
 @cache  # building costs more than asking

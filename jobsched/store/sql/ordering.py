@@ -16,14 +16,16 @@ from ...model.run import Run, State
 from .. import job_columns, ordering
 from ..idempotency import Known
 from ..placement import LivingNodes
-from . import audit, commands, holds, idempotency, job_ids, queries, settling, start_counts, wrong_clock
+from . import audit, commands, holds, idempotency, job_ids, job_keys, queries, settling, start_counts, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
 from .tables import jobs, runs
 
 
-class Records(settling.Settling, start_counts.Giving, job_ids.Records, holds.Holding, ordering.Records):
+class Records(
+    settling.Settling, start_counts.Giving, job_ids.Records, job_keys.Records, holds.Holding, ordering.Records
+):
     """Asks and writes in one transaction."""
 
     def hold_job(self, job_id: str) -> Job | None:

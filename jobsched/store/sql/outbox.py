@@ -13,7 +13,7 @@ from ...model.job import Job
 from ...model.run import RETRIED, Run, State
 from .. import news
 from ..job_columns import from_row
-from .rows import named
+from .many import named
 from .tables import deliveries, jobs, runs
 from .transaction import Transaction
 

@@ -15,8 +15,7 @@ from ...model.run import ACTIVE, RETRIED, STARTED, LastRun, Run, RunFilter, Stat
 from .. import outcomes
 from ..outcomes import NOTES
 from . import listen_notify, outbox, run_pages
-from .many import Many
-from .rows import named
+from .many import Many, named
 from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks

@@ -21,7 +21,7 @@ from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
 from .. import job_columns
 from ..job_columns import RULE, SAID, WATCH
-from . import changes, job_ids, listen_notify
+from . import changes, job_ids, job_keys, listen_notify
 from . import runs as run_rows
 from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
@@ -168,6 +168,7 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
     left = select(*kept).where(jobs.c.id.in_(gone))
     transaction.execute(insert(former_jobs).from_select(["id", "task", "version", "created", "deleted"], left))
     transaction.execute(delete(jobs).where(jobs.c.id.in_(gone)))
+    job_keys.forget(transaction, gone)
     other = select(was.id).where(mine, was.relabel == true())
     transaction.execute(delete(job_labels).where(job_labels.c.job_id.in_(other)))
     names_of = ["job_id", "name", "value"]

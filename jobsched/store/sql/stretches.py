@@ -13,8 +13,8 @@ from ...model.trigger import Schedule
 from .. import stretching
 from . import outbox
 from . import runs as run_rows
+from .many import named
 from .overdue_queries import started_since
-from .rows import named
 from .tables import jobs, runs
 from .transaction import Transaction
 

@@ -15,7 +15,7 @@ from jobsched.model.audit import Signature
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid, NotFound, Stale
 from jobsched.model.ids import MICROSECOND, least
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Pause
 from jobsched.model.job_set import (
     MOST_FAULTS,
     SetDone,
@@ -35,7 +35,6 @@ from jobsched.model.job_set import (
     tag,
 )
 from jobsched.model.labels import About, Label
-from jobsched.model.pause import Pause
 from tests.present import present
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
