@@ -44,9 +44,10 @@ def claim(records: Records, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     else:
         records.add(decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
-    records.tell_started(started, due_jobs)
+    if started:
+        records.tell_started(started, due_jobs)
     records.move_on(decided.moved)
-    replaced = records.ask_to_end(decided.replaced, REPLACED, who.node_id)
+    replaced = records.ask_to_end(decided.replaced, REPLACED, who.node_id) if decided.replaced else []
     begun = {run.id for run in started}
     if any(run.active and run.id not in begun for run in decided.runs):
         records.wake(who.node_id)

@@ -58,12 +58,14 @@ def record(records: Records, executed: Sequence[Run], ids: Ids, chance: Callable
     executed = in_their_time(records, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
-    asking = records.concerned(failed, retried=True)
+    asking = records.concerned(failed, retried=True) if failed else {}
     failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
         stored = records.write_all(others)
         records.have_ended(stored)
         records.tell_succeeded(stored)
+    if not failed:
+        return False
     lost = [run for run in failed if records.write_one(run)]
     records.have_ended(lost)
     again = try_again(records, lost, asking, ids, chance)

@@ -26,7 +26,7 @@ VARIES = {  # what a host and a moment make of it; that there is something is co
     "pid", "node", "cpu_seconds", "max_rss", "duration", "median_duration", "mean_duration", "took",
 }  # fmt: skip
 SHOWN = re.compile(
-    r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<at>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))"
+    r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<at>\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:\d\d)?)"
     r"|(?P<tag>\"\d+\.\w+\")"
 )
 
@@ -125,7 +125,8 @@ def answers(folder: Path, url: str | None) -> list[tuple[str, Any]]:
             daemon.options(f"SCHED_CONFIG = {{'store': {url!r}}}")
         daemon.script("few", "#!/bin/sh\necho one\n")
         daemon.script("bad", "#!/bin/sh\necho two; exit 3\n")
-        ask, mask, told = Caller(daemon.start()), Mask(), []
+        told: list[tuple[str, Any]] = []
+        ask, mask = Caller(daemon.start()), Mask()
         last = {"job": "/jobs/nobody", "run": "/runs/nobody", "next": "/jobs"}
         with followed(daemon) as stream:
             begin = stream.begun().last
@@ -144,10 +145,12 @@ def answers(folder: Path, url: str | None) -> list[tuple[str, Any]]:
             json_kind = answer.headers.get("content-type", "").endswith("json") and answer.content
             said = mask(answer.json if json_kind else answer.text)
             told.append((f"{method} {path} {json.dumps(body)}", (answer.status, bool(link), said)))
+        assert ask.ask("PUT", "/jobs/last", {"task": "few", "at": "2099-01-01T00:00:00Z"}).status == 201
         with followed(daemon, "?kind=job,hold", last=begin) as stream:
-            for _ in range(100):
+            while told[-1][1] != ("job", "last"):
                 event = stream.next()
-                told.append(("an event", (event.kind, mask(event.data))))
+                last_one = event.data.get("id") == "last"
+                told.append(("an event", (event.kind, "last" if last_one else mask(event.data))))
         assert daemon.stop() == 0
     return told
 
@@ -158,7 +161,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Any]]:
 
 
 def test_so_much_is_asked_that_each_call_is_among_it(sqlite: list[tuple[str, Any]]) -> None:
-    assert len(sqlite) == LONG + 100
+    assert len(sqlite) > LONG + 50
     assert {answer[0] for request, answer in sqlite if request != "an event"} >= {200, 201, 202, 400, 404, 409, 412}
 
 
