@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 from twisted.internet import reactor
 
 from jobsched.reactor_types import Reactor
@@ -40,3 +43,20 @@ def open_store(url: str) -> Iterator[Callable[[], Store]]:
     yield make
     for store in stores:
         pytest_twisted.blockon(store.stopService())
+
+
+@pytest.fixture
+def fail(url: str) -> Iterator[Callable[..., None]]:
+    """Let the server fail at the next so many commands of these names: it cuts the connection, or what is said."""
+    with MongoClient[dict[str, Any]](url) as client:
+
+        def begin(commands: list[str], times: int, **how: object) -> None:
+            data = {"failCommands": commands, **(how or {"closeConnection": True})}
+            try:
+                client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=data)
+            except OperationFailure as why:
+                pytest.skip(f"a server that was started without --setParameter enableTestCommands=1: {why}")
+
+        yield begin
+        with suppress(OperationFailure):  # the test was skipped
+            client.admin.command("configureFailPoint", "failCommand", mode="off")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import attrs
 import pytest
 import pytest_twisted
-from pymongo import MongoClient
 from twisted.internet.defer import Deferred
 
 from jobsched.store.mongo.change_stream import Listener
@@ -67,20 +65,6 @@ def ear(store: Store, url: str) -> Iterator[Ear]:
     yield made
     made.listener.stop()
     assert made.listener.join(PATIENCE)
-
-
-@pytest.fixture
-def fail(url: str) -> Iterator[Callable[..., None]]:
-    """Let the server fail at the next so many commands of these names."""
-    with MongoClient[dict[str, Any]](url) as client:
-
-        def begin(commands: list[str], times: int, **how: object) -> None:
-            client.admin.command(
-                "configureFailPoint", "failCommand", mode={"times": times}, data={"failCommands": commands, **how}
-            )
-
-        yield begin
-        client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
 def tell(store: Store, who: str) -> Deferred[None]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import pytest_twisted
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure
 from twisted.internet.defer import gatherResults
 
 from jobsched.model.delivery import Delivery
@@ -20,24 +16,7 @@ from tests.store.samples import IDS, T0, node
 
 pytestmark = pytest.mark.mongodb
 
-Fail = Callable[[str, int], None]
-
-
-@pytest.fixture
-def fail(url: str) -> Iterator[Fail]:
-    """Let the server cut the connection at the next so many commands of a name, before it carries them out."""
-    with MongoClient[dict[str, Any]](url) as client:
-
-        def begin(command: str, times: int) -> None:
-            data = {"failCommands": [command], "closeConnection": True}
-            try:
-                client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=data)
-            except OperationFailure as why:
-                pytest.skip(f"a server that was started without --setParameter enableTestCommands=1: {why}")
-
-        yield begin
-        with suppress(OperationFailure):  # the test was skipped
-            client.admin.command("configureFailPoint", "failCommand", mode="off")
+Fail = Callable[[list[str], int], None]
 
 
 def delivery() -> Delivery:
@@ -80,7 +59,7 @@ async def test_numbers_that_nodes_give_at_once_have_no_gaps(open_store: Callable
 @pytest_twisted.ensureDeferred
 async def test_a_commit_that_was_cut_is_asked_for_again(open_store: Callable[[], Store], fail: Fail) -> None:
     store = open_store()
-    fail("commitTransaction", 5)
+    fail(["commitTransaction"], 5)
     await store.nodes.join(node("a"), [], ())
     assert [each.name for each in await store.nodes.every()] == ["a"]
     await store.changes.number(9)
@@ -90,7 +69,7 @@ async def test_a_commit_that_was_cut_is_asked_for_again(open_store: Callable[[],
 @pytest_twisted.ensureDeferred
 async def test_a_commit_nobody_knows_of_is_said_to_be_so(open_store: Callable[[], Store], fail: Fail) -> None:
     store = open_store()
-    fail("commitTransaction", 1000)
+    fail(["commitTransaction"], 1000)
     with pytest.raises(Unavailable, match=r"\(it is not known whether the change was made\)"):
         await store.nodes.join(node("a"), [], ())
 
@@ -98,6 +77,6 @@ async def test_a_commit_nobody_knows_of_is_said_to_be_so(open_store: Callable[[]
 @pytest_twisted.ensureDeferred
 async def test_what_was_cut_before_its_commit_is_made_again(open_store: Callable[[], Store], fail: Fail) -> None:
     store = open_store()
-    fail("insert", 3)
+    fail(["insert"], 3)
     await store.nodes.join(node("a"), [], ())
     assert [each.name for each in await store.nodes.every()] == ["a"]
