@@ -28,7 +28,7 @@ sqlite_only = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def engine(new_url: str) -> Iterator[Engine]:
+def opened(new_url: str) -> Iterator[Engine]:
     engine = connect(new_url)
     yield engine
     engine.dispose()
@@ -67,8 +67,8 @@ def test_a_new_file_is_its_owners_an_old_one_keeps_its_mode(tmp_path: Path) -> N
     assert modes == {"kept.sqlite": 0o640} | {f"fresh.sqlite{end}": 0o600 for end in ("", "-wal", "-shm")}
 
 
-def test_the_migrated_schema_is_the_one_the_program_uses(engine: Engine) -> None:
-    with engine.connect() as connection:
+def test_the_migrated_schema_is_the_one_the_program_uses(opened: Engine) -> None:
+    with opened.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "version_table": "jobsched_version"}
         )
@@ -76,8 +76,8 @@ def test_the_migrated_schema_is_the_one_the_program_uses(engine: Engine) -> None
     assert [each for each in differences if "jobsched_version" not in str(each)] == []
 
 
-def test_the_tables_are_ours_and_no_others(engine: Engine) -> None:
-    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "jobsched_version"}
+def test_the_tables_are_ours_and_no_others(opened: Engine) -> None:
+    assert set(inspect(opened).get_table_names()) == {*metadata.tables, "jobsched_version"}
 
 
 def test_migrating_twice_changes_nothing(new_url: str) -> None:
