@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from twisted.web.http import Request
 
 from ..http.route import caller, whole
@@ -90,9 +92,25 @@ def environment(files: Files) -> Environment:
     made.globals.update({
         "file": files.url, "screens": SCREENS, "span": words.span, "many": many, "size": words.size,
         "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
-        "utc": words.utc_text,
+        "utc": words.utc_text, "shown_state": shown_state, "shown_label": shown_label,
     })  # fmt: skip
     return made
+
+
+@cache
+def shown_state(name: str) -> Markup:
+    """A state by icon, word and colour."""
+    look = words.STATES[name]
+    icon = f'<svg class="icon" aria-hidden="true" width="16" height="16"><use href="#i-{look.icon}"/></svg>'
+    return Markup(f'<span class="state {look.tone}">{icon} {look.word}</span>')  # noqa: S704  # nosec B704
+
+
+@lru_cache(maxsize=4096)
+def shown_label(name: str, value: str) -> Markup:
+    """A label, which leads to the jobs that have it."""
+    text = escape(f"{name}={value}" if value else name)
+    found = f'<a class="label" href="/ui/jobs?q={quote(f"label:{name}={value}", safe="/")}">{text}</a>'
+    return Markup(found)  # noqa: S704  # nosec B704
 
 
 class Frame:

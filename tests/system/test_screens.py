@@ -81,7 +81,10 @@ def test_jobs_are_listed_by_what_needs_attention(browser: Browser) -> None:
     assert rows["ant"][2] == "every 1 h"
     assert rows["night"][2] == "02:30 daily, Asia/Kolkata"
     assert "paused until 2040-01-01T00:00:00Z: moves house" in rows[EVIL][1]
-    assert rows["zebra"][4].startswith("✕failed, ")
+    mark = screen.main.every("a", class_="mark")[0]
+    assert mark.text == "✕"
+    assert mark.attributes["aria-label"] == mark.attributes["title"]
+    assert mark.attributes["title"].startswith("failed, ")
     assert screen.root.one("title").text == "Jobs - Jobsched"
 
 

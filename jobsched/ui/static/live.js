@@ -63,12 +63,8 @@ function jobRow(row, run) {
   mark.className = `mark ${look.classList[1]}`;
   mark.href = `/ui/runs/${run.id}`;
   mark.title = look.textContent.trim();
-  const shown = document.createElement("span"), said = document.createElement("span");
-  shown.ariaHidden = "true";
-  shown.textContent = document.querySelector(`#states`).content.querySelector(`[data-state="${CSS.escape(run.state)}"]`).dataset.mark;
-  said.className = "hidden";
-  said.textContent = mark.title;
-  mark.append(shown, said);
+  mark.ariaLabel = mark.title;
+  mark.textContent = document.querySelector(`#states`).content.querySelector(`[data-state="${CSS.escape(run.state)}"]`).dataset.mark;
   marks.append(mark);
   while (marks.children.length > MARKS) marks.firstElementChild.remove();
 }
