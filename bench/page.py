@@ -155,7 +155,7 @@ def said(name: str) -> float:
 class OpenPage:
     """Asks for what live.js asks for; keep the two alike."""
 
-    GATHERED, DUES, APART = said("GATHERED"), said("DUES"), said("APART")
+    GATHERED, DUES, APART, TOGETHER = said("GATHERED"), said("DUES"), said("APART"), said("TOGETHER")
 
     def __init__(self, port: int, path: str, late: list[float], notes: bool) -> None:
         self.asked = 0
@@ -209,10 +209,10 @@ class OpenPage:
     async def _looks(self) -> None:
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(max(self.GATHERED, self._looked + self.APART - time.monotonic()))
+            await asyncio.sleep(max(0, self._looked + self.APART - time.monotonic()))
             self._wanted.clear()
             self._looked, shown, self._ended = time.monotonic(), self._ended, []
-            await self._fetch(self.GATHERED)
+            await self._fetch(self.TOGETHER)
             self._late += [(datetime.now(UTC) - each).total_seconds() for each in shown]
 
     async def _fetch(self, gathered: float | None = None) -> None:

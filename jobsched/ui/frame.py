@@ -26,6 +26,7 @@ from ..model.printable import many
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
+from .held import HeldDues, Skipped
 from .looks import STAND_IN, Key, look_of
 from .outages import Outage, Outages
 from .view import COOKIE as VIEW
@@ -77,6 +78,7 @@ class Daemons:
     hold: Hold | None = None
     problems: Sequence[str] = ()
     outage: Outage | None = None
+    skipped: Skipped | None = None  # by the hold
 
 
 def environment(files: Files) -> Environment:
@@ -128,6 +130,7 @@ class Frame:
         self._sessions = sessions
         self._templates = environment(files)
         self._outages = Outages(now)
+        self._held_dues = HeldDues(now)
 
     def registry(self, request: Request) -> Registry:
         """The registry as this viewer sees it."""
@@ -198,13 +201,15 @@ class Frame:
         registry = self._registry.seen_by(who)
         nodes = await registry.nodes()
         found = await self._health.health_problems()
+        hold = await held(registry)
         return Daemons(
             node=self._registry.node_name,
             alive=sum(node.state == "alive" for node in nodes),
             nodes=len({node.name for node in nodes if node.state != "stopped"}),
-            hold=await held(registry),
+            hold=hold,
             problems=[str(each) for each in found],
             outage=await tried(self._outages.last(registry, who.tasks), None),
+            skipped=None if hold is None else await tried(self._held_dues.count(registry, hold, who.tasks), None),
         )
 
 

@@ -5,12 +5,14 @@ import { fetched, say, watch } from "./page.js";
 const MARKS = 12;
 const GATHERED = 500; // ms
 const DUES = 10000; // ms between looks for dues that have passed
-const APART = 1000; // ms between two looks at the same screen; the server gathers them for GATHERED
+const APART = 1000; // ms between two looks at the same screen
+const TOGETHER = 1000; // ms for which the server may gather looks at it
 let changes = new Set();
 let queue = [];
 let timer = null;
 let looked = 0;
-let lookTimer = null;
+let lookTimer = null; // until the answer is there
+let missed = false; // whether something has changed since the look began
 
 function state(name) {
   const found = document.getElementById("states").content.querySelector(`[data-state="${CSS.escape(name)}"]`);
@@ -107,12 +109,14 @@ function heard(kind, data) {
 
 // Look at the same screen again, not too often, and put what differs in its place.
 export function look(banners = false) {
-  if (lookTimer !== null) return;
+  if (lookTimer !== null) { missed = true; return; }
   lookTimer = setTimeout(async () => {
-    lookTimer = null;
     looked = Date.now();
+    missed = false;
     if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
-    const fresh = await fetched(location.href, {}, GATHERED);
+    const fresh = await fetched(location.href, {}, TOGETHER);
+    lookTimer = null;
+    if (missed) look(banners);
     if (!fresh) return;
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
@@ -211,7 +215,7 @@ function connect() {
         timer = null;
         for (const each of gathered) heard(...each);
         bar();
-      }, GATHERED);
+      }, document.querySelector("[data-live]") ? 0 : GATHERED); // looks are gathered by the server
     });
   }
   source.addEventListener("reset", () => look());
