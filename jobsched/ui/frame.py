@@ -27,7 +27,7 @@ from ..registry.registry import Registry
 from . import form, words
 from .files import Files
 from .held import HeldDues, Skipped
-from .looks import STAND_IN, Key, look_of
+from .looks import MADE, STAND_IN, Key, Look, look_of
 from .outages import Outage, Outages
 from .view import COOKIE as VIEW
 from .view import View
@@ -159,6 +159,7 @@ class Frame:
         text = self._templates.get_template(template).render(common | values)
         if look is not None and request.code == 200:
             look.give(text)
+            made_ago(request, look)
         return send(request, text.replace(STAND_IN, csrf))
 
     def differs(self, request: Request) -> Key:
@@ -170,6 +171,9 @@ class Frame:
         """Answer with a screen that was made for the request of another, which differs in nothing."""
         request.taken = first.taken  # type: ignore[attr-defined]  # of LimitedRequest
         request.known = first.known  # type: ignore[attr-defined]
+        look = look_of(first)
+        if look is not None:
+            made_ago(request, look)
         self._renew(request)
         request.write(send(request, text.replace(STAND_IN, self._csrf(request))))
         request.finish()
@@ -227,6 +231,11 @@ async def tried(asking: Awaitable[T], otherwise: U) -> T | U:
         return await asking
     except Unavailable:
         return otherwise
+
+
+def made_ago(request: Request, look: Look) -> None:
+    """Say how long ago the making of a shared screen has begun."""
+    request.setHeader(MADE, b"%d" % (1000 * look.age() + 1))
 
 
 def send(request: Request, text: str, kind: bytes = HTML) -> bytes:

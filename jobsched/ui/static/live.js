@@ -6,13 +6,14 @@ const MARKS = 12;
 const GATHERED = 500; // ms
 const DUES = 10000; // ms between looks for dues that have passed
 const APART = 1000; // ms between two looks at the same screen
-const TOGETHER = 1000; // ms for which the server may gather looks at it
+const TOGETHER = 1400; // ms for which the server may gather looks at it
+const EARLY = 100; // ms by which the answer may be late, and what is heard not
 let changes = new Set();
 let queue = [];
 let timer = null;
 let looked = 0;
 let lookTimer = null; // until the answer is there
-let missed = false; // whether something has changed since the look began
+let told = 0; // when something was heard of last that concerns this screen
 
 function state(name) {
   const found = document.getElementById("states").content.querySelector(`[data-state="${CSS.escape(name)}"]`);
@@ -109,15 +110,15 @@ function heard(kind, data) {
 
 // Look at the same screen again, not too often, and put what differs in its place.
 export function look(banners = false) {
-  if (lookTimer !== null) { missed = true; return; }
+  told = Date.now();
+  if (lookTimer !== null) return;
   lookTimer = setTimeout(async () => {
     looked = Date.now();
-    missed = false;
     if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
     const fresh = await fetched(location.href, {}, TOGETHER);
     lookTimer = null;
-    if (missed) look(banners);
     if (!fresh) return;
+    if (told > fresh.made - EARLY && told > looked) look(banners); // the screen was begun before that
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
       for (const each of document.querySelectorAll("[data-live]")) replace(each.id, fresh);

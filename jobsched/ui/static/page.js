@@ -82,7 +82,10 @@ export async function fetched(url, options = {}, gathered = null) {
   try {
     const answer = await fetch(url, { credentials: "same-origin", ...options });
     if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") { location.reload(); return null; }
-    return new DOMParser().parseFromString(await answer.text(), "text/html");
+    const ago = Number(answer.headers.get("jobsched-made") ?? 0), at = Date.now();
+    const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+    made.made = at - ago;
+    return made;
   } catch {
     return null;
   }
