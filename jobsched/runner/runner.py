@@ -20,7 +20,7 @@ from ..config.catalog import Catalog, Task
 from ..events import Events
 from ..model.ids import Ids
 from ..model.redaction import USUAL, Redaction
-from ..model.run import Run
+from ..model.run import Run, Sent
 from ..model.success import PLAIN
 from ..reactor_types import Reactor
 from ..store.contract.store import Store
@@ -254,14 +254,20 @@ class Runner(Service):
             call.deadline.arm(timeout)
         if call.pid is not None:
             active.run = attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started)
+            call.deadline.signalled.subscribe(lambda sent: self._signalled(active, sent))
             active.noting = self._reactor.callLater(BRIEF, lambda: self._note(active, active.run))
-        self.log.info("run {run} of {job} started, pid {pid}",
-                       run=active.run.id, job=active.run.job_name, pid=call.pid)  # fmt: skip
+        self.log.info("run {run} of {job} started, pid {pid}", run=active.run.id, job=active.run.job_name, pid=call.pid)
 
     def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
         reason = f"{stop.reason}; {STOPPED_THREAD}" if task.kind == "thread" else stop.reason
         self.log.warn("run {run} of {job}: {reason}", run=active.run.id, job=active.run.job_name, reason=reason)
         self._note(active, active.run.become("stopping", reason=reason))
+
+    def _signalled(self, active: _Active, sent: Sent) -> None:
+        """Put down when. What is sent to what a run has left behind is recorded with its outcome."""
+        active.run = active.run.was_sent(sent, self._now())
+        if active.run.state == "stopping":
+            self._note(active, active.run)
 
     def _note(self, active: _Active, run: Run) -> None:
         """Record a change."""

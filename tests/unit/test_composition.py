@@ -123,6 +123,19 @@ def test_who_hears_what_is_said_in_one_place() -> None:
     assert sorted(found) == ["runner/runner.py", "service.py"]
 
 
+def test_a_thread_is_made_where_it_starts() -> None:
+    """twistd may fork after the parts are made, and Python 3.13 starts no thread that was made before a fork."""
+    texts = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rglob("*.py")}
+    made = {
+        path
+        for path, text in texts.items()
+        if "Thread(" in text
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__" and "Thread(target" in ast.unparse(node)
+    }
+    assert made == set()
+
+
 def test_only_what_is_armed_for_a_due_hears_of_a_clock_step() -> None:
     """All other timers count elapsed time, which nobody can set."""
     texts = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rglob("*.py")}
