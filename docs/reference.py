@@ -76,7 +76,7 @@ def _call(verb: str, path: str, call: Mapping[str, Any], schemas: Mapping[str, S
 
 def curl(verb: str, path: str, call: Mapping[str, Any]) -> Iterator[str]:
     """A line to try: put an id of your own in."""
-    there = re.sub("{(.*?)}", lambda name: SAMPLES[name[1]], path)
+    there = re.sub("{(.*?)}", lambda name: SAMPLES.get(name[1], SAMPLES["run_id"]), path)
     method = "" if verb == "GET" else f" -X {verb}"
     content: Mapping[str, Any] = call.get("requestBody", {}).get("content", {})
     examples = next(iter(content.values()), {}).get("examples")
