@@ -11,8 +11,8 @@ import attrs
 
 from ..model.hold import Hold
 from ..model.run import Run, RunFilter
+from ..model.times import utc_text
 from ..registry.registry import Registry
-from . import words
 from .outages import KEPT, MOST
 
 BEGINS: Final = "on hold"  # the reason of each
@@ -50,5 +50,5 @@ class HeldDues:
 def counted(runs: Sequence[Run], hold: Hold) -> Skipped:
     """What a hold has skipped among these runs."""
     dues = sum(run.count for run in runs if run.reason.startswith(BEGINS))
-    query = urlencode({"state": "skipped", "from": words.utc_text(hold.at)})
+    query = urlencode({"state": "skipped", "from": utc_text(hold.at)})
     return Skipped(dues=dues, more=len(runs) == MOST, query=query)
