@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Awaitable, Callable
 
@@ -24,10 +23,8 @@ from .deadline import Stop
 from .inprocess import CoroutineCall, ThreadCall, words
 from .outcome import ProcessExit
 from .output import Output
-from .pipe import OutputPipe
 from .process import ScriptProcess
-from .process_survey import ProcessSurvey
-from .session import Sessions, close_on_exec
+from .scripts import Script, Scripts, refused
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
@@ -65,24 +62,18 @@ class Calls:
     def __init__(self, reactor: Reactor, limits: Limits, in_thread: InThread) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread, reactor.seconds)
-        self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
+        self._scripts = Scripts(reactor, in_thread)
         self._tasks = DaemonPool(0, limits.threads, "task")
         self._inherited = launch.inherited(os.environ)
 
     def start(self) -> None:
         """Be ready."""
-        close_on_exec()
-        self._sessions.check()
-        self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._scripts.start()
         self._tasks.start()
 
     def stop(self) -> Deferred[None]:
         """Call it when no run is left. Threads of tasks that do not end are not waited for."""
-        for pipe in list(self._kept):
-            pipe.finish()
-        os.close(self._stdin)
+        self._scripts.stop()
         return self._tasks.leave(self._reactor)
 
     def timeout(self, run: Run, task: Task) -> float | None:
@@ -94,8 +85,7 @@ class Calls:
         try:
             return self._begin(task, info, output)
         except OSError as why:
-            told = f"{why.filename}: {why.strerror}" if why.filename and why.strerror else why
-            return ProcessExit(error=f"could not start: {told}", busy=why.errno == errno.ETXTBSY)
+            return refused(why)
         except Exception as why:
             output.write(output.redact(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return ProcessExit(error=f"could not start: {words(why)}")
@@ -118,17 +108,14 @@ class Calls:
         env = launch.environment(info, command, self._inherited, confined)
         found = launch.locate(command, env)
         argv = launch.command_line(command, env, confined, found)
-        process = ScriptProcess(
-            self._sessions,
-            self._reactor,
-            self._survey,
-            info.run_id,
-            output,
-            self._limits.grace,
-            task.leftovers,
-            self._kept,
-            found,
-            confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
+        script = Script(
+            run_id=info.run_id,
+            argv=argv,
+            env=env,
+            grace=self._limits.grace,
+            confinement=confined,
+            leftovers=task.leftovers,
+            path=found,
+            starters=confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
         )
-        process.spawn(argv, env, self._stdin, confined)
-        return process
+        return self._scripts.begin(script, output)

@@ -168,7 +168,7 @@ class EndOfTheDaemonTests(AsleepCase):
     async def test_nor_for_a_look_that_does_not_come_back(self):
         self.patch(deadline, "ABANDONED", 0.6)
         run, pid = await self.asleep()
-        self.patch(self.runner._calls._survey, "_begin", lambda: None)
+        self.patch(self.runner._calls._scripts._survey, "_begin", lambda: None)
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "cancelled", "shutdown", f"{pid} (sleep)", "(state D)")

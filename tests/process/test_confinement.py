@@ -133,7 +133,7 @@ class UserTests(UserCase):
 
     async def test_its_output_is_open_to_it_with_a_later_twisted_too(self):
         later_twisted(self)
-        self.patch(self.runner._calls, "_sessions", Sessions(reactor))
+        self.patch(self.runner._calls._scripts, "_sessions", Sessions(reactor))
         run = await self.run_of(
             self.bash(
                 "until [ -O /dev/fd/1 ]; do sleep 0.01; done; echo one > /dev/stdout; echo two > /dev/stderr",
