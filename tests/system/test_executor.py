@@ -274,6 +274,8 @@ def test_told_to_end_it_ends_its_runs_and_keeps_outcomes(state, begin):
     process.wait(ENDLESS)
     kept = (state / "executors" / f"{start.run_id}.ended").read_bytes()
     (ended,) = daemons_inbox().take(kept)
+    assert isinstance(ended, Ended)
+    assert ended.stopped is not None
     assert (ended.run_id, ended.stopped.state, ended.last_line) == (start.run_id, "cancelled", "***")
     assert b"hunter22" not in kept
     assert not (state / "executors" / "it.sock").exists()
@@ -289,6 +291,7 @@ def test_with_no_run_and_no_daemon_it_ends(state, begin):
     daemon.go()
     assert process.wait(ENDLESS) == 0
     (ended,) = daemons_inbox().take((state / "executors" / f"{start.run_id}.ended").read_bytes())
+    assert isinstance(ended, Ended)
     assert ended.exit_code == 0
 
 
