@@ -42,6 +42,7 @@ setup(
     packages=[*find_packages(include=["jobsched", "jobsched.*"]), "twisted.plugins"],
     package_data={
         "jobsched": ["py.typed"],
+        "jobsched.ui": ["templates/*", "static/*"],
         "jobsched.store.sql": ["migrations/*.py", "migrations/script.py.mako", "migrations/versions/*.py"],
     },
     data_files=[
@@ -57,6 +58,7 @@ setup(
     install_requires=[
         "Twisted>=26.10,<27",  # until somebody has looked: see jobsched/twisted_private.py
         "klein>=24.8",
+        "Jinja2>=3.1",
         "treq>=26.7",  # brings what Twisted's `ssl:` and `tls:` endpoints need
         "attrs>=26.1",
         "msgspec>=0.22",
@@ -83,6 +85,6 @@ setup(
             "schemathesis>=4.32",
             "standardwebhooks>=1.1",
         ],
-        "docs": ["sphinx>=9.0"],
+        "docs": ["sphinx>=9.0", "furo>=2025.12", "sphinx-copybutton>=0.5.2"],
     },
 )

@@ -50,6 +50,7 @@ if [ "$everything" ]; then
     beside=
     cat "$scratch/beside.log"
     try cluster "$@" tests/system/cluster
+    try browser "$@" tests/browser
 else
     try pytest "$@"
 fi

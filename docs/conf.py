@@ -13,13 +13,21 @@ author = "The Jobsched authors"
 copyright = author  # the name that Sphinx asks for
 version = release = __version__
 
-extensions = ["commands", "fields", "modules"]
+extensions = ["commands", "fields", "modules", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
 smartquotes_action = "qe"  # no dashes: --listen is an option
 
-html_theme = "alabaster"
-html_theme_options = {"description": "A job scheduler driven by curl", "show_powered_by": False}
+html_theme = "furo"  # light and dark, as the reader's browser asks
+html_title = f"Jobsched {version}"
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#1f5f8b", "color-brand-content": "#1f5f8b"},
+    "dark_css_variables": {"color-brand-primary": "#7cc0ee", "color-brand-content": "#7cc0ee"},
+}
+pygments_dark_style = "github-dark"
+# What is copied from a session is its commands, without `$` and without what they answered.
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
 html_show_copyright = False
 html_copy_source = False
 

@@ -23,12 +23,12 @@ from msgspec import NODEFAULT, UNSET, inspect, structs
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from jobsched import rest
+from jobsched import http, rest
 from jobsched.config import options
+from jobsched.http.error_kinds import KINDS
+from jobsched.http.problems import TITLES
+from jobsched.http.route import Route
 from jobsched.rest import api
-from jobsched.rest.error_kinds import KINDS
-from jobsched.rest.problems import TITLES
-from jobsched.rest.route import Route
 from jobsched.tap import Options
 
 PLAIN = {"AnyType": "anything", "BoolType": "true or false", "DateTimeType": "an instant", "NoneType": "null"}
@@ -74,7 +74,11 @@ SHOWN = {"UMASK": "0o{:03o}", "OUTPUT_LIMIT": "{:_}"}
 
 def records() -> dict[str, type[msgspec.Struct]]:
     """Everything that is said in JSON or asked in a query, by name."""
-    rooms = [import_module(room.name) for room in pkgutil.walk_packages(rest.__path__, f"{rest.__name__}.")]
+    rooms = [
+        import_module(room.name)
+        for floor in (http, rest)
+        for room in pkgutil.walk_packages(floor.__path__, f"{floor.__name__}.")
+    ]
     found = [kind for room in rooms for kind in vars(room).values() if isinstance(kind, type)]
     return {kind.__name__: kind for kind in found if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct}
 

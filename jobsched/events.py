@@ -1,5 +1,5 @@
-"""What the parts of a node tell each other. `service.build` makes one record of it before all else and gives it to
-those that tell; there, and nowhere else, it also says who hears what. So two parts can need each other, and neither
+"""What the parts of a node tell each other. `parts` makes one record of it before all else and gives it to those
+that tell; `service`, and nothing else, says who hears what. So two parts can need each other, and neither
 reaches into the other.
 """
 

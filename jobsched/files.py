@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,12 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _NEVER = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def room(folder: Path) -> tuple[int, int]:
+    """The bytes of the disk with that folder, and how many of them are free. Raises OSError."""
+    found = shutil.disk_usage(folder)
+    return found.total, found.free
 
 
 class Replaced(OSError):

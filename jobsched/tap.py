@@ -21,8 +21,9 @@ from .daemon.listening import Place, look, names
 from .daemon.startup import OrderedServices
 from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
+from .parts import Folders
 from .reactor_types import Reactor
-from .service import Folders, build
+from .service import build
 from .store.opening import migrate
 
 

@@ -41,7 +41,7 @@ SPAWN = PrivateName(
 # We could do without this name if a reactor could be told what its timers count: `install(seconds=...)`. The name is
 # public, but Twisted does not promise that another function may take its place; every reactor of Twisted calls
 # `self.seconds`. Code that asks the reactor for the time of day gets elapsed seconds. In Twisted's HTTP server only the
-# access log does so, which is not written here (`rest.site`); the `Date` header comes from `time.time`.
+# access log does so, which is not written here (`http.site`); the `Date` header comes from `time.time`.
 SECONDS = PrivateName(
     "twisted.internet.base.ReactorBase",
     "seconds",
@@ -52,7 +52,7 @@ SECONDS = PrivateName(
 NAMES = (
     SPAWN,
     *(
-        PrivateName(CHANNEL, name, "jobsched.rest.connection", why)
+        PrivateName(CHANNEL, name, "jobsched.http.connection", why)
         for name, why in {
             "_maybeChooseTransferDecoder": "extended: refuses lengths of a body that a proxy could take for others",
             "_failChooseTransferDecoder": "called: how Twisted itself refuses such a length",

@@ -26,7 +26,7 @@ def watchdog(seconds: float | None = None) -> Callable[[Method], Method]:
     def mark(method: Method) -> Method:
         if isinstance(method, type) or not callable(method):
             raise TypeError("@watchdog() goes on the __call__ method of a task's class")
-        method.jobsched_watchdog = seconds  # type: ignore[attr-defined]
+        method.jobsched_watchdog = seconds  # type: ignore[attr-defined]  # a mark on a function
         return method
 
     return mark

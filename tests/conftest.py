@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.servers import Server, started
 
 HERE = Path(__file__).parent
-KINDS = ("unit", "store", "process", "system", "cli")
+KINDS = ("unit", "store", "process", "system", "cli", "browser")
 
 # A shared machine may stall for any time: an example that is slow is no failure. Derandomized: the same commit
 # gives the same answer; HYPOTHESIS_PROFILE=search looks further, and `fast`, which `./test.sh fast` takes, less far.

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "hold": ("commands.stop", "Let nothing start, on any node"),
         "release": ("commands.stop", "End the hold"),
         "apply": ("commands.apply", "Make the jobs of files those of a server"),
+        "import": ("commands.imports", "Make jobs of a crontab"),
         "export": ("commands.files", "Jobs as files, for git"),
         "diff": ("commands.files", "How the jobs of two servers differ"),
     },
@@ -71,6 +72,12 @@ EPILOG: Final = (
 
 class Root(click.Group):
     """The command itself."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as why:  # of which click makes the exit status 1
+            raise errors.Unread from why
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(ALL)
@@ -157,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(session, why.format_message(), errors.REFUSED)
     except (KeyboardInterrupt, click.Abort):
         return errors.INTERRUPTED
-    except BrokenPipeError:  # who reads has seen enough, as `head` has
+    except (BrokenPipeError, errors.Unread):  # who reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.DONE
     return status if isinstance(status, int) else errors.DONE

@@ -73,11 +73,12 @@ class Client:
         self._announce = announce
         self._connection: http.client.HTTPConnection | None = None
 
-    def get(self, path: str, query: Query | None = None, *, lookup: bool = False, patience: float = PATIENCE) -> Any:
+    def get(self, path: str, query: Query | None = None, *, lookup: bool = False, patience: float = PATIENCE) -> Json:
         """The JSON of an answer. `lookup`: it is asked also with --curl, for the request to show depends on it."""
-        return self.ask("GET", path, query=query, lookup=lookup, patience=patience).json
+        found: Json = self.ask("GET", path, query=query, lookup=lookup, patience=patience).json
+        return found
 
-    def several(self, *asked: tuple[str, Query]) -> list[Any]:
+    def several(self, *asked: tuple[str, Query]) -> list[Json | None]:
         """What each of several paths gives; None for what this caller may not see, or what is not there."""
         if self._curl is not None:
             for path, query in asked:
@@ -85,7 +86,7 @@ class Client:
             raise Printed
         return [self.maybe(path, query) for path, query in asked]
 
-    def maybe(self, path: str, query: Query | None = None) -> Any:
+    def maybe(self, path: str, query: Query | None = None) -> Json | None:
         """The JSON of an answer; None where there is none for this caller."""
         try:
             return self.get(path, query, lookup=True)
@@ -263,7 +264,9 @@ def problem(status: int, content: bytes) -> CommandError:
     also = said.get("candidates")
     more = f"; and {len(told) - MOST_FAULTS} more" if len(told) > MOST_FAULTS else ""
     line = "; ".join(told[:MOST_FAULTS]) + more or detail
-    return _BY_STATUS.get(status, Refused)(f"{line}; it may be {', '.join(map(str, also))}" if also else line)
+    line = f"{line}; it may be {', '.join(map(str, also))}" if also else line
+    kind = _BY_STATUS.get(status, Refused)
+    return Refused(line, faults) if kind is Refused else kind(line)
 
 
 def _place(pointer: str) -> str:

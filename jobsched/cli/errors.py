@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 DONE: Final = 0
@@ -23,7 +24,11 @@ class CommandError(Exception):
 
 
 class Refused(CommandError):
-    """The server refused it, or failed."""
+    """The server refused it, or failed; `faults`: what it said, each with its place."""
+
+    def __init__(self, text: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.faults = tuple(faults)
 
 
 class Usage(CommandError):
@@ -52,6 +57,10 @@ class NotAllowed(CommandError):
 
 class Changed(Refused):
     """Somebody else has changed what was to be changed."""
+
+
+class Unread(Exception):
+    """No error: nobody reads what the command shows any more."""
 
 
 class Printed(Exception):

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ..model.printable import shown
 from .client import Json
@@ -102,7 +102,7 @@ class Output:
             self.show(json.dumps(values, indent=2, ensure_ascii=False))
             return len(values)
         if self.people:
-            return self._table(list(found), columns, empty)
+            return self._table(found, columns, empty)
         count = 0
         for value in found:
             self.show(self._line(value))
@@ -116,20 +116,28 @@ class Output:
             return str(value.get("id") or value.get("job_id") or value.get("name"))
         return _FIELD.sub(lambda place: _at(value, place[1]), _unescaped(self.form.removeprefix(TEMPLATE)))
 
-    def _table(self, values: Sequence[Json], columns: Sequence[Column], empty: str) -> int:
+    def _table(self, values: Iterable[Json], columns: Sequence[Column], empty: str) -> int:
+        """A table; in a pipe line by line as they come, for widths are looked for on a terminal alone."""
         wide = self.wide
         there = [column for column in columns if self.form == "wide" or not column.wide]
-        lines = [[(each.full or each.value if wide else each.value)(value) for each in there] for value in values]
-        if not values:
-            if empty:
-                self.note(empty)
-        elif self.terminal:
-            self._draw(there, lines)
+        lines = ([(each.full or each.value if wide else each.value)(value) for each in there] for value in values)
+        count = 0
+        if self.terminal:
+            drawn = list(lines)
+            count = len(drawn)
+            if drawn:
+                self._draw(there, drawn)
         else:
-            titles = [[column.title for column in there]] if self.headers else []
-            for line in [*titles, *lines]:
-                sys.stdout.write("\t".join(map(shown, line)).rstrip("\t") + "\n")
-        return len(values)
+            for count, line in enumerate(lines, 1):
+                if count == 1 and self.headers:
+                    self._line_of_tabs([column.title for column in there])
+                self._line_of_tabs(line)
+        if not count and empty:
+            self.note(empty)
+        return count
+
+    def _line_of_tabs(self, cells: Sequence[str]) -> None:
+        sys.stdout.write("\t".join(map(shown, cells)).rstrip("\t") + "\n")
 
     def _draw(self, columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> None:
         from shutil import get_terminal_size
@@ -183,7 +191,7 @@ def painted(text: str, style: str) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m" if codes else text
 
 
-def _at(value: Any, path: str) -> str:
+def _at(value: object, path: str) -> str:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return "" if value is None else json.dumps(value) if isinstance(value, (dict, list, bool)) else str(value)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .client import Client
-from .contexts import Server, choose
 from .errors import Usage
-from .output import Output
-from .times import Times
+
+if TYPE_CHECKING:  # each is imported when it is needed: `--help` needs none of them
+    from .client import Client
+    from .contexts import Server
+    from .output import Output
+    from .times import Times
 
 # The options of every command. A token is none of them: other users see the arguments of a process.
 OPTIONS: Final = (
@@ -38,6 +40,8 @@ class Session:
     @cached_property
     def out(self) -> Output:
         """Where the answer goes."""
+        from .output import Output
+
         return Output(self.given.get("output"), not self.given.get("no_headers"), os.environ)
 
     @cached_property
@@ -45,6 +49,8 @@ class Session:
         """How times are read and written."""
         if self.given.get("utc") and self.given.get("zone"):
             raise Usage("--utc or --zone, not both")
+        from .times import Times
+
         return Times(self.given.get("zone"), bool(self.given.get("utc")))
 
     @cached_property
@@ -52,16 +58,23 @@ class Session:
         """Whom this asks."""
         if self.given.get("server") and self.given.get("context"):
             raise Usage("--server or --context, not both")
+        from .contexts import choose
+
         return choose(self.given.get("server"), self.given.get("context"), os.environ)
 
     @cached_property
     def client(self) -> Client:
         """Speaks to that server."""
         curl = self._print if self.given.get("curl") else None
+        from .client import Client
+
         return Client(self.server, curl=curl, announce=self._announce)
 
     def for_context(self, name: str) -> Client:
         """Speaks to the server of another context."""
+        from .client import Client
+        from .contexts import choose
+
         return Client(choose(None, name, {}))
 
     def _print(self, line: str) -> None:

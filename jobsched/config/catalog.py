@@ -269,7 +269,7 @@ class _Section:
         text: Any = self._given("leftovers") or None
         if text is not None and text not in get_args(Leftovers):
             raise self._bad("leftovers", f"must be one of {', '.join(get_args(Leftovers))}, not {text!r}")
-        return text  # type: ignore[no-any-return]
+        return text  # type: ignore[no-any-return]  # checked above
 
     def _success(self, kind: str) -> Success:
         codes, *patterns = (self._given(option) for option in SUCCESS)

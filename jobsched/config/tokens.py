@@ -28,6 +28,7 @@ FILE = "tokens.cfg"
 PREFIX = "jobsched_"  # makes a lost or published token easy to recognise
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 NOT_FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP
+FINGERPRINT = 16  # digits in hex
 DIGEST = "must be the SHA-256 of the token, 64 digits in hex"
 OPTIONS = ("scopes", "hash", "tasks", "expires", "old_hash", "old_until")
 
@@ -43,6 +44,11 @@ class Token:
     expires: datetime | None = None
     old_hash: str | None = None  # of the token before this one, which is good until `old_until`
     old_until: datetime | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """By which its last use is stored."""
+        return fingerprint(self.hash)
 
     def until(self, instant: datetime) -> Token:
         """The same, but good until `instant` at most."""
@@ -74,6 +80,11 @@ class Tokens:
 
 
 OPEN = Tokens()
+
+
+def fingerprint(digest: str) -> str:
+    """The begin of a hash, which is enough to tell tokens apart."""
+    return digest[:FINGERPRINT]
 
 
 def make() -> str:

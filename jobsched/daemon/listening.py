@@ -82,7 +82,7 @@ def look(endpoint: str) -> Place:
         raise BadConfig(f"--listen: {endpoint}: not an endpoint: {_words(why)}") from why
     if not place.path and not 0 <= place.port <= 65535:
         raise BadConfig(f"--listen: {endpoint}: needs a path, or a port from 0 to 65535")
-    return place  # type: ignore[no-any-return]
+    return place  # type: ignore[no-any-return]  # `place` is Any
 
 
 def _with_password(endpoint: str) -> str:
@@ -116,6 +116,16 @@ def closed(endpoint: str) -> str:
     kind, *rest = re.split(r"(?<!\\):", endpoint)
     has_mode = any(word.startswith("mode=") for word in rest) or (len(rest) > 1 and "=" not in rest[1])
     return spelled(endpoint) if kind != "unix" or has_mode else endpoint + ":mode=660"
+
+
+def url(endpoint: str) -> str:
+    """The address of what listens at `endpoint`, as a client on this machine may use it; of a unix socket its path."""
+    place = look(endpoint)
+    if place.path:
+        return f"unix:{place.path}"
+    host = place.interface if place.interface and not _is_any(place.interface) else socket.gethostname()
+    scheme = "https" if endpoint.startswith(TLS) else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{place.port}"
 
 
 def names(places: Iterable[Place]) -> list[str]:

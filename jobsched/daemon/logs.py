@@ -30,6 +30,7 @@ from ..model.printable import shown
 
 MOST = 20_000  # records that wait for a slow handler
 STUCK = 10.0  # seconds that the end waits for a handler that takes nothing
+LEAST = 1.0  # seconds of it that each logger has, whatever others took
 STDERR = 2
 INDENT = "\n    "
 HALF = re.compile("[\ud800-\udfff]")
@@ -142,6 +143,13 @@ class PatientQueueHandler(QueueHandler):
         """The queue has its own; with one here, a thread that waits for room would keep the reactor waiting too."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Python 3.13 and later would ask for the lock."""
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
     def enqueue(self, record: logging.LogRecord) -> None:
         if threading.current_thread() is not threading.main_thread() and not hasattr(_thread, "log_worker"):
             self._room.put(record)
@@ -188,7 +196,7 @@ class LogWorker:
 def unsaid(_record: logging.LogRecord) -> None:
     """A handler failed, on a full disk perhaps. That goes to the real stderr: the log would only fail again."""
     with suppress(OSError, ValueError, AttributeError):
-        sys.__stderr__.write(f"jobsched: a log line could not be written: {shown(str(sys.exc_info()[1]))}\n")  # type: ignore[union-attr]
+        sys.__stderr__.write(f"jobsched: a log line could not be written: {shown(str(sys.exc_info()[1]))}\n")  # type: ignore[union-attr]  # None: suppressed
 
 
 def last_words(text: str) -> None:
@@ -233,7 +241,7 @@ class QueuedLogging(Service):
         for moved in self._moved:
             moved.logger.handlers[:] = moved.handlers
             moved.log_worker.end(end - elapsed())
-        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - elapsed(), 1))]
+        stuck = [moved for moved in self._moved if not moved.log_worker.ended(max(end - elapsed(), LEAST))]
         if stuck:
             self._give_up([handler for moved in stuck for handler in moved.handlers])
         for moved in self._moved:
@@ -252,7 +260,7 @@ class QueuedLogging(Service):
         room: Room = Queue(MOST)
         handlers = list(logger.handlers)
         for handler in handlers:
-            handler.handleError = unsaid  # type: ignore[method-assign, assignment]
+            handler.handleError = unsaid  # type: ignore[method-assign, assignment]  # see `unsaid`
         moved = _Moved(logger, handlers, PatientQueueHandler(room), LogWorker(room, handlers))
         moved.log_worker.start()
         logger.handlers[:] = [moved.queued]

@@ -19,10 +19,12 @@ from ..cluster.alone import Alone
 from ..cluster.membership import Membership
 from ..config.options import Config
 from ..events import Events
+from ..model.errors import Busy, Unavailable
 from ..runner.runner import Runner
 from ..store.contract.store import Store
 from ..store.opening import make_url_safe
 from .folder_lock import FolderLock
+from .listening import url
 from .reload import CatalogHolder
 
 
@@ -114,7 +116,9 @@ class Startup(Service):
         held: Sequence[FolderLock],
         previous: Predecessor,
         events: Events,
+        endpoints: Sequence[str] = (),
     ) -> None:
+        self._addresses = [url(endpoint) for endpoint in endpoints]
         self._config = config
         self._catalog_holder = catalog_holder
         self._store = store
@@ -133,14 +137,28 @@ class Startup(Service):
         os.umask(self._config.umask)
         for lock in self._held:
             lock.sign()
+        self._recovery = Deferred.fromCoroutine(self._begin())
+
+    async def _greet(self) -> None:
+        """The first lines of the log: who is here, and where to look."""
+        try:
+            jobs = _many(sum((await self._store.counts()).jobs.values()), "job")
+        except (Unavailable, Busy, CancelledError):  # whoever needs the store says so
+            jobs = "jobs that the store does not tell"
+        tasks = _many(len(self._catalog_holder.catalog.names()), "task")
+        web = next((each for each in self._addresses if not each.startswith("unix:")), None)
+        self.log.info(
+            "jobsched {version} on node {node} listens on {places}: {tasks}, {jobs}, store {store}; {page}",
+            version=__version__, node=self._config.node_name, places=", ".join(self._addresses) or "nothing",
+            tasks=tasks, jobs=jobs, store=make_url_safe(self._config.store),
+            page=f"the page: {web}/ui/" if web else "the page is under /ui/",
+        )  # fmt: skip
         for warning in self._config.warnings:
             self.log.warn("jobsched.cfg: {warning}", warning=warning)
         self._catalog_holder.say_problems()
-        self.log.info("jobsched {version} on node {node}, store {store}", version=__version__,
-                      node=self._config.node_name, store=make_url_safe(self._config.store))  # fmt: skip
-        self._recovery = Deferred.fromCoroutine(self._begin())
 
     async def _begin(self) -> None:
+        await self._greet()
         try:
             await self._peers.entered
         except CancelledError:  # it ends before it could begin
@@ -174,3 +192,7 @@ class Startup(Service):
         """The calendar ends here too: it is started by hand, not with the rest."""
         super().stopService()
         return Deferred.fromCoroutine(self._wait())
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

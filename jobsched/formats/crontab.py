@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from io import StringIO
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -79,7 +79,7 @@ def _line(line: str, where: str, state: _State, found: Findings, tasks: KnownTas
         if "\0" in line or len(line) > LONGEST_LINE:
             raise Invalid(f"a line holds no NUL character, and {LONGEST_LINE:,} characters at most")
         if setting := ENVIRONMENT.fullmatch(line):
-            _set(setting[1].strip(QUOTES), _unquoted(setting[2]), where, state, found)
+            _set(setting[1].strip(QUOTES), unquoted(setting[2]), where, state, found)
             return 0
         named, state.job_id = state.job_id, None
         job, call = _job(line, tasks, users)
@@ -120,12 +120,13 @@ def _set(name: str, value: str, where: str, state: _State, found: Findings) -> N
         )
 
 
-def _unquoted(value: str) -> str:
+def unquoted(value: str) -> str:
+    """The value of an environment line, without quotes around it."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES
     return value[1:-1] if quoted else value
 
 
-def _job(line: str, tasks: KnownTasks, users: bool) -> tuple[dict[str, Any], Call]:
+def _job(line: str, tasks: KnownTasks, users: bool) -> tuple[dict[str, object], Call]:
     """The fields that a line says. Raises Invalid."""
     fields = 1 if line.startswith("@") else FIELDS
     parts = line.split(None, fields + users)

@@ -86,7 +86,7 @@ class Findings:
         self._faults: list[Invalid] = []
         self._places: dict[str, str] = {}  # id -> where it stands
 
-    def add(self, where: str, job: dict[str, Any]) -> None:
+    def add(self, where: str, job: dict[str, object]) -> None:
         """Take a job, if it has an id of its own."""
         job_id = job.get("id")
         if not isinstance(job_id, str):
@@ -140,7 +140,7 @@ class Findings:
             raise BadJobs(self._faults)
         return Jobs(tuple(self._entries), tuple(self._notes))
 
-    def _label(self, where: str, job: dict[str, Any]) -> None:
+    def _label(self, where: str, job: dict[str, object]) -> None:
         own = job.get("labels") or {}
         if not isinstance(own, dict):
             return  # whoever takes the job says so

@@ -16,7 +16,7 @@ from .plain_values import pick, unspoken
 class _Doubled(dict[str, Any]):
     """An object that holds a name twice."""
 
-    def __init__(self, found: dict[str, Any], name: str) -> None:
+    def __init__(self, found: dict[str, object], name: str) -> None:
         super().__init__(found)
         self.name = name
 
@@ -41,7 +41,7 @@ def read(text: str, found: Findings) -> None:
             found.add(where, job)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
@@ -66,12 +66,12 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text[:20]} is no number of JSON")
 
 
-def unsayable(job: Mapping[str, Any]) -> list[Invalid]:
+def unsayable(job: Mapping[str, object]) -> list[Invalid]:
     """Nothing of a job: JSON can say all of it."""
     return unspoken(job, nulls=True)
 
 
-def written(jobs: Sequence[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]]) -> str:
+def written(jobs: Sequence[Mapping[str, object]], withheld: Mapping[str, Sequence[str]]) -> str:
     """The text, in lines."""
     whole: dict[str, object] = {"jobs": jobs}
     if withheld:

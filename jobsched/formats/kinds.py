@@ -113,7 +113,7 @@ def _decoded(kind: Kind, text: str | bytes) -> str:
 
 
 def write(
-    kind: Written, jobs: Iterable[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]] | None = None,
+    kind: Written, jobs: Iterable[Mapping[str, object]], withheld: Mapping[str, Sequence[str]] | None = None,
     wanted: Callable[[], object] = lambda: None,
 ) -> str:  # fmt: skip
     """The text of jobs, each as `GET /jobs?as=request` gives it: the same text for the same jobs, by id, names sorted.

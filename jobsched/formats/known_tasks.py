@@ -37,7 +37,7 @@ class Call:
     parameters: dict[str, Any]
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """The fields of a job that it stands for."""
         return {"task": self.task} | ({"parameters": self.parameters} if self.parameters else {})
 

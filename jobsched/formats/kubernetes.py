@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from ..model.cron import Cron
 from ..model.errors import BadTrigger, Invalid
@@ -79,7 +79,7 @@ MAPPED: Final = frozenset({
 })  # fmt: skip
 
 
-def is_manifest(document: object) -> bool:
+def is_manifest(document: object) -> TypeGuard[Lined]:
     """Whether a document says of itself what kind of thing it is, as all of Kubernetes do."""
     return isinstance(document, Lined) and "apiVersion" in document and "kind" in document
 
@@ -166,7 +166,7 @@ class _Manifest:
             elif path not in MAPPED:
                 self._refuse(part, name, f"{name[:80]}: {REFUSED.get(path, 'it has no counterpart')}")
 
-    def _labels(self, metadata: Lined) -> dict[str, Any]:
+    def _labels(self, metadata: Lined) -> dict[str, object]:
         labels = metadata.get("labels")
         if not labels:
             return {}
@@ -178,7 +178,7 @@ class _Manifest:
                 self._refuse(labels, name, f"{name[:80]} and its value are no label here: names are in small letters")
         return {"labels": dict(labels)}
 
-    def _when(self, spec: Lined) -> dict[str, Any]:
+    def _when(self, spec: Lined) -> dict[str, object]:
         zone = self._text(spec, "timeZone") or ZONE
         text = self._text(spec, "schedule")
         if text is None:
@@ -197,7 +197,7 @@ class _Manifest:
                 self._refuse(spec, "timeZone" if each.pointer == "/timezone" else "schedule", each.detail)
         return {"cron": cron, "timezone": zone}
 
-    def _rules(self, spec: Lined, job: Lined, pod: Lined) -> dict[str, Any]:
+    def _rules(self, spec: Lined, job: Lined, pod: Lined) -> dict[str, object]:
         policy = self._text(spec, "concurrencyPolicy") or "Allow"
         if policy not in OVERLAPS:
             self._refuse(spec, "concurrencyPolicy", f"it is one of {', '.join(OVERLAPS)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ..model import zone
@@ -27,7 +27,7 @@ NTH: Final = {(7 * nth + 1, 7 * nth + 7): nth + 1 for nth in range(4)}  # 1..7: 
 LONGEST: Final = 500  # characters
 
 
-def fields(text: str) -> dict[str, Any]:
+def fields(text: str) -> dict[str, object]:
     """The fields of a job that an expression says: `cron` and `timezone`, or `at`. Raises Invalid."""
     if len(text) > LONGEST:
         raise Invalid(f"an expression has at most {LONGEST} characters")
@@ -51,7 +51,7 @@ def fields(text: str) -> dict[str, Any]:
     return found | zoned
 
 
-def _of_parts(days: str, date: str, time: str, timezone: str | None) -> dict[str, Any]:
+def _of_parts(days: str, date: str, time: str, timezone: str | None) -> dict[str, object]:
     dated, timed = DATE.fullmatch(date), TIME.fullmatch(time)
     if dated is None:
         raise Invalid(f'"{date}" is no date such as *-*-01')
@@ -91,7 +91,7 @@ def _nth(day: str, sign: str, weekdays: str) -> str:
     return ",".join(f"{number}#{nth}" for number in numbers)
 
 
-def _once(days: str, date: str, time: str, timezone: str | None) -> dict[str, Any]:
+def _once(days: str, date: str, time: str, timezone: str | None) -> dict[str, object]:
     """The instant that a date with its year names."""
     if days != "*" or not re.fullmatch(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}", date):
         raise Invalid("years can be said only of one day, such as 2030-01-31, without weekdays")

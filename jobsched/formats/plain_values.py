@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..model.errors import Invalid, place
 from ..model.nearest import hint
@@ -14,7 +13,7 @@ from .findings import Findings
 SHAPE = 'jobs are a list, or an object such as {"jobs": [...]}'
 
 
-def pick(whole: object, found: Findings) -> Iterator[tuple[str, dict[str, Any]]]:
+def pick(whole: object, found: Findings) -> Iterator[tuple[str, dict[str, object]]]:
     """The jobs of a document, each with its pointer. The answer of `GET /jobs?as=request` calls them `values`."""
     where, jobs = "", whole
     if isinstance(whole, dict):
@@ -35,7 +34,7 @@ def pick(whole: object, found: Findings) -> Iterator[tuple[str, dict[str, Any]]]
             found.refuse(f"{where}/{number}", 'a job is an object such as {"id": "a", "task": "b", "cron": "@daily"}')
 
 
-def unspoken(job: Mapping[str, Any], *, nulls: bool) -> list[Invalid]:
+def unspoken(job: Mapping[str, object], *, nulls: bool) -> list[Invalid]:
     """The values in a job that no text of the format has, with their pointers; `nulls`: whether it has null."""
     try:  # nearly always there are none, and this is found out fast
         text = json.dumps(dict(job), ensure_ascii=False, allow_nan=False).encode()

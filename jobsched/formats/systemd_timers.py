@@ -127,7 +127,7 @@ class _Timer:
             for setting in self._timer.get(f"Timer.{name}", ()):
                 self._refuse(setting, f"{name} starts it once after a boot or a start of systemd; nothing here does")
 
-    def _when(self) -> dict[str, Any]:
+    def _when(self) -> dict[str, object]:
         calendar, active = self._timer.get("Timer.OnCalendar"), self._timer.get("Timer.OnUnitActiveSec")
         if (calendar is None) == (active is None):
             self._found.refuse(self._unit.name, "it has to have either OnCalendar or OnUnitActiveSec")
@@ -143,7 +143,7 @@ class _Timer:
                 self._refuse(calendar[-1], each.detail)
             return {}
 
-    def _rules(self) -> dict[str, Any]:
+    def _rules(self) -> dict[str, object]:
         rules: dict[str, Any] = {}
         for setting in self._timer.get("Timer.Persistent", ())[-1:]:
             if (persistent := YES.get(setting.value.lower())) is None:
@@ -180,7 +180,7 @@ class _Timer:
         total = sum(float(number) * SECONDS[unit] for number, unit in parts)
         return int(total) if total == int(total) else round(total, 6)
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self) -> dict[str, object]:
         descriptions = [each.get("Unit.Description", []) for each in (self._service, self._timer)]
         documents = [each.get("Unit.Documentation", []) for each in (self._service, self._timer)]
         found: dict[str, Any] = {}

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from typing import Any, Final
+from typing import Final
 
 import tomli_w
 
@@ -41,9 +41,9 @@ def read(text: str, found: Findings) -> None:
             found.add(where, _job(job))
 
 
-def _job(job: dict[str, Any]) -> dict[str, Any]:
+def _job(job: dict[str, object]) -> dict[str, object]:
     """The job in values of JSON. Raises Invalid."""
-    plain: dict[str, Any] = {
+    plain: dict[str, object] = {
         name: None if value == math.inf and isinstance(value, float) else _json(value) for name, value in job.items()
     }
     wrong = unspoken(plain, nulls=True)
@@ -53,7 +53,7 @@ def _job(job: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> object:
     """A value as JSON has it: instants are text there."""
     if isinstance(value, dict):
         return {name: _json(each) for name, each in value.items()}
@@ -62,23 +62,23 @@ def _json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (datetime, date, time)) else value
 
 
-def unsayable(job: Mapping[str, Any]) -> list[Invalid]:
+def unsayable(job: Mapping[str, object]) -> list[Invalid]:
     """What TOML cannot say of a job: null, elsewhere than as a field."""
     return unspoken(job, nulls=False)
 
 
-def written(jobs: Sequence[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]]) -> str:
+def written(jobs: Sequence[Mapping[str, object]], withheld: Mapping[str, Sequence[str]]) -> str:
     """The text; several behind one another are one again, unless one says that there are none."""
-    return "\n".join(_table(job, withheld.get(job["id"], ())) for job in jobs) or "jobs = []\n"
+    return "\n".join(_table(job, withheld.get(str(job["id"]), ())) for job in jobs) or "jobs = []\n"
 
 
-def _table(job: Mapping[str, Any], withheld: Sequence[str]) -> str:
+def _table(job: Mapping[str, object], withheld: Sequence[str]) -> str:
     ordered = {name: _ordered(value) for name, value in sorted(job.items())}
     notes = "".join(f"# withheld: {pointer}\n" for pointer in withheld)
     return f"{notes}[{HEAD}]{tomli_w.dumps({'jobs': ordered}).removeprefix(HEAD)}"
 
 
-def _ordered(value: Any) -> Any:
+def _ordered(value: object) -> object:
     if isinstance(value, dict):
         return dict(sorted(value.items()))
     return math.inf if value is None else value

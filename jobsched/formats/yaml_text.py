@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ..model.errors import Invalid
 from ..model.nearest import hint
@@ -39,7 +39,7 @@ def read(text: str, found: Findings, tasks: KnownTasks, manifests: bool = False)
         found.refuse("line 1", "there is no job in it; an empty set is `jobs: []`")
 
 
-def _document(line: int, document: Any, found: Findings) -> None:
+def _document(line: int, document: object, found: Findings) -> None:
     jobs = document
     if isinstance(document, Lined) and ("jobs" in document or "values" in document):
         name = "jobs" if "jobs" in document else "values"
@@ -61,16 +61,16 @@ def _document(line: int, document: Any, found: Findings) -> None:
             found.add(f"line {where}", plain(job))
 
 
-def unsayable(job: Mapping[str, Any]) -> list[Invalid]:
+def unsayable(job: Mapping[str, object]) -> list[Invalid]:
     """Nothing of a job: YAML can say all of it, but keys and values have to be text that can be encoded."""
     return unspoken(job, nulls=True)
 
 
-def written(jobs: Sequence[Mapping[str, Any]], withheld: Mapping[str, Sequence[str]]) -> str:
+def written(jobs: Sequence[Mapping[str, object]], withheld: Mapping[str, Sequence[str]]) -> str:
     """A document; several behind one another are one text again."""
     lines = ["---", "jobs:" if jobs else "jobs: []"]
     for job in jobs:
-        lines += [f"# withheld: {pointer}" for pointer in withheld.get(job["id"], ())]
+        lines += [f"# withheld: {pointer}" for pointer in withheld.get(str(job["id"]), ())]
         lead = "- "
         for name, value in sorted(job.items()):
             lines += _lines(name, value, lead)
@@ -78,13 +78,13 @@ def written(jobs: Sequence[Mapping[str, Any]], withheld: Mapping[str, Sequence[s
     return "\n".join([*lines, ""])
 
 
-def _lines(name: str, value: Any, lead: str) -> list[str]:
+def _lines(name: str, value: object, lead: str) -> list[str]:
     if isinstance(value, dict) and value:
         return [f"{lead}{_text(name)}:", *(f"    {_text(key)}: {_flow(each)}" for key, each in sorted(value.items()))]
     return [f"{lead}{_text(name)}: {_flow(value)}"]
 
 
-def _flow(value: Any) -> str:
+def _flow(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
     if isinstance(value, dict):

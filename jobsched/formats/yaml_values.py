@@ -45,7 +45,7 @@ class LinedList(list[Any]):
         self.lines: list[int] = []
 
 
-def documents(text: str) -> Iterator[tuple[int, Any]]:
+def documents(text: str) -> Iterator[tuple[int, object]]:
     """The documents, each with its line. Raises BadYaml."""
     try:
         yield from _Builder(text).documents()
@@ -56,11 +56,15 @@ def documents(text: str) -> Iterator[tuple[int, Any]]:
         _refuse(1, f"it is not YAML: {' '.join(str(why).split())}")
 
 
-def plain(value: Any) -> Any:
-    """The value without its lines."""
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list) else value
+def plain(found: Lined) -> dict[str, object]:
+    """The object without its lines."""
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Lined):
+        return plain(value)
+    return [_plain(each) for each in value] if isinstance(value, LinedList) else value
 
 
 def _refuse(line: int, words: str) -> NoReturn:
@@ -72,10 +76,10 @@ class _Builder:
 
     def __init__(self, text: str) -> None:
         self._events = yaml.parse(text, Loader=LOADER)
-        self._anchors: dict[str, tuple[Any, int]] = {}  # the value, and how many values it has
+        self._anchors: dict[str, tuple[object, int]] = {}  # the value, and how many values it has
         self._count = 0
 
-    def documents(self) -> Iterator[tuple[int, Any]]:
+    def documents(self) -> Iterator[tuple[int, object]]:
         """Each document with the line at which it begins."""
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -83,7 +87,7 @@ class _Builder:
                 first = next(self._events)
                 yield first.start_mark.line + 1, self._value(first, 0)
 
-    def _value(self, event: Any, depth: int) -> Any:
+    def _value(self, event: yaml.Event, depth: int) -> object:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event.anchor, line)
@@ -93,7 +97,7 @@ class _Builder:
         begin = self._count
         tag = _tag(event, line)
         if isinstance(event, yaml.ScalarEvent):
-            value: Any = _scalar(event, tag, line)
+            value: object = _scalar(event, tag, line)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._list(depth)
         else:
@@ -102,7 +106,7 @@ class _Builder:
             self._anchors[event.anchor] = value, self._count - begin + 1
         return value
 
-    def _alias(self, name: str, line: int) -> Any:
+    def _alias(self, name: str, line: int) -> object:
         if name not in self._anchors:
             _refuse(line, f"*{name[:80]} stands for nothing before it")
         value, count = self._anchors[name]
@@ -142,14 +146,15 @@ class _Builder:
         return found
 
 
-def _to_merge(value: Any, line: int) -> list[Lined]:
+def _to_merge(value: object, line: int) -> list[Lined]:
     found = value if isinstance(value, LinedList) else [value]
-    if not all(isinstance(each, Lined) for each in found):
+    merged = [each for each in found if isinstance(each, Lined)]
+    if len(merged) < len(found):
         _refuse(line, "<< takes over the names of an object, or of a list of objects")
-    return list(found)
+    return merged
 
 
-def _tag(event: Any, line: int) -> str:
+def _tag(event: yaml.NodeEvent, line: int) -> str:
     """The kind that a tag names; "": none, and `str` for what has quotes."""
     tag = event.tag or ""
     if tag.startswith(CORE) and tag[len(CORE) :] in {"str", "int", "float", "bool", "null", "map", "seq"}:
@@ -160,7 +165,7 @@ def _tag(event: Any, line: int) -> str:
     return "str" if quoted or tag == "!" else ""
 
 
-def _scalar(event: Any, tag: str, line: int) -> Any:
+def _scalar(event: yaml.ScalarEvent, tag: str, line: int) -> object:
     text = event.value
     if tag == "str":
         return text

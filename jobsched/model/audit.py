@@ -90,11 +90,14 @@ class Signature:
     redaction: Redaction = attrs.field(factory=Redaction)
     group: str | None = None
 
-    def under(self, action: Action, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
-        """The entry of an action, with no target yet."""
+    def under(
+        self, action: Action, *, before: Facts | None = None, after: Facts | None = None, job: Job | None = None
+    ) -> Entry:
+        """The entry of an action, on a job if there is one; a run as its target is set afterwards."""
+        target, name, task = (None, None, None) if job is None else (job.id, job.name, job.task)
         return Entry(
-            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action,
-            before=before, after=after, group=self.group,
+            id=self.id, at=self.at, who=self.who, address=self.address, node=self.node, action=action, target=target,
+            name=name, task=task, before=before, after=after, group=self.group,
         )  # fmt: skip
 
     def of_job(self, before: Job | None, after: Job | None) -> Entry | None:
@@ -111,8 +114,7 @@ class Signature:
             was, now = _only(names, was), _only(names, now)
             if not names:
                 return None
-        entry = self.under(_action(before, after), before=self._plain(was), after=self._plain(now))
-        return attrs.evolve(entry, target=job.id, name=job.name, task=job.task)
+        return self.under(_action(before, after), before=self._plain(was), after=self._plain(now), job=job)
 
     def of_removal(self, job: Job, ended: Sequence[Run]) -> Entry | None:
         """The entry for a deleted job; `ended` are the runs of the job that were ended with it."""

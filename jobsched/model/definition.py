@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from .cron import Cron
 from .errors import Invalid, place
@@ -68,7 +68,16 @@ def watched(watch: Watch) -> dict[str, Any]:  # JSON values
     }
 
 
-def told(about: About) -> dict[str, Any]:
+class AboutFields(TypedDict):
+    """What is said of a job, as JSON has it."""
+
+    labels: dict[str, str]
+    description: str | None
+    owner: str | None
+    runbook: str | None
+
+
+def told(about: About) -> AboutFields:
     """What is said of the job."""
     return {
         "labels": dict(about.labels),

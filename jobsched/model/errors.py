@@ -1,4 +1,4 @@
-"""What can go wrong, in words a caller can act on. HTTP codes live in `rest/problems.py` only."""
+"""What can go wrong, in words a caller can act on. HTTP codes live in `http/problems.py` only."""
 
 from __future__ import annotations
 

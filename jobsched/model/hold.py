@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
@@ -60,7 +60,7 @@ class Hold:
         return (Downtime(self.at, self.until, stopped("on hold", self.by, None, "") + why),)
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """What was asked for, as JSON and instants."""
         return {
             "reason": self.reason or None,

@@ -175,9 +175,11 @@ class JobFilter:
     """Which jobs are asked for; what is None does not matter."""
 
     name: str | None = None
+    names: str | None = None  # a glob, of the name or of the id
     task: str | None = None
     state: JobState | None = None
     overdue: bool | None = None
+    failing: bool = False  # only those whose newest run that has ended failed, timed out, was lost or missed
     labels: tuple[Label, ...] = ()  # all of them
     words: tuple[str, ...] = ()  # each in the name, the description, the task or a label
     order: JobOrder = attrs.field(factory=JobOrder)

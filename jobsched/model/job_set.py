@@ -22,6 +22,7 @@ from .labels import Label
 What = Literal["create", "change", "keep", "delete"]
 
 MOST_FAULTS: Final = 200  # that are told of one set
+MOST_JOBS: Final = 20_000  # of one set: the transaction that switches it must be short
 OFTEN: Final = 50  # jobs between two looks at whether the plan is still wanted
 
 
@@ -164,7 +165,8 @@ def _step(standing: Standing, wanted: Wanted) -> Step:
     before = standing.jobs.get(wanted.job_id)
     after = wanted.revised(before, standing.now)
     if before is None:
-        after = attrs.evolve(after, version=standing.first.get(wanted.job_id, 1))
+        if (version := standing.first.get(wanted.job_id, after.version)) != after.version:
+            after = attrs.evolve(after, version=version)
         return Step(what="create", before=None, after=after)
     if after == before:
         return Step(what="keep", before=before, after=before)
@@ -221,6 +223,12 @@ def labelled(scope: Label | None, labels: Mapping[str, str], pointer: str = "") 
     if scope.value is None:
         raise Invalid(f"is missing: the scope is the label {scope.name}, with whatever value", at)
     return {**labels, scope.name: scope.value}
+
+
+def must_be_few(count: int) -> None:
+    """Raises Invalid for a set of more jobs than one may have."""
+    if count > MOST_JOBS:
+        raise Invalid(f"a set has at most {MOST_JOBS:,} jobs, and this one has {count:,}: put it in parts, by scope")
 
 
 def once_each(wanted: Iterable[Wanted]) -> None:

@@ -237,7 +237,7 @@ def _notes(record: Record) -> Iterator[Fact]:
 
 def _changes(record: Record) -> Iterator[Fact]:
     for entry in record.entries:
-        what = {"job.pause": "paused", "job.resume": "resumed"}.get(entry.action, "changed")
+        what = {"job.create": "made", "job.pause": "paused", "job.resume": "resumed"}.get(entry.action, "changed")
         fields = "" if what != "changed" else f" ({', '.join(entry.before or entry.after or ())})"
         yield Fact(text=f"the job was {what}{fields} by {entry.who or 'somebody without a token'}", at=entry.at)
 

@@ -22,6 +22,8 @@ NAME: Final = f"^[a-z0-9][a-z0-9._/-]{{0,{LONGEST - 1}}}$"
 VALUE: Final = f"^[A-Za-z0-9._/@:+-]{{0,{LONGEST}}}$"
 ASKED: Final = f"{NAME.rstrip('$')}(={VALUE.strip('^$')})?$"  # as a query has it
 
+_NAME, _VALUE, _VISIBLE = (re.compile(pattern.strip("^$")) for pattern in (NAME, VALUE, "[!-~]+"))
+
 RULE_OF_NAMES: Final = f"a label's name is 1 to {LONGEST} of a-z 0-9 . _ / -, and begins with a letter or a digit"
 RULE_OF_VALUES: Final = f"a label's value is up to {LONGEST} of A-Z a-z 0-9 . _ / @ : + -"
 
@@ -77,12 +79,12 @@ def are_shown(names: object) -> bool:
 
 def is_name(text: object) -> bool:
     """Whether this may be the name of a label."""
-    return isinstance(text, str) and _matches(NAME, text)
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def is_value(text: object) -> bool:
     """Whether this may be the value of a label."""
-    return isinstance(text, str) and _matches(VALUE, text)
+    return isinstance(text, str) and _VALUE.fullmatch(text) is not None
 
 
 def check(about: About, before: About | None = None) -> None:
@@ -112,7 +114,7 @@ def is_link(text: str) -> bool:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # no port, no IPv6 address
         return False
-    return sound and _matches("[!-~]+", text) and "@" not in parts.netloc and not re.search(r'[<>"\\^`{|}]', text)
+    return sound and bool(_VISIBLE.fullmatch(text)) and "@" not in parts.netloc and not re.search(r'[<>"\\^`{|}]', text)
 
 
 def _check_labels(labels: Mapping[str, str]) -> None:
@@ -129,7 +131,3 @@ def _check_lines(text: str) -> None:
     for line in text.replace("\r\n", "\n").split("\n"):
         if char := unprintable(line.replace("\t", " ")):
             raise Invalid(f"holds {char}, which is not printable", "/description")
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return re.fullmatch(pattern.strip("^$"), text) is not None

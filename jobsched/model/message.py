@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TypedDict
 
 from .job import Event, Format
 from .printable import shown
@@ -18,17 +18,54 @@ HAS: Final[Mapping[Event, str]] = {
     "started": "has started",
     "succeeded": "has succeeded",
 }
+ABOUT: Final[Sequence[Literal["runbook", "owner", "description"]]] = ("runbook", "owner", "description")
 LONGEST: Final = 2000  # characters of a line
 
 
-def title(body: Mapping[str, Any]) -> str:
-    """One line: which job, and what happened. `body` is what `delivery.body` made."""
+class JobTold(TypedDict, total=False):
+    """What a notification says of its job."""
+
+    id: str
+    name: str
+    task: str
+    overdue: str | None
+    runbook: str | None
+    owner: str | None
+    description: str | None
+    labels: dict[str, str]
+
+
+class RunTold(TypedDict, total=False):
+    """What it says of the run, or of several that are told as one."""
+
+    id: str
+    due: str
+    until: str
+    count: int
+    attempt: int
+
+
+class Told(TypedDict, total=False):
+    """What `delivery.body` made, and the node that tells it."""
+
+    id: str
+    event: Event
+    at: str
+    node: str
+    reason: str
+    retry: bool
+    job: JobTold
+    run: RunTold | None
+
+
+def title(body: Told) -> str:
+    """One line: which job, and what happened."""
     return _line(f"{body['job']['name']} {HAS[body['event']]}")
 
 
-def details(body: Mapping[str, Any]) -> list[str]:
+def details(body: Told) -> list[str]:
     """The lines below it."""
-    job, run = body["job"], body.get("run") or {}
+    job, run = body["job"], body.get("run") or RunTold()
     said = [body["reason"]]
     if run.get("count", 1) > 1:
         said.append(f"{run['count']} dues from {run['due']} to {run['until']}")
@@ -36,7 +73,8 @@ def details(body: Mapping[str, Any]) -> list[str]:
         said.append(f"due {run['due']}, attempt {run['attempt']}")
     if body.get("retry"):
         said.append("it is tried again")
-    said += [f"{name}: {job[name]}" for name in ("runbook", "owner", "description") if job.get(name)]
+    about = {name: job.get(name) for name in ABOUT}
+    said += [f"{name}: {text}" for name, text in about.items() if text]
     if job.get("labels"):
         said.append("labels: " + ", ".join(f"{name}={value}" for name, value in sorted(job["labels"].items())))
     said.append(f"task {job['task']}, job {job['id']}" + (f", run {run['id']}" if run else ""))
@@ -44,7 +82,7 @@ def details(body: Mapping[str, Any]) -> list[str]:
     return [_line(each) for each in said]
 
 
-def formatted(body: Mapping[str, Any], form: Format | None) -> Mapping[str, Any]:
+def formatted(body: Told, form: Format | None) -> Mapping[str, object]:
     """The JSON that the receiver takes."""
     if form == "slack":
         return {"text": "\n".join([f"*{_escaped(title(body))}*", *map(_escaped, details(body))])}
@@ -58,7 +96,7 @@ def _escaped(line: str) -> str:
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _card(head: str, lines: list[str]) -> dict[str, Any]:
+def _card(head: str, lines: list[str]) -> dict[str, object]:
     """An adaptive card, as a workflow of Teams takes one; its runs of text hold no markup."""
     blocks = [
         {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": line} | more]}

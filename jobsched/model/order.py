@@ -24,7 +24,7 @@ from .node import Node
 from .run import Run
 from .selection import Selection
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)  # only ever read: an order that answers an id answers an object
 Versions = frozenset[int] | None
 
 REPLACED: Final = "replaced by a later due of its job"
@@ -59,10 +59,10 @@ class Issued:
 
 
 @attrs.frozen(kw_only=True)
-class Performed(Generic[T]):
+class Performed(Generic[T_co]):
     """What an order came to, and its entry in the audit log; None where it changed nothing."""
 
-    answer: T
+    answer: T_co
     entry: Entry | None
     parts: Sequence[Entry] = ()  # those of the parts of a batch
 
@@ -77,7 +77,7 @@ class Ran:
 
 
 @attrs.frozen(kw_only=True)
-class Order(Generic[T]):
+class Order(Generic[T_co]):
     """Something that a caller orders; it answers a T."""
 
 

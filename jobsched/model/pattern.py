@@ -226,9 +226,11 @@ class Pattern:
         """The days that match, from `start` on."""
         for year in range(start.year, min(start.year + REACH, LAST_YEAR) + 1):
             for month in self._months:
-                if year > start.year or month >= start.month:
-                    days = (date(year, month, day) for day in self._days_of(year, month))
-                    yield from (day for day in days if day >= start)
+                if year > start.year or month > start.month:
+                    yield from (date(year, month, day) for day in self._days_of(year, month))
+                elif month == start.month:
+                    days = self._days_of(year, month)
+                    yield from (date(year, month, day) for day in days[bisect_left(days, start.day) :])
 
     def _days_of(self, year: int, month: int) -> list[int]:
         """The days of a month that match: the same for all months of this length that begin on this weekday."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TypeVar
 
 import attrs
 
 from .errors import Invalid, place
 
 HIDDEN = "***"  # stands for a value
+Value = TypeVar("Value")
 NAMES = ("password", "token", "secret")
 SHORTEST = 4  # characters of a value to be replaced in a text: a shorter value would spoil any text
 
@@ -28,7 +29,7 @@ class Redaction:
         """Whether the value of a parameter of this name is secret."""
         return name.casefold() in self.names
 
-    def shown(self, parameters: Mapping[str, object]) -> dict[str, Any]:  # JSON values
+    def shown(self, parameters: Mapping[str, Value]) -> dict[str, Value | str]:
         """Parameters as a caller may see them."""
         return {name: HIDDEN if self.covers(name) else value for name, value in parameters.items()}
 

@@ -5,6 +5,7 @@ One rule; `store/sql/selections` is the same in SQL.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -46,13 +47,13 @@ class Selection:
         )
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """What is given, as JSON has it."""
         given = attrs.asdict(self, recurse=False)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
 
     @classmethod
-    def of(cls, fields: dict[str, Any]) -> Selection:
+    def of(cls, fields: Mapping[str, object]) -> Selection:
         """The selection with those `fields`."""
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()

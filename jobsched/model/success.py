@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
-import re2  # type: ignore[import-untyped]  # it has none
 
 MOST_MEMORY: Final = 1024 * 1024  # bytes for one pattern, compiled
 LONGEST_PATTERN: Final = 1000
@@ -28,6 +27,8 @@ class Pattern:
         """Raises ValueError in words."""
         if len(self.text) > LONGEST_PATTERN:
             raise ValueError(f"must be a regular expression of at most {LONGEST_PATTERN} characters")
+        import re2  # type: ignore[import-untyped]  # it has none; and it takes 2 MB, for what few catalogs ask for
+
         options = re2.Options()
         options.max_mem = MOST_MEMORY
         options.log_errors = False

@@ -95,8 +95,12 @@ class Schedule:
         """All dues of a schedule made at `now`, in order. Repeated calls of `next_after` cost more."""
         beat = self._next_beat(now)
         while beat is not None:
+            if not self.jitter:
+                yield beat  # before the next one is looked for: most callers want no other
+                beat = self._next_beat(beat)
+                continue
             following = self._next_beat(beat)
-            yield self._put_off(beat, following) if self.jitter else beat
+            yield self._put_off(beat, following)
             beat = following
 
     def count(self, after: datetime, until: datetime) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConnector
@@ -22,7 +21,7 @@ from twisted.mail.smtp import (
     TLSRequiredError,
 )
 
-from ..model.message import details, title
+from ..model.message import Told, details, title
 from ..model.receiver import MailServer, Receiver
 from ..reactor_types import Connector
 from ..resolver import LookUp
@@ -39,7 +38,7 @@ class Refused(Exception):
         self.final = final
 
 
-def letter(server: MailServer, receiver: Receiver, body: Mapping[str, Any]) -> bytes:
+def letter(server: MailServer, receiver: Receiver, body: Told) -> bytes:
     """The mail as it is sent. Its id is that of the delivery, the same at each attempt."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = server.sender
@@ -57,16 +56,12 @@ def address(receiver: Receiver) -> str:
     return receiver.url.removeprefix("mailto:")
 
 
-def send(
-    reactor: Connector, look_up: LookUp, server: MailServer, receiver: Receiver, body: Mapping[str, Any]
-) -> Deferred[int]:
+def send(reactor: Connector, look_up: LookUp, server: MailServer, receiver: Receiver, body: Told) -> Deferred[int]:
     """Hand a mail over; the status. Fails with Refused, or what kept it from being sent. A cancel ends it."""
     return Deferred.fromCoroutine(_send(reactor, look_up, server, receiver, body))
 
 
-async def _send(
-    reactor: Connector, look_up: LookUp, server: MailServer, receiver: Receiver, body: Mapping[str, Any]
-) -> int:
+async def _send(reactor: Connector, look_up: LookUp, server: MailServer, receiver: Receiver, body: Told) -> int:
     host = (await look_up(server.host))[0]
     connectors: list[IConnector] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -19,7 +20,7 @@ from zope.interface import implementer
 
 from .. import __version__
 from ..model.delivery import Delivery
-from ..model.message import formatted
+from ..model.message import Told, formatted
 from ..model.receiver import Receiver, Receivers
 from ..reactor_types import Connector
 from ..resolver import LookUp
@@ -83,7 +84,7 @@ class WebhookSender:
         if receiver.scheme == "mailto":
             return self._mail(receiver, delivery)
         endpoint = GuardedEndpoint(self._reactor, self._look_up, receiver, self._receivers.private)
-        data = json.dumps(formatted({**delivery.body, "node": self._node}, delivery.format)).encode()
+        data = json.dumps(formatted(self._told(delivery), delivery.format)).encode()
         sending = Deferred.fromCoroutine(
             _send(self._reactor, endpoint, receiver.url, data, self._headers(delivery, data))
         )
@@ -92,10 +93,12 @@ class WebhookSender:
     def _mail(self, receiver: Receiver, delivery: Delivery) -> Deferred[int]:
         if self._receivers.mail is None:
             return _failed(NotTold("there is no server for mail any more (NOTIFY_MAIL)", final=True))
-        body = {**delivery.body, "node": self._node}
-        sending = mail.send(self._reactor, self._look_up, self._receivers.mail, receiver, body)
+        sending = mail.send(self._reactor, self._look_up, self._receivers.mail, receiver, self._told(delivery))
         sending.addErrback(_raise_not_told)
         return sending.addTimeout(PATIENCE, self._reactor, _too_late)
+
+    def _told(self, delivery: Delivery) -> Told:
+        return cast(Told, {**delivery.body, "node": self._node})
 
     def _receiver(self, url: str | None) -> Receiver:
         if url is None:

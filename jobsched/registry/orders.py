@@ -52,6 +52,7 @@ class Parts:
     node_id: Callable[[], str]  # its id alone, which takes less time
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them
     livetime: float  # JOB_LIVETIME
+    disk: Callable[[], Deferred[tuple[int, int]]]  # bytes for the state of this daemon, and how many of them are free
 
 
 class Orders:

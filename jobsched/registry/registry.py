@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
@@ -9,6 +11,7 @@ from ..config.commands import known_task
 from ..formats import KnownTask
 from ..model.audit import AuditFilter, Entry
 from ..model.caller import Caller
+from ..model.errors import Unavailable
 from ..model.job import Timeout, timeout_of
 from ..model.page import Page
 from .job_sets import JobSets
@@ -47,6 +50,17 @@ class Registry(JobSets, Runs):
         await self._parts.reload(self._caller)
         return self.task_names()
 
+    async def disk(self) -> tuple[int, int]:
+        """The bytes of the disk with this daemon's state, and how many of them are free. Raises Unavailable."""
+        try:
+            return await self._parts.disk()
+        except OSError as why:
+            raise Unavailable(f"the disk with the state cannot be looked at: {why.strerror}") from why
+
+    def oldest_run(self) -> Deferred[datetime | None]:
+        """The due of the oldest run of all jobs, whatever the caller sees; None: there is none."""
+        return self._store.oldest_run()
+
     def timeout(self, name: str, own: float | None) -> Timeout:
         """The timeout that is in force on this node for a job of that task. `own` is the job's own timeout, or None."""
         task = self._parts.catalog().get(name)
@@ -60,6 +74,10 @@ class Registry(JobSets, Runs):
     async def entries(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
         """The audit log: the newest `limit` entries older than `before` that have `room`, of all tasks."""
         return await self._audit_log.page(limit, before, only, room)
+
+    def session_key(self, proposed: str) -> Deferred[str]:
+        """The key with which all nodes sign sessions of the page; `proposed` if there is none yet."""
+        return self._store.settings.agreed("session_key", proposed)
 
     def moment(self, seconds: float) -> Deferred[None]:
         """Fires after `seconds`."""

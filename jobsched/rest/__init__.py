@@ -1,5 +1,5 @@
-"""HTTP, and nothing else knows of it: routes, JSON in and out, authentication, limits.
+"""The calls of the API, as routes by noun.
 
-Imports `registry` and below.
-Begin with `app`, which is Klein's, and `route`; `schemas` says what requests and answers hold.
+Imports `http`, `why` and below.
+Begin with `api`, which lists the calls; `openapi` describes them.
 """

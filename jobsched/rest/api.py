@@ -8,41 +8,45 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import Resource
 
 from ..clock import now
 from ..config.options import Config
 from ..config.tokens import TokenHolder
 from ..events import Events
 from ..feed import Feed
+from ..http.auth import Authenticator
+from ..http.from_json import Defaults
+from ..http.instants import Times
+from ..http.log_limit import Lines
+from ..http.pages import Pages
+from ..http.route import Route
+from ..http.sessions import Sessions
+from ..http.site import JobschedSite, site
 from ..model.hosts import LOOPBACK, Hosts
 from ..model.redaction import Redaction
 from ..registry.registry import Registry
 from .audit import Audit
-from .auth import Authenticator
 from .batches import Batches
 from .catalog import Catalog
 from .deliveries import Deliveries
 from .errors import Errors
 from .event_text import Texts, subject_out
 from .events import EventCalls, Following
-from .from_json import Defaults
+from .greeting import Greeting
 from .health import Body, HealthCalls
 from .holds import Holds
-from .instants import Times
 from .job_sets import JobSets
 from .jobs import Jobs
-from .log_limit import Lines
 from .me import Me
 from .nodes import Nodes
 from .openapi import OpenApi
 from .output import Outputs
-from .pages import Pages
 from .readiness import Readiness
 from .relay import Relay
-from .route import Route
 from .run_counts import RunCounts
 from .runs import Runs
-from .site import JobschedSite, site
+from .storage import Storage
 from .upcoming import Upcoming
 from .why import Why
 
@@ -57,16 +61,22 @@ def serve(
     health: Body,
     events: Events,
     feed: Feed,
+    page: Callable[[Authenticator], Resource],
+    used: Callable[[str], None] = lambda _: None,
 ) -> JobschedSite:
-    """The site with all calls. `clock`: the one that all nodes use."""
+    """The site with all calls, and the page. `clock`: the one that all nodes use; `used` is told which tokens are
+    used."""
     lines = Lines(reactor)
     authenticator = Authenticator(
-        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines
-    )
+        lambda: token_holder.tokens, lambda: now(clock), reactor.seconds, config.cluster_token, lines,
+        Sessions(registry.session_key, lambda: token_holder.tokens, lambda: now(clock)), used,
+    )  # fmt: skip
     readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
     following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
     every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following)
-    return site(every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events)
+    return site(
+        every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events, page(authenticator)
+    )
 
 
 def routes(
@@ -92,11 +102,13 @@ def routes(
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Me(registry, asks).routes(),
+        *Storage(registry, config.keep_runs, config.keep_days).routes(),
         *Holds(registry, clock).routes(),
         *Audit(registry, pages).routes(),
         *EventCalls(following, outputs, texts).routes(),
         *HealthCalls(health).routes(),
         *Errors().routes(),
+        *Greeting().routes(),
     ]
     return [*calls, *OpenApi(calls, asks).routes()]
 

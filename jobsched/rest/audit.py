@@ -8,15 +8,15 @@ import attrs
 from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..http.from_json import given
+from ..http.instants import asked_instant
+from ..http.pages import Pages
+from ..http.route import Route, caller, query
+from ..http.schemas import queries
+from ..http.schemas.audit import Entries, EntryOut
 from ..model.audit import AuditFilter, Entry
 from ..model.errors import NotFound
 from ..registry.registry import Registry
-from .from_json import given
-from .instants import asked_instant
-from .pages import Pages
-from .route import Route, caller, query
-from .schemas import queries
-from .schemas.audit import Entries, EntryOut
 
 
 class Audit:

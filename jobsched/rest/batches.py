@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import attrs
 from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..http import from_json
+from ..http.from_json import Defaults, given
+from ..http.route import Route, body, caller, json, query
+from ..http.schemas import batches as wire
+from ..http.schemas.holds import selection
+from ..http.schemas.jobs import PauseIn
 from ..model.batch import BatchAction
 from ..model.errors import Faults, Invalid
 from ..model.job import Job
 from ..model.order import BatchJobs, DeleteJob, Order, PauseJob, ResumeJob, RunJob
 from ..model.selection import EVERY_JOB, Selection
 from ..registry.registry import Registry
-from . import from_json
-from .from_json import Defaults, given
-from .route import Route, body, caller, json, query
-from .schemas import batches as wire
-from .schemas.holds import selection
-from .schemas.jobs import PauseIn
 
 NEEDS: dict[str, BatchAction] = {"patch": "change", "until": "pause", "reason": "pause", "cancel": "delete",
                                  "force": "run"}  # fmt: skip
@@ -60,12 +59,12 @@ class Batches:
         done = await registry.batch(order)
         return json(request, wire.BatchOut(values=[wire.part_out(part) for part in done.parts]))
 
-    def _order(self, asked: wire.BatchIn, registry: Registry) -> Callable[[str], Order[Any]]:
+    def _order(self, asked: wire.BatchIn, registry: Registry) -> Callable[[str], Order[object]]:
         until, reason = from_json.pause(PauseIn(until=asked.until, reason=asked.reason))
         peers = registry.peers
         patch = asked.patch
 
-        def of(job_id: str) -> Order[Any]:
+        def of(job_id: str) -> Order[object]:
             if asked.action == "pause":
                 return PauseJob(job_id=job_id, until=until, reason=reason)
             if asked.action == "resume":

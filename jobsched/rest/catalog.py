@@ -8,14 +8,14 @@ from datetime import datetime
 import attrs
 from twisted.web.http import Request
 
+from ..http import from_json
+from ..http.from_json import Defaults
+from ..http.route import Route, body, caller, json
+from ..http.schemas import jobs
+from ..http.schemas.tasks import LimitsOut, Names, TaskOut
+from ..http.to_json import effective_out
 from ..model.success import codes_in_words
 from ..registry.registry import Registry
-from . import from_json
-from .from_json import Defaults
-from .route import Route, body, caller, json
-from .schemas import jobs
-from .schemas.tasks import LimitsOut, Names, TaskOut
-from .to_json import effective_out
 
 
 class Catalog:

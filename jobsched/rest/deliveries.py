@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 
 from twisted.web.http import Request
 
+from ..http.from_json import given
+from ..http.pages import Pages
+from ..http.route import Route, caller, query
+from ..http.schemas.deliveries import Deliveries as DeliveriesOut
+from ..http.schemas.deliveries import delivery_out
+from ..http.schemas.queries import DeliveryPage
 from ..model.delivery import Delivery
 from ..model.page import Page
 from ..registry.registry import Registry
-from .from_json import given
-from .pages import Pages
-from .route import Route, caller, query
-from .schemas.deliveries import Deliveries as DeliveriesOut
-from .schemas.deliveries import delivery_out
-from .schemas.queries import DeliveryPage
 
 
 class Deliveries:

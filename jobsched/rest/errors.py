@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.web.http import Request
 
-from .error_kinds import KINDS, PATH
-from .route import Route, whole
+from ..http.error_kinds import KINDS, PATH
+from ..http.route import Route, whole
 
 
 class Errors:

@@ -8,16 +8,16 @@ from typing import Final
 import attrs
 
 from ..feed import Told
+from ..http.jsontext import encoded
+from ..http.schemas.events import Gone, HoldGone
+from ..http.schemas.holds import hold_out
+from ..http.to_json import run_out
 from ..model.change import ChangeFilter
 from ..model.hold import Hold
 from ..model.job import JobView
 from ..model.node import Node
 from ..model.run import Run
-from .jsontext import encoded
 from .nodes import node_out
-from .schemas.events import Gone, HoldGone
-from .schemas.holds import hold_out
-from .to_json import run_out
 
 REMEMBERED: Final = 64  # texts of one batch, one for each filter
 

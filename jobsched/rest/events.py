@@ -13,23 +13,23 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from ..feed import Feed, Told
+from ..http.from_json import given
+from ..http.log_limit import shown
+from ..http.route import Admit, Route, caller, query
+from ..http.schemas.events import Gone, HoldGone, ReadyOut
+from ..http.schemas.holds import HoldOut
+from ..http.schemas.jobs import JobOut
+from ..http.schemas.nodes import NodeOut
+from ..http.schemas.queries import EventsAsked
+from ..http.schemas.runs import RunOut
 from ..loops import Loop
 from ..model.caller import Caller
 from ..model.change import KINDS, READY, ChangeFilter
 from ..model.errors import Forbidden, Invalid, Slower, Unauthorized
 from ..model.run import STATES
 from .event_text import Texts, event, position
-from .from_json import given
-from .log_limit import shown
 from .output import Outputs
 from .readiness import Readiness, Seen
-from .route import Admit, Route, caller, query
-from .schemas.events import Gone, HoldGone, ReadyOut
-from .schemas.holds import HoldOut
-from .schemas.jobs import JobOut
-from .schemas.nodes import NodeOut
-from .schemas.queries import EventsAsked
-from .schemas.runs import RunOut
 
 TEXT: Final = b"text/event-stream"
 ALIVE: Final = 15.0  # seconds between comments

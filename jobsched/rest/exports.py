@@ -13,18 +13,18 @@ from twisted.web.http import Request
 
 from .. import formats
 from ..formats.kinds import Written
+from ..http import to_json
+from ..http.conditions import accepts
+from ..http.from_json import Defaults
+from ..http.jsontext import encoded
+from ..http.pages import Pages
+from ..http.schemas import jobs as wire
+from ..http.schemas import queries
 from ..model.errors import Invalid
 from ..model.job import JobFilter, JobView
 from ..model.job_list import JobOrder
 from ..model.page import Page
 from ..registry.registry import Registry
-from . import to_json
-from .conditions import accepts
-from .from_json import Defaults
-from .jsontext import encoded
-from .pages import Pages
-from .schemas import jobs as wire
-from .schemas import queries
 
 AS_REQUEST: Final = b"application/vnd.jobsched.jobs+json"
 TEXTS: Final = {kind: media_type for kind, media_type in formats.MEDIA_TYPES.items() if kind != "json"}
@@ -92,7 +92,7 @@ class Exports:
 
     async def _requests(
         self, after: str, most: int | None, ask: Callable[[int, str, int], Awaitable[Page[JobView]]], room: int
-    ) -> tuple[list[tuple[JobView, dict[str, Any]]], str | None]:
+    ) -> tuple[list[tuple[JobView, dict[str, object]]], str | None]:
         """Up to `most` jobs behind the place `after` that have `room`, each with its request, and behind which place
         there are more; None: nowhere."""
         found: list[tuple[JobView, dict[str, Any]]] = []

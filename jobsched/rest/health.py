@@ -7,13 +7,13 @@ from typing import Protocol
 from twisted.web.http import Request
 
 from .. import __version__
+from ..http import problems
+from ..http.problems import Fault
+from ..http.route import Route, caller, json, whole
+from ..http.schemas import nodes
 from ..metrics import CONTENT_TYPE
 from ..model.errors import Forbidden
 from ..model.health import HealthProblem
-from . import problems
-from .problems import Fault
-from .route import Route, caller, json, whole
-from .schemas import nodes
 
 
 class Body(Protocol):

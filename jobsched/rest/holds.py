@@ -7,13 +7,13 @@ from datetime import datetime
 
 from twisted.web.http import Request
 
+from ..http.conditions import must_be_new, must_exist, tag_of, versions
+from ..http.pages import location
+from ..http.route import Route, body, caller, json, nothing
+from ..http.schemas import holds
 from ..model.errors import OnHold, Stale
 from ..model.hold import Hold
 from ..registry.registry import Registry
-from .conditions import must_be_new, must_exist, tag_of, versions
-from .pages import location
-from .route import Route, body, caller, json, nothing
-from .schemas import holds
 
 
 class Holds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
@@ -13,6 +13,13 @@ from msgspec import UnsetType
 from twisted.web.http import Request
 
 from ..formats import Note
+from ..http import conditions, from_json
+from ..http.from_json import Defaults, given
+from ..http.jsontext import encoded
+from ..http.pages import Pages
+from ..http.route import Route, caller, query, raw
+from ..http.schemas import job_sets as wire
+from ..http.schemas.jobs import JobIn
 from ..model.draft import Draft
 from ..model.errors import Busy, Invalid, within
 from ..model.ids import check_job_id
@@ -21,13 +28,6 @@ from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, let_go,
 from ..model.labels import Label
 from ..registry.job_sets import JobSet
 from ..registry.registry import Registry
-from . import conditions, from_json
-from .from_json import Defaults, given
-from .jsontext import encoded
-from .pages import Pages
-from .route import Route, caller, query, raw
-from .schemas import job_sets as wire
-from .schemas.jobs import JobIn
 from .set_readers import TEXTS, GoOn, Reader, reader_for
 
 _Read = tuple[list[Wanted], Sequence[Note]]
@@ -75,7 +75,8 @@ class JobSets:
         wanted, notes = await read
         jobs = JobSet(wanted=wanted, scope=scope, prune=asked.prune, seed=self._defaults.seed)
         done = await (registry.plan_set(jobs, tags) if asked.plan else registry.put_set(jobs, tags))
-        text, tag = await registry.surely(partial(_text, done, notes)), done.tag
+        places = {each.job_id: each.pointer for each in wanted}
+        text, tag = await registry.surely(partial(_text, done, notes, places)), done.tag
         await registry.surely(lambda _: let_go(jobs.wanted, done.parts, done.entries))
         return text, tag
 
@@ -121,7 +122,7 @@ class JobSets:
         return registry.wanted(job_id, pointer, redraft)
 
 
-def _text(done: SetDone, notes: Sequence[Note], go_on: GoOn) -> BytesIO:
+def _text(done: SetDone, notes: Sequence[Note], places: Mapping[str, str], go_on: GoOn) -> BytesIO:
     """The answer, written part by part."""
     head, _, tail = encoded(wire.head_out(done, notes)).rpartition(b"]")
     text = BytesIO()
@@ -129,6 +130,6 @@ def _text(done: SetDone, notes: Sequence[Note], go_on: GoOn) -> BytesIO:
     for number, part in enumerate(done.parts):
         if number % OFTEN == 0:
             go_on()
-        text.write((b"," if number else b"") + encoded(wire.part_out(part)))
+        text.write((b"," if number else b"") + encoded(wire.part_out(part, places.get(part.job_id))))
     text.write(b"]" + tail)
     return text

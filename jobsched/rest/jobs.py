@@ -13,6 +13,15 @@ import msgspec
 from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..http import from_json, to_json
+from ..http.conditions import must_be_new, must_exist, tag_of, versions, wants_representation
+from ..http.from_json import Defaults, given
+from ..http.instants import Times
+from ..http.pages import Pages, location
+from ..http.route import MERGE_PATCH, Route, body, caller, has_body, json, nothing, query, raw, whole
+from ..http.schemas import jobs as wire
+from ..http.schemas import queries, runs
+from ..http.schemas.stats import StatsOut
 from ..model.errors import Invalid, Taken
 from ..model.ids import check_job_id
 from ..model.job import JobFilter, JobView
@@ -22,16 +31,8 @@ from ..model.page import Page
 from ..model.run import ENDED, FAILING, Run, RunFilter
 from ..model.stats import MOST, stats
 from ..registry.registry import Registry
-from . import exports, from_json, to_json
-from .conditions import must_be_new, must_exist, tag_of, versions, wants_representation
-from .from_json import Defaults, given
-from .instants import Times
+from . import exports
 from .output import Outputs
-from .pages import Pages, location
-from .route import MERGE_PATCH, Route, body, caller, has_body, json, nothing, query, raw, whole
-from .schemas import jobs as wire
-from .schemas import queries, runs
-from .schemas.stats import StatsOut
 
 KEY = re.compile(rb"[!-~]{1,255}")
 LONGEST_SCOPE = 64  # characters, as the column has them

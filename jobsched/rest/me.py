@@ -7,10 +7,10 @@ from collections.abc import Callable
 from twisted.web.http import Request
 
 from .. import __version__
+from ..http.route import Route, caller, json
+from ..http.schemas import me
 from ..model.caller import SCOPES
 from ..registry.registry import Registry
-from .route import Route, caller, json
-from .schemas import me
 
 
 class Me:

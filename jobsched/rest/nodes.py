@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.web.http import Request
 
+from ..http.route import Route, json
+from ..http.schemas import nodes
 from ..model.node import Node, twins
 from ..registry.registry import Registry
-from .route import Route, json
-from .schemas import nodes
 
 TWIN = "another living node has this name too"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from itertools import chain
 from typing import Any
@@ -12,6 +12,9 @@ import msgspec
 from twisted.web.http import Request
 
 from .. import __version__
+from ..http.problems import TITLES, Problem
+from ..http.route import Route, json
+from ..http.schemas.notifications import NotificationOut
 from .openapi_webhooks import webhooks
 from .openapi_words import (
     EXAMPLES,
@@ -26,9 +29,6 @@ from .openapi_words import (
     operation_id,
     tag,
 )
-from .problems import TITLES, Problem
-from .route import Route, json
-from .schemas.notifications import NotificationOut
 
 REF = "#/components/schemas/{name}"
 LISTED = "ListedJob"
@@ -108,7 +108,7 @@ def _refine(record: str, schema: dict[str, object]) -> None:
     _type_of_words(schema)
 
 
-def _type_of_words(schema: Any) -> None:
+def _type_of_words(schema: object) -> None:
     """Say of lists of words that they are text: some programs take them for anything otherwise."""
     if isinstance(schema, list):
         for each in schema:
@@ -121,7 +121,7 @@ def _type_of_words(schema: Any) -> None:
             _type_of_words(each)
 
 
-def _within(records: set[str], components: dict[str, Any]) -> set[str]:
+def _within(records: set[str], components: Mapping[str, object]) -> set[str]:
     """These records and those in them."""
     found: set[str] = set()
     while records:
@@ -243,6 +243,8 @@ def _headers(route: Route, name: str, status: int) -> list[str]:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]
         return ["Link"]
+    if status == 303:
+        return ["Location"]
     if status == 304:
         return ["ETag"]
     if 206 in route.gives:

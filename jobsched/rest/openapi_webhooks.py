@@ -42,12 +42,12 @@ EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-def webhooks(record: str) -> dict[str, dict[str, Any]]:
+def webhooks(record: str) -> dict[str, dict[str, object]]:
     """For each event the request; `record` refers to the schema of its body."""
     return {event: {"post": _request(event, *WORDS[event], record)} for event in EVENTS}
 
 
-def _request(event: Event, summary: str, description: str, record: str) -> dict[str, Any]:
+def _request(event: Event, summary: str, description: str, record: str) -> dict[str, object]:
     return {
         "operationId": "told" + "".join(word.capitalize() for word in event.split("_")),
         "tags": ["notifications"],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
+from ..http.route import Route
 from ..model import ids
-from .route import Route
 
 HEADERS: dict[str, dict[str, Any]] = {
     "Location": {
@@ -90,6 +92,7 @@ NAMES = {
     "GET /runs/counts": "countRuns",
     "GET /health/ready": "getReadiness",
     "GET /openapi.json": "getDescription",
+    "GET /": "getLinks",
 }
 FOLLOWS: dict[str, dict[str, str]] = {
     "createJob": dict.fromkeys(
@@ -116,7 +119,9 @@ TAG_OF = {
     "upcoming": "jobs",
     "health": "monitoring",
     "metrics": "monitoring",
+    "storage": "monitoring",
     "openapi.json": "description",
+    "": "description",
     "errors": "description",
 }
 NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}  # nosec B105
@@ -173,7 +178,7 @@ def tag(route: Route) -> str:
     return TAG_OF.get(first, first)
 
 
-def _asks(route: Route) -> list[Any]:
+def _asks(route: Route) -> list[type[msgspec.Struct]]:
     return [] if route.asks is None else [route.asks]
 
 

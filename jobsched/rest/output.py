@@ -10,14 +10,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.web.http import Request
 
+from ..http import conditions, connection
+from ..http.download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
+from ..http.route import caller, whole
 from ..model.errors import Busy, NotFound, Unavailable, Unreachable
 from ..model.output_location import OutputLocation, no_answer, no_more
 from ..model.run import Run, Tail
 from ..registry.registry import Registry
-from . import conditions, connection
-from .download import TEXT, follow, plain_text, send_file, send_tail, start_of_tail
 from .relay import Relay, relayed
-from .route import caller, whole
 
 FOREVER = 1e9  # seconds
 SOON = 0.05  # seconds until the first look whether a run has started somewhere

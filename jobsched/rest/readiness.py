@@ -9,11 +9,11 @@ from typing import Final
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from ..http.jsontext import encoded
+from ..http.schemas.events import ReadyOut
 from ..loops import Loop
 from ..model.health import HealthProblem
 from .event_text import event
-from .jsontext import encoded
-from .schemas.events import ReadyOut
 
 EVERY: Final = 1.0  # seconds between looks
 

@@ -19,10 +19,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
+from ..http.conditions import READS, single_range
+from ..http.problems import break_off
 from ..reactor_types import Connector
 from ..resolver import NamedEndpoint, Names
-from .conditions import READS, single_range
-from .problems import break_off
 
 CONNECT = 3.0  # seconds to reach another node
 ANSWER = 10.0  # seconds until it begins to answer

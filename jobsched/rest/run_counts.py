@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 import attrs
 from twisted.web.http import Request
 
+from ..http.from_json import given, labels_asked
+from ..http.instants import Times
+from ..http.route import Route, caller, json, query
+from ..http.schemas import queries
+from ..http.schemas import run_counts as wire
 from ..model.preview import local
 from ..model.run import RunFilter
 from ..model.run_counts import day_before, edges
 from ..model.zone import Zone
 from ..registry.registry import Registry
-from .from_json import given, labels_asked
-from .instants import Times
 from .jobs import run_filter
-from .route import Route, caller, json, query
-from .schemas import queries
-from .schemas import run_counts as wire
 
 
 class RunCounts:

@@ -7,16 +7,16 @@ from contextlib import nullcontext
 from msgspec import UnsetType
 from twisted.web.http import Request
 
+from ..http import from_json, to_json
+from ..http.instants import Times
+from ..http.pages import Pages, location
+from ..http.route import Route, caller, json, nothing, query
+from ..http.schemas import queries
+from ..http.schemas import runs as wire
 from ..model.run import RunFilter
 from ..registry.registry import Registry
-from . import from_json, to_json
-from .instants import Times
 from .jobs import idempotency_key, run_page
 from .output import Outputs
-from .pages import Pages, location
-from .route import Route, caller, json, nothing, query
-from .schemas import queries
-from .schemas import runs as wire
 
 
 class Runs:

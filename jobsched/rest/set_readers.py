@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
 
 from .. import formats
 from ..formats import Kind, KnownTask, Note
+from ..http import problems
+from ..http.jsontext import duplicate
+from ..http.schemas.job_sets import SetIn
+from ..http.schemas.jobs import JobIn
 from ..model import nearest
 from ..model.errors import Invalid, place, within
-from ..model.job_set import OFTEN, SetFaults
-from . import problems
-from .jsontext import duplicate
-from .schemas.job_sets import SetIn
-from .schemas.jobs import JobIn
+from ..model.job_set import OFTEN, SetFaults, must_be_few
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ def read_json(data: bytes, go_on: GoOn) -> tuple[list[Entry], Sequence[Note]]:
         raise Invalid(f"the body is not JSON: {why}") from None
     if doubled is not None:
         raise Invalid("is given twice", doubled)
+    must_be_few(len(pieces))
     return each_of([(f"/{name}/{number}", piece) for number, piece in enumerate(pieces)], _job, go_on), ()
 
 
@@ -62,8 +63,9 @@ def read_text(
 ) -> tuple[list[Entry], Sequence[Note]]:
     """The jobs of another text, each with its place."""
     found = formats.read(kind, data, tasks())
+    must_be_few(len(found.entries))
 
-    def job(fields: dict[str, Any]) -> JobIn:
+    def job(fields: dict[str, object]) -> JobIn:
         try:
             return msgspec.convert(fields, JobIn)
         except msgspec.ValidationError as why:

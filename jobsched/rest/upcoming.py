@@ -8,15 +8,15 @@ from typing import Final
 
 from twisted.web.http import Request
 
+from ..http.from_json import given, labels_asked
+from ..http.instants import Times
+from ..http.pages import Pages
+from ..http.route import Route, caller, query
+from ..http.schemas import queries
+from ..http.schemas import upcoming as wire
 from ..model.errors import Invalid
 from ..model.upcoming import Place, PlannedFilter, UpcomingDue
 from ..registry.registry import Registry
-from .from_json import given, labels_asked
-from .instants import Times
-from .pages import Pages
-from .route import Route, caller, query
-from .schemas import queries
-from .schemas import upcoming as wire
 
 AHEAD: Final = timedelta(days=1)  # unless `to` is given
 

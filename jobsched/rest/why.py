@@ -7,12 +7,12 @@ from datetime import datetime
 
 from twisted.web.http import Request
 
+from ..http.from_json import given
+from ..http.route import Route, caller, json, query
+from ..http.schemas.queries import WhyAsked
+from ..http.schemas.why import FactOut, StepOut, WhyOut
 from ..registry.registry import Registry
 from ..why import why
-from .from_json import given
-from .route import Route, caller, json, query
-from .schemas.queries import WhyAsked
-from .schemas.why import FactOut, StepOut, WhyOut
 
 
 class Why:

@@ -31,7 +31,7 @@ class RunPrint(io.TextIOBase):
         self._otherwise = otherwise
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # TextIO has a variable
         return "utf-8"
 
     def writable(self) -> bool:

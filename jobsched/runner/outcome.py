@@ -18,7 +18,7 @@ from ..model.printable import shown
 from ..model.run import Run, State
 from ..model.success import PLAIN
 from .deadline import Stop
-from .output import Printed
+from .output_file import Printed
 from .procfs import STUCK, Stat
 from .session import Usage
 

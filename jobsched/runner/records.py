@@ -21,7 +21,7 @@ from ..model.redaction import Redaction
 from ..model.run import Run, Tail
 from ..store.contract.store import Store
 from .outcome import plain
-from .output import open_output
+from .output_file import open_output
 
 KEPT = 64 * 1024  # bytes of a tail
 

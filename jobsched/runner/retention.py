@@ -22,7 +22,7 @@ from ..model.errors import Unavailable
 from ..store.contract.retention import RetentionPass
 from ..store.contract.store import Store
 from ..threads import InThread
-from .output import output_names
+from .output_file import output_names
 
 EVERY = 60.0  # seconds
 EARLY = 1.0  # seconds by which a pass may come before `EVERY` is over, for timers are not exact

@@ -36,6 +36,18 @@ def test_what_takes_long_is_not_imported(person: Person, words: list[str]) -> No
     assert imported("--server", person.environment["JOBSCHED_URL"], *words) == set()
 
 
+def test_help_asks_nobody_and_needs_no_client() -> None:
+    code = (
+        "import sys, io, contextlib\n"
+        "from jobsched.cli.app import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        "    main(['--help'])\n"
+        "print(*{'http.client', 'ssl', 'zoneinfo', 'tomllib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 def test_every_command_has_its_help(person: Person) -> None:
     said = person.does("--help")
     for name in ALL:

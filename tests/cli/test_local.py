@@ -81,11 +81,24 @@ def test_tokens_are_made_listed_rotated_and_revoked(tmp_path: Path) -> None:
         second = person.does("token", "rotate", "alice").strip()
         reload()
         assert (status(first), status(second)) == (200, 200)
+        assert daemon.stop() == 0  # or what came within a minute of the first use would be stored only then
+        daemon.start()
         rows = [json.loads(line) for line in person.does("token", "list", "-o", "jsonl").splitlines()]
         assert [(row["name"], row["scopes"], row["old_until"] is None) for row in rows] == [
             ("root", ["admin"], True),
             ("alice", ["read"], False),
         ]
+        alice = rows[1]
+        assert rows[0]["used"] <= alice["old_used"] <= alice["used"]
+        assert rows[0]["old_used"] is None
+        with (daemon.folder / "conf" / "jobsched.cfg").open("a") as options:
+            options.write("SCHED_CONFIG = nonsense\n")
+        assert "when they were used last is not known: " in person.pipe("token", "list").err
+        with (daemon.folder / "conf" / "jobsched.cfg").open("r+") as options:
+            kept = options.read().replace("SCHED_CONFIG = nonsense\n", "")
+            options.seek(0)
+            options.truncate()
+            options.write(kept)
         third = person.does("token", "rotate", "alice", "--overlap", "0").strip()
         reload()
         assert (status(first), status(second), status(third)) == (401, 401, 200)

@@ -25,7 +25,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.run import Run
 from jobsched.reactor_types import Reactor
 from jobsched.runner.calls import Limits
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 from jobsched.runner.runner import Runner
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.schema import migrate

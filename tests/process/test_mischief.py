@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 
 from jobsched.model.run import Run
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 
 from .ground import EVER, RunnerCase
 

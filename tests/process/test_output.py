@@ -12,7 +12,7 @@ from twisted.internet.process import Process, ProcessReader
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 
-from jobsched.runner.output import LONGEST_LINE, output_path
+from jobsched.runner.output_file import LONGEST_LINE, output_path
 from jobsched.runner.pipe import OutputPipe
 from jobsched.runner.session import Sessions
 

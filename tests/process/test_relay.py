@@ -13,11 +13,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from jobsched.http.route import Route
+from jobsched.http.site import site
 from jobsched.reactor_types import Reactor
 from jobsched.rest import relay
 from jobsched.rest.relay import Relay
-from jobsched.rest.route import Route
-from jobsched.rest.site import site
 from tests.present import present
 
 MIB = 1 << 20

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 from tests.present import present
 
 from .ground import RunnerCase, later_twisted

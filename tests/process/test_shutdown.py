@@ -15,7 +15,7 @@ from twisted.internet import reactor
 
 from jobsched.runner import group, procfs
 from jobsched.runner.group import began
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 from jobsched.runner.procfs import stat
 from jobsched.runner.recovery import end_orphans
 from jobsched.store.sql import runs as run_rows

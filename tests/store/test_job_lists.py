@@ -102,6 +102,11 @@ def test_ended_and_paused_jobs_come_last_where_state_counts(desk: Desk, fleet: d
     assert listed(desk, JobOrder(sort="last_ended", back=True), 99)[:2] == ["over", "failed later"]
 
 
+def test_those_that_fail_now_can_be_asked_for(desk: Desk, fleet: dict[str, Job]) -> None:
+    found = page(desk, failing=True, order=JobOrder(sort="attention"))
+    assert [each.job.name for each in found] == ["Lost", "failed later", "failed", "missed"]
+
+
 @pytest.mark.parametrize("sort", SORTS)
 def test_pages_stay_as_they_are_while_jobs_come_and_go(desk: Desk, fleet: dict[str, Job], sort: Sort) -> None:
     order = JobOrder(sort=sort)
@@ -188,3 +193,21 @@ def test_a_page_of_a_thousand_jobs_has_what_each_has_done(desk: Desk) -> None:
     desk.insert(ended(jobs[0], 10), ended(jobs[-1], 20))
     found = page(desk, 1000, order=JobOrder())
     assert [len(view.activity.recent) for view in found] == [1, *([0] * 998), 1]
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("fail*", ["failed", "failed later"]),
+        ("*o*t", ["Lost"]),
+        ("?ost", ["Lost"]),
+        ("lost", []),
+        ("over", ["over"]),
+        ("%", []),
+    ],
+)
+def test_jobs_are_found_by_a_glob_of_their_names(
+    desk: Desk, fleet: dict[str, Job], glob: str, expected: list[str]
+) -> None:
+    assert [each.job.name for each in page(desk, names=glob)] == expected
+    assert [each.job.id for each in page(desk, names=fleet["good"].id)] == [fleet["good"].id]

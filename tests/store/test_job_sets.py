@@ -289,7 +289,12 @@ def test_what_a_dead_node_staged_does_nothing_and_is_found(desk: Desk) -> None:
     order, group = staged(desk, [wanted(name) for name in "abc"], 0)
     assert (desk.bench.jobs(), desk.bench.entries()) == ([], [])
     sets = desk.store.for_callers.job_sets
+    desk.know(node("alpha", since=at(-100)))
     assert desk.ask(sets.abandoned(at(-1))) is None
+    desk.know(node("alpha", id="the next", since=at(10**8)), node("beta", since=at(-100)))
+    assert desk.ask(sets.abandoned(at(-1))) is None, "one of its name is there since before"
+    desk.ask(desk.store.nodes.leave("id of alpha", at(50)))
+    assert desk.ask(sets.abandoned(at(-1))) == group
     assert desk.ask(sets.abandoned(at(10**7))) == group
     assert desk.ask(sets.discard(group, 2)) == 2
     assert whats(desk.order(attrs.evolve(order, most=None), 5)) == dict.fromkeys("abc", "create"), "it is only sooner"

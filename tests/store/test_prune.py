@@ -17,7 +17,7 @@ from jobsched.model.ids import Ids
 from jobsched.model.order import ChangeJob, IdempotencyKey, PauseJob
 from jobsched.model.run import Run
 from jobsched.runner import retention
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 from jobsched.runner.retention import EVERY, FOLDERS, Retention
 from jobsched.threads import InThread
 from tests.store.samples import T0, job

@@ -7,7 +7,7 @@ import pytest
 
 from jobsched.model.ids import Ids
 from jobsched.model.run import Tail
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 from jobsched.runner.records import KEPT, read_tail
 from tests.store.samples import IDS, T0, at, run
 

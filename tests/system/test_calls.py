@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 
 import pytest_twisted
 
-from jobsched.rest.host_check import ALWAYS
+from jobsched.http.host_check import ALWAYS
 from tests.present import present
 from tests.system.daemon import eventually
 

@@ -1,8 +1,12 @@
 """PUT /jobs of a real daemon: what a deploy script does, a set of many jobs, and what others feel of it."""
 
+import contextlib
+import http.client
 import json
+import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -128,3 +132,44 @@ def test_a_set_in_which_anything_is_wrong_changes_nothing(ask):
     assert [fault["pointer"] for fault in answer.json["errors"]] == ["/jobs/3/cron", "/jobs/7/task"]
     assert 'did you mean "quick"?' in answer.json["errors"][1]["detail"]
     assert ask.get("/jobs?label=team=data")["values"] == []
+
+
+def staged(daemon, table="staged_jobs"):
+    """How many jobs are staged."""
+    with closing(sqlite3.connect(daemon.folder / "var" / "jobsched.sqlite", timeout=30)) as store:
+        return store.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def test_a_daemon_that_dies_while_it_stages_leaves_nothing_half_done(daemon):
+    daemon.script("quick", "#!/bin/sh\nexit 0\n")
+    daemon.start()
+    ask = Caller(daemon)
+    put(ask, [job("there"), job("goes")])
+    many = [job(f"j-{number}") for number in range(10 * MANY)] + [job("there", retries=3)]
+
+    def killed():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            ask.ask("PUT", f"{SCOPE}&prune=1", {"jobs": many})
+
+    asking = threading.Thread(target=killed)
+    asking.start()
+    until(lambda: staged(daemon) >= 200)
+    daemon.kill()
+    asking.join()
+    left = staged(daemon)
+    assert left >= 200
+    daemon.start()
+    assert {each["id"]: each["retries"] for each in ask.get("/jobs")["values"]} == {"there": 0, "goes": 0}
+    assert len(ask.get("/audit?limit=1000")["values"]) == 3, "those of the first set"
+    begun = time.monotonic()
+    again = put(ask, [job("there", retries=1)], f"{SCOPE}&prune=1")
+    assert time.monotonic() - begun < 30, "it waits for nobody"
+    assert whats(again) == {"there": "change", "goes": "delete"}
+    assert [staged(daemon, table) for table in ("staged_jobs", "staged_labels", "staged_entries")] == [0, 0, 0]
+
+
+def test_a_set_of_too_many_jobs_is_refused_with_the_number(ask):
+    few = [{"id": f"x{number}", "task": "quick", "at": "2099-01-01T00:00Z"} for number in range(20_001)]
+    refused = ask.ask("PUT", SCOPE, {"jobs": few})
+    assert refused.status == 400
+    assert "a set has at most 20,000 jobs, and this one has 20,001" in refused.text

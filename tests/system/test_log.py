@@ -42,6 +42,18 @@ def renamed(ask, job, name):
     ask.daemon.start()
 
 
+def test_the_first_line_says_where_to_look(ask):
+    ask.daemon.start()
+    ask.make("example", name="one")
+    ask.daemon.stop()
+    before = len(ask.daemon.log)
+    ask.daemon.start()
+    at = f"http://127.0.0.1:{ask.daemon.port}"
+    lines = until(lambda: [line for line in ask.daemon.log[before:].splitlines() if "jobsched.daemon.startup" in line])
+    assert f" listens on {at}: 4 tasks, 1 job, store sqlite:///" in lines[0]
+    assert lines[0].endswith(f"; the page: {at}/ui/")
+
+
 def test_the_text_log_says_what_was_said_and_nothing_else(ask):
     ask.daemon.start()
     job = ask.make("says")

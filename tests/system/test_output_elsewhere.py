@@ -17,6 +17,7 @@ from tests.servers import Server
 from tests.system.caller import Caller, still
 from tests.system.daemon import GENEROUS, until
 from tests.system.pair import NUMBERS, STEPPED, Pair, pair_in
+from tests.system.screens import Browser
 
 MIB = 1 << 20
 
@@ -269,3 +270,18 @@ def test_a_node_without_an_address_cannot_be_asked(tmp_path, server):
             step(number)
         pair.ask.ended(run)
         assert pair.output(run).content == STEPPED
+
+
+def test_the_page_of_a_node_shows_what_another_printed(pair: Pair, lines: str) -> None:
+    browser = Browser(pair.front)
+    screen = browser.open(f"/ui{lines}")
+    assert "It lies on the node worker" in screen.main.text
+    shown = screen.main.one("div", id="log").every("li")
+    assert shown[-1].text.endswith("line 29999")
+    assert browser.ask("GET", screen.link("All of it")).content == NUMBERS
+    few = browser.open(f"/ui{pair.ended('few')}")
+    assert [each.every("span")[0].text for each in few.main.one("div", id="log").every("li")] == ["one", "two", "three"]
+    nodes = browser.open("/ui/nodes").main.text
+    assert "front" in nodes
+    assert "worker" in nodes
+    assert "2 of 2 nodes" in screen.root.one("header").text

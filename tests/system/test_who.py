@@ -13,9 +13,9 @@ import pytest
 
 from jobsched.config import options
 from jobsched.config.tokens import FILE, hashed, make
+from jobsched.http.route import Route
 from jobsched.model.caller import SCOPES
 from jobsched.rest import api
-from jobsched.rest.route import Route
 from tests.system.daemon import GENEROUS, daemon_in
 from tests.system.secured import SecuredDaemon, token
 
@@ -76,7 +76,7 @@ def test_every_route_lets_in_whom_it_should_and_nobody_else(secured: SecuredDaem
 def test_every_scope_has_a_route_and_little_is_open() -> None:
     assert {route.scope for route in ROUTES} == {"open", *ASKING, *SCOPES}
     assert {route.path for route in ROUTES if route.scope in ASKING} == {"/jobs:batch", "/me"}
-    assert {route.path for route in ROUTES if route.scope == "open"} == {"/health", "/health/ready", "/errors"}
+    assert {route.path for route in ROUTES if route.scope == "open"} == {"/", "/health", "/health/ready", "/errors"}
 
 
 @pytest.mark.parametrize("who", [*SCOPES, "narrow"])
@@ -90,7 +90,7 @@ def test_each_token_hears_which_it_is(secured: SecuredDaemon, who: str) -> None:
     assert (found["open"], found["expires"]) == (False, None)
 
 
-@pytest.mark.parametrize("path", ["/", "/no/such", "/jobs/a/b/c/d"])
+@pytest.mark.parametrize("path", ["//", "/no/such", "/jobs/a/b/c/d"])
 def test_what_is_no_route_tells_nothing(secured: SecuredDaemon, path: str) -> None:
     assert secured.ask("GET", path).status == 404
 

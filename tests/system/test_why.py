@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.servers import Server
 from tests.system.caller import Caller, instant
 from tests.system.daemon import Daemon, daemon_in, until
 
@@ -148,3 +153,109 @@ def test_a_run_that_finds_no_slot_names_those_that_hold_them(daemon: Daemon) -> 
     answer = why(ask, second)
     assert (answer["answer"], answer["run"]) == ("no_slot", waits["id"])
     assert f"a slot is held by run {holder['id']} of first" in texts(answer)
+
+
+# Further cases, each made to occur
+
+
+def test_a_run_that_took_too_long(ask: Caller) -> None:
+    job = ask.make("gate", 0.3, name="slow", max_runs=1, timeout=0.3)
+    run = ask.run_in(job, "timed_out")
+    answer = why(ask, job)
+    assert (answer["answer"], answer["run"]) == ("timed_out", run["id"])
+    assert answer["next"][0]["body"] == {"timeout": 0.6}
+
+
+def test_a_run_that_goes_on_and_one_that_waits_for_it(ask: Caller) -> None:
+    job = ask.make("gate", 1.5, name="goes-on", overlap="queue", max_runs=2)
+    run = ask.run_in(job, "running")
+    waits = ask.run_in(job, "waiting")
+    answer = why(ask, job, run["due"])
+    assert (answer["answer"], answer["run"]) == ("running", run["id"])
+    assert calls(answer) == [f"GET /runs/{run['id']}/output?follow=1"]
+    answer = why(ask, job, waits["due"])
+    assert (answer["answer"], answer["run"]) == ("waiting", waits["id"])
+    ask.ask("POST", f"/runs/{run['id']}/cancel")
+    ask.ended(f"/runs/{run['id']}")
+    assert why(ask, job, run["due"])["answer"] == "cancelled"
+    ask.ask("DELETE", f"{job}?cancel=1")
+
+
+def test_a_due_while_all_is_on_hold(ask: Caller) -> None:
+    job = ask.make("fine", None, at=soon(1))
+    due = ask.get(job)["next_due"]
+    assert ask.ask("PUT", "/hold", {"reason": "upgrade"}).status in (200, 201)
+    assert why(ask, job, due)["answer"] == "on_hold"
+    until(lambda: ask.get(job)["next_due"] is None)
+    answer = why(ask, job)
+    ask.ask("DELETE", "/hold")
+    assert answer["answer"] == "on_hold"
+    assert "upgrade" in answer["sentence"]
+
+
+def test_a_due_that_no_node_can_run(ask: Caller) -> None:
+    job = ask.make("fine", 0.3, require={"disk": "fast"}, max_runs=1)
+    found = ask.run_in(job, "missed", "waiting")
+    answer = why(ask, job, found["due"])
+    assert (answer["answer"], answer["run"]) == ("no_node", found["id"]), answer
+
+
+def test_a_due_that_a_change_of_clocks_moves(ask: Caller) -> None:
+    job = ask.make("fine", None, cron="30 2 * * *", timezone="Europe/Berlin", start="2027-03-28T00:00:00+01:00")
+    answer = why(ask, job, "2027-03-28T02:30", zone="Europe/Berlin")
+    assert any("02:30 does not exist on 2027-03-28" in text for text in [answer["sentence"], *texts(answer)]), answer
+
+
+def test_a_run_whose_daemon_died_and_one_that_is_no_longer_kept(daemon: Daemon) -> None:
+    daemon.script("gate", GATE)
+    daemon.script("fine", "#!/bin/sh\n")
+    daemon.start()
+    ask = Caller(daemon)
+    job, often = ask.make("gate", 0.3, name="dies", max_runs=1), ask.make("fine", 1.5, name="often")
+    ask.run_in(job, "running")
+    first = ask.run_in(often, "succeeded")
+    daemon.kill()
+    with closing(sqlite3.connect(daemon.folder / "var" / "jobsched.sqlite")) as store, store:
+        store.execute("DELETE FROM runs WHERE id = ?", [first["id"]])  # as pruning does
+    daemon.start()
+    run = ask.run_in(job, "lost")
+    answer = why(ask, job)
+    assert (answer["answer"], answer["run"]) == ("lost", run["id"])
+    assert why(ask, often, first["due"])["answer"] == "not_known"
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1, "misfire"), (17, "held_up")])
+def test_a_due_while_the_daemon_slept(daemon: Daemon, seconds: float, expected: str) -> None:
+    daemon.script("fine", "#!/bin/sh\n")
+    daemon.start()
+    ask = Caller(daemon)
+    job = ask.make("fine", None, at=soon(1), misfire_grace=0.1)
+    due = instant(ask.get(job)["next_due"])
+    daemon.signal(signal.SIGSTOP)
+    until(lambda: datetime.now(UTC) > due + timedelta(seconds=seconds))
+    daemon.signal(signal.SIGCONT)
+    missed = ask.run_in(job, "missed")
+    answer = why(ask, job)
+    assert (answer["answer"], answer["run"]) == (expected, missed["id"]), answer
+    assert answer["next"][0]["body"]["misfire_grace"] > 1
+
+
+def test_a_due_while_the_store_is_away(tmp_path: Path, running: Callable[[str], Server]) -> None:
+    server = running("postgresql")
+    url = server.create_database("away")
+    with daemon_in(tmp_path / "daemon") as daemon:
+        daemon.options(f"SCHED_CONFIG['store'] = {url!r}")
+        daemon.script("fine", "#!/bin/sh\n")
+        daemon.start()
+        ask = Caller(daemon)
+        job = ask.make("fine", None, at=soon(2), misfire_grace=0.1)
+        due = instant(ask.get(job)["next_due"])
+        server.stop("immediate")
+        until(lambda: ask.ask("GET", f"{job}/why").status == 503)
+        until(lambda: datetime.now(UTC) > due + timedelta(seconds=1))
+        server.start()
+        until(lambda: ask.ask("GET", job).status == 200)
+        missed = ask.run_in(job, "missed")
+        answer = why(ask, job)
+        assert (answer["answer"], answer["run"]) == ("misfire", missed["id"]), answer
+    server.drop_database("away")

@@ -14,11 +14,17 @@ from sqlalchemy import URL, Engine
 from jobsched.store.sql import engine, schema
 
 
+def pytest_collection() -> None:
+    """Hundreds of modules are imported now, and next to none of what they make is garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Takes what is there for good out of the garbage collector's rounds, which come less often.
 
     They were a fifth of the processor time of tests/unit/rest. Garbage that tests make is still collected.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -54,4 +60,5 @@ def statements_compiled_once(migrated: Path) -> Iterator[None]:
     first[0].dispose()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "create_engine", sharing)
+        patch.setitem(engine.SQLITE, "synchronous", "OFF")  # no test here cuts the power
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobsched import service
+from jobsched import parts, service
 from jobsched.config import catalog, options
 from jobsched.events import Events, Topic
 from jobsched.model.run import Run
@@ -39,18 +39,18 @@ ALLOWED = {
         "noisy": "Twisted's own switch of a factory",
         "sendFinished": "SMTPSenderFactory's own mark: it is not to tell of the end of its connection",
     },
-    "rest/app.py": {
+    "http/app.py": {
         "merge_slashes": "werkzeug's own setting of a map, which Klein makes",
         "taken": "a note on the request: the route that took it",
         "known": "a note on the request: whoever sent it has a token",
     },
-    "rest/auth.py": {"logged": "a note on the request, for the line that the site writes of it"},
-    "rest/connection.py": {"bufferSize": "Twisted's own setting of a transport"},
+    "http/auth.py": {"logged": "a note on the request, for the line that the site writes of it"},
+    "http/connection.py": {"bufferSize": "Twisted's own setting of a transport"},
     "rest/relay.py": {
         "maxPersistentPerHost": "Twisted's own setting of a pool",
         "cachedConnectionTimeout": "Twisted's own setting of a pool",
     },
-    "rest/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
+    "http/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
     "runner/inprocess.py": {"stdout": "what tasks print belongs to their runs", "stderr": "the same"},
     "scheduler/ticker.py": {
         "clock": "Twisted's own way to give a LoopingCall its clock",
@@ -180,7 +180,10 @@ def test_a_record_of_events_is_its_own() -> None:
 # Order
 
 FIRST = ["logs", "store"]
-WORK = ["notifications", "runner", "files", "pruning", "retention", "relay", "feed", "callers", "startup", "signals"]
+WORK = [
+    "notifications", "runner", "files", "pruning", "retention", "relay", "feed", "token uses", "callers", "startup",
+    "signals",
+]  # fmt: skip
 LAST = ["clock watch", "unix:/s/1", "unix:/s/2", "systemd"]
 
 
@@ -195,7 +198,7 @@ LAST = ["clock watch", "unix:/s/1", "unix:/s/2", "systemd"]
 )
 def test_services_start_in_one_order(tmp_path: Path, store: str, order: list[str]) -> None:
     tasks = catalog.load(ROOT / "conf" / "catalog.cfg", ROOT / "tasks")
-    folders = service.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=tmp_path)
+    folders = parts.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=tmp_path)
     services, _ = service.build(
         Reactor(), options.Config(store=store), tasks, folders, [], endpoints=["unix:/s/1", "unix:/s/2"]  # type: ignore[arg-type]  # a fake
     )  # fmt: skip

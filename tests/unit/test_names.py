@@ -77,7 +77,7 @@ EXCUSED = {
     "pool": "of threads or connections",
     "post": "POST of HTTP; a fake's post in tests",
     "program": "config/program, and what is started",
-    "queries": "rest/schemas/queries, store/sql/queries",
+    "queries": "http/schemas/queries, store/sql/queries",
     "questions": "MariaDB's counter of that name",
     "refused": "past participle",
     "rounds": "of a loop",
@@ -107,6 +107,9 @@ def sources(*suffixes: str) -> Iterator[Path]:
                 yield path
 
 
+WORDS = re.compile(r"\w+")
+
+
 def names_in(path: Path) -> Iterator[tuple[str, int]]:
     """NAME tokens; a string that is a name and nothing else, as setattr takes it; and a class in a logger's name."""
     strings = (INSIDE | STEMS) - {"hush", "ending", *EXCUSED}  # a secret in tests; a state of a process
@@ -124,9 +127,12 @@ def names_in(path: Path) -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def hits() -> dict[str, list[str]]:
-    """Old name -> where it is used."""
+    """Old name -> where it is used; of those that are excused, one place or more."""
     found: dict[str, list[str]] = {}
     for path in sources(".py"):
+        words = (INSIDE | STEMS).intersection(WORDS.findall(path.read_text("utf-8")))
+        if words <= EXCUSED.keys() & found.keys():  # nothing new: to take every file apart takes two seconds
+            continue
         for name, line in names_in(path):
             if name in INSIDE or name in STEMS:
                 found.setdefault(name, []).append(f"{path.relative_to(ROOT)}:{line}")
@@ -163,7 +169,8 @@ def test_nothing_names_an_old_module() -> None:
     found = []
     for path in sources(".py", ".rst", ".cfg", ".svg"):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            found += [f"{path.relative_to(ROOT)}:{number}: {hit[0]}" for hit in old.finditer(line)]
+            if "/" in line or "jobsched" in line:  # as in each of the alternatives; most lines have neither
+                found += [f"{path.relative_to(ROOT)}:{number}: {hit[0]}" for hit in old.finditer(line)]
     assert found == []
 
 

@@ -98,6 +98,25 @@ def test_every_module_and_migration_is_packaged(distribution: dict[str, Any]) ->
     assert "twisted.plugins" in distribution["packages"]
 
 
+def test_the_image_has_no_root_one_volume_and_a_health_check() -> None:
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    last = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM ")) :]
+    words = dict(line.split(" ", 1) for line in last if re.match(r"[A-Z]+ ", line))
+    assert int(words["USER"]) >= 1000
+    assert [line for line in lines if line.startswith("VOLUME")] == [f"VOLUME {words['WORKDIR']}"]
+    assert words["STOPSIGNAL"] == "SIGTERM"
+    assert json.loads(words["ENTRYPOINT"]) == ["tini", "--", "jobsched"]
+    assert json.loads(words["CMD"])[0] == "serve"
+    assert "/health'" in "".join(last)
+
+
+def test_the_image_is_built_from_all_that_is_packaged(distribution: dict[str, Any]) -> None:
+    kept = {line[1:] for line in (ROOT / ".containerignore").read_text().splitlines() if line.startswith("!")}
+    needed = {"setup.py", "pyproject.toml", "README.rst", "requirements.txt", "jobsched", "twisted"}
+    needed |= {file for _, files in distribution["data_files"] for file in files}
+    assert [name for name in sorted(needed) if not {name, name.partition("/")[0]} & kept] == []
+
+
 def test_version_has_one_source(distribution: dict[str, Any]) -> None:
     assert distribution["version"] == jobsched.__version__
     for name in ("setup.py", "pyproject.toml"):

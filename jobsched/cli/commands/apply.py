@@ -6,12 +6,12 @@ import json
 import math
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from ..client import Json
+from ..client import Answer, Json
 from ..errors import DIFFERS, DONE, Changed, NotThere, Refused, Usage
 from ..fields import told
 from ..output import Column
@@ -47,19 +47,35 @@ def apply_command(
         raise Usage("--prune needs --label: jobs without it are nobody's business here")
     jobs = read(files)
     query = {"scope": label, "prune": 1 if prune else None}
-    answer = session.client.ask(
-        "PUT", "/jobs", {"jobs": jobs}, query=query | {"plan": 1}, writes=False, patience=PATIENCE
-    )
-    counts = answer.json["counts"]
-    changes = sum(counts[what] for what in SIGNS if what != "keep")
+    body = {"jobs": jobs}
+    answer = put(session, body, query | {"plan": 1})
     _tell(session, answer.json)
+    return carried_out(session, answer, lambda seen: put(session, body, query, seen), plan, check, yes)
+
+
+def put(session: Session, body: object, query: Json, seen: str | None = None, kind: str = "application/json") -> Answer:
+    """What a set of jobs comes to, or would. `seen`: the tag of the plan that was seen; `kind`: the type of `body`."""
+    headers = {"Content-Type": kind} | ({} if seen is None else {"If-Match": seen})
+    writes = "plan" not in query
+    return session.client.ask(
+        "PUT", "/jobs", body, query=query, headers=headers, writes=writes, patience=PATIENCE
+    )  # fmt: skip
+
+
+def carried_out(
+    session: Session, planned: Answer, order: Callable[[str], Answer], plan: bool, check: bool, yes: bool
+) -> int:  # fmt: skip
+    """Ask, unless that is not wanted, and have what was planned done by `order`; the exit status."""
+    counts = planned.json["counts"]
+    if session.out.people:
+        session.out.show(_counted(counts), "bold")
+    changes = sum(counts[what] for what in SIGNS if what != "keep")
     if plan or check or not changes:
         return DIFFERS if check and changes else DONE
     if not yes:
         _ask(session, changes)
-    headers = {"If-Match": answer.headers["etag"]}
     try:
-        done = session.client.ask("PUT", "/jobs", {"jobs": jobs}, query=query, headers=headers, patience=PATIENCE)
+        done = order(planned.headers["etag"])
     except Changed:
         raise Changed("jobs were changed since that plan was made, and nothing was done; apply again") from None
     if session.out.people:
@@ -129,16 +145,15 @@ def _tell(session: Session, answer: Json) -> None:
     columns = (
         Column("", lambda part: SIGNS[part["what"]], keep=None, styled=True),
         Column("JOB", lambda part: str(part["id"]), keep=None, cut=True),
-        Column("WHAT", _what, keep=3, cut=True),
+        Column("WHAT", what, keep=3, cut=True),
         Column("NEXT", lambda part: session.times.short(part["due_after"]), keep=1,
                full=lambda part: session.times.full(part["due_after"])),
     )  # fmt: skip
     session.out.rows(values, columns)
-    if session.out.people:
-        session.out.show(_counted(answer["counts"]), "bold")
 
 
-def _what(part: Json) -> str:
+def what(part: Json) -> str:
+    """How a job would change."""
     before, after = part["before"] or {}, part["after"] or {}
     if part["what"] != "change":
         return ""

@@ -18,6 +18,9 @@ from ..times import now, spoken, whole
 CLOCK = timedelta(seconds=5)  # Date has whole seconds
 FORGOTTEN = timedelta(days=7)
 NEAR = 0.8  # of the timeout
+GIB = 1024**3
+LOW = GIB
+PRUNED = timedelta(days=2)  # after that, old runs should be gone
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def findings(session: Session) -> Iterator[Finding]:
     yield from _access(session)
     yield from _nodes(session)
     yield from _catalog(session)
-    yield from _runs(session)
+    yield from _storage(session)
     jobs = list(session.client.pages("/jobs"))
     yield from _jobs(session, jobs)
 
@@ -124,10 +127,23 @@ def _catalog(session: Session) -> Iterator[Finding]:
     yield Finding("ok", "catalog", f"{len(tasks)} tasks")
 
 
-def _runs(session: Session) -> Iterator[Finding]:
-    newest = session.client.get("/runs", {"limit": 1})["values"]
-    if not newest:
+def _storage(session: Session) -> Iterator[Finding]:
+    found = session.client.get("/storage")
+    free, share = found["free"], found["free"] / max(1, found["size"])
+    text = f"{found['node']} has {free / GIB:.1f} GiB free for its state, {share:.0%} of the disk"
+    if free < LOW:
+        yield Finding("trouble", "disk", text, "KEEP_RUNS, KEEP_DAYS or OUTPUT_LIMIT lower, or a larger disk")
+    else:
+        yield Finding("ok", "disk", text)
+    if found["oldest"] is None:
         yield Finding("note", "runs", "there are no runs yet")
+        return
+    kept = f"KEEP_DAYS is {found['keep_days']:g}, KEEP_RUNS {found['keep_runs']}"
+    text = f"the oldest run was due {session.times.full(found['oldest'])}; {kept}"
+    if _age(found["oldest"]) > timedelta(days=found["keep_days"]) + PRUNED:
+        yield Finding("trouble", "runs", text, "see the log: old runs could not be pruned")
+    else:
+        yield Finding("ok", "runs", text)
 
 
 def _jobs(session: Session, jobs: Sequence[Json]) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from .logs import finished, show, tell
 @click.option(
     "-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter of this run; NAME= takes it away."
 )
-@click.option("--due", metavar="TIME", help="The due that it makes up for: 2026-11-28T03:00.")
+@click.option("--due", metavar="TIME", help="The due that it makes up for: 2026-11-28T03:00, or 03:00, the last.")
 @click.option("--force", is_flag=True, help="Also while the job is on hold.")
 @click.option("-w", "--wait", is_flag=True, help="Wait for its end; exit as the run did.")
 @click.option("-f", "--follow", is_flag=True, help="Show what it prints until its end; exit as the run did.")
@@ -36,7 +36,7 @@ def run_command(
     if param:
         body["parameters"] = parameters(param)
     if due is not None:
-        body["due"] = session.times.ahead(due)
+        body["due"] = session.times.back(due)
     path = one("jobs", str(found["id"]), "run")
     return _started(session, _order(session, path, body or None, force), wait, follow)
 

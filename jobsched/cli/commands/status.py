@@ -43,6 +43,8 @@ def overview(session: Session, exit_code: bool = False) -> int:
     ready, nodes, upcoming, hold = client.several(
         ("/health", {}), ("/nodes", {}), ("/upcoming", {"limit": 100}), ("/hold", {})
     )
+    assert ready is not None, "/health is open to everybody"
+    upcoming = upcoming or {"values": []}
     jobs = client.pages("/jobs", {"sort": "attention", "fields": FIELDS}, page=PAGE)
     bad = list(takewhile(needs, jobs))
     running = list(active(client, lines=False))

@@ -11,11 +11,12 @@ from ... import token
 from ...config import tokens
 from ...model.caller import SCOPES
 from ...model.errors import JobschedError
+from ...store import opening
 from ..errors import Refused
 from ..output import Column
 from ..session import Session, pass_session
 from ..times import span
-from .folders import conf_dir
+from .folders import both, conf_dir, store_of
 
 
 @click.group("token")
@@ -57,14 +58,15 @@ def revoke(name: str, conf_dir: Path) -> int:
 
 
 @token_command.command("list")
-@conf_dir
+@both
 @pass_session
-def list_tokens(session: Session, conf_dir: Path) -> None:
-    """Whose tokens there are, and what they may do."""
+def list_tokens(session: Session, conf_dir: Path, state_dir: Path) -> None:
+    """Whose tokens there are, what they may do, and when they were used last, to a minute or two."""
     try:
         known = tokens.load(conf_dir / tokens.FILE).known
     except JobschedError as why:
         raise Refused(str(why)) from why
+    uses = _uses(session, conf_dir, state_dir) if known else {}
     rows = [
         {
             "name": each.name,
@@ -72,6 +74,8 @@ def list_tokens(session: Session, conf_dir: Path) -> None:
             "tasks": list(each.tasks) if each.tasks is not None else None,
             "expires": each.expires.isoformat() if each.expires else None,
             "old_until": each.old_until.isoformat() if each.old_until else None,
+            "used": uses.get(each.fingerprint),
+            "old_used": uses.get(tokens.fingerprint(each.old_hash)) if each.old_hash else None,
         }
         for each in known
     ]
@@ -81,8 +85,20 @@ def list_tokens(session: Session, conf_dir: Path) -> None:
         Column("SCOPES", lambda row: " ".join(row["scopes"]), keep=5),
         Column("TASKS", lambda row: ", ".join(row["tasks"]) if row["tasks"] is not None else "all", keep=3, cut=True),
         Column("EXPIRES", lambda row: times.short(row["expires"]), full=lambda row: times.full(row["expires"])),
+        Column("LAST USE", lambda row: times.short(row["used"]), keep=4, full=lambda row: times.full(row["used"])),
         Column(
             "OLD ONE UNTIL", lambda row: times.short(row["old_until"]), full=lambda row: times.full(row["old_until"])
         ),
+        Column("ITS LAST USE", lambda row: times.short(row["old_used"]), full=lambda row: times.full(row["old_used"])),
     )
     session.out.rows(rows, columns, empty="there are no tokens: nobody is asked for one")
+
+
+def _uses(session: Session, conf: Path, state: Path) -> dict[str, str]:
+    """The last use of each token, by its fingerprint; where the store cannot be read, that is said."""
+    try:
+        with opening.snapshot(store_of(conf, state)) as view:
+            return {fingerprint: instant.isoformat() for fingerprint, instant in view.token_uses().items()}
+    except (JobschedError, Refused) as why:
+        session.out.note(f"when they were used last is not known: {why}", "yellow")
+        return {}

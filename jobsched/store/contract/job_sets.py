@@ -35,4 +35,5 @@ class JobSets(Protocol):
         """Forget up to `most` of the jobs that are staged under that id; how many. With less, none are left."""
 
     def abandoned(self, before: datetime) -> Deferred[str | None]:
-        """The id of a set of which something is staged, and which was made before that instant."""
+        """The id of a set of which something is staged, and which was made before that instant, or by a node that is
+        not alive any more, or began again since."""

@@ -24,6 +24,7 @@ class Jobs(Protocol):
     def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
         """Up to `limit` jobs behind the place `after` ("": from the first on), as `only` asks for. `only.tasks` selects
         as `model.caller.is_among` says. Together they have no more than `room` bytes, but at least one job is returned.
+        With `only.failing`, those whose newest run that has ended is one of `model.run.FAILING`.
         The size of a job is that of its varying parts (parameters, require, notify, labels, description), and 512 bytes
         for the rest. `more` is true if there are further jobs behind these. Each of `only.words` is part of
         the name, of the description, of the task or of a label (`name=value`), in whatever case; letters beyond ASCII

@@ -44,6 +44,8 @@ from .nodes import Nodes, SignsOfLife
 from .orders import AuditEntries, Orders
 from .retention import Retention
 from .runs import Runs
+from .settings import Settings
+from .token_uses import TokenUses
 
 
 class ForCallers(Protocol):
@@ -59,10 +61,14 @@ class ForCallers(Protocol):
     deliveries: Deliveries
     audit: AuditEntries
     orders: Orders
+    settings: Settings
 
     @property
     def shared(self) -> bool:
         """The same as `Store.shared`."""
+
+    def oldest_run(self) -> Deferred[datetime | None]:
+        """The due of the run that was made first, of those that are kept."""
 
 
 class Store(Protocol):
@@ -81,6 +87,8 @@ class Store(Protocol):
     wrong_clock: WrongClock
     orders: Orders
     changes: Changes
+    settings: Settings
+    token_uses: TokenUses
 
     @property
     def for_callers(self) -> ForCallers:
@@ -145,6 +153,9 @@ class Snapshot(Protocol):
 
     def hold(self) -> Hold | None:
         """The hold that there is, or was last."""
+
+    def token_uses(self) -> dict[str, datetime]:
+        """The last use of each token, by its fingerprint."""
 
     def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
         """Each job that exists, or that has left runs (None in place of the job), by id; with its runs by due, attempt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TypeVar
 
 import attrs
@@ -15,14 +16,17 @@ from sqlalchemy import delete, insert, or_, select
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
+from .many import Many
 from .paging import cut, weight
+from .rows import named
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock
 
 Q = TypeVar("Q", bound=Query)
 
 _WEIGHT = weight(audit.c.before, audit.c.after)
-_WRITE = insert(audit)  # built once: building costs more than asking
+_COLUMNS = tuple(field.name for field in attrs.fields(Entry))
+_WRITE, _values = Many(insert(audit), _COLUMNS), attrgetter(*_COLUMNS)
 
 
 def write(transaction: Transaction, entry: Entry) -> Entry:
@@ -40,14 +44,14 @@ def write_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]
     if has_clock(transaction):
         ids = Ids()
         written = [attrs.evolve(entry, at=instant, id=ids.make(instant)) for entry in entries]
-    transaction.execute(_WRITE, [attrs.asdict(entry, recurse=False) for entry in written])
+    _WRITE.execute(transaction, map(_values, written))
     return written
 
 
 def page(transaction: Transaction, limit: int, before: str | None, only: AuditFilter) -> list[Entry]:
     """Up to `limit` entries older than the entry `before`, newest first."""
     query = _asked(select(audit), before, only).limit(limit)
-    return [Entry(**row._mapping) for row in transaction.execute(query)]
+    return [Entry(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def fitting(transaction: Transaction, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
@@ -55,7 +59,7 @@ def fitting(transaction: Transaction, limit: int, before: str | None, only: Audi
     query = _asked(select(audit.c.id, _WEIGHT), before, only).limit(limit + 1)
     ids, more = cut(transaction.execute(query), limit, room)
     found = select(audit).where(audit.c.id.in_(ids)).order_by(audit.c.id.desc())
-    return Page([Entry(**row._mapping) for row in transaction.execute(found)], more)
+    return Page([Entry(**row._asdict()) for row in named(transaction.execute(found))], more)
 
 
 def _asked(query: Q, before: str | None, only: AuditFilter) -> Q:

@@ -13,6 +13,7 @@ from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, STARTED, Run
 from . import holds
 from . import runs as run_rows
+from .rows import named
 from .tables import jobs, runs
 from .transaction import Query, Transaction
 
@@ -45,7 +46,7 @@ def startable(
     if hold is not None:
         held = exists().where(jobs.c.id == runs.c.job_id, holds.held_jobs(transaction, hold))
         question = question.where(or_(runs.c.forced == true(), ~held))
-    found = [run_rows.from_row(row) for row in transaction.execute(question, asked)]
+    found = [run_rows.from_row(row) for row in named(transaction.execute(question, asked))]
     held_up = False
     if found and transaction.dialect.name != "sqlite":
         found, held_up = _alone(transaction, found, now)

@@ -14,8 +14,7 @@ from ...model.batch import MOST, Batch, Part
 from ...model.errors import Conflict, Forbidden, Invalid, JobschedError, NotFound, Stale
 from ...model.job import Job, JobView
 from ...model.order import BatchJobs, Issued, Order, Performed, Ran
-from . import audit
-from . import jobs as job_rows
+from . import audit, job_columns
 from .selections import clause
 from .tables import jobs
 from .transaction import Transaction
@@ -49,7 +48,7 @@ def _held(transaction: Transaction, order: BatchJobs, issued: Issued) -> list[Jo
     rows = transaction.execute(meant.order_by(jobs.c.id).limit(MOST + 1).with_for_update()).all()
     if len(rows) > MOST:
         raise Invalid(f"selects more than {MOST} jobs", "/select")
-    found = [job_rows.from_row(row) for row in rows]
+    found = [job_columns.from_row(row) for row in rows]
     if order.versions is not None and not (order.partial or order.plan):
         there = {job.id for job in found}
         differ = [job.id for job in found if _is_stale(order, job)]
@@ -93,7 +92,7 @@ def _all(
     return Batch(parts=tuple(parts), ended=tuple(ended), replaced=tuple(replaced)), tuple(entries)
 
 
-def _done(job: Job, performed: Performed[Any], plan: bool) -> Part:
+def _done(job: Job, performed: Performed[object], plan: bool) -> Part:
     answer, entry = performed.answer, performed.entry
     part = Part(job_id=job.id, name=job.name, result="unchanged" if entry is None else "done")
     if entry is not None:

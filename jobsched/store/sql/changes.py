@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from sqlalchemy import Select, bindparam, delete, func, insert, literal, literal_column, select, text, update
 
 from ...model.audit import Entry
 from ...model.change import Change, Numbers
 from ...model.job import Job
+from .many import Many
 from .tables import changes, settings
 from .transaction import Transaction
 
@@ -26,7 +28,9 @@ _NOW = {  # in microseconds since 1970, by the database's clock
     "mysql": "CAST(unix_timestamp(sysdate(6)) * 1000000 AS SIGNED)",
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
 }
-_WRITE = {dialect: insert(changes).values(at=text(now)) for dialect, now in _NOW.items()}
+_TOLD = ("kind", "what", "job_id", "run_id", "node_id", "task")
+_WRITE = {dialect: Many(insert(changes).values(at=text(now)), _TOLD) for dialect, now in _NOW.items()}
+_values = attrgetter(*_TOLD)
 
 
 def of_entry(transaction: Transaction, entry: Entry) -> None:
@@ -57,18 +61,7 @@ def of_all(transaction: Transaction, found: Select[tuple[str, str, str]]) -> Non
 def write(transaction: Transaction) -> None:
     """Write down what changed with this transaction, before its commit."""
     if transaction.changes:
-        written = [
-            {
-                "kind": change.kind,
-                "what": change.what,
-                "job_id": change.job_id,
-                "run_id": change.run_id,
-                "node_id": change.node_id,
-                "task": change.task,
-            }
-            for change in transaction.changes
-        ]
-        transaction.execute(_WRITE[transaction.dialect.name], written)
+        _WRITE[transaction.dialect.name].execute(transaction, map(_values, transaction.changes))
 
 
 def number(transaction: Transaction, most: int) -> int:

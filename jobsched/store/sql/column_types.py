@@ -6,7 +6,9 @@ Instants are stored as whole microseconds since 1970 UTC: exact, sortable and al
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Dialect, String, Text, TypeDecorator
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
@@ -14,34 +16,60 @@ from sqlalchemy.types import TypeEngine
 
 from ...model.ids import EPOCH, MICROSECOND
 
+T = TypeVar("T")
 
-class Instant(TypeDecorator[datetime]):
+
+class Kept(TypeDecorator[T]):
+    """A value that the drivers take and give as `kept` and `found` make it, by one call for each value. TypeDecorator's
+    own way takes two, and a job has 48 values."""
+
+    __abstract__ = True
+
+    @staticmethod
+    def kept(value: Any) -> object:
+        """What is stored of a value, which may be None."""
+        return value
+
+    found: Callable[[Any], Any] | None = None  # the value of what is stored; None: it is what is stored
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[object], object]:
+        return self.kept
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[object], Any] | None:
+        return self.found
+
+
+class Instant(Kept[datetime]):
     """An aware datetime, kept as microseconds since 1970 UTC."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    @staticmethod
+    def kept(value: datetime | None) -> int | None:
         return None if value is None else (value - EPOCH) // MICROSECOND
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+    @staticmethod
+    def found(value: int | None) -> datetime | None:
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
-class Span(TypeDecorator[timedelta]):
+class Span(Kept[timedelta]):
     """A duration, kept as microseconds."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+    @staticmethod
+    def kept(value: timedelta | None) -> int | None:
         return None if value is None else value // MICROSECOND
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+    @staticmethod
+    def found(value: int | None) -> timedelta | None:
         return None if value is None else timedelta(microseconds=value)
 
 
-class Words(TypeDecorator[str]):
+class Words(Kept[str]):
     """Text of any length, or up to a number of characters, compared byte by byte on every database.
 
     Not every database accepts NUL and halves of surrogate pairs. They are stored as U+FFFD and "?": the last words of a
@@ -55,7 +83,8 @@ class Words(TypeDecorator[str]):
         limited = isinstance(self.impl_instance, String) and self.impl_instance.length
         return self.impl_instance if limited else _long(dialect)
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    @staticmethod
+    def kept(value: str | None) -> str | None:
         if value is None or (value.isascii() and "\0" not in value):
             return value
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
@@ -65,7 +94,7 @@ def _long(dialect: Dialect) -> TypeEngine[str]:
     return MEDIUMTEXT() if dialect.name == "mysql" else Text()  # MySQL's TEXT ends at 64 KiB
 
 
-class Json(TypeDecorator[object]):
+class Json(Kept[object]):
     """A small JSON value, kept as text."""
 
     impl = Text
@@ -74,14 +103,16 @@ class Json(TypeDecorator[object]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         return _long(dialect)
 
-    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
+    @staticmethod
+    def kept(value: object) -> str | None:
         return None if value is None else json.dumps(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
+    @staticmethod
+    def found(value: str | None) -> object:
         return None if value is None else json.loads(value)
 
 
-class Tags(TypeDecorator[dict[str, str]]):
+class Tags(Kept[dict[str, str]]):
     """A node's tags, or the tags that a job requires: equal tags give equal text, and no tags give NULL."""
 
     impl = Text
@@ -90,8 +121,10 @@ class Tags(TypeDecorator[dict[str, str]]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         return _long(dialect)
 
-    def process_bind_param(self, value: dict[str, str] | None, dialect: Dialect) -> str | None:
+    @staticmethod
+    def kept(value: dict[str, str] | None) -> str | None:
         return json.dumps(dict(value), sort_keys=True) if value else None
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, str]:
+    @staticmethod
+    def found(value: str | None) -> dict[str, str]:
         return {} if value is None else json.loads(value)

@@ -17,7 +17,7 @@ from ...model.owed import Stretch, overlap
 from ...model.pause import Pause
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
-from . import holds, idempotency, job_ids, listen_notify, start_counts, wrong_clock
+from . import holds, idempotency, job_columns, job_ids, listen_notify, start_counts, wrong_clock
 from . import jobs as job_rows
 from . import runs as run_rows
 from .creation import SOON, add_all
@@ -271,7 +271,7 @@ def held(transaction: Transaction, job_id: str, versions: frozenset[int] | None 
     row = transaction.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     if row is None:
         raise no_job(job_id)
-    job = job_rows.from_row(row)
+    job = job_columns.from_row(row)
     if versions is not None and job.version not in versions:
         raise Stale(f"job {job_id} is at version {job.version} by now")
     return job

@@ -55,6 +55,13 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
+SQLITE = {  # settings of each connection
+    "busy_timeout": BUSY_SECONDS * 1000,
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "cache_size": -1000,
+}
 EXTRAS = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
 
 
@@ -182,14 +189,8 @@ def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
     @event.listens_for(engine, "connect")
     def prepare(raw: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         raw.isolation_level = None
-        for pragma in (
-            f"busy_timeout={BUSY_SECONDS * 1000}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-1000",
-        ):
-            raw.execute(f"PRAGMA {pragma}")
+        for name, value in SQLITE.items():
+            raw.execute(f"PRAGMA {name}={value}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

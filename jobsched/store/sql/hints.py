@@ -3,15 +3,17 @@ read a table backwards."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, Select, Table
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
+Query = TypeVar("Query", bound=Select[Any])
+
 PRIMARY = {"sqlite": "sqlite_autoindex_{}_1", "mysql": "PRIMARY"}
 
 
-def by_index(query: Select[Any], table: Table, index: str, dialect: str) -> Select[Any]:
+def by_index(query: Query, table: Table, index: str, dialect: str) -> Query:
     """The query, answered by that index of the table; "primary" is that of its primary key."""
     if index == "primary":
         index = PRIMARY.get(dialect, "").format(table.name)
@@ -22,7 +24,7 @@ def by_index(query: Select[Any], table: Table, index: str, dialect: str) -> Sele
 class _Hinted(SQLiteCompiler):
     """SQLAlchemy writes no hints for SQLite, which has them."""
 
-    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:  # SQLAlchemy's signature
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:  # SQLAlchemy's signature
         return text
 
 

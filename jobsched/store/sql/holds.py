@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, and_, false, select, text, true, update
+from sqlalchemy import ColumnElement, Row, and_, false, select, text, true, update
 
 from ...model.caller import Caller
 from ...model.change import Change
@@ -18,7 +18,8 @@ from ...model.errors import Conflict, Invalid, NotFound, OnHold, Stale
 from ...model.hold import Hold
 from ...model.order import Versions
 from ...model.selection import Selection
-from . import listen_notify, releases
+from . import listen_notify
+from .nodes import of_older_release
 from .selections import clause
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
@@ -67,7 +68,7 @@ def put(
 ) -> tuple[Hold | None, Hold]:
     """Hold what `wanted` says; `anew`: no version was given, so there must be none. What was held, and what is now."""
     kept = _held(transaction)
-    if names := releases.of_older_release(transaction):
+    if names := of_older_release(transaction):
         raise Conflict(
             "jobs can be put on hold once no node of an older release, which would start them, is alive: "
             + ", ".join(names[:9])
@@ -152,7 +153,7 @@ def _write(transaction: Transaction, new: Hold, *, told: bool) -> None:
     transaction.execute(update(hold).where(hold.c.id == 1).values(values))
 
 
-def _from_row(row: Any) -> Hold | None:
+def _from_row(row: Row[*tuple[object, ...]] | None) -> Hold | None:
     if row is None or row.at is None:
         return None
     fields = {name: value for name, value in row._mapping.items() if name not in ("id", "told")}

@@ -13,8 +13,8 @@ from ...model.caller import Caller
 from ...model.errors import Conflict, Taken
 from ...model.ids import is_word
 from ...model.job import Job
-from . import releases
 from . import runs as run_rows
+from .nodes import of_older_release
 from .tables import former_jobs, jobs, runs
 from .transaction import Transaction
 
@@ -54,7 +54,7 @@ def must_be_known_to_all(transaction: Transaction, job_id: str) -> None:
     """Raises Conflict for a word while a node is alive whose release takes UUIDs alone."""
     if not is_word(job_id):
         return
-    if names := releases.of_older_release(transaction):
+    if names := of_older_release(transaction):
         raise Conflict(
             f"a job can have an id that is a word once no node of an older release is alive: {', '.join(names[:9])}"
         )

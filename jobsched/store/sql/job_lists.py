@@ -35,13 +35,14 @@ NEVER = 2**62  # behind every instant
 _MADE = type_coerce(jobs.c.created, BigInteger)
 _NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
 _STATE = case((jobs.c.paused.is_(True), 1), (jobs.c.next_due.is_(None), 2), else_=0)
+Key = ColumnElement[int] | ColumnElement[str]
 CALM = 9
 APART = 2**58  # between two urgencies; an instant is less, to the end of the year 9999
 _ENDED: dict[str, State] = {state: state for state in ENDED}
 _URGENCY = {"lost": 1, "failed": 2, "timed_out": 2, "missed": 3}
 
 
-def keys(transaction: Transaction, sort: Sort) -> list[ColumnElement[Any]]:
+def keys(transaction: Transaction, sort: Sort) -> list[Key]:
     """What the list is sorted by, before the id; instants are numbers."""
     if sort == "name":
         return [jobs.c.name]
@@ -86,11 +87,11 @@ def _place(transaction: Transaction, sort: Sort, text: str, values: int) -> List
     return None if place is None or created is None else ListPlace(((created - EPOCH) // MICROSECOND,), place.job_id)
 
 
-def _text(sort: Sort, row: Sequence[Any]) -> str:
+def _text(sort: Sort, row: Sequence[int | str]) -> str:
     *values, job_id = row
     if sort == "created":
-        return Cursor(job_id, EPOCH + values[0] * MICROSECOND).text
-    return str(ListPlace(tuple(values), job_id)) if values else str(job_id)
+        return Cursor(str(job_id), EPOCH + int(values[0]) * MICROSECOND).text
+    return str(ListPlace(tuple(values), str(job_id))) if values else str(job_id)
 
 
 def _creation(transaction: Transaction, place: Cursor) -> datetime | None:
@@ -101,7 +102,7 @@ def _creation(transaction: Transaction, place: Cursor) -> datetime | None:
     return created or place.otherwise
 
 
-def _behind(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], back: bool) -> ColumnElement[bool]:
+def _behind(columns: Sequence[Key], values: Sequence[int | str], back: bool) -> ColumnElement[bool]:
     """Whether a row comes after one with these values. The first column is named apart, for an index to begin there."""
     found: list[ColumnElement[bool]] = []
     for number, (column, value) in enumerate(zip(columns, values, strict=True)):
@@ -111,17 +112,25 @@ def _behind(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], back: 
     return and_(first <= value if back else first >= value, or_(*found))
 
 
-def _last(transaction: Transaction, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _last(transaction: Transaction, column: ColumnElement[int]) -> ColumnElement[int]:
     """Of the newest run of a job that has ended."""
     its = select(column).where(runs.c.job_id == jobs.c.id, runs.c.ended.is_not(None))
     newest = its.order_by(runs.c.id.desc()).limit(1)
     return by_index(newest, runs, "runs_of_job", transaction.dialect.name).correlate(jobs).scalar_subquery()
 
 
-def _attention(transaction: Transaction) -> ColumnElement[Any]:
+def fails(transaction: Transaction) -> ColumnElement[bool]:
+    """Whether the newest run of a job that has ended is one that somebody has to look at."""
+    return and_(_has_failed(), _last(transaction, runs.c.state).in_(FAILING))
+
+
+def _has_failed() -> ColumnElement[bool]:
+    return jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
+
+
+def _attention(transaction: Transaction) -> ColumnElement[int]:
     """How urgent it is, and within that what came last; the rest by the next due. One number, so that the newest run is
     looked at once; and only of jobs that have failed at all."""
-    has_failed = jobs.c.id.in_(select(runs.c.job_id).where(runs.c.state.in_(FAILING)))
     calm = case(
         (jobs.c.next_due.is_(None), (CALM + 1) * APART - 1),
         else_=CALM * APART + type_coerce(jobs.c.next_due, BigInteger),
@@ -130,7 +139,7 @@ def _attention(transaction: Transaction) -> ColumnElement[Any]:
     fares = case(*((runs.c.state == state, urgency * APART - ended) for state, urgency in _URGENCY.items()), else_=calm)
     return case(
         (jobs.c.overdue.is_not(None), -type_coerce(jobs.c.overdue, BigInteger)),
-        (has_failed, func.coalesce(_last(transaction, fares), calm)),
+        (_has_failed(), func.coalesce(_last(transaction, fares), calm)),
         else_=calm,
     )
 
@@ -202,5 +211,5 @@ def _newest(dialect: str) -> Query:
     return select(jobs.c.id, each).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
 
-def _digits(number: ColumnElement[Any]) -> ColumnElement[str]:
+def _digits(number: ColumnElement[int]) -> ColumnElement[str]:
     return cast(number, String(20))

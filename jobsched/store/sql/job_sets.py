@@ -20,9 +20,8 @@ from ...model.labels import Label
 from ...model.order import DeleteJob, Issued, Order, Performed, Put, PutJob, PutJobs
 from ..contract import job_sets as contract
 from . import audit, staging, standing
-from .noun import Noun
 from .tables import settings
-from .transaction import Transaction, by_indexes, database_now
+from .transaction import Noun, Transaction, by_indexes, database_now
 
 Perform = Callable[[Transaction, Order[Any], Issued], Performed[Any]]
 

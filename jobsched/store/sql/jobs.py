@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import TypeVar
 
-import attrs
 from sqlalchemy import Update, and_, bindparam, delete, false, insert, or_, select, true, update
 
-from ...model.cron import Cron
 from ...model.hold import Hold
 from ...model.ids import EPOCH
-from ...model.job import Due, Job, JobFilter, Notify, Policy, Watch
-from ...model.labels import About
+from ...model.job import Due, Job, JobFilter
 from ...model.page import Page
-from ...model.pause import Pause
-from ...model.trigger import At, Interval, Schedule, Trigger
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_lists, labels
+from .job_columns import from_row, of, pause_of, schedule_of
+from .many import Many
 from .paging import cut, weight
+from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
@@ -28,20 +27,20 @@ from .visibility import of_tasks
 Q = TypeVar("Q", bound=Query)
 
 AWAKE = jobs.c.paused == false()  # not `IS false`, for which MySQL uses no index
-_ADD = insert(jobs)  # built once, as are the questions of a claim below: building costs more than asking
+_NOT_OURS = ("succeeded", "failing")  # what other statements write into the row of a job
+_COLUMNS = tuple(column.name for column in jobs.columns if column.name not in _NOT_OURS)
+_ADD, _values = Many(insert(jobs), _COLUMNS), itemgetter(*_COLUMNS)
 _MOVE = (
     update(jobs)
     .where(jobs.c.id == bindparam("key"))
     .values(next_due=bindparam("new_due", type_=jobs.c.next_due.type), starts=bindparam("new_starts"))
 )
-
-
 _PLANNED = (
     *(jobs.c.id, jobs.c.name, jobs.c.task, jobs.c.every, jobs.c.anchor, jobs.c.cron, jobs.c.at, jobs.c.timezone),
     *(jobs.c.start, jobs.c.end, jobs.c.jitter, jobs.c.next_due, jobs.c.starts, jobs.c.max_runs),
     *(jobs.c.paused, jobs.c.paused_by, jobs.c.paused_at, jobs.c.paused_until, jobs.c.pause_reason),
 )
-_LOCK_DUE = (  # built once, as are the other questions of a claim: building costs more than asking
+_LOCK_DUE = (  # built once: building costs more than asking
     select(jobs)
     .where(
         jobs.c.id.in_(bindparam("ids", expanding=True)),
@@ -56,8 +55,6 @@ _STATE = {
     "paused": jobs.c.paused.is_(True),
     "ended": and_(jobs.c.next_due.is_(None), AWAKE),
 }
-
-
 _WEIGHT = weight(jobs.c.parameters, jobs.c.require, jobs.c.notify, jobs.c.labels, jobs.c.description)
 _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 
@@ -65,7 +62,7 @@ _DUE = (jobs.c.id, jobs.c.next_due, jobs.c.every, jobs.c.task, jobs.c.require)
 def add(transaction: Transaction, new: Iterable[Job], *, new_ids: Container[str] = ()) -> None:
     """Store new jobs; `new_ids` are those among their ids that nobody has had before."""
     added = list(new)
-    transaction.execute(_ADD, [columns(job) for job in added])
+    _ADD.execute(transaction, (_values(of(job)) for job in added))
     labels.add(transaction, [job for job in added if job.id in new_ids])
     labels.put(transaction, [job for job in added if job.id not in new_ids])
 
@@ -79,13 +76,14 @@ def get(transaction: Transaction, job_id: str) -> Job | None:
 def page(transaction: Transaction, limit: int, only: JobFilter | None = None) -> list[Job]:
     """The first `limit` jobs in the list, oldest first."""
     query = _fitting(transaction, select(jobs), only or JobFilter())
-    return [from_row(row) for row in transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))]
+    found = transaction.execute(query.order_by(jobs.c.created, jobs.c.id).limit(limit))
+    return [from_row(row) for row in named(found)]
 
 
 def by_id(transaction: Transaction, limit: int, after: str) -> list[Job]:
     """Up to `limit` jobs with ids behind `after`, by id."""
     query = select(jobs).where(jobs.c.id > after).order_by(jobs.c.id).limit(limit)
-    return [from_row(row) for row in transaction.execute(query)]
+    return [from_row(row) for row in named(transaction.execute(query))]
 
 
 def fitting(
@@ -98,19 +96,25 @@ def fitting(
     query = select(jobs.c.id, _WEIGHT).where(jobs.c.id.in_(places))
     weights = {row[0]: row[1] for row in transaction.execute(query)}
     ids, more = cut(((job_id, weights[job_id]) for job_id in places), limit, room)
-    found = {row.id: from_row(row) for row in transaction.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+    rows = named(transaction.execute(select(jobs).where(jobs.c.id.in_(ids))))
+    found = {row.id: from_row(row) for row in rows}
     return Page([(found[job_id], places[job_id]) for job_id in ids], more)
 
 
 def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
     if only.name is not None:
         query = query.where(jobs.c.name == only.name)
+    if only.names is not None:
+        fits = (of_tasks(transaction, column, (only.names,)) for column in (jobs.c.name, jobs.c.id))
+        query = query.where(or_(*fits))
     if only.task is not None:
         query = query.where(jobs.c.task == only.task)
     if only.state is not None:
         query = query.where(_STATE[only.state])
     if only.overdue is not None:
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
+    if only.failing:
+        query = query.where(job_lists.fails(transaction))
     if only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     for label in only.labels:
@@ -122,7 +126,7 @@ def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
 
 def put(transaction: Transaction, job: Job) -> None:
     """Write a job over the stored job with the same id."""
-    row = columns(job)
+    row = of(job)
     transaction.execute(_write_over(tuple(row)), {"key": job.id} | {f"new_{name}": row[name] for name in row})
     labels.put(transaction, [job])
 
@@ -150,13 +154,14 @@ def due_before(
         query = query.where(or_(jobs.c.next_due > after.next_due, same))
     if (left := holds.left_undecided(transaction, now or instant)) is not None:
         query = query.where(~left)
-    return [Due(**row._mapping) for row in transaction.execute(query)]
+    return [Due(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def dues_of(transaction: Transaction, ids: Iterable[str]) -> list[Due]:
     """The next dues of these jobs, soonest first. Paused jobs are not due."""
     query = select(*_DUE).where(jobs.c.id.in_(ids), jobs.c.next_due.is_not(None), AWAKE)
-    return [Due(**row._mapping) for row in transaction.execute(query.order_by(jobs.c.next_due, jobs.c.id))]
+    query = query.order_by(jobs.c.next_due, jobs.c.id)
+    return [Due(**row._asdict()) for row in named(transaction.execute(query))]
 
 
 def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Planned]:
@@ -168,17 +173,17 @@ def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Pl
     for some in (AWAKE, pausing):
         query = select(*_PLANNED, held.label("held")).where(jobs.c.next_due < only.end, some)
         query = query.order_by(jobs.c.next_due, jobs.c.id).limit(most)
-        found += (_plan(row, hold) for row in transaction.execute(_fitting(transaction, query, asked)))
+        found += (_plan(row, hold) for row in named(transaction.execute(_fitting(transaction, query, asked))))
     return sorted(found, key=lambda job: (job.next_due, job.id))[:most]
 
 
 def _plan(row: TableRow, hold: Hold | None) -> Planned:
-    pause = _pause(row) if row.paused else None
+    pause = pause_of(row) if row.paused else None
     return Planned(
         id=row.id,
         name=row.name,
         task=row.task,
-        schedule=_schedule(row),
+        schedule=schedule_of(row),
         timezone=row.timezone,
         next_due=row.next_due,
         left=None if row.max_runs is None else max(row.max_runs - row.starts, 1),
@@ -194,7 +199,7 @@ def lock_due(transaction: Transaction, ids: Sequence[str], now: datetime) -> lis
 
     A job that another node holds is left out: that node is deciding it.
     """
-    return [from_row(row) for row in transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now})]
+    return [from_row(row) for row in named(transaction.execute(_LOCK_DUE, {"ids": list(ids), "now": now}))]
 
 
 def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None, int]]) -> None:
@@ -203,89 +208,3 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
     rows = [{"key": job.id, "new_due": due, "new_starts": job.starts + starts} for job, due, starts in moved]
     if rows:
         transaction.execute(_MOVE, rows)
-
-
-def columns(job: Job) -> dict[str, object]:
-    """The columns of a job."""
-    trigger = job.schedule.trigger
-    interval = trigger if isinstance(trigger, Interval) else None
-    whole = attrs.filters.exclude("schedule", "policy", "watch", "about", "pause")
-    pause = job.pause
-    found: dict[str, object] = attrs.asdict(job, recurse=False, filter=whole)
-    found.update(attrs.asdict(job.policy, recurse=False))
-    found.update(attrs.asdict(job.about, recurse=False))
-    found.update(attrs.asdict(job.watch))
-    return found | {
-        "every": interval and interval.every,
-        "anchor": interval and interval.start,
-        "cron": trigger.expression if isinstance(trigger, Cron) else None,
-        "at": trigger.instant if isinstance(trigger, At) else None,
-        "start": job.schedule.start,
-        "end": job.schedule.end,
-        "jitter": job.schedule.jitter,
-        "paused_by": pause and pause.by,
-        "paused_at": pause and pause.at,
-        "paused_until": pause and pause.until,
-        "pause_reason": (pause and pause.reason) or None,
-    }
-
-
-def from_row(row: TableRow) -> Job:
-    """The record of a row that holds every column of `jobs`."""
-    return Job(
-        id=row.id,
-        name=row.name,
-        task=row.task,
-        schedule=_schedule(row),
-        timezone=row.timezone,
-        policy=Policy(
-            overlap=row.overlap,
-            misfire_grace=row.misfire_grace,
-            catch_up=row.catch_up,
-            retries=row.retries,
-            retry_delay=row.retry_delay,
-            placement=row.placement or "any",
-            require=row.require,
-        ),
-        watch=Watch(
-            max_late=row.max_late,
-            must_succeed_every=row.must_succeed_every,
-            notify=None if row.notify is None else Notify(**row.notify | {"on": tuple(row.notify["on"])}),
-        ),
-        about=About(labels=row.labels, description=row.description, owner=row.owner, runbook=row.runbook),
-        timeout=row.timeout,
-        parameters=row.parameters,
-        max_runs=row.max_runs,
-        paused=row.paused,
-        pause=_pause(row) if row.paused else None,  # a daemon of 0004 that resumes a job leaves it there
-        next_due=row.next_due,
-        starts=row.starts,
-        version=row.version,
-        created=row.created,
-        updated=row.updated,
-        watched=row.watched,
-        overdue=row.overdue,
-        overdue_reason=row.overdue_reason,
-        forgotten=row.forgotten,
-        ahead=row.ahead,
-        ahead_from=row.ahead_from,
-    )
-
-
-def _schedule(row: TableRow) -> Schedule:
-    return Schedule(trigger=_trigger(row), start=row.start, end=row.end, jitter=row.jitter, salt=row.id)
-
-
-def _pause(row: TableRow) -> Pause | None:
-    """None: it was a daemon of 0004 that paused the job."""
-    if row.paused_at is None:
-        return None
-    return Pause(by=row.paused_by, at=row.paused_at, until=row.paused_until, reason=row.pause_reason or "")
-
-
-def _trigger(row: TableRow) -> Trigger:
-    if row.every is not None:
-        return Interval(start=row.anchor, every=row.every)
-    if row.cron is not None:
-        return Cron(expression=row.cron, timezone=row.timezone)
-    return At(instant=row.at)

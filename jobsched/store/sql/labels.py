@@ -9,17 +9,17 @@ from sqlalchemy import ColumnElement, Select, delete, insert, select
 from ...model.health import JobInfo
 from ...model.job import Job
 from ...model.labels import Label
+from .many import Many
 from .tables import job_labels, jobs
 from .transaction import Transaction
 
 SHARE = 500  # jobs in one question
+_ADD = Many(insert(job_labels), ("job_id", "name", "value"))
 
 
 def add(transaction: Transaction, new: Sequence[Job]) -> None:
     """Let jobs be found by the labels that they have; by their ids, nothing could be found so far."""
-    rows = [{"job_id": job.id, "name": name, "value": value} for job in new for name, value in job.about.labels.items()]
-    if rows:
-        transaction.execute(insert(job_labels), rows)
+    _ADD.execute(transaction, ((job.id, name, value) for job in new for name, value in job.about.labels.items()))
 
 
 def put(transaction: Transaction, changed: Sequence[Job]) -> None:
@@ -33,9 +33,7 @@ def put(transaction: Transaction, changed: Sequence[Job]) -> None:
     if there != wanted:
         forget(transaction, sorted({job_id for job_id, _, _ in there ^ wanted}))
         again = {job_id for job_id, _, _ in there ^ wanted}
-        rows = [dict(zip(("job_id", "name", "value"), row, strict=True)) for row in sorted(wanted) if row[0] in again]
-        if rows:
-            transaction.execute(insert(job_labels), rows)
+        _ADD.execute(transaction, (row for row in sorted(wanted) if row[0] in again))
 
 
 def forget(transaction: Transaction, job_ids: Sequence[str]) -> None:

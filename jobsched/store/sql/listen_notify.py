@@ -113,7 +113,7 @@ class Listener:
             try:
                 connection.exec_driver_sql(f"LISTEN {CHANNEL}")
                 self._heard()
-                self._hear(connection.connection.driver_connection.pgconn)  # type: ignore[union-attr]
+                self._hear(connection.connection.driver_connection.pgconn)  # type: ignore[union-attr]  # it is connected
             finally:
                 connection.invalidate()  # close it as it is: nothing is to be rolled back, or can be
 

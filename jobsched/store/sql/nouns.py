@@ -58,7 +58,7 @@ from . import (
     tails,
     wrong_clock,
 )
-from .noun import Noun
+from .transaction import Noun
 
 T = TypeVar("T")
 

@@ -29,12 +29,11 @@ from ...model.order import (
 )
 from ..contract import orders as order_contract
 from . import orders
-from .noun import Transactions
-from .transaction import Transaction
+from .transaction import Transaction, Transactions
 
 T = TypeVar("T")
-Asked: TypeAlias = tuple[Order[Any], Issued]
-Outcome: TypeAlias = Performed[Any] | JobschedError
+Asked: TypeAlias = tuple[Order[object], Issued]
+Outcome: TypeAlias = Performed[object] | JobschedError
 
 OF_ONE = (ChangeJob, PutJob, PauseJob, ResumeJob, DeleteJob, RunJob, RerunRun, CancelRun)  # one job or run
 MOST = 64  # orders in one transaction
@@ -52,7 +51,7 @@ def perform_all(transaction: Transaction, asked: Sequence[Asked]) -> list[Outcom
     return outcomes
 
 
-def _apart(transaction: Transaction, order: Order[Any], issued: Issued) -> Outcome:
+def _apart(transaction: Transaction, order: Order[object], issued: Issued) -> Outcome:
     try:
         with transaction.apart():
             return orders.perform(transaction, order, issued)
@@ -60,7 +59,7 @@ def _apart(transaction: Transaction, order: Order[Any], issued: Issued) -> Outco
         return why
 
 
-def shareable(order: Order[Any], *, alone: bool) -> bool:
+def shareable(order: Order[object], *, alone: bool) -> bool:
     """Whether an order may share a transaction: it must not keep the others waiting.
 
     `alone`: no other transaction changes anything meanwhile. Elsewhere an order on a job may have to wait for whoever
@@ -155,7 +154,7 @@ def _answer(outcomes: list[Outcome], group: Sequence[_Waiting]) -> None:
         _tell(each, Failure(outcome) if isinstance(outcome, JobschedError) else outcome)
 
 
-def _tell(waiting: _Waiting, result: Performed[Any] | Failure) -> None:
+def _tell(waiting: _Waiting, result: Performed[object] | Failure) -> None:
     if not waiting.answer.called:
         waiting.answer.callback(result)  # the result may be a Failure
     elif isinstance(result, Failure) and not result.check(JobschedError):

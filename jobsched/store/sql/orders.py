@@ -37,8 +37,20 @@ from ...model.order import (
 )
 from ...model.pause import Pause
 from ...model.run import Run
-from . import audit, batches, changes, commands, creation, holds, job_ids, job_sets, queries, settling, visibility
-from . import jobs as job_rows
+from . import (
+    audit,
+    batches,
+    changes,
+    commands,
+    creation,
+    holds,
+    job_columns,
+    job_ids,
+    job_sets,
+    queries,
+    settling,
+    visibility,
+)
 from . import runs as run_rows
 from .tables import jobs, runs
 from .transaction import Transaction
@@ -88,7 +100,7 @@ def _change(transaction: Transaction, order: ChangeJob, issued: Issued) -> Perfo
 def _put(transaction: Transaction, order: PutJob, issued: Issued) -> Performed[Put]:
     row = transaction.execute(select(jobs).where(jobs.c.id == order.job_id).with_for_update()).one_or_none()
     if row is not None:
-        before = settling.as_of(transaction, job_rows.from_row(row), issued.ids, issued.now)
+        before = settling.as_of(transaction, job_columns.from_row(row), issued.ids, issued.now)
         return _replace(transaction, before, order, issued)
     if order.present:
         raise Stale(f"there is no job {order.job_id}")

@@ -13,7 +13,8 @@ from ...model.ids import Ids
 from ...model.job import Event, Job, Notify
 from ...model.receiver import place_of
 from ...model.run import RETRIED, Run
-from .jobs import from_row
+from .job_columns import from_row
+from .rows import named
 from .tables import deliveries, jobs, runs
 from .transaction import Transaction
 
@@ -80,7 +81,7 @@ def _that_ask(transaction: Transaction, these: Sequence[Run]) -> dict[str, Job]:
     if not these:
         return {}
     found = transaction.execute(_THAT_ASK, {"ids": list({run.job_id for run in these})})
-    return {row.id: from_row(row) for row in found}
+    return {row.id: from_row(row) for row in named(found)}
 
 
 def wants(job: Job, event: Event, everyone: str | None) -> bool:
@@ -142,7 +143,7 @@ def concerned(transaction: Transaction, ended: Sequence[Run], *, retried: bool =
         for job_id in held:
             del found[job_id]  # what is known of it may be out of date, and it may be gone
         query = select(jobs).where(jobs.c.id.in_(held)).order_by(jobs.c.id).with_for_update()
-        found |= {row.id: from_row(row) for row in transaction.execute(query)}
+        found |= {row.id: from_row(row) for row in named(transaction.execute(query))}
     return found
 
 
@@ -162,7 +163,7 @@ def _asking(transaction: Transaction, ended: Sequence[Run], also: ColumnElement[
     query = select(jobs).where(jobs.c.id.in_({run.job_id for run in ended}))
     if transaction.everyone is None:
         query = query.where(or_(jobs.c.notify.is_not(None), also))
-    return {row.id: from_row(row) for row in transaction.execute(query)}
+    return {row.id: from_row(row) for row in named(transaction.execute(query))}
 
 
 def _to_hold(transaction: Transaction, asking: Mapping[str, Job], retried: bool) -> list[str]:

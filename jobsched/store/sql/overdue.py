@@ -14,7 +14,7 @@ from ...model.overdue import SKEW, Facts, Late, Overdue, OverdueChange, Success,
 from ...model.run import Run
 from . import changes, outbox
 from . import runs as run_rows
-from .jobs import from_row
+from .job_columns import from_row
 from .overdue_queries import has_come, has_succeeded, is_missed, is_waiting, last, succeeded_since
 from .tables import jobs, runs
 from .transaction import Query, TableRow, Transaction, database_now

@@ -15,9 +15,10 @@ from ...model.job import Job, JobFilter, JobState, JobView
 from ...model.job_list import IDLE
 from ...model.page import Page
 from ...model.run import Run, RunFilter
-from . import job_lists
+from . import job_columns, job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
+from .rows import named
 from .tables import deliveries
 from .tables import jobs as job_table
 from .tables import runs as run_table
@@ -53,7 +54,12 @@ def job(transaction: Transaction, job_id: str, now: datetime | None = None) -> J
 def some_jobs(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[JobView]:
     """Those of these jobs that are there, each with its newest run up to `now`."""
     found = transaction.execute(select(job_table).where(job_table.c.id.in_(job_ids)))
-    return _with_news(transaction, [(job_rows.from_row(row), "") for row in found], now)
+    return _with_news(transaction, [(job_columns.from_row(row), "") for row in named(found)], now)
+
+
+def oldest_run(transaction: Transaction) -> datetime | None:
+    """The due of the run that was made first, of those that are kept."""
+    return transaction.execute(select(run_table.c.due).order_by(run_table.c.id).limit(1)).scalar()
 
 
 def runs(transaction: Transaction, limit: int, before: str | None, only: RunFilter) -> list[Run]:

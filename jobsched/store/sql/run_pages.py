@@ -5,7 +5,7 @@ is full; what it has to look at beside the page does not grow with the record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from sqlalchemy import ColumnElement, Select, and_, literal_column, select, true, union_all
@@ -54,7 +54,7 @@ def ids(transaction: Transaction, limit: int, before: str | None, only: RunFilte
     return list(transaction.execute(select(every.c.id).order_by(every.c.id.desc()).limit(limit)).scalars())
 
 
-def _newest(transaction: Transaction, part: Part, limit: int) -> Select[Any]:
+def _newest(transaction: Transaction, part: Part, limit: int) -> Select[str]:
     newest = runs.c.id.desc()
     if part.index in SORTED and transaction.dialect.name == "postgresql":  # or it would go through the newest first
         newest = runs.c.id.op("||")(literal_column("''")).desc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import attrs
 from sqlalchemy import bindparam, func, insert, or_, select, update
@@ -14,6 +15,8 @@ from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
 from . import listen_notify, outbox, run_pages
+from .many import Many
+from .rows import named
 from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
@@ -23,17 +26,19 @@ _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 
-_RECORD = (
+_RECORD = Many(
     update(runs)
     .where(
         runs.c.id == bindparam("key"),
         runs.c.node_id == bindparam("by"),
         or_(*(runs.c.state == state for state in STARTED)),  # not IN: that cannot be executed for many at once
     )
-    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _NOTES})
+    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _NOTES}),
+    ("key", "by", *(f"new_{name}" for name in _NOTES)),
 )
-
-
+_note = attrgetter("id", "node_id", *_NOTES)
+_FIELDS = tuple(field.name for field in attrs.fields(Run))
+_ADD, _values = Many(insert(runs), _FIELDS), attrgetter(*_FIELDS)
 MOST_LEFT = 1000
 
 _LAST = [runs.c[field.name] for field in attrs.fields(LastRun)]
@@ -47,7 +52,7 @@ def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
     """Store new runs; (job, due, attempt) is unique, so a second start of one due cannot be stored."""
     added = list(new)
     if added:
-        transaction.execute(insert(runs), [attrs.asdict(run, recurse=False) for run in added])
+        _ADD.execute(transaction, map(_values, added))
         transaction.have_changed(added)
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
@@ -64,11 +69,11 @@ def record(transaction: Transaction, executed: Sequence[Run], ids: Ids, chance: 
     asking = outbox.concerned(transaction, failed, retried=True)
     failed = [final(asking.get(run.job_id), run) for run in failed]
     if others:
-        written = transaction.execute(_RECORD, [_note(run) for run in others]).rowcount
+        written = _RECORD.execute(transaction, map(_note, others))
         stored = others if written == len(others) else _as_stored(transaction, others)
         transaction.have_ended(stored)
         outbox.tell_succeeded(transaction, stored)
-    lost = [run for run in failed if transaction.execute(_RECORD, _note(run)).rowcount == 1]
+    lost = [run for run in failed if _RECORD.execute(transaction, [_note(run)]) == 1]
     transaction.have_ended(lost)
     again = _try_again(transaction, lost, asking, ids, chance)
     outbox.tell_failed(transaction, lost, asking, again)
@@ -109,10 +114,6 @@ def _in_its_time(transaction: Transaction, executed: Sequence[Run]) -> Sequence[
         run if run.ended is None else attrs.evolve(run, ended=max(min(run.ended, latest), run.started or EPOCH))
         for run in executed
     ]
-
-
-def _note(run: Run) -> dict[str, object]:
-    return {"key": run.id, "by": run.node_id} | {f"new_{name}": getattr(run, name) for name in _NOTES}
 
 
 def _try_again(
@@ -180,13 +181,15 @@ def last_of(transaction: Transaction, job_ids: Sequence[str], now: datetime | No
         its = its.where(runs.c.created <= now + BACK)
     one = its.order_by(runs.c.id.desc()).limit(1).correlate(jobs).scalar_subquery()  # a seek for each job
     newest = [run_id for run_id in transaction.execute(select(one).where(jobs.c.id.in_(job_ids))).scalars() if run_id]
-    found = transaction.execute(select(*_LAST).where(runs.c.id.in_(newest))) if newest else ()
-    return {row.job_id: LastRun(**row._mapping) for row in found}
+    if not newest:
+        return {}
+    found = transaction.execute(select(*_LAST).where(runs.c.id.in_(newest)))
+    return {row.job_id: LastRun(**row._asdict()) for row in named(found)}
 
 
 def active_of(transaction: Transaction, job_ids: Sequence[str]) -> list[Run]:
     """The runs of these jobs that have no outcome yet."""
-    return [from_row(row) for row in transaction.execute(_ACTIVE_OF, {"job_ids": list(job_ids)})]
+    return [from_row(row) for row in named(transaction.execute(_ACTIVE_OF, {"job_ids": list(job_ids)}))]
 
 
 def ripe_of(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> list[Run]:
@@ -273,8 +276,8 @@ def any_waiting(transaction: Transaction) -> bool:
 
 def from_row(row: TableRow) -> Run:
     """The record of a row that holds every column of `runs`, or all that are shown."""
-    return Run(**row._mapping)
+    return Run(**row._asdict())
 
 
 def _all(transaction: Transaction, query: Query) -> list[Run]:
-    return [from_row(row) for row in transaction.execute(query)]
+    return [from_row(row) for row in named(transaction.execute(query))]

@@ -11,7 +11,7 @@ from sqlalchemy import and_, false, func, or_, select, true, update
 from ...model.ids import EPOCH, MICROSECOND, Ids
 from ...model.job import Job
 from ...model.owed import Situation, owed
-from . import changes, holds, listen_notify, stretches, wrong_clock
+from . import changes, holds, job_columns, listen_notify, stretches, wrong_clock
 from . import jobs as job_rows
 from . import runs as run_rows
 from .tables import jobs
@@ -73,7 +73,7 @@ def end_pauses(transaction: Transaction, local: datetime, most: int, ids: Ids, a
     rows = transaction.execute(held).all()
     for row in rows:
         if row.paused:
-            as_of(transaction, job_rows.from_row(row), ids, instant)
+            as_of(transaction, job_columns.from_row(row), ids, instant)
         else:
             transaction.execute(update(jobs).where(jobs.c.id == row.id).values(dict.fromkeys(_PAUSE)))
     holds.tell_end(transaction, instant)

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter, itemgetter
 
 from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, update
 
 from ...model.ids import Ids, is_word, least
 from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
-from . import changes, commands, job_ids, listen_notify
-from . import jobs as job_rows
+from . import changes, commands, job_columns, job_ids, listen_notify
 from . import runs as run_rows
+from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
-from .tables import audit, former_jobs, job_labels, jobs, runs
+from .tables import audit, former_jobs, job_labels, jobs, nodes, runs
 from .transaction import Transaction
 
 PREFIX = 13  # characters of an id that say the millisecond
@@ -32,6 +33,11 @@ _SAID = ("name", "task", "timezone", "overlap", "misfire_grace", "catch_up", "re
 _RULE = ("every", "anchor", "cron", "at", "start", "end", "jitter", "max_runs", "next_due")
 _WATCH = ("watched", "overdue", "overdue_reason")
 _COPIED = [column.name for column in staged_jobs.columns if column.name in jobs.columns]
+_STAGED = [column.name for column in staged_jobs.columns]
+_JOBS, _job_values = Many(insert(staged_jobs), _STAGED), itemgetter(*_STAGED)
+_LABELS = Many(insert(staged_labels), ("set_id", "job_id", "name", "value"))
+_ENTRY = [column.name for column in audit.columns]
+_ENTRIES, _entry_values = Many(insert(staged_entries), ["set_id", *_ENTRY]), attrgetter(*_ENTRY)
 
 
 def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again: bool) -> None:
@@ -39,24 +45,15 @@ def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again
     if again:
         unstage(transaction, set_id, [step.job.id for step in steps])
     rows = [_row(set_id, step) for step in steps]
-    transaction.execute(insert(staged_jobs), rows)
+    _JOBS.execute(transaction, map(_job_values, rows))
     labels = [
-        {"set_id": set_id, "job_id": step.job.id, "name": name, "value": value}
+        (set_id, step.job.id, name, value)
         for step, row in zip(steps, rows, strict=True)
         if row["relabel"] and step.after is not None
         for name, value in step.after.about.labels.items()
     ]
-    if labels:
-        transaction.execute(insert(staged_labels), labels)
-    entries = [{"set_id": set_id, **_entry(step)} for step in steps]
-    transaction.execute(insert(staged_entries), entries)
-
-
-def _entry(step: Step) -> dict[str, object]:
-    """The columns of a step's entry."""
-    entry = step.entry
-    assert entry is not None
-    return {column.name: getattr(entry, column.name) for column in audit.columns}
+    _LABELS.execute(transaction, labels)
+    _ENTRIES.execute(transaction, ((set_id, *_entry_values(step.entry)) for step in steps))
 
 
 def unstage(transaction: Transaction, set_id: str, job_ids: Sequence[str]) -> None:
@@ -79,9 +76,15 @@ def discard(transaction: Transaction, set_id: str, most: int) -> int:
 
 
 def abandoned(transaction: Transaction, before: datetime) -> str | None:
-    """A set that was begun before that instant and is staged still: its node is dead, or lost the database."""
+    """A set that is staged still, and that nobody carries out: see the contract."""
+    entry = staged_entries.c
     query = select(staged_jobs.c.set_id).where(staged_jobs.c.set_id < least(before)).limit(1)
-    return transaction.execute(query).scalar()
+    found: str | None = transaction.execute(query).scalar()
+    if found is not None:
+        return found
+    its_node = (nodes.c.name == entry.node) & (nodes.c.state == "alive") & (nodes.c.since <= entry.at)
+    left = select(entry.set_id).where(~select(nodes.c.id).where(its_node).exists()).limit(1)
+    return transaction.execute(left).scalar()
 
 
 def quiet(transaction: Transaction, set_id: str, steps: Sequence[Step], now: datetime) -> set[str]:
@@ -112,7 +115,7 @@ def _row(set_id: str, step: Step) -> dict[str, object]:
         anew = not before.watch.same_terms(after.watch)
         relabel = before.about.labels != after.about.labels
     return {
-        **{name: value for name, value in job_rows.columns(job).items() if name in _COPIED},
+        **{name: value for name, value in job_columns.of(job).items() if name in _COPIED},
         "set_id": set_id,
         "what": step.what,
         "moves": moves,
@@ -182,7 +185,7 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
 
 def _tell(transaction: Transaction, set_id: str, now: datetime) -> None:
     """The entries in the audit log, at this instant, in the order that they have; and what callers follow."""
-    entry, names = staged_entries.c, [column.name for column in audit.columns]
+    entry, names = staged_entries.c, _ENTRY
     prefix = literal(Ids().make(now)[:PREFIX], entry.id.type)
     given = {"id": prefix.concat(func.substr(entry.id, PREFIX + 1)), "at": literal(now, entry.at.type)}
     told = select(*(given.get(name, entry[name]) for name in names)).where(entry.set_id == set_id)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from ...model.caller import Caller, is_among
 from ...model.errors import Taken
@@ -14,10 +13,10 @@ from ...model.ids import is_word
 from ...model.job import Job
 from ...model.job_set import Standing
 from ...model.labels import Label
-from . import job_ids, labels
-from . import jobs as job_rows
+from . import job_columns, job_ids, labels
+from .rows import named
 from .tables import former_jobs, jobs, runs
-from .transaction import Transaction, by_indexes, database_now
+from .transaction import Query, TableRow, Transaction, by_indexes, database_now
 from .visibility import of_tasks
 
 SHARE = 500  # ids in one question
@@ -74,7 +73,7 @@ def by_ids(transaction: Transaction, ids: Sequence[str], *, hold: bool = False) 
     """The jobs of these ids that are there; with `hold`, held until the transaction ends."""
     query = select(jobs).order_by(jobs.c.id)
     rows = _shares(transaction, query.with_for_update() if hold else query, jobs.c.id, sorted(ids))
-    return {row.id: job_rows.from_row(row) for row in rows}
+    return {row.id: job_columns.from_row(row) for row in rows}
 
 
 def _first(transaction: Transaction, ids: Sequence[str], caller: Caller, hidden: list[str]) -> dict[str, int]:
@@ -102,6 +101,8 @@ def _late(transaction: Transaction, ids: Sequence[str], instant: datetime) -> fr
     return frozenset(row.job_id for row in _shares(transaction, ahead, runs.c.job_id, ids))
 
 
-def _shares(transaction: Transaction, query: Any, column: Any, ids: Sequence[str]) -> Iterator[Any]:
+def _shares(
+    transaction: Transaction, query: Query, column: ColumnElement[str], ids: Sequence[str]
+) -> Iterator[TableRow]:  # fmt: skip
     for begin in range(0, len(ids), SHARE):
-        yield from transaction.execute(query.where(column.in_(ids[begin : begin + SHARE])))
+        yield from named(transaction.execute(query.where(column.in_(ids[begin : begin + SHARE]))))

@@ -15,7 +15,7 @@ from ...model.ids import Ids
 from ...model.job import Job
 from ...model.owed import Situation, owed
 from ...model.run import Run
-from . import jobs as job_rows
+from . import job_columns
 from . import runs as run_rows
 from .tables import LAST_DUE, OF_A_DUE, jobs, runs
 from .transaction import Transaction
@@ -44,7 +44,7 @@ def give_back(transaction: Transaction, ended: Sequence[Run], now: datetime) -> 
     for job_id, count in not_started(transaction, ended).items():
         row = transaction.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is not None:
-            _give_back(transaction, job_rows.from_row(row), count, now)
+            _give_back(transaction, job_columns.from_row(row), count, now)
 
 
 def _give_back(transaction: Transaction, job: Job, count: int, now: datetime) -> None:

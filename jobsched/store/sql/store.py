@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
@@ -29,11 +30,14 @@ from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
+from ..contract import settings as settings_contract
+from ..contract import token_uses as token_uses_contract
 from ..sign_of_life import Sign
-from . import changes, db_errors, downtimes, job_sets, nouns, queries
+from . import changes, db_errors, downtimes, job_sets, nouns, queries, token_uses
 from . import labels as label_rows
 from .engine import connect, reading, writing
 from .order_groups import OrderGroups
+from .settings import Settings
 from .transaction import Transaction
 
 P = ParamSpec("P")
@@ -103,6 +107,8 @@ class Store(Service):
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
         self.changes: change_contract.Changes = nouns.Changes(self)
+        self.settings: settings_contract.Settings = Settings(self)
+        self.token_uses: token_uses_contract.TokenUses = token_uses.TokenUses(self)
 
     @property
     def shared(self) -> bool:
@@ -276,11 +282,15 @@ class ForCallers:
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
         self.orders: order_contract.Orders = orders(self)
+        self.settings: settings_contract.Settings = Settings(self)
 
     @property
     def shared(self) -> bool:
         """The same as `Store.shared`."""
         return self._store.shared
+
+    def oldest_run(self) -> Deferred[datetime | None]:
+        return self.read(queries.oldest_run)
 
     def read(
         self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs

@@ -18,6 +18,7 @@ from ...model.trigger import Schedule
 from . import outbox
 from . import runs as run_rows
 from .overdue_queries import started_since
+from .rows import named
 from .tables import jobs, runs
 from .transaction import Transaction
 
@@ -80,7 +81,9 @@ def _last(transaction: Transaction, wanted: Iterable[Run], now: datetime) -> dic
     for place, job_ids in of_place.items():
         asked = {"place": place, "job_ids": job_ids, "before": now + BACK}
         ids += (found for found in transaction.execute(_LAST, asked).scalars() if found)
-    found = [run_rows.from_row(row) for row in transaction.execute(_OPEN, {"ids": ids, "now": now})] if ids else []
+    if not ids:
+        return {}
+    found = (run_rows.from_row(row) for row in named(transaction.execute(_OPEN, {"ids": ids, "now": now})))
     return {(run.job_id, run.place): run for run in found}
 
 

@@ -293,4 +293,7 @@ deliveries = Table(  # notifications, on their way or told
     Index("deliveries_of_job", "job_id", "id"),
 )
 
+token_uses = Table(  # since 0005
+    "token_uses", metadata, Column("fingerprint", Words(16), primary_key=True), Column("used", Instant, nullable=False)
+)
 from . import staging_tables  # noqa: E402, F401  # made from the tables above

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-import attrs
-from sqlalchemy import delete, insert, select
+from sqlalchemy import BindParameter, bindparam, delete, insert, select
 
 from ...model.ids import Ids
 from ...model.run import Run, Tail
 from . import runs as run_rows
 from .tables import runs, tails
 from .transaction import Transaction
+
+# Asked with each batch of outcomes, so they are built once: to build a question takes longer than to ask it.
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_KNOWN = select(runs.c.id).where(runs.c.id.in_(_IDS)).with_for_update()
+_FORGET = delete(tails).where(tails.c.run_id.in_(_IDS))
+_ADD = insert(tails)
 
 
 def record(
@@ -30,11 +35,15 @@ def save(transaction: Transaction, new: Iterable[Tail]) -> None:
     found = {tail.run_id: tail for tail in new}
     if not found:
         return
-    known = transaction.execute(select(runs.c.id).where(runs.c.id.in_(found)).with_for_update()).scalars()
-    rows = [attrs.asdict(found[run_id]) for run_id in known]  # the runs are held: they are not forgotten meanwhile
+    known = transaction.execute(_KNOWN, {"ids": list(found)}).scalars()
+    rows = [_row(found[run_id]) for run_id in known]  # the runs are held: they are not forgotten meanwhile
     if rows:
         forget(transaction, list(found))
-        transaction.execute(insert(tails), rows)
+        transaction.execute(_ADD, rows)
+
+
+def _row(tail: Tail) -> dict[str, object]:
+    return {"run_id": tail.run_id, "start": tail.start, "data": tail.data}
 
 
 def get(transaction: Transaction, run_id: str) -> Tail | None:
@@ -45,4 +54,4 @@ def get(transaction: Transaction, run_id: str) -> Tail | None:
 
 def forget(transaction: Transaction, run_ids: Sequence[str]) -> None:
     """Drop the tails of runs."""
-    transaction.execute(delete(tails).where(tails.c.run_id.in_(run_ids)))
+    transaction.execute(_FORGET, {"ids": list(run_ids)})

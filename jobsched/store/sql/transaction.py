@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Row, Select, text
 from sqlalchemy.exc import DBAPIError
+from twisted.internet.defer import Deferred
 
 from ...model.change import Change
 from ...model.run import Run
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Query: TypeAlias = Select[*tuple[object, ...]]  # for columns of any number and type
 TableRow: TypeAlias = Row[*tuple[object, ...]]  # what such a query finds; its columns are read by name
 
@@ -20,8 +23,6 @@ _ASK_TIME = {
     "postgresql": text("SELECT clock_timestamp()"),  # not now(): that is when the transaction began
     "mysql": text("SELECT UTC_TIMESTAMP(6)"),
 }
-
-
 _BY_INDEXES = text("SET LOCAL enable_seqscan = off")
 
 
@@ -118,3 +119,22 @@ def has_clock(transaction: Transaction) -> bool:
 def in_utc(told: datetime) -> datetime:
     """What the database's clock told."""
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+
+
+class Transactions(Protocol):
+    """Runs a function in a transaction. `Store` and `ForCallers` do so."""
+
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Run it in a transaction that reads."""
+
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run it in a transaction that may write."""
+
+
+class Noun:
+    """The questions and changes of one noun of the contract, each in a transaction of its own."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._in = transactions

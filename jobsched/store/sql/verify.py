@@ -19,7 +19,7 @@ from ...model.ids import EPOCH
 from ...model.job import Job
 from ...model.node import Node
 from ...model.run import Run
-from . import db_errors, holds
+from . import db_errors, holds, token_uses
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -63,6 +63,9 @@ class Snapshot:
 
     def hold(self) -> Hold | None:
         return holds.last(self._transaction)
+
+    def token_uses(self) -> dict[str, datetime]:
+        return token_uses.every(self._transaction)
 
     def histories(self) -> Iterator[tuple[str, Job | None, Iterable[Run]]]:
         return histories(self._transaction)

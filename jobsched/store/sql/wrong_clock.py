@@ -32,7 +32,7 @@ from ...model.owed import Stretch
 from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Interval, Schedule
 from ...model.wrong_clock import RAN_AHEAD, SET_BACK, Evidence, anew
-from . import jobs as job_rows
+from . import job_columns
 from . import runs as run_rows
 from .tables import LAST_DUE, OF_A_DUE, deliveries, jobs, keys, nodes, runs
 from .transaction import Query, Transaction, database_now
@@ -58,7 +58,7 @@ def jobs_ahead(transaction: Transaction, local: datetime, after: str, most: int)
     was looked at, if there are more."""
     instant = database_now(transaction, local)
     rows = transaction.execute(_far(instant).where(jobs.c.id > after).order_by(jobs.c.id).limit(most)).all()
-    found = [job.id for job in map(job_rows.from_row, rows) if anew(job, instant) is not None]
+    found = [job.id for job in map(job_columns.from_row, rows) if anew(job, instant) is not None]
     return found, rows[-1].id if len(rows) == most else None
 
 
@@ -67,7 +67,7 @@ def put_right(transaction: Transaction, job_ids: Sequence[str], local: datetime)
     were computed anew."""
     instant = database_now(transaction, local)
     held = select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
-    return sum(_put_right(transaction, job_rows.from_row(row), instant) for row in transaction.execute(held).all())
+    return sum(_put_right(transaction, job_columns.from_row(row), instant) for row in transaction.execute(held).all())
 
 
 def _put_right(transaction: Transaction, job: Job, instant: datetime) -> bool:

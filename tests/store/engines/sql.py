@@ -19,7 +19,7 @@ from jobsched.model.lease import FIXED
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run, Tail
-from jobsched.store.sql import audit, engine, run_pages, transaction
+from jobsched.store.sql import audit, engine, job_columns, run_pages, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
@@ -106,7 +106,7 @@ class SqlBench:
         return [IdempotencyKey(scope=row.scope, key=row.key, digest=row.digest) for row in found]
 
     def jobs(self) -> list[Job]:
-        return [job_rows.from_row(row) for row in self._rows(jobs, jobs.c.id)]
+        return [job_columns.from_row(row) for row in self._rows(jobs, jobs.c.id)]
 
     def runs(self) -> list[Run]:
         return [Run(**row._mapping) for row in self._rows(runs, runs.c.due, runs.c.id)]

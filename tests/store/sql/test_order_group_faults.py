@@ -13,7 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from jobsched.model.caller import ANYBODY
 from jobsched.model.errors import Conflict, Unavailable
 from jobsched.model.order import CreateJob, Issued, Performed
-from jobsched.store.sql import noun
+from jobsched.store.sql import transaction
 from jobsched.store.sql.order_groups import OrderGroups
 from tests.store.samples import IDS, job, signature
 
@@ -52,7 +52,7 @@ def transactions() -> Transactions:
 @pytest.fixture
 def three(transactions: Transactions) -> list[Deferred[Performed[str]]]:
     """Three orders, the last two of which share a transaction that is under way."""
-    groups = OrderGroups(Clock(), cast(noun.Transactions, transactions), alone=True, most=1, waiting=9)
+    groups = OrderGroups(Clock(), cast(transaction.Transactions, transactions), alone=True, most=1, waiting=9)
     given = [groups.perform(CreateJob(job=job()), ISSUED) for _ in range(3)]
     transactions.asked[0][1].callback([Performed(answer="first", entry=None)])
     assert [count for count, _ in transactions.asked] == [1, 2]

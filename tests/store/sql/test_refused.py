@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import pytest
 from twisted.logger import capturedLogs, formatEvent
@@ -38,7 +36,7 @@ def test_a_note_that_is_refused_does_not_end_its_run(desk: SqlDesk, monkeypatch:
     node = Node(desk)
     write = run_rows._note
 
-    def picky(noted: Run) -> dict[str, Any]:
+    def picky(noted: Run) -> tuple[object, ...]:
         if noted.pid == 99:
             raise ValueError("not that one")
         return write(noted)

@@ -6,7 +6,7 @@ import socket
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.daemon.listening import Certificate, Renewing, closed, look, names
+from jobsched.daemon.listening import Certificate, Renewing, closed, look, names, url
 from jobsched.model.errors import BadConfig
 from tests.certificates import pair
 
@@ -49,6 +49,19 @@ def second():
 )
 def test_it_is_asked_for_by_what_it_listens_on(endpoint, more):
     assert names([look(endpoint)]) == ["localhost", "127.0.0.1", "::1", *more]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("tcp:58631:interface=127.0.0.1", "http://127.0.0.1:58631"),
+        (r"tcp6:80:interface=\:\:1", "http://[::1]:80"),
+        ("tcp:58631", f"http://{socket.gethostname()}:58631"),
+        ("unix:/run/jobsched", "unix:/run/jobsched"),
+    ],
+)
+def test_an_endpoint_has_an_address_that_a_client_can_use(endpoint, address):
+    assert url(endpoint) == address
 
 
 # Certificates.

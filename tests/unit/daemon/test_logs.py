@@ -303,6 +303,7 @@ def at_exit(monkeypatch):
 @pytest.mark.parametrize("most", [1, 1000])
 def test_a_handler_stuck_for_ever_does_not_hold_up_the_end(logger, monkeypatch, capfd, at_exit, most):
     monkeypatch.setattr(logs, "MOST", most)
+    monkeypatch.setattr(logs, "LEAST", 0.1)
     go, kept, other = threading.Event(), Kept(), logging.getLogger("jobsched.test_logs.other")
     stuck = Kept(go)
     logger.handlers[:] = other.handlers[:] = [kept, stuck]

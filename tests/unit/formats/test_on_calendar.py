@@ -90,4 +90,4 @@ def test_any_text_is_a_schedule_or_refused(text: str) -> None:
         found = fields(text)
     except Invalid:
         return
-    assert "at" in found or Cron.parse(found["cron"], found.get("timezone", "UTC"))
+    assert "at" in found or Cron.parse(str(found["cron"]), str(found.get("timezone", "UTC")))

@@ -240,9 +240,14 @@ def test_the_evidence_of_a_stretch_and_of_an_overlap() -> None:
 
 
 def test_what_was_done_to_the_job_is_evidence() -> None:
-    entries = [entry("job.pause", DUE), entry("job.change", DUE + DAY, who=None, before={"cron": "0 4 * * *"})]
+    entries = [
+        entry("job.create", DUE - DAY, after={"task": "backup", "cron": "0 3 * * *"}),
+        entry("job.pause", DUE),
+        entry("job.change", DUE + DAY, who=None, before={"cron": "0 4 * * *"}),
+    ]
     verdict = judged(run("skipped", reason="paused"), entries=entries)
-    assert [fact.text for fact in verdict.facts][-2:] == [
+    assert [fact.text for fact in verdict.facts][-3:] == [
+        "the job was made by alice",
         "the job was paused by alice",
         "the job was changed (cron) by somebody without a token",
     ]

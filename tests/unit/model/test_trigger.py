@@ -179,6 +179,14 @@ def test_a_row_of_dues_costs_one_look_at_the_trigger_for_each() -> None:
     assert found == [schedule.next_after(due - TICK) for due in found]
 
 
+def test_the_first_due_without_jitter_costs_one_look() -> None:
+    counting = Counting(Cron(expression="0 3 * * *", timezone="Europe/Berlin"))
+    schedule = Schedule(trigger=counting)
+    first = schedule.first(T0)
+    assert counting.asked == 1
+    assert first == datetime(2024, 1, 1, 2, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("year", [1, 2, 50, 9998, 9999])
 def test_a_jitter_wider_than_the_calendar_is_there_is_followed(year: int) -> None:
     schedule = Schedule(trigger=Cron(expression="@daily"), jitter=LONGEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPResponse, IncompleteRead
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +18,11 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from werkzeug.routing import Rule
 
+from jobsched.config.catalog import Catalog
 from jobsched.model.run import Run
 from tests.fakes import InlinePool
+
+ROOT = Path(__file__).parents[3]
 
 EPOCH = 1_344_823_200.0  # 2012-08-13 02:00:00 UTC
 
@@ -209,26 +213,48 @@ def compiled_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def front(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+@contextmanager
+def daemon(folder: Path, migrated: Path, tasks: Catalog) -> Iterator[Front]:
     """A daemon that is built and never started; its store is a real one, asked without threads."""
-    from jobsched import service
-    from jobsched.config import catalog, options
+    from jobsched import parts, service
+    from jobsched.config import options
     from jobsched.rest import openapi
     from jobsched.store.sql import store
 
     def open_store(reactor: Any, url: str, **more: Any) -> store.Store:
         return store.Store(reactor, url, InlinePool, **more)  # type: ignore[arg-type]  # a fake
 
-    monkeypatch.setattr(openapi, "describe", remembered(openapi.describe))
-    monkeypatch.setattr(service, "open_store", open_store)
-    root = Path(__file__).parents[3]
     reactor = Reactor()
-    configuration = options.Config(store=f"sqlite:///{tmp_path}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
-    copyfile(migrated, tmp_path / "jobsched.sqlite")
-    tasks = catalog.load(root / "conf" / "catalog.cfg", root / "tasks")
-    folders = service.Folders(conf=root / "conf", tasks=root / "tasks", state=tmp_path)
-    secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)  # type: ignore[arg-type]  # a fake
+    configuration = options.Config(store=f"sqlite:///{folder}/jobsched.sqlite", allowed_hosts=["jobs.example", "h"])
+    copyfile(migrated, folder / "jobsched.sqlite")
+    folders = parts.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openapi, "describe", remembered(openapi.describe))
+        patch.setattr(parts, "open_store", open_store)
+        secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)  # type: ignore[arg-type]  # a fake
     found = next(part for part in secured if isinstance(part, store.Store))
     yield Front(site, reactor, found)
     found._engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Catalog:
+    """The catalog that comes with the project. A catalog never changes; a reload reads another."""
+    from jobsched.config import catalog
+
+    return catalog.load(ROOT / "conf" / "catalog.cfg", ROOT / "tasks")
+
+
+@pytest.fixture
+def front(tmp_path: Path, migrated: Path, shipped: Catalog) -> Iterator[Front]:
+    """A daemon of the test's own."""
+    with daemon(tmp_path, migrated, shipped) as front:
+        yield front
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory, migrated: Path, shipped: Catalog) -> Iterator[Front]:
+    """One daemon for all tests of a module that change nothing in it: it has no job, then as before."""
+    with daemon(tmp_path_factory.mktemp("unchanged"), migrated, shipped) as front:
+        yield front
+        assert front.get("/jobs").json == {"values": []}

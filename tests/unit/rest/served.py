@@ -8,8 +8,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from jobsched.rest.route import Route, whole
-from jobsched.rest.site import site
+from jobsched.http.route import Route, whole
+from jobsched.http.site import site
 from tests.unit.rest.conftest import Reactor
 
 HEAD = b"GET /quick HTTP/1.1\r\nHost: h\r\n"

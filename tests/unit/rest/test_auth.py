@@ -10,11 +10,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from jobsched.config.tokens import Token, Tokens, hashed
+from jobsched.http.auth import ADDRESSES, WRONG, Authenticator, Failures
+from jobsched.http.route import Route, caller, whole
+from jobsched.http.site import site
 from jobsched.model.caller import NEEDS, SCOPES
-from jobsched.rest.auth import ADDRESSES, WRONG, Authenticator, Failures
 from jobsched.rest.relay import Relay
-from jobsched.rest.route import Route, caller, whole
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import EPOCH, Reactor, ask
 
 T0 = datetime.fromtimestamp(EPOCH, UTC)
@@ -30,7 +30,7 @@ BEARER = f"Bearer {SECRET}"
 class SecuredSite:
     """A site with a route for each need, that says who asked."""
 
-    def __init__(self, tokens=KNOWN, cluster=CLUSTER):
+    def __init__(self, tokens=KNOWN, cluster=CLUSTER, used=lambda _: None):
         self.tokens = tokens
         self.reactor = Reactor()
         authenticator = Authenticator(
@@ -38,6 +38,7 @@ class SecuredSite:
             lambda: datetime.fromtimestamp(self.reactor.seconds(), UTC),
             self.reactor.seconds,
             cluster,
+            used=used,
         )
         routes = [Route("GET", f"/{need}", self.answer, "", scope=need) for need in NEEDS]
         self.site = site(routes, self.reactor, admit=authenticator.admit)

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from jobsched.rest.conditions import tag_of
+from jobsched.http.conditions import tag_of
 from tests.present import present
 from tests.unit.rest.conftest import ask, exchange
 

@@ -3,7 +3,7 @@
 import pytest
 from twisted.protocols.policies import WrappingFactory
 
-from jobsched.rest.connection import GOING, IDLE, MOST_HEAD, MOST_HEADERS, READ, STALLED, WHOLE
+from jobsched.http.connection import GOING, IDLE, MOST_HEAD, MOST_HEADERS, READ, STALLED, WHOLE
 from tests.unit.rest.served import HEAD, POST, ServedSite, Wire
 
 

@@ -5,10 +5,10 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
+from jobsched.http.connection import ConnectionLimit
 from jobsched.model.errors import Busy
 from jobsched.model.log_throttle import PAUSE
 from jobsched.rest import api
-from jobsched.rest.connection import ConnectionLimit
 from jobsched.rest.output import Outputs
 from tests.unit.rest.conftest import exchange
 from tests.unit.rest.served import HEAD, ServedSite

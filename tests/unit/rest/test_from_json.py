@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
+from jobsched.http import from_json
+from jobsched.http.from_json import Defaults
+from jobsched.http.schemas.jobs import PatchIn
 from jobsched.model.definition import MOST_PARAMETERS
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid
 from jobsched.model.job import Policy
-from jobsched.rest import from_json
-from jobsched.rest.from_json import Defaults
-from jobsched.rest.schemas.jobs import PatchIn
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = Defaults(policy=Policy(), timezone="UTC")

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from jobsched.http.site import site
 from jobsched.model.caller import ANYBODY, NOBODY, Caller
 from jobsched.model.health import HealthProblem
 from jobsched.rest.health import HealthCalls
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
 
 

@@ -7,7 +7,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.testing import StringTransport
 
-from jobsched.rest.site import site
+from jobsched.http.site import site
 from tests.unit.rest.conftest import EXAMPLE, Reactor, ask, exchange
 
 ALWAYS = {
@@ -42,9 +42,9 @@ def headers(said):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "0.0.0.0:58631", "jobs.example.evil"])
-def test_a_host_that_is_not_ours_is_421(front, host):
+def test_a_host_that_is_not_ours_is_421(unchanged, host):
     for method in ("GET", "POST", "OPTIONS", "HEAD"):
-        answer = ask(front.site, method, "/jobs", host=host)
+        answer = ask(unchanged.site, method, "/jobs", host=host)
 
         assert answer.status == 421
         assert answer.headers["connection"] == "close"
@@ -102,11 +102,11 @@ def test_http_1_1_needs_a_host_and_http_1_0_does_not(front):
     ],
     ids=str,
 )
-def test_no_page_of_another_site_makes_a_browser_write(front, browser):
+def test_no_page_of_another_site_makes_a_browser_write(unchanged, browser):
     for method, path in [*WRITES, ("POST", "/jobs"), ("PATCH", "/jobs/x"), ("POST", "/preview")]:
         lines = [f"{method} {path} HTTP/1.1", "Host: jobs.example", "Content-Type: application/json"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in browser.items()]
-        said, transport = exchange(front.site, "\r\n".join([*lines, "", ""]).encode())
+        said, transport = exchange(unchanged.site, "\r\n".join([*lines, "", ""]).encode())
 
         assert said.startswith(b"HTTP/1.1 403 Forbidden\r\n"), path
         assert transport.disconnecting
@@ -142,11 +142,11 @@ def test_a_form_writes_nothing_where_no_body_is_due(front, content_type):
 
 
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/json"])
-def test_a_body_is_refused_where_none_is_due_whatever_it_is(front, content_type):
+def test_a_body_is_refused_where_none_is_due_whatever_it_is(unchanged, content_type):
     for method, path in [*WRITES, ("GET", "/jobs"), ("GET", "/health"), ("HEAD", "/catalog")]:
         if path.partition("?")[0] in MAY_HAVE_ONE:
             continue
-        answer = ask(front.site, method, path, b"{}", content_type=content_type)
+        answer = ask(unchanged.site, method, path, b"{}", content_type=content_type)
 
         assert answer.status == 400, path
         assert method == "HEAD" or answer.problem[:2] == (400, "this call takes no body"), path

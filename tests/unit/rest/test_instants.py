@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from jobsched.http.instants import EXAMPLE, asked_instant, instant
 from jobsched.model.errors import Invalid
-from jobsched.rest.instants import EXAMPLE, asked_instant, instant
 
 THREE = datetime(2026, 12, 1, 3, tzinfo=UTC)
 TWO = THREE - timedelta(hours=1)

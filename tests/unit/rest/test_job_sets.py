@@ -44,8 +44,9 @@ def test_a_set_is_made_changed_kept_and_pruned(front):
     front.job(id="by-hand", name="by hand")
     again = put(front, {"jobs": [job("a"), job("b", retries=2)]}, "?scope=team=data&prune=1")
     assert whats(again) == {"a": "keep", "b": "change", "c": "delete"}
+    assert [part["place"] for part in again.json["values"]] == ["/jobs/0", "/jobs/1", None]
     b = again.json["values"][1]
-    assert list(b) == ["id", "name", "what", "version", "before", "after", "due_before", "due_after"]
+    assert list(b) == ["id", "name", "what", "version", "before", "after", "due_before", "due_after", "place"]
     assert (b["before"], b["after"], b["version"]) == ({"retries": 0}, {"retries": 2}, 2)
     assert b["due_before"] == b["due_after"] == front.get("/jobs/b").json["next_due"]
     assert [each["id"] for each in front.get("/jobs?sort=name").json["values"]] == ["a", "b", "by-hand"]

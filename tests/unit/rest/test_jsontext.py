@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobsched.http.jsontext import duplicate, encoded
 from jobsched.model.printable import printable
-from jobsched.rest.jsontext import duplicate, encoded
 from jobsched.store.sql import jobs
 from tests.unit.rest.conftest import EXAMPLE, ask
 

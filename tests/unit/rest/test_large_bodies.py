@@ -5,11 +5,11 @@ import json
 import pytest
 from twisted.internet.testing import StringTransport
 
+from jobsched.http.large_bodies import MOST_BODY
+from jobsched.http.route import Route, raw, whole
+from jobsched.http.site import site
 from jobsched.model.caller import ANYBODY
 from jobsched.model.errors import Unauthorized
-from jobsched.rest.large_bodies import MOST_BODY
-from jobsched.rest.route import Route, raw, whole
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor
 
 LARGEST = 3 * MOST_BODY

@@ -9,12 +9,12 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from jobsched.http.log_limit import Lines
+from jobsched.http.problems import unheard
+from jobsched.http.route import Route, whole
+from jobsched.http.site import site
 from jobsched.model.caller import Caller
 from jobsched.model.errors import NotFound
-from jobsched.rest.log_limit import Lines
-from jobsched.rest.problems import unheard
-from jobsched.rest.route import Route, whole
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, exchange
 
 HEAD = b"Host: h\r\n\r\n"

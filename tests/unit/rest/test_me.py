@@ -11,10 +11,10 @@ import pytest
 
 from jobsched import __version__
 from jobsched.config.tokens import Token, Tokens, hashed
+from jobsched.http.auth import Authenticator
+from jobsched.http.site import site
 from jobsched.model.caller import SCOPES
-from jobsched.rest.auth import Authenticator
 from jobsched.rest.me import Me
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
 
 UNTIL = datetime(2040, 1, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
+from jobsched.http.site import site
 from jobsched.model.node import Node
 from jobsched.rest.nodes import TWIN, Nodes
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

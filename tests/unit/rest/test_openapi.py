@@ -11,16 +11,16 @@ import msgspec
 import pytest
 
 from jobsched.config import options
+from jobsched.http.route import Route
+from jobsched.http.schemas.batches import BatchIn
+from jobsched.http.schemas.holds import HoldIn
+from jobsched.http.schemas.jobs import PatchIn, PauseIn, PreviewIn
+from jobsched.http.schemas.notifications import NotificationOut
 from jobsched.model.delivery import News, body
 from jobsched.model.job import EVENTS
 from jobsched.rest import api
 from jobsched.rest.openapi import describe
 from jobsched.rest.openapi_words import EXAMPLES, operation_id, tag
-from jobsched.rest.route import Route
-from jobsched.rest.schemas.batches import BatchIn
-from jobsched.rest.schemas.holds import HoldIn
-from jobsched.rest.schemas.jobs import PatchIn, PauseIn, PreviewIn
-from jobsched.rest.schemas.notifications import NotificationOut
 from tests.store.samples import job, run
 from tests.unit.rest.conftest import Front
 
@@ -31,7 +31,7 @@ NAMES = {
     "listJobDeliveries", "listRuns", "getRun", "getRunOutput", "cancelRun", "listRunDeliveries", "listTasks", "getTask",
     "reloadCatalog", "previewTrigger", "listNodes", "listAudit", "getHealth", "getReadiness", "getMetrics",
     "getDescription", "getJobStats", "listUpcoming", "getHold", "putHold", "deleteHold", "batchJobs", "getMe",
-    "countRuns",
+    "countRuns", "getLinks", "getStorage",
 }  # fmt: skip
 
 

@@ -12,13 +12,13 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred, execute, fail
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.http.route import Route, query
+from jobsched.http.schemas.queries import Reading
+from jobsched.http.site import site
 from jobsched.model.errors import Busy, NotFound, Unavailable
 from jobsched.model.output_location import OutputLocation
 from jobsched.model.run import Run, Tail
 from jobsched.rest.output import Outputs
-from jobsched.rest.route import Route, query
-from jobsched.rest.schemas.queries import Reading
-from jobsched.rest.site import site
 from tests.unit.rest.conftest import Reactor, ask, exchange, fetch
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

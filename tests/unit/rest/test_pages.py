@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsched.http import pages as page
+from jobsched.http.jsontext import encoded
+from jobsched.http.pages import ALL, LEAST, ONE, Pages, _text
+from jobsched.http.route import Route
+from jobsched.http.site import site
 from jobsched.model.page import Page
-from jobsched.rest import pages as page
-from jobsched.rest.jsontext import encoded
-from jobsched.rest.pages import ALL, LEAST, ONE, Pages, _text
-from jobsched.rest.route import Route
-from jobsched.rest.site import site
 from jobsched.store.sql.paging import REST, cut
 from tests.present import present
 from tests.unit.rest.conftest import Reactor, ask

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from jobsched.http.error_kinds import BY_STATUS, KINDS, OF_ERROR
+from jobsched.http.problems import TITLES, status_of
 from jobsched.model.errors import Slower
-from jobsched.rest.error_kinds import BY_STATUS, KINDS, OF_ERROR
-from jobsched.rest.problems import TITLES, status_of
 from tests.unit.rest.conftest import EXAMPLE, ask
 
 CONTROL = "which is not printable"
@@ -165,14 +165,14 @@ def every(**parts):
     ],
     ids=lambda value: repr(value)[:60] if not isinstance(value, list) else "-".join(value),
 )
-def test_a_malformed_job_is_a_problem_that_points_at_the_fault(front, body, pointers, words):
-    answer = front.post(body)
+def test_a_malformed_job_is_a_problem_that_points_at_the_fault(unchanged, body, pointers, words):
+    answer = unchanged.post(body)
     status, detail, pointed = answer.problem
 
     assert status == 400
     assert words in detail
     assert pointers is None or pointed == pointers
-    assert front.get("/jobs").json == {"values": []}
+    assert unchanged.get("/jobs").json == {"values": []}
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_a_malformed_job_is_a_problem_that_points_at_the_fault(front, body, poin
         (EXAMPLE | {"at": 5, "start": []}, dict.fromkeys(("/at", "/start"), "is an instant such as")),
     ],
 )  # fmt: skip
-def test_all_that_is_wrong_is_told_at_once(front, body, told):
-    answer = front.post(body)
+def test_all_that_is_wrong_is_told_at_once(unchanged, body, told):
+    answer = unchanged.post(body)
 
     status, detail, _ = answer.problem
     found = {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
@@ -218,8 +218,8 @@ def test_all_that_is_wrong_is_told_at_once(front, body, told):
     assert answer.json["type"] == "/errors#invalid"
 
 
-def test_of_a_thousand_faults_twenty_are_told(front):
-    assert len(front.post(EXAMPLE | {f"no{number}": 1 for number in range(1000)}).json["errors"]) == 20
+def test_of_a_thousand_faults_twenty_are_told(unchanged):
+    assert len(unchanged.post(EXAMPLE | {f"no{number}": 1 for number in range(1000)}).json["errors"]) == 20
 
 
 def test_a_patch_and_a_query_are_told_of_everything_too(front):
@@ -232,22 +232,22 @@ def test_a_patch_and_a_query_are_told_of_everything_too(front):
     assert 'did you mean "limit"?; state is one of "ended", "paused" and "scheduled"; did' in asked.json["detail"]
 
 
-def test_a_task_that_is_nearly_there_is_proposed(front):
-    assert front.post(EXAMPLE | {"task": "exmaple"}).problem[1] == (
+def test_a_task_that_is_nearly_there_is_proposed(unchanged):
+    assert unchanged.post(EXAMPLE | {"task": "exmaple"}).problem[1] == (
         "there is no task 'exmaple' in the catalog; did you mean \"example\"?"
     )
 
 
-def test_every_kind_of_problem_is_explained(front):
-    page = front.get("/errors")
+def test_every_kind_of_problem_is_explained(unchanged):
+    page = unchanged.get("/errors")
     assert page.headers["content-type"] == "text/plain; charset=utf-8"
     for error, kind in OF_ERROR.items():
         assert KINDS[kind].status == status_of(error("x", 1) if error is Slower else error("x"))
         assert f"\n{kind} ({KINDS[kind].status})\n" in "\n" + page.body.decode()
     assert set(OF_ERROR.values()) | set(BY_STATUS.values()) == set(KINDS)
     assert set(BY_STATUS) == set(TITLES)
-    assert front.get("/nothing").json["type"] == "/errors#not-found"
-    assert ask(front.site, "PUT", "/health").json["type"] == "/errors#wrong-method"
+    assert unchanged.get("/nothing").json["type"] == "/errors#not-found"
+    assert ask(unchanged.site, "PUT", "/health").json["type"] == "/errors#wrong-method"
 
 
 @pytest.mark.parametrize(
@@ -255,11 +255,11 @@ def test_every_kind_of_problem_is_explained(front):
     ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x",
      "application/jsonx", "application/json-patch+json", "json", "\xff"],
 )  # fmt: skip
-def test_only_json_is_read(front, content_type):
-    status, detail, _ = front.post(EXAMPLE, content_type=content_type).problem
+def test_only_json_is_read(unchanged, content_type):
+    status, detail, _ = unchanged.post(EXAMPLE, content_type=content_type).problem
 
     assert (status, detail) == (400, "the content type must be application/json")
-    assert front.get("/jobs").json == {"values": []}
+    assert unchanged.get("/jobs").json == {"values": []}
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json ;x"])
@@ -268,8 +268,8 @@ def test_json_is_json_however_it_is_spelt(front, content_type):
 
 
 @pytest.mark.parametrize("task", ["no-such-task", "EXAMPLE", "example ", "a'b", "{}", "%s", "ta\u00a0sk", "x" * 200])
-def test_an_unknown_task_is_404(front, task):
-    status, detail, _ = front.post(EXAMPLE | {"task": task}).problem
+def test_an_unknown_task_is_404(unchanged, task):
+    status, detail, _ = unchanged.post(EXAMPLE | {"task": task}).problem
 
     assert status == 404
     assert "in the catalog" in detail
@@ -294,8 +294,8 @@ def test_an_unknown_task_is_404(front, task):
         ("/jobs?after=nothing-of-ours", None),
     ],
 )
-def test_a_query_is_held_to_what_is_known(front, path, pointer):
-    answer = front.get(path)
+def test_a_query_is_held_to_what_is_known(unchanged, path, pointer):
+    answer = unchanged.get(path)
 
     if pointer is None:
         assert answer.json == {"values": []}

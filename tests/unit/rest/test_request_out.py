@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsched.http import from_json
+from jobsched.http.from_json import Defaults
+from jobsched.http.jsontext import encoded
+from jobsched.http.schemas.jobs import JobIn
+from jobsched.http.to_json import request_out, withheld
 from jobsched.model.errors import Invalid
 from jobsched.model.job import EVENTS, Format, Job, Policy
 from jobsched.model.receiver import Receivers
 from jobsched.model.redaction import Redaction
-from jobsched.rest import from_json
-from jobsched.rest.from_json import Defaults
-from jobsched.rest.jsontext import encoded
-from jobsched.rest.schemas.jobs import JobIn
-from jobsched.rest.to_json import request_out, withheld
 
 FORMATS = get_args(Format)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,11 +7,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
+from jobsched.http.large_bodies import MOST_BODY
+from jobsched.http.route import Route
+from jobsched.http.site import LINGER, MOST_LINGERING, site
 from jobsched.model.errors import Unavailable
 from jobsched.model.hosts import Hosts
-from jobsched.rest.large_bodies import MOST_BODY
-from jobsched.rest.route import Route
-from jobsched.rest.site import LINGER, MOST_LINGERING, site
 from tests.unit.rest.conftest import EXAMPLE, Reactor, ask, exchange
 
 MIB = 1 << 20
@@ -19,11 +19,22 @@ POST = b"POST /jobs HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/job", "/jobs/a/b", "/catalog/a/b", "/%00", "/%E2%82%AC", "/jobs/../x", "/a" * 5000]
+    "path", ["//", "/job", "/jobs/a/b", "/catalog/a/b", "/%00", "/%E2%82%AC", "/jobs/../x", "/a" * 5000]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "BREW"])
 def test_an_unknown_path_is_404_for_every_method(front, path, method):
     assert ask(front.site, method, path).problem[0] == 404
+
+
+def test_the_root_leads_browsers_to_the_page(front):
+    told = front.get("/")
+    assert (told.status, told.json["page"], told.headers["vary"]) == (200, "/ui/", "accept")
+    for link in ("/jobs", "/runs", "/catalog", "/openapi.json"):
+        assert link in told.json.values()
+        assert front.get(link).status == 200
+    led = front.get("/", accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (led.status, led.headers["location"], led.body) == (303, "/ui/", b"")
+    assert ask(front.site, "POST", "/").problem[0] == 405
 
 
 @pytest.mark.parametrize("path", ["/jobs/none", "/jobs/none/runs", "/runs/none", "/runs/none/output", "/catalog/none",
@@ -68,8 +79,8 @@ def test_a_path_that_is_not_utf_8_is_400(front, path, method):
         b"GET  / HTTP/1.1",
     ],
 )
-def test_what_is_not_http_is_refused_without_a_page(front, line):
-    said, _ = exchange(front.site, line + b"\r\nHost: h\r\n\r\n")
+def test_what_is_not_http_is_refused_without_a_page(unchanged, line):
+    said, _ = exchange(unchanged.site, line + b"\r\nHost: h\r\n\r\n")
 
     assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"\r\nContent-Type: application/problem+json\r\n" in said
@@ -112,23 +123,23 @@ def test_without_a_host_the_address_it_listens_on_is_used(front):
      b"Host: <a>", b"Host: " + b"x" * 64, b"Host: a..b", b"Host: .",
      b"Host: a\tb", b"Host: a?b", b"Host: a#b", b"Host: a\r\nHost: b"],
 )  # fmt: skip
-def test_a_host_that_is_none_is_refused_and_nothing_is_made(front, hosts):
+def test_a_host_that_is_none_is_refused_and_nothing_is_made(unchanged, hosts):
     body = json.dumps(EXAMPLE).encode()
     head = b"POST /jobs HTTP/1.1\r\n%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
         hosts,
         len(body),
     )
-    said, _ = exchange(front.site, head + body)
+    said, _ = exchange(unchanged.site, head + body)
 
     assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b'"detail":"the Host header is no host"' in said
     assert b"Set-Cookie" not in said
-    assert front.get("/jobs").json == {"values": []}
+    assert unchanged.get("/jobs").json == {"values": []}
 
 
 @pytest.mark.parametrize("host", [b"a\rb", b"a\r\tb", b"a\x00b", b"a\nX-Evil: 1", b"a\r\n X-Evil: 1"])
-def test_no_host_can_bring_a_header_of_its_own(front, host):
-    said, _ = exchange(front.site, b"GET /jobs?limit=0 HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+def test_no_host_can_bring_a_header_of_its_own(unchanged, host):
+    said, _ = exchange(unchanged.site, b"GET /jobs?limit=0 HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
 
     assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"X-Evil" not in said

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jobsched.model.run import Run
 from jobsched.runner.deadline import Stop
 from jobsched.runner.outcome import LONGEST, NAMED, ProcessExit, is_busy, named, outcome, plain
-from jobsched.runner.output import Printed
+from jobsched.runner.output_file import Printed
 from jobsched.runner.procfs import Stat
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

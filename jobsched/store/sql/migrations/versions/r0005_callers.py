@@ -27,6 +27,11 @@ def upgrade() -> None:
     new_columns("nodes", sa.Column("schema", text(8)))
     new_columns("deliveries", sa.Column("format", text(16)))
     _sets_that_are_staged()
+    table(
+        "token_uses",
+        sa.Column("fingerprint", text(16), primary_key=True),
+        sa.Column("used", sa.BigInteger, nullable=False),
+    )
     let_go()
 
 

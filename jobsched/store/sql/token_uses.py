@@ -1,0 +1,48 @@
+"""The last use of each token. Every function runs inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, insert, select, update
+from twisted.internet.defer import Deferred
+
+from ..contract import token_uses as contract
+from .tables import token_uses
+from .transaction import Noun, Transaction
+
+APART: Final = timedelta(minutes=1)
+FORGOTTEN: Final = timedelta(days=730)
+
+
+class TokenUses(Noun, contract.TokenUses):
+    def note(self, uses: Mapping[str, datetime]) -> Deferred[None]:
+        return self._in.write(note, uses)
+
+    def every(self) -> Deferred[dict[str, datetime]]:
+        return self._in.read(every)
+
+
+def note(transaction: Transaction, uses: Mapping[str, datetime]) -> None:
+    """Write what is worth it. Of two nodes that write the first use of a token, one is undone, and tries again."""
+    stored = _stored(transaction, sorted(uses))
+    for fingerprint in sorted(uses):
+        instant = uses[fingerprint]
+        if fingerprint not in stored:
+            transaction.execute(delete(token_uses).where(token_uses.c.used < instant - FORGOTTEN))
+            transaction.execute(insert(token_uses).values(fingerprint=fingerprint, used=instant))
+        elif stored[fingerprint] <= instant - APART:
+            before = (token_uses.c.fingerprint == fingerprint) & (token_uses.c.used <= instant - APART)
+            transaction.execute(update(token_uses).where(before).values(used=instant))
+
+
+def every(transaction: Transaction) -> dict[str, datetime]:
+    """The last use of each token."""
+    return {row.fingerprint: row.used for row in transaction.execute(select(token_uses))}
+
+
+def _stored(transaction: Transaction, fingerprints: list[str]) -> dict[str, datetime]:
+    query = select(token_uses).where(token_uses.c.fingerprint.in_(fingerprints))
+    return {row.fingerprint: row.used for row in transaction.execute(query)}

@@ -1,0 +1,68 @@
+"""Lengths of time and lists as people type them in forms. Pure functions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from ..model.errors import Invalid
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_WHOLE = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdw] ?)+|\d{1,12}(?:\.\d{1,6})?", re.ASCII)
+_PART = re.compile(r"([\d.]+)([smhdw]?)", re.ASCII)
+
+
+def seconds(text: str, pointer: str) -> float:
+    """Of `90`, `90s`, `5m`, `1h30m`. Raises Invalid."""
+    plain = text.strip().lower()
+    if not _WHOLE.fullmatch(plain):
+        raise Invalid("is a length of time such as 90s, 5m, 1h30m or 2d", pointer)
+    return sum(float(number) * _UNITS[unit or "s"] for number, unit in _PART.findall(plain))
+
+
+def length(value: float | None) -> str:
+    """As it is typed; "" for None."""
+    if value is None:
+        return ""
+    for unit in ("w", "d", "h", "m"):
+        if value and not value % _UNITS[unit]:
+            return f"{value / _UNITS[unit]:.0f}{unit}"
+    return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+def pairs(text: str, pointer: str) -> dict[str, str]:
+    """Lines of `name=value`. Raises Invalid."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, sign, value = line.partition("=")
+        if not line.strip():
+            continue
+        if not sign or not name.strip():
+            raise Invalid(f"{line.strip()[:80]!r} is no line of the form name=value", pointer)
+        if name.strip() in found:
+            raise Invalid(f"{name.strip()[:80]!r} is given twice", pointer)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def typed(value: str) -> str | int | float | bool:
+    """What a value means: a number, true or false, or a text; a text that looks so stands in quotes."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, (str, int, float, bool)) else value
+
+
+def lines(found: Mapping[str, object]) -> str:
+    """The lines that `pairs` and `typed` read as this again. A line break in a text is written as in JSON."""
+    return "\n".join(f"{name}={_shown(value)}" for name, value in found.items())
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    plain = typed(value) == value and isinstance(typed(value), str) and value == value.strip() and "\n" not in value
+    return value if plain and "\r" not in value and not value.startswith('"') else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,110 @@
+"""/ui/runs/ID: one run, and what it printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+from twisted.web.http import Request
+
+from ..http.route import Route, caller
+from ..model.audit import AuditFilter
+from ..model.redaction import Redaction
+from ..model.run import Run, RunFilter
+from ..model.stats import duration
+from ..model.trigger import TICK
+from ..registry.registry import Registry
+from . import output, words
+from .frame import Frame, asked
+from .job import shown
+
+ATTEMPTS: Final = 101  # of one due, at most
+
+
+@attrs.frozen
+class Step:
+    """A point in the life of a run, or what came between two."""
+
+    text: str
+    at: object = None  # an instant
+
+
+class OneRun:
+    """The screen."""
+
+    def __init__(self, frame: Frame, redaction: Redaction, grace: float) -> None:
+        self._frame = frame
+        self._redaction = redaction
+        self._grace = grace  # seconds from TERM to KILL
+
+    def routes(self) -> list[Route]:
+        """What is served here."""
+        return [Route("GET", "/ui/runs/<run_id>", self.show, "One run")]
+
+    async def show(self, request: Request, run_id: str) -> bytes:
+        """200: the run, with a window on its output: its end, or what stands from ?line on."""
+        registry = self._frame.registry(request)
+        run = await registry.run(run_id)
+        line, find = asked(request, "line"), asked(request, "find")[:200]
+        first = int(line) if line.isascii() and line.isdigit() and len(line) < 12 else None
+        seen = await output.window(registry, run, first)
+        return await self._frame.screen(
+            request, "run.html", f"Run of {run.job_name}",
+            run=run, life=life(run), sentence=sentence(run), attempts=await attempts(registry, run), seen=seen,
+            parameters=shown(self._redaction.shown(run.parameters)), began=await self._began(request, run),
+            looked_for=find, hits=await output.search(registry, run, find) if find else [], most=output.FOUND,
+            took=duration(run), grace=self._grace,
+        )  # fmt: skip
+
+    async def _began(self, request: Request, run: Run) -> str:
+        """Who asked for it, as far as the viewer may know."""
+        if run.cause != "manual":
+            return "the schedule" if run.cause == "schedule" else "a retry"
+        if not caller(request).may("admin"):
+            return "a caller"
+        only = AuditFilter(target=run.id, action="run.start")
+        found = (await self._frame.registry(request).entries(1, None, only, 1 << 16)).values
+        if not found:
+            return "a caller"
+        return f"{found[0].who or 'a caller without a token'}, from {found[0].address}"
+
+
+async def attempts(registry: Registry, run: Run) -> Sequence[Run]:
+    """All attempts at its due, first to last."""
+    if run.cause == "manual" or run.until is not None:
+        return [run]
+    only = RunFilter(job_id=run.job_id, begin=run.due, end=run.due + TICK)
+    found = await registry.runs(ATTEMPTS, None, only)
+    same = [each for each in found if each.place == run.place and each.cause != "manual"]
+    return sorted(same, key=lambda each: each.attempt) or [run]
+
+
+def life(run: Run) -> list[Step]:
+    """From its due to its end, as far as it has come."""
+    steps = [Step("due", run.due)]
+    if run.started is not None:
+        waited = (run.started - max(run.due, run.not_before or run.due)).total_seconds()
+        if waited >= 0.05:
+            steps.append(Step(f"waited {words.span(waited)}"))
+        steps.append(Step("started", run.started))
+    elif run.state == "waiting":
+        steps.append(Step("waits"))
+    if run.stop is not None:
+        steps.append(Step(f"told to end: {run.stop}"))
+    if run.ended is not None:
+        steps.append(Step(words.STATES[run.state].word, run.ended))
+    elif run.started is not None and run.stop is None:
+        steps.append(Step("runs"))
+    return steps
+
+
+def sentence(run: Run) -> str:
+    """What became of it, in words."""
+    word, took = words.STATES[run.state].word, duration(run)
+    text = f"{word[:1].upper()}{word[1:]}"
+    if took is not None:
+        text += f" after {words.span(took)}"
+    if run.until is not None:
+        text += f": {words.many(run.count, 'due')}"
+    return f"{text}: {run.reason}" if run.reason else f"{text}."

@@ -1,0 +1,139 @@
+// Scripts of the page. Whatever they add, the page can do without: they change what the server has made, by what the
+// server makes.
+
+import { live } from "./live.js";
+import { keys } from "./keys.js";
+import { output } from "./output.js";
+
+const root = document.documentElement;
+
+export function say(text) {
+  document.getElementById("status").textContent = text;
+}
+
+// The viewer's own zone goes into the cookie that the server reads; the first screen is asked for once more.
+function zone() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!own || (root.dataset.known === "yes" && root.dataset.zone === own)) return;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `jobsched_view=${root.dataset.times}.${root.dataset.theme}.${own}; Path=/ui; Max-Age=31536000; SameSite=Strict${secure}`;
+  const kept = document.cookie.includes(own);
+  if (kept && root.dataset.zone !== own && !document.querySelector("main form[method=post] :focus")) location.reload();
+}
+
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+export function relative(seconds) {
+  const far = Math.abs(seconds);
+  if (far < 1) return "now";
+  const [size, unit] = UNITS.find(([each]) => far >= each);
+  let text = `${Math.floor(far / size).toLocaleString("en")} ${unit}`;
+  if (unit === "h" && far < 36000 && Math.floor((far % 3600) / 60)) text += ` ${Math.floor((far % 3600) / 60)} min`;
+  return seconds > 0 ? `in ${text}` : `${text} ago`;
+}
+
+// Relative times tick while they can be seen.
+const seen = new Set();
+const watcher = new IntersectionObserver((found) => {
+  for (const each of found) each.isIntersecting ? seen.add(each.target) : seen.delete(each.target);
+});
+
+export function watch(within) {
+  for (const each of within.querySelectorAll(".rel[data-at]")) watcher.observe(each);
+}
+
+function tick() {
+  if (document.hidden) return;
+  for (const each of seen) {
+    if (!each.isConnected) { seen.delete(each); watcher.unobserve(each); continue; }
+    const text = relative((Date.parse(each.dataset.at) - Date.now()) / 1000);
+    if (each.textContent !== text) each.textContent = text;
+  }
+}
+
+// Filters as one types: the list is the server's, asked for with what stands in the field.
+function find() {
+  const field = document.getElementById("q");
+  if (!field || !document.getElementById("list")) return;
+  let timer, last = field.value;
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      if (field.value === last) return;
+      last = field.value;
+      const url = new URL(location.href);
+      field.value.trim() ? url.searchParams.set("q", field.value.trim()) : url.searchParams.delete("q");
+      url.searchParams.delete("after");
+      const fresh = await fetched(url);
+      if (!fresh || field.value !== last) return;
+      const list = fresh.getElementById("list");
+      if (!list) { say(fresh.querySelector("main p")?.textContent ?? ""); return; }
+      document.getElementById("list").replaceWith(list);
+      history.replaceState(null, "", url);
+      watch(list);
+      say(list.querySelector("caption, .empty")?.textContent ?? "");
+    }, 200);
+  });
+}
+
+// A screen as the server makes it now; null if it does not answer.
+export async function fetched(url, options = {}, gathered = null) {
+  if (gathered !== null) options = { ...options, headers: { "jobsched-look": gathered } };
+  try {
+    const answer = await fetch(url, { credentials: "same-origin", ...options });
+    if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") { location.reload(); return null; }
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    return null;
+  }
+}
+
+// The next dues, while a job is edited.
+function preview() {
+  const form = document.getElementById("job-form");
+  if (!form) return;
+  let timer;
+  form.addEventListener("input", (event) => {
+    if (!/^(kind|interval|cron|at|timezone|start|end|jitter)$/.test(event.target.name)) return;
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const sent = new URLSearchParams(new FormData(form));
+      sent.set("do", "preview");
+      const fresh = await fetched(form.action, { method: "POST", body: sent });
+      const dues = fresh?.getElementById("preview");
+      const wrong = fresh?.querySelector("#fault-interval, #fault-cron, #fault-at, #fault-timezone, #fault-start, #fault-end");
+      if (dues) document.getElementById("preview").replaceChildren(...(wrong ? [wrong] : dues.childNodes));
+    }, 350);
+  });
+}
+
+function copies() {
+  for (const each of document.querySelectorAll("[data-copy]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = each.dataset.copy;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(each.textContent);
+      say("Copied.");
+    });
+    each.before(button);
+  }
+}
+
+function switches() {
+  const form = document.querySelector(".switch");
+  form.addEventListener("change", () => form.requestSubmit());
+  form.querySelector("button").hidden = true;
+}
+
+zone();
+watch(document);
+setInterval(tick, 1000);
+find();
+preview();
+copies();
+switches();
+live();
+output();
+keys();

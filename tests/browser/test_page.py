@@ -1,0 +1,310 @@
+"""The page in Chromium: live, followed, by keys, at each width and in both themes, without a finding of axe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chrome import Chrome, chrome_at, install
+from tests.system.caller import Caller
+from tests.system.daemon import daemon_in, until
+from tests.system.receiver import FAILS
+
+EVIL = "<script>alert(1)</script>"
+WILD = r"""#!/bin/sh
+printf '\033[1;31mred <b>\033[0m plain\033]0;title\007\n<script>alert(1)</script>\n'
+head -c 1048576 /dev/zero | tr '\0' x
+printf '\nlast\n'
+while [ ! -e open ]; do sleep 0.05; done
+"""
+COLOURS = r"""#!/bin/sh
+for code in 1 2 3 4 7 30 31 32 33 34 35 36 37 90 91 92 93 94 95 96 97 40 41 42 43 44 45 46 47; do
+    printf "\033[${code}mcode $code\033[0m and plain\n"
+done
+"""
+LINES = "#!/bin/sh\nseq 10000\nwhile [ ! -e open ]; do sleep 0.05; done\n"
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    with daemon_in(tmp_path_factory.mktemp("page") / "daemon") as daemon:
+        daemon.script("bad", FAILS)
+        daemon.script("colours", COLOURS)
+        daemon.script("lines", LINES)
+        daemon.script("wild", WILD)
+        daemon.start()
+        yield Caller(daemon)
+
+
+@pytest.fixture(scope="module")
+def chromium(ask: Caller, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    folder: Path = tmp_path_factory.mktemp("chromium")
+    install(folder)
+    with chrome_at(folder, f"http://127.0.0.1:{ask.daemon.port}") as chrome:
+        yield chrome
+
+
+@pytest.fixture
+def chrome(chromium: Chrome, made: dict[str, str]) -> Chrome:
+    chromium.fresh()
+    return chromium
+
+
+@pytest.fixture(scope="module")
+def made(ask: Caller) -> dict[str, str]:
+    jobs = {
+        "bad": ask.make("bad", 7200, name="bad", description="Never works.", labels={"team": "data"}),
+        "good": ask.make("example", 3600, name="good"),
+        EVIL: ask.make("example", 7200, name=EVIL),
+        "paused": ask.make("example", 60, name="paused"),
+        "lines": ask.make("lines", 7200, name="lines"),
+    }
+    ask.ask("POST", f"{jobs['paused']}/pause", {"reason": "moves house"})
+    ask.ended(ask.run(jobs["bad"]))
+    ask.ended(ask.run(jobs["good"]))
+    return jobs
+
+
+@pytest.fixture(scope="module")
+def failed(ask: Caller, made: dict[str, str]) -> str:
+    return str(ask.runs(made["bad"], "failed")[0]["id"])
+
+
+@pytest.fixture(scope="module")
+def coloured(ask: Caller) -> str:
+    run = ask.run(ask.make("colours", 7200, name="colours"))
+    ask.ended(run)
+    return f"/ui{run}"
+
+
+SCREENS = ["/ui/", "/ui/jobs", "/ui/jobs?q=nothing", "BAD", "BAD/upcoming", "BAD/definition", "BAD/history",
+           "BAD/deliveries", "BAD/why", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run", "/ui/new", "/ui/runs", "RUN",
+           "/ui/upcoming", "/ui/nodes", "/ui/audit", "/ui/hold", "/ui/nothing"]  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing(
+    chromium: Chrome, made: dict[str, str], failed: str, coloured: str, width: int, theme: str
+) -> None:
+    chromium.fresh(viewport={"width": width, "height": 800}, colorScheme=theme, reducedMotion="reduce")
+    found = {}
+    for name in [*SCREENS, coloured]:
+        path = name.replace("BAD", f"/ui{made['bad']}").replace("RUN", f"/ui/runs/{failed}")
+        chromium.open(path)
+        wide = chromium.do("return await page.evaluate(() => document.documentElement.scrollWidth)")
+        found[name] = chromium.findings + ([f"{wide} px wide"] if wide > width else [])
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+def test_no_script_of_ours_fails(chrome: Chrome, made: dict[str, str], failed: str) -> None:
+    for name in SCREENS[:-1]:
+        chrome.open(name.replace("BAD", f"/ui{made['bad']}").replace("RUN", f"/ui/runs/{failed}"))
+    assert chrome.errors == []
+
+
+def test_a_failure_is_seen_within_two_seconds(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    job = ask.make("bad", name="fails soon")
+    chrome.open("/ui/jobs?sort=name")
+    ask.ended(ask.run(job))
+    row = job.rpartition("/")[2]
+    chrome.do(
+        "await page.waitForFunction((id) => document.getElementById(`j-${id}`).cells[0].innerText.trim() === 'failed',"
+        " row, { timeout: 2000 })", row=row,
+    )  # fmt: skip
+    marks = chrome.do("return await page.locator(`#j-${row} .mark`).count()", row=row)
+    assert marks == 1
+
+
+def test_a_list_keeps_its_order_while_it_changes(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.open("/ui/jobs")
+    before = chrome.do("return await page.locator('#jobs tbody tr').evaluateAll((rows) => rows.map((row) => row.id))")
+    chrome.do(
+        "await page.evaluate(() => { window.shifts = 0; new PerformanceObserver((list) => { for (const each of"
+        " list.getEntries()) window.shifts += each.value; }).observe({ type: 'layout-shift' }); })"
+    )
+    ask.ended(ask.run(made["bad"]))
+    ask.make("example", name="newcomer")
+    chrome.wait("return document.querySelector('#changes button')?.textContent.includes('change')")
+    after = chrome.do("return await page.locator('#jobs tbody tr').evaluateAll((rows) => rows.map((row) => row.id))")
+    assert after == before
+    assert chrome.do("return await page.evaluate(() => window.shifts)") == 0
+    chrome.do("await page.locator('#changes button').click(); await page.waitForLoadState()")
+    chrome.wait("return document.body.textContent.includes('newcomer')")
+
+
+def test_an_output_is_followed_until_one_scrolls_up(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.run(made["lines"])
+    chrome.open(f"/ui{run}")
+    chrome.wait("return document.getElementById('L10000') !== null")
+    kept = chrome.do("return await page.locator('#log li').count()")
+    assert kept <= 5000
+    assert chrome.do("return await page.evaluate(() => { const pane = document.getElementById('log');"
+                     " return pane.scrollHeight - pane.scrollTop - pane.clientHeight < 30 })")  # fmt: skip
+    chrome.do("await page.getByRole('button', { name: 'Cancel' }).click()")
+    chrome.wait("return document.querySelector('.title .state, #live .state, #sentence').textContent.length > 0"
+                " && document.getElementById('sentence').textContent.startsWith('Cancelled')")  # fmt: skip
+
+
+def test_ten_million_lines_leave_a_window(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.run(made["lines"])
+    chrome.open(f"/ui{run}")
+    chrome.wait("return document.getElementById('L10000') !== null")
+    file = next(ask.daemon.folder.glob(f"var/output/*/{run.rpartition('/')[2]}.log"))
+    with file.open("ab") as printed:  # as a run that prints so much leaves it, which takes minutes
+        printed.write("".join(f"{number}\n" for number in range(10_001, 10_000_001)).encode())
+    chrome.wait("return document.getElementById('L10000000') !== null")
+    assert chrome.do("return await page.locator('#log li').count()") <= 5000
+    assert "of 10,000,000" in chrome.do("return await page.locator('#window').textContent()")
+    chrome.do("await page.getByRole('link', { name: 'First' }).click(); await page.waitForURL('**line=1*')")
+    assert chrome.do("return await page.locator('#log li').first().textContent()") == "11"  # its number, and the line
+    ask.ask("POST", f"{run}/cancel")
+    ask.ended(run)
+
+
+def test_wild_output_is_shown_and_never_obeyed(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.run(ask.make("wild", 7200, name="wild"))
+    chrome.do("page.on('dialog', (dialog) => { errors.push(dialog.message()); dialog.dismiss(); })")
+    chrome.open(f"/ui{run}")
+    chrome.wait("return document.getElementById('L4')?.textContent.endsWith('last')")
+    assert chrome.do("return await page.locator('#L1 .text').textContent()") == "red <b> plain"
+    assert chrome.do("return await page.locator('#L2 .text').textContent()") == EVIL
+    assert len(chrome.do("return await page.locator('#L3 .text').textContent()")) < 70_000
+    assert chrome.findings == []
+    assert chrome.errors == []
+    ask.ask("POST", f"{run}/cancel")
+    ask.ended(run)
+
+
+def test_two_who_edit_one_job_are_told(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    job = ask.make("example", 7200, name="two people", retries=0)
+    chrome.open(f"/ui{job}/edit")
+    ask.patch(job, retries=2)
+    chrome.do("await page.locator('#f-owner').fill('bob'); await page.getByRole('button', { name: 'Save' }).click()")
+    chrome.wait("return document.querySelector('[role=alert]')?.textContent.includes('retries from 0 to 2')")
+    assert chrome.findings == []
+    chrome.do("await page.getByRole('button', { name: 'Overwrite' }).click(); await page.waitForURL('**said=changed')")
+    found = ask.get(job)
+    assert (found["owner"], found["retries"]) == ("bob", 0)
+
+
+def test_fifty_jobs_are_paused_by_keys_alone(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    jobs = [ask.make("example", 7200, name=f"fifty-{number:02}") for number in range(50)]
+    chrome.open("/ui/jobs?q=name:fifty-*")
+    chrome.do("await page.keyboard.press('j'); await page.keyboard.press('x')")
+    assert chrome.do("return await page.locator('#jobs :checked').count()") == 1
+    chrome.do("await page.locator('[name=every]').press('Space');"
+              " await page.getByRole('button', { name: 'Pause…' }).press('Enter');"
+              " await page.waitForURL('**/ui/many'); await page.locator('#until').fill('2040-01-01T00:00');"
+              " await page.locator('#reason').fill('upgrade')")  # fmt: skip
+    assert chrome.findings == []
+    chrome.do(
+        "await page.keyboard.press('Enter'); await page.waitForFunction(() => document.title.startsWith('50 of 50'))"
+    )
+    assert {ask.get(job)["pause_reason"] for job in jobs} == {"upgrade"}
+    chrome.open("/ui/jobs?q=name:fifty-*")
+    chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Change…' }).click();"
+              " await page.waitForURL('**/ui/many'); await page.locator('#f-timeout').fill('2h');"
+              " await page.getByRole('button', { name: 'Show what changes' }).click()")  # fmt: skip
+    chrome.wait("return document.querySelector('#plan ins')?.textContent.includes('7200')")
+    assert chrome.findings == []
+
+
+def test_a_hold_is_told_on_every_open_page(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.open("/ui/jobs")
+    ask.ask("PUT", "/hold", {"reason": "database upgrade"})
+    chrome.wait("return document.getElementById('banners').textContent.includes('On hold: database upgrade')")
+    chrome.do("await page.getByRole('button', { name: 'Release' }).click()")
+    chrome.wait("return !document.getElementById('banners').textContent.includes('On hold')")
+    assert ask.ask("GET", "/hold").status == 404
+
+
+def test_filters_follow_what_one_types(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.open("/ui/jobs")
+    chrome.do("await page.locator('#q').fill('never works')")
+    chrome.wait("return document.querySelectorAll('#jobs tbody tr').length === 1")
+    assert chrome.do("return page.url()").endswith("?q=never+works")
+
+
+def test_dues_are_shown_while_one_types_a_rule(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.open("/ui/new")
+    chrome.do("await page.locator('#f-name').fill('x'); await page.locator('#f-kind').selectOption('cron');"
+              " await page.locator('#f-cron').fill('30 2 * * *')")  # fmt: skip
+    chrome.wait("return document.querySelectorAll('#preview li').length === 5")
+    chrome.do("await page.locator('#f-cron').fill('61 2 * * *')")
+    chrome.wait("return document.querySelector('#preview .fault') !== null")
+
+
+def test_keys_alone_lead_to_a_job_and_back(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.open("/ui/")
+    chrome.do("await page.keyboard.press('g'); await page.keyboard.press('j'); await page.waitForURL('**/ui/jobs')")
+    chrome.do("await page.keyboard.press('j'); await page.keyboard.press('j'); await page.keyboard.press('Enter');"
+              " await page.waitForURL('**/ui/jobs/*')")  # fmt: skip
+    chrome.do("await page.keyboard.press('e'); await page.waitForURL('**/edit')")
+    chrome.do("await page.keyboard.press('?')")
+    assert chrome.findings == []
+    chrome.do("await page.keyboard.press('Escape'); await page.keyboard.press('/')")
+    assert chrome.do("return await page.evaluate(() => document.activeElement.id)") == "find"
+    chrome.do("await page.keyboard.type('?gj')")
+    assert chrome.do("return await page.evaluate(() => document.activeElement.value)") == "?gj"
+
+
+def test_a_lost_connection_is_told_until_it_is_back(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.open("/ui/")
+    chrome.wait("return document.getElementById('states') !== null")
+    ask.daemon.kill()
+    chrome.wait("return document.getElementById('lost')?.textContent.includes('What you see is from then.')")
+    assert "stale" in chrome.do("return await page.evaluate(() => document.body.className)")
+    assert chrome.findings == []
+    ask.daemon.start()
+    chrome.wait("return document.getElementById('lost') === null && !document.body.classList.contains('stale')")
+
+
+def test_a_name_never_runs(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.do("page.on('dialog', (dialog) => { errors.push(dialog.message()); dialog.dismiss(); })")
+    for path in ("/ui/", "/ui/jobs", f"/ui{made[EVIL]}", "/ui/upcoming", "/ui/audit"):
+        chrome.open(path)
+    assert chrome.errors == []
+
+
+def test_the_page_is_whole_without_scripts(chromium: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chromium.fresh(javaScriptEnabled=False)
+    chromium.open("/ui/jobs")
+    chromium.do("await page.getByRole('link', { name: 'New job' }).click();"
+                " await page.locator('#f-name').fill('by hand'); await page.locator('#f-task').selectOption('example');"
+                " await page.locator('#f-interval').fill('1h');"
+                " await page.getByRole('button', { name: 'Save' }).click()")  # fmt: skip
+    until(lambda: ask.get("/jobs?name=by+hand")["values"])
+    assert chromium.do("return await page.locator('h1').textContent()") == "by hand"
+
+
+@pytest.mark.parametrize("path", ["/ui/", "/ui/jobs"])
+def test_nothing_moves_while_a_screen_comes_up(chrome: Chrome, made: dict[str, str], path: str) -> None:
+    chrome.do(
+        "await page.addInitScript(() => { window.shifts = 0; new PerformanceObserver((list) => { for (const each of"
+        " list.getEntries()) window.shifts += each.value; }).observe({ type: 'layout-shift', buffered: true }); })"
+    )
+    chrome.open(path)
+    chrome.wait("return document.querySelector('.switch button').hidden")
+    chrome.do("await page.evaluate(() => new Promise((done) => setTimeout(done, 300)))")
+    assert chrome.do("return await page.evaluate(() => window.shifts)") == 0
+
+
+def test_ten_thousand_jobs_are_a_page_at_a_time(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    for begin in range(0, 10_000, 2500):
+        jobs = [
+            {"id": f"bulk-{number}", "task": "example", "interval": {"hours": 9}, "labels": {"set": f"n{begin}"}}
+            for number in range(begin, begin + 2500)
+        ]
+        answer = ask.ask("PUT", f"/jobs?scope=set=n{begin}", {"jobs": jobs})
+        assert answer.status == 200, answer
+    chrome.open("/ui/jobs")
+    assert chrome.do("return await page.locator('#jobs tbody tr').count()") == 200
+    chrome.do("await page.locator('#q').fill('name:bulk-98*')")
+    chrome.wait("return document.querySelectorAll('#jobs tbody tr').length === 111")
+    chrome.do("await page.locator('#q').fill('name:bulk-*')")
+    chrome.wait("return document.querySelectorAll('#jobs tbody tr').length === 200")
+    chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Pause…' }).click()")
+    chrome.wait("return document.querySelector('main').textContent.includes('elect 1 to 1,000 jobs')")
