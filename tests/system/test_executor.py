@@ -31,7 +31,7 @@ from jobsched.executor.frames import (
     daemons_inbox,
     packed,
 )
-from jobsched.runner.output import output_path
+from jobsched.runner.output_file import output_path
 
 ENDLESS = 30  # seconds after which what a test waits for will not come
 EVER = "1000"  # seconds that nothing here lasts
