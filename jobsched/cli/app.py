@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "nodes": ("commands.nodes", "The daemons that share the store"),
         "audit": ("commands.nodes", "Who changed what"),
         "events": ("commands.events", "Follow what changes"),
+        "open": ("commands.page", "The live page, in a browser"),
     },
     "Run": {
         "run": ("commands.run", "Run a job now"),

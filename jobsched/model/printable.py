@@ -54,3 +54,8 @@ class _Escapes(dict[int, int | str]):
 
 _PLAIN = _Escapes("")
 _TABBED = _Escapes("\t")
+
+
+def many(count: int, noun: str, more: bool = False) -> str:
+    """A number and what it counts; `more`: there are more than were counted."""
+    return f"{count:,}{'+' if more else ''} {noun}{'' if count == 1 and not more else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import attrs
@@ -13,10 +13,32 @@ HIDDEN = "***"  # stands for a value
 Value = TypeVar("Value")
 NAMES = ("password", "token", "secret")
 SHORTEST = 4  # characters of a value to be replaced in a text: a shorter value would spoil any text
+LONGEST = 8192  # characters of a value that are waited for, where a text comes in pieces
 
 
 def _plain(names: Iterable[str]) -> frozenset[str]:
     return frozenset(name.casefold() for name in names)
+
+
+@attrs.frozen
+class Secrets:
+    """Values that no text may show, the longest first."""
+
+    values: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
+
+    def __call__(self, text: str) -> str:
+        """The text with each value hidden, and else unchanged."""
+        for value in self.values:
+            text = text.replace(value, HIDDEN)
+        return text
+
+    def begun(self, text: str) -> int:
+        """How many characters at the end of a text wait for what follows: they may be the beginning of a value, or of
+        the `LONGEST` first characters of one. A cut before them divides no value."""
+        cut = len(text) - max((_begun(value[: LONGEST + 1], text) for value in self.values), default=0)
+        while across := [place for value in self.values if (place := _across(value, text, cut)) >= 0]:
+            cut = min(across)
+        return len(text) - cut
 
 
 @attrs.frozen
@@ -51,17 +73,24 @@ class Redaction:
                 raise Invalid(words, place("parameters", name))
         return {**asked, **{name: before[name] for name in copied}}
 
-    def redact(self, parameters: Mapping[str, object]) -> Callable[[str], str]:
-        """A function that hides the secret values among these parameters in a text; other text is unchanged."""
+    def redact(self, parameters: Mapping[str, object]) -> Secrets:
+        """What hides the secret values among these parameters in a text."""
         values = set(_texts(value for name, value in parameters.items() if self.covers(name)))
-        longest_first = sorted(values, key=lambda value: (-len(value), value))
+        return Secrets(sorted(values, key=lambda value: (-len(value), value)))
 
-        def redacted(text: str) -> str:
-            for value in longest_first:
-                text = text.replace(value, HIDDEN)
-            return text
 
-        return redacted
+def _begun(value: str, text: str) -> int:
+    start = max(len(text) - len(value) + 1, 0)
+    while (start := text.find(value[0], start)) >= 0:
+        if value.startswith(text[start:]):
+            return len(text) - start
+        start += 1
+    return 0
+
+
+def _across(value: str, text: str, cut: int) -> int:
+    """Where in the text a value begins that a cut would divide, or -1."""
+    return text.find(value, max(cut - len(value) + 1, 0), cut + len(value) - 1)
 
 
 def _texts(values: Iterable[object]) -> Iterable[str]:

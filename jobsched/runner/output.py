@@ -14,9 +14,11 @@ from queue import SimpleQueue
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
+from ..model.redaction import Secrets
 from ..model.success import OutputCheck
-from .output_file import OutputFile, Printed, Redact
+from .output_file import OutputFile, Printed
 
+NONE = Secrets()
 HIGH = 1024 * 1024  # bytes of one run under way to the thread: above it the run is paused
 LOW = HIGH // 4
 STUCK = 10.0  # seconds that the end waits for a log or a disk that takes nothing
@@ -26,10 +28,15 @@ class Output:
     """The output of one run. `write` may be called from any thread, but one at a time."""
 
     def __init__(
-        self, writer: OutputWriter, run_id: str, job_name: str, redact: Redact = str, check: OutputCheck | None = None
+        self,
+        writer: OutputWriter,
+        run_id: str,
+        job_name: str,
+        secrets: Secrets = NONE,
+        check: OutputCheck | None = None,
     ) -> None:
-        self.redact = redact  # takes secrets out of what is said of the run; what it printed itself is kept as it is
-        self.file = OutputFile(writer.folder, run_id, job_name, writer.limit, redact, check)
+        self.redact = secrets  # takes secrets out of what is said of the run; what it printed itself is kept as it is
+        self.file = OutputFile(writer.folder, run_id, job_name, writer.limit, secrets, check)
         self._writer = writer
         self._given = 0
         self._done = 0

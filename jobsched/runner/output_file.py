@@ -5,22 +5,20 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import attrs
 
 from .. import files
+from ..model.redaction import HIDDEN, LONGEST, SHORTEST, Secrets
 from ..model.success import OutputCheck
 
 log = logging.getLogger("jobsched.output")
 
 LONGEST_LINE = 64 * 1024
 TAIL = 200  # bytes of the last line that are kept for the reason of a failure
-LONGEST_SECRET = 8192  # bytes before these that are kept too: no end of a secret may be shown
-REMEMBERED = LONGEST_SECRET + TAIL
-Redact = Callable[[str], str]  # takes secrets out
+REMEMBERED = LONGEST + TAIL  # bytes that are kept of it: no end of a secret may be shown
 
 
 @attrs.frozen(kw_only=True)
@@ -72,12 +70,12 @@ class OutputFile:
     """The file of one run, its limit, and its lines. An error of the disk ends the file, not the run."""
 
     def __init__(
-        self, folder: Path, run_id: str, job_name: str, limit: int, redact: Redact, check: OutputCheck | None
+        self, folder: Path, run_id: str, job_name: str, limit: int, secrets: Secrets, check: OutputCheck | None
     ) -> None:
         self._folder, self._run_id = folder, run_id
         self._title = f"{job_name} {run_id}"
         self._limit = limit
-        self._redact = redact
+        self._redact = secrets
         self._check = check
         self._file: int | None = None
         self._total = 0
@@ -101,8 +99,9 @@ class OutputFile:
             self._remember(kept[-REMEMBERED:])
         if len(kept) < len(data) and not self._cut:
             self._cut = f"output beyond {self._limit} bytes is not kept"
+            self._hide_half()
             self._log_rest()
-            log.info("%s | [%s]", self._title, self._cut)
+            self._say(f"[{self._cut}]")
 
     def close(self) -> None:
         file, self._file = self._file, None
@@ -152,9 +151,8 @@ class OutputFile:
         for line in lines:
             self._log(line)
         while len(self._line) > LONGEST_LINE:
-            piece, self._line = self._line[:LONGEST_LINE], self._line[LONGEST_LINE:]
+            piece, self._line = self._log_piece(self._line)
             self._logged = (self._logged + piece)[-REMEMBERED:]
-            self._log_piece(piece)
 
     def _log_rest(self) -> None:
         """A last line without a line end is logged too."""
@@ -166,11 +164,30 @@ class OutputFile:
         """Log a line, or the rest of one; the last line is all of it."""
         whole, self._logged = self._logged + line, b""
         self._last_line = whole.strip()[-REMEMBERED:] or self._last_line
-        for start in range(0, len(line) or 1, LONGEST_LINE):
-            self._log_piece(line[start : start + LONGEST_LINE])
+        while len(line) > LONGEST_LINE:
+            _, line = self._log_piece(line)
+        self._say(self._shown(line))
 
-    def _log_piece(self, piece: bytes) -> None:
-        log.info("%s | %s", self._title, self._redact(piece.decode("utf-8", "replace")))
+    def _log_piece(self, line: bytes) -> tuple[bytes, bytes]:
+        """Log the first piece of a long line, which divides no secret and no character; the piece, and the rest. What
+        is nothing but secrets that overlap has no end that divides none: it is hidden whole."""
+        ends = range(LONGEST_LINE, max(LONGEST_LINE - 4, 0), -1)
+        end = next((end for end in ends if line[end] & 0xC0 != 0x80), LONGEST_LINE)
+        text = line[:end].decode("utf-8", "replace")
+        begun = self._redact.begun(text)
+        if 0 < begun < len(text):
+            end -= len(text[-begun:].encode())
+        self._say(HIDDEN if begun == len(text) else self._shown(line[:end]))
+        return line[:end], line[end:]
+
+    def _hide_half(self) -> None:
+        """The line ends at the limit, maybe within a secret: hide what there is of it."""
+        text = self._line.decode("utf-8", "ignore")
+        if (begun := self._redact.begun(text)) >= SHORTEST:
+            self._line = (text[:-begun] + HIDDEN).encode()
+
+    def _say(self, line: str) -> None:
+        log.info("%s | %s", self._title, line)
 
     def _remember(self, data: bytes) -> None:
         """Without a log only the last line matters."""

@@ -20,6 +20,7 @@ from ..model.caller import Caller
 from ..model.errors import Invalid, NotFound, Unavailable
 from ..model.health import HealthProblem
 from ..model.hold import Hold
+from ..model.printable import many
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
@@ -87,7 +88,7 @@ def environment(files: Files) -> Environment:
         auto_reload=False,
     )
     made.globals.update({
-        "file": files.url, "screens": SCREENS, "span": words.span, "many": words.many, "size": words.size,
+        "file": files.url, "screens": SCREENS, "span": words.span, "many": many, "size": words.size,
         "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
         "utc": words.utc_text,
     })  # fmt: skip
@@ -136,7 +137,7 @@ class Frame:
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
         if look is not None and request.code == 200:
-            look.text = text
+            look.give(text)
         return send(request, text.replace(STAND_IN, csrf))
 
     def differs(self, request: Request) -> Key:
@@ -146,8 +147,8 @@ class Frame:
 
     def share(self, request: Request, text: str, first: Request) -> None:
         """Answer with a screen that was made for the request of another, which differs in nothing."""
-        for name in ("taken", "known"):  # of LimitedRequest
-            setattr(request, name, getattr(first, name))
+        request.taken = first.taken  # type: ignore[attr-defined]  # of LimitedRequest
+        request.known = first.known  # type: ignore[attr-defined]
         self._renew(request)
         request.write(send(request, text.replace(STAND_IN, self._csrf(request))))
         request.finish()

@@ -31,6 +31,10 @@ class Look:
 
     text: str | None = None  # None: there is nothing to share
 
+    def give(self, text: str) -> None:
+        """Share this screen."""
+        self.text = text
+
 
 @attrs.define(eq=False)
 class Group:

@@ -20,9 +20,10 @@ from ..model.errors import Conflict, Invalid
 from ..model.job import JobView
 from ..model.job_list import JobOrder
 from ..model.order import BatchJobs, DeleteJob, Order, PauseJob, ResumeJob, RunJob
+from ..model.printable import many
 from ..model.selection import Selection
 from ..registry.registry import Registry
-from . import patch_form, words
+from . import patch_form
 from .actions import PERIODS, Actions, told
 from .form import one
 from .frame import Frame
@@ -87,7 +88,7 @@ class Many:
             fault = told(why)
             request.setResponseCode(400 if isinstance(why, Invalid) else 409)
         return await self._frame.screen(
-            request, "many.html", f"{action.capitalize()} {words.many(len(asked.seen), 'job')}",
+            request, "many.html", f"{action.capitalize()} {many(len(asked.seen), 'job')}",
             action=action, seen=asked.seen, planned=[(each, _differing(each)) for each in parts[:LISTED]],
             more=max(len(parts) - LISTED, 0), fault=fault, sent=sent, one=lambda name: one(sent, name),
             refused=[each for each in parts if each.result not in ("done", "unchanged")], periods=PERIODS,

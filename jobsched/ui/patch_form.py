@@ -43,7 +43,7 @@ def patch(sent: dict[str, list[str]]) -> PatchIn:
         raise invalid(why, wanted, PatchIn) from None
 
 
-def _rest(text: str) -> dict[str, Any]:
+def _rest(text: str) -> dict[str, object]:
     if not text:
         return {}
     try:

@@ -10,6 +10,7 @@ from twisted.web.http import Request
 
 from ..http.route import Route, caller
 from ..model.audit import AuditFilter
+from ..model.printable import many
 from ..model.redaction import Redaction
 from ..model.run import Run, RunFilter
 from ..model.stats import duration
@@ -106,5 +107,5 @@ def sentence(run: Run) -> str:
     if took is not None:
         text += f" after {words.span(took)}"
     if run.until is not None:
-        text += f": {words.many(run.count, 'due')}"
+        text += f": {many(run.count, 'due')}"
     return f"{text}: {run.reason}" if run.reason else f"{text}."

@@ -166,8 +166,3 @@ def size(count: int) -> str:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 10 else f"{number:.1f} {unit}"
         number /= 1024
     return f"{count} B"
-
-
-def many(count: int, noun: str, more: bool = False) -> str:
-    """A number and what it counts; `more`: there are more than were counted."""
-    return f"{count:,}{'+' if more else ''} {noun}{'' if count == 1 and not more else 's'}"

@@ -17,7 +17,7 @@ from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
 from jobsched.model.job import Job
 from jobsched.model.labels import About
-from jobsched.model.run import Run
+from jobsched.model.run import Run, State
 from jobsched.store.sql import engine, schema
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
@@ -97,7 +97,7 @@ def history(job: Job, ids: Ids, now: datetime) -> Iterator[Run]:
         due = now - number * timedelta(minutes=step) + timedelta(minutes=7)
         failed = job.name == "db-backup" and number < 4
         seconds = 180 if job.name == "sync-ldap" else 4
-        state = "failed" if failed else "missed" if chance.random() < 0.03 else "succeeded"
+        state: State = "failed" if failed else "missed" if chance.random() < 0.03 else "succeeded"
         ran = state != "missed"
         yield Run(
             id=ids.make(due), job_id=job.id, job_name=job.name, task=job.task, due=due, created=due, state=state,

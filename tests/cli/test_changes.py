@@ -181,7 +181,7 @@ def test_diff_of_two_servers(person: Person, caller: Caller) -> None:
     person.does("context", "add", "staging", url)
     person.does("context", "add", "production", url.replace("127.0.0.1", "localhost"))
     words = ("diff", "--from", "staging", "--to", "production", "--check")
-    assert person.pipe(*words).err == "1 jobs are the same\n"
+    assert person.pipe(*words).err == "1 job is the same\n"
     assert person.pipe(*words).status == 0
     assert person.pipe("diff", "--from", "staging", "--to", "staging").status == 2
     assert person.pipe("diff", "--from", "staging", "--to", "nowhere").status == 3

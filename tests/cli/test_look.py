@@ -224,3 +224,16 @@ def test_completion_knows_the_names_of_the_server(person: Person) -> None:
     assert completed("jobsched add x --task fai") == ["fails"]
     for shell in ("bash", "zsh", "fish"):
         assert "_JOBSCHED_COMPLETE" in person.does("completion", shell)
+
+
+def test_open_says_where_the_page_is_and_starts_a_browser(person: Person) -> None:
+    browser = person.folder / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened\n')
+    browser.chmod(0o755)
+    address = person.environment["JOBSCHED_URL"] + "/ui/"
+    in_script = person.does("open", env={"BROWSER": str(browser)})
+    assert (in_script, (person.folder / "opened").exists()) == (address + "\n", False)
+    said = person.terminal("open", "db-backup", env={"BROWSER": str(browser)})
+    assert said.plain == address + "jobs/db-backup\n"
+    assert (person.folder / "opened").read_text() == address + "jobs/db-backup\n"
+    assert person.pipe("open", "nothing").status == 3

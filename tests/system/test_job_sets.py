@@ -140,7 +140,7 @@ def staged(daemon, table="staged_jobs"):
         return store.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
-def test_a_daemon_that_dies_while_it_stages_leaves_nothing_half_done(daemon):
+def test_a_daemon_that_dies_staging_leaves_nothing_half_done(daemon):
     daemon.script("quick", "#!/bin/sh\nexit 0\n")
     daemon.start()
     ask = Caller(daemon)

@@ -50,6 +50,11 @@ ALLOWED = {
         "maxPersistentPerHost": "Twisted's own setting of a pool",
         "cachedConnectionTimeout": "Twisted's own setting of a pool",
     },
+    "ui/frame.py": {
+        "taken": "a note on the request, as of `http.app`: it is answered with the screen of another",
+        "known": "a note on the request, as of `http.app`",
+    },
+    "ui/looks.py": {"look": "a note on the request: others wait for its screen"},
     "http/site.py": {"persistent": "Twisted's own word for a channel that takes another request"},
     "runner/inprocess.py": {"stdout": "what tasks print belongs to their runs", "stderr": "the same"},
     "scheduler/ticker.py": {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ...model.printable import many
 from ..client import Answer, Json
 from ..errors import DIFFERS, DONE, Changed, NotThere, Refused, Usage
 from ..fields import told
@@ -168,4 +169,4 @@ def _counted(counts: Json) -> str:
 def _ask(session: Session, changes: int) -> None:
     if not sys.stdin.isatty():
         raise Usage("nobody is there to be asked; apply with --yes, or only --plan")
-    click.confirm(f"change {changes} jobs on {session.server.url}?", abort=True, err=True)
+    click.confirm(f"change {many(changes, 'job')} on {session.server.url}?", abort=True, err=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from ...model.printable import many
 from .. import find
 from ..client import Json
 from ..errors import Refused, Usage
@@ -39,7 +40,7 @@ def _ask(what: str, jobs: Sequence[Json]) -> None:
     if not sys.stdin.isatty():
         raise Usage(f"nobody is there to be asked; {what} with --yes")
     names = ", ".join(str(job["name"]) for job in jobs[:LISTED]) + (" and others" if len(jobs) > LISTED else "")
-    count = f"{len(jobs)} jobs" if len(jobs) != 1 else "1 job"
+    count = many(len(jobs), "job")
     click.confirm(f"{what} {count}: {names}?", abort=True, err=True)
 
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import click
 
+from ...model.printable import many
 from ..client import Json, one
 from ..errors import DONE, REFUSED, CommandError, NotAllowed, Usage
 from ..output import Column
@@ -124,7 +125,7 @@ def _catalog(session: Session) -> Iterator[Finding]:
         task = session.client.maybe(one("catalog", str(name)))
         if task is not None and task["problem"]:
             yield Finding("trouble", "task", f"{name}: {task['problem']}", "jobsched lint, on its host")
-    yield Finding("ok", "catalog", f"{len(tasks)} tasks")
+    yield Finding("ok", "catalog", many(len(tasks), "task"))
 
 
 def _storage(session: Session) -> Iterator[Finding]:
@@ -149,7 +150,7 @@ def _storage(session: Session) -> Iterator[Finding]:
 def _jobs(session: Session, jobs: Sequence[Json]) -> Iterator[Finding]:
     for job in jobs:
         yield from _job(session, job)
-    yield Finding("ok", "jobs", f"{len(jobs)} jobs were looked at")
+    yield Finding("ok", "jobs", f"{many(len(jobs), 'job')} {'was' if len(jobs) == 1 else 'were'} looked at")
 
 
 def _job(session: Session, job: Json) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from ...model.printable import many
 from .. import find
 from ..client import Client, Json
 from ..errors import DIFFERS, DONE, NotThere, Usage
@@ -72,7 +73,7 @@ def diff_command(
         Column("JOB", lambda row: str(row["id"]), keep=None, cut=True),
         Column("WHAT", lambda row: ", ".join(row["fields"]), keep=3, cut=True),
     )
-    session.out.rows(rows, columns, empty=f"{len(here)} jobs are the same")
+    session.out.rows(rows, columns, empty=f"{many(len(here), 'job')} {'is' if len(here) == 1 else 'are'} the same")
     return DIFFERS if check and rows else DONE
 
 

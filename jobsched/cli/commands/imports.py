@@ -71,7 +71,7 @@ def _text(file: str | None, user: str | None) -> str:
     """The crontab. Raises NotThere, Refused."""
     try:
         if user is not None:
-            listed = subprocess.run(
+            listed = subprocess.run(  # nosec B607 - the `crontab` that a shell would run
                 ["crontab", "-l", "-u", user], capture_output=True, check=False, timeout=apply.PATIENCE
             )
             if listed.returncode:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from ...model.printable import many
 from .. import find
 from ..client import Json
 from ..errors import NotThere, Refused
@@ -62,7 +63,7 @@ def hold_command(
     if select and not meant:
         raise NotThere("no job is meant by that")
     if dry_run:
-        session.out.show(f"{len(meant)} jobs would be on hold", "bold")
+        session.out.show(f"{many(len(meant), 'job')} would be on hold", "bold")
         for each in meant:
             session.out.show(f"  {each['name']}")
         return
@@ -88,7 +89,11 @@ def _tell(session: Session, held: Json, count: int) -> None:
     until = (
         f"until {times.short(held['until'])}, {times.away(held['until'])}" if held["until"] else "until it is released"
     )
-    session.out.show(f"{count} jobs are on hold {until}" + (f": {held['reason']}" if held["reason"] else ""), "bold")
+    which, reason = (
+        f"{many(count, 'job')} {'is' if count == 1 else 'are'}",
+        f": {held['reason']}" if held["reason"] else "",
+    )
+    session.out.show(f"{which} on hold {until}{reason}", "bold")
     session.out.show("what runs goes on: jobsched ps        end it: jobsched release")
 
 

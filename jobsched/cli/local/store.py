@@ -18,6 +18,7 @@ from ...daemon.folder_lock import locks
 from ...model.errors import JobschedError
 from ...model.job import Job
 from ...model.owed import Situation, owed
+from ...model.printable import many
 from ...store import opening
 from ..client import Json
 from ..errors import DONE, NotThere, Refused, Usage
@@ -152,7 +153,7 @@ def _tell(session: Session, rows: list[Json]) -> None:
         Column("WOULD BE MISSED", lambda row: str(row["missed"]), keep=2, right=True),
     )
     if session.out.people:
-        session.out.show(f"{len(rows)} jobs; dues of {len(again)} passed since the copy was made")
+        session.out.show(f"{many(len(rows), 'job')}; dues of {len(again)} passed since the copy was made")
     session.out.rows(again, columns)
 
 

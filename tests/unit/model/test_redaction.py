@@ -4,7 +4,7 @@ import pytest
 
 from jobsched.model.errors import Invalid
 from jobsched.model.job import Job
-from jobsched.model.redaction import Redaction
+from jobsched.model.redaction import LONGEST, Redaction, Secrets
 from jobsched.model.run import Run
 
 GIVEN = {"password": "hunter22", "Token": 123456, "secrets": "no", "target": "nas"}
@@ -75,3 +75,28 @@ def test_the_longer_of_two_values_is_taken_out_first():
 def test_no_record_tells_its_parameters_by_accident():
     for record in (Job, Run):
         assert [field.name for field in record.__attrs_attrs__ if not field.repr] == ["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        ("", 0),
+        ("a", 1),
+        ("ab", 2),
+        ("aba", 3),
+        ("abab", 4),
+        ("abab-", 0),
+        ("-ab", 2),
+        ("abaa", 1),
+        ("aab", 2),
+        ("b", 0),
+        ("xy", 2),
+        ("yzab", 4),
+    ],
+)
+def test_what_may_be_the_beginning_of_a_value(text: str, begun: int) -> None:
+    assert Secrets(["abab", "yzab", "xyz"]).begun(text) == begun
+
+
+def test_a_beginning_has_an_end() -> None:
+    assert Secrets(["s" * 3 * LONGEST]).begun("s" * 2 * LONGEST) == LONGEST

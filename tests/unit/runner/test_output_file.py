@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsched.model.redaction import LONGEST, Secrets
 from jobsched.runner import output_file
 from jobsched.runner.output_file import LONGEST_LINE, TAIL, OutputFile, Printed, output_path
 
@@ -49,8 +50,8 @@ class Heard:
 class MemoryFile(OutputFile):
     """Its bytes stay in memory."""
 
-    def __init__(self, limit, redact=str):
-        super().__init__(Path("/nowhere"), "run", "job", limit, redact, None)
+    def __init__(self, limit, secrets=()):
+        super().__init__(Path("/nowhere"), "run", "job", limit, Secrets(secrets), None)
         self.data = b""
 
     def _keep(self, data):
@@ -170,7 +171,7 @@ def test_the_last_line_that_says_something_is_remembered(data, last, size, deaf)
 @pytest.mark.parametrize("after", [0, 50, TAIL - 1])
 def test_no_end_of_a_secret_is_in_the_last_line(before, after, deaf):
     secret = "s" * 1000
-    file, told = MemoryFile(PLENTY, lambda text: text.replace(secret, "***")), []
+    file, told = MemoryFile(PLENTY, [secret]), []
     data = b"-" * before + secret.encode() + b"." * after + b"\n"
     with Heard(deaf):
         for at in range(0, len(data), 333):
@@ -179,6 +180,47 @@ def test_no_end_of_a_secret_is_in_the_last_line(before, after, deaf):
     assert set(told[:-1]) <= {""}, "only whole lines are told"
     assert told[-1].endswith("***" + "." * after if after < TAIL - 3 else "." * after)
     assert "s" not in told[-1]
+
+
+@given(
+    words=st.lists(st.sampled_from(["hunter2", "hunt", "er2", "h", "ä", "hunhunter2", "-"]), max_size=40), cuts=CUTS,
+    longest=st.integers(16, 40),
+)  # fmt: skip
+def test_pieces_of_a_long_line_divide_no_secret(words, cuts, longest):
+    text = "".join(words)
+    file = MemoryFile(PLENTY, ["hunter2"])
+    with pytest.MonkeyPatch.context() as patch, Heard(deaf=False) as lines:
+        patch.setattr(output_file, "LONGEST_LINE", longest)
+        for piece in pieces(text.encode(), cuts):
+            file.write(piece)
+        file.close()
+    assert "".join(lines) == text.replace("hunter2", "***")
+
+
+@pytest.mark.parametrize("before", [LONGEST_LINE - 50, 3 * LONGEST_LINE - LONGEST, 2])
+def test_a_secret_of_many_characters_is_whole_in_one_piece(before):
+    file = MemoryFile(PLENTY, ["s" * LONGEST])
+    with Heard(deaf=False) as lines:
+        file.write(b"-" * before + b"s" * LONGEST + b"\n")
+    assert "".join(lines) == "-" * before + "***"
+
+
+def test_a_line_of_nothing_but_a_secret_over_and_over_is_hidden():
+    file = MemoryFile(PLENTY, ["aaaa", "a" * LONGEST])
+    with Heard(deaf=False) as lines:
+        file.write(b"a" * (2 * LONGEST_LINE + 2) + b"\n")
+    assert lines == ["***", "***", "aa"]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize(("limit", "last"), [(8, "is ***"), (6, "is hun"), (10, "is ***"), (3, "is")])
+def test_the_limit_shows_no_half_of_a_secret(limit, last, deaf):
+    file = MemoryFile(limit, ["hunter2"])
+    with Heard(deaf) as lines:
+        file.write(b"is hunt")
+        file.write(b"er2\n")
+    assert file.last_line == last
+    assert lines[: 1 - deaf] == ([] if deaf else [f"is {last[3:]}"])
 
 
 def test_the_cut_is_logged_once_after_the_last_kept_line():
