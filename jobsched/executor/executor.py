@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,21 +10,21 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .. import files
 from ..reactor_types import Reactor
 from ..runner import deadline
 from ..runner.calls import patiently
 from ..runner.outcome import ProcessExit, plain
-from ..runner.output import Output, OutputWriter, Printed
+from ..runner.output import Output, OutputWriter
+from ..runner.output_file import Printed
 from ..runner.process import ScriptProcess
 from ..runner.scripts import Scripts, refused
 from ..runner.waiters import all_of
 from ..threads import Threads, waited_for
 from .facts import ended_of, moment, redact_of, script_of, stop_of, success_of, why_of
-from .frames import Ended, Frame, FromDaemon, Start, Started, Stop, Stopping, Stored, packed
+from .frames import Ended, Frame, FromDaemon, Start, Started, Stop, Stopping, Stored
+from .journal import Journal
 
 LATEST = 15.0  # seconds beyond the longest grace that the end waits for runs
-ENDED = ".ended"  # behind a run's id: the file with an outcome that no daemon has taken
 
 LEAVING = deadline.Stop("cancelled", "shutdown: its executor was stopped", abandon=True)
 
@@ -45,7 +44,7 @@ class _Held:
 class Executor:
     """`tell` takes what a daemon is to hear; with no daemon there it goes nowhere, for `news` tells it again.
 
-    Outcomes that no daemon has taken when the executor ends are written to `outcomes`, one file a run.
+    Outcomes that no daemon has taken are in `outcomes` too, whatever becomes of this process.
     """
 
     log = Logger()
@@ -55,7 +54,7 @@ class Executor:
         reactor: Reactor,
         output_folder: Path,
         output_limit: int,
-        outcomes: Path,
+        outcomes: Journal,
         tell: Callable[[Frame], object],
         changed: Callable[[], object],
     ) -> None:
@@ -85,7 +84,8 @@ class Executor:
         yield from self._ended.values()
 
     def begin(self) -> None:
-        """Be ready."""
+        """Be ready. Raises OSError: outcomes could not be kept."""
+        self._ended = {ended.run_id: ended for ended in self._outcomes.begin()}
         self._chores.startService()
         self._scripts.start()
         self._writer.start()
@@ -98,9 +98,7 @@ class Executor:
             self._stop(run_id, LEAVING)
         await all_of(over, max(graces, default=0) + LATEST, self._reactor)
         await waited_for(self._reactor, self._writer.stop, "end of output")
-        for ended in self._ended.values():
-            with self.log.failuresHandled("the outcome of run {run} could not be kept", run=ended.run_id):
-                self._keep(ended)
+        self._outcomes.close()
         self._scripts.stop()
         await self._chores.stopService()
 
@@ -114,6 +112,8 @@ class Executor:
         elif isinstance(frame, Stored):
             for run_id in frame.run_ids:
                 self._ended.pop(run_id, None)
+            with self.log.failuresHandled("outcomes that the store has could not be forgotten"):
+                self._outcomes.taken(self._ended)
 
     def _start(self, start: Start) -> None:
         held = self._held[start.run_id] = _Held(start)
@@ -169,12 +169,7 @@ class Executor:
     def _over(self, held: _Held, ended: Ended) -> None:
         del self._held[ended.run_id]
         self._ended[ended.run_id] = ended
+        with self.log.failuresHandled("the outcome of run {run} could not be kept on disk", run=ended.run_id):
+            self._outcomes.add(ended)
         self._tell(ended)
         self._changed()
-
-    def _keep(self, ended: Ended) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(files.opened(self._outcomes, ended.run_id + ENDED, flags=flags), "wb") as file:
-            file.write(packed([ended]))
-            file.flush()
-            os.fsync(file.fileno())

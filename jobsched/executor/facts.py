@@ -9,11 +9,11 @@ from typing import cast
 from ..clock import elapsed, wall_time
 from ..config.catalog import Leftovers
 from ..config.confinement import Confinement
-from ..model.redaction import Redaction
+from ..model.redaction import Redaction, Secrets
 from ..model.success import Pattern, Success
 from ..runner.deadline import Stop
 from ..runner.outcome import Fate, ProcessExit
-from ..runner.output import Printed
+from ..runner.output_file import Printed
 from ..runner.procfs import Stat
 from ..runner.scripts import Script
 from ..runner.session import Usage
@@ -57,8 +57,8 @@ def success_of(start: Start) -> Success:
     return Success(expect=expect, forbid=forbid)
 
 
-def redact_of(start: Start) -> Callable[[str], str]:
-    """A function that hides the secrets of the run in a text."""
+def redact_of(start: Start) -> Secrets:
+    """What hides the secrets of the run in a text."""
     return Redaction(start.secrets).redact(start.secrets)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -56,11 +57,20 @@ def listen(reactor: IReactorUNIX, folder: Path, name: str, link: Link) -> IListe
     """Listen on a socket at `name` in `folder`, for its owner alone. However long the folder's path is, the socket's is
     short: it goes through a descriptor of the folder, which stays open as long as this process lives."""
     at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    path = f"/proc/self/fd/{at}/{name}"
     before = os.umask(0o177)
     try:
-        return reactor.listenUNIX(f"/proc/self/fd/{at}/{name}", link, mode=0o600)
+        if is_left(path):
+            os.unlink(path)
+        return reactor.listenUNIX(path, link, mode=0o600)
     finally:
         os.umask(before)
+
+
+def is_left(path: str) -> bool:
+    """Whether a socket is there on which nobody listens any more: that of a process that was killed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as asking:
+        return asking.connect_ex(path) == errno.ECONNREFUSED
 
 
 def stranger(peer: tuple[int, int, int], state: Path) -> str:

@@ -31,6 +31,8 @@ from jobsched.executor.frames import (
     daemons_inbox,
     packed,
 )
+from jobsched.executor.journal import outcomes
+from jobsched.executor.program import TAKEN
 from jobsched.runner.output_file import output_path
 
 ENDLESS = 30  # seconds after which what a test waits for will not come
@@ -119,6 +121,16 @@ def begin(state):
             process.terminate()
         process.wait(ENDLESS)
     assert [each for each in psutil.process_iter() if is_of(each, state)] == []
+
+
+def is_told_by_all(state, run_ids):
+    """Whether these are the runs of which both a daemon and the file would tell."""
+    daemon = Daemon(state / "executors")
+    try:
+        kept = [ended.run_id for ended in outcomes(state / "executors", "it.ended")]
+        return daemon.wait(Welcome).runs == run_ids and set(run_ids) <= set(kept)
+    finally:
+        daemon.go()
 
 
 def is_of(process, state):
@@ -272,9 +284,8 @@ def test_told_to_end_it_ends_its_runs_and_keeps_outcomes(state, begin):
     daemon.go()
     process.terminate()
     process.wait(ENDLESS)
-    kept = (state / "executors" / f"{start.run_id}.ended").read_bytes()
-    (ended,) = daemons_inbox().take(kept)
-    assert isinstance(ended, Ended)
+    kept = (state / "executors" / "it.ended").read_bytes()
+    (ended,) = outcomes(state / "executors", "it.ended")
     assert ended.stopped is not None
     assert (ended.run_id, ended.stopped.state, ended.last_line) == (start.run_id, "cancelled", "***")
     assert b"hunter22" not in kept
@@ -290,9 +301,43 @@ def test_with_no_run_and_no_daemon_it_ends(state, begin):
     daemon.wait(Started)
     daemon.go()
     assert process.wait(ENDLESS) == 0
-    (ended,) = daemons_inbox().take((state / "executors" / f"{start.run_id}.ended").read_bytes())
-    assert isinstance(ended, Ended)
-    assert ended.exit_code == 0
+    (ended,) = outcomes(state / "executors", "it.ended")
+    assert (ended.run_id, ended.exit_code) == (start.run_id, 0)
+
+
+def test_outcomes_outlive_a_killed_executor(state, begin):
+    process = begin()
+    daemon = Daemon(state / "executors")
+    daemon.greet()
+    first, second = script(state, "exit 1"), script(state, "exit 2")
+    daemon.tell(first, second)
+    daemon.wait(Ended, first.run_id)
+    ended = daemon.wait(Ended, second.run_id)
+    daemon.tell(Stored(run_ids=[first.run_id]), start := script(state, "true"))
+    daemon.wait(Ended, start.run_id)
+    daemon.tell(Stored(run_ids=[start.run_id]))
+    until(lambda: is_told_by_all(state, [second.run_id]))
+    process.kill()
+    process.wait(ENDLESS)
+    assert (state / "executors" / "it.sock").exists()
+    daemon.go()
+    again = begin()
+    after = Daemon(state / "executors")
+    found = after.greet().runs  # that may be some more, of which the store has the outcome
+    assert second.run_id in found
+    assert after.wait(Ended, second.run_id) == ended
+    after.tell(Stored(run_ids=found))
+    after.go()
+    again.terminate()
+    again.wait(ENDLESS)
+    assert not (state / "executors" / "it.ended").exists()
+
+
+def test_there_is_one_executor_of_a_name(state, begin, daemon):
+    assert begin().wait(ENDLESS) == TAKEN
+    start = script(state, "true")
+    daemon.tell(start)
+    assert daemon.wait(Ended, start.run_id).exit_code == 0
 
 
 def test_it_holds_nothing_of_what_started_it(state, begin):
@@ -329,8 +374,60 @@ def test_its_socket_is_for_its_owner_alone(state, daemon):
     assert stat.S_IMODE(found.st_mode) == 0o600
 
 
+WATCHED = """
+import os, runpy, sys
+watched, *sys.argv[1:] = sys.argv[1:]
+def note(event, words):
+    if event == "import":
+        with os.fdopen(os.open(watched, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a") as file:
+            print(words[0], file=file)
+sys.addaudithook(note)
+runpy.run_module("jobsched.executor", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_everything_is_imported_at_the_start(state, tmp_path):
+    """An upgrade replaces files under an executor that runs."""
+    imported, words = tmp_path / "imported", [str(state), "it", "1000000"]
+    process = subprocess.Popen([sys.executable, "-c", WATCHED, str(imported), *words])
+    daemon = Daemon(state / "executors")
+    daemon.greet()
+    before = imported.read_text().split("\n")
+    assert "jobsched.executor.program" in before
+    for start in (
+        script(state, "echo one; exit 1", expect="two", secrets={"password": "hunter22"}),
+        script(state, "", argv=[b"/no/such/program"]),
+        script(state, f"sleep {EVER} & exit 0", leftovers="end"),
+        script(state, f"trap '' TERM; while :; do sleep {EVER}; done", timeout=0.2, grace=0.2),
+        script(state, "true", expect="("),
+    ):
+        daemon.tell(start)
+        daemon.wait(Ended, start.run_id)
+    last = script(state, f"sleep {EVER}")
+    daemon.tell(last)
+    daemon.wait(Started, last.run_id)
+    daemon.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    daemon.go()
+    process.terminate()
+    assert process.wait(ENDLESS) == 0
+    assert imported.read_text().split("\n") == before
+
+
+MIB = 1024 * 1024
+
+
+def test_it_is_small(state, begin):
+    process = begin()
+    daemon = Daemon(state / "executors")
+    daemon.greet()
+    found = psutil.Process(process.pid)
+    assert found.memory_info().rss < 50 * MIB
+    assert [each.path for each in found.memory_maps() if "cryptography" in each.path] == []
+    daemon.go()
+
+
 def test_it_imports_neither_database_nor_http():
-    words = "import sys, jobsched.executor.__main__; from twisted.internet import reactor; print(*sys.modules)"
+    words = "import sys, jobsched.executor.program; from twisted.internet import reactor; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True).stdout.split()
     roots = {name.partition(".")[0] for name in loaded}
     assert roots & {"sqlalchemy", "alembic", "klein", "werkzeug", "treq"} == set()
