@@ -50,6 +50,7 @@ MEANING = {
     "ALLOWED_HOSTS": "Names by which clients may ask for this daemon; None: those it listens on. :ref:`hosts`.",
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",
     "MAX_FOLLOWERS": "Clients at once that ask with ``follow`` or ``wait``; more are refused with 503.",
+    "EXECUTORS": "A preview: so many processes start scripts; 0: the daemon starts them itself. :ref:`executors`.",
     "UMASK": "What the files made by scripts are not open to.",
     "NOTIFY_URL": "Who is told what becomes of all jobs that name no receiver; None: nobody. :doc:`notifications`.",
     "NOTIFY_SECRET": "By which receivers know who tells them; a list while it changes; None: nothing is signed.",

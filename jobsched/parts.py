@@ -29,6 +29,7 @@ from .daemon.reload import CatalogHolder, Reloader
 from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
+from .executor.fleet import Fleet
 from .feed import Feed
 from .files import room
 from .http.site import JobschedSite
@@ -103,6 +104,7 @@ class Parts:
         self.dispatcher = Dispatcher(reactor, self.clock, self.store, self._webhook_sender(), everyone=everyone)
         self._catalog_holder = self._holder_of(catalog, folders)
         self._token_holder = TokenHolder(tokens, lambda: self.files.run(load_tokens, folders.conf / TOKENS))
+        self.executors = self._executors(folders.state)
         self.runner = self._runner()
         self._previous = Predecessor(folders.state)
         self.peers = self._peers(_node(config, catalog, now(self.clock)))
@@ -161,6 +163,14 @@ class Parts:
         file, run_as = folders.conf / "catalog.cfg", self._config.run_as
         return CatalogHolder(catalog, lambda: self.files.run(load_catalog, file, folders.tasks, run_as), self.events)
 
+    def _executors(self, state: Path) -> Fleet | None:
+        """The processes that start scripts; None: the runner starts them itself."""
+        config = self._config
+        if not config.executors:
+            return None
+        limit, grace = config.output_limit, config.kill_grace
+        return Fleet(self._reactor, state, config.executors, limit, grace, self._redaction)
+
     def _runner(self) -> Runner:
         config = self._config
         limits = Limits(
@@ -172,7 +182,7 @@ class Parts:
         )
         return Runner(
             self._reactor, self.clock, self.store, self._ids, lambda: self._catalog_holder.catalog, self._output,
-            limits, self._redaction, self.events,
+            limits, self._redaction, self.events, self.executors,
         )  # fmt: skip
 
     def _stop_run(self, run_id: str, reason: str) -> bool:

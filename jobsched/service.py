@@ -48,6 +48,7 @@ def _ordered(reactor: Reactor, parts: Parts) -> OrderedServices:
         parts.store,
         parts.peers,  # stops when nothing runs any more
         parts.dispatcher,
+        *([] if parts.executors is None else [parts.executors]),  # ends when no run is left
         parts.runner,
         parts.files,
         parts.pruning,

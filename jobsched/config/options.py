@@ -175,6 +175,7 @@ class Config:
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: where it listens
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
+    executors: int = _option("EXECUTORS", _whole(0, 64), 0)  # 0: the daemon itself starts scripts
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
     notify_url: str | None = _option("NOTIFY_URL", RECEIVER_OR_NONE, None)  # the receiver for all jobs
     notify_secret: str | Sequence[str] | None = _option("NOTIFY_SECRET", SECRETS_OR_NONE, None)

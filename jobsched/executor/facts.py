@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 from ..clock import elapsed, wall_time
 from ..config.catalog import Leftovers
@@ -17,6 +17,7 @@ from ..runner.output_file import Printed
 from ..runner.procfs import Stat
 from ..runner.scripts import Script
 from ..runner.session import Usage
+from ..task import Info
 from .frames import Ended, Left, Moment, Start, Why
 
 FIELDS = Left.__struct_fields__  # as those of `Stat`
@@ -48,6 +49,27 @@ def script_of(start: Start) -> Script:
         leftovers=cast("Leftovers | None", start.leftovers),
         path=os.fsdecode(start.path),
         starters=tuple(start.starters),
+    )
+
+
+def start_of(script: Script, info: Info, success: Success, secrets: Mapping[str, Any]) -> Start:
+    """The frame that has a script started."""
+    confined = script.confinement
+    return Start(
+        run_id=script.run_id,
+        job_name=info.name,
+        argv=[os.fsencode(word) for word in script.argv],
+        env={os.fsencode(name): os.fsencode(value) for name, value in script.env.items()},
+        grace=script.grace,
+        timeout=info.timeout,
+        leftovers=script.leftovers,
+        path=os.fsencode(script.path),
+        starters=list(script.starters),
+        chain=list(confined.chain),
+        owner=confined.owner,
+        secrets=dict(secrets),
+        expect=None if success.expect is None else success.expect.text,
+        forbid=None if success.forbid is None else success.forbid.text,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .. import files
 from .frames import LENGTH, BadFrames, Ended, daemons_inbox, packed
 
+FOLDER = "executors"  # in the state folder: sockets, logs, and outcomes that no daemon has taken
 ENDED = ".ended"  # behind an executor's name
 LARGE = 1024 * 1024  # bytes of the file above which it is written anew, if little of it is still needed
 SPARSE = 4  # times as large as what is needed

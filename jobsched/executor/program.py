@@ -28,10 +28,9 @@ from .. import files
 from ..clock import ClockWatch, count_elapsed
 from ..reactor_types import Reactor
 from .executor import Executor
-from .journal import Journal
+from .journal import FOLDER, Journal
 from .link import Link, listen
 
-FOLDER = "executors"  # in the state folder: sockets, logs, and outcomes that no daemon has taken
 TAKEN = 75  # exit code: there is another of this name, which may be about to end
 ALONE = 60.0  # seconds without a run and without a daemon until the executor ends
 

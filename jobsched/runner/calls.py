@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -20,6 +20,7 @@ from ..task import Info
 from ..threads import DaemonPool, InThread
 from . import launch
 from .deadline import Stop
+from .elsewhere import ExecutorCall, Executors
 from .inprocess import CoroutineCall, ThreadCall, words
 from .outcome import ProcessExit
 from .output import Output
@@ -28,7 +29,7 @@ from .scripts import Script, Scripts, refused
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
-Call = ScriptProcess | ThreadCall | CoroutineCall
+Call = ScriptProcess | ThreadCall | CoroutineCall | ExecutorCall
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +60,10 @@ async def patiently(
 class Calls:
     """Has what all calls need: the threads of tasks, and what processes inherit."""
 
-    def __init__(self, reactor: Reactor, limits: Limits, in_thread: InThread) -> None:
+    def __init__(
+        self, reactor: Reactor, limits: Limits, in_thread: InThread, executors: Executors | None = None
+    ) -> None:
+        self._executors = executors
         self._reactor = reactor
         self._limits = limits
         self._scripts = Scripts(reactor, in_thread)
@@ -75,6 +79,11 @@ class Calls:
         """Call it when no run is left. Threads of tasks that do not end are not waited for."""
         self._scripts.stop()
         return self._tasks.leave(self._reactor)
+
+    def stored(self, run_ids: Iterable[str]) -> None:
+        """The store has the outcomes of these runs."""
+        if self._executors is not None:
+            self._executors.stored(run_ids)
 
     def timeout(self, run: Run, task: Task) -> float | None:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
@@ -118,4 +127,6 @@ class Calls:
             path=found,
             starters=confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
         )
+        if self._executors is not None:
+            return self._executors.begin(script, info, task.success, output)
         return self._scripts.begin(script, output)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import attrs
 from twisted.logger import Logger
@@ -24,11 +25,22 @@ LOOK = 0.02  # seconds between looks at what was told to end
 log = Logger()
 
 
+class Marked(Protocol):
+    """A run, as its processes are known by."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def pid_started(self) -> float | None: ...
+
+
 @attrs.define
 class Orphans:
     """What lived of one run."""
 
-    run: Run
+    run: Marked
     first: list[Found] = attrs.field(factory=list)  # what was there when it was looked for first
     left: list[Found] = attrs.field(factory=list)  # what still is
     refused: dict[Key, Found] = attrs.field(factory=dict)  # what we may not signal
@@ -55,7 +67,7 @@ class Orphans:
         return f"{found}; {more}" if more else found
 
 
-def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
+def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
     """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
 
     In a thread: it reads all of /proc, once for all runs, and waits. A process counts as the run's only if it carries

@@ -29,6 +29,7 @@ from ..threads import Pool, waited_for
 from . import launch
 from .calls import Call, Calls, Limits, patiently
 from .deadline import Doomed, Stop
+from .elsewhere import ExecutorCall, Executors
 from .inprocess import STOPPED_THREAD, PrintCapture
 from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
@@ -79,6 +80,7 @@ class Runner(Service):
         limits: Limits,
         redaction: Redaction = USUAL,
         events: Events | None = None,
+        executors: Executors | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = clock  # what time it is for all nodes
@@ -91,7 +93,7 @@ class Runner(Service):
         self._quiet: list[Deferred[None]] = []
         self._active: dict[str, _Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
-        self._calls = Calls(reactor, limits, self.in_thread)
+        self._calls = Calls(reactor, limits, self.in_thread, executors)
         self._chores = Pool(0, 2, "chore")
         tail = tail_reader(store, output_folder)
         self._records = Records(reactor, store, ids, tail, redaction, self._stored)
@@ -238,6 +240,9 @@ class Runner(Service):
         call = self._calls.begin(task, info, output)
         if isinstance(call, ProcessExit):
             return call
+        if isinstance(call, ExecutorCall):
+            active.call = call  # it may be stopped before its process is there
+            await call.begun
         self._watch(active, call, task, info.timeout)
         process_exit = await call.ended
         active.call = None  # nobody may stop it now: its pid may be another's
@@ -271,6 +276,7 @@ class Runner(Service):
         self._records.add(run)
 
     def _stored(self, ended: list[str], again: bool) -> None:
+        self._calls.stored(ended)
         self._tell_quiet()
         self.waiters.ring(ended)
         if ended:

@@ -1,0 +1,130 @@
+"""A daemon whose scripts are started by executors: what becomes of runs when a part of it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.system.caller import Caller
+from tests.system.daemon import Daemon, daemon_in, until
+
+HUNTER = "hunter22"
+SAYS = """#!/bin/sh
+tr '\\0' ' ' < /proc/$PPID/cmdline
+echo
+echo "the word is $JOBSCHED_PARAM_PASSWORD"
+exit 3
+"""
+LASTS = """#!/bin/sh
+echo $$
+exec sleep 1000
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    with daemon_in(tmp_path / ("long" * 30) / "daemon") as daemon:
+        daemon.options("EXECUTORS = 2\nJOB_LIVETIME = 300\nKILL_GRACE = 0.5")
+        daemon.script("says", SAYS)
+        daemon.section("parameters = password\n")
+        daemon.script("lasts", LASTS)
+        yield daemon.start()
+
+
+@pytest.fixture
+def ask(daemon: Daemon) -> Caller:
+    return Caller(daemon)
+
+
+def executors(daemon: Daemon) -> list[psutil.Process]:
+    return [each for each in daemon.alive() if "jobsched.executor" in each.cmdline()]
+
+
+def both(daemon: Daemon) -> list[psutil.Process]:
+    """The executors, once they are there."""
+    return until(lambda: len(found := executors(daemon)) == 2 and found)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def begun(ask: Caller, **more: Any) -> tuple[str, psutil.Process]:
+    """A run that lasts, and its process."""
+    run = ask.run(ask.make("lasts", **more))
+    pid = until(lambda: ask.get(run)["pid"])
+    return run, psutil.Process(pid)
+
+
+def test_executors_run_scripts_as_the_daemon_would(daemon: Daemon, ask: Caller) -> None:
+    job = ask.make("says", parameters={"password": HUNTER})
+    runs = [ask.ended(ask.run(job)) for _ in range(2)]
+    for run in runs:
+        assert (run["state"], run["exit_code"]) == ("failed", 3)
+        assert run["reason"] == "exit code 3, last line: the word is ***"
+        assert run["cpu_seconds"] is not None
+    said = [ask.ask("GET", f"/runs/{run['id']}/output").text.split("\n") for run in runs]
+    assert [lines[1] for lines in said] == [f"the word is {HUNTER}"] * 2
+    assert all("jobsched.executor" in lines[0] for lines in said)
+    assert len({lines[0] for lines in said}) == 2, "they take turns"
+    assert "the word is ***" in daemon.log
+    assert HUNTER not in daemon.log
+    kept = [each for each in daemon.folder.rglob("executors/*") if each.is_file()]
+    assert {each.name for each in kept} == {"1.log", "2.log", "1.ended", "2.ended"}
+    assert [each for each in kept if HUNTER.encode() in each.read_bytes()] == []
+
+
+def test_runs_in_executors_are_cancelled_and_end_late(ask: Caller) -> None:
+    run, process = begun(ask)
+    assert ask.ask("POST", f"{run}/cancel").status in (200, 202)
+    assert ask.ended(run)["state"] == "cancelled"
+    assert is_gone(process)
+    run, process = begun(ask, timeout=0.3)
+    ended = ask.ended(run)
+    assert (ended["state"], ended["reason"]) == ("timed_out", "ran longer than its 0.3 s")
+    assert is_gone(process)
+
+
+def test_a_killed_executor_loses_its_runs_and_is_replaced(daemon: Daemon, ask: Caller) -> None:
+    run, process = begun(ask)
+    before = both(daemon)
+    executor = process.parent()
+    assert executor in before
+    executor.kill()
+    ended = ask.ended(run)
+    assert ended["state"] == "lost"
+    assert f"({process.pid}) were still there and were ended" in ended["reason"]
+    assert is_gone(process)
+    job = ask.make("says")
+    for _ in range(4):
+        assert ask.ended(ask.run(job))["exit_code"] == 3
+    assert "has ended: " in daemon.log
+
+
+def test_a_stop_of_the_daemon_ends_runs_and_executors(daemon: Daemon, ask: Caller) -> None:
+    run, _ = begun(ask)
+    assert daemon.stop() == 0
+    assert until(lambda: daemon.alive() == [])
+    daemon.start()
+    assert ask.get(run)["state"] == "cancelled"
+    assert ask.get(run)["reason"] == "shutdown: the daemon was stopped"
+
+
+def test_after_a_killed_daemon_its_executors_are_taken_over(daemon: Daemon, ask: Caller) -> None:
+    run, process = begun(ask)
+    before = {each.pid for each in both(daemon)}
+    daemon.kill()
+    assert not is_gone(process)
+    daemon.start()
+    assert ask.ended(run)["state"] == "lost"
+    assert is_gone(process)
+    job = ask.make("says")
+    for _ in range(2):
+        assert ask.ended(ask.run(job))["exit_code"] == 3
+    assert {each.pid for each in executors(daemon)} == before
+    assert daemon.stop() == 0
+    assert until(lambda: daemon.alive() == [])
