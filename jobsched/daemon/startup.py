@@ -20,6 +20,7 @@ from ..cluster.membership import Membership
 from ..config.options import Config
 from ..events import Events
 from ..model.errors import Busy, Unavailable
+from ..model.run import Run
 from ..runner.runner import Runner
 from ..store.contract.store import Store
 from ..store.opening import make_url_safe
@@ -175,12 +176,22 @@ class Startup(Service):
         """Deal with runs left behind. An SQLite file has one daemon at a time: there, any node's runs are meant."""
         node = self._peers.node
         if isinstance(self._peers, Alone):
-            await self._runner.recover(await self._store.runs.left_behind(node.id))
+            await self._runner.recover(await self._not_adopted(node.id))
             return
+        self._runner.adopt([])
         await self._runner.recover(await self._store.runs.left_here(self._previous.ids, node.name))
         if self._previous.ids:
             await self._peers.declare_dead(self._previous.ids)
         self._previous.dealt_with()
+
+    async def _not_adopted(self, node_id: str) -> list[Run]:
+        """The runs left behind that no executor of this node has; the runner goes on with all others."""
+        left, known = await self._store.runs.left_behind(node_id), await self._runner.earlier()
+        going_on = [run.id for run in left if run.id in known]
+        adopted = await self._store.runs.adopt(going_on, node_id) if going_on else []
+        self._runner.adopt(adopted)
+        ours = {run.id for run in adopted}
+        return [run for run in left if run.id not in ours]
 
     async def _wait(self) -> None:
         if self._recovery is not None:

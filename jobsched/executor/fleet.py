@@ -12,6 +12,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from ..clock import elapsed
 from ..model.redaction import Redaction
 from ..model.success import Success
 from ..reactor_types import Reactor
@@ -25,7 +26,7 @@ from ..task import Info
 from ..threads import Threads
 from .facts import exit_of, printed_of, start_of, stop_of, why_of
 from .frames import Ended, FromExecutor, Lines, Started, Stop, Stopping, Stored, Welcome
-from .hand import Hand
+from .hand import PATIENCE, Hand
 from .journal import FOLDER
 
 STRAY = Why("lost", "no daemon knows this run any more")
@@ -49,8 +50,13 @@ class Fleet(Service):
         self._reactor = reactor
         self._calls: dict[str, ExecutorCall] = {}
         self._of: dict[str, Hand] = {}  # also of runs that have ended, until the store has that
+        self._earlier: set[str] = set()  # runs of an earlier daemon that nobody has taken yet
+        self._over: set[str] = set()  # those of them that have ended
+        self._settled = False
+        self._there: list[Deferred[None]] = []
         words = [str(state), str(output_limit)]
         self._executors = [Hand(reactor, self._folder, str(number), words, self) for number in range(1, count + 1)]
+        self._awaited = set(self._executors)
         self._turns = cycle(self._executors)
 
     def startService(self) -> None:
@@ -78,10 +84,44 @@ class Fleet(Service):
         """Have a script executed. It waits while its executor is not there yet."""
         secrets = {name: value for name, value in info.parameters.items() if self._redaction.covers(name)}
         hand = self._of[script.run_id] = next(self._turns)
-        call = ExecutorCall(script.run_id, output, lambda why: self._stop_run(hand, script.run_id, why))
-        self._calls[script.run_id] = call
+        call = self._calls[script.run_id] = self._new(hand, script.run_id)
+        call.follow(output)
         hand.tell(start_of(script, info, success, secrets))
         return call
+
+    def known(self) -> Deferred[set[str]]:
+        """The runs of an earlier daemon that executors have. Fires when all are there, or after some seconds."""
+        there: Deferred[None] = Deferred()
+        self._there.append(there)
+        self._tell_there()
+        there.addTimeout(PATIENCE, self._reactor, lambda _given_up, _seconds: None)
+        return there.addCallback(lambda _: set(self._earlier))
+
+    def take(self, run_id: str) -> ExecutorCall:
+        """One of these, to go on with it."""
+        self._earlier.remove(run_id)
+        return self._calls.pop(run_id) if run_id in self._over else self._calls[run_id]
+
+    def settle(self) -> None:
+        """Those that nobody took are nobody's: they are ended."""
+        self._settled = True
+        for run_id in self._earlier:
+            del self._calls[run_id]
+            self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
+        over = [run_id for run_id in self._earlier if run_id in self._over]
+        self._earlier.clear()
+        self._over.clear()
+        self.stored(over)
+
+    def _new(self, hand: Hand, run_id: str) -> ExecutorCall:
+        return ExecutorCall(run_id, lambda why: self._stop_run(hand, run_id, why))
+
+    def _tell_there(self) -> None:
+        if not self._awaited:
+            there, self._there = self._there, []
+            for waiter in there:
+                if not waiter.called:
+                    waiter.callback(None)
 
     def _stop_run(self, hand: Hand, run_id: str, why: Why) -> None:
         if hand.withdraw(run_id):
@@ -110,7 +150,13 @@ class Fleet(Service):
             found.addErrback(lambda why: self._unknown(why.getErrorMessage(), lost))
         for run_id in known - self._of.keys():
             self._of[run_id] = hand
-            hand.tell(Stop(run_id=run_id, why=why_of(STRAY)))
+            if self._settled:
+                hand.tell(Stop(run_id=run_id, why=why_of(STRAY)))
+            else:
+                self._earlier.add(run_id)
+                self._calls[run_id] = self._new(hand, run_id)
+        self._awaited.discard(hand)
+        self._tell_there()
 
     def heard(self, hand: Hand, frame: FromExecutor) -> None:
         """An executor tells something."""
@@ -129,9 +175,13 @@ class Fleet(Service):
         elif isinstance(frame, Stopping):
             call.deadline.stopping(stop_of(frame.why))
         else:
-            del self._calls[call.id]
-            call.output.came(printed_of(frame))
-            call.end(attrs.evolve(exit_of(frame), busy=False))  # it was tried again there
+            if call.id in self._earlier:
+                self._over.add(call.id)
+            else:
+                del self._calls[call.id]
+            # It was tried again there if it was busy. A moment of an earlier boot is told as now.
+            process_exit = attrs.evolve(exit_of(frame), busy=False, since=max(elapsed() - frame.at.elapsed, 0.0))
+            call.end(process_exit, printed_of(frame))
 
     def _print(self, frame: Lines) -> None:
         if frame.dropped:

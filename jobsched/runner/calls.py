@@ -80,6 +80,23 @@ class Calls:
         self._scripts.stop()
         return self._tasks.leave(self._reactor)
 
+    async def earlier(self) -> set[str]:
+        """The runs of an earlier daemon that executors go on with, or saw end."""
+        return set() if self._executors is None else await self._executors.known()
+
+    def take(self, run: Run) -> ExecutorCall:
+        """One of these, to go on with it."""
+        assert self._executors is not None
+        call = self._executors.take(run.id)
+        if run.stop is not None:
+            call.deadline.stop(Stop("cancelled", run.stop))
+        return call
+
+    def settle(self) -> None:
+        """Those that nobody took are nobody's."""
+        if self._executors is not None:
+            self._executors.settle()
+
     def stored(self, run_ids: Iterable[str]) -> None:
         """The store has the outcomes of these runs."""
         if self._executors is not None:

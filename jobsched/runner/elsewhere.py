@@ -13,7 +13,25 @@ from ..task import Info
 from .deadline import Stop
 from .outcome import ProcessExit
 from .output import Output
+from .output_file import Printed
 from .scripts import Script
+
+
+class Stopping(Topic[[Stop]]):
+    """Those that subscribe late hear it too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: Stop | None = None
+
+    def subscribe(self, hear: Callable[[Stop], object]) -> None:
+        super().subscribe(hear)
+        if self._told is not None:
+            hear(self._told)
+
+    def __call__(self, why: Stop) -> None:
+        self._told = why
+        super().__call__(why)
 
 
 class DistantDeadline:
@@ -21,7 +39,7 @@ class DistantDeadline:
 
     def __init__(self, tell: Callable[[Stop], object]) -> None:
         self._tell = tell
-        self.stopping: Topic[[Stop]] = Topic()
+        self.stopping = Stopping()
 
     def arm(self, seconds: float) -> None:
         """Nothing is to be done here."""
@@ -34,14 +52,21 @@ class DistantDeadline:
 class ExecutorCall:
     """`begun` fires when the process is there or will never be, `ended` with what became of it."""
 
-    def __init__(self, run_id: str, output: Output, tell: Callable[[Stop], object]) -> None:
+    def __init__(self, run_id: str, tell: Callable[[Stop], object]) -> None:
         self.id = run_id
         self.pid: int | None = None
         self.pid_started: float | None = None
         self.begun: Deferred[None] = Deferred()
         self.ended: Deferred[ProcessExit] = Deferred()
         self.deadline = DistantDeadline(tell)
-        self.output = output
+        self._output: Output | None = None
+        self._printed: Printed | None = None
+
+    def follow(self, output: Output) -> None:
+        """What becomes of the output is to be told to this one."""
+        self._output = output
+        if self._printed is not None:
+            output.came(self._printed)
 
     def begin(self, pid: int | None, pid_started: float | None) -> None:
         """The process is there. Told again, nothing happens."""
@@ -49,9 +74,12 @@ class ExecutorCall:
             self.pid, self.pid_started = pid, pid_started
             self.begun.callback(None)
 
-    def end(self, process_exit: ProcessExit) -> None:
+    def end(self, process_exit: ProcessExit, printed: Printed | None = None) -> None:
         """It has ended. Told again, nothing happens."""
         if not self.ended.called:
+            self._printed = printed
+            if self._output is not None and printed is not None:
+                self._output.came(printed)
             self.ended.callback(process_exit)  # first: what is over is not watched
             self.begin(None, None)
 
@@ -61,6 +89,15 @@ class Executors(Protocol):
 
     def begin(self, script: Script, info: Info, success: Success, output: Output) -> ExecutorCall:
         """Have a script executed."""
+
+    def known(self) -> Deferred[set[str]]:
+        """The runs of an earlier daemon that executors have. Fires when all are there, or after some seconds."""
+
+    def take(self, run_id: str) -> ExecutorCall:
+        """One of these, to go on with it."""
+
+    def settle(self) -> None:
+        """Those that nobody took are nobody's."""
 
     def stored(self, run_ids: Iterable[str]) -> None:
         """The store has the outcomes of these runs."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,6 +27,7 @@ from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
+from .active import Active
 from .calls import Call, Calls, Limits, patiently
 from .deadline import Doomed, Stop
 from .elsewhere import ExecutorCall, Executors
@@ -35,7 +36,7 @@ from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
 from .records import Records, tail_reader
 from .recovery import end_orphans, tell_lost
-from .waiters import Waiters, all_of
+from .waiters import Quiet, Waiters, all_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,18 +47,6 @@ LATEST = 15.0  # seconds beyond the grace that a stop waits for runs to come to 
 FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
-
-
-@attrs.define
-class _Active:
-    """A run that is being executed here."""
-
-    run: Run
-    output: Output | None = None
-    call: Call | None = None
-    stop: Stop | None = None
-    noting: IDelayedCall | None = None  # its pid is soon recorded
-    ended: Deferred[None] = attrs.field(factory=Deferred)
 
 
 class Runner(Service):
@@ -90,10 +79,11 @@ class Runner(Service):
         self._events = events or Events()
         self.waiters = Waiters()
         self._doomed = Doomed()
-        self._quiet: list[Deferred[None]] = []
-        self._active: dict[str, _Active] = {}
+        self._quiet = Quiet(reactor, lambda: not self.known())
+        self._active: dict[str, Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
         self._calls = Calls(reactor, limits, self.in_thread, executors)
+        self.earlier = self._calls.earlier
         self._chores = Pool(0, 2, "chore")
         tail = tail_reader(store, output_folder)
         self._records = Records(reactor, store, ids, tail, redaction, self._stored)
@@ -171,25 +161,28 @@ class Runner(Service):
 
     def stored(self) -> Deferred[None]:
         """Fires when every run has ended and its outcome is stored, or after some seconds."""
-        waiter: Deferred[None] = Deferred(self._quiet.remove)
-        self._quiet.append(waiter)
-        self._tell_quiet()
-        return waiter.addTimeout(UNSTORED, self._reactor, lambda _given_up, _seconds: None)
-
-    def _tell_quiet(self) -> None:
-        if not self.known():
-            quiet, self._quiet = self._quiet, []
-            for waiter in quiet:
-                waiter.callback(None)
+        return self._quiet.wait(UNSTORED)
 
     def start(self, runs: Iterable[Run]) -> None:
         """Execute runs that the store has recorded as running on this node."""
         for run in runs:
-            active = self._active[run.id] = _Active(run, stop=self._doomed.take(run.id))
+            active = Active(run, stop=self._doomed.take(run.id))
             self._events.run_started(run, self._now())
-            done = Deferred.fromCoroutine(self._execute(active))
-            done.addErrback(self._broken, active)
-            done.addCallback(self._gone, active)
+            self._begin(active)
+
+    def adopt(self, runs: Iterable[Run]) -> None:
+        """Go on with runs of an earlier daemon, which the store has given to this node; those of `earlier` that are not
+        among them are ended."""
+        for run in runs:
+            self.log.info("run {run} of {job} goes on, pid {pid}", run=run.id, job=run.job_name, pid=run.pid)
+            self._begin(Active(run, call=self._calls.take(run)))
+        self._calls.settle()
+
+    def _begin(self, active: Active) -> None:
+        self._active[active.run.id] = active
+        done = Deferred.fromCoroutine(self._execute(active))
+        done.addErrback(self._broken, active)
+        done.addCallback(self._gone, active)
 
     def stop(self, run_id: str, why: Stop) -> bool:
         """End a run; false if it is not active here. Its outcome is recorded when it is dead.
@@ -212,10 +205,9 @@ class Runner(Service):
                 self.stop(run.id, Stop("cancelled", run.stop))
 
     def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Do a short chore off the reactor."""
         return deferToThreadPool(self._reactor, self._chores, function, *args, **kwargs)
 
-    async def _execute(self, active: _Active) -> None:
+    async def _execute(self, active: Active) -> None:
         run = active.run
         task = self._catalog().get(run.task)
         success = PLAIN if task is None else task.success
@@ -224,10 +216,14 @@ class Runner(Service):
         process_exit = await self._call(active, task, output)
         tell_of_what_was_left(active.run, process_exit)
         printed = await output.close()
-        self._note(active, outcome(active.run, process_exit, printed, self._now(), output.redact, success.codes))
+        ended = self._now() - timedelta(seconds=process_exit.since)
+        self._note(active, outcome(active.run, process_exit, printed, ended, output.redact, success.codes))
 
-    async def _call(self, active: _Active, task: Task | None, output: Output) -> ProcessExit:
-        """Start the task in its own way and wait for its end."""
+    async def _call(self, active: Active, task: Task | None, output: Output) -> ProcessExit:
+        """Start the task in its own way, unless the run is adopted, and wait for its end."""
+        if isinstance(active.call, ExecutorCall):
+            active.call.follow(output)
+            return await self._follow(active, active.call, task, None)
         if active.stop is not None:
             return ProcessExit(stopped=active.stop)
         if task is None:
@@ -236,19 +232,22 @@ class Runner(Service):
         info = launch.information(active.run, timeout)
         return await patiently(self._reactor, lambda: self._try(active, task, info, output), lambda: active.stop)
 
-    async def _try(self, active: _Active, task: Task, info: Info, output: Output) -> ProcessExit:
+    async def _try(self, active: Active, task: Task, info: Info, output: Output) -> ProcessExit:
         call = self._calls.begin(task, info, output)
         if isinstance(call, ProcessExit):
             return call
+        return await self._follow(active, call, task, info.timeout)
+
+    async def _follow(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> ProcessExit:
         if isinstance(call, ExecutorCall):
             active.call = call  # it may be stopped before its process is there
             await call.begun
-        self._watch(active, call, task, info.timeout)
+        self._watch(active, call, task, timeout)
         process_exit = await call.ended
         active.call = None  # nobody may stop it now: its pid may be another's
         return process_exit
 
-    def _watch(self, active: _Active, call: Call, task: Task, timeout: float | None) -> None:
+    def _watch(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> None:
         if call.ended.called:
             return
         if active.noting is not None and active.noting.active():
@@ -263,12 +262,13 @@ class Runner(Service):
         self.log.info("run {run} of {job} started, pid {pid}",
                        run=active.run.id, job=active.run.job_name, pid=call.pid)  # fmt: skip
 
-    def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
-        reason = f"{stop.reason}; {STOPPED_THREAD}" if task.kind == "thread" else stop.reason
+    def _stopping(self, active: Active, stop: Stop, task: Task | None) -> None:
+        reason = f"{stop.reason}; {STOPPED_THREAD}" if task is not None and task.kind == "thread" else stop.reason
         self.log.warn("run {run} of {job}: {reason}", run=active.run.id, job=active.run.job_name, reason=reason)
-        self._note(active, active.run.become("stopping", reason=reason))
+        if active.run.state != "stopping":  # as an adopted run may be already
+            self._note(active, active.run.become("stopping", reason=reason))
 
-    def _note(self, active: _Active, run: Run) -> None:
+    def _note(self, active: Active, run: Run) -> None:
         """Record a change."""
         active.run = run
         if active.noting is not None and active.noting.active():
@@ -277,19 +277,19 @@ class Runner(Service):
 
     def _stored(self, ended: list[str], again: bool) -> None:
         self._calls.stored(ended)
-        self._tell_quiet()
+        self._quiet.look()
         self.waiters.ring(ended)
         if ended:
             self._events.slots_freed(again)
 
-    def _broken(self, why: Failure, active: _Active) -> None:
+    def _broken(self, why: Failure, active: Active) -> None:
         """A fault of ours must not leave a run without an outcome."""
         self.log.failure("run {run} of {job} could not be executed", why, run=active.run.id, job=active.run.job_name)
         redact = self._redaction.redact(active.run.parameters)
         reason = plain(redact(f"Jobsched failed: {why.getErrorMessage()}"))
         self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
 
-    def _gone(self, _: None, active: _Active) -> None:
+    def _gone(self, _: None, active: Active) -> None:
         run = active.run
         del self._active[run.id]
         say = self.log.info if run.state == "succeeded" else self.log.warn

@@ -208,6 +208,21 @@ def test_left_behind_is_what_others_started_and_did_not_end(desk: Desk) -> None:
     assert sorted(found, key=lambda each: each.due) == [running, stopping]
 
 
+def test_what_another_started_and_did_not_end_is_adopted(desk: Desk) -> None:
+    running, stopping = run(1, node_id="before"), run(2, node_id="before", state="stopping")
+    mine, unnamed = run(3, node_id="here"), run(4, node_id="before")
+    ended, waiting = run(5, node_id="before", state="lost"), run(6, node_id=None, state="waiting")
+    everything = [running, stopping, mine, unnamed, ended, waiting]
+    desk.insert(*everything)
+    wanted = [each.id for each in everything if each is not unnamed]
+    adopted = desk.ask(desk.store.runs.adopt([*wanted, "unknown"], "here"))
+    theirs = [attrs.evolve(each, node_id="here") for each in (running, stopping)]
+    assert sorted(adopted, key=lambda each: each.due) == theirs
+    assert desk.ask(desk.store.runs.adopt(wanted, "here")) == []
+    kept = [desk.ask(desk.store.runs.get(each.id)) for each in everything]
+    assert kept == [*theirs, mine, unnamed, ended, waiting]
+
+
 def test_on_a_shared_database_the_daemon_before_left_it_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     declared_dead, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")

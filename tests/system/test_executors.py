@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.system.caller import Caller
+from tests.system.caller import Caller, instant
 from tests.system.daemon import Daemon, daemon_in, until
 
 HUNTER = "hunter22"
@@ -114,17 +115,57 @@ def test_a_stop_of_the_daemon_ends_runs_and_executors(daemon: Daemon, ask: Calle
     assert ask.get(run)["reason"] == "shutdown: the daemon was stopped"
 
 
-def test_after_a_killed_daemon_its_executors_are_taken_over(daemon: Daemon, ask: Caller) -> None:
+def test_runs_outlive_a_killed_daemon(daemon: Daemon, ask: Caller) -> None:
+    lasts, process = begun(ask)
+    ends, other = begun(ask, name="ends")
+    late, third = begun(ask, name="late", timeout=3)
+    daemon.kill()
+    other.terminate()
+    until(lambda: is_gone(other))
+    ended_at = datetime.now(UTC)
+    until(lambda: is_gone(third))
+    assert not is_gone(process)
+    daemon.start()
+    assert "an earlier daemon left" not in daemon.log
+    found = ask.ended(ends)
+    assert (found["state"], found["signal"]) == ("failed", "SIGTERM")
+    assert abs((instant(found["ended"]) - ended_at).total_seconds()) < 1, "as it was, and not as it was heard"
+    found = ask.ended(late)
+    assert (found["state"], found["reason"]) == ("timed_out", "ran longer than its 3 s")
+    found = ask.get(lasts)
+    assert (found["state"], found["pid"], is_gone(process)) == ("running", process.pid, False)
+    assert ask.ask("POST", f"{lasts}/cancel").status in (200, 202)
+    found = ask.ended(lasts)
+    assert found["state"] == "cancelled"
+    assert ask.text(f"{lasts}/output") == f"{process.pid}\n"
+    assert is_gone(process)
+    assert daemon.stop() == 0
+    assert until(lambda: daemon.alive() == [])
+
+
+def test_what_no_executor_has_is_lost_with_the_daemon(daemon: Daemon, ask: Caller) -> None:
     run, process = begun(ask)
+    for executor in both(daemon):
+        executor.suspend()
+    daemon.kill()
+    for executor in executors(daemon):
+        executor.kill()
+    daemon.start()
+    assert ask.ended(run)["state"] == "lost"
+    assert is_gone(process)
+
+
+def test_after_a_killed_daemon_its_executors_are_taken_over(daemon: Daemon, ask: Caller) -> None:
+    _, process = begun(ask)
     before = {each.pid for each in both(daemon)}
     daemon.kill()
     assert not is_gone(process)
     daemon.start()
-    assert ask.ended(run)["state"] == "lost"
-    assert is_gone(process)
+    assert not is_gone(process)
     job = ask.make("says")
     for _ in range(2):
         assert ask.ended(ask.run(job))["exit_code"] == 3
     assert {each.pid for each in executors(daemon)} == before
     assert daemon.stop() == 0
+    assert is_gone(process)
     assert until(lambda: daemon.alive() == [])

@@ -68,6 +68,10 @@ class Runs(Protocol):
     def left_behind(self, node_id: str) -> Deferred[list[Run]]:
         """The runs that nodes other than this one started and did not end. For a store that is not shared."""
 
+    def adopt(self, run_ids: Sequence[str], node_id: str) -> Deferred[list[Run]]:
+        """Give those of these runs to this node that are running or stopping on another, in one change. Returns these
+        as they are then. Other runs are left as they are. For a store that is not shared."""
+
     def left_here(self, previous: Sequence[str], name: str) -> Deferred[list[Run]]:
         """Up to 1000 runs, newest first, that the nodes in `previous` started and that are running, stopping or lost.
         If `previous` is empty: the running and stopping runs that were started by a node with this name which the store

@@ -224,6 +224,15 @@ def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
     return _all(transaction, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
 
+def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str) -> list[Run]:
+    """Give the running and stopping among these runs to `node_id`. Returns those that were another daemon's."""
+    theirs = runs.c.id.in_(run_ids) & (runs.c.node_id != node_id) & runs.c.state.in_(STARTED)
+    found = _all(transaction, select(runs).where(theirs).with_for_update())
+    ids = [run.id for run in found]
+    transaction.execute(update(runs).where(theirs, runs.c.id.in_(ids)).values(node_id=node_id))
+    return [attrs.evolve(run, node_id=node_id) for run in found]
+
+
 def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:
     """The runs that the nodes in `previous`, earlier daemons in this place, started and did not end; and those of their
     runs that other nodes have declared lost meanwhile: their processes may still live.
