@@ -27,9 +27,9 @@ OF_OURS = (b"same-origin", b"none")  # values of Sec-Fetch-Site that are harmles
 ALWAYS = (
     (b"Server", b"jobsched"),
     (b"X-Content-Type-Options", b"nosniff"),
-    (b"Cross-Origin-Resource-Policy", b"same-origin"),
 )
-UNLESS_SET = (  # a page for people sets its own
+UNLESS_SET = (  # a page for people sets its own, and so does a picture for the pages of others
+    (b"Cross-Origin-Resource-Policy", b"same-origin"),
     (b"Content-Security-Policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"Referrer-Policy", b"no-referrer"),
 )

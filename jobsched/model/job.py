@@ -11,7 +11,7 @@ import attrs
 from .job_list import IDLE, Activity, JobOrder
 from .labels import About, Label
 from .pause import Pause
-from .run import LastRun
+from .run import FAILING, LastRun
 from .trigger import Schedule
 
 Overlap = Literal["skip", "queue", "replace", "allow"]
@@ -157,6 +157,18 @@ class JobView:
     last_run: LastRun | None
     activity: Activity = IDLE
     place: str = ""  # where it stands in the list that was asked for
+
+    @property
+    def state(self) -> str:
+        """What matters most: what it does now; else what is wrong with it; else whether it waits for a due."""
+        job, last, ended = self.job, self.last_run, self.activity.recent
+        if last is not None and last.state in ("running", "stopping"):
+            return last.state
+        if job.paused:
+            return "paused"
+        if job.overdue is not None:
+            return "overdue"
+        return ended[0].state if ended and ended[0].state in FAILING else job.state
 
 
 @attrs.frozen(kw_only=True)

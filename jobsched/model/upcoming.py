@@ -79,6 +79,7 @@ class PlannedFilter:
     what is None does not matter."""
 
     end: datetime
+    job_id: str | None = None
     task: str | None = None
     labels: tuple[Label, ...] = ()  # all of them
     tasks: tuple[str, ...] | None = None  # patterns of those that may be seen

@@ -27,7 +27,9 @@ from ..model.hosts import LOOPBACK, Hosts
 from ..model.redaction import Redaction
 from ..registry.registry import Registry
 from .audit import Audit
+from .badge import Badges
 from .batches import Batches
+from .calendar import Calendar
 from .catalog import Catalog
 from .deliveries import Deliveries
 from .errors import Errors
@@ -99,6 +101,8 @@ def routes(
         *Runs(registry, outputs, pages, times).routes(),
         *RunCounts(registry, times).routes(),
         *Upcoming(registry, pages, times).routes(),
+        *Calendar(registry, pages, times).routes(),
+        *Badges(registry).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Me(registry, asks).routes(),

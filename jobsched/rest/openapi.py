@@ -211,7 +211,8 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
     kind = route.gives[status]
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(kind, str):
-        response["content"] = {kind: {"schema": {"type": "string" if kind.startswith("text/") else "object"}}}
+        is_text = kind.startswith(("text/", "image/"))
+        response["content"] = {kind: {"schema": {"type": "string" if is_text else "object"}}}
         if route.tells:  # OpenAPI has no word for it
             response["content"][kind]["x-events"] = {
                 name: {"anyOf": [{"$ref": REF.format(name=record.__name__)} for record in records]}

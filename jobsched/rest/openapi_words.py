@@ -93,6 +93,7 @@ NAMES = {
     "GET /health/ready": "getReadiness",
     "GET /openapi.json": "getDescription",
     "GET /": "getLinks",
+    "GET /calendar.ics": "getCalendar",
 }
 FOLLOWS: dict[str, dict[str, str]] = {
     "createJob": dict.fromkeys(
@@ -117,6 +118,8 @@ TAG_OF = {
     "catalog": "tasks",
     "preview": "jobs",
     "upcoming": "jobs",
+    "badge": "jobs",
+    "calendar.ics": "jobs",
     "health": "monitoring",
     "metrics": "monitoring",
     "storage": "monitoring",

@@ -132,7 +132,7 @@ class Frame:
         look = look_of(request)
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Daemons(), "who": None, "find": "",
+            "tokens": self._asks(), "head": Daemons(), "who": None, "find": "", "wall": False,
             "said": SAID.get(asked(request, "said"), ""), "csrf": csrf and (STAND_IN if look else csrf),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)

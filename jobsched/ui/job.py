@@ -29,7 +29,7 @@ from ..model.verdict import Step
 from ..registry.registry import Registry
 from . import charts, words
 from .frame import Frame, asked, link
-from .jobs import state_of, why
+from .jobs import why
 from .runs import PAGE, grouped
 from .view import View
 
@@ -135,7 +135,7 @@ class OneJob:
         when, rule = words.schedule(job)
         return await self._frame.screen(
             request, "job.html", job.name,
-            job=job, news=news, state=state_of(news), why=why(news), when=when, rule=rule, tab=tab, tabs=TABS,
+            job=job, news=news, state=news.state, why=why(news), when=when, rule=rule, tab=tab, tabs=TABS,
             stats=stats(ended), note=await _note(registry, job), beside=view.beside(job.next_due, job.timezone),
             known=registry.task_known(job.task), url=partial(link, request), **values,
         )  # fmt: skip

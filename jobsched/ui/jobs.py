@@ -82,7 +82,7 @@ def row(news: JobView, view: View) -> Row:
     when, rule = words.schedule(news.job)
     return Row(
         job=news.job,
-        state=state_of(news),
+        state=news.state,
         when=when,
         rule=rule,
         marks=marks(recent, view, news.job.timezone),
@@ -90,21 +90,6 @@ def row(news: JobView, view: View) -> Row:
         median=news.activity.median,
         why=why(news),
     )
-
-
-def state_of(news: JobView) -> str:
-    """The state that matters most: what it does now; else what is wrong with it; else whether it waits for a due."""
-    job, last = news.job, news.last_run
-    if last is not None and last.state in ("running", "stopping"):
-        return last.state
-    if job.paused:
-        return "paused"
-    if job.overdue is not None:
-        return "overdue"
-    ended = news.activity.recent
-    if ended and ended[0].state in FAILING:
-        return ended[0].state
-    return job.state
 
 
 def why(news: JobView) -> str:

@@ -25,8 +25,8 @@ from ..model.upcoming import PlannedFilter
 from ..model.zone import Zone
 from ..registry.registry import Registry
 from . import charts, words
-from .frame import Frame
-from .jobs import PAGE, ROOM, state_of, why
+from .frame import Frame, asked
+from .jobs import PAGE, ROOM, why
 from .looks import look_of
 from .view import View
 
@@ -103,8 +103,9 @@ class Overview:
         waiting = await registry.runs(PAGE + 1, None, RunFilter(states=("waiting",)))
         paused = await registry.jobs(PAGE, "", JobFilter(state="paused", activity=False), ROOM)
         dues = await registry.upcoming(PlannedFilter(end=now + timedelta(hours=1)), now, False, None, NEXT, ROOM)
+        wall = asked(request, "wall") == "1"
         return await self._frame.screen(
-            request, "overview.html", "Overview",
+            request, "wall.html" if wall else "overview.html", "Overview", wall=wall,
             numbers=[
                 ("Needs attention", "/ui/jobs?q=state:failing", len(needy), len(needy) == PAGE, "bad"),
                 ("Running", "/ui/runs?state=running,stopping", min(len(running), PAGE), len(running) > PAGE, "run"),
@@ -168,7 +169,7 @@ def needs(news: JobView) -> Needy:
     last = news.last_run
     return Needy(
         news=news,
-        state="overdue" if news.job.overdue is not None else streak[0].state if streak else state_of(news),
+        state="overdue" if news.job.overdue is not None else streak[0].state if streak else news.state,
         failures=len(streak),
         since=news.job.overdue or (streak[-1].due if streak else None),
         reason=(last.reason if last is not None and last.state in FAILING else "") or why(news),

@@ -79,9 +79,9 @@ def coloured(ask: Caller) -> str:
     return f"/ui{run}"
 
 
-SCREENS = ["/ui/", "/ui/jobs", "/ui/jobs?q=nothing", "BAD", "BAD/upcoming", "BAD/definition", "BAD/history",
-           "BAD/deliveries", "BAD/why", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run", "/ui/new", "/ui/runs", "RUN",
-           "/ui/upcoming", "/ui/nodes", "/ui/audit", "/ui/hold", "/ui/nothing"]  # fmt: skip
+SCREENS = ["/ui/", "/ui/?wall=1", "/ui/jobs", "/ui/jobs?q=nothing", "BAD", "BAD/upcoming", "BAD/definition",
+           "BAD/history", "BAD/deliveries", "BAD/why", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run", "/ui/new",
+           "/ui/runs", "RUN", "/ui/upcoming", "/ui/nodes", "/ui/audit", "/ui/hold", "/ui/nothing"]  # fmt: skip
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -116,6 +116,14 @@ def test_a_failure_is_seen_within_two_seconds(chrome: Chrome, ask: Caller, made:
     )  # fmt: skip
     marks = chrome.do("return await page.locator(`#j-${row} .mark`).count()", row=row)
     assert marks == 1
+
+
+def test_a_wall_shows_a_failure_by_itself(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    job = ask.make("bad", name="fails on the wall")
+    chrome.open("/ui/?wall=1")
+    ask.ended(ask.run(job))
+    chrome.wait("return document.getElementById('needy')?.innerText.includes('fails on the wall')")
+    assert chrome.errors == []
 
 
 def test_a_list_keeps_its_order_while_it_changes(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:

@@ -167,7 +167,7 @@ def test_a_copy_is_made_while_a_daemon_writes_and_put_back(tmp_path: Path) -> No
         looked = json.loads(person.does("restore", "copy.sqlite", "--check", "-o", "jsonl"))
         assert (looked["name"], len(looked["run"])) == ("kept", 1)
         restored = person.does("restore", "copy.sqlite")
-        assert "1 jobs; dues of 1 passed since the copy was made" in restored
+        assert "1 job; dues of 1 passed since the copy was made" in restored
         [before] = re.findall(r"the one before is kept as (\S+)", restored)
         assert Path(before).is_file()
         daemon.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -66,3 +67,15 @@ def test_the_overview_and_one_of_them_do_not_read_them_all(person: Person, daemo
     assert "batch-" in person.does("status")
     assert "batch-77" in person.does("status", "batch-77")
     assert pages(daemon) - asked <= 6
+
+
+def test_so_many_are_applied_and_one_sees_that_it_goes_on(person: Person) -> None:
+    jobs = [
+        {"id": f"batch-{number}", "task": "runfoo", "interval": {"days": 1}, "retries": 1} for number in range(1000)
+    ]
+    (person.folder / "jobs.json").write_text(json.dumps({"jobs": jobs}))
+    said = person.terminal("apply", "-f", "jobs.json", "--yes")
+    assert said.status == 0
+    assert "1,000 jobs: asking what would change ..." in said.plain
+    assert "1,000 jobs: changing all of them, or none ..." in said.plain
+    assert " ..." not in person.pipe("apply", "-f", "jobs.json", "--yes").err

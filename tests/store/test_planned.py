@@ -38,6 +38,8 @@ def test_jobs_that_will_be_due_come_soonest_first(desk: Desk) -> None:
         next_due=nightly.next_due or T0, left=4,
     )  # fmt: skip
     assert planned(desk, 3600)[0].left is None
+    assert [each.id for each in planned(desk, 9999, job_id=late.id)] == [late.id]
+    assert planned(desk, 3600, job_id=late.id) == planned(desk, 9999, job_id=paused.id) == []
 
 
 def test_what_stops_them_for_a_while_comes_with_them(desk: Desk) -> None:

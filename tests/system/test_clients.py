@@ -57,7 +57,8 @@ def test_a_python_client_makes_runs_and_deletes_a_job(
         return made.stdout + made.stderr
 
     generator = Path(programs, "openapi-python-client")
-    said = python(generator, "generate", "--path", description, "--output-path", "jobsched_client", "--meta", "none")
+    asked = ("--path", description, "--config", node.CLIENTS / "openapi-python-client.yaml", "--meta", "none")
+    said = python(generator, "generate", *asked, "--output-path", "jobsched_client")
     assert "Warning" not in said, said
     assert python(sys.executable, node.CLIENTS / "use.py", *arguments(secured)).endswith("done\n")
 

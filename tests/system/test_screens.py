@@ -372,6 +372,35 @@ def test_the_overview_tells_what_needs_somebody(browser: Browser, ask: Caller, p
     assert browser.open("/ui").title == "Overview"
 
 
+def test_a_wall_tells_the_same_without_a_button(browser: Browser, ask: Caller, printed: str) -> None:
+    screen = browser.open("/ui/?wall=1")
+    assert [screen.root.every(tag) for tag in ("button", "form", "input", "select")] == [[], [], [], []]
+    assert screen.root.one("body", class_="wall")
+    usual = browser.open("/ui/")
+    assert screen.main.one("ul", id="numbers").text == usual.main.one("ul", id="numbers").text
+    needy = [each.text for each in screen.main.one("ul", id="needy").every("li")]
+    rows = usual.main.one("table", id="needy").one("tbody").every("tr")
+    assert [each.one("a").text for each in screen.main.one("ul", id="needy").every("li")] == [
+        each.one("th").text for each in rows
+    ]
+    assert all(each.startswith("failed ") and "exit code" in each for each in needy)
+    [going] = screen.main.one("ul", id="going").every("li")
+    assert going.text.startswith("running busy ")
+    assert usual.link("For a wall") == "/ui/?wall=1"
+    assert browser.open("/ui/?wall=0").main.one("table", id="needy")
+
+
+def test_a_wall_offers_no_release_of_a_hold(browser: Browser, ask: Caller, made: dict[str, str]) -> None:
+    assert ask.ask("PUT", "/hold", {"reason": "upgrade", "select": {"names": ["none"]}}).status == 201
+    try:
+        assert browser.open("/ui/").buttons >= {"Release"}
+        wall = browser.open("/ui/?wall=1")
+        assert "upgrade" in wall.root.one("section", id="banners").text
+        assert wall.root.every("button") == []
+    finally:
+        assert ask.ask("DELETE", "/hold").status == 200
+
+
 def test_every_number_leads_to_what_it_counts(browser: Browser, printed: str) -> None:
     screen = browser.open("/ui/")
     for each in screen.main.one("ul", id="numbers").every("li"):

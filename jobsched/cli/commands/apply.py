@@ -20,6 +20,7 @@ from ..session import Session, pass_session
 
 SIGNS = {"create": "+", "change": "~", "delete": "-", "keep": "="}
 PATIENCE = 600.0  # seconds: ten thousand jobs are put in one transaction
+MANY = 1000  # jobs for which one waits long enough to wonder
 KINDS = (".json", ".toml")
 STDIN = "-"
 
@@ -49,6 +50,7 @@ def apply_command(
     jobs = read(files)
     query = {"scope": label, "prune": 1 if prune else None}
     body = {"jobs": jobs}
+    _say(session, len(jobs), "asking what would change")
     answer = put(session, body, query | {"plan": 1})
     _tell(session, answer.json)
     return carried_out(session, answer, lambda seen: put(session, body, query, seen), plan, check, yes)
@@ -75,6 +77,7 @@ def carried_out(
         return DIFFERS if check and changes else DONE
     if not yes:
         _ask(session, changes)
+    _say(session, changes, "changing all of them, or none")
     try:
         done = order(planned.headers["etag"])
     except Changed:
@@ -82,6 +85,12 @@ def carried_out(
     if session.out.people:
         session.out.show(f"done: {_counted(done.json['counts'])}", "bold")
     return DONE
+
+
+def _say(session: Session, count: int, what: str) -> None:
+    """On a terminal, what goes on: so many jobs take seconds."""
+    if count >= MANY and session.out.terminal:
+        session.out.note(f"{many(count, 'job')}: {what} ...")
 
 
 def read(files: Sequence[str]) -> list[Json]:

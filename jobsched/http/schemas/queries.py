@@ -138,6 +138,16 @@ class UpcomingPage(Struct, forbid_unknown_fields=True):
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
 
 
+class CalendarAsked(Struct, forbid_unknown_fields=True):
+    """Which dues a calendar shows."""
+
+    limit: Limit = 500
+    held: Annotated[bool, Meta(description="Whether to show dues at which a hold or a pause lets nothing start")] = True
+    job: Annotated[JobText | UnsetType, JOB] = UNSET
+    task: Annotated[str | UnsetType, TASK] = UNSET
+    label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+
+
 class EventsAsked(Struct, forbid_unknown_fields=True):
     """Which changes are followed; several kinds or states with commas between them."""
 

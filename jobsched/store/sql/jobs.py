@@ -172,6 +172,8 @@ def planned(transaction: Transaction, only: PlannedFilter, most: int) -> list[Pl
     found: list[Planned] = []
     for some in (AWAKE, pausing):
         query = select(*_PLANNED, held.label("held")).where(jobs.c.next_due < only.end, some)
+        if only.job_id is not None:
+            query = query.where(jobs.c.id == only.job_id)
         query = query.order_by(jobs.c.next_due, jobs.c.id).limit(most)
         found += (_plan(row, hold) for row in named(transaction.execute(_fitting(transaction, query, asked))))
     return sorted(found, key=lambda job: (job.next_due, job.id))[:most]

@@ -89,6 +89,7 @@ function act(key) {
     e: () => to(job() && `${job()}/edit`),
     t: () => {
       const times = document.querySelector(".switch [name=times]");
+      if (!times) return;
       times.selectedIndex = (times.selectedIndex + 1) % times.length;
       times.form.requestSubmit();
     },

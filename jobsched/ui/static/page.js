@@ -123,6 +123,7 @@ function copies() {
 
 function switches() {
   const form = document.querySelector(".switch");
+  if (!form) return; // a wall has none
   form.addEventListener("change", () => form.requestSubmit());
   form.querySelector("button").hidden = true;
 }

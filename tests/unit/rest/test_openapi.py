@@ -31,7 +31,7 @@ NAMES = {
     "listJobDeliveries", "listRuns", "getRun", "getRunOutput", "cancelRun", "listRunDeliveries", "listTasks", "getTask",
     "reloadCatalog", "previewTrigger", "listNodes", "listAudit", "getHealth", "getReadiness", "getMetrics",
     "getDescription", "getJobStats", "listUpcoming", "getHold", "putHold", "deleteHold", "batchJobs", "getMe",
-    "countRuns", "getLinks", "getStorage",
+    "countRuns", "getLinks", "getStorage", "getBadge", "getCalendar",
 }  # fmt: skip
 
 
