@@ -20,6 +20,7 @@ from ..cluster.membership import Membership
 from ..config.options import Config
 from ..events import Events
 from ..model.errors import Busy, Unavailable
+from ..model.printable import many
 from ..model.run import Run
 from ..runner.runner import Runner
 from ..store.contract.store import Store
@@ -143,10 +144,10 @@ class Startup(Service):
     async def _greet(self) -> None:
         """The first lines of the log: who is here, and where to look."""
         try:
-            jobs = _many(sum((await self._store.counts()).jobs.values()), "job")
+            jobs = many(sum((await self._store.counts()).jobs.values()), "job")
         except (Unavailable, Busy, CancelledError):  # whoever needs the store says so
             jobs = "jobs that the store does not tell"
-        tasks = _many(len(self._catalog_holder.catalog.names()), "task")
+        tasks = many(len(self._catalog_holder.catalog.names()), "task")
         web = next((each for each in self._addresses if not each.startswith("unix:")), None)
         self.log.info(
             "jobsched {version} on node {node} listens on {places}: {tasks}, {jobs}, store {store}; {page}",
@@ -203,7 +204,3 @@ class Startup(Service):
         """The calendar ends here too: it is started by hand, not with the rest."""
         super().stopService()
         return Deferred.fromCoroutine(self._wait())
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

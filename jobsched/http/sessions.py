@@ -14,7 +14,6 @@ from hashlib import sha256
 from typing import Final
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.http import Request
 
@@ -49,7 +48,6 @@ class Sessions:
         self._tokens = tokens
         self._now = now
         self._key: bytes | None = None
-        self._asking: Deferred[None] | None = None
 
     async def ready(self) -> None:
         """Returns once the key is known. Raises Unavailable, Busy."""

@@ -32,8 +32,8 @@ class Outage:
 
     @property
     def query(self) -> str:
-        """Which runs they are."""
-        times = {"from": words.utc_text(self.begin), "to": words.utc_text(self.end)}
+        """Which runs they are; their reasons tell whole seconds, so a due within the last of them is one of them."""
+        times = {"from": words.utc_text(self.begin), "to": words.utc_text(self.end + timedelta(seconds=1))}
         return urlencode({"state": "missed"} | times)
 
 

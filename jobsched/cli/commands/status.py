@@ -7,6 +7,7 @@ from itertools import takewhile
 
 import click
 
+from ...model.printable import many
 from .. import find
 from ..client import Json, one
 from ..errors import DONE, REFUSED
@@ -62,9 +63,7 @@ def _tell(
 ) -> None:  # fmt: skip
     out, times = session.out, session.times
     count = len(bad) + len(slow)
-    head = (
-        f"{count} job{'s' if count != 1 else ''} need{'s' if count == 1 else ''} you" if count else "nothing needs you"
-    )
+    head = f"{many(count, 'job')} need{'s' if count == 1 else ''} you" if count else "nothing needs you"
     out.show(f"{head}    {_nodes(nodes, ready)}, {len(running)} running or waiting", "bold red" if bad else "bold")
     if hold:
         why = f": {hold['reason']}" if hold["reason"] else ""

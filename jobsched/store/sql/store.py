@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
@@ -24,7 +23,6 @@ from ...threads import Bulkhead, Pool
 from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
-from ..contract import job_sets as set_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
@@ -33,9 +31,10 @@ from ..contract import runs as run_contract
 from ..contract import settings as settings_contract
 from ..contract import token_uses as token_uses_contract
 from ..sign_of_life import Sign
-from . import changes, db_errors, downtimes, job_sets, nouns, queries, token_uses
+from . import changes, db_errors, downtimes, nouns, queries, token_uses
 from . import labels as label_rows
 from .engine import connect, reading, writing
+from .for_callers import ForCallers
 from .order_groups import OrderGroups
 from .settings import Settings
 from .transaction import Transaction
@@ -91,7 +90,7 @@ class Store(Service):
         self._writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         # Where one thread writes, it has the next change of a caller at hand when it is through with one, and no more.
         self._for_callers = ForCallers(
-            self, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting),
+            self, self.shared, Bulkhead(threads, waiting), Bulkhead(2 if one_writer else threads, waiting),
             lambda them: OrderGroups(reactor, them, alone=one_writer, most=threads, waiting=waiting),
         )  # fmt: skip
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
@@ -256,48 +255,3 @@ class Store(Service):
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
         words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
         return Unavailable(words, unreachable=getattr(why, "connection_invalidated", False) or not connected)
-
-
-class ForCallers:
-    """The store as callers may use it. Callers never keep all threads busy; if too many questions or orders wait,
-    further ones are refused.
-
-    Orders that come at once share a transaction.
-
-    `read` and `write` are those of the store, and may raise Busy too. A question that is cancelled before its turn is
-    not asked.
-    """
-
-    def __init__(
-        self, store: Store, reading: Bulkhead, writing: Bulkhead, orders: Callable[[ForCallers], OrderGroups]
-    ) -> None:
-        self._store = store
-        self._reading = reading
-        self._writing = writing
-        self.jobs: job_contract.Jobs = nouns.Jobs(self)
-        self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
-        self.runs: run_contract.Runs = nouns.Runs(self)
-        self.nodes: node_contract.Nodes = nouns.Nodes(self)
-        self.holds: job_contract.Holds = nouns.Holds(self)
-        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
-        self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
-        self.orders: order_contract.Orders = orders(self)
-        self.settings: settings_contract.Settings = Settings(self)
-
-    @property
-    def shared(self) -> bool:
-        """The same as `Store.shared`."""
-        return self._store.shared
-
-    def oldest_run(self) -> Deferred[datetime | None]:
-        return self.read(queries.oldest_run)
-
-    def read(
-        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> Deferred[T]:
-        """Ask a question."""
-        return self._reading.run(lambda: self._store.read(question, *args, **kwargs))
-
-    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Make a change."""
-        return self._writing.run(lambda: self._store.write(change, *args, **kwargs))

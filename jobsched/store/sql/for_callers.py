@@ -1,0 +1,71 @@
+"""The store as callers may use it: never all of its threads, and no more waits than can be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from ...threads import Bulkhead
+from ..contract import deliveries as delivery_contract
+from ..contract import job_sets as set_contract
+from ..contract import jobs as job_contract
+from ..contract import nodes as node_contract
+from ..contract import orders as order_contract
+from ..contract import runs as run_contract
+from ..contract import settings as settings_contract
+from . import job_sets, nouns, queries
+from .order_groups import OrderGroups
+from .settings import Settings
+from .transaction import Transaction, Transactions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ForCallers:
+    """The store as callers may use it. Callers never keep all threads busy; if too many questions or orders wait,
+    further ones are refused.
+
+    Orders that come at once share a transaction.
+
+    `read` and `write` are those of the store, and may raise Busy too. A question that is cancelled before its turn is
+    not asked.
+    """
+
+    def __init__(
+        self,
+        store: Transactions,
+        shared: bool,
+        reading: Bulkhead,
+        writing: Bulkhead,
+        orders: Callable[[ForCallers], OrderGroups],
+    ) -> None:
+        self._store = store
+        self.shared = shared  # the same as `Store.shared`
+        self._reading = reading
+        self._writing = writing
+        self.jobs: job_contract.Jobs = nouns.Jobs(self)
+        self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
+        self.runs: run_contract.Runs = nouns.Runs(self)
+        self.nodes: node_contract.Nodes = nouns.Nodes(self)
+        self.holds: job_contract.Holds = nouns.Holds(self)
+        self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
+        self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
+        self.orders: order_contract.Orders = orders(self)
+        self.settings: settings_contract.Settings = Settings(self)
+
+    def oldest_run(self) -> Deferred[datetime | None]:
+        return self.read(queries.oldest_run)
+
+    def read(
+        self, question: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Ask a question."""
+        return self._reading.run(lambda: self._store.read(question, *args, **kwargs))
+
+    def write(self, change: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Make a change."""
+        return self._writing.run(lambda: self._store.write(change, *args, **kwargs))
