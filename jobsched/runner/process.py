@@ -75,6 +75,7 @@ class ScriptProcess(ProcessProtocol):
         self._launchers: tuple[str, ...] = ()
         self._group = Group(0)
         self._status: ProcessExit | None = None
+        self._began = 0.0  # not later than the first process
         self._exited = 0.0
         self._by_itself = False  # the first process ended before it was told to end
         self._everywhere = leftovers is not None  # after the script, look also for processes that left its session
@@ -103,6 +104,7 @@ class ScriptProcess(ProcessProtocol):
             self._start(sessions, ["/bin/sh", *argv], env, stdin)  # a script without #!: execvp and cron do the same
 
     def _start(self, sessions: IReactorProcess, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
+        self._began = self._clock.seconds()
         sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={STDIN: stdin, STDOUT: "r"})
 
     def connectionMade(self) -> None:
@@ -200,7 +202,7 @@ class ScriptProcess(ProcessProtocol):
 
     def _is_empty(self) -> bool | None:
         """Whether the ended first process's session is empty; unreaped processes count. None: ask again soon."""
-        return self._group.empty() and self._survey.session_is_empty(self._group.pid, self._exited)
+        return self._group.empty() and self._survey.session_is_empty(self._group.pid, self._exited, self._began)
 
     def _ask(self) -> None:
         self._asked = self._clock.seconds()

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ..threads import InThread
-from .procfs import Found, sessions, survey
+from .procfs import ROUND, Found, sessions, survey, was_followed
 
 SHARE = 10  # of the time, one part in so many may go into looks at the sessions
 
@@ -32,12 +32,17 @@ class ProcessSurvey:
         self._begin()
         return answer
 
-    def session_is_empty(self, session: int, since: float) -> bool | None:
+    def session_is_empty(self, session: int, since: float, began: float = float("-inf")) -> bool | None:
         """Whether no process was in a session at some moment after `since`; None: to be asked again soon.
 
-        An empty session stays so: only a member could bring another. A look takes as long as there are processes, and
-        is made in the reactor: so there is one for all that ask, and a pause before the next.
+        An empty session stays so: only a member could bring another. What began a moment ago, at `began`, had few that
+        could be in its session. Else a look takes as long as there are processes, and is made in the reactor: so there
+        is one for all that ask, and a pause before the next.
         """
+        if self._elapsed() - began < ROUND:
+            followed = was_followed(session)
+            if followed is not None and self._elapsed() - began < ROUND:
+                return not followed
         if self._seen < since:
             begun = self._elapsed()
             if begun < self._rest:

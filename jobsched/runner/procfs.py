@@ -22,6 +22,8 @@ _MARK = MARK.encode() + b"="
 TICKS = os.sysconf("SC_CLK_TCK")  # in a second
 DEAD = "ZXx"  # states of what has ended, reaped or not
 STUCK = "D"  # uninterruptible sleep: no signal ends it, not even KILL
+FEW = 500  # pids to be looked at one by one; to list /proc takes longer from some such number on
+FASTEST = 200_000, 1_000_000  # pids that a kernel gives out in a second at most: for each core, and together
 LOOKS = 6  # at the environment of a process that cannot be read now
 MOMENT = 0.01  # seconds between them
 BETWEEN = "\0"  # in place of a mark, which cannot hold it: the process is about to run another program
@@ -120,6 +122,42 @@ def sessions() -> frozenset[int]:
     return frozenset(members)
 
 
+def was_followed(session: int) -> bool | None:
+    """Whether a process that began after the first one of a session is in that session, by the pids that the kernel has
+    given out since. Quick however many processes there are. None: cannot be told so.
+
+    Pids ascend, and begin anew at some number: so this holds until the first one of the session is `ROUND` seconds old.
+    """
+    seen = session
+    try:
+        while (last := int(_read("/proc/sys/kernel/ns_last_pid"))) != seen:  # a member may bring another meanwhile
+            if not seen < last <= session + FEW:
+                return None
+            if any(_session(pid) == session for pid in range(seen + 1, last + 1)):
+                return True
+            seen = last
+    except (OSError, ValueError):  # this kernel does not tell
+        return None
+    return False
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:  # there is none, or not any more
+        return 0
+
+
+def _round() -> float:
+    """Seconds in which no kernel gives out as many pids as there are."""
+    try:
+        most = int(_read("/proc/sys/kernel/pid_max"))
+    except (OSError, ValueError):
+        return 0.0
+    each, together = FASTEST
+    return most / min((os.cpu_count() or 1) * each, together)
+
+
 def state(pid: int) -> str:
     """Of a process and its threads the one that keeps it alive; "" if it is gone.
 
@@ -209,3 +247,6 @@ def _read(path: str, whole: bool = True) -> bytes:
         return data
     finally:
         os.close(file)
+
+
+ROUND = _round()

@@ -14,6 +14,7 @@ import attrs
 from twisted.internet import reactor
 from twisted.internet.task import Clock, deferLater
 
+from jobsched.reactor_types import Reactor
 from jobsched.runner import deadline, process, procfs, recovery
 from jobsched.runner.deadline import Stop
 from jobsched.runner.group import began
@@ -205,7 +206,7 @@ class EdgeTests(RunnerCase):
                 found = Found(pid=4194305, name="dd", state="D", group=leader, session=leader, began=1, inside=True)
                 return deferLater(clock, 0, lambda: [found])
 
-            def session_is_empty(self, session, since):
+            def session_is_empty(self, session, since, began):
                 return False
 
         class Nowhere:
@@ -218,7 +219,7 @@ class EdgeTests(RunnerCase):
         self.patch(procfs, "lives", lambda found: True)
         self.patch(procfs, "state", lambda pid: "D")
         survey, output = cast(Any, ProcessSurvey()), cast(Any, Nowhere())
-        script = ScriptProcess(Sessions(reactor), clock, survey, "a-run", output, 5)
+        script = ScriptProcess(Sessions(cast(Reactor, reactor)), clock, survey, "a-run", output, 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)
