@@ -20,8 +20,7 @@ def links():
 
 class ExitTests(RunnerCase):
     async def test_twisted_need_not_ask_after_a_child_that_is_watched(self):
-        run = await self.start(self.bash("read < go", directory=str(self.folder)))
-        await self.let_go(run)
+        await self.look_at_one(asked_after=0)
         self.assertEqual(reapProcessHandlers, {})
 
     async def test_without_such_descriptors_twisted_asks(self):
@@ -29,8 +28,7 @@ class ExitTests(RunnerCase):
             raise OSError(errno.ENOSYS, "no such call")
 
         self.patch(os, "pidfd_open", missing)
-        run = await self.start(self.bash("read < go", directory=str(self.folder)))
-        await self.let_go(run, asked_after=1)
+        await self.look_at_one(asked_after=1)
         self.assertEqual(reapProcessHandlers, {})
 
     async def test_no_descriptor_stays(self):
@@ -39,9 +37,10 @@ class ExitTests(RunnerCase):
             self.assertEqual((await self.run_of(task)).exit_code, 3)
         self.assertEqual([link for link in links() if "pidfd" in link], [])
 
-    async def let_go(self, run, asked_after=0):
-        """The script waits in a pipe, is looked at, and ends."""
+    async def look_at_one(self, asked_after):
+        """A script waits at a pipe, is looked at, and ends."""
         os.mkfifo(self.folder / "go")
+        run = await self.start(self.bash("read < go", directory=str(self.folder)))
         stored = await self.when_stored(run, lambda each: each.pid is not None)
         self.assertEqual(list(reapProcessHandlers), [stored.pid] * asked_after)
         self.assertEqual(len([link for link in links() if "pidfd" in link]), 1 - asked_after)
