@@ -176,6 +176,8 @@ class Config:
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
     executors: int = _option("EXECUTORS", _whole(0, 64), 0)  # 0: the daemon itself starts scripts
+    on_stop: str = _option("ON_STOP", _one_of("end", "leave"), "end")  # leave: to executors
+    handover: float = _option("HANDOVER", LEASE, 300)  # seconds that others wait for the daemon after this one
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
     notify_url: str | None = _option("NOTIFY_URL", RECEIVER_OR_NONE, None)  # the receiver for all jobs
     notify_secret: str | Sequence[str] | None = _option("NOTIFY_SECRET", SECRETS_OR_NONE, None)
