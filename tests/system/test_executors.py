@@ -131,7 +131,7 @@ def test_a_stop_of_the_daemon_ends_runs_and_executors(daemon: Daemon, ask: Calle
     assert ask.get(run)["reason"] == "shutdown: the daemon was stopped"
 
 
-def test_a_daemon_leaves_runs_to_the_next_until_it_is_told_to_end_them(daemon: Daemon, ask: Caller) -> None:
+def test_a_stop_leaves_runs_to_the_next_daemon(daemon: Daemon, ask: Caller) -> None:
     assert daemon.stop() == 0
     daemon.options("ON_STOP = 'leave'")
     daemon.start()

@@ -393,7 +393,7 @@ def hand_over(place: Place, seconds: float = 300) -> None:
     place.member.stopService()
 
 
-def test_others_wait_for_the_next_daemon_of_one_whose_runs_go_on(place: Place) -> None:
+def test_others_wait_for_the_daemon_after_one_whose_runs_go_on(place: Place) -> None:
     hand_over(place)
     kept = place.write(node_rows.get, "me-1")
     assert (kept.state, kept.lease, kept.slots) == ("alive", timedelta(seconds=300), 0)

@@ -96,7 +96,7 @@ def test_a_pattern_that_is_none_is_said():
         success_of(start(forbid="("))
 
 
-def test_the_end_of_a_run_before_the_host_was_started_is_told_by_its_clock():
+def test_an_end_before_the_host_was_started_is_by_the_clock():
     now = moment()
     at = Moment(elapsed=now.elapsed - 10, wall=now.wall - 20)
     assert 10 <= since(Ended(run_id="r", at=at), "this") < 11

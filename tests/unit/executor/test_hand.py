@@ -120,7 +120,7 @@ def test_a_fence_ends_what_runs_when_its_time_is_over() -> None:
     assert (ends, fence.over) == ([14.0, 1014.0], True)
 
 
-def test_a_full_disk_does_not_keep_an_executor_from_its_outcomes(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_full_disk_keeps_no_executor_from_its_start(tmp_path: Path, monkeypatch: Any) -> None:
     told, later = Ended(run_id="a", at=AT), Ended(run_id="b", at=AT)
     (tmp_path / "1.ended").write_bytes(packed([told]) + packed([later])[:-3])
     (tmp_path / "1.ended").chmod(0o600)
