@@ -237,7 +237,13 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
     url = config.node_url and config.node_url.rstrip("/")
     found = exposed(path, _secrets(config))
     resolved = _resolved(config.store, state_dir)
-    return attrs.evolve(config, store=resolved, node_url=url, warnings=(*config.warnings, *found))
+    return attrs.evolve(config, store=resolved, node_url=url, warnings=(*config.warnings, *found, *_idle(config)))
+
+
+def _idle(config: Config) -> list[str]:
+    """Options that say nothing beside others."""
+    said = "ON_STOP is 'leave', but EXECUTORS is 0, so a stop ends all runs"
+    return [said] if config.on_stop == "leave" and not config.executors else []
 
 
 def _secrets(config: Config) -> dict[str, Iterable[str | None]]:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.system.caller import Caller, instant
-from tests.system.daemon import Daemon, daemon_in, until
+from tests.system.daemon import Daemon, daemon_in, is_gone, until
 
 HUNTER = "hunter22"
 SAYS = """#!/bin/sh
@@ -50,10 +50,6 @@ def executors(daemon: Daemon) -> list[psutil.Process]:
 def both(daemon: Daemon) -> list[psutil.Process]:
     """The executors, once they are there."""
     return until(lambda: len(found := executors(daemon)) == 2 and found)
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def begun(ask: Caller, **more: Any) -> tuple[str, psutil.Process]:

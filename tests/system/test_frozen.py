@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.system.caller import Caller
-from tests.system.daemon import daemon_in, until
+from tests.system.daemon import daemon_in, is_gone, until
 
 LEASE = 10
 GIVEN_UP = 0.7 * LEASE  # seconds without a heartbeat after which a node ends its runs
@@ -87,7 +87,7 @@ def test_a_run_in_an_executor_outlives_its_daemon_but_no_lease(frozen):
     frozen.signal(signal.SIGSTOP)
     begun = time.monotonic()
     try:
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, LEASE)
+        until(lambda: is_gone(process), LEASE)
         assert time.monotonic() - begun > GIVEN_UP - 4, "a heartbeat is 2 s old at most, a ping 1 s"
     finally:
         frozen.signal(signal.SIGCONT)
