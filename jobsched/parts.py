@@ -175,6 +175,7 @@ class Parts:
         life = NodeLife(
             patience=config.lease / 2,
             until=lambda: self.peers.until,
+            leaves=self.on_stop.leaves,
             hand_over=lambda: self.peers.hand_over(config.handover),
         )
         return Fleet(self._reactor, state, config.executors, limit, grace, self._redaction, life)

@@ -40,6 +40,7 @@ class NodeLife:
 
     patience: float  # seconds that an executor may be silent
     until: Callable[[], float | None]  # others believe that this node lives; elapsed seconds, None: there are no others
+    leaves: Callable[[], bool]  # whether the end of the daemon leaves runs to executors
     hand_over: Callable[[], Awaitable[None]]  # have others wait for the daemon that comes after this one
 
 
@@ -113,7 +114,9 @@ class Fleet(Service):
         if going_on:
             await self._life.hand_over()
             self._ping()
-        await gatherResults([hand.leave() if hand in going_on else hand.end() for hand in self._executors])
+        elif self._life.leaves() and not self._settled:  # what they have is still that of the daemon before
+            going_on = set(self._executors)
+        await gatherResults([hand.leave() if hand in going_on else hand.end(self._grace) for hand in self._executors])
         await self._chores.stopService()
 
     # Asked by the runner.
@@ -148,7 +151,8 @@ class Fleet(Service):
         self._ping()
         for run_id in self._earlier:
             del self._calls[run_id]
-            self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
+            if run_id not in self._over:
+                self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
         over = [run_id for run_id in self._earlier if run_id in self._over]
         self._earlier.clear()
         self._over.clear()
@@ -163,7 +167,7 @@ class Fleet(Service):
 
     def _next(self) -> Hand:
         """The next in turn that is there; if none is, the next."""
-        for _ in self._turns:
+        for _ in self._executors:
             self._turns.rotate(-1)
             if self._turns[-1].there:
                 return self._turns[-1]

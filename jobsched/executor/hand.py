@@ -78,8 +78,8 @@ class Hand(ClientFactory):
         self._at = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._look()
 
-    def end(self) -> Deferred[None]:
-        """End the executor. Fires when it has ended, or after some seconds."""
+    def end(self, grace: float) -> Deferred[None]:
+        """End the executor, which may take `grace` seconds for runs. Fires when it has ended, or when it is killed."""
         self._ending = True
         if self._next is not None and self._next.active():
             self._next.cancel()
@@ -88,7 +88,8 @@ class Hand(ClientFactory):
             return succeed(None)
         self._over = Deferred()
         self._signal(signal.SIGTERM)
-        return self._over.addTimeout(PATIENCE, self._reactor, lambda _given_up, _seconds: self._signal(signal.SIGKILL))
+        late = grace + PATIENCE
+        return self._over.addTimeout(late, self._reactor, lambda _given_up, _seconds: self._signal(signal.SIGKILL))
 
     def leave(self) -> Deferred[None]:
         """Let the executor go on without this daemon. Fires when it has been told all, or after some seconds."""
