@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,25 @@ from typing import Any
 import attrs
 import pytest
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from jobsched.executor.fence import Fence
-from jobsched.executor.frames import Ended, Moment, Ping, Pong, Welcome, packed
+from jobsched.executor.frames import (
+    Ended,
+    Greeting,
+    Moment,
+    Ping,
+    Pong,
+    Start,
+    Welcome,
+    executors_inbox,
+    packed,
+)
 from jobsched.executor.hand import Hand
 from jobsched.executor.journal import Journal, outcomes
 
 PATIENCE = 5.0
+WELCOME = Welcome(oldest=1, newest=1, release="", pid=1, boot="", runs=[])
 AT = Moment(elapsed=1.0, wall=2.0)
 
 
@@ -97,6 +110,124 @@ def test_nobody_is_silent_while_the_daemon_itself_sleeps(world: World) -> None:
     world.welcome()
     world.pings(2, every=1000)
     assert world.process.poll() is None
+
+
+class Looks(Clock):
+    """A reactor that remembers where was looked, and what was started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked = 0
+        self.started: list[Any] = []
+        self.signals: list[Any] = []
+        self.pid = 7
+
+    def connectUNIX(self, _path: str, _factory: object, timeout: float) -> None:
+        self.looked += 1
+
+    def spawnProcess(self, protocol: Any, *_: object, **__: object) -> Looks:
+        self.started.append(protocol)
+        return self
+
+    def signalProcess(self, number: object) -> None:
+        self.signals.append(number)
+
+
+class Line:
+    """The transport of a connection to this process itself."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self.getHandle = lambda: ours
+        self.written: list[Any] = []
+        self.open = True
+
+    def write(self, data: bytes) -> None:
+        self.written += executors_inbox().take(data)
+
+    def loseConnection(self) -> None:
+        self.open = False
+
+
+@pytest.fixture
+def looks(world: World) -> Looks:
+    world.hand = Hand(looks := Looks(), world.folder, "1", ["state", "1000"], world)  # type: ignore[arg-type]  # fakes
+    world.hand.begin()
+    return looks
+
+
+@pytest.fixture
+def line(world: World) -> Iterator[Line]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Line(ours)
+
+
+def meet(world: World, line: Line, *frames: Any) -> Any:
+    connection: Any = world.hand.buildProtocol(None)
+    connection.makeConnection(line)
+    connection.dataReceived(packed(frames))
+    return connection
+
+
+def test_an_executor_that_does_not_stay_is_started_each_second(world: World, looks: Looks) -> None:
+    world.hand.clientConnectionFailed(None, Failure(OSError()))  # type: ignore[arg-type]  # it is not asked
+    assert (looks.looked, len(looks.started)) == (1, 1)
+    looks.advance(0.06)
+    assert looks.looked == 2, "it may be there soon"
+    world.hand.exited("exit code 75")
+    for _ in range(19):
+        world.hand.clientConnectionFailed(None, Failure(OSError()))  # type: ignore[arg-type]  # it is not asked
+        looks.advance(0.05)
+    assert (looks.looked, len(looks.started)) == (21, 1)
+    world.hand.clientConnectionFailed(None, Failure(OSError()))  # type: ignore[arg-type]  # it is not asked
+    assert len(looks.started) == 2
+    ended = world.hand.end(1.0)
+    assert (looks.signals, ended.called) == ([signal.SIGTERM], False)
+    looks.started[-1].processEnded(Failure(OSError()))
+    assert ended.called
+    looks.advance(60)
+    assert looks.looked == 21
+
+
+def test_one_that_does_not_end_is_killed(world: World, looks: Looks) -> None:
+    world.hand.clientConnectionFailed(None, Failure(OSError()))  # type: ignore[arg-type]  # it is not asked
+    ended = world.hand.end(1.0)
+    looks.advance(6)
+    assert (looks.signals, ended.called) == ([signal.SIGTERM, signal.SIGKILL], True)
+
+
+def test_what_waited_is_told_once_the_executor_is_there(world: World, looks: Looks, line: Line) -> None:
+    start = Start(run_id="r", job_name="j", argv=[b"true"], env={}, grace=1.0)
+    world.hand.tell(start)
+    assert world.hand.waits("r")
+    connection = meet(world, line, WELCOME, Pong())
+    assert [type(each) for each in line.written] == [Greeting, Start]
+    assert not world.hand.waits("r")
+    left = world.hand.leave()
+    assert not line.open
+    connection.connectionLost()
+    assert left.called
+    looks.advance(60)
+    assert looks.looked == 1
+
+
+def test_a_start_that_waits_can_be_withdrawn(world: World, looks: Looks, line: Line) -> None:
+    world.hand.tell(Start(run_id="r", job_name="j", argv=[b"true"], env={}, grace=1.0))
+    assert world.hand.withdraw("r")
+    assert not world.hand.withdraw("r")
+    meet(world, line, WELCOME)
+    assert [type(each) for each in line.written] == [Greeting]
+
+
+@pytest.mark.parametrize("said", [Pong(), Welcome(oldest=8, newest=9, release="", pid=1, boot="", runs=[])])
+def test_one_that_is_not_understood_is_looked_for_later(world: World, looks: Looks, line: Line, said: Any) -> None:
+    connection = meet(world, line, said)
+    assert not line.open
+    connection.connectionLost()
+    looks.advance(0.9)
+    assert looks.looked == 1
+    looks.advance(0.2)
+    assert looks.looked == 2
 
 
 def test_a_fence_ends_what_runs_when_its_time_is_over() -> None:
