@@ -51,6 +51,8 @@ MEANING = {
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",
     "MAX_FOLLOWERS": "Clients at once that ask with ``follow`` or ``wait``; more are refused with 503.",
     "EXECUTORS": "A preview: so many processes start scripts; 0: the daemon starts them itself. :ref:`executors`.",
+    "ON_STOP": "``leave``: a daemon that stops leaves scripts to its executors, for the next one. :ref:`executors`.",
+    "HANDOVER": "Seconds that other nodes wait for the daemon after one that stopped with ``leave``.",
     "UMASK": "What the files made by scripts are not open to.",
     "NOTIFY_URL": "Who is told what becomes of all jobs that name no receiver; None: nobody. :doc:`notifications`.",
     "NOTIFY_SECRET": "By which receivers know who tells them; a list while it changes; None: nothing is signed.",

@@ -58,7 +58,7 @@ def _ordered(reactor: Reactor, parts: Parts) -> OrderedServices:
         parts.token_uses,
         parts.callers,
         parts.startup,
-        Signals(reactor, parts.events, parts.reloader.hang_up, *[port.renew for port in parts.ports]),
+        Signals(reactor, parts.events, parts.on_stop, parts.reloader.hang_up, *[port.renew for port in parts.ports]),
         *([parts.wakeup] if isinstance(parts.peers, Membership) else []),
         ClockWatch(reactor, lambda _seconds: parts.scheduler.clock_stepped()),
         *parts.ports,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ def mistake(error: configparser.Error) -> str:
         case configparser.MissingSectionHeaderError():
             return f"{error.lineno}: a [section] must come first"
         case configparser.ParsingError(errors=[(line, text), *_]):
+            text = repr(text) if sys.version_info >= (3, 13) else text  # before, it is quoted already
             return f"{line}: neither a [section] nor 'option = value': {text}"
     return f" {' '.join(str(error).split())}"
 

@@ -21,7 +21,6 @@ from ..config.options import Config
 from ..events import Events
 from ..model.errors import Busy, Unavailable
 from ..model.printable import many
-from ..model.run import Run
 from ..runner.runner import Runner
 from ..store.contract.store import Store
 from ..store.opening import make_url_safe
@@ -169,30 +168,25 @@ class Startup(Service):
             await self._recover()
         except Exception:
             self.log.failure("the runs of an earlier daemon could not be recorded; they stay as they are", Failure())
+            self._runner.adopt([])
         if self.running:
             self._calendar.startService()
             self._events.scheduling_began()
 
     async def _recover(self) -> None:
-        """Deal with runs left behind. An SQLite file has one daemon at a time: there, any node's runs are meant."""
+        """Deal with runs left behind: go on with those that executors have, and make an end of the others. An SQLite
+        file has one daemon at a time: there, any node's runs are meant."""
         node = self._peers.node
+        known = await self._runner.earlier()
+        before = None if isinstance(self._peers, Alone) else self._previous.ids
+        self._runner.adopt(await self._store.runs.adopt(sorted(known), node.id, before) if known else [])
         if isinstance(self._peers, Alone):
-            await self._runner.recover(await self._not_adopted(node.id))
+            await self._runner.recover(await self._store.runs.left_behind(node.id))
             return
-        self._runner.adopt([])
         await self._runner.recover(await self._store.runs.left_here(self._previous.ids, node.name))
         if self._previous.ids:
             await self._peers.declare_dead(self._previous.ids)
         self._previous.dealt_with()
-
-    async def _not_adopted(self, node_id: str) -> list[Run]:
-        """The runs left behind that no executor of this node has; the runner goes on with all others."""
-        left, known = await self._store.runs.left_behind(node_id), await self._runner.earlier()
-        going_on = [run.id for run in left if run.id in known]
-        adopted = await self._store.runs.adopt(going_on, node_id) if going_on else []
-        self._runner.adopt(adopted)
-        ours = {run.id for run in adopted}
-        return [run for run in left if run.id not in ours]
 
     async def _wait(self) -> None:
         if self._recovery is not None:

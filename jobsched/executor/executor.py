@@ -21,12 +21,14 @@ from ..runner.scripts import Scripts, refused
 from ..runner.waiters import all_of
 from ..threads import Threads, waited_for
 from .facts import ended_of, moment, redact_of, script_of, stop_of, success_of, why_of
-from .frames import Ended, Frame, FromDaemon, Start, Started, Stop, Stopping, Stored
+from .fence import Fence
+from .frames import Ended, Frame, FromDaemon, Ping, Start, Started, Stop, Stopping, Stored
 from .journal import Journal
 
 LATEST = 15.0  # seconds beyond the longest grace that the end waits for runs
 
 LEAVING = deadline.Stop("cancelled", "shutdown: its executor was stopped", abandon=True)
+FENCED = deadline.fenced("its daemon did not say in time that its node lives, so its executor ended it")
 
 
 @attrs.define
@@ -62,6 +64,7 @@ class Executor:
         self._outcomes = outcomes
         self._tell = tell
         self._changed = changed  # called when a run has ended
+        self._fence = Fence(reactor, self._isolate)
         self._chores = Threads(reactor, "chore")
         self._scripts = Scripts(reactor, self._chores.run)
         self._writer = OutputWriter(reactor, output_folder, output_limit)
@@ -109,6 +112,8 @@ class Executor:
                 self._start(frame)
         elif isinstance(frame, Stop):
             self._stop(frame.run_id, stop_of(frame.why))
+        elif isinstance(frame, Ping):
+            self._fence.move(frame.until)
         elif isinstance(frame, Stored):
             for run_id in frame.run_ids:
                 self._ended.pop(run_id, None)
@@ -116,10 +121,16 @@ class Executor:
                 self._outcomes.taken(self._ended)
 
     def _start(self, start: Start) -> None:
-        held = self._held[start.run_id] = _Held(start)
+        held = self._held[start.run_id] = _Held(start, stop=FENCED if self._fence.over else None)
         done = Deferred.fromCoroutine(self._execute(held))
         done.addErrback(self._broken, held)
         done.addBoth(lambda _: held.over.callback(None))
+
+    def _isolate(self) -> None:
+        """Others may soon start these runs again."""
+        for run_id in list(self._held):
+            with self.log.failuresHandled("run {run} could not be ended", run=run_id):
+                self._stop(run_id, FENCED)
 
     def _stop(self, run_id: str, why: deadline.Stop) -> None:
         held = self._held.get(run_id)

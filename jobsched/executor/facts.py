@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from ..clock import elapsed, wall_time
@@ -20,12 +22,25 @@ from ..runner.session import Usage
 from ..task import Info
 from .frames import Ended, Left, Moment, Start, Why
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 FIELDS = Left.__struct_fields__  # as those of `Stat`
 
 
 def moment() -> Moment:
     """Now."""
     return Moment(elapsed=elapsed(), wall=wall_time())
+
+
+@cache
+def boot_id() -> str:
+    """The id of this start of the host."""
+    return BOOT.read_text("ascii").strip()
+
+
+def since(ended: Ended, boot: str) -> float:
+    """Seconds since a run ended; by this host's clock, if the host was started since."""
+    past = elapsed() - ended.at.elapsed if ended.boot in ("", boot) else wall_time() - ended.at.wall
+    return max(past, 0.0)
 
 
 def why_of(stop: Stop) -> Why:
@@ -92,6 +107,7 @@ def ended_of(
     return Ended(
         run_id=run_id,
         at=at,
+        boot=boot_id(),
         exit_code=process_exit.exit_code,
         signal=process_exit.signal,
         error=None if process_exit.error is None else redact(process_exit.error),

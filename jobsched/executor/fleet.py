@@ -1,10 +1,10 @@
-"""The daemon's side: starts the executors, executors runs to them, and hears what became of those."""
+"""The daemon's side: starts the executors, tells them what to run, and hears what became of that."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from itertools import cycle
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import attrs
@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..clock import elapsed
+from ..loops import Loop
 from ..model.redaction import Redaction
 from ..model.success import Success
 from ..reactor_types import Reactor
@@ -24,13 +25,23 @@ from ..runner.recovery import end_orphans
 from ..runner.scripts import Script
 from ..task import Info
 from ..threads import Threads
-from .facts import exit_of, printed_of, start_of, stop_of, why_of
-from .frames import Ended, FromExecutor, Lines, Started, Stop, Stopping, Stored, Welcome
-from .hand import PATIENCE, Hand
+from .facts import boot_id, exit_of, printed_of, since, start_of, stop_of, why_of
+from .frames import Ended, FromExecutor, Lines, Ping, Started, Stop, Stopping, Stored, Welcome
+from .hand import EVERY, PATIENCE, Hand
 from .journal import FOLDER
 
 STRAY = Why("lost", "no daemon knows this run any more")
 GONE = "the executor that ran it is gone"
+
+
+@attrs.frozen(kw_only=True)
+class NodeLife:
+    """What executors have to know of the life of their node."""
+
+    patience: float  # seconds that an executor may be silent
+    until: Callable[[], float | None]  # others believe that this node lives; elapsed seconds, None: there are no others
+    leaves: Callable[[], bool]  # whether the end of the daemon leaves runs to executors
+    hand_over: Callable[[], Awaitable[None]]  # have others wait for the daemon that comes after this one
 
 
 class Fleet(Service):
@@ -41,8 +52,16 @@ class Fleet(Service):
     lines = logging.getLogger("jobsched.output")
 
     def __init__(
-        self, reactor: Reactor, state: Path, count: int, output_limit: int, grace: float, redaction: Redaction
+        self,
+        reactor: Reactor,
+        state: Path,
+        count: int,
+        output_limit: int,
+        grace: float,
+        redaction: Redaction,
+        life: NodeLife,
     ) -> None:
+        self._life = life
         self._folder = state / FOLDER
         self._grace = grace
         self._redaction = redaction
@@ -52,12 +71,16 @@ class Fleet(Service):
         self._of: dict[str, Hand] = {}  # also of runs that have ended, until the store has that
         self._earlier: set[str] = set()  # runs of an earlier daemon that nobody has taken yet
         self._over: set[str] = set()  # those of them that have ended
+        self._left: set[str] = set()  # runs that go on without this daemon
         self._settled = False
+        self._told_until: float | None = None  # in the last ping
         self._there: list[Deferred[None]] = []
         words = [str(state), str(output_limit)]
         self._executors = [Hand(reactor, self._folder, str(number), words, self) for number in range(1, count + 1)]
         self._awaited = set(self._executors)
-        self._turns = cycle(self._executors)
+        self._turns = deque(self._executors)
+        self._found: dict[str, str] = {}  # what became of processes of runs whose executor is dead
+        self._pings = Loop(reactor, EVERY, self._ping, "the ping of executors")
 
     def startService(self) -> None:
         super().startService()
@@ -68,14 +91,32 @@ class Fleet(Service):
     def _begin(self) -> None:
         for hand in self._executors if self.running else ():
             hand.begin()
+        if self.running:
+            self._pings.start()
+
+    def _ping(self) -> None:
+        """Not before all runs in executors are this node's: until when others believe in the node before is not known
+        here, though there."""
+        if self._settled:
+            ping = Ping(until=self._life.until())
+            self._told_until = ping.until
+            for hand in self._executors:
+                hand.ping(ping, self._life.patience)
 
     def stopService(self) -> Deferred[None]:
         """Fires when the executors have ended, or after some seconds; call it when no run is left."""
         super().stopService()
+        self._pings.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await gatherResults([hand.end() for hand in self._executors])
+        going_on = {self._of[run_id] for run_id in self._left}
+        if going_on:
+            await self._life.hand_over()
+            self._ping()
+        elif self._life.leaves() and not self._settled:  # what they have is still that of the daemon before
+            going_on = set(self._executors)
+        await gatherResults([hand.leave() if hand in going_on else hand.end(self._grace) for hand in self._executors])
         await self._chores.stopService()
 
     # Asked by the runner.
@@ -83,7 +124,9 @@ class Fleet(Service):
     def begin(self, script: Script, info: Info, success: Success, output: Output) -> ExecutorCall:
         """Have a script executed. It waits while its executor is not there yet."""
         secrets = {name: value for name, value in info.parameters.items() if self._redaction.covers(name)}
-        hand = self._of[script.run_id] = next(self._turns)
+        if self._told_until is not None and elapsed() >= self._told_until:
+            self._ping()  # this node has just come back, and the executors do not know it yet
+        hand = self._of[script.run_id] = self._next()
         call = self._calls[script.run_id] = self._new(hand, script.run_id)
         call.follow(output)
         hand.tell(start_of(script, info, success, secrets))
@@ -105,13 +148,31 @@ class Fleet(Service):
     def settle(self) -> None:
         """Those that nobody took are nobody's: they are ended."""
         self._settled = True
+        self._ping()
         for run_id in self._earlier:
             del self._calls[run_id]
-            self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
+            if run_id not in self._over:
+                self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
         over = [run_id for run_id in self._earlier if run_id in self._over]
         self._earlier.clear()
         self._over.clear()
         self.stored(over)
+
+    def leave(self, run_id: str) -> bool:
+        """Leave a run to its executor. Whatever that tells of it now, it will tell the next daemon."""
+        if self._of[run_id].waits(run_id):
+            return False
+        self._left.add(run_id)
+        return True
+
+    def _next(self) -> Hand:
+        """The next in turn that is there; if none is, the next."""
+        for _ in self._executors:
+            self._turns.rotate(-1)
+            if self._turns[-1].there:
+                return self._turns[-1]
+        self._turns.rotate(-1)
+        return self._turns[-1]
 
     def _new(self, hand: Hand, run_id: str) -> ExecutorCall:
         return ExecutorCall(run_id, lambda why: self._stop_run(hand, run_id, why))
@@ -142,8 +203,10 @@ class Fleet(Service):
 
     def welcomed(self, hand: Hand, welcome: Welcome, told: set[str]) -> None:
         """An executor is there. Runs that were `told` to one of its name, and that it does not know, went with that."""
+        if self._settled:
+            hand.tell(Ping(until=self._life.until()))
         known = set(welcome.runs)
-        lost = [self._calls[run_id] for run_id in told - known if run_id in self._calls]
+        lost = [self._calls[run_id] for run_id in told - known - self._left if run_id in self._calls]
         if lost:
             found = self._chores.run(end_orphans, lost, self._grace)
             found.addCallback(self._lost, lost)
@@ -158,12 +221,22 @@ class Fleet(Service):
         self._awaited.discard(hand)
         self._tell_there()
 
+    def died(self, hand: Hand, told: set[str]) -> None:
+        """Its runs are ended, for there may never be another. Which of them had ended before, that one will tell."""
+        alone = [self._calls[run_id] for run_id in told if run_id in self._calls]
+        if alone:
+            found = self._chores.run(end_orphans, alone, self._grace)
+            found.addCallback(self._found.update)
+            found.addErrback(lambda why: self.log.failure("the runs of an executor could not be ended", why))
+
     def heard(self, hand: Hand, frame: FromExecutor) -> None:
         """An executor tells something."""
         if isinstance(frame, Lines):
             self._print(frame)
         elif isinstance(frame, Started | Stopping | Ended):
             call = self._calls.get(frame.run_id)
+            if frame.run_id in self._left:
+                return
             if call is not None:
                 self._of_run(call, frame)
             elif isinstance(frame, Ended):  # of a run that an earlier daemon started
@@ -175,12 +248,13 @@ class Fleet(Service):
         elif isinstance(frame, Stopping):
             call.deadline.stopping(stop_of(frame.why))
         else:
+            self._found.pop(call.id, None)
             if call.id in self._earlier:
                 self._over.add(call.id)
             else:
                 del self._calls[call.id]
-            # It was tried again there if it was busy. A moment of an earlier boot is told as now.
-            process_exit = attrs.evolve(exit_of(frame), busy=False, since=max(elapsed() - frame.at.elapsed, 0.0))
+            # It was tried again there if it was busy.
+            process_exit = attrs.evolve(exit_of(frame), busy=False, since=since(frame, boot_id()))
             call.end(process_exit, printed_of(frame))
 
     def _print(self, frame: Lines) -> None:
@@ -192,7 +266,8 @@ class Fleet(Service):
     def _lost(self, found: dict[str, str], lost: list[ExecutorCall]) -> None:
         for call in lost:
             if self._calls.pop(call.id, None) is not None:
-                call.end(ProcessExit(stopped=Why("lost", f"{GONE}; {found[call.id]}")))
+                words = self._found.pop(call.id, None) or found[call.id]
+                call.end(ProcessExit(stopped=Why("lost", f"{GONE}; {words}")))
 
     def _unknown(self, words: str, lost: list[ExecutorCall]) -> None:
         self._lost({call.id: f"what was left of it could not be looked up: {words}" for call in lost}, lost)

@@ -98,6 +98,13 @@ class Stored(Frame, frozen=True, kw_only=True):
     run_ids: list[str]
 
 
+class Ping(Frame, frozen=True, kw_only=True):
+    """This daemon lives. Past `until`, in seconds since this host was started, others may take its node for dead; None:
+    there are no others."""
+
+    until: float | None = None
+
+
 # What an executor tells.
 
 
@@ -126,6 +133,10 @@ class Stopping(Frame, frozen=True, kw_only=True):
 
     run_id: str
     why: Why
+
+
+class Pong(Frame, frozen=True, kw_only=True):
+    """The answer to a `Ping`."""
 
 
 class Lines(Frame, frozen=True, kw_only=True):
@@ -158,10 +169,11 @@ class Ended(Frame, frozen=True, kw_only=True):
     output_cut: str = ""
     last_line: str = ""
     output_fault: str = ""
+    boot: str = ""  # id of the start of the host that `at` counts from; "": this one
 
 
-FromDaemon = Greeting | Start | Stop | Stored
-FromExecutor = Welcome | Started | Stopping | Lines | Ended
+FromDaemon = Greeting | Start | Stop | Stored | Ping
+FromExecutor = Welcome | Started | Stopping | Pong | Lines | Ended
 
 T = TypeVar("T", FromDaemon, FromExecutor)
 _encode = msgspec.msgpack.Encoder().encode

@@ -10,33 +10,22 @@ from pathlib import Path
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IConnector, IDelayedCall, IProcessTransport, ITransport
-from twisted.internet.protocol import ClientFactory, ProcessProtocol, connectionDone
-from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IAddress, IConnector, IDelayedCall, IProcessTransport
+from twisted.internet.protocol import ClientFactory, ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .. import __version__
 from ..reactor_types import Reactor
 from ..runner.launch import inherited
-from .frames import (
-    NEWEST,
-    OLDEST,
-    BadFrames,
-    Ended,
-    Frame,
-    FromExecutor,
-    Greeting,
-    Start,
-    Welcome,
-    daemons_inbox,
-    packed,
-    shared,
-)
+from .connection import Connection
+from .frames import NEWEST, OLDEST, Ended, Frame, FromExecutor, Greeting, Ping, Pong, Start, Welcome
 
 AGAIN = 0.05  # seconds between looks for the socket
 SLOW = 1.0  # seconds between starts of an executor that does not stay
 PATIENCE = 5.0  # seconds that an executor may take to its end
+EVERY = 1.0  # seconds between pings
 
 
 class Told(Protocol):
@@ -47,6 +36,9 @@ class Told(Protocol):
 
     def heard(self, hand: Hand, frame: FromExecutor) -> None:
         """It tells something."""
+
+    def died(self, hand: Hand, told: set[str]) -> None:
+        """It is dead, and was told of these runs; another is started."""
 
 
 class Hand(ClientFactory):
@@ -61,9 +53,14 @@ class Hand(ClientFactory):
         self._name = name
         self._words = words  # the state folder, the limit of an output
         self._told = told
-        self._connection: Connection | None = None
+        self._line: Connection | None = None
+        self._connection: Connection | None = None  # the same once it has welcomed this daemon
+        self._killed = False
+        self._silent = 0.0  # seconds, as `ping` counts them
+        self._pinged = 0.0
         self._process: IProcessTransport | None = None
-        self._pid = 0
+        self._pid = 0  # of the executor that is connected, or was
+        self._process_pid = 0
         self._begun = float("-inf")
         self._next: IDelayedCall | None = None
         self._waiting: list[Frame] = []
@@ -71,26 +68,69 @@ class Hand(ClientFactory):
         self._ending = False
         self._over: Deferred[None] | None = None
 
+    @property
+    def there(self) -> bool:
+        """Whether the executor is there."""
+        return self._connection is not None
+
     def begin(self) -> None:
         """Look for the executor, and start it if need be."""
         self._at = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._look()
 
-    def end(self) -> Deferred[None]:
-        """End the executor. Fires when it has ended, or after some seconds."""
+    def end(self, grace: float) -> Deferred[None]:
+        """End the executor, which may take `grace` seconds for runs. Fires when it has ended, or when it is killed."""
         self._ending = True
         if self._next is not None and self._next.active():
             self._next.cancel()
-        if self._connection is not None:
-            self._connection.end()
-            if self._process is None:  # an earlier daemon started it
-                with suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGTERM)
-        if self._process is None:
+        self._flush()
+        if self._line is None and self._process is None:
             return succeed(None)
-        self._process.signalProcess("TERM")
         self._over = Deferred()
+        self._signal(signal.SIGTERM)
+        late = grace + PATIENCE
+        return self._over.addTimeout(late, self._reactor, lambda _given_up, _seconds: self._signal(signal.SIGKILL))
+
+    def leave(self) -> Deferred[None]:
+        """Let the executor go on without this daemon. Fires when it has been told all, or after some seconds."""
+        self._ending = True
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._flush()
+        self._process = None  # its end is nothing to this daemon now
+        if self._line is None:
+            return succeed(None)
+        self._over = Deferred()
+        self._line.end()
         return self._over.addTimeout(PATIENCE, self._reactor, lambda _given_up, _seconds: None)
+
+    def ping(self, ping: Ping, patience: float) -> None:
+        """Say that this daemon lives, and kill an executor that did not answer for so many seconds. While this daemon
+        itself was asleep, or so busy, nobody could have heard an answer."""
+        now = self._reactor.seconds()
+        if self._line is not None:
+            self._silent += min(now - self._pinged, 2 * EVERY)
+            if self._silent > patience:
+                self._kill(patience)
+            elif self._connection is not None:
+                self._connection.write([ping])
+        self._pinged = now
+
+    def _kill(self, patience: float) -> None:
+        if not self._killed:
+            words = "executor {name} did not answer for {seconds:g} s, so it is killed"
+            self.log.error(words, name=self._name, seconds=patience)
+            self._killed = True
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        """To the executor that is connected; else to the one that is on its way."""
+        if self._process is not None and (self._line is None or self._process.pid == self._pid):
+            with suppress(ProcessExitedAlready):
+                self._process.signalProcess(number)
+        elif self._line is not None:  # an earlier daemon started it
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
 
     def tell(self, frame: Frame) -> None:
         """Tell the executor, together with what else is told in this turn of the reactor."""
@@ -98,13 +138,17 @@ class Hand(ClientFactory):
             self._reactor.callLater(0, self._flush)
         self._waiting.append(frame)
 
+    def waits(self, run_id: str) -> bool:
+        """Whether the executor is still to be told of the start of a run."""
+        starts = (frame.run_id for frame in self._waiting if isinstance(frame, Start))
+        return self._connection is None and run_id in starts
+
     def withdraw(self, run_id: str) -> bool:
         """Whether the start of a run waited still; then it will not be told."""
-        if self._connection is not None:
+        if not self.waits(run_id):
             return False
-        kept = [frame for frame in self._waiting if not isinstance(frame, Start) or frame.run_id != run_id]
-        waited, self._waiting = len(kept) < len(self._waiting), kept
-        return waited
+        self._waiting = [each for each in self._waiting if not isinstance(each, Start) or each.run_id != run_id]
+        return True
 
     def _flush(self) -> None:
         if self._connection is not None and self._waiting:
@@ -133,6 +177,7 @@ class Hand(ClientFactory):
             self._process = self._reactor.spawnProcess(
                 Watch(self), words[0], words, inherited(os.environ), childFDs=dict.fromkeys(range(3), nothing)
             )
+            self._process_pid = self._process.pid
         except OSError as why:
             self.log.error("executor {name} could not be started: {why}", name=self._name, why=str(why))
         finally:
@@ -143,34 +188,55 @@ class Hand(ClientFactory):
 
     # Called by the connection, and by the process.
 
+    def connected(self, connection: Connection, pid: int) -> None:
+        """Somebody listens. Whether it answers is to be seen."""
+        self._line, self._pid = connection, pid
+        self._silent, self._pinged = 0.0, self._reactor.seconds()
+
     def welcomed(self, connection: Connection, welcome: Welcome) -> None:
         """The executor is there."""
         connection.write([Greeting(oldest=OLDEST, newest=NEWEST, release=__version__)])
         self.log.info("executor {name} is there, pid {pid}", name=self._name, pid=welcome.pid)
         told, self._runs = self._runs, set(welcome.runs)
-        self._connection, self._pid = connection, welcome.pid
+        self._connection, self._silent = connection, 0.0
         self._told.welcomed(self, welcome, told)
         self._flush()
 
     def heard(self, frame: FromExecutor) -> None:
         """It tells something."""
+        self._silent = 0.0
         if isinstance(frame, Ended):
             self._runs.discard(frame.run_id)
-        self._told.heard(self, frame)
+        if not isinstance(frame, Pong):
+            self._told.heard(self, frame)
 
     def lost(self, connection: Connection) -> None:
         """It has gone, or hung up."""
-        if connection is self._connection:
-            self._connection = None
+        pause = SLOW if self._connection is None else AGAIN
+        self._line = self._connection = None
+        if self._killed and self._process is None:
+            self._died()
         if not self._ending:
             self.log.warn("the connection to executor {name} is gone", name=self._name)
-            self._next = self._reactor.callLater(AGAIN, self._look)
+            self._next = self._reactor.callLater(pause, self._look)
+        elif self._process is None:
+            self._tell_over()
 
     def exited(self, how: str) -> None:
         """The process has ended."""
+        ours = self._process is not None and self._process_pid == self._pid
         self._process = None
         if not self._ending:
             self.log.error("executor {name} has ended: {how}", name=self._name, how=how)
+            if ours:
+                self._died()
+        self._tell_over()
+
+    def _died(self) -> None:
+        self._killed = False
+        self._told.died(self, set(self._runs))
+
+    def _tell_over(self) -> None:
         if self._over is not None and not self._over.called:
             self._over.callback(None)
 
@@ -183,47 +249,3 @@ class Watch(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         self._hand.exited(reason.getErrorMessage())
-
-
-class Connection(StreamProtocol):
-    """One connection to an executor."""
-
-    log = Logger()
-
-    def __init__(self, hand: Hand) -> None:
-        self._hand = hand
-        self._inbox = daemons_inbox()
-        self._welcomed = False
-
-    def dataReceived(self, data: bytes) -> None:
-        try:
-            for frame in self._inbox.take(data):
-                self._heard(frame)
-        except BadFrames as why:
-            self.log.error("an executor was not understood: {why}", why=str(why))
-            self.end()
-
-    def _heard(self, frame: FromExecutor) -> None:
-        if isinstance(frame, Welcome):
-            shared(frame.oldest, frame.newest)
-            self._welcomed = True
-            self._hand.welcomed(self, frame)
-        elif not self._welcomed:
-            raise BadFrames("it did not say who it is")
-        else:
-            with self.log.failuresHandled("what an executor told could not be taken"):
-                self._hand.heard(frame)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._hand.lost(self)
-
-    def write(self, frames: list[Frame]) -> None:
-        """Tell the executor."""
-        transport: ITransport | None = self.transport
-        if transport is not None:
-            transport.write(packed(frames))
-
-    def end(self) -> None:
-        """Hang up, once all is said."""
-        if self.transport is not None:
-            self.transport.loseConnection()

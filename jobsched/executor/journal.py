@@ -27,8 +27,11 @@ class Journal:
 
     def begin(self) -> list[Ended]:
         """Be ready; the outcomes that an earlier executor of this name left. Raises OSError."""
-        found = outcomes(self._folder, self._name)
-        self._anew(found)
+        self._file = files.opened(self._folder, self._name, flags=os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            found, self._size = _read(file.read())
+        os.ftruncate(self._file, self._size)  # nothing behind what was cut off could be read
+        self._sizes = {ended.run_id: len(packed([ended])) for ended in found}
         return found
 
     def add(self, ended: Ended) -> None:
@@ -83,18 +86,24 @@ def outcomes(folder: Path, name: str) -> list[Ended]:
     """The outcomes in a file. What was cut off, or makes no sense, ends the list. Raises OSError."""
     try:
         with files.reading(folder, name) as file:
-            data = file.read()
+            return _read(file.read())[0]
     except FileNotFoundError:
         return []
+
+
+def _read(data: bytes) -> tuple[list[Ended], int]:
+    """The outcomes, and how many of the bytes make sense."""
     inbox = daemons_inbox()
     found: dict[str, Ended] = {}
     begin = 0
     while begin < len(data):
         end = begin + LENGTH + int.from_bytes(data[begin : begin + LENGTH], "big")
+        if end > len(data):
+            break
         try:
             frames = inbox.take(data[begin:end])
         except BadFrames:
             break
         found |= {frame.run_id: frame for frame in frames if isinstance(frame, Ended)}
         begin = end
-    return list(found.values())
+    return list(found.values()), begin

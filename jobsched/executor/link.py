@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from .. import __version__, files
 from ..reactor_types import TimeAndThreads
+from .facts import boot_id
 from .frames import (
     NEWEST,
     OLDEST,
@@ -28,6 +29,8 @@ from .frames import (
     FromDaemon,
     Greeting,
     Lines,
+    Ping,
+    Pong,
     Welcome,
     executors_inbox,
     packed,
@@ -36,7 +39,6 @@ from .frames import (
 
 CREDENTIALS = struct.Struct("3i")  # of the peer: process, user, group
 LOCK = "jobsched.lock"  # in the state folder; its holder's process id stands in it
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 MOST_LINES = 10_000  # lines for the log that wait for the reactor
 
 
@@ -124,8 +126,8 @@ class Link(Factory):
         if why := stranger(peer, self._state):
             self.log.warn("a connection was refused: {why}", why=why)
             return None
-        boot, runs = BOOT.read_text("ascii").strip(), self._served.runs()
-        return Welcome(oldest=OLDEST, newest=NEWEST, release=__version__, pid=os.getpid(), boot=boot, runs=runs)
+        runs = self._served.runs()
+        return Welcome(oldest=OLDEST, newest=NEWEST, release=__version__, pid=os.getpid(), boot=boot_id(), runs=runs)
 
     def greeted(self, connection: Connection) -> None:
         """A daemon speaks a version that we know."""
@@ -226,6 +228,8 @@ class Connection(StreamProtocol):
         else:
             with self.log.failuresHandled("what a daemon told could not be done"):
                 self._link.heard(frame)
+            if isinstance(frame, Ping):
+                self.write([Pong()])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._link.lost(self)

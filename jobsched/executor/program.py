@@ -18,11 +18,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.logger import (
     FilteringLogObserver,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     globalLogBeginner,
     textFileLogObserver,
 )
+from twisted.python.failure import Failure
 
 from .. import files
 from ..clock import ClockWatch, count_elapsed
@@ -127,5 +129,10 @@ def main(argv: list[str]) -> None:
     reactor = cast("Reactor", installed)
     count_elapsed(reactor)
     program = Program(reactor, Path(state), name, int(output_limit), *map(float, alone))
-    reactor.callWhenRunning(program.begin)
+    failed: list[Failure] = []
+    reactor.callWhenRunning(lambda: maybeDeferred(program.begin).addErrback(failed.append))
+    reactor.callWhenRunning(lambda: reactor.stop() if failed else None)
     reactor.run()
+    if failed:
+        Logger().failure("the executor could not begin", failed[0])
+        sys.exit(1)

@@ -41,6 +41,7 @@ class Limits:
     max_running: int  # runs at once
     threads: int  # for tasks that run in threads
     output: int  # bytes of output of one run
+    leaves: Callable[[], bool] = lambda: False  # whether the end of the daemon leaves runs to executors
 
 
 async def patiently(
@@ -96,6 +97,10 @@ class Calls:
         """Those that nobody took are nobody's."""
         if self._executors is not None:
             self._executors.settle()
+
+    def leave(self, run_id: str) -> bool:
+        """Leave a run to its executor; false: it has not gone there."""
+        return self._executors is not None and self._executors.leave(run_id)
 
     def stored(self, run_ids: Iterable[str]) -> None:
         """The store has the outcomes of these runs."""

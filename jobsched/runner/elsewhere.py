@@ -99,5 +99,9 @@ class Executors(Protocol):
     def settle(self) -> None:
         """Those that nobody took are nobody's."""
 
+    def leave(self, run_id: str) -> bool:
+        """Leave a run to its executor when this daemon ends, and hear nothing of it from now on; false: it has not
+        been told there yet."""
+
     def stored(self, run_ids: Iterable[str]) -> None:
         """The store has the outcomes of these runs."""

@@ -27,9 +27,9 @@ from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
-from .active import Active
+from .active import Active, leave
 from .calls import Call, Calls, Limits, patiently
-from .deadline import Doomed, Stop
+from .deadline import Doomed, Stop, fenced
 from .elsewhere import ExecutorCall, Executors
 from .inprocess import STOPPED_THREAD, PrintCapture
 from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
@@ -44,7 +44,6 @@ T = TypeVar("T")
 BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
 LATEST = 15.0  # seconds beyond the grace that a stop waits for runs to come to their ends
-FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
 
@@ -85,8 +84,7 @@ class Runner(Service):
         self._calls = Calls(reactor, limits, self.in_thread, executors)
         self.earlier = self._calls.earlier
         self._chores = Pool(0, 2, "chore")
-        tail = tail_reader(store, output_folder)
-        self._records = Records(reactor, store, ids, tail, redaction, self._stored)
+        self._records = Records(reactor, store, ids, tail_reader(store, output_folder), redaction, self._stored)
         self._prints = PrintCapture()
 
     @property
@@ -107,8 +105,10 @@ class Runner(Service):
         self._prints.__enter__()
 
     def stopService(self) -> Deferred[None]:
-        """Ends every run; fires when none is left and their outcomes are stored."""
+        """Ends every run, or leaves it to an executor; fires when none is left and their outcomes are stored."""
         super().stopService()
+        if self._limits.leaves():
+            leave(self._active, self._calls, self._note)
         if self._active:
             self.log.info("stopping {count} active runs: TERM, then KILL after {grace} s",
                           count=len(self._active), grace=self._limits.grace)  # fmt: skip
@@ -148,7 +148,7 @@ class Runner(Service):
         """End every run as lost, fast: another node may soon start it again. Threads are left to end by themselves."""
         for run_id in list(self._active):
             with self.log.failuresHandled("run {run} could not be ended", run=run_id):
-                self.stop(run_id, Stop("lost", reason, abandon=True, grace=FENCED_GRACE))
+                self.stop(run_id, fenced(reason))
 
     def known(self) -> set[str]:
         """The runs that were given to this node, and whose outcome is not stored yet."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from jobsched.clock import elapsed
 from jobsched.daemon.folder_lock import FolderLock
 from jobsched.executor.frames import (
     NEWEST,
@@ -21,6 +22,8 @@ from jobsched.executor.frames import (
     Ended,
     Greeting,
     Lines,
+    Ping,
+    Pong,
     Start,
     Started,
     Stop,
@@ -272,6 +275,27 @@ def test_who_does_not_greet_or_speaks_otherwise_is_dropped(state, begin):
         peer.socket.sendall(said)
         assert peer.is_refused()
         peer.go()
+
+
+def test_it_ends_its_runs_when_its_node_may_be_taken_for_dead(state, begin):
+    begin()
+    daemon = Daemon(state / "executors")
+    daemon.greet()
+    daemon.tell(Ping(until=elapsed() + 1.5), start := script(state, f"sleep {EVER}"))
+    daemon.wait(Pong)
+    daemon.wait(Started)
+    daemon.go()
+    after = Daemon(state / "executors")
+    after.greet()
+    assert not outcomes(state / "executors", "it.ended"), "another daemon alone changes nothing"
+    ended = after.wait(Ended)
+    assert ended.stopped is not None
+    assert (ended.run_id, ended.stopped.state, ended.signal) == (start.run_id, "lost", "SIGTERM")
+    after.tell(late := script(state, "true"))
+    assert after.wait(Ended, late.run_id).exit_code is None, "nothing is begun either"
+    after.tell(Ping(until=elapsed() + 100), late := script(state, "true"))
+    assert after.wait(Ended, late.run_id).exit_code == 0
+    after.go()
 
 
 def test_told_to_end_it_ends_its_runs_and_keeps_outcomes(state, begin):

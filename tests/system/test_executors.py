@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ import psutil
 import pytest
 
 from tests.system.caller import Caller, instant
-from tests.system.daemon import Daemon, daemon_in, until
+from tests.system.daemon import Daemon, daemon_in, is_gone, until
 
 HUNTER = "hunter22"
 SAYS = """#!/bin/sh
@@ -29,7 +31,7 @@ exec sleep 1000
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     with daemon_in(tmp_path / ("long" * 30) / "daemon") as daemon:
-        daemon.options("EXECUTORS = 2\nJOB_LIVETIME = 300\nKILL_GRACE = 0.5")
+        daemon.options("EXECUTORS = 2\nLEASE = 10\nJOB_LIVETIME = 300\nKILL_GRACE = 0.5")
         daemon.script("says", SAYS)
         daemon.section("parameters = password\n")
         daemon.script("lasts", LASTS)
@@ -48,10 +50,6 @@ def executors(daemon: Daemon) -> list[psutil.Process]:
 def both(daemon: Daemon) -> list[psutil.Process]:
     """The executors, once they are there."""
     return until(lambda: len(found := executors(daemon)) == 2 and found)
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def begun(ask: Caller, **more: Any) -> tuple[str, psutil.Process]:
@@ -106,6 +104,20 @@ def test_a_killed_executor_loses_its_runs_and_is_replaced(daemon: Daemon, ask: C
     assert "has ended: " in daemon.log
 
 
+def test_an_executor_that_does_not_answer_is_killed(daemon: Daemon, ask: Caller) -> None:
+    run, process = begun(ask)
+    executor = process.parent()
+    assert executor is not None
+    executor.suspend()
+    assert ask.ended(ask.run(ask.make("says"))), "another one is there, or the next will be"
+    ended = ask.ended(run)
+    assert ended["state"] == "lost"
+    assert f"({process.pid}) were still there and were ended" in ended["reason"]
+    assert is_gone(process)
+    assert is_gone(executor)
+    assert "did not answer for 5 s, so it is killed" in daemon.log
+
+
 def test_a_stop_of_the_daemon_ends_runs_and_executors(daemon: Daemon, ask: Caller) -> None:
     run, _ = begun(ask)
     assert daemon.stop() == 0
@@ -113,6 +125,32 @@ def test_a_stop_of_the_daemon_ends_runs_and_executors(daemon: Daemon, ask: Calle
     daemon.start()
     assert ask.get(run)["state"] == "cancelled"
     assert ask.get(run)["reason"] == "shutdown: the daemon was stopped"
+
+
+def test_a_stop_leaves_runs_to_the_next_daemon(daemon: Daemon, ask: Caller) -> None:
+    assert daemon.stop() == 0
+    daemon.options("ON_STOP = 'leave'")
+    daemon.start()
+    lasts, process = begun(ask)
+    ends, other = begun(ask, name="ends")
+    assert daemon.stop() == 0
+    other.terminate()
+    until(lambda: is_gone(other))
+    assert not is_gone(process)
+    daemon.start()
+    assert ask.ended(ends)["signal"] == "SIGTERM"
+    found = ask.get(lasts)
+    assert (found["state"], found["pid"]) == ("running", process.pid)
+    stopping = [str(Path(sys.executable).with_name("jobsched")), "stop", "--runs"]
+    said = subprocess.run(stopping, cwd=daemon.folder, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (0, "stopped, and all that ran was ended\n")
+    assert daemon.wait() == 0
+    assert is_gone(process)
+    assert until(lambda: daemon.alive() == [])
+    again = subprocess.run(stopping, cwd=daemon.folder, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr) == (3, "error: var: no daemon has this folder\n")
+    daemon.start()
+    assert ask.get(lasts)["reason"] == "shutdown: the daemon was stopped"
 
 
 def test_runs_outlive_a_killed_daemon(daemon: Daemon, ask: Caller) -> None:

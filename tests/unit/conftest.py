@@ -38,6 +38,17 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+_opened: list[Engine] = []  # by the test that runs
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Closes what a test opened; from Python 3.13 on, a connection that is left open is a warning."""
+    yield
+    while _opened:
+        _opened.pop().dispose()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def statements_compiled_once(migrated: Path) -> Iterator[None]:
     """Has each statement for SQLite written as text once for all engines, and not once for each.
@@ -50,6 +61,7 @@ def statements_compiled_once(migrated: Path) -> Iterator[None]:
 
     def sharing(target: URL, **given: Any) -> Engine:
         made = create(target, **given)
+        _opened.append(made)
         if made.dialect.name == "sqlite":
             made.dialect = first[0].dialect
             made._compiled_cache = first[0]._compiled_cache

@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.config.confinement import Confinement
-from jobsched.executor.facts import ended_of, exit_of, printed_of, redact_of, script_of, stop_of, success_of, why_of
+from jobsched.executor.facts import (
+    ended_of,
+    exit_of,
+    moment,
+    printed_of,
+    redact_of,
+    script_of,
+    since,
+    stop_of,
+    success_of,
+    why_of,
+)
 from jobsched.executor.frames import Ended, Moment, Start, daemons_inbox, packed
 from jobsched.runner.deadline import Stop
 from jobsched.runner.outcome import ProcessExit
@@ -83,3 +94,13 @@ def test_patterns_look_at_the_output():
 def test_a_pattern_that_is_none_is_said():
     with pytest.raises(ValueError, match="regular expression"):
         success_of(start(forbid="("))
+
+
+def test_an_end_before_the_host_was_started_is_by_the_clock():
+    now = moment()
+    at = Moment(elapsed=now.elapsed - 10, wall=now.wall - 20)
+    assert 10 <= since(Ended(run_id="r", at=at), "this") < 11
+    assert 10 <= since(Ended(run_id="r", at=at, boot="this"), "this") < 11
+    assert 20 <= since(Ended(run_id="r", at=at, boot="before"), "this") < 21
+    ahead = Moment(elapsed=now.elapsed, wall=now.wall + 1000)
+    assert since(Ended(run_id="r", at=ahead, boot="before"), "this") == 0

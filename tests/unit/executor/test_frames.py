@@ -15,6 +15,8 @@ from jobsched.executor.frames import (
     Left,
     Lines,
     Moment,
+    Ping,
+    Pong,
     Start,
     Started,
     Stop,
@@ -35,6 +37,8 @@ TOLD = {
     "start": Start(run_id="r", job_name="j", argv=[b"/bin/true"], env={b"A": b"\xff"}, grace=5.0, timeout=60.0),
     "stop": Stop(run_id="r", why=WHY),
     "stored": Stored(run_ids=["r"]),
+    "ping": Ping(until=12.5),
+    "pong": Pong(),
     "welcome": Welcome(oldest=1, newest=1, release="3", pid=7, boot="b", runs=["r"]),
     "started": Started(run_id="r", pid=7, pid_started=1.5, at=AT),
     "stopping": Stopping(run_id="r", why=WHY),
@@ -46,7 +50,7 @@ RECORDED = {
     kind: bytes.fromhex(recorded)
     for kind, recorded in map(str.split, (Path(__file__).parent / "frames-1.txt").read_text().splitlines())
 }
-TO_EXECUTOR = (Greeting, Start, Stop, Stored)
+TO_EXECUTOR = (Greeting, Start, Stop, Stored, Ping)
 
 text = st.text(max_size=20)
 some = st.one_of(

@@ -68,7 +68,7 @@ def test_the_last_time_without_a_daemon_is_told() -> None:
     found = newest(runs)
     assert found is not None
     assert (found.begin, found.end, found.dues, found.more) == (*late, 4, False)
-    assert found.query == "state=missed&from=2030-01-01T03%3A00%3A00Z&to=2030-01-01T03%3A20%3A00Z"
+    assert found.query == "state=missed&from=2030-01-01T03%3A00%3A00Z&to=2030-01-01T03%3A20%3A01Z"
     assert newest([]) is None
     assert newest(runs[2:3]) is None
     full = newest([missed(*late)] * MOST)
