@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ..threads import InThread
+from .control_group import ControlGroups
 from .procfs import ROUND, Found, sessions, survey, was_followed
 
 SHARE = 10  # of the time, one part in so many may go into looks at the sessions
@@ -16,7 +18,8 @@ SHARE = 10  # of the time, one part in so many may go into looks at the sessions
 class ProcessSurvey:
     """Shared by all runs of this node."""
 
-    def __init__(self, in_thread: InThread, elapsed: Callable[[], float]) -> None:
+    def __init__(self, in_thread: InThread, elapsed: Callable[[], float], base: Path | None = None) -> None:
+        self.groups = ControlGroups(base)
         self._in_thread = in_thread
         self._elapsed = elapsed
         self._asked: list[tuple[str, int, Deferred[list[Found]]]] = []

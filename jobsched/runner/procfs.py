@@ -111,6 +111,20 @@ def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
     return found
 
 
+def found(pid: int, first: int | None) -> Found | None:
+    """A live process that is a run's, whose first process has or had the pid `first`; None: it is gone."""
+    seen = stat(pid)
+    return None if seen is None or seen.dead else _found(seen, inside=first in (seen.session, seen.group))
+
+
+def is_in_session(pid: int, session: int) -> bool:
+    """Whether a process is there, and in that session."""
+    try:
+        return os.getsid(pid) == session
+    except OSError:
+        return False
+
+
 def sessions() -> frozenset[int]:
     """Ids of all sessions that have members; unreaped dead processes count. Quick: no file is read."""
     members = set()
@@ -128,24 +142,48 @@ def was_followed(session: int) -> bool | None:
 
     Pids ascend, and begin anew at some number: so this holds until the first one of the session is `ROUND` seconds old.
     """
-    seen = session
     try:
-        while (last := int(_read("/proc/sys/kernel/ns_last_pid"))) != seen:  # a member may bring another meanwhile
-            if not seen < last <= session + FEW:
-                return None
-            if any(_session(pid) == session for pid in range(seen + 1, last + 1)):
-                return True
-            seen = last
-    except (OSError, ValueError):  # this kernel does not tell
+        return any(is_in_session(pid, session) for pid in given_out(session))
+    except LookupError:
         return None
-    return False
 
 
-def _session(pid: int) -> int:
+def given_out(since: int) -> Iterator[int]:
+    """The pids that the kernel has given out after that one, until all are seen: a process may bring another meanwhile.
+
+    Raises LookupError: they are too many, or began anew, or this kernel does not tell.
+    """
+    seen = since
     try:
-        return os.getsid(pid)
-    except OSError:  # there is none, or not any more
-        return 0
+        while (last := int(_read("/proc/sys/kernel/ns_last_pid"))) != seen:
+            if not seen < last <= since + FEW:
+                raise LookupError
+            yield from range(seen + 1, last + 1)
+            seen = last
+    except (OSError, ValueError):
+        raise LookupError from None
+
+
+def descendants(first: int) -> list[Found]:
+    """What a live process has started, and so on, by the links to parents. A parent that ends takes its links along."""
+    known: dict[int, Found] = {}
+    parents = [first]
+    while parents and len(known) < FEW:
+        children = [pid for parent in parents for pid in _children(parent) if pid not in known]
+        there = [seen for pid in children if (seen := found(pid, first)) is not None]
+        known |= {seen.pid: seen for seen in there}
+        parents = [seen.pid for seen in there]
+    return list(known.values())
+
+
+def _children(pid: int) -> list[int]:
+    pids: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            pids += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    except OSError:  # it has gone, or this kernel does not tell
+        pass
+    return pids
 
 
 def _round() -> float:

@@ -12,6 +12,7 @@ from ..config.catalog import Leftovers
 from ..config.confinement import FREE, Confinement
 from ..reactor_types import Reactor
 from ..threads import InThread
+from .control_group import base_here
 from .outcome import ProcessExit
 from .output import Output
 from .pipe import OutputPipe
@@ -40,19 +41,21 @@ class Scripts:
     def __init__(self, reactor: Reactor, in_thread: InThread) -> None:
         self._reactor = reactor
         self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread, reactor.seconds)
+        self._survey = ProcessSurvey(in_thread, reactor.seconds, base_here())
         self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
 
     def start(self) -> None:
         """Be ready."""
         close_on_exec()
         self._sessions.check()
+        self._survey.groups.begin()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def stop(self) -> None:
         """Call it when no run is left."""
         for pipe in list(self._kept):
             pipe.finish()
+        self._survey.groups.end()
         os.close(self._stdin)
 
     def begin(self, script: Script, output: Output) -> ScriptProcess:
