@@ -26,7 +26,7 @@ from ..runner.recovery import end_orphans
 from ..runner.scripts import Script
 from ..task import Info
 from ..threads import Threads
-from .facts import boot_id, exit_of, printed_of, since, start_of, stop_of, why_of
+from .facts import boot_id, exit_of, printed_of, sent_of, since, start_of, stop_of, why_of
 from .frames import Ended, FromExecutor, Lines, Ping, Started, Stop, Stopping, Stored, Welcome
 from .hand import EVERY, PATIENCE, Hand
 from .journal import ENDED, FOLDER
@@ -275,7 +275,7 @@ class Fleet(Service):
                 del self._calls[call.id]
             # It was tried again there if it was busy.
             process_exit = attrs.evolve(exit_of(frame), busy=False, since=since(frame, boot_id()))
-            call.end(process_exit, printed_of(frame))
+            call.end(process_exit, printed_of(frame), sent_of(frame, boot_id()))
 
     def _print(self, frame: Lines) -> None:
         if frame.dropped:

@@ -11,6 +11,7 @@ import attrs
 from .definition import definition
 from .hold import Hold
 from .job import Job
+from .job_key import JobKey
 from .redaction import Redaction
 from .run import Run
 
@@ -25,6 +26,8 @@ Action = Literal[
     "catalog.reload",
     "hold.put",
     "hold.delete",
+    "key.create",
+    "key.delete",
     "jobs.batch",
     "jobs.put",
 ]
@@ -138,6 +141,11 @@ class Signature:
         """The entry for a hold that was made, changed or ended."""
         was, now = ({} if hold is None else hold.fields for hold in (before, after))
         return self.under(action, before=self._plain(was), after=self._plain(now))
+
+    def of_key(self, job: Job, before: JobKey | None, after: JobKey | None) -> Entry:
+        """The entry for a key of a job that was made or revoked."""
+        was, now = (None if key is None else {"key": key.id, "last": key.last} for key in (before, after))
+        return self.under("key.delete" if after is None else "key.create", before=was, after=now, job=job)
 
     def _of_run(self, action: Action, run: Run, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
         entry = self.under(action, before=before, after=after)

@@ -166,7 +166,7 @@ def _firsts(
             first = job.schedule.next_after(since - TICK)
             counted = since if free is None else max(job.next_due, free)  # dues before it are none of `left`
             if left is not None and counted < since:
-                left -= job.schedule.count(counted - TICK, since - TICK)
+                left -= job.schedule.count_up_to(left, counted - TICK, since - TICK)
         if first is not None and (left is None or left > 0):
             yield job, first, left
 

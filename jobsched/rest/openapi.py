@@ -23,6 +23,7 @@ from .openapi_words import (
     IN_HEADER,
     IN_PATH,
     NEEDED,
+    OF_A_KEY,
     PREFERRING,
     SCHEMES,
     TAGS,
@@ -92,7 +93,7 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
         "tags": [{"name": name, "description": words} for name, words in sorted(TAGS.items()) if name in used],
         "paths": paths,
         "webhooks": webhooks(REF.format(name=NotificationOut.__name__)),
-        "components": {"schemas": components, "securitySchemes": SCHEMES},
+        "components": {"schemas": components, "securitySchemes": SCHEMES | OF_A_KEY},
     }
 
 
@@ -155,7 +156,8 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
     if route.verb != "GET":
         refuses |= {403, 413}
     if asked:
-        operation["security"] = [] if route.scope == "open" else [{scheme: []} for scheme in SCHEMES]
+        schemes = SCHEMES | (OF_A_KEY if route.scope == "key" else {})
+        operation["security"] = [] if route.scope == "open" else [{scheme: []} for scheme in schemes]
         refuses |= set() if route.scope == "open" else {401, 403, 429}
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
@@ -239,7 +241,7 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
 
 def _headers(route: Route, name: str, status: int) -> list[str]:
     if status == 201:
-        return ["Location", "ETag"]
+        return ["Location", "ETag"] if route.verb == "PUT" else []
     if name in FOLLOWS:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]

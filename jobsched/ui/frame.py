@@ -55,6 +55,7 @@ SAID: Final = {
     "resumed": "The job goes on.", "deleted": "The job was deleted.", "started": "The run was ordered.",
     "cancelled": "The run was told to end.", "over": "The run had ended already.", "held": "Everything is on hold.",
     "held-already": "Something is on hold already.", "released": "What was on hold goes on.",
+    "revoked": "The key was revoked.",
 }  # fmt: skip
 
 

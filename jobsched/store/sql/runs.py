@@ -22,7 +22,7 @@ from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
-          "cpu_seconds", "max_rss",
+          "cpu_seconds", "max_rss", "term_at", "kill_at",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 

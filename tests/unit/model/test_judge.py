@@ -239,6 +239,15 @@ def test_the_evidence_of_a_stretch_and_of_an_overlap() -> None:
     ]
 
 
+def test_term_and_kill_are_evidence() -> None:
+    begun, term, kill, ended = (DUE + timedelta(seconds=seconds) for seconds in (0, 10, 15, 16))
+    one = run("timed_out", started=begun, node="alpha", term_at=term, kill_at=kill, ended=ended, signal="SIGKILL")
+    assert [(fact.text, fact.at) for fact in judged(one).facts][2:] == [
+        ("TERM was sent to its processes", term), ("KILL was sent to its processes", kill),
+        ("it ended: signal SIGKILL", ended),
+    ]  # fmt: skip
+
+
 def test_what_was_done_to_the_job_is_evidence() -> None:
     entries = [
         entry("job.create", DUE - DAY, after={"task": "backup", "cron": "0 3 * * *"}),
