@@ -14,6 +14,7 @@ from .job import Job
 from .job_key import JobKey
 from .redaction import Redaction
 from .run import Run
+from .times import utc_text
 
 Action = Literal[
     "job.create",
@@ -127,7 +128,7 @@ class Signature:
     def of_start(self, run: Run, replaced: Sequence[Run] = ()) -> Entry:
         """The entry for a run that was asked for; `replaced` are the runs whose place it takes."""
         again = {} if run.rerun_of is None else {"rerun_of": run.rerun_of}
-        after = {"due": _text(run.due), "state": run.state, **again, **_runs("replaced", replaced)}
+        after = {"due": utc_text(run.due), "state": run.state, **again, **_runs("replaced", replaced)}
         return self._of_run("run.start", run, after=after)
 
     def of_end(self, before: Run, after: Run) -> Entry | None:
@@ -153,7 +154,7 @@ class Signature:
 
     def _plain(self, facts: Facts) -> Facts | None:
         """`facts` as they may be kept and shown: without secrets; None: there are none."""
-        kept = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+        kept = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
         if "parameters" in facts:
             kept["parameters"] = self.redaction.shown(facts["parameters"])
         return kept or None
@@ -183,8 +184,3 @@ def _runs(what: str, runs: Sequence[Run]) -> Facts:
 
 def _only(names: list[str], facts: Facts) -> Facts:
     return {name: facts[name] for name in names if name in facts}
-
-
-def _text(instant: datetime) -> str:
-    """An instant as answers show it."""
-    return instant.isoformat().replace("+00:00", "Z")

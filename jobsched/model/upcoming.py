@@ -15,8 +15,8 @@ from .cron import Cron, explain
 from .errors import Invalid
 from .hold import Hold
 from .ids import EPOCH, MICROSECOND
+from .job import Pause
 from .labels import Label
-from .pause import Pause
 from .preview import local
 from .trigger import TICK, Schedule
 

@@ -32,24 +32,22 @@ from .batches import Batches
 from .calendar import Calendar
 from .catalog import Catalog
 from .deliveries import Deliveries
-from .errors import Errors
 from .event_text import Texts, subject_out
 from .events import EventCalls, Following
-from .greeting import Greeting
+from .greeting import Errors, Greeting
 from .health import Body, HealthCalls
 from .holds import Holds
 from .job_keys import ByKey, JobKeys, shut
 from .job_sets import JobSets
 from .jobs import Jobs
 from .me import Me
-from .nodes import Nodes
+from .nodes import Nodes, Storage
 from .openapi import OpenApi
 from .output import Outputs
 from .readiness import Readiness
 from .relay import Relay
 from .run_counts import RunCounts
 from .runs import Runs
-from .storage import Storage
 from .upcoming import Upcoming
 from .why import Why
 

@@ -41,8 +41,8 @@ class OpenApi:
     """Serves the description of all routes, itself included."""
 
     def __init__(self, routes: Iterable[Route], asks: Callable[[], bool] = lambda: True) -> None:
-        routes = [*routes, *self.routes()]
-        self._texts = {asked: describe(routes, asked) for asked in (True, False)}
+        self._routes = [*routes, *self.routes()]
+        self._texts: dict[bool, dict[str, object]] = {}  # made when asked for: most daemons never are
         self._asks = asks  # whether callers need a token
 
     def routes(self) -> list[Route]:
@@ -52,7 +52,10 @@ class OpenApi:
 
     async def show(self, request: Request) -> bytes:
         """200: the description."""
-        return json(request, self._texts[self._asks()])
+        asked = self._asks()
+        if asked not in self._texts:
+            self._texts[asked] = describe(self._routes, asked)
+        return json(request, self._texts[asked])
 
 
 def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:

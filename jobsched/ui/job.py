@@ -23,6 +23,7 @@ from ..model.errors import Invalid
 from ..model.job import Job, JobView
 from ..model.run import ENDED, Run, RunFilter
 from ..model.stats import Stats, duration, stats
+from ..model.times import utc_text
 from ..model.trigger import LAST
 from ..model.upcoming import Planned, UpcomingDue, upcoming
 from ..model.verdict import Step
@@ -216,7 +217,7 @@ def plain(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):
-        return words.utc_text(value)
+        return utc_text(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

@@ -115,6 +115,7 @@ def found_in(text: str) -> list[str]:
     return [attribute for attribute in reached if attribute not in may]
 
 
+@pytest.mark.slow
 def test_nobody_sets_an_attribute_of_another() -> None:
     found: dict[str, set[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):

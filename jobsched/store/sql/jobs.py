@@ -17,9 +17,8 @@ from ...model.page import Page
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from . import holds, job_keys, job_lists, labels
 from .job_columns import from_row, of, pause_of, schedule_of
-from .many import Many
+from .many import Many, named
 from .paging import cut, weight
-from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks

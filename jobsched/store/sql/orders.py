@@ -12,7 +12,7 @@ from sqlalchemy import select
 from ...model.audit import Entry
 from ...model.errors import JobschedError, Stale
 from ...model.hold import Hold
-from ...model.job import Job, JobView
+from ...model.job import Job, JobView, Pause
 from ...model.job_key import JobKey
 from ...model.key_orders import MakeKey, RevokeKey
 from ...model.order import (
@@ -37,7 +37,6 @@ from ...model.order import (
     ResumeJob,
     RunJob,
 )
-from ...model.pause import Pause
 from ...model.run import Run
 from . import (
     audit,

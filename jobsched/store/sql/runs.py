@@ -15,8 +15,7 @@ from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
 from . import listen_notify, outbox, run_pages
-from .many import Many
-from .rows import named
+from .many import Many, named
 from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks

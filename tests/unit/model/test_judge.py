@@ -14,11 +14,10 @@ from jobsched.model.audit import Action, Entry
 from jobsched.model.claim import NO_SLOT, SPENT
 from jobsched.model.downtime import HELD_UP, NO_DAEMON, NO_NODE, Downtime
 from jobsched.model.hold import Hold
-from jobsched.model.job import CatchUp, Job, Overlap, Policy
+from jobsched.model.job import CatchUp, Job, Overlap, Pause, Policy
 from jobsched.model.judge import judge
 from jobsched.model.order import REPLACED
 from jobsched.model.owed import Situation, owed
-from jobsched.model.pause import Pause
 from jobsched.model.run import Run, State
 from jobsched.model.selection import Selection
 from jobsched.model.time_text import named
