@@ -36,7 +36,8 @@ for argument in "$@"; do
     case $argument in -*) ;; *) everything= ;; esac
 done
 if [ "$everything" ]; then
-    # Tests of whole daemons wait more than they work: others run meanwhile. The cluster's exam needs all there is.
+    # Tests of whole daemons wait more than they work: two files of them at a time, and others run meanwhile. The order is
+    # that of tests/system/conftest.py. The cluster's exam needs all there is.
     {
         measured='-m coverage run'
         try unit "$@" tests/unit
@@ -45,7 +46,7 @@ if [ "$everything" ]; then
         try cli "$@" tests/cli
     } >"$scratch/beside.log" 2>&1 &
     beside=$!
-    try system "$@" tests/system --ignore=tests/system/cluster
+    try system -n 2 --dist loadfile --no-loadscope-reorder "$@" tests/system --ignore=tests/system/cluster
     wait "$beside"
     beside=
     cat "$scratch/beside.log"

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import ast
 import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 PACKAGE = Path(__file__).parents[1] / "jobsched"
+DOCSTRING = re.compile(r'\A"""(.+?)"""', re.DOTALL)  # Python's own parser takes ten times as long
 QUOTED = re.compile(r"`([^`]+)`")
 
 
@@ -24,8 +25,8 @@ def parts() -> dict[str, str]:
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__")
         if "migrations/" not in f"{name}/" and name != "__init__":
-            text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-            found[name] = first_sentence(text)
+            text = DOCSTRING.match(path.read_text("utf-8"))
+            found[name] = first_sentence(cleandoc(text[1])) if text else ""
     return found
 
 

@@ -202,11 +202,12 @@ class ClockWatch(Service):
         self._elapsed = elapsed
         self._awake = awake  # elapsed time without that in which the machine slept
         self._ring, self._stop = -1, -1  # the two ends of a pipe; a byte in it ends the thread
-        self._thread = threading.Thread(target=self._watch, name="clock watch", daemon=True)
+        self._thread: threading.Thread
 
     def startService(self) -> None:
         super().startService()
         self._stop, self._ring = os.pipe()
+        self._thread = threading.Thread(target=self._watch, name="clock watch", daemon=True)
         self._thread.start()
 
     def stopService(self) -> None:

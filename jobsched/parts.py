@@ -31,7 +31,8 @@ from .daemon.signals import OnStop
 from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
-from .executor.fleet import Fleet, NodeLife
+from .executor.fleet import Fleet
+from .executor.node_life import NodeLife
 from .feed import Feed
 from .files import room
 from .http.site import JobschedSite

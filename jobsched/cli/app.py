@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "nodes": ("commands.nodes", "The daemons that share the store"),
         "audit": ("commands.nodes", "Who changed what"),
         "events": ("commands.events", "Follow what changes"),
-        "open": ("commands.page", "The live page, in a browser"),
+        "open": ("commands.status", "The live page, in a browser"),
     },
     "Run": {
         "run": ("commands.run", "Run a job now"),
@@ -92,7 +92,7 @@ class Root(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in ALL and not name.startswith("-"):
-            from ..model.nearest import hint
+            from ..model.printable import hint
 
             raise errors.Usage(f'no command "{name}"{hint(name, ALL) or "; see jobsched --help"}')
         return super().resolve_command(ctx, args)

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ..model import times
 from .errors import Usage
 
 EXAMPLES: Final = "05:00, 2h30m, 2026-12-01 or 2026-12-01T05:00"
 SPANS: Final = "90s, 5m, 1h30m, 2d or 1w"
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_SPAN: Final = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+", re.ASCII)
-_PART: Final = re.compile(r"([\d.]+)([smhdw])", re.ASCII)
 
 
 def now() -> datetime:
@@ -25,34 +23,20 @@ def now() -> datetime:
 
 def span(text: str) -> float:
     """Seconds that a text such as 1h30m stands for; a number alone is seconds. Raises Usage."""
-    plain = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", plain, re.ASCII):
-        return float(plain)
-    if _SPAN.fullmatch(plain) is None:
+    found = times.seconds_of(text)
+    if found is None:
         raise Usage(f'"{text}" is no time span, as {SPANS} are')
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(plain))
+    return found
 
 
 def spoken(seconds: float) -> str:
-    """A span, in its two largest units."""
-    if seconds < 0:
-        return f"-{spoken(-seconds)}"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    left = round(seconds)
-    for size, unit, below, lesser in (
-        (86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"),
-    ):  # fmt: skip
-        if left >= size:
-            rest = left % size // below
-            return f"{left // size} {unit}" + (f" {rest} {lesser}" if rest else "")
-    return f"{left} s"
+    """A span, in its two largest units; to the tenth where it is short, for columns."""
+    return f"-{spoken(-seconds)}" if seconds < 0 else times.spoken(seconds, "{:.1f} s".format)
 
 
 def whole(seconds: float) -> str:
     """A span without a fraction that is nothing."""
-    text = spoken(seconds)
-    return f"{int(seconds)} s" if seconds < 9.95 and float(seconds).is_integer() else text
+    return f"{int(seconds)} s" if 0 <= seconds < 10 and float(seconds).is_integer() else spoken(seconds)
 
 
 class Times:
@@ -96,9 +80,9 @@ class Times:
     def ahead(self, text: str) -> str:
         """The instant that a person means who says until when: a time of day is the next such time, 2h is from now."""
         plain = text.strip()
-        if _SPAN.fullmatch(plain.removeprefix("+").lower()):
-            return (now() + timedelta(seconds=span(plain.removeprefix("+")))).isoformat()
         try:
+            if (seconds := times.seconds_of(plain.removeprefix("+"), bare=False)) is not None:
+                return (now() + timedelta(seconds=seconds)).isoformat()
             return self._named(plain).astimezone(UTC).isoformat()
         except (ValueError, OverflowError) as why:
             raise Usage(f'"{text}" is no time, as {EXAMPLES} are') from why

@@ -99,6 +99,12 @@ def outcome(run: Json) -> str:
     return f"{count}{word}{after}: {run['reason']} (run {short(run['id'])})"
 
 
+def signals(run: Json, session: Session) -> str:
+    """When it was sent which signal, for behind what became of it."""
+    sent = ((name, run.get(field)) for name, field in (("TERM", "term_at"), ("KILL", "kill_at")))
+    return "".join(f", {name} at {session.times.short(at)}" for name, at in sent if at)
+
+
 def run_columns(session: Session) -> Sequence[Column]:
     """How runs are listed."""
     times = session.times

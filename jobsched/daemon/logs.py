@@ -166,10 +166,11 @@ class LogWorker:
     def __init__(self, room: Room, handlers: list[logging.Handler]) -> None:
         self._room = room
         self._handlers = handlers
-        self._thread = threading.Thread(target=self._tell, name="log", daemon=True)
+        self._thread: threading.Thread
 
     def start(self) -> None:
         """Begin."""
+        self._thread = threading.Thread(target=self._tell, name="log", daemon=True)
         self._thread.start()
 
     def end(self, seconds: float) -> None:

@@ -135,6 +135,7 @@ class Startup(Service):
         super().startService()
         gc.collect()
         gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
+        gc.enable()  # see twisted/plugins
         os.umask(self._config.umask)
         for lock in self._held:
             lock.sign()

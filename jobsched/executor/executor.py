@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..model.run import Sent
 from ..reactor_types import Reactor
 from ..runner import deadline
 from ..runner.calls import patiently
@@ -22,7 +23,7 @@ from ..runner.waiters import all_of
 from ..threads import Threads, waited_for
 from .facts import ended_of, moment, redact_of, script_of, stop_of, success_of, why_of
 from .fence import Fence
-from .frames import Ended, Frame, FromDaemon, Ping, Start, Started, Stop, Stopping, Stored
+from .frames import Ended, Frame, FromDaemon, Moment, Ping, Start, Started, Stop, Stopping, Stored
 from .journal import Journal
 
 LATEST = 15.0  # seconds beyond the longest grace that the end waits for runs
@@ -38,6 +39,7 @@ class _Held:
     start: Start
     process: ScriptProcess | None = None
     stop: deadline.Stop | None = None
+    sent: dict[Sent, Moment] = attrs.field(factory=dict)
     started: Started | None = None
     stopping: Stopping | None = None
     over: Deferred[None] = attrs.field(factory=Deferred)
@@ -145,7 +147,7 @@ class Executor:
         process_exit = await patiently(self._reactor, lambda: self._try(held, output), lambda: held.stop)
         at = moment()
         printed = await output.close()
-        self._over(held, ended_of(start.run_id, at, process_exit, printed, redact))
+        self._over(held, ended_of(start.run_id, at, process_exit, printed, redact, held.sent))
 
     async def _try(self, held: _Held, output: Output) -> ProcessExit:
         if held.stop is not None:
@@ -160,6 +162,7 @@ class Executor:
         if not process.ended.called:
             held.process = process
             process.deadline.stopping.subscribe(lambda stop: self._stopping(held, stop))
+            process.deadline.signalled.subscribe(lambda sent: held.sent.setdefault(sent, moment()))
             if held.start.timeout is not None:
                 process.deadline.arm(held.start.timeout)
         process_exit = await process.ended

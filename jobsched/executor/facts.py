@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from ..clock import elapsed, wall_time
 from ..config.catalog import Leftovers
 from ..config.confinement import Confinement
 from ..model.redaction import Redaction, Secrets
+from ..model.run import Sent
 from ..model.success import Pattern, Success
 from ..runner.deadline import Stop
 from ..runner.outcome import Fate, ProcessExit
@@ -39,8 +41,17 @@ def boot_id() -> str:
 
 def since(ended: Ended, boot: str) -> float:
     """Seconds since a run ended; by this host's clock, if the host was started since."""
-    past = elapsed() - ended.at.elapsed if ended.boot in ("", boot) else wall_time() - ended.at.wall
-    return max(past, 0.0)
+    return _since(ended, ended.at, boot)
+
+
+def _since(ended: Ended, at: Moment, boot: str) -> float:
+    return max(elapsed() - at.elapsed if ended.boot in ("", boot) else wall_time() - at.wall, 0.0)
+
+
+def sent_of(ended: Ended, boot: str) -> list[tuple[Sent, float]]:
+    """What its processes were sent, and how many seconds ago."""
+    sent: dict[Sent, Moment | None] = {"TERM": ended.term_at, "KILL": ended.kill_at}
+    return [(each, _since(ended, at, boot)) for each, at in sent.items() if at is not None]
 
 
 def why_of(stop: Stop) -> Why:
@@ -100,7 +111,12 @@ def redact_of(start: Start) -> Secrets:
 
 
 def ended_of(
-    run_id: str, at: Moment, process_exit: ProcessExit, printed: Printed, redact: Callable[[str], str] = str
+    run_id: str,
+    at: Moment,
+    process_exit: ProcessExit,
+    printed: Printed,
+    redact: Callable[[str], str] = str,
+    sent: Mapping[Sent, Moment] = MappingProxyType({}),
 ) -> Ended:
     """The end of a run, as a frame has it: without secrets."""
     stopped, usage = process_exit.stopped, process_exit.usage
@@ -108,6 +124,8 @@ def ended_of(
         run_id=run_id,
         at=at,
         boot=boot_id(),
+        term_at=sent.get("TERM"),
+        kill_at=sent.get("KILL"),
         exit_code=process_exit.exit_code,
         signal=process_exit.signal,
         error=None if process_exit.error is None else redact(process_exit.error),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -12,6 +12,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from .. import __version__
 from ..clock import elapsed
 from ..loops import Loop
 from ..model.redaction import Redaction
@@ -25,23 +26,14 @@ from ..runner.recovery import end_orphans
 from ..runner.scripts import Script
 from ..task import Info
 from ..threads import Threads
-from .facts import boot_id, exit_of, printed_of, since, start_of, stop_of, why_of
+from .facts import boot_id, exit_of, printed_of, sent_of, since, start_of, stop_of, why_of
 from .frames import Ended, FromExecutor, Lines, Ping, Started, Stop, Stopping, Stored, Welcome
 from .hand import EVERY, PATIENCE, Hand
-from .journal import FOLDER
+from .journal import ENDED, FOLDER
+from .node_life import NodeLife
 
 STRAY = Why("lost", "no daemon knows this run any more")
 GONE = "the executor that ran it is gone"
-
-
-@attrs.frozen(kw_only=True)
-class NodeLife:
-    """What executors have to know of the life of their node."""
-
-    patience: float  # seconds that an executor may be silent
-    until: Callable[[], float | None]  # others believe that this node lives; elapsed seconds, None: there are no others
-    leaves: Callable[[], bool]  # whether the end of the daemon leaves runs to executors
-    hand_over: Callable[[], Awaitable[None]]  # have others wait for the daemon that comes after this one
 
 
 class Fleet(Service):
@@ -75,10 +67,13 @@ class Fleet(Service):
         self._settled = False
         self._told_until: float | None = None  # in the last ping
         self._there: list[Deferred[None]] = []
-        words = [str(state), str(output_limit)]
-        self._executors = [Hand(reactor, self._folder, str(number), words, self) for number in range(1, count + 1)]
+        self._words = [str(state), str(output_limit)]
+        numbers = sorted({*range(1, count + 1), *_numbers(self._folder)})
+        self._newest = numbers[-1]
+        self._executors = [self._hand(number) for number in numbers]
         self._awaited = set(self._executors)
-        self._turns = deque(self._executors)
+        self._turns = deque(self._executors[:count])
+        self._retired = set(self._executors[count:])  # they get no new runs, and go when they have none
         self._found: dict[str, str] = {}  # what became of processes of runs whose executor is dead
         self._pings = Loop(reactor, EVERY, self._ping, "the ping of executors")
 
@@ -157,6 +152,27 @@ class Fleet(Service):
         self._earlier.clear()
         self._over.clear()
         self.stored(over)
+        self._dismiss()
+
+    def _hand(self, number: int) -> Hand:
+        return Hand(self._reactor, self._folder, str(number), self._words, self)
+
+    def _retire(self, hand: Hand) -> None:
+        """It is of another release: another takes its place."""
+        self._newest += 1
+        fresh = self._hand(self._newest)
+        self._retired.add(hand)
+        self._turns[self._turns.index(hand)] = fresh
+        self._executors.append(fresh)
+        fresh.begin()
+
+    def _dismiss(self) -> None:
+        """Retired executors that have no runs go."""
+        idle = {hand for hand in self._retired if hand.there and self._settled} if self._retired else set()
+        for hand in idle - set(self._of.values()) if idle else ():
+            self._retired.remove(hand)
+            self._executors.remove(hand)
+            hand.end(self._grace)
 
     def leave(self, run_id: str) -> bool:
         """Leave a run to its executor. Whatever that tells of it now, it will tell the next daemon."""
@@ -167,7 +183,7 @@ class Fleet(Service):
 
     def _next(self) -> Hand:
         """The next in turn that is there; if none is, the next."""
-        for _ in self._executors:
+        for _ in range(len(self._turns)):
             self._turns.rotate(-1)
             if self._turns[-1].there:
                 return self._turns[-1]
@@ -198,6 +214,7 @@ class Fleet(Service):
                 ended.setdefault(hand, []).append(run_id)
         for hand, ids in ended.items():
             hand.tell(Stored(run_ids=ids))
+        self._dismiss()
 
     # Told by a hand.
 
@@ -220,6 +237,9 @@ class Fleet(Service):
                 self._calls[run_id] = self._new(hand, run_id)
         self._awaited.discard(hand)
         self._tell_there()
+        if welcome.release != __version__ and hand in self._turns and self.running:
+            self._retire(hand)
+        self._dismiss()
 
     def died(self, hand: Hand, told: set[str]) -> None:
         """Its runs are ended, for there may never be another. Which of them had ended before, that one will tell."""
@@ -255,7 +275,7 @@ class Fleet(Service):
                 del self._calls[call.id]
             # It was tried again there if it was busy.
             process_exit = attrs.evolve(exit_of(frame), busy=False, since=since(frame, boot_id()))
-            call.end(process_exit, printed_of(frame))
+            call.end(process_exit, printed_of(frame), sent_of(frame, boot_id()))
 
     def _print(self, frame: Lines) -> None:
         if frame.dropped:
@@ -271,3 +291,9 @@ class Fleet(Service):
 
     def _unknown(self, words: str, lost: list[ExecutorCall]) -> None:
         self._lost({call.id: f"what was left of it could not be looked up: {words}" for call in lost}, lost)
+
+
+def _numbers(folder: Path) -> Iterable[int]:
+    """The names of executors of earlier daemons, that are there or have left outcomes."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return (int(each.stem) for each in found if each.suffix in (".sock", ENDED) and each.stem.isdecimal())

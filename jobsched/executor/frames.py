@@ -169,6 +169,8 @@ class Ended(Frame, frozen=True, kw_only=True):
     output_cut: str = ""
     last_line: str = ""
     output_fault: str = ""
+    term_at: Moment | None = None  # when its processes were sent TERM
+    kill_at: Moment | None = None
     boot: str = ""  # id of the start of the host that `at` counts from; "": this one
 
 

@@ -10,8 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..model.errors import Invalid
-from ..model.nearest import hint
-from ..model.printable import printable
+from ..model.printable import hint, printable
 from .findings import Fault
 
 NAME: Final = re.compile("([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)

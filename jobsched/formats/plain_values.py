@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from ..model.errors import Invalid, place
-from ..model.nearest import hint
+from ..model.printable import hint
 from .findings import Findings
 
 SHAPE = 'jobs are a list, or an object such as {"jobs": [...]}'

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..model.errors import Invalid
-from ..model.nearest import hint
+from ..model.printable import hint
 from . import kubernetes
 from .findings import Findings
 from .known_tasks import KnownTasks

@@ -67,10 +67,20 @@ class Authenticator:
             return attrs.evolve(ANYBODY, address=address)
         if need == "open":
             return self._recognised(request, address)
+        if need == "key" and b"key" in (request.args or {}) and not _given(request):
+            return attrs.evolve(NOBODY, address=address)  # sees nothing, until `by_key`
         caller = self._caller(request, address)
         if need != "token" and need != "any":  # noqa: PLR1714  # mypy narrows by these
-            caller.must(need)
+            caller.must("read" if need == "key" else need)
         return caller
+
+    def by_key(self, request: Request, right: bool) -> Caller:
+        """A caller that was let in for the key in the address, if that is `right`. Raises Unauthorized, Slower."""
+        address = shown(request.getClientAddress())
+        if not right:
+            self._refuse(request, address, "a key that opens nothing there", "this key does not open this")
+        request.known = True  # type: ignore[attr-defined]  # of LimitedRequest
+        return Caller(scopes=frozenset({"read"}), address=address)
 
     def _recognised(self, request: Request, address: str) -> Caller:
         """The caller of a call that is open to all: a wrong token counts as none."""

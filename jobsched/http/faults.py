@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from ..model.errors import Invalid, place
-from ..model.nearest import LONGEST, hint
+from ..model.printable import COMPARED, hint
 
 MOST: Final = 20  # faults that are told of one request
 # What a field may hold, where an example says it best.
@@ -40,7 +40,7 @@ def _of_record(given: object, record: type[msgspec.Struct], pointer: str, strict
     fields = _fields(record)
     for name in given:
         if name not in fields:
-            yield Invalid(f"{name[:LONGEST]} is not known here{hint(name, fields)}", pointer + place(name))
+            yield Invalid(f"{name[:COMPARED]} is not known here{hint(name, fields)}", pointer + place(name))
     for name, (kind, hinted, required) in fields.items():
         if name in given:
             yield from _of_field(given[name], kind, hinted, pointer + place(name), strict)
@@ -133,7 +133,7 @@ def _words(pointer: str, kind: inspect.Type, value: object = None) -> str:
     for each in kinds:
         if isinstance(each, inspect.LiteralType) and isinstance(value, str):
             near = hint(value, [word for word in each.values if isinstance(word, str)])
-    return f"{name[:LONGEST]} is {said}{near}"
+    return f"{name[:COMPARED]} is {said}{near}"
 
 
 def _kind_in_words(kind: inspect.Type) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 
@@ -35,7 +36,7 @@ class Lines:
     ) -> None:  # fmt: skip
         """A request was answered; `known`: it had a right token."""
         if self.line(address, status, known):
-            access.info("%s %s %s %s %s", address, _text(method, LONGEST_METHOD), _text(uri), status, size)
+            access.info("%s %s %s %s %s", address, _text(method, LONGEST_METHOD), _text(masked(uri)), status, size)
 
     def line(self, address: str, status: int, known: bool) -> bool:
         """Whether a request that ended with this status gets a line; if not, it is counted."""
@@ -69,6 +70,17 @@ class Lines:
     def _tell_counts(self, seconds: float | None) -> None:
         for each in self._throttle.over(seconds):
             access.info("%s %s", each.address, each)
+
+
+def masked(uri: bytes) -> bytes:
+    """An address without the key in its query, however that is written."""
+    path, mark, query = uri.partition(b"?")
+    return path + mark + b"&".join(_masked(part) for part in query.split(b"&"))
+
+
+def _masked(part: bytes) -> bytes:
+    name, mark, _ = part.partition(b"=")
+    return name + mark + b"***" if mark and unquote_to_bytes(name.replace(b"+", b" ")) == b"key" else part
 
 
 def shown(address: IAddress) -> str:

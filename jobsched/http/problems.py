@@ -24,6 +24,7 @@ from ..model.printable import quoted
 from .error_kinds import BY_STATUS, KINDS, kind_of, uri
 from .faults import faults
 from .jsontext import encoded
+from .log_limit import masked
 from .log_limit import shown as place
 
 log = Logger()
@@ -224,8 +225,8 @@ def unheard(request: Any, result: bytes | Failure) -> None:  # of LimitedRequest
 
 
 def shown(request: IRequest) -> str:
-    """The URI of a request, as text for a log."""
-    return quoted(bytes(request.uri).decode("ascii", "backslashreplace"))
+    """The URI of a request, as text for a log: without a key."""
+    return quoted(masked(bytes(request.uri)).decode("ascii", "backslashreplace"))
 
 
 _AT = re.compile(r" - at `\$(.*)`$")

@@ -159,6 +159,8 @@ def run_out(run: Run, last_line: str | None = None) -> RunOut:
         left_behind=run.left_behind,
         cpu_seconds=run.cpu_seconds,
         max_rss=run.max_rss,
+        term_at=run.term_at,
+        kill_at=run.kill_at,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
         last_line=last_line,
         rerun_of=run.rerun_of,

@@ -11,8 +11,10 @@ import attrs
 from .definition import definition
 from .hold import Hold
 from .job import Job
+from .job_key import JobKey
 from .redaction import Redaction
 from .run import Run
+from .times import utc_text
 
 Action = Literal[
     "job.create",
@@ -25,6 +27,8 @@ Action = Literal[
     "catalog.reload",
     "hold.put",
     "hold.delete",
+    "key.create",
+    "key.delete",
     "jobs.batch",
     "jobs.put",
 ]
@@ -124,7 +128,7 @@ class Signature:
     def of_start(self, run: Run, replaced: Sequence[Run] = ()) -> Entry:
         """The entry for a run that was asked for; `replaced` are the runs whose place it takes."""
         again = {} if run.rerun_of is None else {"rerun_of": run.rerun_of}
-        after = {"due": _text(run.due), "state": run.state, **again, **_runs("replaced", replaced)}
+        after = {"due": utc_text(run.due), "state": run.state, **again, **_runs("replaced", replaced)}
         return self._of_run("run.start", run, after=after)
 
     def of_end(self, before: Run, after: Run) -> Entry | None:
@@ -139,13 +143,18 @@ class Signature:
         was, now = ({} if hold is None else hold.fields for hold in (before, after))
         return self.under(action, before=self._plain(was), after=self._plain(now))
 
+    def of_key(self, job: Job, before: JobKey | None, after: JobKey | None) -> Entry:
+        """The entry for a key of a job that was made or revoked."""
+        was, now = (None if key is None else {"key": key.id, "last": key.last} for key in (before, after))
+        return self.under("key.delete" if after is None else "key.create", before=was, after=now, job=job)
+
     def _of_run(self, action: Action, run: Run, *, before: Facts | None = None, after: Facts | None = None) -> Entry:
         entry = self.under(action, before=before, after=after)
         return attrs.evolve(entry, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task)
 
     def _plain(self, facts: Facts) -> Facts | None:
         """`facts` as they may be kept and shown: without secrets; None: there are none."""
-        kept = {name: _text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+        kept = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
         if "parameters" in facts:
             kept["parameters"] = self.redaction.shown(facts["parameters"])
         return kept or None
@@ -175,8 +184,3 @@ def _runs(what: str, runs: Sequence[Run]) -> Facts:
 
 def _only(names: list[str], facts: Facts) -> Facts:
     return {name: facts[name] for name in names if name in facts}
-
-
-def _text(instant: datetime) -> str:
-    """An instant as answers show it."""
-    return instant.isoformat().replace("+00:00", "Z")

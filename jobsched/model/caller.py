@@ -13,10 +13,11 @@ from .errors import Forbidden
 from .printable import printable
 
 Scope = Literal["read", "run", "write", "admin"]
-# What a call requires. open: no scope, and no token; token: one, whatever its scopes; any: a token, then it asks
-Need = Literal["open", "token", "any", Scope]
+# What a call requires. open: no scope, and no token; token: one, whatever its scopes; any: a token, then it asks;
+# key: a token that reads, or a key in the address, which the call looks at
+Need = Literal["open", "token", "any", "key", Scope]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-NEEDS: tuple[Need, ...] = ("open", "token", "any", *SCOPES)
+NEEDS: tuple[Need, ...] = ("open", "token", "any", "key", *SCOPES)
 
 PATTERN = re.compile(r"[^\[\]]{1,255}")  # with * and ? for any text and any character: every database knows these two
 

@@ -18,6 +18,8 @@ from .zone import DAY, TICK, Gap, Season, Zone
 HORIZON = timedelta(days=18_263)  # 50 years
 EARLIEST = datetime(3, 1, 1, tzinfo=UTC)  # zone arithmetic has room on both sides
 LATEST = datetime(9997, 1, 1, tzinfo=UTC)
+REGULAR = datetime(2400, 1, 1, tzinfo=UTC)  # from here on all zones go by yearly rules; Morocco since 2087
+PERIOD = timedelta(days=146_097)  # 400 years: the dates of all years, their weekdays and such rules begin again
 SAMPLE = datetime(2024, 1, 1, tzinfo=UTC)  # a rule that has no due in the 50 years from here has none at all
 
 
@@ -51,7 +53,9 @@ class Cron:
         begin, end = (min(max(instant.astimezone(UTC), EARLIEST), LATEST - TICK) for instant in (after, until))
         found = 0
         if begin < end:
-            found = _count_fixed(rule, place, begin, end) if rule.fixed else _count_real(rule, place, begin, end)
+            whole = max((end - max(begin, REGULAR)) // PERIOD, 0)
+            found = _count(rule, place, begin, end - whole * PERIOD)
+            found += whole * _in_period(self.expression, self.timezone) if whole else 0
         if until >= LATEST > after:  # from LATEST on, only the first due counts
             last = self.next_after(LATEST - TICK)
             found += last is not None and last <= until
@@ -175,6 +179,16 @@ def _seasons(place: Zone, begin: datetime, end: datetime) -> Iterator[Season]:
     while season.end <= end:
         season = place.following(season)
         yield season
+
+
+@lru_cache(maxsize=256)
+def _in_period(expression: str, timezone: str) -> int:
+    return _count(pattern.read(expression), zone.find(timezone), REGULAR, REGULAR + PERIOD)
+
+
+def _count(rule: Pattern, place: Zone, begin: datetime, end: datetime) -> int:
+    """The dues in `begin < due <= end`."""
+    return _count_fixed(rule, place, begin, end) if rule.fixed else _count_real(rule, place, begin, end)
 
 
 def _count_real(rule: Pattern, place: Zone, begin: datetime, end: datetime) -> int:

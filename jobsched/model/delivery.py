@@ -11,6 +11,7 @@ import attrs
 from .definition import told
 from .job import Event, Format, Job
 from .run import Run
+from .times import utc_text
 
 State = Literal["waiting", "delivered", "failed"]
 
@@ -135,4 +136,4 @@ def _run(run: Run) -> dict[str, object]:
 
 
 def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+    return None if instant is None else utc_text(instant)

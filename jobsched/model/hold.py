@@ -11,8 +11,7 @@ import attrs
 from .caller import Caller, is_among
 from .downtime import Downtime
 from .errors import Forbidden
-from .job import Job
-from .pause import stopped
+from .job import Job, stopped
 from .selection import EVERY_JOB, Selection
 
 Missed = Literal["skip", "catch_up"]

@@ -1,4 +1,4 @@
-"""A schedule: a task, a name, a trigger and policies."""
+"""A schedule: a task, a name, a trigger and policies; and a pause of it, which is stopping on purpose."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import attrs
 
 from .job_list import IDLE, Activity, JobOrder
 from .labels import About, Label
-from .pause import Pause
 from .run import FAILING, LastRun
+from .times import utc_text
 from .trigger import Schedule
 
 Overlap = Literal["skip", "queue", "replace", "allow"]
@@ -19,6 +19,7 @@ CatchUp = Literal["latest", "none", "all"]
 Placement = Literal["any", "every"]
 
 CATCH_UP_MOST = 1000  # runs that `catch_up: all` starts for one stretch of downtime
+LONGEST_REASON: Final = 500  # characters
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +99,33 @@ def timeout_of(job: float | None, kind: str | None, task: float | None, livetime
     if task is not None:
         return Timeout(seconds=task, source="task")
     return Timeout(seconds=livetime, source="JOB_LIVETIME")
+
+
+@attrs.frozen(kw_only=True)
+class Pause:
+    """How a job came to be paused. Dues before `until` pass, one at `until` runs; None: until the job is resumed."""
+
+    by: str | None  # the name of a token; None: no token was needed
+    at: datetime  # since when
+    until: datetime | None = None
+    reason: str = ""
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended by itself."""
+        return self.until is not None and self.until <= now
+
+    @property
+    def words(self) -> str:
+        """What is said of the dues that passed."""
+        return stopped("paused", self.by, self.until, self.reason)
+
+
+def stopped(how: str, by: str | None, until: datetime | None, reason: str) -> str:
+    """In words: "paused by alice until 2026-11-28T05:00:00Z: database upgrade", as far as these are known."""
+    words = how if by is None else f"{how} by {by}"
+    if until is not None:
+        words += f" until {utc_text(until)}"
+    return f"{words}: {reason}" if reason else words
 
 
 JobState = Literal["scheduled", "paused", "ended"]

@@ -109,6 +109,9 @@ def _evidence(record: Record, run: Run) -> Iterator[Fact]:
             f", {spoken(_whole(late))} late" if late >= timedelta(seconds=1) else ""
         )
         yield Fact(text=words, at=run.started, run_id=run.id)
+    for name, at in (("TERM", run.term_at), ("KILL", run.kill_at)):
+        if at is not None:
+            yield Fact(text=f"{name} was sent to its processes", at=at, run_id=run.id)
     if run.ended is not None:
         code = f"exit code {run.exit_code}" if run.exit_code is not None else f"signal {run.signal}"
         ran = run.exit_code is not None or run.signal is not None

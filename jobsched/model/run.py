@@ -48,6 +48,7 @@ EARLY: Final = timedelta(minutes=1)  # no run is made longer than that before it
 ANYWHERE: Final = ""  # the place of a run that any one node may execute
 
 ProcessState = Literal["started", "exited", "ending", "killed", "gone"]
+Sent = Literal["TERM", "KILL"]
 ProcessEvent = Literal["spawn", "exit", "TERM", "KILL", "nothing left", "let go", "give up"]
 
 # A run's process and the processes that it left behind: in `exited` they are waited for, in `ending` and `killed`
@@ -118,6 +119,8 @@ class Run:
     left_behind: int | None = None  # processes, by a script that ended by itself; None: not so, or not known
     cpu_seconds: float | None = None  # of its process, and of those that it waited for; None: it was none
     max_rss: int | None = None  # bytes, of the largest of these; None: no more than the daemon had
+    term_at: datetime | None = None  # when TERM was first sent to its processes, also to what it left behind
+    kill_at: datetime | None = None  # and KILL; None: it was not, or it has no process
     output_bytes: int = 0
     output_kept: int = 0
     output_truncated: bool = False
@@ -133,6 +136,10 @@ class Run:
         if self.stop is not None:
             return before.become("cancelled", reason=f"{self.stop}; {reason}", ended=instant)
         return before.become("lost", reason=reason, ended=instant)
+
+    def was_sent(self, sent: Sent, instant: datetime) -> Run:
+        """The run after its processes were sent that, for the first time."""
+        return attrs.evolve(self, term_at=instant) if sent == "TERM" else attrs.evolve(self, kill_at=instant)
 
     @property
     def active(self) -> bool:

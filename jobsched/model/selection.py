@@ -1,6 +1,6 @@
 """Which jobs are meant: by id, by a glob of name or id, by a glob of task, by labels.
 
-One rule; `store/sql/selections` is the same in SQL.
+One rule; `store/sql/visibility.selected` is the same in SQL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Selection:
     """Jobs that every field asks for that is given; a field asks for what any of its values matches, but `labels` for
     jobs that have all of them. None: it does not ask. In a glob `*` stands for any text and `?` for any character.
 
-    A field that is added here is added to `matches`, to `fields` and to `store/sql/selections.clause`.
+    A field that is added here is added to `matches`, to `fields` and to `store/sql/visibility.selected`.
     """
 
     ids: tuple[str, ...] | None = None

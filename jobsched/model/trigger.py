@@ -15,6 +15,7 @@ import attrs
 from .errors import BadTrigger
 
 TICK = timedelta(microseconds=1)
+DAY = timedelta(days=1)
 SHORTEST = timedelta(seconds=0.1)
 LONGEST = timedelta(days=36525)  # 100 years
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -113,6 +114,15 @@ class Schedule:
         if self.jitter:
             found += self._is_put_past(after) - self._is_put_past(until)
         return found
+
+    def count_up_to(self, most: int, after: datetime, until: datetime) -> int:
+        """How many dues there are in `after < due <= until`, or `most` where there are more: these are not looked
+        for."""
+        found, step = 0, DAY
+        while after < until and found < most:
+            begin, after = after, after + min(step, until - after)
+            found, step = found + self.count(begin, after), step * 2
+        return min(found, most)
 
     def newest(self, after: datetime, until: datetime, most: int) -> list[datetime]:
         """The last dues, up to `most` of them, in `after < due <= until`, oldest first."""

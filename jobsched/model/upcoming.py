@@ -15,8 +15,8 @@ from .cron import Cron, explain
 from .errors import Invalid
 from .hold import Hold
 from .ids import EPOCH, MICROSECOND
+from .job import Pause
 from .labels import Label
-from .pause import Pause
 from .preview import local
 from .trigger import TICK, Schedule
 
@@ -166,7 +166,7 @@ def _firsts(
             first = job.schedule.next_after(since - TICK)
             counted = since if free is None else max(job.next_due, free)  # dues before it are none of `left`
             if left is not None and counted < since:
-                left -= job.schedule.count(counted - TICK, since - TICK)
+                left -= job.schedule.count_up_to(left, counted - TICK, since - TICK)
         if first is not None and (left is None or left > 0):
             yield job, first, left
 

@@ -15,12 +15,12 @@ from twisted.logger import Logger
 from ..audit import AuditLog
 from ..clock import now
 from ..config.catalog import Catalog, Task
-from ..model import nearest
 from ..model.caller import ANYBODY, Caller
 from ..model.errors import NotFound
 from ..model.ids import Ids
 from ..model.node import Node
 from ..model.order import Issued, Order
+from ..model.printable import hint
 from ..model.run import Run
 from ..store.contract.store import ForCallers
 from ..threads import Wanted
@@ -87,7 +87,7 @@ class Orders:
         task = self._parts.catalog().get(name)
         if task is None or not self._caller.sees(name):
             seen = (each for each in self._parts.catalog().names() if self._caller.sees(each))
-            raise NotFound(f"there is no task {name!r} in the catalog{nearest.hint(name, seen)}")
+            raise NotFound(f"there is no task {name!r} in the catalog{hint(name, seen)}")
         return task
 
     @property

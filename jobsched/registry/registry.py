@@ -14,11 +14,12 @@ from ..model.caller import Caller
 from ..model.errors import Unavailable
 from ..model.job import Timeout, timeout_of
 from ..model.page import Page
+from .job_keys import JobKeys
 from .job_sets import JobSets
 from .runs import Runs
 
 
-class Registry(JobSets, Runs):
+class Registry(JobSets, JobKeys, Runs):
     """Answers questions and takes orders. Every order that returned is on disk.
 
     Raises the errors of `model/errors.py`. Among them are Unavailable, when the store cannot be reached, and Busy, when

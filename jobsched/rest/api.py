@@ -32,23 +32,22 @@ from .batches import Batches
 from .calendar import Calendar
 from .catalog import Catalog
 from .deliveries import Deliveries
-from .errors import Errors
 from .event_text import Texts, subject_out
 from .events import EventCalls, Following
-from .greeting import Greeting
+from .greeting import Errors, Greeting
 from .health import Body, HealthCalls
 from .holds import Holds
+from .job_keys import ByKey, JobKeys, shut
 from .job_sets import JobSets
 from .jobs import Jobs
 from .me import Me
-from .nodes import Nodes
+from .nodes import Nodes, Storage
 from .openapi import OpenApi
 from .output import Outputs
 from .readiness import Readiness
 from .relay import Relay
 from .run_counts import RunCounts
 from .runs import Runs
-from .storage import Storage
 from .upcoming import Upcoming
 from .why import Why
 
@@ -75,7 +74,9 @@ def serve(
     )  # fmt: skip
     readiness = Readiness(reactor, health.health_problems, lambda: registry.node_name)
     following = Following(reactor=reactor, feed=feed, admit=authenticator.admit, readiness=readiness)
-    every = routes(registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following)
+    every = routes(
+        registry, relay, config, lambda: now(clock), lambda: authenticator.asks, health, following, authenticator.by_key
+    )
     return site(
         every, reactor, hosts(config), config.max_connections, authenticator.admit, lines, events, page(authenticator)
     )
@@ -83,13 +84,14 @@ def serve(
 
 def routes(
     registry: Registry, relay: Relay, config: Config, clock: Callable[[], datetime], asks: Callable[[], bool],
-    health: Body, following: Following,
+    health: Body, following: Following, by_key: ByKey = shut,
 ) -> list[Route]:  # fmt: skip
-    """All routes; `asks` tells whether callers need a token."""
+    """All routes; `asks` tells whether callers need a token, `by_key` lets in those that have a key of a job."""
     redaction = Redaction(config.secret_parameters)
     defaults = Defaults(policy=config.policy, timezone=config.timezone, redaction=redaction, receivers=config.receivers)
     outputs, pages = Outputs(registry, relay, config.max_followers), Pages()
     times = Times(clock, config.timezone)
+    calendar = Calendar(registry, pages, times)
     jobs = Jobs(registry, outputs, defaults, pages, times)
     texts = Texts(partial(subject_out, jobs.out))
     calls = [
@@ -101,8 +103,9 @@ def routes(
         *Runs(registry, outputs, pages, times).routes(),
         *RunCounts(registry, times).routes(),
         *Upcoming(registry, pages, times).routes(),
-        *Calendar(registry, pages, times).routes(),
+        *calendar.routes(),
         *Badges(registry).routes(),
+        *JobKeys(registry, calendar, by_key).routes(),
         *Deliveries(registry, pages).routes(),
         *Nodes(registry).routes(),
         *Me(registry, asks).routes(),

@@ -36,9 +36,14 @@ class Badges:
 
     async def show(self, request: Request, job_id: str) -> bytes:
         """200: the name and the state, in words and colour. It may stand in a page of another site."""
-        news = await self._registry.seen_by(caller(request)).job(job_id)
-        request.setHeader(b"cross-origin-resource-policy", b"cross-origin")
-        return whole(request, SVG.encode(), badge(news.job.name, state(news)).encode())
+        return await picture(request, self._registry.seen_by(caller(request)), job_id)
+
+
+async def picture(request: Request, registry: Registry, job_id: str) -> bytes:
+    """200: the badge of a job."""
+    news = await registry.job(job_id)
+    request.setHeader(b"cross-origin-resource-policy", b"cross-origin")
+    return whole(request, SVG.encode(), badge(news.job.name, state(news)).encode())
 
 
 def state(news: JobView) -> str:

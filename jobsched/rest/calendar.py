@@ -40,12 +40,29 @@ class Calendar:
 
     async def show(self, request: Request) -> bytes:
         """200: up to `limit` dues of the next 31 days, soonest first, of one job or of all."""
-        asked = query(request, queries.CalendarAsked)
-        registry, now = self._registry.seen_by(caller(request)), self._times.now()
+        asked, registry = query(request, queries.CalendarAsked), self._registry.seen_by(caller(request))
         job_id = None if isinstance(asked.job, UnsetType) else await registry.named(asked.job)
         only = PlannedFilter(
-            end=now + AHEAD, job_id=job_id, task=given(asked.task, None), labels=labels_asked(asked.label)
+            end=self._end, job_id=job_id, task=given(asked.task, None), labels=labels_asked(asked.label)
         )
+        return await self._of(request, registry, only, asked)
+
+    async def of_job(
+        self, request: Request, registry: Registry, job_id: str, asked: queries.JobCalendarAsked
+    ) -> bytes:  # fmt: skip
+        """200: up to `limit` dues of the next 31 days of one job."""
+        await registry.job(job_id)
+        return await self._of(request, registry, PlannedFilter(end=self._end, job_id=job_id), asked)
+
+    @property
+    def _end(self) -> datetime:
+        return self._times.now() + AHEAD
+
+    async def _of(
+        self, request: Request, registry: Registry, only: PlannedFilter,
+        asked: queries.CalendarAsked | queries.JobCalendarAsked,
+    ) -> bytes:  # fmt: skip
+        now = self._times.now()
 
         async def made(room: int) -> tuple[bytes, None]:
             found = await registry.upcoming(only, now, asked.held, None, asked.limit, room)

@@ -9,8 +9,8 @@ import attrs
 
 from ..feed import Told
 from ..http.jsontext import encoded
-from ..http.schemas.events import Gone, HoldGone
 from ..http.schemas.holds import hold_out
+from ..http.schemas.notifications import Gone, HoldGone
 from ..http.to_json import run_out
 from ..model.change import ChangeFilter
 from ..model.hold import Hold

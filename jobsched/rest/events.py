@@ -16,10 +16,10 @@ from ..feed import Feed, Told
 from ..http.from_json import given
 from ..http.log_limit import shown
 from ..http.route import Admit, Route, caller, query
-from ..http.schemas.events import Gone, HoldGone, ReadyOut
 from ..http.schemas.holds import HoldOut
 from ..http.schemas.jobs import JobOut
 from ..http.schemas.nodes import NodeOut
+from ..http.schemas.notifications import Gone, HoldGone, ReadyOut
 from ..http.schemas.queries import EventsAsked
 from ..http.schemas.runs import RunOut
 from ..loops import Loop

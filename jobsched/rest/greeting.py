@@ -1,4 +1,5 @@
-"""/: where to look. A browser is led to the page, and every other caller gets a list of links."""
+"""/ and /errors: where to look, and what each kind of problem means. At / a browser is led to the page, and every other
+caller gets a list of links."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from typing import Final
 
 from twisted.web.http import Request
 
-from ..http.route import Route, json
+from ..http.error_kinds import KINDS, PATH
+from ..http.route import Route, json, whole
 from ..http.schemas.greeting import GreetingOut
 
 LINKS: Final = GreetingOut(
@@ -33,3 +35,17 @@ class Greeting:
             request.setHeader(b"content-length", b"0")
             return b""
         return json(request, LINKS)
+
+
+class Errors:
+    """The call that explains problems."""
+
+    def routes(self) -> list[Route]:
+        """What is served here."""
+        gives: dict[int, type | str | None] = {200: "text/plain"}
+        return [Route("GET", PATH, self.show, "What each kind of problem means", gives=gives, scope="open")]
+
+    async def show(self, request: Request) -> bytes:
+        """200: every kind of problem, with what to do about it."""
+        told = [f"{name} ({kind.status})\n    {kind.means}\n    {kind.do}\n" for name, kind in KINDS.items()]
+        return whole(request, b"text/plain; charset=utf-8", "\n".join(told).encode())

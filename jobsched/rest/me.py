@@ -8,7 +8,7 @@ from twisted.web.http import Request
 
 from .. import __version__
 from ..http.route import Route, caller, json
-from ..http.schemas import me
+from ..http.schemas.greeting import MeOut
 from ..model.caller import SCOPES
 from ..registry.registry import Registry
 
@@ -22,13 +22,13 @@ class Me:
 
     def routes(self) -> list[Route]:
         """What is served here."""
-        return [Route("GET", "/me", self.show, "Who asks, and what that caller may do", gives={200: me.MeOut},
+        return [Route("GET", "/me", self.show, "Who asks, and what that caller may do", gives={200: MeOut},
                       scope="token")]  # fmt: skip
 
     async def show(self, request: Request) -> bytes:
         """200: what is known of the caller."""
         who = caller(request)
-        shown = me.MeOut(
+        shown = MeOut(
             name=who.name,
             scopes=[scope for scope in SCOPES if who.may(scope)],
             tasks=None if who.tasks is None else list(who.tasks),

@@ -1,4 +1,4 @@
-"""/nodes: the daemons that share the store."""
+"""/nodes and /storage: the daemons that share the store, and what the one that answers keeps."""
 
 from __future__ import annotations
 
@@ -47,3 +47,33 @@ def node_out(node: Node, *, doubled: bool) -> nodes.NodeOut:
         claims=nodes.ClaimsOut(tried=node.tried, won=node.won),
         problem=TWIN if doubled and node.state == "alive" else None,
     )
+
+
+class Storage:
+    """The call on disk and record; `keep_runs` and `keep_days` as the options say."""
+
+    def __init__(self, registry: Registry, keep_runs: int, keep_days: float) -> None:
+        self._registry = registry
+        self._keep_runs = keep_runs
+        self._keep_days = keep_days
+
+    def routes(self) -> list[Route]:
+        """What is served here."""
+        return [Route("GET", "/storage", self.show, "What is kept, and how much room there is",
+                      gives={200: nodes.StorageOut})]  # fmt: skip
+
+    async def show(self, request: Request) -> bytes:
+        """200: as it is now."""
+        size, free = await self._registry.disk()
+        oldest = await self._registry.oldest_run()
+        return json(
+            request,
+            nodes.StorageOut(
+                node=self._registry.node_name,
+                free=free,
+                size=size,
+                oldest=oldest,
+                keep_runs=self._keep_runs,
+                keep_days=self._keep_days,
+            ),
+        )

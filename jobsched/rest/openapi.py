@@ -23,6 +23,7 @@ from .openapi_words import (
     IN_HEADER,
     IN_PATH,
     NEEDED,
+    OF_A_KEY,
     PREFERRING,
     SCHEMES,
     TAGS,
@@ -40,8 +41,8 @@ class OpenApi:
     """Serves the description of all routes, itself included."""
 
     def __init__(self, routes: Iterable[Route], asks: Callable[[], bool] = lambda: True) -> None:
-        routes = [*routes, *self.routes()]
-        self._texts = {asked: describe(routes, asked) for asked in (True, False)}
+        self._routes = [*routes, *self.routes()]
+        self._texts: dict[bool, dict[str, object]] = {}  # made when asked for: most daemons never are
         self._asks = asks  # whether callers need a token
 
     def routes(self) -> list[Route]:
@@ -51,7 +52,10 @@ class OpenApi:
 
     async def show(self, request: Request) -> bytes:
         """200: the description."""
-        return json(request, self._texts[self._asks()])
+        asked = self._asks()
+        if asked not in self._texts:
+            self._texts[asked] = describe(self._routes, asked)
+        return json(request, self._texts[asked])
 
 
 def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
@@ -92,7 +96,7 @@ def describe(routes: Iterable[Route], asked: bool = True) -> dict[str, object]:
         "tags": [{"name": name, "description": words} for name, words in sorted(TAGS.items()) if name in used],
         "paths": paths,
         "webhooks": webhooks(REF.format(name=NotificationOut.__name__)),
-        "components": {"schemas": components, "securitySchemes": SCHEMES},
+        "components": {"schemas": components, "securitySchemes": SCHEMES | OF_A_KEY},
     }
 
 
@@ -155,7 +159,8 @@ def _operation(route: Route, asked: bool) -> dict[str, object]:
     if route.verb != "GET":
         refuses |= {403, 413}
     if asked:
-        operation["security"] = [] if route.scope == "open" else [{scheme: []} for scheme in SCHEMES]
+        schemes = SCHEMES | (OF_A_KEY if route.scope == "key" else {})
+        operation["security"] = [] if route.scope == "open" else [{scheme: []} for scheme in schemes]
         refuses |= set() if route.scope == "open" else {401, 403, 429}
     for status in sorted(refuses):
         operation["responses"][str(status)] = _problem(status)
@@ -239,7 +244,7 @@ def _success(route: Route, name: str, status: int) -> dict[str, object]:
 
 def _headers(route: Route, name: str, status: int) -> list[str]:
     if status == 201:
-        return ["Location", "ETag"]
+        return ["Location", "ETag"] if route.verb == "PUT" else []
     if name in FOLLOWS:
         return ["Location"]
     if route.asks is not None and "after" in route.asks.__struct_fields__:  # type: ignore[attr-defined]

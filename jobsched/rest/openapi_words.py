@@ -51,9 +51,13 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of tokens.cfg"},
     "password": {"type": "http", "scheme": "basic", "description": "The token as password, with any user name"},
 }
+OF_A_KEY: dict[str, dict[str, Any]] = {
+    "key": {"type": "apiKey", "in": "query", "name": "key", "description": "A key of the job"},
+}
 IN_PATH: dict[str, dict[str, Any]] = {
     "job_id": {"description": "The id of a job", "schema": {"type": "string", "pattern": f"^({ids.JOB_ID})$"}},
     "run_id": {"description": "The id of a run", "schema": {"type": "string", "format": "uuid"}},
+    "key_id": {"description": "The id of a key", "schema": {"type": "string", "format": "uuid"}},
     "name": {"description": "The name of a task", "schema": {"type": "string", "pattern": "^[^/]+$"}},
 }
 IN_HEADER: dict[str, dict[str, Any]] = {
@@ -94,6 +98,11 @@ NAMES = {
     "GET /openapi.json": "getDescription",
     "GET /": "getLinks",
     "GET /calendar.ics": "getCalendar",
+    "POST /jobs/{job_id}/keys": "createJobKey",
+    "GET /jobs/{job_id}/keys": "listJobKeys",
+    "DELETE /jobs/{job_id}/keys/{key_id}": "deleteJobKey",
+    "GET /jobs/{job_id}/badge.svg": "getJobBadge",
+    "GET /jobs/{job_id}/calendar.ics": "getJobCalendar",
 }
 FOLLOWS: dict[str, dict[str, str]] = {
     "createJob": dict.fromkeys(
@@ -127,7 +136,11 @@ TAG_OF = {
     "": "description",
     "errors": "description",
 }
-NEEDED = {"any": "a scope that depends on what is asked", "token": "one, whatever its scopes"}  # nosec B105
+NEEDED = {  # nosec B105
+    "any": "a scope that depends on what is asked",
+    "token": "one, whatever its scopes",
+    "key": "the scope `read`, or a key of the job",
+}
 VERBS = {"GET": "get", "POST": "create", "PUT": "put", "PATCH": "change", "DELETE": "delete"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "JobIn": {

@@ -10,7 +10,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from ..http.jsontext import encoded
-from ..http.schemas.events import ReadyOut
+from ..http.schemas.notifications import ReadyOut
 from ..loops import Loop
 from ..model.health import HealthProblem
 from .event_text import event

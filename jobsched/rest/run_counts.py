@@ -12,7 +12,7 @@ from ..http.from_json import given, labels_asked
 from ..http.instants import Times
 from ..http.route import Route, caller, json, query
 from ..http.schemas import queries
-from ..http.schemas import run_counts as wire
+from ..http.schemas import stats as wire
 from ..model.preview import local
 from ..model.run import RunFilter
 from ..model.run_counts import day_before, edges

@@ -19,9 +19,9 @@ from ..http import problems
 from ..http.jsontext import duplicate
 from ..http.schemas.job_sets import SetIn
 from ..http.schemas.jobs import JobIn
-from ..model import nearest
 from ..model.errors import Invalid, place, within
 from ..model.job_set import OFTEN, SetFaults, must_be_few
+from ..model.printable import hint
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ def _jobs(whole: Mapping[str, Raw]) -> tuple[str, Raw]:
     for name in whole:
         with faults.noting():
             if name not in SetIn.__struct_fields__:
-                raise Invalid(f"is no field of a set{nearest.hint(name, SetIn.__struct_fields__)}", place(name))
+                raise Invalid(f"is no field of a set{hint(name, SetIn.__struct_fields__)}", place(name))
     faults.check()
     found = [(name, whole[name]) for name in ("jobs", "values") if name in whole]
     if len(found) != 1:

@@ -13,7 +13,7 @@ from ..http.instants import Times
 from ..http.pages import Pages
 from ..http.route import Route, caller, query
 from ..http.schemas import queries
-from ..http.schemas import upcoming as wire
+from ..http.schemas import why as wire
 from ..model.errors import Invalid
 from ..model.upcoming import Place, PlannedFilter, UpcomingDue
 from ..registry.registry import Registry

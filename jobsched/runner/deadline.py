@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..events import Topic
-from ..model.run import State
+from ..model.run import Sent, State
 
 AGAIN = 1.0  # seconds between KILLs to what does not die
 HOPELESS = 10.0  # seconds from the first KILL until a process that does not die is given up
@@ -56,7 +56,8 @@ class Doomed:
 
 
 class Deadline:
-    """Ends one run: `send(signal)` reaches all its processes; subscribers of `stopping` hear when the end begins.
+    """Ends one run: `send(signal)` reaches all its processes; subscribers of `stopping` hear when the end begins, those
+    of `signalled` of the TERM and of the first KILL.
 
     `over` tells whether the run has ended by itself: then there is nothing left to stop, and what it left behind gets
     no more time. The clock counts elapsed time, as the reactor of a daemon does.
@@ -80,6 +81,7 @@ class Deadline:
         self._then: Callable[[], None] | None = None
         self._killed_at: float | None = None
         self.stopping: Topic[[Stop]] = Topic()
+        self.signalled: Topic[[Sent]] = Topic()
         self.stopped: Stop | None = None
         self.begun = False  # TERM was sent
         self.abandoned = False
@@ -114,6 +116,7 @@ class Deadline:
             self.begun = True
             self._in(self._grace if grace is None else min(grace, self._grace), self._kill)
             self._send(signal.SIGTERM)
+            self._tell("TERM")
         elif grace is not None and self._then is not None and not self.killed:
             self._in(min(grace, max(self._due - self._clock.seconds(), 0)), self._kill)
 
@@ -124,10 +127,17 @@ class Deadline:
             self._call.cancel()
 
     def _kill(self) -> None:
+        first = self._killed_at is None
         if self._killed_at is None:
             self._killed_at = self._clock.seconds()
         self._in(AGAIN, self._kill)
         self._send(signal.SIGKILL)
+        if first:
+            self._tell("KILL")
+
+    def _tell(self, sent: Sent) -> None:
+        with self.log.failuresHandled("that {sent} was sent to a run could not be noted", sent=sent):
+            self.signalled(sent)
 
     def _in(self, seconds: float, then: Callable[[], None]) -> None:
         if self._call is not None and self._call.active():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from ..events import Topic
+from ..model.run import Sent
 from ..model.success import Success
 from ..task import Info
 from .deadline import Stop
@@ -40,6 +41,7 @@ class DistantDeadline:
     def __init__(self, tell: Callable[[Stop], object]) -> None:
         self._tell = tell
         self.stopping = Stopping()
+        self.signalled: Topic[[Sent]] = Topic()  # what was sent is known with the outcome, as `ExecutorCall.sent`
 
     def arm(self, seconds: float) -> None:
         """Nothing is to be done here."""
@@ -61,6 +63,7 @@ class ExecutorCall:
         self.deadline = DistantDeadline(tell)
         self._output: Output | None = None
         self._printed: Printed | None = None
+        self.sent: Sequence[tuple[Sent, float]] = ()  # what its processes were first sent, so many seconds ago
 
     def follow(self, output: Output) -> None:
         """What becomes of the output is to be told to this one."""
@@ -74,10 +77,12 @@ class ExecutorCall:
             self.pid, self.pid_started = pid, pid_started
             self.begun.callback(None)
 
-    def end(self, process_exit: ProcessExit, printed: Printed | None = None) -> None:
+    def end(
+        self, process_exit: ProcessExit, printed: Printed | None = None, sent: Sequence[tuple[Sent, float]] = ()
+    ) -> None:
         """It has ended. Told again, nothing happens."""
         if not self.ended.called:
-            self._printed = printed
+            self._printed, self.sent = printed, sent
             if self._output is not None and printed is not None:
                 self._output.came(printed)
             self.ended.callback(process_exit)  # first: what is over is not watched

@@ -112,10 +112,11 @@ class OutputWriter:
         self.limit = limit
         self.in_reactor: Callable[..., None] = reactor.callFromThread
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="output", daemon=True)
+        self._thread: threading.Thread
 
     def start(self) -> None:
         """Begin writing."""
+        self._thread = threading.Thread(target=self._work, name="output", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

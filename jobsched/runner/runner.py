@@ -27,7 +27,7 @@ from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
-from .active import Active, leave
+from .active import Active, leave, tell_endless
 from .calls import Call, Calls, Limits, patiently
 from .deadline import Doomed, Stop, fenced
 from .elsewhere import ExecutorCall, Executors
@@ -128,9 +128,7 @@ class Runner(Service):
 
     def _settled(self) -> Deferred[None]:
         """Bounded wait: a run that does not end, or that the store cannot take, becomes `lost` at the next start."""
-        for active in self._active.values():
-            self.log.error("run {run} of {job} does not end; the next daemon will record it as lost",
-                           run=active.run.id, job=active.run.job_name)  # fmt: skip
+        tell_endless(self._active.values())
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
         return settled.addErrback(
             lambda _: self.log.error("outcomes could not be stored; the next daemon will record their runs as lost")
@@ -244,6 +242,7 @@ class Runner(Service):
             await call.begun
         self._watch(active, call, task, timeout)
         process_exit = await call.ended
+        active.take_sent(call, self._now())
         active.call = None  # nobody may stop it now: its pid may be another's
         return process_exit
 
@@ -258,9 +257,9 @@ class Runner(Service):
             call.deadline.arm(timeout)
         if call.pid is not None:
             active.run = attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started)
+            call.deadline.signalled.subscribe(lambda sent: active.signalled(sent, self._now(), self._note))
             active.noting = self._reactor.callLater(BRIEF, lambda: self._note(active, active.run))
-        self.log.info("run {run} of {job} started, pid {pid}",
-                       run=active.run.id, job=active.run.job_name, pid=call.pid)  # fmt: skip
+        self.log.info("run {run} of {job} started, pid {pid}", run=active.run.id, job=active.run.job_name, pid=call.pid)
 
     def _stopping(self, active: Active, stop: Stop, task: Task | None) -> None:
         reason = f"{stop.reason}; {STOPPED_THREAD}" if task is not None and task.kind == "thread" else stop.reason

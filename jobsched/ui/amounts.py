@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from ..model.errors import Invalid
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_WHOLE = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdw] ?)+|\d{1,12}(?:\.\d{1,6})?", re.ASCII)
-_PART = re.compile(r"([\d.]+)([smhdw]?)", re.ASCII)
+from ..model.times import UNITS, seconds_of
 
 
 def seconds(text: str, pointer: str) -> float:
     """Of `90`, `90s`, `5m`, `1h30m`. Raises Invalid."""
-    plain = text.strip().lower()
-    if not _WHOLE.fullmatch(plain):
+    found = seconds_of(text)
+    if found is None:
         raise Invalid("is a length of time such as 90s, 5m, 1h30m or 2d", pointer)
-    return sum(float(number) * _UNITS[unit or "s"] for number, unit in _PART.findall(plain))
+    return found
 
 
 def length(value: float | None) -> str:
@@ -27,8 +22,8 @@ def length(value: float | None) -> str:
     if value is None:
         return ""
     for unit in ("w", "d", "h", "m"):
-        if value and not value % _UNITS[unit]:
-            return f"{value / _UNITS[unit]:.0f}{unit}"
+        if value and not value % UNITS[unit]:
+            return f"{value / UNITS[unit]:.0f}{unit}"
     return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
 
 

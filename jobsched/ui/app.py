@@ -28,6 +28,7 @@ from .files import Files
 from .frame import Frame, Healthy
 from .job import OneJob
 from .jobs import Jobs
+from .keys import Keys
 from .looks import Looks, gathered
 from .many import Many
 from .nodes import Nodes
@@ -106,11 +107,12 @@ class Page(Resource):
 
 def screens(frame: Frame, files: Files, defaults: Defaults, times: Times, grace: float) -> list[Route]:
     """All routes below /ui."""
-    actions = Actions(frame, defaults, times)
+    actions, one_job = Actions(frame, defaults, times), OneJob(frame, defaults)
     return [
         *Overview(frame).routes(),
         *Jobs(frame).routes(),
-        *OneJob(frame, defaults).routes(),
+        *one_job.routes(),
+        *Keys(frame, one_job).routes(),
         *Runs(frame, times).routes(),
         *OneRun(frame, defaults.redaction, grace).routes(),
         *Edit(frame, defaults).routes(),

@@ -21,6 +21,7 @@ from ..model.errors import Invalid, NotFound, Unavailable
 from ..model.health import HealthProblem
 from ..model.hold import Hold
 from ..model.printable import many
+from ..model.times import utc_text
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
@@ -55,6 +56,7 @@ SAID: Final = {
     "resumed": "The job goes on.", "deleted": "The job was deleted.", "started": "The run was ordered.",
     "cancelled": "The run was told to end.", "over": "The run had ended already.", "held": "Everything is on hold.",
     "held-already": "Something is on hold already.", "released": "What was on hold goes on.",
+    "revoked": "The key was revoked.",
 }  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def environment(files: Files) -> Environment:
     made.globals.update({
         "file": files.url, "screens": SCREENS, "span": words.span, "many": many, "size": words.size,
         "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
-        "utc": words.utc_text,
+        "utc": utc_text,
     })  # fmt: skip
     return made
 

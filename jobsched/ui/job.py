@@ -23,6 +23,7 @@ from ..model.errors import Invalid
 from ..model.job import Job, JobView
 from ..model.run import ENDED, Run, RunFilter
 from ..model.stats import Stats, duration, stats
+from ..model.times import utc_text
 from ..model.trigger import LAST
 from ..model.upcoming import Planned, UpcomingDue, upcoming
 from ..model.verdict import Step
@@ -38,7 +39,7 @@ DUES: Final = 20
 ROOM: Final = 1 << 20
 TABS: Final = (
     ("", "Runs"), ("/upcoming", "Upcoming"), ("/definition", "Definition"), ("/history", "History"),
-    ("/deliveries", "Deliveries"), ("/why", "Why"),
+    ("/deliveries", "Deliveries"), ("/why", "Why"), ("/keys", "Keys"),
 )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ class OneJob:
         more = len(found) > SHOWN
         found = found[:SHOWN]
         timeout = registry.timeout(news.job.task, news.job.timeout).seconds
-        return await self._tab(
+        return await self.tab(
             request, registry, news, "",
             groups=grouped(found), count=len(found), next=link(request, after=found[-1].id) if more else None,
             chart=chart(found, timeout, self._frame.view(request), news.job) if found else None,
@@ -80,7 +81,7 @@ class OneJob:
         """200: its next dues."""
         registry = self._frame.registry(request)
         news = await registry.job(job_id)
-        return await self._tab(request, registry, news, "/upcoming", dues=await dues(registry, news.job, DUES))
+        return await self.tab(request, registry, news, "/upcoming", dues=await dues(registry, news.job, DUES))
 
     async def definition(self, request: Request, job_id: str) -> bytes:
         """200: what differs from the defaults, then all of it."""
@@ -90,7 +91,7 @@ class OneJob:
         short = request_out(news.job, policy, zone, redaction)
         whole = definition(news.job) | {"parameters": redaction.shown(news.job.parameters)}
         body = json.dumps(short, ensure_ascii=False, default=str)
-        return await self._tab(
+        return await self.tab(
             request, registry, news, "/definition",
             different=shown(short), every=shown(whole),
             timeout=registry.timeout(news.job.task, news.job.timeout),
@@ -104,7 +105,7 @@ class OneJob:
         news = await registry.job(job_id)
         page = await registry.entries(PAGE, asked(request, "after") or None, AuditFilter(target=job_id), ROOM)
         following = link(request, after=page.values[-1].id) if page.more else None
-        return await self._tab(
+        return await self.tab(
             request, registry, news, "/history", entries=[Change.of(each) for each in page.values], next=following
         )
 
@@ -114,7 +115,7 @@ class OneJob:
         news = await registry.job(job_id)
         found = await registry.job_deliveries(job_id, PAGE + 1, asked(request, "after") or None)
         following = link(request, after=found[PAGE - 1].id) if len(found) > PAGE else None
-        return await self._tab(request, registry, news, "/deliveries", deliveries=found[:PAGE], next=following)
+        return await self.tab(request, registry, news, "/deliveries", deliveries=found[:PAGE], next=following)
 
     async def why(self, request: Request, job_id: str) -> bytes:
         """200: why it did, or did not, run `?at` a time, or at its last due; 400: that is no time."""
@@ -127,9 +128,10 @@ class OneJob:
         except Invalid as wrong:
             request.setResponseCode(400)
             fault = str(wrong)
-        return await self._tab(request, registry, news, "/why", verdict=verdict, fault=fault, at_time=at, leads=leads)
+        return await self.tab(request, registry, news, "/why", verdict=verdict, fault=fault, at_time=at, leads=leads)
 
-    async def _tab(self, request: Request, registry: Registry, news: JobView, tab: str, **values: object) -> bytes:
+    async def tab(self, request: Request, registry: Registry, news: JobView, tab: str, **values: object) -> bytes:
+        """200, or what was set before: the screen of a job with that tab."""
         view, job = self._frame.view(request), news.job
         ended = await registry.runs(100, None, RunFilter(job_id=job.id, states=ENDED))
         when, rule = words.schedule(job)
@@ -215,7 +217,7 @@ def plain(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):
-        return words.utc_text(value)
+        return utc_text(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

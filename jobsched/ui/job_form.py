@@ -15,6 +15,7 @@ from ..model.definition import definition
 from ..model.errors import Faults, Invalid
 from ..model.job import USUAL, Job
 from ..model.redaction import Redaction
+from ..model.times import utc_text
 from . import amounts
 from .view import is_zone
 
@@ -34,7 +35,7 @@ def filled(job: Job, redaction: Redaction) -> Sent:
     wanted: dict[str, Any] = definition(job) | {"id": job.id}
     found = {name: [str(wanted[name])] for name in (*TEXTS, *NUMBERS) if wanted.get(name) is not None}
     found |= {name: [amounts.length(wanted[name])] for name in SPANS if wanted[name]}
-    found |= {name: [_instant(wanted[name])] for name in INSTANTS if wanted[name] is not None}
+    found |= {name: [utc_text(wanted[name])] for name in INSTANTS if wanted[name] is not None}
     grace = wanted["misfire_grace"]
     found["misfire_grace"] = [NEVER if grace is None else amounts.length(grace)]
     found["retry_delay"] = [amounts.length(wanted["retry_delay"])]
@@ -45,7 +46,7 @@ def filled(job: Job, redaction: Redaction) -> Sent:
     shown: dict[str, Callable[[], str]] = {
         "interval": lambda: amounts.length(value["seconds"]),
         "cron": lambda: value,
-        "at": lambda: _instant(value),
+        "at": lambda: utc_text(value),
     }
     found |= {"kind": [kind], kind: [shown[kind]()]}
     notify = wanted["notify"]
@@ -143,7 +144,3 @@ def _with_offset(text: str, zone: str, pointer: str) -> str:
         return moment.replace(tzinfo=moment.tzinfo or ZoneInfo(zone)).astimezone(UTC).isoformat()
     except OverflowError:
         raise Invalid("lies outside the years 1 to 9999", pointer) from None
-
-
-def _instant(value: datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")

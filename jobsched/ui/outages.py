@@ -12,8 +12,8 @@ import attrs
 
 from ..model.downtime import NO_DAEMON
 from ..model.run import Run, RunFilter
+from ..model.times import utc_text
 from ..registry.registry import Registry
-from . import words
 
 TOLD: Final = timedelta(days=1)
 KEPT: Final = timedelta(seconds=10)  # an answer, for those who see the same tasks
@@ -33,7 +33,7 @@ class Outage:
     @property
     def query(self) -> str:
         """Which runs they are; their reasons tell whole seconds, so a due within the last of them is one of them."""
-        times = {"from": words.utc_text(self.begin), "to": words.utc_text(self.end + timedelta(seconds=1))}
+        times = {"from": utc_text(self.begin), "to": utc_text(self.end + timedelta(seconds=1))}
         return urlencode({"state": "missed"} | times)
 
 

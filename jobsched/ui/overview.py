@@ -21,6 +21,7 @@ from ..model.job_list import JobOrder, Outcome
 from ..model.preview import local
 from ..model.run import FAILING, Run, RunFilter, State
 from ..model.run_counts import day_before, edges
+from ..model.times import utc_text
 from ..model.upcoming import PlannedFilter
 from ..model.zone import Zone
 from ..registry.registry import Registry
@@ -149,7 +150,7 @@ async def strip(registry: Registry, view: View) -> Markup | None:
         kinds = {kind: sum(found.get(state, 0) for state in states) for kind, states in KINDS.items()}
         said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count) or "nothing"
         since = local(begin, view.shown_in())
-        times = urlencode({"from": words.utc_text(begin), "to": words.utc_text(end)})
+        times = urlencode({"from": utc_text(begin), "to": utc_text(end)})
         hours.append(charts.Hour(link=f"/ui/runs?{times}", text=f"{since:%a %H:%M}: {said}", counts=kinds))
     first, last = (f"{local(each, view.shown_in()):%a %H:%M}" for each in (borders[0], borders[-1]))
     return charts.hours(hours, "What came due in the last 24 hours, by hour", first, last)

@@ -93,6 +93,7 @@ def life(run: Run) -> list[Step]:
         steps.append(Step("waits"))
     if run.stop is not None:
         steps.append(Step(f"told to end: {run.stop}"))
+    steps += [Step(name, at) for name, at in (("TERM", run.term_at), ("KILL", run.kill_at)) if at is not None]
     if run.ended is not None:
         steps.append(Step(words.STATES[run.state].word, run.ended))
     elif run.started is not None and run.stop is None:

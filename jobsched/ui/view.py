@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from twisted.web.http import Request
 
 from ..model.errors import BadTrigger
+from ..model.times import utc_text
 from ..model.zone import find
 from . import words
 
@@ -64,7 +65,7 @@ class View:
         if instant is None:
             return Markup("-")
         zone = self.shown_in(job_zone)
-        exact, text = words.utc_text(instant), words.moment(instant, zone, self.now)
+        exact, text = utc_text(instant), words.moment(instant, zone, self.now)
         title = f"{exact} · {text} {zone.key}"
         if job_zone and words.offset(instant, ZoneInfo(job_zone)) != words.offset(instant, zone):
             title += f" · {words.moment(instant, ZoneInfo(job_zone), self.now)} {job_zone}"

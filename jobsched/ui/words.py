@@ -12,6 +12,7 @@ import attrs
 from ..model.cron import Cron
 from ..model.job import Job
 from ..model.preview import local
+from ..model.times import spoken, utc_text
 from ..model.trigger import Interval
 
 MINUTE: Final = 60
@@ -67,17 +68,13 @@ STATES: Final = {
 
 def span(seconds: float | None) -> str:
     """A length of time, in the two units that matter."""
-    if seconds is None:
-        return "-"
-    if seconds < 10:
-        text = f"{seconds:.1f}".removesuffix(".0")
-        return f"{text} s" if seconds >= 0.05 or not seconds else f"{seconds * 1000:.0f} ms"
-    whole = round(seconds)
-    for size, unit, small, smaller in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size:,} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
+    return "-" if seconds is None else spoken(seconds, _short)
+
+
+def _short(seconds: float) -> str:
+    if 0 < seconds < 0.05:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f}".removesuffix(".0") + " s"
 
 
 def relative(instant: datetime, now: datetime) -> str:
@@ -102,11 +99,6 @@ def moment(instant: datetime, zone: ZoneInfo, now: datetime) -> str:
     shown, here = local(instant, zone), local(now, zone)
     year = "" if shown.year == here.year else f" {shown.year}"
     return f"{shown:%a} {shown.day} {shown:%b}{year} {shown:%H:%M:%S}"
-
-
-def utc_text(instant: datetime) -> str:
-    """The exact instant, for machines and for titles."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def offset(instant: datetime, zone: ZoneInfo) -> timedelta | None:

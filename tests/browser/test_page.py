@@ -80,8 +80,9 @@ def coloured(ask: Caller) -> str:
 
 
 SCREENS = ["/ui/", "/ui/?wall=1", "/ui/jobs", "/ui/jobs?q=nothing", "BAD", "BAD/upcoming", "BAD/definition",
-           "BAD/history", "BAD/deliveries", "BAD/why", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run", "/ui/new",
-           "/ui/runs", "RUN", "/ui/upcoming", "/ui/nodes", "/ui/audit", "/ui/hold", "/ui/nothing"]  # fmt: skip
+           "BAD/history", "BAD/deliveries", "BAD/why", "BAD/keys", "BAD/edit", "BAD/pause", "BAD/delete", "BAD/run",
+           "/ui/new", "/ui/runs", "RUN",
+           "/ui/upcoming", "/ui/nodes", "/ui/audit", "/ui/hold", "/ui/nothing"]  # fmt: skip
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

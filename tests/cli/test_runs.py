@@ -41,6 +41,7 @@ def test_waiting_exits_as_the_run_did(person: Person, job: str, status: int, wor
     said = person.pipe("run", job, "--wait")
     assert said.status == status
     assert words in said.err
+    assert (", TERM at " in said.err) == (job == "a-brief"), said.err
     assert RUN.fullmatch(said.out.strip())
 
 

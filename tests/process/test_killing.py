@@ -24,6 +24,8 @@ class DeadlineTests(RunnerCase):
         self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s")
         self.assertNotIn("killed", run.reason)
         self.assertGreaterEqual(monotonic() - begun, 0.5)
+        self.assertTrue(run.started <= run.term_at <= run.ended)
+        self.assertIsNone(run.kill_at)
 
     async def test_a_script_may_clean_up_when_it_is_told_to_end(self):
         task = self.bash(f"trap 'echo cleaning; exit 7' TERM; echo ready; sleep {EVER} & wait")
@@ -40,6 +42,7 @@ class DeadlineTests(RunnerCase):
         self.assertEqual(run.signal, "SIGKILL")
         self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s", "was killed")
         self.assertGreaterEqual(monotonic() - begun, 0.5 + self.limits.grace)
+        self.assertTrue(run.started <= run.term_at < run.kill_at <= run.ended)
 
     async def test_a_run_that_is_being_ended_says_so(self):
         run = await self.start(self.bash("trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"))
@@ -49,6 +52,8 @@ class DeadlineTests(RunnerCase):
         stopping = await self.when_stored(run, lambda stored: stored.state != "running")
 
         self.assertEqual((stopping.state, stopping.reason), ("stopping", "cancelled by a caller"))
+        self.assertIsNotNone(stopping.term_at)
+        self.assertIsNone(stopping.kill_at)
         self.assert_outcome(await self.end(run), "cancelled", "cancelled by a caller", "was killed")
 
     async def test_the_first_reason_stays(self):
@@ -106,6 +111,7 @@ class LeftBehindTests(RunnerCase):
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
+        self.assertLess(run.term_at, run.kill_at)
 
     async def test_a_child_that_lost_its_mark_dies_with_its_script(self):
         orphan = "env -i sh -c \"trap '' TERM; while :; do sleep 0.05; done\""

@@ -9,9 +9,8 @@ import attrs
 import pytest
 
 from jobsched.model.errors import Invalid, Stale
-from jobsched.model.job import Job, Policy, Watch
+from jobsched.model.job import Job, Pause, Policy, Watch
 from jobsched.model.order import ChangeJob, DeleteJob, PauseJob, ResumeJob
-from jobsched.model.pause import Pause
 from tests.store.samples import IDS, T0, Desk, at, job, signature
 
 pytestmark = pytest.mark.usefixtures("told_time")

@@ -9,10 +9,9 @@ import pytest
 
 from jobsched.model.draft import Draft
 from jobsched.model.hold import Hold
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Pause
 from jobsched.model.labels import About, Label
 from jobsched.model.order import PutHold, ReleaseHold
-from jobsched.model.pause import Pause
 from jobsched.model.selection import Selection
 from jobsched.model.upcoming import Planned, PlannedFilter, Stop
 from tests.store.samples import IDS, T0, Desk, at, job

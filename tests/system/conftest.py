@@ -11,6 +11,13 @@ from tests.system.daemon import Daemon, daemon_in, until
 from tests.system.pair import Pair, pair_in
 from tests.system.receiver import Receiver, receiver_at
 
+LONGEST = ("test_wrong_clock.py", "test_schemathesis.py")  # two minutes each
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: `test.sh` runs two at a time, and one that began last would be alone in the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_executor_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.system.caller import Caller
-from tests.system.daemon import daemon_in
+from tests.system.daemon import daemon_in, until
 from tests.system.receiver import FAILS
 from tests.system.secured import SecuredDaemon, token
 
@@ -78,6 +78,55 @@ def test_a_badge_and_a_calendar_need_a_token_that_reads(secured: SecuredDaemon) 
     assert (missing.status, missing.headers["cross-origin-resource-policy"]) == (404, "same-origin")
     assert hidden not in secured.ask("GET", "/calendar.ics", "narrow").text
     assert hidden in secured.ask("GET", "/calendar.ics", "admin").text
+
+
+def test_a_key_opens_badge_and_calendar_of_its_job_alone(secured: SecuredDaemon) -> None:
+    job, other = secured.make("example", name="seen"), secured.make("example", name="other")
+    made = secured.ask("POST", f"{job}/keys", "admin")
+    assert made.status == 201, made
+    key, badge, calendar = (made.json[name] for name in ("key", "badge", "calendar"))
+    assert badge == f"http://127.0.0.1:{secured.daemon.port}{job}/badge.svg?key={key}"
+    badge, calendar = (each.removeprefix(f"http://127.0.0.1:{secured.daemon.port}") for each in (badge, calendar))
+    answer = secured.ask("GET", badge)
+    assert (answer.status, answer.headers["cross-origin-resource-policy"]) == (200, "cross-origin")
+    assert "seen: scheduled" in answer.text
+    dues = secured.ask("GET", f"{calendar}&limit=3&held=0").text
+    assert (dues.count("SUMMARY:seen"), "other" in dues) == (3, False)
+    mine = job.rpartition("/")[2]
+    closed = [
+        f"{other}/badge.svg", f"{other}/calendar.ics", f"{job}/keys", job, f"{job}/runs", "/calendar.ics?job=seen",
+        f"/badge/{mine}.svg", "/runs", "/ui/", "/jobs/nosuch/badge.svg", "/me",
+    ]  # fmt: skip
+    for path in closed:
+        assert secured.ask("GET", f"{path}{'&' if '?' in path else '?'}key={key}").status in {303, 401}, path
+    for wrong in ("", key[:-1], key + "x", key[:-1] + ("A" if key[-1] != "A" else "B")):
+        assert secured.ask("GET", f"{job}/badge.svg?key={wrong}").status == 401
+    assert secured.ask("GET", f"{job}/badge.svg?key={key}", "run").status == 403, "a token that is sent counts"
+
+    [listed] = secured.ask("GET", f"{job}/keys", "narrow").json["values"]
+    assert listed == {name: made.json[name] for name in ("id", "by", "at", "last")}
+    assert (listed["by"], listed["last"]) == ("admin", key[-4:])
+    audit = secured.ask("GET", f"/audit?target={mine}&action=key.create", "admin")
+    assert [entry["after"] for entry in audit.json["values"]] == [{"key": listed["id"], "last": key[-4:]}]
+    assert secured.ask("DELETE", f"{other}/keys/{listed['id']}", "admin").status == 404
+    assert secured.ask("DELETE", f"{job}/keys/{listed['id']}", "run").status == 403
+    assert secured.ask("DELETE", f"{job}/keys/{listed['id']}", "admin").status == 200
+    assert secured.ask("GET", badge).status == 401
+    until(lambda: f"GET {job}/badge.svg?key=***" in secured.daemon.log)
+    for told in (secured.daemon.log, audit.text, secured.ask("GET", "/metrics", "admin").text):
+        assert key[:-4] not in told
+
+
+def test_a_key_ends_with_its_job(secured: SecuredDaemon) -> None:
+    body = {"task": "example", "interval": {"hours": 1}}
+    assert secured.ask("PUT", "/jobs/brief", "admin", body).status == 201
+    key = secured.ask("POST", "/jobs/brief/keys", "admin").json["key"]
+    assert secured.ask("GET", f"/jobs/brief/calendar.ics?key={key}").status == 200
+    assert secured.ask("DELETE", "/jobs/brief", "admin").status == 200
+    assert secured.ask("PUT", "/jobs/brief", "admin", body).status == 201
+    assert secured.ask("GET", f"/jobs/brief/calendar.ics?key={key}").status == 401
+    hidden = secured.make("runfoo", name="hidden too")
+    assert secured.ask("GET", f"{hidden}/keys", "narrow").status == 404
 
 
 def events(secured: SecuredDaemon, query: str) -> list[dict[str, str]]:

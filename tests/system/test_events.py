@@ -233,7 +233,7 @@ def test_a_token_sees_its_tasks_and_once_revoked_nothing(daemon: Daemon) -> None
         token(daemon, "--revoke", "narrow")
         daemon.signal(signal.SIGHUP)
         assert stream.answer.read().count(b"event:") == 0  # to its end
-    assert "the stream of events to 127.0.0.1 ends: its token is no longer good" in daemon.log
+    until(lambda: "the stream of events to 127.0.0.1 ends: its token is no longer good" in daemon.log)
 
 
 def test_a_stream_ends_with_the_daemon(daemon: Daemon) -> None:

@@ -122,7 +122,7 @@ def test_headers_without_an_end_fill_no_memory(daemon: Daemon, receiver: Receive
     ask = Caller(daemon)
     run = failed(ask, notify={"url": receiver.url()})
     assert delivery(ask, run, "delivered")["attempts"] == 2
-    assert "the connection was closed before there was an answer" in daemon.log
+    until(lambda: "the connection was closed before there was an answer" in daemon.log)
     assert "Traceback" not in daemon.log
 
 

@@ -205,7 +205,7 @@ def test_a_store_that_shuts_us_out_is_told_without_the_password(daemon, server):
     ask = Keeping(daemon)
     job = ask.make("example", 0.5)
     ask.run_in(job, "succeeded")
-    assert f"127.0.0.1:{server.port}/jobs" in daemon.log
+    until(lambda: f"127.0.0.1:{server.port}/jobs" in daemon.log)
     locked_out(server)
 
     refused = until(lambda: (answer := ask.ask("GET", "/jobs")).status == 503 and answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -56,6 +57,37 @@ def test_a_session_reads_the_api_and_writes_by_forms_alone(secured: SecuredDaemo
     assert browser.ask("GET", "/jobs").status == 200
     assert browser.ask("POST", "/jobs", b"{}", Content_Type="application/json").status == 401
     assert browser.ask("DELETE", "/jobs/x").status == 401
+
+
+def test_a_session_opens_the_wall_a_badge_and_a_calendar(secured: SecuredDaemon) -> None:
+    job = secured.make("example", name="seen")
+    badge = f"/badge/{job.rpartition('/')[2]}.svg"
+    stranger = Browser(secured.daemon)
+    assert [stranger.ask("GET", path).status for path in ("/ui/?wall=1", badge, "/calendar.ics")] == [303, 401, 401]
+    browser = signed_in(secured, "read", "/ui/?wall=1")
+    wall = browser.open("/ui/?wall=1")
+    assert wall.root.one("body", class_="wall")
+    assert wall.root.every("button") == wall.root.every("form") == []
+    assert "seen: scheduled" in browser.ask("GET", badge).text
+    assert "SUMMARY:seen" in browser.ask("GET", "/calendar.ics").text
+    assert "seen: scheduled" in browser.ask("GET", f"{job}/badge.svg").text
+
+
+def test_a_key_is_made_and_revoked_by_forms(secured: SecuredDaemon) -> None:
+    job = secured.make("example", name="seen")
+    browser = signed_in(secured, "admin")
+    empty = browser.open(f"/ui{job}/keys")
+    assert "It has no key." in empty.main.text
+    made = browser.send(empty, "Make a key")
+    badge, calendar = (urlsplit(each.text) for each in made.main.one("div", id="opened").every("code"))
+    for opened in (badge, calendar):
+        assert Browser(secured.daemon).ask("GET", f"{opened.path}?{opened.query}").status == 200
+    listed = browser.open(f"/ui{job}/keys")
+    assert badge.query not in listed.main.text
+    assert badge.query[-4:] in listed.main.one("table", id="keys").text
+    assert "Make a key" not in signed_in(secured, "read").open(f"/ui{job}/keys").main.text
+    assert "The key was revoked." in browser.send(listed, f"Revoke {badge.query[-4:]}").root.text
+    assert Browser(secured.daemon).ask("GET", f"{badge.path}?{badge.query}").status == 401
 
 
 def test_looks_are_shared_and_secrets_are_not(secured: SecuredDaemon) -> None:

@@ -32,8 +32,7 @@ def test_a_task_that_cannot_start_is_told_at_start_and_reading(daemon, ask):
         "broken", "late",
     ]  # fmt: skip
     assert [ask.get(f"/catalog/{task}")["problem"] for task in ("broken", "late")] == [crlf, gone]
-    assert said.format("broken", crlf) in daemon.log
-    assert said.format("late", gone) in daemon.log
+    until(lambda: said.format("broken", crlf) in daemon.log and said.format("late", gone) in daemon.log)
     assert ask.get("/catalog/broken")["leftovers"] == "wait"
 
     late = ask.ended(ask.run(ask.make("late")))
@@ -104,7 +103,7 @@ def test_what_a_script_left_behind_is_told(daemon, ask):
 
     assert (found["state"], found["left_behind"]) == ("succeeded", 1)
     assert found["reason"] == "finished; 1 process that it left behind was ended"
-    [line] = [line for line in daemon.log.splitlines() if "left behind was ended:" in line]
+    [line] = until(lambda: [line for line in daemon.log.splitlines() if "left behind was ended:" in line])
     pid = ask.ask("GET", f"/runs/{found['id']}/output").text.strip()
     assert "WARNING" in line
     assert line.endswith(

@@ -212,7 +212,7 @@ def test_what_the_store_refuses_of_one_job_troubles_no_other(daemon, ask):
     ended = ask.ended(run)
     assert ended["state"] == "failed"
     assert ended["reason"] == "its outcome (succeeded) was refused by the store: not that one"
-    assert f"run {ended['id']} of {ended['job_name']}: failed, its outcome" in daemon.log
+    until(lambda: f"run {ended['id']} of {ended['job_name']}: failed, its outcome" in daemon.log)
     until(lambda: re.search(r"the dues of job \S+ cannot be decided, trying again in 2 s", daemon.log))
     ask.run_in(job, "succeeded", at_least=len(ask.runs(job, "succeeded")) + 2)
     outcomes(ask, job, timedelta(seconds=0.5))

@@ -21,9 +21,10 @@ from tests.system.secured import SecuredDaemon, token
 
 ROUTES: list[Route] = api.routes(None, None, options.Config(), None, None, None, None)  # type: ignore[arg-type]  # nobody calls them
 MISSING = {"job_id": "01a20840-5f25-7789-a586-53fa4a101b39", "run_id": "01a20840-5f25-7789-a586-53fa4a101b40",
-           "name": "nosuchtask"}  # fmt: skip
+           "name": "nosuchtask", "key_id": "01a20840-5f25-7789-a586-53fa4a101b41"}  # fmt: skip
 ENDLESS = {"/events"}  # what it tells whom: test_events
 ASKING = {"token": "one, whatever its scopes", "any": "a scope that depends on what is asked"}  # for any token
+NEEDED = {**ASKING, "key": "the scope `read`, or a key of the job"}
 HIDDEN = "hidden"  # in the name of all that the narrow token must not see
 
 
@@ -49,7 +50,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDaemon]
 
 
 def path_of(route: Route, ids: dict[str, str] = MISSING) -> str:
-    return re.sub("<(.*?)>", lambda found: ids[found[1]], route.path)
+    return re.sub("<(.*?)>", lambda found: {**MISSING, **ids}[found[1]], route.path)
 
 
 def name_of(route: Route) -> str:
@@ -62,11 +63,12 @@ def test_every_route_lets_in_whom_it_should_and_nobody_else(secured: SecuredDaem
     body: dict[str, Any] | None = None if route.takes is None else {}
     for verb in {"HEAD"} if route.path in ENDLESS else {route.verb, "HEAD" if route.verb == "GET" else route.verb}:
         answer = secured.ask(verb, path_of(route), "" if who == "nobody" else who, body)
-        if route.scope == "open" or who in {route.scope, "admin"} or (route.scope in ASKING and who in SCOPES):
+        scope = "read" if route.scope == "key" else route.scope
+        if scope == "open" or who in {scope, "admin"} or (route.scope in ASKING and who in SCOPES):
             assert answer.status not in {401, 403, 429, 500}, answer
         elif who in SCOPES:
             assert answer.status == 403
-            assert verb == "HEAD" or repr(route.scope) in answer.json["detail"]
+            assert verb == "HEAD" or repr(scope) in answer.json["detail"]
         else:
             assert answer.status == 401
             assert answer.headers["www-authenticate"] == 'Bearer realm="jobsched", Basic realm="jobsched"'
@@ -74,8 +76,10 @@ def test_every_route_lets_in_whom_it_should_and_nobody_else(secured: SecuredDaem
 
 
 def test_every_scope_has_a_route_and_little_is_open() -> None:
-    assert {route.scope for route in ROUTES} == {"open", *ASKING, *SCOPES}
+    assert {route.scope for route in ROUTES} == {"open", "key", *ASKING, *SCOPES}
     assert {route.path for route in ROUTES if route.scope in ASKING} == {"/jobs:batch", "/me"}
+    of_a_key = {"/jobs/<job_id>/badge.svg", "/jobs/<job_id>/calendar.ics"}
+    assert {route.path for route in ROUTES if route.scope == "key"} == of_a_key
     assert {route.path for route in ROUTES if route.scope == "open"} == {"/", "/health", "/health/ready", "/errors"}
 
 
@@ -108,16 +112,17 @@ def test_a_unix_socket_asks_too(secured: SecuredDaemon) -> None:
 def test_the_description_says_what_each_call_needs(secured: SecuredDaemon) -> None:
     described = secured.ask("GET", "/openapi.json", "read").json
 
-    assert set(described["components"]["securitySchemes"]) == {"token", "password"}
+    assert set(described["components"]["securitySchemes"]) == {"token", "password", "key"}
     for route in ROUTES:
         operation = described["paths"][re.sub("<(.*?)>", r"{\1}", route.path)][route.verb.lower()]
         if route.scope == "open":
             assert operation["security"] == []
             assert "401" not in operation["responses"]
         else:
-            assert operation["security"] == [{"token": []}, {"password": []}]
+            of_a_key: list[dict[str, list[str]]] = [{"key": []}] if route.scope == "key" else []
+            assert operation["security"] == [{"token": []}, {"password": []}, *of_a_key]
             assert operation["x-scope"] == route.scope
-            needed = ASKING.get(route.scope, f"the scope `{route.scope}`")
+            needed = NEEDED.get(route.scope, f"the scope `{route.scope}`")
             assert f"this needs {needed}." in operation["description"]
             assert {"401", "403", "429"} <= operation["responses"].keys()
 
@@ -150,10 +155,13 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(
         assert hidden.status in {400, 403, 404}
         if query == "" and route.scope in {"read", "run", "write"}:
             assert hidden.status == 404
-            assert secured.ask(route.verb, path_of(route, secret | {"job_id": secured.make(HIDDEN).rpartition("/")[2]}),
-                             "all three", body).status != 404  # fmt: skip
-    job = secured.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
-    assert (job["name"], job["paused"]) == (f"{HIDDEN} job", False)
+            job = secured.make(HIDDEN)
+            ids = secret | {"job_id": job.rpartition("/")[2]}
+            if "<key_id>" in route.path:
+                ids["key_id"] = secured.ask("POST", f"{job}/keys", "admin").json["id"]
+            assert secured.ask(route.verb, path_of(route, ids), "all three", body).status != 404
+    shown = secured.ask("GET", f"/jobs/{secret['job_id']}", "admin").json
+    assert (shown["name"], shown["paused"]) == (f"{HIDDEN} job", False)
     assert len(secured.ask("GET", f"/jobs/{secret['job_id']}/runs", "admin").json["values"]) <= 2
 
 
@@ -266,7 +274,8 @@ def test_who_may_not_read_is_quoted_nothing_of_an_output(secured: SecuredDaemon)
         "PUT /jobs": {"jobs": [whole | {"id": ids["job_id"]}]}
     }
     bodies["PUT /hold"] = {"select": {"names": ["none"]}}
-    last = sorted(ROUTES, key=lambda route: route.verb == "DELETE")
+    ids["key_id"] = secured.ask("POST", f"{job}/keys", "admin").json["id"]
+    last = sorted(ROUTES, key=lambda route: 999 - len(route.path) if route.verb == "DELETE" else 0)
     asked = [route for route in last if route.scope in {"run", "write"}]
     shown = 0
     for route in asked:

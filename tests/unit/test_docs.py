@@ -28,7 +28,7 @@ from jobsched.config import options as config
 from jobsched.http import from_json, problems
 from jobsched.http.from_json import Defaults
 from jobsched.http.route import Route, query_of
-from jobsched.http.schemas import audit, batches, deliveries, jobs, nodes, runs, tasks, upcoming
+from jobsched.http.schemas import audit, batches, deliveries, job_keys, jobs, nodes, runs, tasks, why
 from jobsched.model.cron import Cron
 from jobsched.model.downtime import NO_DAEMON, Downtime
 from jobsched.model.draft import Draft
@@ -64,8 +64,8 @@ RECORDS = {
 # Told in the text of a page, not by a table.
 IN_TEXT = {
     problems.Problem, problems.Fault, jobs.Jobs, runs.Runs, nodes.Nodes, tasks.Names, tasks.TaskOut, jobs.Fires,
-    nodes.Health, audit.Entries, deliveries.Deliveries, jobs.JobRequests, jobs.Withheld, upcoming.Dues,
-    batches.BatchOut,
+    nodes.Health, audit.Entries, deliveries.Deliveries, jobs.JobRequests, jobs.Withheld, why.Dues,
+    batches.BatchOut, job_keys.Keys,
 }  # fmt: skip
 SAYS = {"info", "warn", "error", "failure", "warning", "exception", "say", "_say", "failuresHandled"}
 BELOW_WARNING = {"info"}

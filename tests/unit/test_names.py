@@ -144,10 +144,12 @@ def hits() -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_old_identifiers_are_gone(hits: dict[str, list[str]]) -> None:
     assert {name: where[:5] for name, where in hits.items() if name not in EXCUSED} == {}
 
 
+@pytest.mark.slow
 def test_every_excuse_is_used(hits: dict[str, list[str]]) -> None:
     assert set(EXCUSED) - set(hits) == set()
 

@@ -154,7 +154,7 @@ def needed_by(file: str) -> set[str]:
 
 
 def test_pre_commit_runs_what_ci_runs() -> None:
-    ci = (ROOT / ".ci/run").read_text().splitlines()
+    ci = [line.partition(" >")[0] for line in (ROOT / ".ci/run").read_text().splitlines()]
     hooks = re.findall(r"^ +entry: (.+)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
     assert len(hooks) == 5
     assert [entry for entry in hooks if entry not in ci] == []

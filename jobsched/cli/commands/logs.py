@@ -14,7 +14,7 @@ from .. import find
 from ..client import Json, one
 from ..errors import INTERRUPTED, Usage
 from ..session import Session, pass_session
-from ..words import ACTIVE, outcome, status_of
+from ..words import ACTIVE, outcome, signals, status_of
 
 COLOURS = re.compile(r"(\x1b\[[0-9;]{0,20}m)")
 LONGEST_WAIT = 25.0  # seconds of one request that waits for the end of a run
@@ -106,4 +106,4 @@ def tell(session: Session, run: Json) -> None:
         out.note(f"{run['state']}: {run['reason']} (run {find.short(str(run['id']))})", "blue")
     else:
         again = f"        again: jobsched rerun {find.short(str(run['id']))}" if run["count"] == 1 else ""
-        out.note(outcome(run) + again, "yellow" if run["state"] == "skipped" else "red")
+        out.note(outcome(run) + signals(run, session) + again, "yellow" if run["state"] == "skipped" else "red")

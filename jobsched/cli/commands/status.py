@@ -1,7 +1,9 @@
-"""`jobsched` alone and `jobsched status`: what needs you, what runs, what comes next; or how one job is."""
+"""`jobsched` alone and `jobsched status`: what needs you, what runs, what comes next; or how one job is. And `jobsched
+open`: the live page, which shows more."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -163,3 +165,16 @@ def sentence(session: Session, job: Json) -> str:
     if job["overdue"]:
         text += f"; overdue since {times.short(job['overdue']['since'])}: {job['overdue']['reason']}"
     return text
+
+
+@click.command("open")
+@click.argument("job", required=False, type=find.JOB)
+@pass_session
+def open_command(session: Session, job: str | None) -> None:
+    """Say where the live page is, or that of JOB. In a terminal a browser is asked to open it: the one that $BROWSER
+    names, or the first that is found."""
+    path = "/" if job is None else one("jobs", str(find.job(session.client, job)["id"]))
+    address = f"{session.server.url}/ui{path}"
+    session.out.show(address)
+    if session.out.terminal and not webbrowser.open(address):
+        session.out.note("no browser could be started here", "yellow")

@@ -8,20 +8,23 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ...model import ids
 from ...model.definition import LONGEST_TAG_NAME, LONGEST_TAG_VALUE, MOST_TAGS
-from ...model.job import CatchUp, JobState, Overlap, Placement
-from ...model.pause import LONGEST_REASON
+from ...model.job import LONGEST_REASON, CatchUp, JobState, Overlap, Placement
 from ...model.trigger import LONGEST
 from ..instants import InstantText
-from . import FOUND, ID, NAME, TASK, Moment
-from .labels import (
+from . import (
     DESCRIPTION,
+    FOUND,
+    ID,
     LABELS,
+    NAME,
     OWNER,
     RUNBOOK,
+    TASK,
     Description,
     LabelName,
     Labels,
     LabelValue,
+    Moment,
     Owner,
     Runbook,
 )

@@ -1,4 +1,4 @@
-"""The daemons that share a store, and how the one that was asked is, as they are shown."""
+"""The daemons that share a store, and how the one that was asked is and what it keeps, as they are shown."""
 
 from __future__ import annotations
 
@@ -49,3 +49,14 @@ class Health(Struct):
     status: Annotated[Literal["ok", "ready"], Meta(description="How it is")]
     version: Annotated[str, VERSION]
     hold: Annotated[str | None, Meta(description="What keeps jobs from being run, on purpose; null: nothing")] = None
+
+
+class StorageOut(Struct):
+    """What is kept, and where there is room for more."""
+
+    node: Annotated[str, Meta(description="The name of the daemon that answers, whose disk it is")]
+    free: Annotated[int, Meta(description="Bytes that are free for its state: what runs print, and the SQLite store")]
+    size: Annotated[int, Meta(description="Bytes of that disk")]
+    oldest: Annotated[Moment | None, Meta(description="The due of the oldest run of all jobs; null: there is none")]
+    keep_runs: Annotated[int, Meta(description="KEEP_RUNS: so many runs of each job are kept")]
+    keep_days: Annotated[float, Meta(description="KEEP_DAYS: for so many days")]

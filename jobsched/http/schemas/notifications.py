@@ -1,4 +1,5 @@
-"""What a receiver is told, as `model/delivery.body` writes it; here for the description of the API."""
+"""What a receiver is told, as `model/delivery.body` writes it, here for the description of the API; and what an event
+tells, where it is not what GET shows."""
 
 from __future__ import annotations
 
@@ -8,8 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...model.job import Event
 from ...model.run import Cause, State
-from . import NAME, REASON, STATE, TASK, Moment
-from .labels import DESCRIPTION, LABELS, OWNER, RUNBOOK
+from . import DESCRIPTION, LABELS, NAME, OWNER, REASON, RUNBOOK, STATE, TASK, Moment
 
 
 class ToldJobOut(Struct, forbid_unknown_fields=True):
@@ -56,3 +56,31 @@ class NotificationOut(Struct, forbid_unknown_fields=True):
     retry: Annotated[bool | UnsetType, Meta(description="Whether another attempt follows; only where a run failed")] = (
         UNSET
     )
+
+
+class Gone(Struct):
+    """A job, a run or a node that was changed, and is gone by now."""
+
+    id: Annotated[str, Meta(description="The id that it had")]
+    deleted: Annotated[bool, Meta(description="true")] = True
+
+
+class HoldGone(Struct):
+    """A hold that was changed, and that there is no more."""
+
+    what: Annotated[
+        str,
+        Meta(
+            description="What became of it: put, it was made; delete, somebody ended it; end, it ended by itself",
+            extra_json_schema={"enum": ["put", "delete", "end"]},
+        ),
+    ]
+    deleted: Annotated[bool, Meta(description="true")] = True
+
+
+class ReadyOut(Struct):
+    """Whether the daemon that is followed can do its work."""
+
+    node: Annotated[str, Meta(description="The name of the daemon")]
+    ready: Annotated[bool, Meta(description="Whether /health/ready answers 200")]
+    problems: Annotated[list[str], Meta(description="What keeps it from its work")]

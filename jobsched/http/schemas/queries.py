@@ -19,6 +19,7 @@ MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # 
 Id = Annotated[str, Meta(max_length=64)]
 LabelText = Annotated[str, Meta(max_length=127, extra_json_schema={"pattern": labels.ASKED})]
 AskedLabels = Annotated[list[LabelText], Meta(min_length=1, max_length=32)]
+KeyText = Annotated[str, Meta(max_length=255)]
 Id255 = Annotated[str, Meta(max_length=255)]
 TimeText = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"examples": list(EXAMPLE)})]
 JobText = Annotated[str, Meta(max_length=200)]
@@ -39,6 +40,8 @@ FAILING = Meta(description="Only those that somebody has to look at: failed, tim
 NODE = Meta(description="Runs of the node of this name")
 CAUSE = Meta(description="Runs that the schedule, a caller or a retry made")
 JOB = Meta(description="Only of this job: its id, or its name")
+HELD = Meta(description="Whether to show dues at which a hold or a pause lets nothing start")
+KEY = Meta(description="A key of the job, in place of a token: see POST /jobs/ID/keys")
 FORCE = Meta(description="Whether to run it although it is on hold")
 FOLLOW = Meta(description="Whether to stream what is printed until the run has ended")
 
@@ -142,10 +145,24 @@ class CalendarAsked(Struct, forbid_unknown_fields=True):
     """Which dues a calendar shows."""
 
     limit: Limit = 500
-    held: Annotated[bool, Meta(description="Whether to show dues at which a hold or a pause lets nothing start")] = True
+    held: Annotated[bool, HELD] = True
     job: Annotated[JobText | UnsetType, JOB] = UNSET
     task: Annotated[str | UnsetType, TASK] = UNSET
     label: Annotated[AskedLabels | UnsetType, LABEL] = UNSET
+
+
+class BadgeAsked(Struct, forbid_unknown_fields=True):
+    """By which right a badge is shown."""
+
+    key: Annotated[KeyText | UnsetType, KEY] = UNSET
+
+
+class JobCalendarAsked(Struct, forbid_unknown_fields=True):
+    """Which dues the calendar of a job shows, and by which right."""
+
+    key: Annotated[KeyText | UnsetType, KEY] = UNSET
+    limit: Limit = 500
+    held: Annotated[bool, HELD] = True
 
 
 class EventsAsked(Struct, forbid_unknown_fields=True):

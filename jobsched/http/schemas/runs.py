@@ -69,6 +69,11 @@ class RunOut(Struct):
         int | None,
         Meta(description="Most bytes of memory of the largest of these; null: no more than the daemon had"),
     ]
+    term_at: Annotated[
+        Moment | None,
+        Meta(description="When TERM was sent to it, or to what it left behind; null: it was not, or it has no process"),
+    ]
+    kill_at: Annotated[Moment | None, Meta(description="When KILL was sent, for TERM had not ended all; null likewise")]
     output: Annotated[OutputOut, Meta(description="How much it printed")]
     last_line: Annotated[
         str | None,

@@ -1,10 +1,10 @@
-"""How a job has fared, as it is shown."""
+"""How a job has fared, and how many runs came to which state, as it is shown."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ...model.run import State
 from ...model.stats import SHOWN
@@ -44,3 +44,22 @@ class StatsOut(Struct):
     ]
     failures: Annotated[int, Meta(description="Dues that have failed since then")]
     last: Annotated[list[OutcomeOut], Meta(description=f"The newest {SHOWN} runs that have ended, newest first")]
+
+
+class HourOut(Struct):
+    """An hour, as clocks of the zone show it; the first and the last may be cut short."""
+
+    from_: Annotated[Moment, Meta(description="When it begins")] = field(name="from")
+    to: Annotated[Moment, Meta(description="When it ends")]
+    local: Annotated[Moment, Meta(description="When it begins, in the zone")]
+    counts: Annotated[
+        dict[State, int],
+        Meta(description="How many runs there are of each state; a state without any is left out"),
+    ]
+
+
+class CountsOut(Struct):
+    """The hours from `from` to `to`, each of them, in order."""
+
+    timezone: Annotated[str, Meta(description="The zone of the hours")]
+    values: Annotated[list[HourOut], Meta(description="Each hour, also where nothing was due")]

@@ -1,4 +1,4 @@
-"""Why a job did, or did not, run at a time."""
+"""What will be due, and why a job did, or did not, run at a time, as it is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...model.verdict import Answer
-from . import ID, NAME, Moment
+from . import FOUND, ID, NAME, TASK, Moment
 
 
 class FactOut(Struct):
@@ -38,3 +38,25 @@ class WhyOut(Struct):
     run: Annotated[str | None, Meta(description="The id of the run that it is about; null: there was none")]
     facts: Annotated[list[FactOut], Meta(description="The evidence, with times")]
     next: Annotated[list[StepOut], Meta(description="What may be done")]
+
+
+class DueOut(Struct):
+    """One due of one job."""
+
+    job_id: Annotated[str, Meta(description="The job that is due")]
+    job_name: Annotated[str, NAME]
+    task: Annotated[str, TASK]
+    due: Annotated[Moment, Meta(description="The due")]
+    local: Annotated[Moment, Meta(description="The same instant in the job's zone")]
+    timezone: Annotated[str, Meta(description="That zone")]
+    note: Annotated[
+        str | None,
+        Meta(description="What keeps it from starting, until when and why; what a change of clocks did to it"),
+    ]
+    held: Annotated[bool, Meta(description="Whether a hold or a pause keeps it from starting at this due")]
+
+
+class Dues(Struct):
+    """A page of dues."""
+
+    values: Annotated[list[DueOut], FOUND]

@@ -38,6 +38,7 @@ from ...model.run import Run
 from .changes import Changes
 from .deliveries import Deliveries
 from .history import Downtimes, WrongClock
+from .job_keys import JobKeys
 from .job_sets import JobSets
 from .jobs import Claims, Holds, Jobs, Overdue
 from .nodes import Nodes, SignsOfLife
@@ -55,6 +56,7 @@ class ForCallers(Protocol):
 
     jobs: Jobs
     job_sets: JobSets
+    job_keys: JobKeys
     runs: Runs
     nodes: Nodes
     holds: Holds

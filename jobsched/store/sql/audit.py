@@ -16,9 +16,8 @@ from sqlalchemy import delete, insert, or_, select
 from ...model.audit import AuditFilter, Entry
 from ...model.ids import Ids, least
 from ...model.page import Page
-from .many import Many
+from .many import Many, named
 from .paging import cut, weight
-from .rows import named
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock
 

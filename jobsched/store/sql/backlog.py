@@ -13,7 +13,7 @@ from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, STARTED, Run
 from . import holds
 from . import runs as run_rows
-from .rows import named
+from .many import named
 from .tables import jobs, runs
 from .transaction import Query, Transaction
 

@@ -15,10 +15,9 @@ from ...model.errors import Conflict, Forbidden, Invalid, JobschedError, NotFoun
 from ...model.job import Job, JobView
 from ...model.order import BatchJobs, Issued, Order, Performed, Ran
 from . import audit, job_columns
-from .selections import clause
 from .tables import jobs
 from .transaction import Transaction
-from .visibility import of_tasks
+from .visibility import of_tasks, selected
 
 Perform = Callable[[Transaction, Order[Any], Issued], Performed[Any]]
 REFUSALS = (Conflict, Forbidden, Invalid, NotFound, Stale)
@@ -42,7 +41,7 @@ def perform(transaction: Transaction, order: BatchJobs, issued: Issued, one: Per
 
 def _held(transaction: Transaction, order: BatchJobs, issued: Issued) -> list[Job]:
     """The jobs that are meant and that the caller sees, held until the transaction ends. Raises Invalid, Stale."""
-    meant = select(jobs).where(clause(transaction, order.select))
+    meant = select(jobs).where(selected(transaction, order.select))
     if issued.caller.tasks is not None:
         meant = meant.where(of_tasks(transaction, jobs.c.task, issued.caller.tasks))
     rows = transaction.execute(meant.order_by(jobs.c.id).limit(MOST + 1).with_for_update()).all()

@@ -10,11 +10,10 @@ from sqlalchemy import select, update
 
 from ...model.errors import Conflict, Invalid, JobschedError, NotFound, Stale, no_job, no_run
 from ...model.ids import MICROSECOND, Ids
-from ...model.job import Job
+from ...model.job import Job, Pause
 from ...model.node import Node
 from ...model.order import REPLACED, CreateJob, IdempotencyKey, Ran
 from ...model.owed import Stretch, overlap
-from ...model.pause import Pause
 from ...model.retry import OTHER_TASK
 from ...model.run import ANYWHERE, Run, State
 from . import holds, idempotency, job_columns, job_ids, listen_notify, start_counts, wrong_clock

@@ -20,10 +20,9 @@ from ...model.order import Versions
 from ...model.selection import Selection
 from . import listen_notify
 from .nodes import of_older_release
-from .selections import clause
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
-from .visibility import of_tasks
+from .visibility import of_tasks, selected
 
 NONE = "nothing is on hold"
 _TURN = 0x6A6F62686F6C  # "jobhol": what the lock is called on PostgreSQL, where it needs a number
@@ -131,7 +130,7 @@ def left_undecided(transaction: Transaction, local: datetime) -> ColumnElement[b
 def held_jobs(transaction: Transaction, found: Hold) -> ColumnElement[bool]:
     """Whether a row of `jobs` is on hold: as `Hold.stops` has it."""
     seen = true() if found.tasks is None else of_tasks(transaction, jobs.c.task, tuple(found.tasks))
-    return and_(clause(transaction, found.select), seen)
+    return and_(selected(transaction, found.select), seen)
 
 
 def _check(found: Hold, versions: Versions) -> None:

@@ -7,9 +7,8 @@ from operator import attrgetter
 import attrs
 
 from ...model.cron import Cron
-from ...model.job import Job, Notify, Policy, Watch
+from ...model.job import Job, Notify, Pause, Policy, Watch
 from ...model.labels import About
-from ...model.pause import Pause
 from ...model.trigger import At, Interval, Schedule, Trigger
 from .transaction import TableRow
 

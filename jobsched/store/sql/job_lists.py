@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 from sqlalchemy import (
@@ -31,6 +31,7 @@ from .tables import former_jobs, job_labels, jobs, runs
 from .transaction import Query, Transaction
 
 NEVER = 2**62  # behind every instant
+KNOWN = 1024  # jobs whose last outcomes are kept as they were read: two pages of the list; 5 KB each
 
 _MADE = type_coerce(jobs.c.created, BigInteger)
 _NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
@@ -178,13 +179,14 @@ def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Acti
     counts = select(runs.c.job_id, func.count()).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids))
     active = {row[0]: int(row[1]) for row in transaction.execute(counts.group_by(runs.c.job_id))}
     newest = transaction.execute(_newest(transaction.dialect.name), {"ids": list(job_ids)})
-    recent = {str(row[0]): _outcomes(str(row[1])) for row in newest if row[1]}
+    recent = {str(row[0]): outcomes(str(row[1])) for row in newest if row[1]}
     return {
         job_id: Activity(active=active.get(job_id, 0), recent=recent.get(job_id, ())) for job_id in {*active, *recent}
     }
 
 
-def _outcomes(lines: str) -> tuple[Outcome, ...]:
+@lru_cache(KNOWN)  # who follows a list asks again, and few jobs have run meanwhile
+def outcomes(lines: str) -> tuple[Outcome, ...]:
     """The newest of these runs that have ended."""
     found: list[Outcome] = []
     for line in sorted(lines.split(LINE), reverse=True):  # by the ids that they begin with

@@ -15,11 +15,10 @@ from ...model.ids import EPOCH
 from ...model.job import Due, Job, JobFilter
 from ...model.page import Page
 from ...model.upcoming import Planned, PlannedFilter, Stop
-from . import holds, job_lists, labels
+from . import holds, job_keys, job_lists, labels
 from .job_columns import from_row, of, pause_of, schedule_of
-from .many import Many
+from .many import Many, named
 from .paging import cut, weight
-from .rows import named
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks
@@ -135,6 +134,7 @@ def remove(transaction: Transaction, job_id: str) -> None:
     """Forget a job, and with it what it is found by."""
     transaction.execute(delete(jobs).where(jobs.c.id == job_id))
     labels.forget(transaction, [job_id])
+    job_keys.forget(transaction, [job_id])
 
 
 @cache  # building costs more than asking

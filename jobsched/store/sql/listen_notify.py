@@ -68,10 +68,11 @@ class Listener:
         self._chance = chance
         self._pause = FIRST
         self._waiters, self._rope = socket.socketpair()  # the bell can be read once the rope is closed
-        self._thread = threading.Thread(target=self._work, name="store-news", daemon=True)
+        self._thread: threading.Thread
 
     def start(self) -> None:
         """Begin to listen."""
+        self._thread = threading.Thread(target=self._work, name="store-news", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from ...model.audit import Entry
 from ...model.errors import JobschedError, Stale
 from ...model.hold import Hold
-from ...model.job import Job, JobView
+from ...model.job import Job, JobView, Pause
+from ...model.job_key import JobKey
+from ...model.key_orders import MakeKey, RevokeKey
 from ...model.order import (
     REPLACED,
     BatchJobs,
@@ -35,7 +37,6 @@ from ...model.order import (
     ResumeJob,
     RunJob,
 )
-from ...model.pause import Pause
 from ...model.run import Run
 from . import (
     audit,
@@ -46,6 +47,7 @@ from . import (
     holds,
     job_columns,
     job_ids,
+    job_keys,
     job_sets,
     queries,
     settling,
@@ -185,6 +187,20 @@ def _release(transaction: Transaction, order: ReleaseHold, issued: Issued) -> Pe
     return _performed(transaction, before, issued.signature.of_hold("hold.delete", before, None))
 
 
+def _make_key(transaction: Transaction, order: MakeKey, issued: Issued) -> Performed[JobKey]:
+    visibility.must_see_job(transaction, order.job_id, issued.caller)
+    job = commands.held(transaction, order.job_id)
+    key = job_keys.make(transaction, job, order, issued)
+    return _performed(transaction, key, issued.signature.of_key(job, None, key))
+
+
+def _revoke_key(transaction: Transaction, order: RevokeKey, issued: Issued) -> Performed[JobKey]:
+    visibility.must_see_job(transaction, order.job_id, issued.caller)
+    job = commands.held(transaction, order.job_id)
+    key = job_keys.revoke(transaction, job, order)
+    return _performed(transaction, key, issued.signature.of_key(job, key, None))
+
+
 def _cancel(transaction: Transaction, order: CancelRun, issued: Issued) -> Performed[Run]:
     visibility.must_see_run(transaction, order.run_id, issued.caller)
     commands.hold_job_of(transaction, order.run_id)
@@ -237,6 +253,8 @@ _HOW: Mapping[type[Order[Any]], Callable[[Transaction, Any, Issued], Performed[A
     CancelRun: _cancel,
     PutHold: _put_hold,
     ReleaseHold: _release,
+    MakeKey: _make_key,
+    RevokeKey: _revoke_key,
     Reload: _reload,
     PutJobs: lambda transaction, order, issued: job_sets.perform(transaction, order, issued, perform),
     BatchJobs: lambda transaction, order, issued: batches.perform(transaction, order, issued, perform),

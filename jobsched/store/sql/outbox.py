@@ -14,7 +14,7 @@ from ...model.job import Event, Job, Notify
 from ...model.receiver import place_of
 from ...model.run import RETRIED, Run
 from .job_columns import from_row
-from .rows import named
+from .many import named
 from .tables import deliveries, jobs, runs
 from .transaction import Transaction
 

@@ -18,7 +18,7 @@ from ...model.run import Run, RunFilter
 from . import job_columns, job_lists
 from . import jobs as job_rows
 from . import runs as run_rows
-from .rows import named
+from .many import named
 from .tables import deliveries
 from .tables import jobs as job_table
 from .tables import runs as run_table

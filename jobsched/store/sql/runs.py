@@ -15,14 +15,13 @@ from ...model.owed import Stretch
 from ...model.retry import delay, final, follows
 from ...model.run import ACTIVE, NEVER_RAN, RETRIED, STARTED, LastRun, Run, RunFilter
 from . import listen_notify, outbox, run_pages
-from .many import Many
-from .rows import named
+from .many import Many, named
 from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 _NOTES = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
-          "cpu_seconds", "max_rss",
+          "cpu_seconds", "max_rss", "term_at", "kill_at",
           "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, u
 from ...model.ids import Ids, is_word, least
 from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
-from . import changes, commands, job_columns, job_ids, listen_notify
+from . import changes, commands, job_columns, job_ids, job_keys, listen_notify
 from . import runs as run_rows
 from .many import Many
 from .staging_tables import staged_entries, staged_jobs, staged_labels
@@ -176,6 +176,7 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
     left = select(*kept).where(jobs.c.id.in_(gone))
     transaction.execute(insert(former_jobs).from_select(["id", "task", "version", "created", "deleted"], left))
     transaction.execute(delete(jobs).where(jobs.c.id.in_(gone)))
+    job_keys.forget(transaction, gone)
     other = select(was.id).where(mine, was.relabel == true())
     transaction.execute(delete(job_labels).where(job_labels.c.job_id.in_(other)))
     names_of = ["job_id", "name", "value"]

@@ -14,7 +14,7 @@ from ...model.job import Job
 from ...model.job_set import Standing
 from ...model.labels import Label
 from . import job_columns, job_ids, labels
-from .rows import named
+from .many import named
 from .tables import former_jobs, jobs, runs
 from .transaction import Query, TableRow, Transaction, by_indexes, database_now
 from .visibility import of_tasks

@@ -17,8 +17,8 @@ from ...model.run import NEVER_RAN, Run
 from ...model.trigger import Schedule
 from . import outbox
 from . import runs as run_rows
+from .many import named
 from .overdue_queries import started_since
-from .rows import named
 from .tables import jobs, runs
 from .transaction import Transaction
 

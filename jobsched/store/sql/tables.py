@@ -165,6 +165,8 @@ runs = Table(
     Column("cpu_seconds", Double),  # since 0005
     Column("max_rss", BigInteger),  # since 0005
     Column("forced", Boolean),  # since 0005: a caller wanted it although its job was on hold
+    Column("term_at", Instant),  # since 0005
+    Column("kill_at", Instant),  # since 0005
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
@@ -293,7 +295,4 @@ deliveries = Table(  # notifications, on their way or told
     Index("deliveries_of_job", "job_id", "id"),
 )
 
-token_uses = Table(  # since 0005
-    "token_uses", metadata, Column("fingerprint", Words(16), primary_key=True), Column("used", Instant, nullable=False)
-)
-from . import staging_tables  # noqa: E402, F401  # made from the tables above
+from . import access_tables, staging_tables  # noqa: E402, F401  # made from the tables above

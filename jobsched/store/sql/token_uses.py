@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from twisted.internet.defer import Deferred
 
 from ..contract import token_uses as contract
-from .tables import token_uses
+from .access_tables import token_uses
 from .transaction import Noun, Transaction
 
 APART: Final = timedelta(minutes=1)

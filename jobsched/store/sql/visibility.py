@@ -1,15 +1,26 @@
-"""What a caller may see, asked of the store: the jobs and runs of some tasks only."""
+"""Which jobs and runs are meant, asked of the store: those whose task a caller may see, and those that a selection
+names (the rule of `model/selection` in SQL)."""
 
 from __future__ import annotations
 
 import re
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
 from ...model.caller import Caller
 from ...model.errors import no_job, no_run
+from ...model.job import JobState
+from ...model.selection import Selection
+from . import labels
 from .tables import jobs, runs
 from .transaction import Transaction
+
+_AWAKE = jobs.c.paused == false()
+_STATES: dict[JobState, ColumnElement[bool]] = {
+    "scheduled": and_(jobs.c.next_due.is_not(None), _AWAKE),
+    "paused": jobs.c.paused == true(),
+    "ended": and_(jobs.c.next_due.is_(None), _AWAKE),
+}
 
 
 def of_tasks(transaction: Transaction, column: ColumnElement[str], patterns: tuple[str, ...]) -> ColumnElement[bool]:
@@ -47,3 +58,19 @@ def must_see_run(transaction: Transaction, run_id: str, caller: Caller) -> None:
         task: str | None = transaction.execute(select(runs.c.task).where(runs.c.id == run_id)).scalar()
         if task is not None and not caller.sees(task):
             raise no_run(run_id)
+
+
+def selected(transaction: Transaction, selection: Selection) -> ColumnElement[bool]:
+    """Whether a row of `jobs` is one of those that a selection names."""
+    asked: list[ColumnElement[bool]] = [true()]
+    if selection.ids is not None:
+        asked.append(jobs.c.id.in_(selection.ids))
+    if selection.names is not None:
+        by_name, by_id = (of_tasks(transaction, column, selection.names) for column in (jobs.c.name, jobs.c.id))
+        asked.append(or_(by_name, by_id))
+    if selection.tasks is not None:
+        asked.append(of_tasks(transaction, jobs.c.task, selection.tasks))
+    if selection.state is not None:
+        asked.append(_STATES[selection.state])
+    asked += (labels.has(jobs.c.id, label) for label in selection.asked_labels)
+    return and_(*asked)

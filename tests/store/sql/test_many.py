@@ -25,6 +25,7 @@ EVERYTHING = {
     "timeout": 0.1,
     "overlaps": True,
     "max_rss": 1 << 40,
+    "term_at": at(121.000001),
     "forced": False,
 }
 

@@ -16,10 +16,9 @@ from twisted.internet.threads import deferToThread
 
 from jobsched.model.claim import Claimant, Claimed
 from jobsched.model.ids import Ids
-from jobsched.model.job import Job, Policy
+from jobsched.model.job import Job, Pause, Policy
 from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
-from jobsched.model.pause import Pause
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval, Schedule
 from jobsched.store.sql import claims, commands, jobs, runs

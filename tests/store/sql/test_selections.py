@@ -12,8 +12,8 @@ from sqlalchemy import select
 from jobsched.model.job import Job
 from jobsched.model.labels import About
 from jobsched.model.selection import Selection
-from jobsched.store.sql.selections import clause
 from jobsched.store.sql.tables import jobs
+from jobsched.store.sql.visibility import selected
 from tests.store.samples import T0, job
 from tests.store.sql.desk import SqlDesk
 
@@ -60,7 +60,7 @@ def test_the_same_jobs_are_found_as_are_matched(desk: SqlDesk) -> None:
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     def agrees(selection: Selection) -> None:
         found = desk.read(
-            lambda asked: list(asked.execute(select(jobs.c.id).where(clause(asked, selection))).scalars())
+            lambda asked: list(asked.execute(select(jobs.c.id).where(selected(asked, selection))).scalars())
         )
         assert set(found) == {one.id for one in there if selection.matches(one)}
         assert Selection.of(selection.fields) == selection

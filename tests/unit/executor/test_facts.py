@@ -12,6 +12,7 @@ from jobsched.executor.facts import (
     printed_of,
     redact_of,
     script_of,
+    sent_of,
     since,
     stop_of,
     success_of,
@@ -104,3 +105,14 @@ def test_an_end_before_the_host_was_started_is_by_the_clock():
     assert 20 <= since(Ended(run_id="r", at=at, boot="before"), "this") < 21
     ahead = Moment(elapsed=now.elapsed, wall=now.wall + 1000)
     assert since(Ended(run_id="r", at=ahead, boot="before"), "this") == 0
+
+
+def test_what_was_sent_comes_with_the_end():
+    now = moment()
+    term, kill = (Moment(elapsed=now.elapsed - ago, wall=now.wall - 100) for ago in (10, 5))
+    ended = ended_of("r", now, ProcessExit(signal="SIGKILL"), Printed(), sent={"TERM": term, "KILL": kill})
+    ((first, ago), (second, later)) = sent_of(ended, ended.boot)
+    assert (first, second) == ("TERM", "KILL")
+    assert 10 <= ago < 11
+    assert 5 <= later < 6
+    assert sent_of(ended_of("r", now, ProcessExit(exit_code=0), Printed()), "") == []

@@ -12,10 +12,12 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
+from jobsched import __version__
 from jobsched.clock import elapsed
 from jobsched.executor import fleet as fleets
-from jobsched.executor.fleet import Fleet, NodeLife
+from jobsched.executor.fleet import Fleet
 from jobsched.executor.frames import Ended, Lines, Moment, Ping, Start, Started, Stop, Stored, Welcome
+from jobsched.executor.node_life import NodeLife
 from jobsched.model.redaction import USUAL
 from jobsched.model.success import PLAIN
 from jobsched.runner.elsewhere import ExecutorCall
@@ -59,9 +61,9 @@ class FakeHand:
         self.gone = "ended"
         return succeed(None)
 
-    def comes(self, *runs: str, told: tuple[str, ...] = ()) -> None:
+    def comes(self, *runs: str, told: tuple[str, ...] = (), release: str = __version__) -> None:
         self.there = True
-        welcome = Welcome(oldest=1, newest=1, release="", pid=1, boot="", runs=list(runs))
+        welcome = Welcome(oldest=1, newest=1, release=release, pid=1, boot="", runs=list(runs))
         self._told.welcomed(self, welcome, set(told))  # type: ignore[arg-type]  # a fake
 
     def says(self, frame: Any) -> None:
@@ -277,3 +279,48 @@ def test_a_stop_before_all_is_taken_over_leaves_it_too(world: World, leaves: boo
     world.leaves = leaves
     world.end()
     assert ([hand.gone for hand in world.executors], world.handed_over) == ([gone] * 2, 0)
+
+
+def test_one_of_another_release_gets_nothing_new_and_goes(world: World) -> None:
+    old, other = world.executors
+    world.fleet.settle()
+    call = world.begin("waits for it")
+    early = old if "Start" in old.kinds() else other
+    early.comes(release="before")
+    assert len(world.executors) == 3
+    fresh = world.executors[-1]
+    assert (early.gone, fresh.name) == ("", "3")
+    fresh.comes()
+    for number in range(4):
+        world.begin(str(number))
+    assert [each for each in early.kinds() if each != "Ping"] == ["Start"]
+    assert fresh.kinds().count("Start") == 4, "the other one is not there"
+    early.says(Ended(run_id="waits for it", at=AT, exit_code=0))
+    assert outcome(call).exit_code == 0
+    assert early.gone == ""
+    world.fleet.stored(["waits for it"])
+    assert early.gone == "ended"
+    assert early not in world.executors
+
+
+def test_those_of_a_daemon_that_had_more_go_when_they_are_done(world: World) -> None:
+    (world.folder / "executors" / "7.ended").touch()
+    (world.folder / "executors" / "5.sock").touch()
+    (world.folder / "executors" / "6.log").touch()
+    again = World(world.folder)
+    assert [each.name for each in again.executors] == ["1", "2", "5", "7"]
+    one, two, five, seven = again.executors
+    for each in (one, two, seven):
+        each.comes()
+    five.comes("r")
+    assert (five.gone, seven.gone) == ("", "")
+    call = again.fleet.take("r")
+    again.fleet.settle()
+    assert (one.gone, two.gone, five.gone, seven.gone) == ("", "", "", "ended")
+    again.begin("s")
+    again.begin("t")
+    assert "Start" not in five.kinds()
+    five.says(Ended(run_id="r", at=AT, exit_code=0))
+    again.fleet.stored(["r"])
+    assert (outcome(call).exit_code, five.gone) == (0, "ended")
+    again.end()

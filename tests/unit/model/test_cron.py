@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobsched.model.cron import Cron, explain
+from jobsched.model import cron as cron_module
+from jobsched.model.cron import PERIOD, REGULAR, Cron, _count, _in_period, explain
 from jobsched.model.errors import BadTrigger
-from jobsched.model.zone import _seasons
+from jobsched.model.pattern import Pattern
+from jobsched.model.zone import Zone, _seasons
 from tests.unit.model.slow_cron import MINUTE, ZONES, changes, scan, shown
 
 TICK = timedelta(microseconds=1)
@@ -123,6 +125,29 @@ def test_centuries_are_counted_as_fast_as_a_day() -> None:
             assert found > 20
     seconds = Cron(expression="* * * * * *", timezone=NEW_YORK).count(begin, begin + timedelta(days=36_525))
     assert seconds == 36_525 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone"),
+    [("30 2 * * 1", "Africa/Casablanca"), ("*/30 2 * * *", "Australia/Lord_Howe"), ("0 0 29 2 *", NEW_YORK)],
+)
+def test_of_eight_thousand_years_four_hundred_are_counted(
+    expression: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cron, counted = Cron(expression=expression, timezone=zone), list[timedelta]()
+    begin, middle, end = (datetime(year, 2, 28, 12, tzinfo=UTC) for year in (2390, 2600, 2810))
+    assert cron.count(begin, end) == cron.count(begin, middle) + cron.count(middle, end)
+
+    def count(rule: Pattern, place: Zone, begin: datetime, end: datetime) -> int:
+        counted.append(end - begin)
+        return _count(rule, place, begin, end)
+
+    monkeypatch.setattr(cron_module, "_count", count)
+    begin, end = begin.replace(year=2026), begin.replace(year=9990)
+    _in_period.cache_clear()
+    found = cron.count(begin, end)
+    assert sum(counted, timedelta(0)) <= 2 * PERIOD + (REGULAR - begin)
+    assert found == cron.count(begin, middle) + cron.count(middle, end)
 
 
 def test_a_naive_instant_is_no_instant() -> None:

@@ -14,11 +14,10 @@ from jobsched.model.audit import Action, Entry
 from jobsched.model.claim import NO_SLOT, SPENT
 from jobsched.model.downtime import HELD_UP, NO_DAEMON, NO_NODE, Downtime
 from jobsched.model.hold import Hold
-from jobsched.model.job import CatchUp, Job, Overlap, Policy
+from jobsched.model.job import CatchUp, Job, Overlap, Pause, Policy
 from jobsched.model.judge import judge
 from jobsched.model.order import REPLACED
 from jobsched.model.owed import Situation, owed
-from jobsched.model.pause import Pause
 from jobsched.model.run import Run, State
 from jobsched.model.selection import Selection
 from jobsched.model.time_text import named
@@ -237,6 +236,15 @@ def test_the_evidence_of_a_stretch_and_of_an_overlap() -> None:
         ("it was recorded", DUE + DAY),
         ("run r0 of the job was active then, and is still active", DUE - timedelta(hours=1)),
     ]
+
+
+def test_term_and_kill_are_evidence() -> None:
+    begun, term, kill, ended = (DUE + timedelta(seconds=seconds) for seconds in (0, 10, 15, 16))
+    one = run("timed_out", started=begun, node="alpha", term_at=term, kill_at=kill, ended=ended, signal="SIGKILL")
+    assert [(fact.text, fact.at) for fact in judged(one).facts][2:] == [
+        ("TERM was sent to its processes", term), ("KILL was sent to its processes", kill),
+        ("it ended: signal SIGKILL", ended),
+    ]  # fmt: skip
 
 
 def test_what_was_done_to_the_job_is_evidence() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobsched.model.pause import Pause, stopped
+from jobsched.model.job import Pause, stopped
 from jobsched.model.trigger import TICK
 
 T0 = datetime(2026, 11, 28, 5, tzinfo=UTC)

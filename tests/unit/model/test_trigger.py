@@ -278,6 +278,7 @@ def test_dues_that_are_counted_are_those_that_are_walked(
         assert schedule.count(asked, due - TICK) == place - 1
         assert schedule.count(due, walked[-1]) == len(walked) - place
     if walked:
+        assert schedule.count_up_to(most, asked, walked[-1]) == min(most, len(walked))
         assert schedule.newest(asked, walked[-1], most) == walked[-most:]
         assert schedule.newest(asked, walked[-1] - TICK, most) == walked[:-1][-most:]
     assert schedule.newest(asked, asked, most) == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jobsched.model.draft import Draft
 from jobsched.model.errors import Invalid
+from jobsched.model.trigger import Schedule
 from jobsched.model.upcoming import Place, Planned, Stop, UpcomingDue, upcoming
 
 T0 = datetime(2026, 3, 28, tzinfo=UTC)
@@ -130,6 +131,20 @@ def test_who_does_not_wait_any_more_stops_it() -> None:
 
     with pytest.raises(GoneError):
         upcoming([every("a", 1)], T0, at(1e5), None, 10_000, wanted)
+
+
+def test_of_a_job_that_has_few_runs_left_no_more_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, count = list[timedelta](), Schedule.count
+
+    def noted(schedule: Schedule, after: datetime, until: datetime) -> int:
+        counted.append(until - after)
+        return count(schedule, after, until)
+
+    monkeypatch.setattr(Schedule, "count", noted)
+    late = datetime(9990, 1, 1, tzinfo=UTC)
+    job = planned("a", cron="0 * * * *", timezone="Europe/Berlin", left=30)
+    assert upcoming([job], late, late + timedelta(days=1), None, 9, lambda: None) == []
+    assert sum(counted, timedelta(0)) <= timedelta(days=3)
 
 
 @given(

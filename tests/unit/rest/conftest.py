@@ -196,6 +196,8 @@ def compiled_once() -> Iterator[None]:
     The function depends on the path and nothing else, for our rules have neither a host nor defaults. The compiling
     took two thirds of the time that a daemon takes to be built.
     """
+    from jobsched.rest import openapi
+
     compiling = Rule._compile_builder
     compiled: dict[tuple[str, bool], Callable[..., tuple[str, str]]] = {}
 
@@ -210,6 +212,7 @@ def compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", remembering)
+        patch.setattr(openapi, "describe", remembered(openapi.describe))
         yield
 
 
@@ -218,7 +221,6 @@ def daemon(folder: Path, migrated: Path, tasks: Catalog) -> Iterator[Front]:
     """A daemon that is built and never started; its store is a real one, asked without threads."""
     from jobsched import parts, service
     from jobsched.config import options
-    from jobsched.rest import openapi
     from jobsched.store.sql import store
 
     def open_store(reactor: Any, url: str, **more: Any) -> store.Store:
@@ -229,7 +231,6 @@ def daemon(folder: Path, migrated: Path, tasks: Catalog) -> Iterator[Front]:
     copyfile(migrated, folder / "jobsched.sqlite")
     folders = parts.Folders(conf=ROOT / "conf", tasks=ROOT / "tasks", state=folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(openapi, "describe", remembered(openapi.describe))
         patch.setattr(parts, "open_store", open_store)
         secured, site = service.build(reactor, configuration, tasks, folders, [], wall=reactor.wall)  # type: ignore[arg-type]  # a fake
     found = next(part for part in secured if isinstance(part, store.Store))

@@ -2,7 +2,9 @@
 
 import base64
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import attrs
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import fail
@@ -13,7 +15,8 @@ from jobsched.config.tokens import Token, Tokens, hashed
 from jobsched.http.auth import ADDRESSES, WRONG, Authenticator, Failures
 from jobsched.http.route import Route, caller, whole
 from jobsched.http.site import site
-from jobsched.model.caller import NEEDS, SCOPES
+from jobsched.model.caller import NEEDS, NOBODY, SCOPES
+from jobsched.model.errors import Slower, Unauthorized
 from jobsched.rest.relay import Relay
 from tests.unit.rest.conftest import EPOCH, Reactor, ask
 
@@ -33,7 +36,7 @@ class SecuredSite:
     def __init__(self, tokens=KNOWN, cluster=CLUSTER, used=lambda _: None):
         self.tokens = tokens
         self.reactor = Reactor()
-        authenticator = Authenticator(
+        self.authenticator = authenticator = Authenticator(
             lambda: self.tokens,
             lambda: datetime.fromtimestamp(self.reactor.seconds(), UTC),
             self.reactor.seconds,
@@ -129,10 +132,32 @@ def test_a_scope_opens_its_own_calls_and_admin_all(need):
     for scope in SCOPES:
         secured = SecuredSite(Tokens((Token(name="one", scopes=frozenset({scope}), hash=hashed(b"t")),)))
         answer = secured.get("Bearer t", f"/{need}")
-        if need in {"open", "token", "any", scope} or scope == "admin":
+        wanted = "read" if need == "key" else need
+        if wanted in {"open", "token", "any", scope} or scope == "admin":
             assert answer.status == 200
         else:
-            assert answer.problem[:2] == (403, f"this needs the scope {need!r}, which the token 'one' does not have")
+            assert answer.problem[:2] == (403, f"this needs the scope {wanted!r}, which the token 'one' does not have")
+
+
+def test_a_key_counts_for_its_calls_where_no_token_is_sent(secured):
+    assert secured.get(path="/key?key=x").status == 200
+    assert secured.callers[-1] == attrs.evolve(NOBODY, address="192.168.1.1")
+    for path in ("/key", "/key?yek=x", *(f"/{need}?key=x" for need in NEEDS if need not in {"open", "key"})):
+        assert secured.get(path=path).status == 401, path
+    assert secured.get("Bearer jobsched_wrong", "/key?key=x").status == 401
+
+
+def test_a_wrong_key_counts_as_a_wrong_token_does(secured):
+    request = SimpleNamespace(getClientAddress=lambda: IPv4Address("TCP", "192.168.1.1", 1), args={}, known=False)
+    for _ in range(WRONG):
+        with pytest.raises(Unauthorized):
+            secured.authenticator.by_key(request, False)
+    with pytest.raises(Slower):
+        secured.authenticator.by_key(request, False)
+    assert secured.get("Bearer jobsched_wrong").status == 429
+    assert not request.known
+    seen = secured.authenticator.by_key(request, True)
+    assert (seen.name, seen.scopes, seen.tasks, request.known) == (None, {"read"}, None, True)
 
 
 def test_tokens_close_all_that_is_not_open():
@@ -158,7 +183,7 @@ def test_what_is_open_to_all_knows_who_may_know_more(secured):
 
 
 def test_other_nodes_may_read_and_nothing_else(secured):
-    assert [secured.get(f"Bearer {CLUSTER}", f"/{need}").status for need in NEEDS] == [200] * 4 + [403] * 3
+    assert [secured.get(f"Bearer {CLUSTER}", f"/{need}").status for need in NEEDS] == [200] * 5 + [403] * 3
     assert SecuredSite(cluster=None).get(f"Bearer {CLUSTER}").status == 401
 
 

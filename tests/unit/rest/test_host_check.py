@@ -28,6 +28,8 @@ WRITES = [
     ("POST", "/runs/x/rerun"),
     ("POST", "/catalog/reload"),
     ("DELETE", "/jobs/x"),
+    ("POST", "/jobs/x/keys"),
+    ("DELETE", "/jobs/x/keys/x"),
 ]
 MAY_HAVE_ONE = ["/jobs/x/run", "/jobs/x/pause"]
 FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "Text/Plain; charset=x"]

@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from jobsched.http.log_limit import Lines
+from jobsched.http.log_limit import Lines, masked
 from jobsched.http.problems import unheard
 from jobsched.http.route import Route, whole
 from jobsched.http.site import site
@@ -39,6 +39,17 @@ class SecuredSite:
 
     def ask(self, target=b"/there", method=b"GET"):
         exchange(self.site, method + b" " + target + b" HTTP/1.1\r\n" + HEAD)
+
+
+@pytest.mark.parametrize("name", [b"key", b"k%65y", b"%6Bey"])
+def test_no_line_holds_a_key(said, name):
+    assert (
+        masked(b"/a?held=0&" + name + b"=s3cret&key=s3cret&x=%26key") == b"/a?held=0&" + name + b"=***&key=***&x=%26key"
+    )
+    assert masked(b"/a?keys=1&key") == b"/a?keys=1&key"
+    secured = SecuredSite()
+    secured.ask(b"/there?" + name + b"=s3cret")
+    assert said() == [f"192.168.1.1 GET /there?{name.decode()}=*** 200 0"]
 
 
 def test_a_stranger_has_ten_lines_and_then_a_count(said):

@@ -31,7 +31,8 @@ NAMES = {
     "listJobDeliveries", "listRuns", "getRun", "getRunOutput", "cancelRun", "listRunDeliveries", "listTasks", "getTask",
     "reloadCatalog", "previewTrigger", "listNodes", "listAudit", "getHealth", "getReadiness", "getMetrics",
     "getDescription", "getJobStats", "listUpcoming", "getHold", "putHold", "deleteHold", "batchJobs", "getMe",
-    "countRuns", "getLinks", "getStorage", "getBadge", "getCalendar",
+    "countRuns", "getLinks", "getStorage", "getBadge", "getCalendar", "createJobKey", "listJobKeys", "deleteJobKey",
+    "getJobBadge", "getJobCalendar",
 }  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def test_a_request_can_be_made_by_its_required_fields_alone(described: dict[str,
 def test_every_call_belongs_to_a_group_that_is_described(described: dict[str, Any]) -> None:
     groups = {each["name"] for each in described["tags"]}
     assert {tag(route) for route in ROUTES} <= groups
-    assert set(described["components"]["securitySchemes"]) == {"token", "password"}
+    assert set(described["components"]["securitySchemes"]) == {"token", "password", "key"}
     assert described["servers"] == [{"url": "/", "description": "The daemon that gave this description"}]
 
 

@@ -48,6 +48,14 @@ def test_deadline_sends_term_then_kill(world):
     assert world.deadline.killed
 
 
+def test_it_tells_of_the_term_and_of_the_first_kill(world):
+    told = []
+    world.deadline.signalled.subscribe(lambda sent: told.append((world.clock.seconds(), sent)))
+    world.deadline.arm(10)
+    world.go(15 + 3 * AGAIN)
+    assert told == [(10, "TERM"), (15, "KILL")]
+
+
 def test_what_does_not_die_is_killed_again_until_it_is_dead(world):
     world.deadline.stop(ASKED)
     world.go(5 + 2 * AGAIN)

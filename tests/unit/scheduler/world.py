@@ -18,10 +18,9 @@ from jobsched.cluster.alone import Alone
 from jobsched.events import Events
 from jobsched.model.draft import Draft
 from jobsched.model.ids import Ids
-from jobsched.model.job import Job
+from jobsched.model.job import Job, Pause
 from jobsched.model.membership import Heartbeat
 from jobsched.model.node import Node
-from jobsched.model.pause import Pause
 from jobsched.model.run import Run, State
 from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.reconcile import RunnerPort

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", text(16), primary_key=True),
         sa.Column("used", sa.BigInteger, nullable=False),
     )
+    _keys_of_jobs()
     let_go()
 
 
@@ -76,8 +77,8 @@ def _to_jobs() -> None:
 
 
 def _to_runs() -> None:
-    """Add of which run each is a rerun, what they used, whether they may start in spite of a hold; indexes to find them
-    by."""
+    """Add of which run each is a rerun, what they used, whether they may start in spite of a hold, when they were told
+    to end; indexes to find them by."""
     grow(
         "runs",
         [
@@ -85,6 +86,8 @@ def _to_runs() -> None:
             sa.Column("cpu_seconds", sa.Double),
             sa.Column("max_rss", sa.BigInteger),
             sa.Column("forced", sa.Boolean),
+            sa.Column("term_at", sa.BigInteger),
+            sa.Column("kill_at", sa.BigInteger),
         ],
         {
             "runs_of_task": ["task", "id"],
@@ -148,6 +151,21 @@ def _hold_and_groups() -> None:
     row = sa.table("hold", sa.column("id", sa.Integer))
     if op.get_bind().execute(sa.select(row.c.id)).first() is None:
         op.execute(sa.insert(row).values(id=1))
+
+
+def _keys_of_jobs() -> None:
+    """Add the keys of jobs."""
+    table(
+        "job_keys",
+        sa.Column("id", text(36), primary_key=True),
+        sa.Column("job_id", text(63, sqlite=36), nullable=False),
+        sa.Column("job_created", sa.BigInteger, nullable=False),
+        sa.Column("by", text(255)),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("last", text(8), nullable=False),
+        sa.Column("hash", text(64), nullable=False),
+    )
+    index("job_keys_of_job", "job_keys", ["job_id", "id"])
 
 
 def _sets_that_are_staged() -> None:
