@@ -82,7 +82,7 @@ def test_a_group_stays_as_long_as_it_has_processes(groups):
     assert folders("stays") == []
 
 
-def test_what_a_killed_daemon_left_is_ended_though_it_has_no_mark(groups):
+def test_what_a_killed_daemon_left_is_ended_without_a_mark(groups):
     with started(groups.group("left")):
         run = SimpleNamespace(id="left", pid=None, pid_started=None)
         found = recovery.end_orphans([run], 30)["left"]
