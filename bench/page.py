@@ -155,7 +155,8 @@ def said(name: str) -> float:
 class OpenPage:
     """Asks for what live.js asks for; keep the two alike."""
 
-    GATHERED, DUES, APART = said("GATHERED"), said("DUES"), said("APART")
+    GATHERED, DUES, APART, TOGETHER = said("GATHERED"), said("DUES"), said("APART"), said("TOGETHER")
+    EARLY = said("EARLY")
 
     def __init__(self, port: int, path: str, late: list[float], notes: bool) -> None:
         self.asked = 0
@@ -164,7 +165,7 @@ class OpenPage:
         self._port = port
         self._path = path
         self._late = late
-        self._ended: list[datetime] = []  # what became of runs since the last look
+        self._ended: list[tuple[float, datetime]] = []  # what was heard, and what is not shown yet
         self._looked = 0.0
         self._wanted = asyncio.Event()
 
@@ -196,7 +197,7 @@ class OpenPage:
         self._wanted.set()
         ended = [instant(each.decode()) for each in ENDED.findall(heard)] if self._notes else []
         if self._path == "/ui/":
-            self._ended += ended
+            self._ended += [(time.monotonic(), each) for each in ended]
         else:  # the row is changed by the event itself, once the gathered ones are shown
             now = datetime.now(UTC)
             self._late += [(now - each).total_seconds() + self.GATHERED for each in ended]
@@ -209,13 +210,18 @@ class OpenPage:
     async def _looks(self) -> None:
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(max(self.GATHERED, self._looked + self.APART - time.monotonic()))
+            await asyncio.sleep(max(0, self._looked + self.APART - time.monotonic()))
             self._wanted.clear()
-            self._looked, shown, self._ended = time.monotonic(), self._ended, []
-            await self._fetch(self.GATHERED)
-            self._late += [(datetime.now(UTC) - each).total_seconds() for each in shown]
+            self._looked = time.monotonic()
+            ago = await self._fetch(self.TOGETHER)
+            made = time.monotonic() - ago - self.EARLY
+            self._late += [(datetime.now(UTC) - each).total_seconds() for heard, each in self._ended if heard <= made]
+            self._ended = [(heard, each) for heard, each in self._ended if heard > made]
+            if self._ended:
+                self._wanted.set()
 
-    async def _fetch(self, gathered: float | None = None) -> None:
+    async def _fetch(self, gathered: float | None = None) -> float:
+        """How many seconds ago the making of the screen has begun."""
         self.asked += 1
         look = "" if gathered is None else f"Jobsched-Look: {gathered * 1000:.0f}\r\n"
         self._writer.write(f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{look}\r\n".encode())
@@ -224,6 +230,8 @@ class OpenPage:
         if b" 200 " not in head or size is None:
             raise NotMeasured(f"GET {self._path}: {head[:200]!r}")
         await self._reader.readexactly(int(size[1]))
+        ago = re.search(rb"(?i)jobsched-made: (\d+)", head)
+        return 0.0 if ago is None else int(ago[1]) / 1000
 
 
 if __name__ == "__main__":

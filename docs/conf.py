@@ -13,12 +13,14 @@ author = "The Jobsched authors"
 copyright = author  # the name that Sphinx asks for
 version = release = __version__
 
-extensions = ["commands", "fields", "modules", "sphinx_copybutton"]
+extensions = ["commands", "fields", "modules", "reference", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
 smartquotes_action = "qe"  # no dashes: --listen is an option
 
 html_theme = "furo"  # light and dark, as the reader's browser asks
+html_static_path = ["_static"]
+html_css_files = ["dark.css"]
 html_title = f"Jobsched {version}"
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1f5f8b", "color-brand-content": "#1f5f8b"},

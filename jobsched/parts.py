@@ -14,7 +14,8 @@ from . import __version__
 from .audit import AuditLog
 from .clock import SharedClock, WallClock, elapsed, now
 from .cluster.alone import Alone
-from .cluster.membership import Life, Membership
+from .cluster.life import Life
+from .cluster.membership import Membership
 from .cluster.wakeup import Wakeup
 from .config.catalog import Catalog
 from .config.catalog import load as load_catalog
@@ -26,9 +27,12 @@ from .daemon.folder_lock import FolderLock
 from .daemon.health import Files, Health
 from .daemon.listening import Port
 from .daemon.reload import CatalogHolder, Reloader
+from .daemon.signals import OnStop
 from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
 from .events import Events
+from .executor.fleet import Fleet
+from .executor.node_life import NodeLife
 from .feed import Feed
 from .files import room
 from .http.site import JobschedSite
@@ -103,6 +107,8 @@ class Parts:
         self.dispatcher = Dispatcher(reactor, self.clock, self.store, self._webhook_sender(), everyone=everyone)
         self._catalog_holder = self._holder_of(catalog, folders)
         self._token_holder = TokenHolder(tokens, lambda: self.files.run(load_tokens, folders.conf / TOKENS))
+        self.on_stop = OnStop(leaves_runs=config.on_stop == "leave")
+        self.executors = self._executors(folders.state)
         self.runner = self._runner()
         self._previous = Predecessor(folders.state)
         self.peers = self._peers(_node(config, catalog, now(self.clock)))
@@ -161,6 +167,20 @@ class Parts:
         file, run_as = folders.conf / "catalog.cfg", self._config.run_as
         return CatalogHolder(catalog, lambda: self.files.run(load_catalog, file, folders.tasks, run_as), self.events)
 
+    def _executors(self, state: Path) -> Fleet | None:
+        """The processes that start scripts; None: the runner starts them itself."""
+        config = self._config
+        if not config.executors:
+            return None
+        limit, grace = config.output_limit, config.kill_grace
+        life = NodeLife(
+            patience=config.lease / 2,
+            until=lambda: self.peers.until,
+            leaves=self.on_stop.leaves,
+            hand_over=lambda: self.peers.hand_over(config.handover),
+        )
+        return Fleet(self._reactor, state, config.executors, limit, grace, self._redaction, life)
+
     def _runner(self) -> Runner:
         config = self._config
         limits = Limits(
@@ -169,10 +189,11 @@ class Parts:
             max_running=config.max_running,
             threads=config.threads,
             output=config.output_limit,
+            leaves=self.on_stop.leaves,
         )
         return Runner(
             self._reactor, self.clock, self.store, self._ids, lambda: self._catalog_holder.catalog, self._output,
-            limits, self._redaction, self.events,
+            limits, self._redaction, self.events, self.executors,
         )  # fmt: skip
 
     def _stop_run(self, run_id: str, reason: str) -> bool:

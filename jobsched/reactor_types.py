@@ -24,6 +24,10 @@ class TimeAndThreads(IReactorTime, IReactorFromThreads):
     """Timers, and a way back from other threads."""
 
 
+class Spawner(IReactorProcess, IReactorFDSet):
+    """Child processes, and descriptors."""
+
+
 class WithTimers(IReactorTime, IReactorThreads):
     """Timers, and pools of threads."""
 
@@ -33,6 +37,6 @@ class Connector(TimeAndThreads, IReactorTCP):
 
 
 class Reactor(
-    Connector, WithTimers, IReactorCore, IReactorFDSet, IReactorProcess, IReactorSSL, IReactorUNIX
+    Connector, Spawner, WithTimers, IReactorCore, IReactorSSL, IReactorUNIX
 ):  # fmt: skip
     """All that a daemon needs; any reactor of a Unix system provides it."""

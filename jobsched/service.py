@@ -48,6 +48,7 @@ def _ordered(reactor: Reactor, parts: Parts) -> OrderedServices:
         parts.store,
         parts.peers,  # stops when nothing runs any more
         parts.dispatcher,
+        *([] if parts.executors is None else [parts.executors]),  # ends when no run is left
         parts.runner,
         parts.files,
         parts.pruning,
@@ -57,7 +58,7 @@ def _ordered(reactor: Reactor, parts: Parts) -> OrderedServices:
         parts.token_uses,
         parts.callers,
         parts.startup,
-        Signals(reactor, parts.events, parts.reloader.hang_up, *[port.renew for port in parts.ports]),
+        Signals(reactor, parts.events, parts.on_stop, parts.reloader.hang_up, *[port.renew for port in parts.ports]),
         *([parts.wakeup] if isinstance(parts.peers, Membership) else []),
         ClockWatch(reactor, lambda _seconds: parts.scheduler.clock_stepped()),
         *parts.ports,

@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "This host": {
         "serve": ("local.serve", "Start the daemon"),
+        "stop": ("local.stop", "Stop the daemon"),
         "token": ("local.token", "Make, list, rotate and revoke tokens"),
         "lint": ("local.lint", "Check catalog, configuration and scripts"),
         "verify": ("local.store", "Look through the store for what must not be"),

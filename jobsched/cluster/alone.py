@@ -34,6 +34,7 @@ class Alone(Service):
 
     name = "alone"
     alone = True
+    until: float | None = None  # as that of a member: there are no others
     log = Logger()
 
     def __init__(
@@ -81,6 +82,9 @@ class Alone(Service):
     def holds(self) -> bool:
         """Always true: no other node can take this one for dead."""
         return True
+
+    async def hand_over(self, seconds: float) -> None:
+        """Nobody waits for the daemon that comes after this one, and nobody has to."""
 
     def startService(self) -> None:
         super().startService()

@@ -49,6 +49,11 @@ class LeaseTerm:
         self.renewed, self._until = asked, asked + leases.gives_up(self.lease)
         return silent
 
+    def hand_over(self, asked: float, lease: timedelta) -> None:
+        """The last heartbeat, asked for at `asked`, was heard, and had that lease."""
+        self.lease = lease
+        self.heard(asked)
+
     def remaining(self, moment: float) -> float:
         """Seconds until the term is over; 0: it is over."""
         return max(self._until - moment, 0.0)

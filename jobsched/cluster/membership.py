@@ -8,7 +8,7 @@ before anybody may start them again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import attrs
@@ -25,29 +25,20 @@ from ..model.downtime import Downtime
 from ..model.errors import Unavailable
 from ..model.ids import Ids
 from ..model.log_throttle import PAUSE as LATER
-from ..model.membership import Heartbeat, MembershipSnapshot
-from ..model.node import MEMBERSHIP, MembershipEvent, Node, Standing, twins
+from ..model.membership import MembershipSnapshot
+from ..model.node import MEMBERSHIP, MembershipEvent, Node, Standing, differs, twins
 from ..model.outage import AGAIN, Outage
 from ..store.contract.store import Store
 from .declare_dead import DeclareDead
+from .farewell import told
 from .lease_term import EVERY, LeaseTerm, Sightings
+from .life import Life
 
 WATCH = 0.25  # seconds between looks at how long ago the last one was
 EACH = 5  # heartbeats between looks for runs that no node has
 GONE = "its node did not say that it lives for {:g} s"
 OURS = "its node could not say that it lives for {:g} s, and ended it or took it for ended"
 OUT_OF_REACH = "the store could not be reached for {:g} s, so this node ended its own runs"
-
-
-@attrs.frozen(kw_only=True)
-class Life:
-    """What membership needs of the rest of this node."""
-
-    heartbeat: Callable[[], Heartbeat]  # `id` and all; membership puts its own id in
-    end_all: Callable[[str], object]  # end every run here, quickly, as lost
-    stored: Callable[[], Awaitable[object]]  # fires when outcomes that wait are stored, or after a while
-    end: Callable[[str, str], object]  # one run, for a reason
-    keep_id: Callable[[str], object]  # remember this id for the daemon that comes after this one
 
 
 class Membership(Service):
@@ -88,6 +79,7 @@ class Membership(Service):
         self._elapsed = elapsed
         self._term = LeaseTerm()
         self._beats = 0
+        self._runs_go_on = False
         self._tries = 0  # to enter
         self._sightings = Sightings()
         self.standing: Standing = MEMBERSHIP.begins["start"]
@@ -125,6 +117,11 @@ class Membership(Service):
     def remaining(self) -> float:
         """Seconds for which it may still act if no heartbeat is heard; 0: it may not."""
         return self._term.remaining(self._elapsed()) if self.standing == "inside" else 0.0
+
+    @property
+    def until(self) -> float | None:
+        """The elapsed second until which this node may act; nothing of it may run past that."""
+        return self._elapsed() + self.remaining
 
     @property
     def lease(self) -> timedelta:
@@ -264,7 +261,7 @@ class Membership(Service):
             self.log.info("node {node} is gone, {id}", node=before[node_id].name, id=node_id)
         if self._twin and not told_twin:
             self.log.warn("another living node is called {node} too; give each its own NODE_NAME", node=self.node.name)
-        if any(_differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
+        if any(differs(before.get(node_id), node) for node_id, node in after.items()) or before.keys() - after.keys():
             self._events.members_changed()
 
     async def _look_after_the_dead(self, snapshot: MembershipSnapshot) -> None:
@@ -277,19 +274,22 @@ class Membership(Service):
 
     async def _leave(self) -> None:
         await self._beating
-        try:
-            if self.standing == "inside":
-                await self._store.nodes.leave(self.node.id, now(self._clock))
-                self._move("leave")
-        except Unavailable as why:
-            self.log.error("the others will take node {node} for dead: {why}", node=self.node.name, why=str(why))
-        except Exception as why:
-            self.log.failure("the others will take node {node} for dead: {why}", Failure(),
-                             node=self.node.name, why=self._store.words(why))  # fmt: skip
-        finally:
-            await self._store.stopService()
+        if self.standing == "inside" and not self._runs_go_on:
+            await told(self._store, self.node, self._store.nodes.leave(self.node.id, now(self._clock)))
+            self._move("leave")
+        await self._store.stopService()
 
-
-def _differs(before: Node | None, after: Node) -> bool:
-    """Whether the node is new (`before` is None), or its tasks or tags changed."""
-    return before is None or (before.tasks, before.tags) != (after.tasks, after.tags)
+    async def hand_over(self, seconds: float) -> None:
+        """The last heartbeat: runs go on, and others wait so long for the daemon that comes after this one."""
+        for loop in self._loops:
+            loop.stop()
+        await self._beating
+        self._runs_go_on = True
+        if self.standing == "inside":
+            asked, lease = self._elapsed(), max(timedelta(seconds=seconds), self.lease)
+            last = attrs.evolve(self._life.heartbeat(), id=self.node.id, lease=lease, slots=0)
+            heard = await told(self._store, self.node, self._store.nodes.beat(last, now(self._clock)))
+            if heard is not None and heard.renewed:
+                self._term.hand_over(asked, lease)
+            elif heard is not None:
+                self._move("declared dead")

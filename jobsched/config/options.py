@@ -175,6 +175,9 @@ class Config:
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: where it listens
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
+    executors: int = _option("EXECUTORS", _whole(0, 64), 0)  # 0: the daemon itself starts scripts
+    on_stop: str = _option("ON_STOP", _one_of("end", "leave"), "end")  # leave: to executors
+    handover: float = _option("HANDOVER", LEASE, 300)  # seconds that others wait for the daemon after this one
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
     notify_url: str | None = _option("NOTIFY_URL", RECEIVER_OR_NONE, None)  # the receiver for all jobs
     notify_secret: str | Sequence[str] | None = _option("NOTIFY_SECRET", SECRETS_OR_NONE, None)
@@ -234,7 +237,13 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
     url = config.node_url and config.node_url.rstrip("/")
     found = exposed(path, _secrets(config))
     resolved = _resolved(config.store, state_dir)
-    return attrs.evolve(config, store=resolved, node_url=url, warnings=(*config.warnings, *found))
+    return attrs.evolve(config, store=resolved, node_url=url, warnings=(*config.warnings, *found, *_idle(config)))
+
+
+def _idle(config: Config) -> list[str]:
+    """Options that say nothing beside others."""
+    said = "ON_STOP is 'leave', but EXECUTORS is 0, so a stop ends all runs"
+    return [said] if config.on_stop == "leave" and not config.executors else []
 
 
 def _secrets(config: Config) -> dict[str, Iterable[str | None]]:

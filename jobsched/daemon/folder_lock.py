@@ -10,12 +10,14 @@ from .. import files
 from ..model.errors import BadStore
 from ..store.opening import file_of
 
+LOCK = "jobsched.lock"  # in the folder; its holder's process id stands in it
+
 
 class FolderLock:
     """Locks `folder`, or one file `name` in it, for this process and for the forked child that becomes the daemon."""
 
     def __init__(self, folder: Path, name: str = "") -> None:
-        self._descriptor = files.opened(folder, f"{name or 'jobsched'}.lock", flags=os.O_RDWR | os.O_CREAT)
+        self._descriptor = files.opened(folder, f"{name}.lock" if name else LOCK, flags=os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,6 @@
-"""Signals to the daemon itself: TERM and INT end it cleanly, with exit status 0; HUP makes it read its files again."""
+"""Signals to the daemon itself: TERM, INT and USR1 end it cleanly, with exit status 0; with USR1 no run is left to
+executors. HUP makes it read its files again.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,21 @@ from ..events import Events
 from ..reactor_types import Reactor
 
 
+class OnStop:
+    """What becomes of runs when the daemon ends."""
+
+    def __init__(self, *, leaves_runs: bool) -> None:
+        self._leaves_runs = leaves_runs
+
+    def leaves(self) -> bool:
+        """Whether those in executors go on."""
+        return self._leaves_runs
+
+    def end_runs(self) -> None:
+        """None goes on."""
+        self._leaves_runs = False
+
+
 class Signals(Service):
     """Installs our handlers, and again once the reactor runs: Twisted installs its own handlers at its start.
 
@@ -22,7 +39,8 @@ class Signals(Service):
     name = "signals"
     log = Logger()
 
-    def __init__(self, reactor: Reactor, events: Events, *hang_ups: Callable[[], object]) -> None:
+    def __init__(self, reactor: Reactor, events: Events, on_stop: OnStop, *hang_ups: Callable[[], object]) -> None:
+        self._on_stop = on_stop
         self._reactor = reactor
         self._events = events
         self._hang_ups = hang_ups  # called at HUP; none of them raises; some return a Deferred
@@ -36,6 +54,7 @@ class Signals(Service):
     def _install(self) -> None:
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
+        signal.signal(signal.SIGUSR1, self._end)
         signal.signal(signal.SIGHUP, self._again)
 
     def _end(self, number: int, _frame: object) -> None:
@@ -44,6 +63,8 @@ class Signals(Service):
             self._reactor.callFromThread(self._stop, number)
 
     def _stop(self, number: int) -> None:
+        if number == signal.SIGUSR1:
+            self._on_stop.end_runs()
         self.log.info("received {signal}, stopping", signal=signal.Signals(number).name)
         self._reactor.stop()
 

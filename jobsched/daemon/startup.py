@@ -169,13 +169,18 @@ class Startup(Service):
             await self._recover()
         except Exception:
             self.log.failure("the runs of an earlier daemon could not be recorded; they stay as they are", Failure())
+            self._runner.adopt([])
         if self.running:
             self._calendar.startService()
             self._events.scheduling_began()
 
     async def _recover(self) -> None:
-        """Deal with runs left behind. An SQLite file has one daemon at a time: there, any node's runs are meant."""
+        """Deal with runs left behind: go on with those that executors have, and make an end of the others. An SQLite
+        file has one daemon at a time: there, any node's runs are meant."""
         node = self._peers.node
+        known = await self._runner.earlier()
+        before = None if isinstance(self._peers, Alone) else self._previous.ids
+        self._runner.adopt(await self._store.runs.adopt(sorted(known), node.id, before) if known else [])
         if isinstance(self._peers, Alone):
             await self._runner.recover(await self._store.runs.left_behind(node.id))
             return

@@ -220,6 +220,7 @@ class JobFilter:
     state: JobState | None = None
     overdue: bool | None = None
     failing: bool = False  # only those whose newest run that has ended failed, timed out, was lost or missed
+    needy: bool = False  # only those that are overdue or failing
     labels: tuple[Label, ...] = ()  # all of them
     words: tuple[str, ...] = ()  # each in the name, the description, the task or a label
     order: JobOrder = attrs.field(factory=JobOrder)

@@ -105,3 +105,8 @@ def twins(nodes: Iterable[Node]) -> set[str]:
 
 def _weight(node_id: str, key: str) -> bytes:
     return hashlib.blake2b(f"{node_id} {key}".encode(), digest_size=8).digest()
+
+
+def differs(before: Node | None, after: Node) -> bool:
+    """Whether the node is new (`before` is None), or its tasks or tags changed."""
+    return before is None or (before.tasks, before.tags) != (after.tasks, after.tags)

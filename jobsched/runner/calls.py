@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -21,17 +20,16 @@ from ..task import Info
 from ..threads import DaemonPool, InThread
 from . import launch
 from .deadline import Stop
+from .elsewhere import ExecutorCall, Executors
 from .inprocess import CoroutineCall, ThreadCall, words
 from .outcome import ProcessExit
 from .output import Output
-from .pipe import OutputPipe
 from .process import ScriptProcess
-from .process_survey import ProcessSurvey
-from .session import Sessions, close_on_exec
+from .scripts import Script, Scripts, refused
 
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
-Call = ScriptProcess | ThreadCall | CoroutineCall
+Call = ScriptProcess | ThreadCall | CoroutineCall | ExecutorCall
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +41,7 @@ class Limits:
     max_running: int  # runs at once
     threads: int  # for tasks that run in threads
     output: int  # bytes of output of one run
+    leaves: Callable[[], bool] = lambda: False  # whether the end of the daemon leaves runs to executors
 
 
 async def patiently(
@@ -62,28 +61,51 @@ async def patiently(
 class Calls:
     """Has what all calls need: the threads of tasks, and what processes inherit."""
 
-    def __init__(self, reactor: Reactor, limits: Limits, in_thread: InThread) -> None:
+    def __init__(
+        self, reactor: Reactor, limits: Limits, in_thread: InThread, executors: Executors | None = None
+    ) -> None:
+        self._executors = executors
         self._reactor = reactor
         self._limits = limits
-        self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread, reactor.seconds)
-        self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
+        self._scripts = Scripts(reactor, in_thread)
         self._tasks = DaemonPool(0, limits.threads, "task")
         self._inherited = launch.inherited(os.environ)
 
     def start(self) -> None:
         """Be ready."""
-        close_on_exec()
-        self._sessions.check()
-        self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._scripts.start()
         self._tasks.start()
 
     def stop(self) -> Deferred[None]:
         """Call it when no run is left. Threads of tasks that do not end are not waited for."""
-        for pipe in list(self._kept):
-            pipe.finish()
-        os.close(self._stdin)
+        self._scripts.stop()
         return self._tasks.leave(self._reactor)
+
+    async def earlier(self) -> set[str]:
+        """The runs of an earlier daemon that executors go on with, or saw end."""
+        return set() if self._executors is None else await self._executors.known()
+
+    def take(self, run: Run) -> ExecutorCall:
+        """One of these, to go on with it."""
+        assert self._executors is not None
+        call = self._executors.take(run.id)
+        if run.stop is not None:
+            call.deadline.stop(Stop("cancelled", run.stop))
+        return call
+
+    def settle(self) -> None:
+        """Those that nobody took are nobody's."""
+        if self._executors is not None:
+            self._executors.settle()
+
+    def leave(self, run_id: str) -> bool:
+        """Leave a run to its executor; false: it has not gone there."""
+        return self._executors is not None and self._executors.leave(run_id)
+
+    def stored(self, run_ids: Iterable[str]) -> None:
+        """The store has the outcomes of these runs."""
+        if self._executors is not None:
+            self._executors.stored(run_ids)
 
     def timeout(self, run: Run, task: Task) -> float | None:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
@@ -94,8 +116,7 @@ class Calls:
         try:
             return self._begin(task, info, output)
         except OSError as why:
-            told = f"{why.filename}: {why.strerror}" if why.filename and why.strerror else why
-            return ProcessExit(error=f"could not start: {told}", busy=why.errno == errno.ETXTBSY)
+            return refused(why)
         except Exception as why:
             output.write(output.redact(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return ProcessExit(error=f"could not start: {words(why)}")
@@ -118,17 +139,16 @@ class Calls:
         env = launch.environment(info, command, self._inherited, confined)
         found = launch.locate(command, env)
         argv = launch.command_line(command, env, confined, found)
-        process = ScriptProcess(
-            self._sessions,
-            self._reactor,
-            self._survey,
-            info.run_id,
-            output,
-            self._limits.grace,
-            task.leftovers,
-            self._kept,
-            found,
-            confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
+        script = Script(
+            run_id=info.run_id,
+            argv=argv,
+            env=env,
+            grace=self._limits.grace,
+            confinement=confined,
+            leftovers=task.leftovers,
+            path=found,
+            starters=confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
         )
-        process.spawn(argv, env, self._stdin, confined)
-        return process
+        if self._executors is not None:
+            return self._executors.begin(script, info, task.success, output)
+        return self._scripts.begin(script, output)

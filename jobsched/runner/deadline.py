@@ -31,6 +31,11 @@ class Stop:
     grace: float | None = None  # seconds from TERM to KILL, if not as always
 
 
+def fenced(reason: str) -> Stop:
+    """Others are about to take this node for dead, and may start its runs again."""
+    return Stop("lost", reason, abandon=True, grace=1.0)
+
+
 class Doomed:
     """Stops for runs that are not there yet: those that are about to start, and will not."""
 

@@ -10,6 +10,7 @@ import attrs
 from twisted.logger import Logger
 
 from . import procfs
+from .control_group import ControlGroup
 from .group import Group
 from .procfs import Found, Key, Stat
 
@@ -19,21 +20,24 @@ class RemainingProcesses:
 
     log = Logger()
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, control: ControlGroup) -> None:
         self._first: int | None = None  # the pid of the first process, until that has ended
         self.known: list[Found] = []  # what lived at the last look, and may be signalled
-        self.met: dict[Key, Found] = {}  # all that a script left behind which ended by itself
+        self._by_itself = False  # the first process ended before it was told to
+        self._met: dict[Key, Found] = {}  # what it left behind
         self.refused: dict[Key, Found] = {}  # what we may not signal
         self._run_id = run_id
         self._told = False  # TERM went to what was there
+        self.control = control
 
     def began(self, pid: int) -> None:
         """The first process has this pid."""
         self._first = pid
 
-    def exited(self) -> None:
-        """The first process has ended: its pid may be another's from now on."""
+    def exited(self, by_itself: bool) -> None:
+        """The first process has ended, before it was told to or not: its pid may be another's from now on."""
         self._first = None
+        self._by_itself = by_itself
 
     def live(self) -> bool:
         """Whether any known process still lives."""
@@ -47,8 +51,14 @@ class RemainingProcesses:
         return self.known
 
     def count(self) -> None:
-        """Count the processes known now as left behind."""
-        self.met |= {each.key: each for each in self.known if procfs.lives(each)}
+        """Count the processes known now as left behind, if the first one ended by itself."""
+        if self._by_itself:
+            self._met |= {each.key: each for each in self.known if procfs.lives(each)}
+
+    @property
+    def left(self) -> tuple[Found, ...] | None:
+        """All that a script left behind which ended by itself; None: it did not."""
+        return tuple(self._met.values()) if self._by_itself else None
 
     def stuck(self) -> bool:
         """Whether all of it sleeps such that nothing ends it, and the first process too."""
@@ -60,6 +70,13 @@ class RemainingProcesses:
         there = None if self._first is None else procfs.stat(self._first)
         every = [*self.known, *([] if there is None else [there])]
         return tuple(attrs.evolve(each, state=procfs.state(each.pid)) for each in every)
+
+    def sending(self, number: int, first: bool, every: bool) -> None:
+        """A signal is about to be sent, also to the `first` process, and to `every` process that comes from it."""
+        if number == signal.SIGKILL and every:
+            self.control.kill()
+        elif number == signal.SIGTERM and first and self._first is not None:
+            self.seen(procfs.descendants(self._first))  # what ends now takes along who its children are
 
     def signal(self, group: Group, kill: bool, had_it: bool, asked: int) -> None:
         """TERM once, and after the grace KILL; `had_it`: the group was signalled as a whole, in the tick `asked`.
@@ -83,6 +100,8 @@ class RemainingProcesses:
         except ProcessLookupError:
             return
         except PermissionError:
+            if self.control.kills:  # the kernel does it in our place
+                return
             self.refused[process.key] = process
             self.log.error("process {pid} of run {run} may not be signalled by this user",
                            pid=process.pid, run=self._run_id)  # fmt: skip

@@ -55,6 +55,7 @@ class ProcessExit:
     busy: bool = False  # it was not started, for somebody had its file open to write
     hint: str = ""  # what may be the reason, and what to do
     usage: Usage | None = None
+    since: float = 0.0  # seconds ago that it ended
 
 
 def signal_name(number: int) -> str:

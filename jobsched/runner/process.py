@@ -75,10 +75,11 @@ class ScriptProcess(ProcessProtocol):
         self._launchers: tuple[str, ...] = ()
         self._group = Group(0)
         self._status: ProcessExit | None = None
+        self._began = 0.0  # not later than the first process
         self._exited = 0.0
         self._by_itself = False  # the first process ended before it was told to end
         self._everywhere = leftovers is not None  # after the script, look also for processes that left its session
-        self._remaining = RemainingProcesses(run_id)
+        self._remaining = RemainingProcesses(run_id, survey.groups.group(run_id))
         self._as_a_group = False  # the last signal went to the group as a whole
         self._tick = 0  # in which it went there
         self._asked: float | None = None  # when the survey was asked, while its answer is awaited
@@ -103,7 +104,9 @@ class ScriptProcess(ProcessProtocol):
             self._start(sessions, ["/bin/sh", *argv], env, stdin)  # a script without #!: execvp and cron do the same
 
     def _start(self, sessions: IReactorProcess, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
-        sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={STDIN: stdin, STDOUT: "r"})
+        self._began = self._clock.seconds()
+        with self._remaining.control.inside():
+            sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={STDIN: stdin, STDOUT: "r"})
 
     def connectionMade(self) -> None:
         assert isinstance(self.transport, Process)
@@ -126,9 +129,9 @@ class ScriptProcess(ProcessProtocol):
         usage = self.transport.usage if isinstance(self.transport, SessionProcess) else None
         self._status = exit_of(reason, self._launchers, usage)
         self._exited = self._clock.seconds()
-        self._remaining.exited()
         self._move("exit")
         self._by_itself = self._state == "exited"
+        self._remaining.exited(self._by_itself)
         if self._state == "gone":
             self.log.info("process {pid} of run {run}, which was given up, has ended", pid=self.pid, run=self._run_id)
             return
@@ -154,9 +157,12 @@ class ScriptProcess(ProcessProtocol):
 
     def _send(self, number: int) -> None:
         if self._state == "gone":
+            self.deadline.disarm()
             return
         self._move("TERM" if number == signal.SIGTERM else "KILL")
         self._as_a_group = self._status is None
+        everywhere = self._everywhere or self.deadline.stopped is not None
+        self._remaining.sending(number, first=self._as_a_group, every=everywhere and not self._keeps)
         if self._as_a_group:
             self._tick = procfs.now()
             self._group.send(number)  # at once; processes that left the group are looked for first
@@ -189,7 +195,7 @@ class ScriptProcess(ProcessProtocol):
             return
         if self._remaining.live():
             self._go_on(left=True)
-        elif self._everywhere or self._state in ENDING:
+        elif self._state in ENDING or (self._everywhere and not self._remaining.control.empty()):
             self._ask()
         elif (empty := self._is_empty()) is None:
             self._look_in(SOON)
@@ -200,7 +206,8 @@ class ScriptProcess(ProcessProtocol):
 
     def _is_empty(self) -> bool | None:
         """Whether the ended first process's session is empty; unreaped processes count. None: ask again soon."""
-        return self._group.empty() and self._survey.session_is_empty(self._group.pid, self._exited)
+        group, control, survey = self._group, self._remaining.control, self._survey
+        return group.empty() and (control.empty() or survey.session_is_empty(group.pid, self._exited, self._began))
 
     def _ask(self) -> None:
         self._asked = self._clock.seconds()
@@ -211,10 +218,11 @@ class ScriptProcess(ProcessProtocol):
         self._asked = None
         if self._state == "gone":
             return
+        found = self._remaining.control.with_members(found, self._group.pid)
         everywhere = self._everywhere or self.deadline.stopped is not None
         self._remaining.seen(each for each in found if (everywhere or each.inside) and each.pid != self.pid)
         if self._state in ENDING and not self._keeps:
-            self._count()
+            self._remaining.count()
             self._remaining.signal(self._group, self._state == "killed", self._as_a_group, self._tick)
         self._go_on(bool(self._remaining.known))
 
@@ -231,7 +239,7 @@ class ScriptProcess(ProcessProtocol):
         if gone and (self._state in ENDING or not self.pipe.connected):
             self._finish("nothing left")
         elif self._keeps and (self._state in ENDING or not patient):
-            self._count()
+            self._remaining.count()
             self._finish("let go")
         elif self._state in ENDING:
             if self.deadline.hopeless and (self.deadline.abandoned or self._remaining.stuck()):
@@ -241,7 +249,7 @@ class ScriptProcess(ProcessProtocol):
         elif patient:
             self._look_in(LOOK)
         elif self._leftovers == "wait":
-            self._count()
+            self._remaining.count()
             self._look_later()
         else:
             self._everywhere = self._leftovers == "end" or bool(self.pipe.connected)
@@ -252,10 +260,6 @@ class ScriptProcess(ProcessProtocol):
         """Whether processes left behind may go on: the script succeeded by itself, and `leftovers` is "keep"."""
         success = self._status is not None and self._status.exit_code == 0
         return success and self._by_itself and self._leftovers == "keep"
-
-    def _count(self) -> None:
-        if self._by_itself:
-            self._remaining.count()
 
     def _look_later(self) -> None:
         self._look_in(self._pause)
@@ -277,6 +281,7 @@ class ScriptProcess(ProcessProtocol):
         else:
             self.pipe.finish()
         self.ended.callback(self._process_exit(fate, given_up))
+        self._remaining.control.close()
 
     def _process_exit(self, fate: Fate, given_up: tuple[procfs.Stat, ...]) -> ProcessExit:
         status = self._status or ProcessExit()
@@ -285,10 +290,11 @@ class ScriptProcess(ProcessProtocol):
             status,
             stopped=self.deadline.stopped,
             launchers=self._launchers,
-            left=tuple(self._remaining.met.values()) if self._by_itself else None,
+            left=self._remaining.left,
             fate=fate,
             given_up=given_up,
             refused=tuple(self._remaining.refused.values()),
             busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self._starters, self._path),
             hint=program.carriage_return(self._path) if odd else "",
+            usage=self._remaining.control.usage(status.usage),
         )

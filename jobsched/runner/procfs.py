@@ -22,6 +22,8 @@ _MARK = MARK.encode() + b"="
 TICKS = os.sysconf("SC_CLK_TCK")  # in a second
 DEAD = "ZXx"  # states of what has ended, reaped or not
 STUCK = "D"  # uninterruptible sleep: no signal ends it, not even KILL
+FEW = 500  # pids to be looked at one by one; to list /proc takes longer from some such number on
+FASTEST = 200_000, 1_000_000  # pids that a kernel gives out in a second at most: for each core, and together
 LOOKS = 6  # at the environment of a process that cannot be read now
 MOMENT = 0.01  # seconds between them
 BETWEEN = "\0"  # in place of a mark, which cannot hold it: the process is about to run another program
@@ -109,6 +111,20 @@ def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
     return found
 
 
+def found(pid: int, first: int | None) -> Found | None:
+    """A live process that is a run's, whose first process has or had the pid `first`; None: it is gone."""
+    seen = stat(pid)
+    return None if seen is None or seen.dead else _found(seen, inside=first in (seen.session, seen.group))
+
+
+def is_in_session(pid: int, session: int) -> bool:
+    """Whether a process is there, and in that session."""
+    try:
+        return os.getsid(pid) == session
+    except OSError:
+        return False
+
+
 def sessions() -> frozenset[int]:
     """Ids of all sessions that have members; unreaped dead processes count. Quick: no file is read."""
     members = set()
@@ -118,6 +134,66 @@ def sessions() -> frozenset[int]:
         except OSError:  # it has gone
             continue
     return frozenset(members)
+
+
+def was_followed(session: int) -> bool | None:
+    """Whether a process that began after the first one of a session is in that session, by the pids that the kernel has
+    given out since. Quick however many processes there are. None: cannot be told so.
+
+    Pids ascend, and begin anew at some number: so this holds until the first one of the session is `ROUND` seconds old.
+    """
+    try:
+        return any(is_in_session(pid, session) for pid in given_out(session))
+    except LookupError:
+        return None
+
+
+def given_out(since: int) -> Iterator[int]:
+    """The pids that the kernel has given out after that one, until all are seen: a process may bring another meanwhile.
+
+    Raises LookupError: they are too many, or began anew, or this kernel does not tell.
+    """
+    seen = since
+    try:
+        while (last := int(_read("/proc/sys/kernel/ns_last_pid"))) != seen:
+            if not seen < last <= since + FEW:
+                raise LookupError
+            yield from range(seen + 1, last + 1)
+            seen = last
+    except (OSError, ValueError):
+        raise LookupError from None
+
+
+def descendants(first: int) -> list[Found]:
+    """What a live process has started, and so on, by the links to parents. A parent that ends takes its links along."""
+    known: dict[int, Found] = {}
+    parents = [first]
+    while parents and len(known) < FEW:
+        children = [pid for parent in parents for pid in _children(parent) if pid not in known]
+        there = [seen for pid in children if (seen := found(pid, first)) is not None]
+        known |= {seen.pid: seen for seen in there}
+        parents = [seen.pid for seen in there]
+    return list(known.values())
+
+
+def _children(pid: int) -> list[int]:
+    pids: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            pids += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    except OSError:  # it has gone, or this kernel does not tell
+        pass
+    return pids
+
+
+def _round() -> float:
+    """Seconds in which no kernel gives out as many pids as there are."""
+    try:
+        most = int(_read("/proc/sys/kernel/pid_max"))
+    except (OSError, ValueError):
+        return 0.0
+    each, together = FASTEST
+    return most / min((os.cpu_count() or 1) * each, together)
 
 
 def state(pid: int) -> str:
@@ -209,3 +285,6 @@ def _read(path: str, whole: bool = True) -> bytes:
         return data
     finally:
         os.close(file)
+
+
+ROUND = _round()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import attrs
 from twisted.logger import Logger
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from ..clock import elapsed
 from ..model.run import Run
 from . import procfs
+from .control_group import ControlGroup, ControlGroups, base_here
 from .deadline import AGAIN, HOPELESS
 from .group import is_first
 from .outcome import ProcessExit, lives_on
@@ -24,15 +26,27 @@ LOOK = 0.02  # seconds between looks at what was told to end
 log = Logger()
 
 
+class Marked(Protocol):
+    """A run, as its processes are known by."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def pid_started(self) -> float | None: ...
+
+
 @attrs.define
 class Orphans:
     """What lived of one run."""
 
-    run: Run
+    run: Marked
     first: list[Found] = attrs.field(factory=list)  # what was there when it was looked for first
     left: list[Found] = attrs.field(factory=list)  # what still is
     refused: dict[Key, Found] = attrs.field(factory=dict)  # what we may not signal
     killed: bool = False
+    control: ControlGroup = attrs.field(factory=ControlGroup)
 
     def leader(self) -> int:
         """The pid whose group and session are the run's: 0, if another process has it by now.
@@ -55,24 +69,28 @@ class Orphans:
         return f"{found}; {more}" if more else found
 
 
-def end_orphans(runs: list[Run], grace: float) -> dict[str, str]:
+def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
     """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
 
     In a thread: it reads all of /proc, once for all runs, and waits. A process counts as the run's only if it carries
-    the run's mark, or is in the group whose first process began when the run's did: a stranger with the same pid is
-    safe.
+    the run's mark, is in its control group, or in the group whose first process began when the run's did: a stranger
+    with the same pid is safe.
     """
-    orphans = {run.id: Orphans(run) for run in runs}
+    groups = ControlGroups(base_here())
+    orphans = {run.id: Orphans(run, control=groups.left_by(run.id)) for run in runs}
     for run_id, found in _look(orphans).items():
         orphans[run_id].first = found
     _signal(orphans, signal.SIGTERM)
     _wait(orphans, grace)
     end = elapsed() + HOPELESS
     while any(each.left for each in orphans.values()) and elapsed() < end:
-        for each in _look(orphans):
-            orphans[each].killed = True
+        for run_id in _look(orphans):
+            orphans[run_id].killed = True
+            orphans[run_id].control.kill()
         _signal(orphans, signal.SIGKILL)
         _wait(orphans, AGAIN)
+    for each in orphans.values():
+        each.control.close()
     return {run_id: each.words() for run_id, each in orphans.items()}
 
 
@@ -95,7 +113,8 @@ def _look(orphans: Mapping[str, Orphans]) -> dict[str, list[Found]]:
     """Look for all of them; those of whom anything was found."""
     found = procfs.survey({run_id: each.leader() for run_id, each in orphans.items()})
     for run_id, each in orphans.items():
-        each.left = [process for process in found[run_id] if process.key not in each.refused]
+        there = each.control.with_members(found[run_id], first=0)
+        each.left = [process for process in there if process.key not in each.refused]
     return {run_id: each.left for run_id, each in orphans.items() if each.left}
 
 
@@ -108,6 +127,8 @@ def _signal(orphans: Mapping[str, Orphans], number: int) -> None:
             except ProcessLookupError:
                 continue
             except PermissionError:
+                if each.control.kills:
+                    continue
                 each.refused[process.key] = process
                 log.error("process {pid} of a lost run may not be signalled by this user", pid=process.pid)
 

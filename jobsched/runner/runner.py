@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,21 +20,23 @@ from ..config.catalog import Catalog, Task
 from ..events import Events
 from ..model.ids import Ids
 from ..model.redaction import USUAL, Redaction
-from ..model.run import Run, Sent
+from ..model.run import Run
 from ..model.success import PLAIN
 from ..reactor_types import Reactor
 from ..store.contract.store import Store
 from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
+from .active import Active, leave, tell_endless
 from .calls import Call, Calls, Limits, patiently
-from .deadline import Doomed, Stop
+from .deadline import Doomed, Stop, fenced
+from .elsewhere import ExecutorCall, Executors
 from .inprocess import STOPPED_THREAD, PrintCapture
 from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
 from .records import Records, tail_reader
 from .recovery import end_orphans, tell_lost
-from .waiters import Waiters, all_of
+from .waiters import Quiet, Waiters, all_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,21 +44,8 @@ T = TypeVar("T")
 BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
 LATEST = 15.0  # seconds beyond the grace that a stop waits for runs to come to their ends
-FENCED_GRACE = 1.0  # seconds from TERM to KILL when others are about to take this node for dead
 
 SHUTDOWN = Stop("cancelled", "shutdown: the daemon was stopped", abandon=True)
-
-
-@attrs.define
-class _Active:
-    """A run that is being executed here."""
-
-    run: Run
-    output: Output | None = None
-    call: Call | None = None
-    stop: Stop | None = None
-    noting: IDelayedCall | None = None  # its pid is soon recorded
-    ended: Deferred[None] = attrs.field(factory=Deferred)
 
 
 class Runner(Service):
@@ -79,6 +68,7 @@ class Runner(Service):
         limits: Limits,
         redaction: Redaction = USUAL,
         events: Events | None = None,
+        executors: Executors | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = clock  # what time it is for all nodes
@@ -88,13 +78,13 @@ class Runner(Service):
         self._events = events or Events()
         self.waiters = Waiters()
         self._doomed = Doomed()
-        self._quiet: list[Deferred[None]] = []
-        self._active: dict[str, _Active] = {}
+        self._quiet = Quiet(reactor, lambda: not self.known())
+        self._active: dict[str, Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
-        self._calls = Calls(reactor, limits, self.in_thread)
+        self._calls = Calls(reactor, limits, self.in_thread, executors)
+        self.earlier = self._calls.earlier
         self._chores = Pool(0, 2, "chore")
-        tail = tail_reader(store, output_folder)
-        self._records = Records(reactor, store, ids, tail, redaction, self._stored)
+        self._records = Records(reactor, store, ids, tail_reader(store, output_folder), redaction, self._stored)
         self._prints = PrintCapture()
 
     @property
@@ -115,8 +105,10 @@ class Runner(Service):
         self._prints.__enter__()
 
     def stopService(self) -> Deferred[None]:
-        """Ends every run; fires when none is left and their outcomes are stored."""
+        """Ends every run, or leaves it to an executor; fires when none is left and their outcomes are stored."""
         super().stopService()
+        if self._limits.leaves():
+            leave(self._active, self._calls, self._note)
         if self._active:
             self.log.info("stopping {count} active runs: TERM, then KILL after {grace} s",
                           count=len(self._active), grace=self._limits.grace)  # fmt: skip
@@ -136,9 +128,7 @@ class Runner(Service):
 
     def _settled(self) -> Deferred[None]:
         """Bounded wait: a run that does not end, or that the store cannot take, becomes `lost` at the next start."""
-        for active in self._active.values():
-            self.log.error("run {run} of {job} does not end; the next daemon will record it as lost",
-                           run=active.run.id, job=active.run.job_name)  # fmt: skip
+        tell_endless(self._active.values())
         settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
         return settled.addErrback(
             lambda _: self.log.error("outcomes could not be stored; the next daemon will record their runs as lost")
@@ -156,7 +146,7 @@ class Runner(Service):
         """End every run as lost, fast: another node may soon start it again. Threads are left to end by themselves."""
         for run_id in list(self._active):
             with self.log.failuresHandled("run {run} could not be ended", run=run_id):
-                self.stop(run_id, Stop("lost", reason, abandon=True, grace=FENCED_GRACE))
+                self.stop(run_id, fenced(reason))
 
     def known(self) -> set[str]:
         """The runs that were given to this node, and whose outcome is not stored yet."""
@@ -169,25 +159,28 @@ class Runner(Service):
 
     def stored(self) -> Deferred[None]:
         """Fires when every run has ended and its outcome is stored, or after some seconds."""
-        waiter: Deferred[None] = Deferred(self._quiet.remove)
-        self._quiet.append(waiter)
-        self._tell_quiet()
-        return waiter.addTimeout(UNSTORED, self._reactor, lambda _given_up, _seconds: None)
-
-    def _tell_quiet(self) -> None:
-        if not self.known():
-            quiet, self._quiet = self._quiet, []
-            for waiter in quiet:
-                waiter.callback(None)
+        return self._quiet.wait(UNSTORED)
 
     def start(self, runs: Iterable[Run]) -> None:
         """Execute runs that the store has recorded as running on this node."""
         for run in runs:
-            active = self._active[run.id] = _Active(run, stop=self._doomed.take(run.id))
+            active = Active(run, stop=self._doomed.take(run.id))
             self._events.run_started(run, self._now())
-            done = Deferred.fromCoroutine(self._execute(active))
-            done.addErrback(self._broken, active)
-            done.addCallback(self._gone, active)
+            self._begin(active)
+
+    def adopt(self, runs: Iterable[Run]) -> None:
+        """Go on with runs of an earlier daemon, which the store has given to this node; those of `earlier` that are not
+        among them are ended."""
+        for run in runs:
+            self.log.info("run {run} of {job} goes on, pid {pid}", run=run.id, job=run.job_name, pid=run.pid)
+            self._begin(Active(run, call=self._calls.take(run)))
+        self._calls.settle()
+
+    def _begin(self, active: Active) -> None:
+        self._active[active.run.id] = active
+        done = Deferred.fromCoroutine(self._execute(active))
+        done.addErrback(self._broken, active)
+        done.addCallback(self._gone, active)
 
     def stop(self, run_id: str, why: Stop) -> bool:
         """End a run; false if it is not active here. Its outcome is recorded when it is dead.
@@ -210,10 +203,9 @@ class Runner(Service):
                 self.stop(run.id, Stop("cancelled", run.stop))
 
     def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Do a short chore off the reactor."""
         return deferToThreadPool(self._reactor, self._chores, function, *args, **kwargs)
 
-    async def _execute(self, active: _Active) -> None:
+    async def _execute(self, active: Active) -> None:
         run = active.run
         task = self._catalog().get(run.task)
         success = PLAIN if task is None else task.success
@@ -222,10 +214,14 @@ class Runner(Service):
         process_exit = await self._call(active, task, output)
         tell_of_what_was_left(active.run, process_exit)
         printed = await output.close()
-        self._note(active, outcome(active.run, process_exit, printed, self._now(), output.redact, success.codes))
+        ended = self._now() - timedelta(seconds=process_exit.since)
+        self._note(active, outcome(active.run, process_exit, printed, ended, output.redact, success.codes))
 
-    async def _call(self, active: _Active, task: Task | None, output: Output) -> ProcessExit:
-        """Start the task in its own way and wait for its end."""
+    async def _call(self, active: Active, task: Task | None, output: Output) -> ProcessExit:
+        """Start the task in its own way, unless the run is adopted, and wait for its end."""
+        if isinstance(active.call, ExecutorCall):
+            active.call.follow(output)
+            return await self._follow(active, active.call, task, None)
         if active.stop is not None:
             return ProcessExit(stopped=active.stop)
         if task is None:
@@ -234,16 +230,23 @@ class Runner(Service):
         info = launch.information(active.run, timeout)
         return await patiently(self._reactor, lambda: self._try(active, task, info, output), lambda: active.stop)
 
-    async def _try(self, active: _Active, task: Task, info: Info, output: Output) -> ProcessExit:
+    async def _try(self, active: Active, task: Task, info: Info, output: Output) -> ProcessExit:
         call = self._calls.begin(task, info, output)
         if isinstance(call, ProcessExit):
             return call
-        self._watch(active, call, task, info.timeout)
+        return await self._follow(active, call, task, info.timeout)
+
+    async def _follow(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> ProcessExit:
+        if isinstance(call, ExecutorCall):
+            active.call = call  # it may be stopped before its process is there
+            await call.begun
+        self._watch(active, call, task, timeout)
         process_exit = await call.ended
+        active.take_sent(call, self._now())
         active.call = None  # nobody may stop it now: its pid may be another's
         return process_exit
 
-    def _watch(self, active: _Active, call: Call, task: Task, timeout: float | None) -> None:
+    def _watch(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> None:
         if call.ended.called:
             return
         if active.noting is not None and active.noting.active():
@@ -254,22 +257,17 @@ class Runner(Service):
             call.deadline.arm(timeout)
         if call.pid is not None:
             active.run = attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started)
-            call.deadline.signalled.subscribe(lambda sent: self._signalled(active, sent))
+            call.deadline.signalled.subscribe(lambda sent: active.signalled(sent, self._now(), self._note))
             active.noting = self._reactor.callLater(BRIEF, lambda: self._note(active, active.run))
         self.log.info("run {run} of {job} started, pid {pid}", run=active.run.id, job=active.run.job_name, pid=call.pid)
 
-    def _stopping(self, active: _Active, stop: Stop, task: Task) -> None:
-        reason = f"{stop.reason}; {STOPPED_THREAD}" if task.kind == "thread" else stop.reason
+    def _stopping(self, active: Active, stop: Stop, task: Task | None) -> None:
+        reason = f"{stop.reason}; {STOPPED_THREAD}" if task is not None and task.kind == "thread" else stop.reason
         self.log.warn("run {run} of {job}: {reason}", run=active.run.id, job=active.run.job_name, reason=reason)
-        self._note(active, active.run.become("stopping", reason=reason))
+        if active.run.state != "stopping":  # as an adopted run may be already
+            self._note(active, active.run.become("stopping", reason=reason))
 
-    def _signalled(self, active: _Active, sent: Sent) -> None:
-        """Put down when. What is sent to what a run has left behind is recorded with its outcome."""
-        active.run = active.run.was_sent(sent, self._now())
-        if active.run.state == "stopping":
-            self._note(active, active.run)
-
-    def _note(self, active: _Active, run: Run) -> None:
+    def _note(self, active: Active, run: Run) -> None:
         """Record a change."""
         active.run = run
         if active.noting is not None and active.noting.active():
@@ -277,19 +275,20 @@ class Runner(Service):
         self._records.add(run)
 
     def _stored(self, ended: list[str], again: bool) -> None:
-        self._tell_quiet()
+        self._calls.stored(ended)
+        self._quiet.look()
         self.waiters.ring(ended)
         if ended:
             self._events.slots_freed(again)
 
-    def _broken(self, why: Failure, active: _Active) -> None:
+    def _broken(self, why: Failure, active: Active) -> None:
         """A fault of ours must not leave a run without an outcome."""
         self.log.failure("run {run} of {job} could not be executed", why, run=active.run.id, job=active.run.job_name)
         redact = self._redaction.redact(active.run.parameters)
         reason = plain(redact(f"Jobsched failed: {why.getErrorMessage()}"))
         self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
 
-    def _gone(self, _: None, active: _Active) -> None:
+    def _gone(self, _: None, active: Active) -> None:
         run = active.run
         del self._active[run.id]
         say = self.log.info if run.state == "succeeded" else self.log.warn

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage, struct_rusage
 from typing import AnyStr
 
@@ -23,7 +24,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..config import confinement
+from ..reactor_types import Spawner
 from ..twisted_private import SPAWN, is_used
+from .exit_watch import ExitWatch
 
 KIB = 1024
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -64,18 +67,23 @@ class Usage:
 
 
 class SessionProcess(Process):
-    """A process of Twisted's in all but the call that starts it, and the one that takes note of its end: that asks what
-    it has used. `owner`: whose the pipe of its output is to be."""
+    """A process of Twisted's in all but the call that starts it, and how its end is heard of: by a descriptor of its
+    own (see `ExitWatch`), and then asked what it has used. `owner`: whose the pipe of its output is to be."""
 
     processReaderFactory = OutputReader
     leads = False
 
-    def __init__(self, owner: tuple[int, int] | None, *args: object) -> None:
+    def __init__(self, owner: tuple[int, int] | None, reactor: Spawner, *args: object) -> None:
         self._pipe_owner = owner
         self._before: struct_rusage | None = getrusage(RUSAGE_CHILDREN)
+        self._watch: ExitWatch | None = None
         self.usage: Usage | None = None
-        super().__init__(*args)
+        super().__init__(reactor, *args)
         self._before = None
+        if self.leads and self.pid is not None:
+            with suppress(OSError):  # there are no such descriptors, or no more: it stays one of those asked after
+                self._watch = ExitWatch(reactor, self.pid, self.reapProcess)
+                unregisterReapProcessHandler(self.pid, self)
 
     def reapProcess(self) -> None:
         """As Twisted's, by wait4 in place of waitpid."""
@@ -83,10 +91,13 @@ class SessionProcess(Process):
         try:
             pid, status, used = os.wait4(self.pid, os.WNOHANG)
         except ChildProcessError:  # it was waited for by somebody else: its end is not known, and never will be
+            if self._watch is not None:
+                self._watch.close()
             return
         if pid:
             self.usage = Usage.of(used.ru_utime + used.ru_stime, used.ru_maxrss)
-            unregisterReapProcessHandler(pid, self)
+            if self._watch is None:
+                unregisterReapProcessHandler(pid, self)
             self.processEnded(status)
 
     def processEnded(self, status: int) -> None:
@@ -96,6 +107,8 @@ class SessionProcess(Process):
             before, after = self._before, getrusage(RUSAGE_CHILDREN)
             seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             self.usage = Usage.of(seconds, after.ru_maxrss if after.ru_maxrss > before.ru_maxrss else 0)
+        if self._watch is not None:
+            self._watch.close()
         super().processEnded(status)
 
     def _trySpawnInsteadOfFork(
@@ -137,7 +150,7 @@ class Sessions:
 
     log = Logger()
 
-    reactor: IReactorProcess
+    reactor: Spawner
     owner: tuple[int, int] | None = None
     private: bool = attrs.field(factory=lambda: is_used(Process, SPAWN.name))  # False: `setsid` has to do it
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +14,29 @@ def all_of(waited: Sequence[Deferred[None]], seconds: float, clock: IReactorTime
     over: Deferred[None] = Deferred()
     gatherResults(waited).addCallback(lambda _: None if over.called else over.callback(None))
     return over.addTimeout(seconds, clock, lambda _given_up, _seconds: None)
+
+
+class Quiet:
+    """Tells when it is quiet."""
+
+    def __init__(self, clock: IReactorTime, is_quiet: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._is_quiet = is_quiet
+        self._waiting: list[Deferred[None]] = []
+
+    def wait(self, seconds: float) -> Deferred[None]:
+        """Fires when it is quiet, or after so many seconds."""
+        waiter: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiter)
+        self.look()
+        return waiter.addTimeout(seconds, self._clock, lambda _given_up, _seconds: None)
+
+    def look(self) -> None:
+        """It may be quiet now."""
+        if self._is_quiet():
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                waiter.callback(None)
 
 
 class Waiters:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from twisted.web.http import Request
 
 from ..http.route import caller, whole
@@ -25,7 +27,8 @@ from ..model.times import utc_text
 from ..registry.registry import Registry
 from . import form, words
 from .files import Files
-from .looks import STAND_IN, Key, look_of
+from .held import HeldDues, Skipped
+from .looks import MADE, STAND_IN, Key, Look, look_of
 from .outages import Outage, Outages
 from .view import COOKIE as VIEW
 from .view import View
@@ -77,6 +80,7 @@ class Daemons:
     hold: Hold | None = None
     problems: Sequence[str] = ()
     outage: Outage | None = None
+    skipped: Skipped | None = None  # by the hold
 
 
 def environment(files: Files) -> Environment:
@@ -92,9 +96,25 @@ def environment(files: Files) -> Environment:
     made.globals.update({
         "file": files.url, "screens": SCREENS, "span": words.span, "many": many, "size": words.size,
         "states": words.STATES, "schedule": words.schedule, "path": lambda text: quote(text, safe=""),
-        "utc": utc_text,
+        "utc": utc_text, "shown_state": shown_state, "shown_label": shown_label,
     })  # fmt: skip
     return made
+
+
+@cache
+def shown_state(name: str) -> Markup:
+    """A state by icon, word and colour."""
+    look = words.STATES[name]
+    icon = f'<svg class="icon" aria-hidden="true" width="16" height="16"><use href="#i-{look.icon}"/></svg>'
+    return Markup(f'<span class="state {look.tone}">{icon} {look.word}</span>')  # noqa: S704  # nosec B704
+
+
+@lru_cache(maxsize=4096)
+def shown_label(name: str, value: str) -> Markup:
+    """A label, which leads to the jobs that have it."""
+    text = escape(f"{name}={value}" if value else name)
+    found = f'<a class="label" href="/ui/jobs?q={quote(f"label:{name}={value}", safe="/")}">{text}</a>'
+    return Markup(found)  # noqa: S704  # nosec B704
 
 
 class Frame:
@@ -112,6 +132,7 @@ class Frame:
         self._sessions = sessions
         self._templates = environment(files)
         self._outages = Outages(now)
+        self._held_dues = HeldDues(now)
 
     def registry(self, request: Request) -> Registry:
         """The registry as this viewer sees it."""
@@ -140,6 +161,7 @@ class Frame:
         text = self._templates.get_template(template).render(common | values)
         if look is not None and request.code == 200:
             look.give(text)
+            made_ago(request, look)
         return send(request, text.replace(STAND_IN, csrf))
 
     def differs(self, request: Request) -> Key:
@@ -151,6 +173,9 @@ class Frame:
         """Answer with a screen that was made for the request of another, which differs in nothing."""
         request.taken = first.taken  # type: ignore[attr-defined]  # of LimitedRequest
         request.known = first.known  # type: ignore[attr-defined]
+        look = look_of(first)
+        if look is not None:
+            made_ago(request, look)
         self._renew(request)
         request.write(send(request, text.replace(STAND_IN, self._csrf(request))))
         request.finish()
@@ -182,13 +207,15 @@ class Frame:
         registry = self._registry.seen_by(who)
         nodes = await registry.nodes()
         found = await self._health.health_problems()
+        hold = await held(registry)
         return Daemons(
             node=self._registry.node_name,
             alive=sum(node.state == "alive" for node in nodes),
             nodes=len({node.name for node in nodes if node.state != "stopped"}),
-            hold=await held(registry),
+            hold=hold,
             problems=[str(each) for each in found],
             outage=await tried(self._outages.last(registry, who.tasks), None),
+            skipped=None if hold is None else await tried(self._held_dues.count(registry, hold, who.tasks), None),
         )
 
 
@@ -206,6 +233,11 @@ async def tried(asking: Awaitable[T], otherwise: U) -> T | U:
         return await asking
     except Unavailable:
         return otherwise
+
+
+def made_ago(request: Request, look: Look) -> None:
+    """Say how long ago the making of a shared screen has begun."""
+    request.setHeader(MADE, b"%d" % (1000 * look.age() + 1))
 
 
 def send(request: Request, text: str, kind: bytes = HTML) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import attrs
@@ -71,7 +71,7 @@ class Jobs:
         return await self._frame.screen(
             request, "jobs.html", "Jobs",
             jobs=[row(news, view) for news in found.values], next=following, sort=sort, order=order, find=find,
-            chips=search.chips, columns=COLUMNS, url=partial(link, request), after=after,
+            chips=search.chips, columns=COLUMNS, url=cache(partial(link, request)), after=after,
             tasks=registry.task_names(), origin=location(request, "").decode("ascii"),
         )  # fmt: skip
 
@@ -103,13 +103,13 @@ def why(news: JobView) -> str:
 
 
 def marks(recent: Sequence[Outcome], view: View, zone: str) -> Markup:
-    """The last outcomes, oldest first, each a link. Made by hand: a page has thousands."""
+    """The last outcomes, oldest first, each a link. Made by hand, and of one element each: a page has thousands."""
     parts, shown_in = [], view.shown_in(zone)
     for run in reversed(recent):
         look = words.STATES[run.state]
         text = f"{look.word}, {words.moment(run.due, shown_in, view.now)}"
         parts.append(
-            f'<a class="mark {look.tone}" href="/ui/runs/{escape(run.id)}" title="{text}">'
-            f'<span aria-hidden="true">{look.mark}</span><span class="hidden">{text}</span></a>'
+            f'<a class="mark {look.tone}" href="/ui/runs/{escape(run.id)}" title="{text}" aria-label="{text}">'
+            f"{look.mark}</a>"
         )
     return Markup(f'<span class="marks">{"".join(parts)}</span>' if parts else "-")  # noqa: S704  # nosec B704

@@ -2,7 +2,8 @@
 
 A look is a GET with the header Jobsched-Look: for how many milliseconds looks may be gathered. A screen is never older
 than the look that it answers: looks wait until the last making of the screen is as long ago as that, and are answered
-together. What a person asks for waits for nothing.
+together. What a person asks for waits for nothing. Jobsched-Made in the answer says how many milliseconds ago the
+making of the screen has begun: what had changed until then is in it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from twisted.web.http import Request
 from ..model.caller import Caller
 
 HEADER: Final = b"jobsched-look"
+MADE: Final = b"jobsched-made"
 MOST: Final = 5.0  # seconds for which looks may be gathered
 SPARED: Final = 10  # times as long as a screen took to be made, it is not made again
 STAND_IN: Final = secrets.token_hex(16)  # in a shared screen, where each viewer's own CSRF token is to stand
@@ -29,6 +31,7 @@ Key = tuple[object, ...]
 class Look:
     """What the first of those that look together gets, for the others."""
 
+    age: Callable[[], float] = float  # seconds since the making began
     text: str | None = None  # None: there is nothing to share
 
     def give(self, text: str) -> None:
@@ -93,7 +96,7 @@ class Looks:
         first, *others = group.waiting
         del group.waiting[first]
         group.begun, group.making = self._reactor.seconds(), True
-        look = Look()
+        look = Look(lambda: self._reactor.seconds() - group.begun)
         first.look = look  # type: ignore[attr-defined]  # read by `look_of`
         first.notifyFinish().addBoth(self._answer, group, look, first, others)
         self._make(first)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -33,6 +35,7 @@ class Window:
     size: int = 0
     partial: bool = False
     where: str = ""  # the node that has the rest
+    printed: datetime | None = None  # when something was printed last, by the clock of this host; None: nobody knows
 
     @property
     def last(self) -> int:
@@ -69,7 +72,7 @@ async def window(registry: Registry, run: Run, first: int | None) -> Window:
             if file is None:
                 return Window()
             with file:
-                return read(file, first, wanted)
+                return attrs.evolve(read(file, first, wanted), printed=printed(file))
 
         found: Window = await registry.in_thread(look)
         return found
@@ -110,6 +113,12 @@ def opened(path: Path) -> BinaryIO | None:
         return None
     except OSError:
         raise Unreachable("the file with what it printed cannot be read") from None
+
+
+def printed(file: BinaryIO) -> datetime | None:
+    """When its file was written last: no line has a time of its own."""
+    at = os.fstat(file.fileno())
+    return datetime.fromtimestamp(at.st_mtime, UTC) if at.st_size else None
 
 
 def read(file: BinaryIO, first: int | None, wanted: Callable[[], None]) -> Window:

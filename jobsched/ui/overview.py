@@ -15,17 +15,18 @@ from twisted.web.http import Request
 from ..clock import elapsed
 from ..http.pages import location
 from ..http.route import Route, caller
-from ..model.errors import Invalid, NotFound
+from ..model.errors import Invalid
 from ..model.job import JobFilter, JobView
 from ..model.job_list import JobOrder, Outcome
 from ..model.preview import local
 from ..model.run import FAILING, Run, RunFilter, State
 from ..model.run_counts import day_before, edges
 from ..model.times import utc_text
-from ..model.upcoming import PlannedFilter
+from ..model.upcoming import PlannedFilter, UpcomingDue
 from ..model.zone import Zone
 from ..registry.registry import Registry
 from . import charts, words
+from .at_once import all_of, begun
 from .frame import Frame, asked
 from .jobs import PAGE, ROOM, why
 from .looks import look_of
@@ -33,7 +34,8 @@ from .view import View
 
 SHOWN: Final = 30  # jobs that need somebody, and runs
 NEXT: Final = 5  # dues
-SPARED: Final = 20
+AHEAD: Final = (timedelta(minutes=1), timedelta(hours=1))
+SPARED: Final = 100
 LONGEST: Final = timedelta(minutes=1)
 STRIPS: Final = 100  # that are kept
 KINDS: Final[dict[str, tuple[State, ...]]] = {
@@ -98,31 +100,32 @@ class Overview:
     async def show(self, request: Request) -> bytes:
         """200: the state of things."""
         registry, now = self._frame.registry(request), self._frame.now()
-        needy = await needing(registry)
-        some = await registry.jobs(1, "", JobFilter(activity=False), ROOM)
-        running = await registry.runs(PAGE + 1, None, RunFilter(states=RUNNING))
-        waiting = await registry.runs(PAGE + 1, None, RunFilter(states=("waiting",)))
-        paused = await registry.jobs(PAGE, "", JobFilter(state="paused", activity=False), ROOM)
-        dues = await registry.upcoming(PlannedFilter(end=now + timedelta(hours=1)), now, False, None, NEXT, ROOM)
+        needy, running = begun(needing(registry)), begun(registry.runs(PAGE + 1, None, RunFilter(states=RUNNING)))
+        waiting = begun(registry.runs(PAGE + 1, None, RunFilter(states=("waiting",))))
+        paused = begun(registry.jobs(PAGE, "", JobFilter(state="paused", activity=False), ROOM))
+        dues, strip = begun(next_dues(registry, now)), begun(self._strip(request, registry))
+        await all_of(needy, running, waiting, paused, dues, strip)
+        count, needed = await needy
+        going, last = begun(goes_on(registry, (await running)[:SHOWN], now)), begun(last_failure(registry, not count))
+        some = begun(any_job(registry, bool(count or await dues)))
+        await all_of(going, last, some)
         wall = asked(request, "wall") == "1"
         return await self._frame.screen(
             request, "wall.html" if wall else "overview.html", "Overview", wall=wall,
             numbers=[
-                ("Needs attention", "/ui/jobs?q=state:failing", len(needy), len(needy) == PAGE, "bad"),
-                ("Running", "/ui/runs?state=running,stopping", min(len(running), PAGE), len(running) > PAGE, "run"),
-                ("Waiting", "/ui/runs?state=waiting", min(len(waiting), PAGE), len(waiting) > PAGE, "wait"),
-                ("Paused", "/ui/jobs?q=state:paused", len(paused.values), paused.more, "pause"),
+                ("Needs attention", "/ui/jobs?q=state:attention", count, count == PAGE, "bad"),
+                number("Running", "/ui/runs?state=running,stopping", len(await running), "run"),
+                number("Waiting", "/ui/runs?state=waiting", len(await waiting), "wait"),
+                ("Paused", "/ui/jobs?q=state:paused", len((await paused).values), (await paused).more, "pause"),
             ],
-            needy=[needs(each) for each in needy[:SHOWN]], more=len(needy) > SHOWN, any=bool(some.values),
-            going=await going(registry, running[:SHOWN], now), dues=dues.values,
-            strip=await self._strip(request, registry),
-            last_failure=await last_failure(registry) if some.values and not needy else None,
+            needy=[needs(each) for each in needed], more=count > SHOWN, any=await some, going=await going,
+            dues=await dues, strip=await strip, last_failure=await last if await some else None,
             tasks=registry.task_names(), origin=location(request, "").decode("ascii"),
         )  # fmt: skip
 
     async def _strip(self, request: Request, registry: Registry) -> Markup | None:
         """The chart of the last day. To count takes long where much has run: a script that looks again gets what was
-        counted lately, so that all looks together spend a twentieth of the time on it."""
+        counted lately, and all looks together spend a hundredth of the time on it."""
         view, who = self._frame.view(request), caller(request)
         key = (view.shown_in().key, who.tasks)
         kept = self._strips.get(key)
@@ -156,12 +159,33 @@ async def strip(registry: Registry, view: View) -> Markup | None:
     return charts.hours(hours, "What came due in the last 24 hours, by hour", first, last)
 
 
-async def needing(registry: Registry) -> list[JobView]:
-    """Jobs that are overdue or came to nothing good last, in the order of what needs attention, up to a page."""
-    order = JobOrder(sort="attention")
-    overdue = await registry.jobs(PAGE, "", JobFilter(overdue=True, order=order), ROOM)
-    failing = await registry.jobs(PAGE, "", JobFilter(overdue=False, failing=True, order=order), ROOM)
-    return [*overdue.values, *failing.values][:PAGE]
+def number(name: str, to: str, found: int, tone: str) -> tuple[str, str, int, bool, str]:
+    """One of the four, of runs of which one more than a page was asked for."""
+    return name, to, min(found, PAGE), found > PAGE, tone
+
+
+async def needing(registry: Registry) -> tuple[int, list[JobView]]:
+    """How many jobs are overdue or came to nothing good last, up to a page, and the first of them, in the order of what
+    needs attention."""
+    only = JobFilter(needy=True, order=JobOrder(sort="attention"), activity=False)
+    ids = [news.job.id for news in (await registry.jobs(PAGE, "", only, ROOM)).values]
+    found = {news.job.id: news for news in await registry.some(ids[:SHOWN])} if ids else {}
+    return len(ids), [found[each] for each in ids[:SHOWN] if each in found]  # one may be deleted by now
+
+
+async def next_dues(registry: Registry, now: datetime) -> Sequence[UpcomingDue]:
+    """The next five within an hour. Where much is due they are those of a minute, and the rest is not looked at."""
+    found: Sequence[UpcomingDue] = ()
+    for ahead in AHEAD:
+        found = (await registry.upcoming(PlannedFilter(end=now + ahead), now, False, None, NEXT, ROOM)).values
+        if len(found) == NEXT:
+            break
+    return found
+
+
+async def any_job(registry: Registry, known: bool) -> bool:
+    """Whether there is a job; `known`: there is."""
+    return known or bool((await registry.jobs(1, "", JobFilter(activity=False), ROOM)).values)
 
 
 def needs(news: JobView) -> Needy:
@@ -189,20 +213,20 @@ def failures(recent: Sequence[Outcome]) -> list[Outcome]:
     return found
 
 
-async def going(registry: Registry, runs: Sequence[Run], now: datetime) -> list[Going]:
+async def goes_on(registry: Registry, runs: Sequence[Run], now: datetime) -> list[Going]:
     """Each with what its job usually takes."""
+    jobs = await registry.some(sorted({run.job_id for run in runs})) if runs else ()
+    usual = {news.job.id: news.activity.median for news in jobs}  # without those that were deleted
     found = []
     for run in runs:
-        try:
-            usual = (await registry.job(run.job_id)).activity.median
-        except NotFound:  # the job was deleted
-            usual = None
         seconds = max((now - (run.started or now)).total_seconds(), 0)
         limit = registry.timeout(run.task, run.timeout).seconds
-        found.append(Going(run=run, seconds=seconds, usual=usual, limit=limit, last_line=registry.last_line(run)))
+        found.append(
+            Going(run=run, seconds=seconds, usual=usual.get(run.job_id), limit=limit, last_line=registry.last_line(run))
+        )
     return found
 
 
-async def last_failure(registry: Registry) -> Run | None:
+async def last_failure(registry: Registry, wanted: bool) -> Run | None:
     """The newest run that came to nothing good."""
-    return next(iter(await registry.runs(1, None, RunFilter(states=FAILING))), None)
+    return next(iter(await registry.runs(1, None, RunFilter(states=FAILING)) if wanted else ()), None)

@@ -109,4 +109,4 @@ def sentence(run: Run) -> str:
         text += f" after {words.span(took)}"
     if run.until is not None:
         text += f": {many(run.count, 'due')}"
-    return f"{text}: {run.reason}" if run.reason else f"{text}."
+    return f"{text}: {run.reason}" if run.reason and run.state != "running" else f"{text}."

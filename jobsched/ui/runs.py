@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, cast, get_args
 
@@ -23,6 +23,7 @@ from .view import View
 
 PAGE: Final = 200
 ROOM: Final = 1 << 20
+AROUND: Final = timedelta(minutes=15)
 CAUSES: Final = get_args(Cause)
 
 
@@ -74,7 +75,9 @@ class Runs:
         only = await self._only(request, registry, view)
         found = await registry.runs(PAGE + 1, asked(request, "after") or None, only)
         more = len(found) > PAGE
-        fields = {name: asked(request, name) for name in ("job", "task", "node", "cause", "from", "to")}
+        fields = {name: asked(request, name) for name in ("job", "task", "node", "cause", "from", "to", "around")}
+        if fields["around"]:
+            fields["from"] = fields["to"] = ""
         return await self._frame.screen(
             request, "runs.html", "Runs",
             groups=grouped(found[:PAGE]), count=min(len(found), PAGE), fields=fields, states_asked=only.states,
@@ -91,9 +94,7 @@ class Runs:
         job, cause = asked(request, "job"), asked(request, "cause")
         if cause and cause not in CAUSES:
             raise Invalid(f"{cause!r} is none of {', '.join(CAUSES)}", "?cause")
-        begin, end = self._times.window(
-            asked(request, "from") or UNSET, asked(request, "to") or UNSET, view.shown_in().key
-        )
+        begin, end = self._window(request, view.shown_in().key)
         return RunFilter(
             job_id=await registry.named(job) if job else None,
             states=tuple(cast(State, each) for each in states),
@@ -103,6 +104,22 @@ class Runs:
             begin=begin,
             end=end,
         )
+
+    def _window(self, request: Request, zone: str) -> tuple[datetime | None, datetime | None]:
+        """From when to when; `?around` is a quarter of an hour on both sides of it, whatever else is asked for. Raises
+        Invalid."""
+        begin, end, around = (asked(request, name) or UNSET for name in ("from", "to", "around"))
+        if around is UNSET:
+            return self._times.window(begin, end, zone)
+        try:
+            middle, _ = self._times.window(around, UNSET, zone)
+        except Invalid as why:
+            raise Invalid(why.detail, "?around") from None
+        assert middle is not None
+        try:
+            return middle - AROUND, middle + AROUND
+        except OverflowError:
+            raise Invalid("lies at an end of the calendar", "?around") from None
 
     async def _nearest(self, registry: Registry, only: RunFilter) -> Nearest:
         """What was due around a time in which nothing was."""

@@ -11,7 +11,7 @@ from ..model.job import JobFilter, JobState
 from ..model.job_list import JobOrder, words
 from ..model.labels import Label
 
-STATES: Final = (*get_args(JobState), "overdue", "failing")
+STATES: Final = (*get_args(JobState), "attention", "overdue", "failing")
 KEYS: Final = ("state", "task", "label", "name")
 LONGEST: Final = 400
 
@@ -64,6 +64,8 @@ def _with(found: JobFilter, key: str, value: str) -> JobFilter:
         return attrs.evolve(found, names=value) if is_glob else attrs.evolve(found, name=value)
     if key == "label":
         return found
+    if value == "attention":
+        return attrs.evolve(found, needy=True)
     if value == "overdue":
         return attrs.evolve(found, overdue=True)
     if value == "failing":

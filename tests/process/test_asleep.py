@@ -14,7 +14,9 @@ import attrs
 from twisted.internet import reactor
 from twisted.internet.task import Clock, deferLater
 
+from jobsched.reactor_types import Reactor
 from jobsched.runner import deadline, process, procfs, recovery
+from jobsched.runner.control_group import ControlGroups
 from jobsched.runner.deadline import Stop
 from jobsched.runner.group import began
 from jobsched.runner.process import ScriptProcess
@@ -156,6 +158,7 @@ class EndOfTheDaemonTests(AsleepCase):
             raise PermissionError(1, "Operation not permitted")
 
         self.patch(deadline, "ABANDONED", 0.6)
+        self.patch(self.runner._calls._scripts._survey, "groups", ControlGroups(None))  # else the kernel can end it
         run = await self.start(self.bash(f"echo ready; exec sleep {EVER}"))
         await self.printed(run, b"ready")
         forbidden = self.patch(os, "killpg", refuse)
@@ -168,7 +171,7 @@ class EndOfTheDaemonTests(AsleepCase):
     async def test_nor_for_a_look_that_does_not_come_back(self):
         self.patch(deadline, "ABANDONED", 0.6)
         run, pid = await self.asleep()
-        self.patch(self.runner._calls._survey, "_begin", lambda: None)
+        self.patch(self.runner._calls._scripts._survey, "_begin", lambda: None)
         await self.runner.stopService()
 
         self.assert_outcome(await self.stored(run), "cancelled", "shutdown", f"{pid} (sleep)", "(state D)")
@@ -201,11 +204,13 @@ class EdgeTests(RunnerCase):
         class ProcessSurvey:
             """Finds one process for ever."""
 
+            groups = ControlGroups(None)
+
             def of(self, run_id, leader):
                 found = Found(pid=4194305, name="dd", state="D", group=leader, session=leader, began=1, inside=True)
                 return deferLater(clock, 0, lambda: [found])
 
-            def session_is_empty(self, session, since):
+            def session_is_empty(self, session, since, began):
                 return False
 
         class Nowhere:
@@ -218,7 +223,7 @@ class EdgeTests(RunnerCase):
         self.patch(procfs, "lives", lambda found: True)
         self.patch(procfs, "state", lambda pid: "D")
         survey, output = cast(Any, ProcessSurvey()), cast(Any, Nowhere())
-        script = ScriptProcess(Sessions(reactor), clock, survey, "a-run", output, 5)
+        script = ScriptProcess(Sessions(cast(Reactor, reactor)), clock, survey, "a-run", output, 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)
         os.close(stdin)
         await self.until(clock.getDelayedCalls)

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 from unittest import SkipTest
 
 import psutil
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
+from jobsched.reactor_types import Reactor
 from jobsched.runner import launch
 from jobsched.runner.deadline import Stop
 from jobsched.runner.session import Sessions
@@ -133,7 +135,7 @@ class UserTests(UserCase):
 
     async def test_its_output_is_open_to_it_with_a_later_twisted_too(self):
         later_twisted(self)
-        self.patch(self.runner._calls, "_sessions", Sessions(reactor))
+        self.patch(self.runner._calls._scripts, "_sessions", Sessions(cast(Reactor, reactor)))
         run = await self.run_of(
             self.bash(
                 "until [ -O /dev/fd/1 ]; do sleep 0.01; done; echo one > /dev/stdout; echo two > /dev/stderr",

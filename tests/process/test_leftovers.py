@@ -157,7 +157,9 @@ class EndTests(LeftoverCase):
             await self.until((self.folder / "begun").exists)
             return await self.runner.in_thread(*asked)
 
-        self.patch(self.runner._calls._survey, "_in_thread", lambda *asked: Deferred.fromCoroutine(late(*asked)))
+        self.patch(
+            self.runner._calls._scripts._survey, "_in_thread", lambda *asked: Deferred.fromCoroutine(late(*asked))
+        )
         self.runner.stop(run.id, ASKED)
         await self.end(run)
 
@@ -242,17 +244,17 @@ class KeepTests(LeftoverCase):
         await self.until(lambda: int((self.folder / "count").read_text() or 0) > counted + 20)
 
         self.assertEqual((found.state, found.output_kept), ("succeeded", len(self.output(run))))
-        self.assertEqual(len(self.runner._calls._kept), 1)
+        self.assertEqual(len(self.runner._calls._scripts._kept), 1)
         await self.until(lambda: not self.kill_what_is_kept(run))
-        await self.until(lambda: not self.runner._calls._kept)
+        await self.until(lambda: not self.runner._calls._scripts._kept)
 
     async def test_the_end_of_the_daemon_lets_go_of_their_output(self):
         run = await self.start(self.bash(f"setsid sleep {EVER} &", leftovers="keep"))
         await self.end_of_run(run)
-        self.assertEqual(len(self.runner._calls._kept), 1)
+        self.assertEqual(len(self.runner._calls._scripts._kept), 1)
         await self.runner.stopService()
 
-        self.assertEqual(len(self.runner._calls._kept), 0)
+        self.assertEqual(len(self.runner._calls._scripts._kept), 0)
         self.assertEqual(self.kill_what_is_kept(run), 1)
 
     async def test_a_stop_after_a_success_comes_too_late_for_them(self):

@@ -5,6 +5,7 @@
 import logging
 import os
 import sys
+from typing import cast
 
 import attrs
 from twisted.internet import reactor
@@ -12,6 +13,7 @@ from twisted.internet.process import Process, ProcessReader
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 
+from jobsched.reactor_types import Reactor
 from jobsched.runner.output_file import LONGEST_LINE, output_path
 from jobsched.runner.pipe import OutputPipe
 from jobsched.runner.session import Sessions
@@ -259,7 +261,7 @@ class PipeTests(RunnerCase):
         protocol = ProcessProtocol()
         protocol.outReceived = pipe.received  # type: ignore[method-assign]  # as a run's protocol hands it on
         with open(os.devnull) as nothing:
-            process = Sessions(reactor).spawnProcess(
+            process = Sessions(cast(Reactor, reactor)).spawnProcess(
                 protocol, "/bin/true", ["true"], {}, childFDs={0: nothing.fileno(), 1: "r"}
             )
         assert isinstance(process, Process)

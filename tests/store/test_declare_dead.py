@@ -154,3 +154,30 @@ async def test_of_several_that_bury_at_once_one_loses_each_run(desk: Desk, open_
     assert [each.state for each in stored].count("lost") == 200
     retries = [(each.job_id, each.due, each.attempt) for each in stored if each.cause == "retry"]
     assert len(retries) == len(set(retries)) == 200
+
+
+@servers_only
+@pytest_twisted.ensureDeferred
+async def test_a_run_is_adopted_or_lost_and_never_both(desk: Desk, open_store: Callable[[], Store]) -> None:
+    daemon, other = open_store(), open_store()
+    again = job(policy=Policy(retries=1))
+    desk.add(again)
+    desk.know(node("here", id="here"))
+    for turn in range(20):
+        old = f"old {turn}"
+        desk.know(node("here", id=old))
+        left = [run(100 * turn + number, job_id=again.id, node_id=old) for number in range(5)]
+        desk.insert(*left)
+        ids = [each.id for each in left]
+        adopted, lost = await gatherResults(
+            [
+                daemon.runs.adopt(ids, "here", [old]),
+                other.nodes.declare_dead([old], None, WHY, IDS, lambda: 0.0, at(1), None),
+            ]
+        )
+        lost += await other.nodes.declare_dead([old], None, WHY, IDS, lambda: 0.0, at(1), None)
+        assert sorted(each.id for each in [*adopted, *lost]) == ids
+        stored = [desk.run(each) for each in ids]
+        assert [each.id for each in stored if each.state == "running" and each.node_id == "here"] == [
+            each.id for each in adopted
+        ]

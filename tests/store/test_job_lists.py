@@ -105,6 +105,10 @@ def test_ended_and_paused_jobs_come_last_where_state_counts(desk: Desk, fleet: d
 def test_those_that_fail_now_can_be_asked_for(desk: Desk, fleet: dict[str, Job]) -> None:
     found = page(desk, failing=True, order=JobOrder(sort="attention"))
     assert [each.job.name for each in found] == ["Lost", "failed later", "failed", "missed"]
+    needy = page(desk, needy=True, order=JobOrder(sort="attention"))
+    late = ["overdue", "overdue since long"]
+    assert sorted(each.job.name for each in needy[:2]) == late
+    assert [each.job.name for each in needy[2:]] == [each.job.name for each in found]
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -13,7 +13,7 @@ from jobsched.model.job import Job, JobFilter, Policy
 from jobsched.model.node import Node
 from jobsched.model.order import ChangeJob, RunJob
 from jobsched.model.run import ENDED, RETRIED, LastRun, Run, RunFilter, State
-from tests.store.samples import IDS, Desk, at, job, run
+from tests.store.samples import IDS, Desk, at, job, node, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 
@@ -208,6 +208,37 @@ def test_left_behind_is_what_others_started_and_did_not_end(desk: Desk) -> None:
     assert sorted(found, key=lambda each: each.due) == [running, stopping]
 
 
+def test_what_another_started_and_did_not_end_is_adopted(desk: Desk) -> None:
+    running, stopping = run(1, node_id="before"), run(2, node_id="before", state="stopping")
+    mine, unnamed = run(3, node_id="here"), run(4, node_id="before")
+    ended, waiting = run(5, node_id="before", state="lost"), run(6, node_id=None, state="waiting")
+    everything = [running, stopping, mine, unnamed, ended, waiting]
+    desk.insert(*everything)
+    wanted = [each.id for each in everything if each is not unnamed]
+    adopted = desk.ask(desk.store.runs.adopt([*wanted, "unknown"], "here", None))
+    theirs = [attrs.evolve(each, node_id="here") for each in (running, stopping)]
+    assert sorted(adopted, key=lambda each: each.due) == theirs
+    assert desk.ask(desk.store.runs.adopt(wanted, "here", None)) == []
+    kept = [desk.ask(desk.store.runs.get(each.id)) for each in everything]
+    assert kept == [*theirs, mine, unnamed, ended, waiting]
+
+
+def test_of_a_node_that_was_declared_dead_nothing_is_adopted(desk: Desk) -> None:
+    desk.know(node("web1", id="late", seen=at(-1000)), node("web1", id="dead", state="dead"), node("web1", id="there"))
+    desk.know(node("web1", id="here"), node("web1", id="here too", state="dead"))
+    late, stopping = run(1, node_id="late"), run(2, node_id="late", state="stopping")
+    others = [run(3, node_id="dead"), run(4, node_id="there"), run(5, node_id="late", state="lost"), run(6)]
+    everything = [late, stopping, *others]
+    desk.insert(*everything)
+    wanted, previous = [each.id for each in everything], ["late", "dead", "forgotten"]
+    assert desk.ask(desk.store.runs.adopt(wanted, "here too", previous)) == [], "it may have been asleep"
+    assert desk.ask(desk.store.runs.adopt(wanted, "here", [])) == []
+    adopted = desk.ask(desk.store.runs.adopt(wanted, "here", previous))
+    ours = [attrs.evolve(each, node_id="here") for each in (late, stopping)]
+    assert sorted(adopted, key=lambda each: each.due) == ours
+    assert [desk.run(each.id) for each in everything] == [*ours, *others]
+
+
 def test_on_a_shared_database_the_daemon_before_left_it_here(desk: Desk) -> None:
     ours, theirs = run(1, node_id="before", node="web1"), run(2, node_id="there", node="web1")
     declared_dead, ended = run(3, node_id="before", state="lost"), run(4, node_id="before", state="failed")
@@ -219,8 +250,8 @@ def test_on_a_shared_database_the_daemon_before_left_it_here(desk: Desk) -> None
 def test_what_a_first_schema_daemon_left_is_known_by_its_name(desk: Desk) -> None:
     older, other = run(1, node_id="no node", node="web1"), run(2, node_id="no node", node="web2")
     desk.insert(older, other, run(3, node_id="known", node="web1"))
-    node = Node(id="known", name="web1", since=at(0), seen=at(0))
-    desk.ask(desk.store.nodes.join(node, (), None))
+    known = Node(id="known", name="web1", since=at(0), seen=at(0))
+    desk.ask(desk.store.nodes.join(known, (), None))
     assert desk.ask(desk.store.runs.left_here([], "web1")) == [older]
 
 

@@ -53,6 +53,14 @@ def free_port() -> int:
         return int(here.getsockname()[1])
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, be its exit status taken already or not."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Daemon:
     """One that runs with conf, tasks and state below `folder`: the shipped ones, and what a test adds to them."""
 

@@ -4,10 +4,11 @@ import contextlib
 import signal
 import time
 
+import psutil
 import pytest
 
 from tests.system.caller import Caller
-from tests.system.daemon import daemon_in, until
+from tests.system.daemon import daemon_in, is_gone, until
 
 LEASE = 10
 GIVEN_UP = 0.7 * LEASE  # seconds without a heartbeat after which a node ends its runs
@@ -70,3 +71,29 @@ def test_what_ended_while_its_daemon_slept_has_its_own_outcome(frozen):
         ("succeeded", 0, None),
         ("lost", None, "SIGTERM"),
     ], found
+
+
+def test_a_run_in_an_executor_outlives_its_daemon_but_no_lease(frozen):
+    frozen.stop()
+    frozen.options("EXECUTORS = 1")
+    frozen.start()
+    ask = Caller(frozen)
+    run = ask.run(ask.make("gated", parameters={"name": "long", "code": 0}))
+    process = psutil.Process(until(lambda: ask.get(run)["pid"]))
+    frozen.kill()
+    frozen.start()
+    until(lambda: f"run {run.rpartition('/')[2]} of a gated goes on, pid {process.pid}" in frozen.log)
+    assert ask.get(run)["state"] == "running"
+    frozen.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    try:
+        until(lambda: is_gone(process), LEASE)
+        assert time.monotonic() - begun > GIVEN_UP - 4, "a heartbeat is 2 s old at most, a ping 1 s"
+    finally:
+        frozen.signal(signal.SIGCONT)
+    ended = ask.ended(run)
+    assert (ended["state"], ended["signal"]) == ("lost", "SIGTERM")
+    (frozen.folder / "go.later").touch()
+    assert ask.ended(ask.run(ask.make("gated", parameters={"name": "later", "code": 0})))["state"] == "succeeded"
+    assert frozen.stop() == 0
+    assert until(lambda: frozen.alive() == [])

@@ -81,7 +81,10 @@ def test_jobs_are_listed_by_what_needs_attention(browser: Browser) -> None:
     assert rows["ant"][2] == "every 1 h"
     assert rows["night"][2] == "02:30 daily, Asia/Kolkata"
     assert "paused until 2040-01-01T00:00:00Z: moves house" in rows[EVIL][1]
-    assert rows["zebra"][4].startswith("✕failed, ")
+    mark = screen.main.every("a", class_="mark")[0]
+    assert mark.text == "✕"
+    assert mark.attributes["aria-label"] == mark.attributes["title"]
+    assert mark.attributes["title"].startswith("failed, ")
     assert screen.root.one("title").text == "Jobs - Jobsched"
 
 
@@ -273,7 +276,16 @@ def test_an_empty_time_names_what_was_nearest(browser: Browser, made: dict[str, 
     assert "The next due after: " in screen.main.text
 
 
-@pytest.mark.parametrize("query", ["?state=asleep", "?cause=fate", "?from=yore"])
+def test_what_was_due_around_a_time_is_asked_for_at_once(browser: Browser, made: dict[str, str], printed: str) -> None:
+    link = browser.open(f"/ui{printed}").link("What else was due around then")
+    assert any(row[1] == "prints" for row in browser.open(link).rows())
+    assert (
+        "Nothing was due between Wed 1 Jan 2031 02:45:00 and Wed 1 Jan 2031 03:15:00."
+        in browser.open("/ui/runs?around=2031-01-01T03:00&from=-1h").main.text
+    )
+
+
+@pytest.mark.parametrize("query", ["?state=asleep", "?cause=fate", "?from=yore", "?around=yore"])
 def test_runs_that_make_no_sense_are_refused(browser: Browser, query: str) -> None:
     assert browser.open(f"/ui/runs{query}", 400).title == "Bad Request"
 
@@ -311,6 +323,7 @@ def test_a_run_tells_its_life_and_its_outcome(browser: Browser, printed: str) ->
 def test_an_output_is_shown_from_its_end(browser: Browser, printed: str) -> None:
     screen = browser.open(f"/ui{printed}")
     assert "Lines 707 to 1,206 of 1,206. First · Earlier" in screen.main.text
+    assert "Last printed " in screen.main.text
     shown = lines(screen)
     assert shown[1200] == "1200"
     assert shown[1201] == "red <b> plain"

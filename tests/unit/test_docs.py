@@ -39,6 +39,7 @@ from jobsched.model.preview import fires
 from jobsched.model.receiver import Receivers
 from jobsched.model.trigger import TICK, Schedule
 from jobsched.rest import api
+from jobsched.rest.openapi import describe
 from jobsched.tap import Options
 from tests.present import present
 
@@ -116,6 +117,17 @@ def blocks(page: str, language: str) -> list[tuple[str, str]]:
 @pytest.mark.slow
 def test_it_builds_without_a_warning(built: dict[str, str]) -> None:
     assert {path.stem for path in DOCS.rglob("*.rst")} <= set(built)
+
+
+@pytest.mark.slow
+def test_the_reference_has_every_call_and_record(built: dict[str, str]) -> None:
+    description: Any = describe(ROUTES)
+    calls = [(verb.upper(), path, call["operationId"])
+             for path, verbs in description["paths"].items() for verb, call in verbs.items()]  # fmt: skip
+    for verb, path, name in calls:
+        assert f"{verb} {path} " in built["reference"]
+        assert f"( {name} )" in built["reference"]
+    assert [name for name in description["components"]["schemas"] if f" {name} ¶ " not in built["reference"]] == []
 
 
 @pytest.mark.slow

@@ -112,8 +112,9 @@ def _fitting(transaction: Transaction, query: Q, only: JobFilter) -> Q:
         query = query.where(_STATE[only.state])
     if only.overdue is not None:
         query = query.where(jobs.c.overdue.is_not(None) if only.overdue else jobs.c.overdue.is_(None))
-    if only.failing:
-        query = query.where(job_lists.fails(transaction))
+    if only.failing or only.needy:
+        fails = job_lists.fails(transaction)
+        query = query.where(fails if only.failing else or_(jobs.c.overdue.is_not(None), fails))
     if only.tasks is not None:
         query = query.where(of_tasks(transaction, jobs.c.task, only.tasks))
     for label in only.labels:

@@ -223,6 +223,23 @@ def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
     return _all(transaction, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
 
+def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> list[Run]:
+    """Give the running and stopping among these runs to `node_id`, those of nodes in `previous` that live; None: of any
+    other node. While these nodes are held, nobody declares them dead."""
+    before = runs.c.node_id != node_id
+    if previous is not None:
+        living = select(nodes.c.id).where(nodes.c.id.in_([*previous, node_id]), nodes.c.state == "alive")
+        alive = set(transaction.execute(living.order_by(nodes.c.id).with_for_update()).scalars())
+        if node_id not in alive:
+            return []
+        before = runs.c.node_id.in_(alive - {node_id})
+    theirs = runs.c.id.in_(run_ids) & before & runs.c.state.in_(STARTED)
+    found = _all(transaction, select(runs).where(theirs).order_by(runs.c.id).with_for_update())
+    ids = [run.id for run in found]
+    transaction.execute(update(runs).where(theirs, runs.c.id.in_(ids)).values(node_id=node_id))
+    return [attrs.evolve(run, node_id=node_id) for run in found]
+
+
 def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:
     """The runs that the nodes in `previous`, earlier daemons in this place, started and did not end; and those of their
     runs that other nodes have declared lost meanwhile: their processes may still live.

@@ -5,12 +5,15 @@ import { fetched, say, watch } from "./page.js";
 const MARKS = 12;
 const GATHERED = 500; // ms
 const DUES = 10000; // ms between looks for dues that have passed
-const APART = 1000; // ms between two looks at the same screen; the server gathers them for GATHERED
+const APART = 1000; // ms between two looks at the same screen
+const TOGETHER = 1400; // ms for which the server may gather looks at it
+const EARLY = 100; // ms by which the answer may be late, and what is heard not
 let changes = new Set();
 let queue = [];
 let timer = null;
 let looked = 0;
-let lookTimer = null;
+let lookTimer = null; // until the answer is there
+let told = 0; // when something was heard of last that concerns this screen
 
 function state(name) {
   const found = document.getElementById("states").content.querySelector(`[data-state="${CSS.escape(name)}"]`);
@@ -63,12 +66,8 @@ function jobRow(row, run) {
   mark.className = `mark ${look.classList[1]}`;
   mark.href = `/ui/runs/${run.id}`;
   mark.title = look.textContent.trim();
-  const shown = document.createElement("span"), said = document.createElement("span");
-  shown.ariaHidden = "true";
-  shown.textContent = document.querySelector(`#states`).content.querySelector(`[data-state="${CSS.escape(run.state)}"]`).dataset.mark;
-  said.className = "hidden";
-  said.textContent = mark.title;
-  mark.append(shown, said);
+  mark.ariaLabel = mark.title;
+  mark.textContent = document.querySelector(`#states`).content.querySelector(`[data-state="${CSS.escape(run.state)}"]`).dataset.mark;
   marks.append(mark);
   while (marks.children.length > MARKS) marks.firstElementChild.remove();
 }
@@ -111,13 +110,15 @@ function heard(kind, data) {
 
 // Look at the same screen again, not too often, and put what differs in its place.
 export function look(banners = false) {
+  told = Date.now();
   if (lookTimer !== null) return;
   lookTimer = setTimeout(async () => {
-    lookTimer = null;
     looked = Date.now();
     if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
-    const fresh = await fetched(location.href, {}, GATHERED);
+    const fresh = await fetched(location.href, {}, TOGETHER);
+    lookTimer = null;
     if (!fresh) return;
+    if (told > fresh.made - EARLY && told > looked) look(banners); // the screen was begun before that
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
       for (const each of document.querySelectorAll("[data-live]")) replace(each.id, fresh);
@@ -215,7 +216,7 @@ function connect() {
         timer = null;
         for (const each of gathered) heard(...each);
         bar();
-      }, GATHERED);
+      }, document.querySelector("[data-live]") ? 0 : GATHERED); // looks are gathered by the server
     });
   }
   source.addEventListener("reset", () => look());

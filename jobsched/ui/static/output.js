@@ -1,6 +1,6 @@
 // Output that grows: followed by windows that the server makes. However much is printed, the page keeps a part.
 
-import { fetched, say } from "./page.js";
+import { fetched, say, watch } from "./page.js";
 
 const KEPT = 5000; // lines
 const EVERY = 1000; // ms
@@ -9,6 +9,13 @@ const BUSY = 100;
 export function output() {
   const heading = document.getElementById("output");
   if (!heading) return;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#log li > a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();  // the line is here: only the address changes, for a link to it
+    location.hash = link.hash;
+    history.replaceState(null, "", link.href);
+  });
   const tools = document.createElement("p");
   tools.className = "actions";
   heading.after(tools);
@@ -61,11 +68,15 @@ export function output() {
       const found = [...pane.querySelectorAll("li")].filter((each) => Number(each.id.slice(1)) >= line);
       count = found.length - 1;
       if (found[0] && found[0].id === last.id && found[0].innerHTML !== last.innerHTML) last.replaceChildren(...found[0].childNodes);
+      const now = new Date().toLocaleTimeString("en-GB");
+      for (const each of found.slice(1)) each.firstElementChild.title = `seen at ${now}`;  // a line has no time of its own
       list.append(...found.slice(1));
       while (list.childElementCount > KEPT) list.firstElementChild.remove();
       if (following) down();
       else if (count > 0) say(`${(missed += count).toLocaleString("en")} new lines`);
       const text = document.getElementById("window"), made = fresh.getElementById("window");
+      const at = document.getElementById("last"), fresher = fresh.getElementById("last");
+      if (at && fresher && at.innerHTML !== fresher.innerHTML) { at.replaceChildren(...fresher.childNodes); watch(at); }
       if (text && made) text.textContent = `${list.firstElementChild.id.slice(1)} to ${list.lastElementChild.id.slice(1)}`;
     }
     if (fresh.getElementById("output").dataset.active === "yes" || count > 0) next(count > 1 ? BUSY : EVERY);

@@ -82,7 +82,10 @@ export async function fetched(url, options = {}, gathered = null) {
   try {
     const answer = await fetch(url, { credentials: "same-origin", ...options });
     if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") { location.reload(); return null; }
-    return new DOMParser().parseFromString(await answer.text(), "text/html");
+    const ago = Number(answer.headers.get("jobsched-made") ?? 0), at = Date.now();
+    const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+    made.made = at - ago;
+    return made;
   } catch {
     return null;
   }
@@ -107,6 +110,19 @@ function preview() {
   });
 }
 
+// Browsers give the clipboard to HTTPS and localhost alone; elsewhere the old way is left.
+async function copy(text) {
+  if (navigator.clipboard) { await navigator.clipboard.writeText(text); return; }
+  const field = document.createElement("textarea"), focused = document.activeElement;
+  field.className = "hidden";
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+}
+
 function copies() {
   for (const each of document.querySelectorAll("[data-copy]")) {
     const button = document.createElement("button");
@@ -114,10 +130,20 @@ function copies() {
     button.className = "plain";
     button.textContent = each.dataset.copy;
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(each.textContent);
+      await copy(each.textContent);
       say("Copied.");
     });
     each.before(button);
+  }
+}
+
+// A link to what is seen, with its filters; of an output to the line that was chosen.
+function links() {
+  for (const each of document.querySelectorAll("[data-link]")) {
+    each.addEventListener("click", async () => {
+      await copy(location.href);
+      say("The link was copied.");
+    });
   }
 }
 
@@ -134,6 +160,7 @@ setInterval(tick, 1000);
 find();
 preview();
 copies();
+links();
 switches();
 live();
 output();

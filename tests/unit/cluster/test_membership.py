@@ -15,7 +15,8 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from jobsched.clock import SharedClock, now
 from jobsched.cluster.lease_term import EVERY
-from jobsched.cluster.membership import GONE, OURS, Life, Membership
+from jobsched.cluster.life import Life
+from jobsched.cluster.membership import GONE, OURS, Membership
 from jobsched.events import Events
 from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
@@ -385,6 +386,40 @@ def test_one_that_cannot_say_that_it_leaves_closes_its_store(place: Place, why: 
     assert formatEvent(event).startswith("the others will take node here for dead: ")
     place.reach(True)
     place.member.startService()
+
+
+def hand_over(place: Place, seconds: float = 300) -> None:
+    done(Deferred.fromCoroutine(place.member.hand_over(seconds)))
+    place.member.stopService()
+
+
+def test_others_wait_for_the_daemon_after_one_whose_runs_go_on(place: Place) -> None:
+    hand_over(place)
+    kept = place.write(node_rows.get, "me-1")
+    assert (kept.state, kept.lease, kept.slots) == ("alive", timedelta(seconds=300), 0)
+    assert place.member.until == place.elapsed() + 210
+    place.walk(299)
+    assert not kept.late(place.now)
+    place.walk(2)
+    assert kept.late(place.now)
+
+
+def test_where_that_cannot_be_told_the_lease_before_counts(place: Place) -> None:
+    before = place.member.until
+    place.reach(False)
+    with capturedLogs() as logs:
+        hand_over(place)
+    assert place.member.until == before
+    assert len(said(logs, "the others will take node here for dead")) == 1
+    place.reach(True)
+    assert place.states()["me-1"] == "alive", "its runs go on until then"
+
+
+def test_one_that_is_dead_already_hands_nothing_over(place: Place) -> None:
+    place.becomes("me-1", "dead")
+    hand_over(place)
+    assert place.member.until == place.elapsed()
+    assert place.states()["me-1"] == "dead"
 
 
 def test_while_it_comes_back_it_does_not_enter_twice(place: Place) -> None:

@@ -133,6 +133,13 @@ def test_a_relative_state_folder_gives_an_absolute_path(tmp_path, monkeypatch):
     assert load(conf, Path("var")).store == f"sqlite:///{tmp_path}/var/jobsched.sqlite"
 
 
+def test_leaving_runs_to_executors_that_are_none_is_told(tmp_path):
+    config = load(*put(tmp_path, "ON_STOP = 'leave'"))
+    assert config.warnings == ("ON_STOP is 'leave', but EXECUTORS is 0, so a stop ends all runs",)
+    assert load(*put(tmp_path, "ON_STOP = 'leave'\nEXECUTORS = 1")).warnings == ()
+    assert "ON_STOP" in refusal(tmp_path, "ON_STOP = 'stay'")
+
+
 def test_old_options_are_followed_and_what_is_not_is_told(tmp_path):
     text = "SCHED_CONFIG = {'apscheduler.threadpool.max_threads': '7', 'apscheduler.nonsense': 1}"
     config = load(*put(tmp_path, text))

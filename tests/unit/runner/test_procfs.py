@@ -41,3 +41,45 @@ def test_one_without_an_environment_is_no_runs_and_seen_once(monkeypatch):
     finally:
         bare.kill()
         bare.wait()
+
+
+@pytest.fixture
+def led():
+    """Starts a shell that leads a session; it prints a line when it has done what it is told, and waits."""
+    started = []
+
+    def start(words):
+        command = ["/bin/bash", "-mc", f"{words}\necho; read"]
+        shell = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        started.append(shell)
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        return shell
+
+    yield start
+    for shell in started:
+        shell.communicate()
+
+
+def test_a_member_of_a_session_is_found_among_the_latest_pids(led):
+    assert procfs.was_followed(led("sleep 0.1 &").pid) is True
+
+
+def test_a_session_without_others_is_told_by_the_latest_pids(led):
+    shell = led("(:)")
+    subprocess.run(["/bin/true"], check=True)
+
+    assert procfs.was_followed(shell.pid) is False
+
+
+@pytest.mark.parametrize("last", ["7", str(8 + procfs.FEW), "many", None])
+def test_the_latest_pids_do_not_always_tell(monkeypatch, last):
+    def read(path):
+        if last is None:
+            raise FileNotFoundError(path)
+        return last.encode()
+
+    monkeypatch.setattr(procfs, "_read", read)
+    assert procfs.was_followed(8 if last == "7" else 7) is None

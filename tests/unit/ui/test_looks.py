@@ -155,3 +155,13 @@ def test_what_nobody_looks_at_is_forgotten(screens: Screens) -> None:
 def test_a_look_says_how_long_it_may_wait(method: bytes, header: bytes | None, seconds: float | None) -> None:
     request: Any = Request(method=method, header=header)
     assert gathered(request) == seconds
+
+
+def test_how_long_ago_a_screen_was_begun_is_known(screens: Screens) -> None:
+    screens.look()
+    screens.clock.advance(0)
+    found = look_of(screens.made[0])
+    assert found is not None
+    assert found.age() == 0
+    screens.clock.advance(0.25)
+    assert found.age() == 0.25

@@ -105,6 +105,7 @@ def test_lines_that_make_no_sense_are_refused(text: str) -> None:
 
 
 def test_what_is_looked_for_becomes_a_filter() -> None:
+    assert Search.of("state:attention").filter(JobOrder()).needy
     found = Search.of("state:failing task:backup label:team=data night night state:paused 12:30")
     only = found.filter(JobOrder(sort="name"))
     assert (only.failing, only.task, only.state, only.words) == (True, "backup", "paused", ("night", "12:30"))

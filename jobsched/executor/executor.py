@@ -1,0 +1,189 @@
+"""Executes the runs that a daemon hands over, and keeps how they ended until the store has that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..model.run import Sent
+from ..reactor_types import Reactor
+from ..runner import deadline
+from ..runner.calls import patiently
+from ..runner.outcome import ProcessExit, plain
+from ..runner.output import Output, OutputWriter
+from ..runner.output_file import Printed
+from ..runner.process import ScriptProcess
+from ..runner.scripts import Scripts, refused
+from ..runner.waiters import all_of
+from ..threads import Threads, waited_for
+from .facts import ended_of, moment, redact_of, script_of, stop_of, success_of, why_of
+from .fence import Fence
+from .frames import Ended, Frame, FromDaemon, Moment, Ping, Start, Started, Stop, Stopping, Stored
+from .journal import Journal
+
+LATEST = 15.0  # seconds beyond the longest grace that the end waits for runs
+
+LEAVING = deadline.Stop("cancelled", "shutdown: its executor was stopped", abandon=True)
+FENCED = deadline.fenced("its daemon did not say in time that its node lives, so its executor ended it")
+
+
+@attrs.define
+class _Held:
+    """A run that is being executed here."""
+
+    start: Start
+    process: ScriptProcess | None = None
+    stop: deadline.Stop | None = None
+    sent: dict[Sent, Moment] = attrs.field(factory=dict)
+    started: Started | None = None
+    stopping: Stopping | None = None
+    over: Deferred[None] = attrs.field(factory=Deferred)
+
+
+class Executor:
+    """`tell` takes what a daemon is to hear; with no daemon there it goes nowhere, for `news` tells it again.
+
+    Outcomes that no daemon has taken are in `outcomes` too, whatever becomes of this process.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        output_folder: Path,
+        output_limit: int,
+        outcomes: Journal,
+        tell: Callable[[Frame], object],
+        changed: Callable[[], object],
+    ) -> None:
+        self._reactor = reactor
+        self._outcomes = outcomes
+        self._tell = tell
+        self._changed = changed  # called when a run has ended
+        self._fence = Fence(reactor, self._isolate)
+        self._chores = Threads(reactor, "chore")
+        self._scripts = Scripts(reactor, self._chores.run)
+        self._writer = OutputWriter(reactor, output_folder, output_limit)
+        self._held: dict[str, _Held] = {}
+        self._ended: dict[str, Ended] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is being executed."""
+        return bool(self._held)
+
+    def runs(self) -> list[str]:
+        """The runs that are executed here, and those whose outcome nobody has stored yet."""
+        return [*self._held, *self._ended]
+
+    def news(self) -> Iterator[Frame]:
+        """What a daemon that has just come does not know."""
+        for held in self._held.values():
+            yield from (each for each in (held.started, held.stopping) if each is not None)
+        yield from self._ended.values()
+
+    def begin(self) -> None:
+        """Be ready. Raises OSError: outcomes could not be kept."""
+        self._ended = {ended.run_id: ended for ended in self._outcomes.begin()}
+        self._chores.startService()
+        self._scripts.start()
+        self._writer.start()
+
+    async def end(self) -> None:
+        """End every run, and keep what no daemon has taken."""
+        graces = [held.start.grace for held in self._held.values()]
+        over = [held.over for held in self._held.values()]
+        for run_id in list(self._held):
+            self._stop(run_id, LEAVING)
+        await all_of(over, max(graces, default=0) + LATEST, self._reactor)
+        await waited_for(self._reactor, self._writer.stop, "end of output")
+        self._outcomes.close()
+        self._scripts.stop()
+        await self._chores.stopService()
+
+    def heard(self, frame: FromDaemon) -> None:
+        """A daemon tells something. What is told twice is done once."""
+        if isinstance(frame, Start):
+            if frame.run_id not in self._held and frame.run_id not in self._ended:
+                self._start(frame)
+        elif isinstance(frame, Stop):
+            self._stop(frame.run_id, stop_of(frame.why))
+        elif isinstance(frame, Ping):
+            self._fence.move(frame.until)
+        elif isinstance(frame, Stored):
+            for run_id in frame.run_ids:
+                self._ended.pop(run_id, None)
+            with self.log.failuresHandled("outcomes that the store has could not be forgotten"):
+                self._outcomes.taken(self._ended)
+
+    def _start(self, start: Start) -> None:
+        held = self._held[start.run_id] = _Held(start, stop=FENCED if self._fence.over else None)
+        done = Deferred.fromCoroutine(self._execute(held))
+        done.addErrback(self._broken, held)
+        done.addBoth(lambda _: held.over.callback(None))
+
+    def _isolate(self) -> None:
+        """Others may soon start these runs again."""
+        for run_id in list(self._held):
+            with self.log.failuresHandled("run {run} could not be ended", run=run_id):
+                self._stop(run_id, FENCED)
+
+    def _stop(self, run_id: str, why: deadline.Stop) -> None:
+        held = self._held.get(run_id)
+        if held is not None:
+            held.stop = held.stop or why
+            if held.process is not None:
+                held.process.deadline.stop(why)
+
+    async def _execute(self, held: _Held) -> None:
+        start, redact = held.start, redact_of(held.start)
+        output = Output(self._writer, start.run_id, start.job_name, redact, success_of(start).check())
+        process_exit = await patiently(self._reactor, lambda: self._try(held, output), lambda: held.stop)
+        at = moment()
+        printed = await output.close()
+        self._over(held, ended_of(start.run_id, at, process_exit, printed, redact, held.sent))
+
+    async def _try(self, held: _Held, output: Output) -> ProcessExit:
+        if held.stop is not None:
+            return ProcessExit(stopped=held.stop)
+        try:
+            process = self._scripts.begin(script_of(held.start), output)
+        except OSError as why:
+            return refused(why)
+        at, run_id = moment(), held.start.run_id
+        held.started = Started(run_id=run_id, pid=process.pid, pid_started=process.pid_started, at=at)
+        self._tell(held.started)
+        if not process.ended.called:
+            held.process = process
+            process.deadline.stopping.subscribe(lambda stop: self._stopping(held, stop))
+            process.deadline.signalled.subscribe(lambda sent: held.sent.setdefault(sent, moment()))
+            if held.start.timeout is not None:
+                process.deadline.arm(held.start.timeout)
+        process_exit = await process.ended
+        held.process = None  # nobody may stop it now: its pid may be another's
+        return process_exit
+
+    def _stopping(self, held: _Held, stop: deadline.Stop) -> None:
+        held.stopping = Stopping(run_id=held.start.run_id, why=why_of(stop))
+        self._tell(held.stopping)
+
+    def _broken(self, why: Failure, held: _Held) -> None:
+        """A fault of ours must not leave a run without an outcome."""
+        self.log.failure("run {run} could not be executed", why, run=held.start.run_id)
+        words = plain(f"Jobsched failed: {why.getErrorMessage()}")
+        process_exit = ProcessExit(error=words)
+        self._over(held, ended_of(held.start.run_id, moment(), process_exit, Printed(), redact_of(held.start)))
+
+    def _over(self, held: _Held, ended: Ended) -> None:
+        del self._held[ended.run_id]
+        self._ended[ended.run_id] = ended
+        with self.log.failuresHandled("the outcome of run {run} could not be kept on disk", run=ended.run_id):
+            self._outcomes.add(ended)
+        self._tell(ended)
+        self._changed()

@@ -1,0 +1,67 @@
+"""A run in a control group of its own, on the kernel's own tree; and what is reached without one."""
+
+# ruff: noqa: PT009  # under trial a bare assert does not show what it saw
+
+from unittest import SkipTest
+
+from jobsched.runner import control_group
+from jobsched.runner.control_group import base_here
+from jobsched.runner.deadline import Stop
+
+from .ground import EVER, RunnerCase, lives, number_of
+
+ASKED = Stop("cancelled", "cancelled by a caller")
+ESCAPED = f"env -i /usr/bin/setsid /bin/sh -c 'echo $$; exec sleep {EVER}'"  # neither session, group nor mark
+SPINS = "python3 -c 'import time\nwhile time.process_time() < 0.3: pass'"
+
+
+class GroupTests(RunnerCase):
+    def setUp(self):
+        base = base_here()
+        if base is None:
+            raise SkipTest("no tree of control groups (cgroup v2) may be written here")
+        self.patch(control_group, "SLOW", EVER)  # others may keep the machine busy
+        super().setUp()
+        self.groups = base / control_group.FOLDER
+
+    async def test_what_escaped_all_else_is_killed_with_its_run(self):
+        run = await self.start(self.bash(f"({ESCAPED} &)\nsleep {EVER}"))
+        await self.printed(run, b"\n")
+        pid = number_of(self.output(run))
+        self.assertIn(str(pid), (self.groups / run.id / "cgroup.procs").read_text().split())
+        self.runner.stop(run.id, ASKED)
+
+        self.assert_outcome(await self.end(run), "cancelled")
+        self.assertFalse(lives(pid))
+        self.assertFalse((self.groups / run.id).exists())
+
+    async def test_what_escaped_all_else_was_left_behind(self):
+        run = await self.run_of(self.bash(f"({ESCAPED} & )\nsleep 0.2", leftovers="end"))
+
+        self.assert_outcome(run, "succeeded", "1 process that it left behind was ended")
+        self.assertFalse(lives(number_of(self.output(run))))
+
+    async def test_a_run_is_charged_with_all_that_it_started(self):
+        run = await self.run_of(self.bash(f"({SPINS} &)", leftovers="wait"))
+
+        self.assertGreater(run.cpu_seconds, 0.3)
+
+
+class NoGroupTests(RunnerCase):
+    """As on a host without them."""
+
+    def new_runner(self):
+        self.patch(control_group, "_own_group", self.missing)
+        return super().new_runner()
+
+    def missing(self, pid):
+        raise FileNotFoundError(pid)
+
+    async def test_what_escaped_is_ended_by_the_links_to_its_parents(self):
+        run = await self.start(self.bash(f"{ESCAPED} &\nsleep {EVER}"))
+        await self.printed(run, b"\n")
+        pid = number_of(self.output(run))
+        self.runner.stop(run.id, ASKED)
+
+        self.assert_outcome(await self.end(run), "cancelled")
+        self.assertFalse(lives(pid))

@@ -1,0 +1,128 @@
+"""The control group of a run: on the kernel's own tree where that may be written, and on an ordinary folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+
+from jobsched.runner import control_group, procfs, recovery
+from jobsched.runner.control_group import ControlGroup, ControlGroups, base_here
+from jobsched.runner.session import Usage
+
+SPAWNS = "import os, time\nos.fork() and print(flush=True)\ntime.sleep(1000)"
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    monkeypatch.setattr(control_group, "SLOW", 60)  # others may keep the machine busy
+    if (base := base_here()) is None:
+        pytest.skip("no tree of control groups (cgroup v2) may be written here")
+    groups = ControlGroups(base)
+    groups.begin()
+    yield groups
+    groups.end()
+
+
+@contextmanager
+def started(group):
+    """A process with a child, in that group."""
+    with group.inside():
+        process = subprocess.Popen([sys.executable, "-c", SPAWNS], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.01)
+
+
+def folders(name):
+    base = base_here()
+    assert base is not None
+    return [*base.glob(f"{control_group.FOLDER}/{name}")]
+
+
+def test_all_of_it_is_killed_and_its_folder_goes(groups):
+    group = groups.group("all")
+    with started(group) as process:
+        others = [each.pid for each in group.with_members([], process.pid)]
+        assert others == [each.pid for each in procfs.descendants(process.pid)]
+        assert (len(others), group.empty()) == (1, False)
+        group.kill()
+        assert process.wait() == -signal.SIGKILL
+        until(group.empty)
+    group.close()
+
+    assert folders("all") == []
+
+
+def test_a_group_stays_as_long_as_it_has_processes(groups):
+    group = groups.group("stays")
+    with started(group):
+        group.close()
+        groups.group("next")
+        assert len(folders("stays")) == 1
+    until(group.empty)
+    groups.group("next")
+
+    assert folders("stays") == []
+
+
+def test_what_a_killed_daemon_left_is_ended_without_a_mark(groups):
+    with started(groups.group("left")):
+        run = SimpleNamespace(id="left", pid=None, pid_started=None)
+        found = recovery.end_orphans([run], 30)["left"]
+
+    assert found.startswith("its processes (")
+    assert found.endswith("were still there and were ended")
+    assert folders("left") == []
+
+
+def test_what_cannot_be_started_leaves_no_group(groups):
+    group, before = groups.group("fails"), control_group._own_group(os.getpid())
+    with pytest.raises(FileNotFoundError), group.inside():
+        os.posix_spawn("/nowhere", ["it"], {})
+
+    assert folders("fails") == []
+    assert control_group._own_group(os.getpid()) == before
+
+
+def test_a_folder_without_a_tree_is_of_no_use_and_harmless(tmp_path):
+    """An ordinary folder: as before Linux 5.14, it cannot kill."""
+    groups = ControlGroups(tmp_path)
+    groups.begin()
+    group = groups.group("it")
+    with group.inside():
+        group.kill()
+    group.close()
+
+    assert (group.kills, group.empty(), group.with_members([], 1), group.usage(None)) == (False, False, [], None)
+
+
+USED = Usage(cpu_seconds=0.2, max_rss=4096)
+
+
+@pytest.mark.parametrize(("stat", "waited_for", "used"), [
+    ("usage_usec 1500000\nuser_usec 1\n", USED, Usage(cpu_seconds=1.5, max_rss=4096)),
+    ("usage_usec 1500000\n", None, Usage(cpu_seconds=1.5, max_rss=None)),
+    ("usage_usec 100000\n", USED, USED),  # what it used before it was in the group is missing there
+    ("", USED, USED),
+    ("", None, None),
+])  # fmt: skip
+def test_the_larger_figure_of_cpu_seconds_is_told(tmp_path, stat, waited_for, used):
+    (tmp_path / "cpu.stat").write_text(stat)
+    assert ControlGroup(tmp_path).usage(waited_for) == used

@@ -1,0 +1,48 @@
+"""Questions that a screen asks at once: they are all there, or the first failure is told."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from jobsched.model.errors import Unavailable
+from jobsched.ui.at_once import all_of, begun
+
+
+async def answer(asked: Deferred[int]) -> int:
+    return 2 * await asked
+
+
+def test_what_was_asked_at_once_can_be_awaited_in_turn() -> None:
+    asked: list[Deferred[int]] = [Deferred(), Deferred()]
+
+    async def sums() -> list[int]:
+        both = [begun(answer(each)) for each in asked]
+        await all_of(*both)
+        return [await each for each in both]
+
+    found = Deferred.fromCoroutine(sums())
+    asked[1].callback(4)
+    assert not found.called
+    asked[0].callback(3)
+    assert found.result == [6, 8]
+
+
+def test_the_first_failure_is_told_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[Deferred[int]] = [Deferred(), Deferred()]
+    found = Deferred.fromCoroutine(all_of(*[begun(answer(each)) for each in asked]))
+    told: list[type[BaseException] | None] = []
+
+    def tell(why: Failure) -> None:
+        told.append(why.type)
+
+    found.addErrback(tell)
+    asked[1].errback(Unavailable("away"))
+    asked[0].errback(ValueError("late"))
+    assert told == [Unavailable]
+    del asked, found
+    gc.collect()
+    assert "Unhandled" not in caplog.text
