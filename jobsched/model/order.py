@@ -235,7 +235,7 @@ class PutJobs(Order[SetDone]):
     nothing has to be staged, so is each step. Raises `Moved`, naming them, if more than `most` jobs
     (None: no limit) have to be looked at one by one.
 
-    Raises Stale if the tag of the set, which `seed` belongs to, is not among `tags` (see `model.job_set.must_fit`);
+    Raises Stale if the tag of the set, which `seed` belongs to, is not among `tags` (see `model.set_rules.must_fit`);
     Invalid, which points to the job in the request; Taken and Conflict as `PutJob` does.
 
     Each part has its entry; these and the one of the set have a `group` in common. There is none if nothing changed.

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 
 from ..audit import tell
 from ..clock import now
-from ..model import job_set
+from ..model import job_set, set_rules
 from ..model.draft import Draft
 from ..model.errors import Busy, Moved, Unavailable
 from ..model.job import Job
@@ -34,7 +34,7 @@ ABANDONED = timedelta(minutes=30)  # after which nobody carries out any more wha
 
 @attrs.frozen(kw_only=True)
 class JobSet:
-    """A set as it is asked for; `seed` as in `model.job_set.tag`."""
+    """A set as it is asked for; `seed` as in `model.set_rules.tag`."""
 
     wanted: Sequence[Wanted]
     scope: Label | None = None
@@ -56,10 +56,10 @@ def _planned(
 ) -> _Planned:  # fmt: skip
     """What is to be done, beside what was planned `before` for other jobs. Runs off the reactor. Raises Stale,
     Invalid."""
-    job_set.must_fit(tags, job_set.tag(asked.seed, standing.inside, standing.outside))
+    set_rules.must_fit(tags, set_rules.tag(asked.seed, standing.inside, standing.outside))
     steps = job_set.plan(standing, asked.wanted, asked.scope, asked.prune, go_on)
     steps = job_set.signed(steps, issued.signature, go_on)
-    job_set.must_go_at_once(sum(step.what != "keep" for step in steps), most)
+    set_rules.must_go_at_once(sum(step.what != "keep" for step in steps), most)
     staged = [step for step in steps if step.entry is not None and step.job.id not in standing.late]
     pieces = [staged[begin : begin + PIECE] for begin in range(0, len(staged), PIECE)]
     return _Planned({**before, **{step.job.id: step for step in steps}}, pieces)
@@ -74,7 +74,7 @@ class JobSets(Jobs):
 
     async def set_tag(self, scope: Sequence[Label], seed: str) -> str:
         """What stands for the jobs of a scope as they are now."""
-        return job_set.tag(seed, await self._store.job_sets.versions(scope, self._caller.tasks))
+        return set_rules.tag(seed, await self._store.job_sets.versions(scope, self._caller.tasks))
 
     async def plan_set(self, asked: JobSet, tags: frozenset[str] | None) -> SetDone:
         """What `put_set` would do now. Raises Invalid with all that is wrong."""
@@ -82,7 +82,7 @@ class JobSets(Jobs):
 
         def done(go_on: GoOn) -> SetDone:
             planned = _planned(asked, standing, issued, tags, self._store.job_sets.most, go_on)
-            tag = job_set.tag(asked.seed, standing.inside, standing.outside)
+            tag = set_rules.tag(asked.seed, standing.inside, standing.outside)
             parts = [SetPart.of(step) for step in planned.steps.values()]
             job_set.let_go(planned.steps, planned.pieces, standing.jobs)
             return SetDone(parts=parts, tag=tag)

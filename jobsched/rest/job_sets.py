@@ -24,8 +24,9 @@ from ..model.draft import Draft
 from ..model.errors import Busy, Invalid, within
 from ..model.ids import check_job_id
 from ..model.job import Job
-from ..model.job_set import OFTEN, SetDone, SetFaults, Wanted, labelled, let_go, once_each
+from ..model.job_set import OFTEN, SetDone, Wanted, let_go, once_each
 from ..model.labels import Label
+from ..model.set_rules import SetFaults, labelled
 from ..registry.job_sets import JobSet
 from ..registry.registry import Registry
 from .set_readers import TEXTS, GoOn, Reader, reader_for

@@ -20,8 +20,9 @@ from ..http.jsontext import duplicate
 from ..http.schemas.job_sets import SetIn
 from ..http.schemas.jobs import JobIn
 from ..model.errors import Invalid, place, within
-from ..model.job_set import OFTEN, SetFaults, must_be_few
+from ..model.job_set import OFTEN
 from ..model.printable import hint
+from ..model.set_rules import SetFaults, must_be_few
 
 T = TypeVar("T")
 

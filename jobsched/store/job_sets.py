@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from ..model import job_set
+from ..model import job_set, set_rules
 from ..model.audit import Entry
 from ..model.errors import Invalid, Moved, NotFound
 from ..model.job import Job
@@ -65,10 +65,10 @@ def perform(records: Records, order: PutJobs, issued: Issued, one: Perform) -> P
     inside = records.versions(scope, tasks)
     others = [each.job_id for each in order.wanted if each.job_id not in inside]
     outside = records.versions_of(others, tasks)
-    job_set.must_fit(order.tags, job_set.tag(order.seed, inside, outside))
+    set_rules.must_fit(order.tags, set_rules.tag(order.seed, inside, outside))
     done = _Carrying(records, order, issued, one, inside)
     done.all({**inside, **outside})
-    tag = job_set.tag(order.seed, records.versions(scope, tasks))
+    tag = set_rules.tag(order.seed, records.versions(scope, tasks))
     parts = sorted(done.parts, key=lambda part: part.job_id)
     answer = SetDone(parts=parts, tag=tag, entries=done.entries)
     if not done.entries:
@@ -106,7 +106,7 @@ class _Carrying:
         gone = [job_id for job_id in self._scope if job_id not in named and job_id not in quiet] if order.prune else []
         if order.most is not None and len(singly) + len(gone) > order.most:
             raise Moved([*(wanted.job_id for wanted in singly), *gone])
-        job_set.must_go_at_once(len(quiet) + len(singly) + len(gone), records.most)
+        set_rules.must_go_at_once(len(quiet) + len(singly) + len(gone), records.most)
         switched = [step for step in planned if step.job.id in quiet]
         if switched:
             records.switch(order.staged, switched, self._issued.node_id, now)

@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import DeferredList
 from twisted.python.failure import Failure
 
-from jobsched.model import job_set
+from jobsched.model import job_set, set_rules
 from jobsched.model.audit import AuditFilter
 from jobsched.model.caller import ANYBODY, Caller
 from jobsched.model.draft import Draft
@@ -101,7 +101,7 @@ def test_a_set_is_made_changed_kept_and_pruned(desk: Desk, how: str) -> None:
     assert (b.before, b.after, b.version) == ({"timeout": None}, {"timeout": 5.0}, 2)
     versions = desk.ask(desk.store.for_callers.job_sets.versions([DATA], None))
     assert versions == {"a": 1, "b": 2, "d": 1}
-    assert done.tag == job_set.tag("", versions)
+    assert done.tag == set_rules.tag("", versions)
     assert desk.ask(desk.store.for_callers.job_sets.versions([Label("x", "y")], None)) == {"d": 1}
     again = put(desk, [wanted("a"), wanted("b", timeout=5.0), wanted("d", labels={**LABELS, "x": "y"})], 3, how)
     assert (set(whats(again).values()), again.group) == ({"keep"}, None)
@@ -247,13 +247,13 @@ def test_a_fault_of_one_undoes_all_and_says_where(desk: Desk, how: str) -> None:
 def test_a_tag_that_is_not_that_of_the_set_changes_nothing(desk: Desk) -> None:
     put(desk, [wanted("a")], 0, "singly")
     there = standing(desk, ["a"], 1)
-    tag = job_set.tag("", there.inside, there.outside)
+    tag = set_rules.tag("", there.inside, there.outside)
     desk.order(PutJob(job_id="a", versions=None, revise=wanted("a", timeout=1.0).revise), 2)
     order = PutJobs(wanted=[wanted("a")], scope=DATA, tags=frozenset([tag]))
     with pytest.raises(Stale):
         desk.order(order, 3)
     there = standing(desk, ["a"], 1)
-    tag = job_set.tag("", there.inside, there.outside)
+    tag = set_rules.tag("", there.inside, there.outside)
     assert whats(desk.order(attrs.evolve(order, tags=frozenset(["x", tag])), 4)) == {"a": "change"}
 
 
@@ -337,7 +337,7 @@ async def test_of_two_that_planned_the_same_one_is_told(open_store: Callable[[],
     put(desk, [wanted("seed")], 0, "singly")
     stores = [open_store(), open_store()]
     there = standing(desk, ["a"], 1)
-    tags = frozenset([job_set.tag("", there.inside, there.outside)])
+    tags = frozenset([set_rules.tag("", there.inside, there.outside)])
     orders = [staged(desk, [wanted("a", name=name)], 1, tags=tags, most=None) for name in ("one", "other")]
     answers = DeferredList(
         [

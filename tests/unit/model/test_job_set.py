@@ -17,7 +17,6 @@ from jobsched.model.errors import Invalid, NotFound, Stale
 from jobsched.model.ids import MICROSECOND, least
 from jobsched.model.job import Job, Pause
 from jobsched.model.job_set import (
-    MOST_FAULTS,
     SetDone,
     SetPart,
     Standing,
@@ -25,16 +24,13 @@ from jobsched.model.job_set import (
     Wanted,
     carried_out,
     is_quiet,
-    labelled,
     let_go,
-    must_fit,
-    must_go_at_once,
     once_each,
     plan,
     signed,
-    tag,
 )
 from jobsched.model.labels import About, Label
+from jobsched.model.set_rules import MOST_FAULTS, labelled, must_fit, must_go_at_once, tag
 from tests.present import present
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
