@@ -156,7 +156,7 @@ async def test_of_several_that_bury_at_once_one_loses_each_run(desk: Desk, open_
     assert len(retries) == len(set(retries)) == 200
 
 
-@servers_only
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "mongodb"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_a_run_is_adopted_or_lost_and_never_both(desk: Desk, open_store: Callable[[], Store]) -> None:
     daemon, other = open_store(), open_store()

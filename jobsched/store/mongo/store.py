@@ -138,7 +138,7 @@ class Store(Asking[Transaction]):
                     raise
                 if kind == "unavailable" or last:
                     raise self._unavailable(why, collided=kind == "again") from why
-            time.sleep(min(FIRST * 2**number, LONGEST) * (0.5 + random.random()))  # noqa: S311  # no secret; in a thread of the store
+            time.sleep(min(FIRST * 2**number, LONGEST) * (0.5 + random.random()))  # noqa: S311  # nosec B311  # no secret; in a thread of the store
         raise AssertionError("the last try returns or raises")
 
     def _transact(self, writes: bool, work: Callable[[Transaction], T]) -> T:
