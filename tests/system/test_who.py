@@ -289,4 +289,4 @@ def test_who_may_not_read_is_quoted_nothing_of_an_output(secured: SecuredDaemon)
                 assert said["reason"] == "not shown without the scope 'read'"
                 assert said["state"] in {"failed", "skipped", "running", "waiting"}
     assert shown >= 3
-    assert len(asked) == 12
+    assert len(asked) == 14
