@@ -147,6 +147,9 @@ class Runs(Noun, run_contract.Runs):
     def left_behind(self, node_id: str) -> Deferred[list[Run]]:
         return self._in.read(runs.left_behind, node_id)
 
+    def adopt(self, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> Deferred[list[Run]]:
+        return self._in.write(runs.adopt, run_ids, node_id, previous)
+
     def left_here(self, previous: Sequence[str], name: str) -> Deferred[list[Run]]:
         return self._in.read(runs.left_here, previous, name)
 
