@@ -27,25 +27,40 @@ class _Doubled(dict[str, Any]):
         self.name = name
 
 
+class _Twice(Exception):
+    """Some object holds a name twice."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _Twice
+
+
+def _kept(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    return _Doubled(found, Counter(name for name, _ in pairs).most_common(1)[0][0])
+
+
+# Made once: to make one takes as long as to read a job. Numbers are left as text: their values are not needed here, and
+# to compute a long one costs time.
+_LOOK = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str)
+_FIND = json.JSONDecoder(object_pairs_hook=_kept, parse_int=str, parse_float=str)
+
+
 def duplicate(text: bytes) -> str | None:
     """The pointer (RFC 6901) to a name that an object in `text` holds twice; None: there is none. "a" and "\\u0061" are
     the same name. RFC 8259 leaves open which of the two values counts, so two programs may choose differently.
 
     `text` is JSON in UTF-8, not nested deeper than Python can follow: it has been decoded once before.
     """
-    some_doubled = False
-
-    def take(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        nonlocal some_doubled
-        found = dict(pairs)
-        if len(found) == len(pairs):
-            return found
-        some_doubled = True
-        return _Doubled(found, Counter(name for name, _ in pairs).most_common(1)[0][0])
-
-    # Numbers are left as text: their values are not needed here, and to compute a long one costs time.
-    whole = json.loads(text.decode(), object_pairs_hook=take, parse_int=str, parse_float=str)
-    return next(_places(whole, "")) if some_doubled else None
+    words = text.decode()
+    try:
+        _LOOK.decode(words)
+    except _Twice:
+        return next(_places(_FIND.decode(words), ""))
+    return None
 
 
 def _places(value: object, pointer: str) -> Iterator[str]:

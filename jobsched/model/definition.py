@@ -130,6 +130,8 @@ def parameters_size(parameters: Mapping[str, object]) -> int:
 
 def check_parameters(parameters: Mapping[str, object]) -> None:
     """Raises Invalid for text that no program can be given, and for more than `MOST_PARAMETERS` bytes in all."""
+    if not parameters:
+        return
     for name, value in parameters.items():
         if isinstance(value, str):
             _check_text(value, place("parameters", name))

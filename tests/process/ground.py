@@ -60,6 +60,13 @@ def alive(run_id):
     return found
 
 
+def leads(pid):
+    """Whether it is a process that leads a group; one that has just ended does not."""
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid) == pid
+    return False
+
+
 def pause(seconds=0.01):
     """Let the reactor go on for a moment."""
     return deferLater(reactor, seconds)

@@ -22,7 +22,7 @@ from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.tables import runs
 from tests.present import present
 
-from .ground import EVER, RunnerCase, alive, lives, own_environment
+from .ground import EVER, RunnerCase, alive, leads, lives, own_environment
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
 
@@ -266,7 +266,7 @@ class RecoveryTests(RunnerCase):
         await self.recover()
 
         self.assertEqual((await self.stored(mine)).state, "running")
-        self.assertEqual(len([process for process in alive(mine.id) if process.pid == os.getpgid(process.pid)]), 1)
+        self.assertEqual(len([process for process in alive(mine.id) if leads(process.pid)]), 1)
 
     async def test_what_has_ended_stays_as_it_is(self):
         run = await self.left(state="succeeded", reason="finished")

@@ -101,8 +101,15 @@ def _fitting(transaction: Transaction, only: JobFilter, more: Document | None = 
     which = {name: value for name, value in given.items() if value is not None} | (more or {})
     for document in transaction.find("jobs", which):
         job = jobs.from_document(document)
-        if _fits(job, only) and (not only.failing or _last_ended(transaction, job.id).get("state") in FAILING):
+        if _fits(job, only) and _is_in_need(transaction, job, only):
             yield job, sum(len((document.get(name) or "").encode()) for name in _WEIGHED)
+
+
+def _is_in_need(transaction: Transaction, job: Job, only: JobFilter) -> bool:
+    """Whether the job is as badly off as is asked for."""
+    if not only.failing and (not only.needy or job.overdue is not None):
+        return True
+    return _last_ended(transaction, job.id).get("state") in FAILING
 
 
 def _fits(job: Job, only: JobFilter) -> bool:
