@@ -153,8 +153,16 @@ def _node(run: Run, node_id: str, facts: Facts, now: datetime) -> Iterator[str]:
         yield f"{run.state}, executed by {name}, which never existed"
     elif run.node != node.name:
         yield f"{run.state}, executed by {name}, whose name is {node.name}"
-    elif not node.since - SKEW <= run.started <= node.seen + node.lease + SKEW:
+    elif not _there(node, run.started) and not any(
+        each.name == node.name and each.since < node.since and _there(each, run.started)
+        for each in facts.nodes.values()  # an earlier daemon may have begun it, and this one has gone on with it
+    ):
         yield f"started at {_at(run.started)} on {name}, a node from {_at(node.since)} to {_at(node.seen)} only"
+
+
+def _there(node: Node, instant: datetime) -> bool:
+    """Whether the node was there then."""
+    return node.since - SKEW <= instant <= node.seen + node.lease + SKEW
 
 
 def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[Run, str]]:

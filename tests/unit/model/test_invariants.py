@@ -212,6 +212,14 @@ def test_a_node_silent_for_its_lease_and_the_search_is_no_fault() -> None:
     assert found(job(660), [*RECORD, stretch(600, 1, "skipped")], facts) == []
 
 
+def test_a_run_that_the_next_daemon_went_on_with_is_no_fault() -> None:
+    before, here = attrs.evolve(NODE, id="n0", state="dead", seen=at(550)), attrs.evolve(NODE, since=at(560))
+    assert found(job(), RECORD, attrs.evolve(NOW, nodes={"n0": before, "n1": here, "n2": LATER})) == []
+    assert found(job(), RECORD, attrs.evolve(NOW, nodes={"n1": here, "n2": LATER}))
+    other = attrs.evolve(before, name="other")
+    assert found(job(), RECORD, attrs.evolve(NOW, nodes={"n0": other, "n1": here, "n2": LATER}))
+
+
 def test_without_nodes_nothing_is_said_of_them() -> None:
     assert found(job(), RECORD, Facts(whole=True)) == []
     assert found(job(), changed("60.1", node_id="gone")(RECORD), Facts(whole=True)) == []
