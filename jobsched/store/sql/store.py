@@ -28,7 +28,7 @@ from ..contract import settings as settings_contract
 from ..contract import token_uses as token_uses_contract
 from ..order_groups import OrderGroups
 from ..sign_of_life import Sign
-from . import changes, db_errors, downtimes, nouns, queries, token_uses
+from . import changes, db_errors, downtimes, nouns, queries, retention, token_uses
 from . import labels as label_rows
 from .engine import connect, reading, writing
 from .for_callers import ForCallers
@@ -95,7 +95,7 @@ class Store(Asking[Transaction]):
         self.signs: node_contract.SignsOfLife | None = None if self.shared else nouns.SignsOfLife(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.overdue: job_contract.Overdue = nouns.Overdue(self)
-        self.retention: retention_contract.Retention = nouns.Retention(self)
+        self.retention: retention_contract.Retention = retention.Retention(self)
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
