@@ -79,7 +79,7 @@ def nothing(daemon):
         (write("conf/logging.cfg", "[loggers]\nkeys = root"), [], "jobsched: {folder}/conf/logging.cfg: "),
         (write("var", "a file"), [], "jobsched: --state-dir: {folder}/var: "),
     ],
-    ids=str,
+    ids=lambda given: given.__qualname__ if callable(given) else str(given),  # no address: processes collect alike
 )
 def test_a_mistake_is_one_line_and_exit_1(daemon, spoil, arguments, line):
     spoil(daemon)
