@@ -24,8 +24,8 @@ class TimeAndThreads(IReactorTime, IReactorFromThreads):
     """Timers, and a way back from other threads."""
 
 
-class Spawner(IReactorProcess, IReactorFDSet):
-    """Child processes, and descriptors."""
+class Spawner(IReactorProcess, IReactorFDSet, IReactorTime):
+    """Child processes, descriptors, and timers."""
 
 
 class WithTimers(IReactorTime, IReactorThreads):

@@ -14,6 +14,7 @@ from ..model.run import Sent
 from ..reactor_types import Reactor
 from ..runner import deadline
 from ..runner.calls import patiently
+from ..runner.control_group import base_here
 from ..runner.outcome import ProcessExit, plain
 from ..runner.output import Output, OutputWriter
 from ..runner.output_file import Printed
@@ -68,7 +69,7 @@ class Executor:
         self._changed = changed  # called when a run has ended
         self._fence = Fence(reactor, self._isolate)
         self._chores = Threads(reactor, "chore")
-        self._scripts = Scripts(reactor, self._chores.run)
+        self._scripts = Scripts(reactor, self._chores.run, base_here())
         self._writer = OutputWriter(reactor, output_folder, output_limit)
         self._held: dict[str, _Held] = {}
         self._ended: dict[str, Ended] = {}

@@ -77,6 +77,11 @@ class ControlGroup:
             self.log.error(words, group=str(self._folder), why=str(why))
 
     @property
+    def of_use(self) -> bool:
+        """Whether there are control groups here."""
+        return self._folder is not None
+
+    @property
     def kills(self) -> bool:
         """Whether `kill` ends what is in here."""
         return self._born
@@ -88,10 +93,17 @@ class ControlGroup:
     def with_members(self, found: Iterable[Found], first: int) -> list[Found]:
         """Those, and what else is in the group but the run's `first` process."""
         there = {each.pid: each for each in found}
-        for pid in map(int, self._read("cgroup.procs").split()):
-            if pid not in there and pid != first and (seen := procfs.found(pid, first)) is not None:
+        for pid in self._pids():
+            if pid not in there and pid not in (first, os.getpid()) and (seen := procfs.found(pid, first)) is not None:
                 there[pid] = seen
         return list(there.values())
+
+    def holds(self, pid: int) -> bool:
+        """Whether `kill` ends this process."""
+        return pid in self._pids()
+
+    def _pids(self) -> list[int]:
+        return [int(pid) for pid in self._read("cgroup.procs").split()] if self._born else []
 
     def kill(self) -> None:
         """KILL for all that is in here, and for what one of these starts meanwhile."""

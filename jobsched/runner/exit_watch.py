@@ -8,30 +8,42 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from ..reactor_types import Spawner
+
+AGAIN = 0.1  # seconds until a child that could not be waited for is asked after again
 
 
 @implementer(IReadDescriptor)
 class ExitWatch:
     """Calls `ended` when a child has ended, until it is closed. The child must not have been waited for.
 
-    Raises OSError where the kernel has no such descriptors (before Linux 5.3), or none is left.
+    Raises OSError where the kernel has no such descriptors (before Linux 5.3), or none is left, and AttributeError
+    where this Python has none.
     """
 
-    def __init__(self, reactor: IReactorFDSet, pid: int, ended: Callable[[], object]) -> None:
+    def __init__(self, reactor: Spawner, pid: int, ended: Callable[[], object]) -> None:
         self._reactor = reactor
         self._ended = ended
         self._descriptor = os.pidfd_open(pid)  # close-on-exec
         self._open = True
-        reactor.addReader(self)
+        self._again: IDelayedCall | None = None
+        try:
+            reactor.addReader(self)
+        except OSError:  # the kernel watches no more for this user
+            os.close(self._descriptor)
+            raise
 
     def close(self) -> None:
         """Watch no more."""
         if self._open:
             self._open = False
             self._reactor.removeReader(self)
+            if self._again is not None and self._again.active():
+                self._again.cancel()
             os.close(self._descriptor)
 
     # Called by the reactor.
@@ -41,8 +53,11 @@ class ExitWatch:
         return self._descriptor
 
     def doRead(self) -> None:
-        """The child has ended."""
+        """The child has ended. If it cannot be waited for yet, as under a debugger, that is tried again soon."""
         self._ended()
+        if self._open:
+            self._reactor.removeReader(self)
+            self._again = self._reactor.callLater(AGAIN, self._reactor.addReader, self)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor ends."""

@@ -28,6 +28,7 @@ class RemainingProcesses:
         self.refused: dict[Key, Found] = {}  # what we may not signal
         self._run_id = run_id
         self._told = False  # TERM went to what was there
+        self._every = False  # the control group is killed too
         self.control = control
 
     def began(self, pid: int) -> None:
@@ -73,6 +74,7 @@ class RemainingProcesses:
 
     def sending(self, number: int, first: bool, every: bool) -> None:
         """A signal is about to be sent, also to the `first` process, and to `every` process that comes from it."""
+        self._every = every
         if number == signal.SIGKILL and every:
             self.control.kill()
         elif number == signal.SIGTERM and first and self._first is not None:
@@ -100,7 +102,7 @@ class RemainingProcesses:
         except ProcessLookupError:
             return
         except PermissionError:
-            if self.control.kills:  # the kernel does it in our place
+            if self._every and self.control.holds(process.pid):  # the kernel does it in our place
                 return
             self.refused[process.key] = process
             self.log.error("process {pid} of run {run} may not be signalled by this user",

@@ -127,7 +127,7 @@ def _signal(orphans: Mapping[str, Orphans], number: int) -> None:
             except ProcessLookupError:
                 continue
             except PermissionError:
-                if each.control.kills:
+                if each.control.holds(process.pid):
                     continue
                 each.refused[process.key] = process
                 log.error("process {pid} of a lost run may not be signalled by this user", pid=process.pid)

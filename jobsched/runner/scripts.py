@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import attrs
 
@@ -12,7 +13,6 @@ from ..config.catalog import Leftovers
 from ..config.confinement import FREE, Confinement
 from ..reactor_types import Reactor
 from ..threads import InThread
-from .control_group import base_here
 from .outcome import ProcessExit
 from .output import Output
 from .pipe import OutputPipe
@@ -36,12 +36,16 @@ class Script:
 
 
 class Scripts:
-    """Has what all processes of runs share."""
+    """Has what all processes of runs share. `base` is the folder in which runs get control groups; None: they get none.
 
-    def __init__(self, reactor: Reactor, in_thread: InThread) -> None:
+    What other threads start while a run is started would be born in its group: so a daemon, with its tasks in threads,
+    gives none.
+    """
+
+    def __init__(self, reactor: Reactor, in_thread: InThread, base: Path | None = None) -> None:
         self._reactor = reactor
         self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread, reactor.seconds, base_here())
+        self._survey = ProcessSurvey(in_thread, reactor.seconds, base)
         self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
 
     def start(self) -> None:

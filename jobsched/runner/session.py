@@ -81,7 +81,8 @@ class SessionProcess(Process):
         super().__init__(reactor, *args)
         self._before = None
         if self.leads and self.pid is not None:
-            with suppress(OSError):  # there are no such descriptors, or no more: it stays one of those asked after
+            # There are no such descriptors, here or in this Python, or no more: it stays one of those asked after.
+            with suppress(OSError, AttributeError):
                 self._watch = ExitWatch(reactor, self.pid, self.reapProcess)
                 unregisterReapProcessHandler(self.pid, self)
 

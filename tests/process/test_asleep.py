@@ -158,7 +158,6 @@ class EndOfTheDaemonTests(AsleepCase):
             raise PermissionError(1, "Operation not permitted")
 
         self.patch(deadline, "ABANDONED", 0.6)
-        self.patch(self.runner._calls._scripts._survey, "groups", ControlGroups(None))  # else the kernel can end it
         run = await self.start(self.bash(f"echo ready; exec sleep {EVER}"))
         await self.printed(run, b"ready")
         forbidden = self.patch(os, "killpg", refuse)

@@ -5,10 +5,16 @@
 import contextlib  # by its whole name: trial takes a `suppress` of a module for its own
 import errno
 import os
+import subprocess
+from typing import cast
 
+from twisted.internet import reactor
 from twisted.internet.process import reapProcessHandlers
 
-from .ground import RunnerCase
+from jobsched.reactor_types import Reactor
+from jobsched.runner.exit_watch import AGAIN, ExitWatch
+
+from .ground import RunnerCase, pause
 
 
 def links():
@@ -31,6 +37,25 @@ class ExitTests(RunnerCase):
         await self.look_at_one(asked_after=1)
         self.assertEqual(reapProcessHandlers, {})
 
+    async def test_a_python_without_such_descriptors_does_too(self):
+        def missing(pid):
+            raise AttributeError("module 'os' has no attribute 'pidfd_open'")
+
+        self.patch(os, "pidfd_open", missing)
+        await self.look_at_one(asked_after=1)
+
+    async def test_one_that_cannot_be_waited_for_is_asked_again(self):
+        """As under a debugger, which alone may wait for it: the descriptor goes on to say that the child has ended."""
+        child = subprocess.Popen(["true"])
+        asked = []
+        watch = ExitWatch(cast(Reactor, reactor), child.pid, lambda: asked.append(reactor.seconds()))
+        begun = reactor.seconds()
+        while len(asked) < 3:
+            await pause()
+        watch.close()
+        self.assertGreater(reactor.seconds() - begun, 2 * AGAIN)
+        child.wait()
+
     async def test_no_descriptor_stays(self):
         task = self.bash("exit 3")
         for _ in range(3):
@@ -44,6 +69,7 @@ class ExitTests(RunnerCase):
         stored = await self.when_stored(run, lambda each: each.pid is not None)
         self.assertEqual(list(reapProcessHandlers), [stored.pid] * asked_after)
         self.assertEqual(len([link for link in links() if "pidfd" in link]), 1 - asked_after)
-        with open(self.folder / "go", "w") as pipe:
-            pipe.write("\n")
+        pipe = os.open(self.folder / "go", os.O_RDWR)  # waits for no reader
+        self.addCleanup(os.close, pipe)
+        os.write(pipe, b"\n")
         self.assert_outcome(await self.end(run), "succeeded")
