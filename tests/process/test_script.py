@@ -121,7 +121,8 @@ class LaterTwistedTests(RunnerCase):
 
     async def test_the_log_says_so(self):
         words = "twisted.internet.process.Process has no _trySpawnInsteadOfFork any more"
-        self.assertEqual(len([line for line in self.logged if line.startswith(words)]), 1, self.logged)
+        self.assertEqual([line for line in self.logged if line.startswith(words)], self.logged)
+        self.assertEqual(len(self.logged), 1)
 
     async def test_stderr_is_in_order_with_stdout(self):
         run = await self.run_of(self.bash("for n in 1 2 3; do echo out $n; echo err $n >&2; done; exit 7"))
