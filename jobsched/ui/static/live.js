@@ -117,7 +117,7 @@ export function look(banners = false) {
     if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
     const fresh = await fetched(location.href, {}, TOGETHER);
     lookTimer = null;
-    if (!fresh) return;
+    if (!fresh) { if (told > looked) look(banners); return; } // what was heard meanwhile is not seen yet
     if (told > fresh.made - EARLY && told > looked) look(banners); // the screen was begun before that
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
