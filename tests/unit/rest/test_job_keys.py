@@ -21,13 +21,13 @@ def refuse(_request, right):
 
 
 def test_a_flood_of_keys_takes_one_thread_and_no_more():
-    looks = []
+    looks: list[Deferred[bool]] = []
 
     async def opened_by(_job_id, _key):
         looks.append(Deferred())
         return await looks[-1]
 
-    keys = JobKeys(SimpleNamespace(opened_by=opened_by), None, refuse)
+    keys = JobKeys(SimpleNamespace(opened_by=opened_by), None, refuse)  # type: ignore[arg-type]  # fakes
     served = site(keys.routes(), Reactor(), admit=lambda _request, _need: NOBODY)
     clients = []
     for _ in range(1 + WAITING + 2):
