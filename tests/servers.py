@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,8 @@ import pymongo
 import pymysql
 import pytest
 from pymongo.errors import PyMongoError
+
+from tests.ports import free_port
 
 USER = "jobsched"
 PATIENCE = 60.0  # seconds for a server to start or to stop on a busy machine
@@ -392,10 +393,3 @@ def started(kind: str) -> Server:
         pytest.skip(f"{kind}: {why}")
     server.start()
     return server
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

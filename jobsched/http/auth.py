@@ -79,7 +79,6 @@ class Authenticator:
         address = shown(request.getClientAddress())
         if not right:
             self._refuse(request, address, "a key that opens nothing there", "this key does not open this")
-        request.known = True  # type: ignore[attr-defined]  # of LimitedRequest
         return Caller(scopes=frozenset({"read"}), address=address)
 
     def _recognised(self, request: Request, address: str) -> Caller:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 
 from ..model.address import neighbourhood
+from ..model.job_key import PREFIX
 from ..model.log_throttle import Throttle
 from ..model.printable import quoted
 
 LONGEST_METHOD = 20  # characters
+KEY = re.compile(  # what looks like a key, wherever it stands and however it is encoded
+    b"".join(b"(?:%c|%%%02x)" % (each, each) for each in PREFIX.encode()) + rb"(?:[\w-]|%[2-7][0-9a-f])+", re.IGNORECASE
+)
 
 access = logging.getLogger("jobsched.access")
 
@@ -73,9 +78,10 @@ class Lines:
 
 
 def masked(uri: bytes) -> bytes:
-    """An address without the key in its query, however that is written."""
+    """An address without the key in its query, however that is written, and without what looks like a key elsewhere.
+    Twisted ends a part of a query at `;` too."""
     path, mark, query = uri.partition(b"?")
-    return path + mark + b"&".join(_masked(part) for part in query.split(b"&"))
+    return KEY.sub(b"***", path + mark + b"".join(_masked(part) for part in re.split(b"([&;])", query)))
 
 
 def _masked(part: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import UnsetType
+from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 
 from ..http.pages import location
@@ -17,6 +18,7 @@ from ..http.schemas import job_keys, queries
 from ..model.caller import Caller
 from ..model.errors import Unauthorized
 from ..registry.registry import Registry
+from ..threads import WAITING, Bulkhead
 from . import badge
 from .calendar import KIND, Calendar
 
@@ -29,12 +31,14 @@ def shut(_request: Request, _right: bool) -> Caller:
 
 
 class JobKeys:
-    """The calls on keys. `by_key` lets in those that have one."""
+    """The calls on keys. `by_key` lets in those that have one. Whether a key is right is asked for one at a time: a
+    flood of wrong ones leaves the other threads to callers, and an address that sent many still has its right ones."""
 
     def __init__(self, registry: Registry, calendar: Calendar, by_key: ByKey) -> None:
         self._registry = registry
         self._calendar = calendar
         self._by_key = by_key
+        self._looks = Bulkhead(1, WAITING)
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -81,9 +85,12 @@ class JobKeys:
         """What the caller sees, by its token or by its key."""
         who = caller(request)
         if not who.may("read"):
-            right = not isinstance(key, UnsetType) and await self._registry.opened_by(job_id, key)
+            right = not isinstance(key, UnsetType) and await self._looks.run(lambda: self._opened_by(job_id, key))
             who = self._by_key(request, right)
         return self._registry.seen_by(who)
+
+    def _opened_by(self, job_id: str, key: str) -> Deferred[bool]:
+        return Deferred.fromCoroutine(self._registry.opened_by(job_id, key))
 
 
 def addresses(request: Request, job_id: str, secret: str) -> tuple[str, str]:

@@ -16,9 +16,11 @@ def begun(asking: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
 
 
 async def all_of(*asked: Deferred[Any]) -> None:
-    """Wait for the answers, of which each can be awaited then. Raises what the first raised that has failed; what
-    becomes of the others is nobody's concern."""
+    """Wait for the answers, of which each can be awaited then. Raises what the first raised that has failed; the others
+    are cancelled, and what becomes of them is nobody's concern."""
     try:
         await gatherResults(asked, consumeErrors=True)
     except FirstError as first:
+        for each in asked:  # those that wait for a thread must not take one for nobody
+            each.cancel()
         first.subFailure.raiseException()

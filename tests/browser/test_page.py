@@ -127,6 +127,21 @@ def test_a_wall_shows_a_failure_by_itself(chrome: Chrome, ask: Caller, made: dic
     assert chrome.errors == []
 
 
+@pytest.mark.parametrize(
+    "how", ["route.abort()", "route.fulfill({ status: 503, contentType: 'text/html', body: '' })"], ids=["gone", "503"]
+)
+def test_what_is_heard_while_a_look_fails_is_seen(chrome: Chrome, ask: Caller, made: dict[str, str], how: str) -> None:
+    job = ask.make("bad", name="seen late")
+    chrome.open(f"/ui{job}")
+    chrome.do(
+        "let first = true; await page.route('**/ui/jobs/**', async (route) => {"
+        "if (!first) { await route.continue(); return; }"
+        f"first = false; await new Promise((go) => setTimeout(go, 1500)); await {how}; }})"
+    )
+    ask.ended(ask.run(job))
+    chrome.wait("return document.getElementById('main').innerText.toLowerCase().includes('failed')")
+
+
 def test_a_list_keeps_its_order_while_it_changes(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
     chrome.open("/ui/jobs")
     before = chrome.do("return await page.locator('#jobs tbody tr').evaluateAll((rows) => rows.map((row) => row.id))")
@@ -228,6 +243,19 @@ def test_a_hold_is_told_on_every_open_page(chrome: Chrome, ask: Caller, made: di
     chrome.do("await page.getByRole('button', { name: 'Release' }).click()")
     chrome.wait("return !document.getElementById('banners').textContent.includes('On hold')")
     assert ask.ask("GET", "/hold").status == 404
+
+
+def test_a_hold_that_came_before_the_stream_is_told(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.do(
+        "await page.route('**/events', async (route) => {"
+        "await new Promise((go) => setTimeout(go, 1000)); await route.continue(); })"
+    )
+    chrome.open("/ui/jobs")
+    ask.ask("PUT", "/hold", {"reason": "unheard"})
+    try:
+        chrome.wait("return document.getElementById('banners').textContent.includes('On hold: unheard')")
+    finally:
+        ask.ask("DELETE", "/hold")
 
 
 def test_filters_follow_what_one_types(chrome: Chrome, made: dict[str, str]) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import attrs
 
 from tests.cli.pages import CLOCK, DOCS, Place, recorded
+from tests.ports import free_port
 from tests.system.caller import Caller
-from tests.system.daemon import Daemon, daemon_in, free_port, until
+from tests.system.daemon import Daemon, daemon_in, until
 
 SCRIPTS = {
     "backup": "#!/bin/sh\necho connecting to db\n"

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.person import Person
+from tests.ports import free_port
 from tests.system.caller import Caller
-from tests.system.daemon import GENEROUS, Daemon, daemon_in, free_port, until
+from tests.system.daemon import GENEROUS, Daemon, daemon_in, until
 from tests.system.secured import token
 
 

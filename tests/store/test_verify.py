@@ -16,8 +16,9 @@ import pytest
 
 from jobsched import verify
 from jobsched.model.order import DeleteJob, Order, PauseJob, ResumeJob, RunJob
+from tests.ports import free_port
 from tests.present import present
-from tests.servers import Server, free_port
+from tests.servers import Server
 from tests.store.record import MINUTE, SECOND, Record
 from tests.store.samples import T0, Desk
 

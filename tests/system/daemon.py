@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeVar
 import psutil
 import treq
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 GENEROUS = 30.0  # seconds until a condition that should come at once counts as never coming
 LOOK = 0.02
@@ -44,13 +46,6 @@ async def eventually(condition: Callable[[], Any], seconds: float = GENEROUS) ->
         assert time.monotonic() < end, f"did not come true in {seconds} s"
         await deferLater(reactor, LOOK)
     return found
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
-    with socket.socket() as here:
-        here.bind(("127.0.0.1", 0))
-        return int(here.getsockname()[1])
 
 
 def is_gone(process: psutil.Process) -> bool:

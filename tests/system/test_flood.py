@@ -16,7 +16,7 @@ from tests.system.daemon import until
 CLIENTS = 1000
 JOBS = 20
 SECOND = timedelta(seconds=1)
-LATEST = 2.0  # seconds, generous: tests share the machine; bench/flood.py measures
+LATEST = 5.0  # seconds, very generous: tests share the machine with others; bench/flood.py measures
 FLOODER = Path(__file__).with_name("flooder.py")
 
 

@@ -11,8 +11,9 @@ import pytest
 from cryptography import x509
 
 from tests.certificates import pair
+from tests.ports import free_port
 from tests.system.caller import Caller
-from tests.system.daemon import GENEROUS, free_port, until
+from tests.system.daemon import GENEROUS, until
 
 GET = b"GET /catalog HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

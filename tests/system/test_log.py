@@ -123,7 +123,8 @@ def test_a_stranger_does_not_fill_the_disk_callers_have_lines(ask):
         ask.get("/jobs?limit=7")
 
     until(lambda: ask.daemon.log[before:].count("GET /jobs?limit=7 200") == 25)
-    assert time.monotonic() - begun < 60, "the minute is over: this says nothing"
+    if time.monotonic() - begun >= 60:
+        pytest.skip("this machine is too busy: the minute of the limit is over before all was asked")
     written = [
         line for line in ask.daemon.log[before:].splitlines() if "limit=7" not in line and ": 127.0.0.1 " in line
     ]

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import pair
+from tests.ports import free_port
 from tests.system.caller import Caller
-from tests.system.daemon import ROOT, Daemon, free_port, until
+from tests.system.daemon import ROOT, Daemon, until
 from tests.system.receiver import FAILS, deliveries, delivery, failed
 
 OPS = "mailto:ops@example.org"

@@ -17,9 +17,10 @@ from standardwebhooks import Webhook
 
 from jobsched import __version__
 from jobsched.http.schemas.notifications import NotificationOut
+from tests.ports import free_port
 from tests.servers import Server
 from tests.system.caller import Caller
-from tests.system.daemon import Daemon, daemon_in, free_port, until
+from tests.system.daemon import Daemon, daemon_in, until
 from tests.system.receiver import FAILS, SECRET, Receiver, allow, deliveries, delivery, failed, receiver_at
 
 

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from tests.system.daemon import free_port
+from tests.ports import free_port
 
 SERVED = "anybody who reaches it could run every task of the catalog"
 

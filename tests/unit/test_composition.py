@@ -44,10 +44,7 @@ ALLOWED = {
         "taken": "a note on the request: the route that took it",
         "known": "a note on the request: whoever sent it has a token",
     },
-    "http/auth.py": {
-        "known": "a note on the request, as of `http.app`: it has a right key",
-        "logged": "a note on the request, for the line that the site writes of it",
-    },
+    "http/auth.py": {"logged": "a note on the request, for the line that the site writes of it"},
     "http/connection.py": {"bufferSize": "Twisted's own setting of a transport"},
     "rest/relay.py": {
         "maxPersistentPerHost": "Twisted's own setting of a pool",

@@ -117,7 +117,7 @@ export function look(banners = false) {
     if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
     const fresh = await fetched(location.href, {}, TOGETHER);
     lookTimer = null;
-    if (!fresh) return;
+    if (!fresh) { if (told > looked) look(banners); return; } // what was heard meanwhile is not seen yet
     if (told > fresh.made - EARLY && told > looked) look(banners); // the screen was begun before that
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
@@ -147,6 +147,7 @@ function rows(within) {
 // passed, for runs tell of themselves and of no due to come.
 async function patch(cell = null) {
   const fresh = await fetched(location.href, {}, cell === null ? GATHERED : DUES / 5);
+  if (fresh && cell === null) replace("banners", fresh); // a hold that came before the stream
   for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
     const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);
     for (const old of made ? [...row.cells] : []) {

@@ -76,15 +76,17 @@ function find() {
   });
 }
 
-// A screen as the server makes it now; null if it does not answer.
+const GIVEN_UP = 30000; // ms after which an answer counts as none: an old one must not keep others from being asked for
+
+// A screen as the server makes it now; null if it does not answer. An error says not when it was made: `made` is 0 then.
 export async function fetched(url, options = {}, gathered = null) {
   if (gathered !== null) options = { ...options, headers: { "jobsched-look": gathered } };
   try {
-    const answer = await fetch(url, { credentials: "same-origin", ...options });
+    const answer = await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(GIVEN_UP), ...options });
     if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") { location.reload(); return null; }
-    const ago = Number(answer.headers.get("jobsched-made") ?? 0), at = Date.now();
+    const ago = answer.headers.get("jobsched-made"), at = Date.now();
     const made = new DOMParser().parseFromString(await answer.text(), "text/html");
-    made.made = at - ago;
+    made.made = ago === null ? 0 : at - Number(ago);
     return made;
   } catch {
     return null;

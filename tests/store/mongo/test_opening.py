@@ -9,7 +9,8 @@ import pytest
 from jobsched.model.errors import BadStore
 from jobsched.store.mongo import schema
 from jobsched.store.mongo.client import connect, database
-from tests.servers import Server, free_port
+from tests.ports import free_port
+from tests.servers import Server
 
 pytestmark = pytest.mark.mongodb
 

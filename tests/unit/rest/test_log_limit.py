@@ -52,6 +52,27 @@ def test_no_line_holds_a_key(said, name):
     assert said() == [f"192.168.1.1 GET /there?{name.decode()}=*** 200 0"]
 
 
+SECRET = b"jobsched_key_" + b"aZ-_9" * 8 + b"xyz"
+
+
+@pytest.mark.parametrize(
+    ("uri", "line"),
+    [
+        (b"/jobs/a/calendar.ics?limit=3;key=%b", "/jobs/a/calendar.ics?limit=3;key=*** 404"),
+        (b"/jobs/a/calendar.ics?limit=3&amp;key=%b;held=0", "/jobs/a/calendar.ics?limit=3&amp;key=***;held=0 404"),
+        (b"/jobs/a/badge.svg%%3Fkey=%b", "/jobs/a/badge.svg%3Fkey=*** 404"),
+        (b"/jobs/a/badge.svg%%3Fkey%%3D%b", "/jobs/a/badge.svg%3Fkey%3D*** 404"),
+        (b"/jobs/%b/badge.svg", "/jobs/***/badge.svg 404"),
+        (b"/there?next=/jobs/a/badge.svg%%3Fkey%%3D%b", "/there?next=/jobs/a/badge.svg%3Fkey%3D*** 200"),
+    ],
+)
+def test_no_line_holds_a_key_that_stands_elsewhere(said, uri, line):
+    secured = SecuredSite()
+    for secret in (SECRET, SECRET.replace(b"_", b"%5F").replace(b"-", b"%2d"), SECRET.replace(b"j", b"%6a")):
+        secured.ask(uri % secret)
+    assert [each.rpartition(" ")[0] for each in said()] == [f"192.168.1.1 GET {line}"] * 3
+
+
 def test_a_stranger_has_ten_lines_and_then_a_count(said):
     secured = SecuredSite()
     for _ in range(12):

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from jobsched.model.errors import Unavailable
+from jobsched.threads import Bulkhead
 from jobsched.ui.at_once import all_of, begun
 
 
@@ -41,8 +42,27 @@ def test_the_first_failure_is_told_and_no_other(caplog: pytest.LogCaptureFixture
 
     found.addErrback(tell)
     asked[1].errback(Unavailable("away"))
-    asked[0].errback(ValueError("late"))
+    asked[0].errback(ValueError("late"))  # nobody hears it: the question was cancelled
     assert told == [Unavailable]
     del asked, found
     gc.collect()
     assert "Unhandled" not in caplog.text
+
+
+def test_what_still_waits_for_a_thread_is_not_asked_for_nobody() -> None:
+    bulkhead, under_way = Bulkhead(1, 2), Deferred[int]()
+    begun_late: list[str] = []
+    bulkhead.run(lambda: under_way)
+
+    def late() -> Deferred[int]:
+        begun_late.append("late")
+        return Deferred()
+
+    asked: list[Deferred[int]] = [Deferred(), bulkhead.run(late)]
+    found = Deferred.fromCoroutine(all_of(*[begun(answer(each)) for each in asked]))
+    asked[0].errback(Unavailable("away"))
+    told: list[type[BaseException] | None] = []
+    found.addErrback(lambda why: told.append(why.type))
+    assert told == [Unavailable]
+    under_way.callback(1)
+    assert begun_late == []
