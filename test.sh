@@ -43,10 +43,10 @@ if [ "$everything" ]; then
         try unit "$@" tests/unit
         measured=
         try store "$@" tests/store
-        try cli "$@" tests/cli
     } >"$scratch/beside.log" 2>&1 &
     beside=$!
     try system -n 2 --dist loadfile --no-loadscope-reorder "$@" tests/system --ignore=tests/system/cluster
+    try cli "$@" tests/cli
     wait "$beside"
     beside=
     cat "$scratch/beside.log"
