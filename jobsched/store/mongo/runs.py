@@ -45,7 +45,7 @@ def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previo
         if node_id not in alive:
             return []
         transaction.hold_all("nodes", alive)
-        theirs["node_id"] = {"$in": alive}
+        theirs = {**theirs, "node_id": {"$in": alive}}
     found = _all(transaction, theirs, [("_id", 1)])
     if found:
         transaction.update("runs", {"_id": {"$in": [run.id for run in found]}}, {"node_id": node_id})

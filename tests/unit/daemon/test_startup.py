@@ -115,9 +115,10 @@ class Beginning:
         config = Mock(node_name="n", store="sqlite:///x", warnings=())
         holder = Mock()
         holder.catalog.names.return_value = []
+        reactor: Any = self.clock  # time is enough
         self.startup = Startup(
-            self.clock, config, holder, self.store, self.runner, self.calendar, peers, [], previous, Mock()
-        )  # type: ignore[arg-type]  # time is enough
+            reactor, config, holder, self.store, self.runner, self.calendar, peers, [], previous, Mock()
+        )  # fmt: skip
         self.startup.running = True
         self.begun = self.startup._recovery = Deferred.fromCoroutine(self.startup._begin())
 
