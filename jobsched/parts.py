@@ -127,8 +127,8 @@ class Parts:
         )  # fmt: skip
         self.systemd = Systemd(reactor, environ)
         self.startup = Startup(
-            config, self._catalog_holder, self.store, self.runner, self.calendar, self.peers, held, self._previous,
-            self.events, endpoints,
+            reactor, config, self._catalog_holder, self.store, self.runner, self.calendar, self.peers, held,
+            self._previous, self.events, endpoints,
         )  # fmt: skip
 
     def _store(self) -> Store:

@@ -10,7 +10,7 @@ from .. import files
 from ..model.errors import BadStore
 from ..store.opening import file_of
 
-LOCK = "jobsched.lock"  # in the folder; its holder's process id stands in it
+LOCK = "jobsched.lock"  # in the folder; its holder's process id stands in it, once that has begun
 
 
 class FolderLock:
@@ -28,6 +28,7 @@ class FolderLock:
                 f"{folder / name} is in use by another jobsched (pid {holder}); "
                 f"stop that one, or give this one its own {remedy}"
             ) from None
+        os.ftruncate(self._descriptor, 0)  # the process id of the holder before may be a stranger's by now
 
     def sign(self) -> None:
         """Write our pid into the lock file: the error message of a second daemon shows it."""

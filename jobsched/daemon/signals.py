@@ -58,13 +58,13 @@ class Signals(Service):
         signal.signal(signal.SIGHUP, self._again)
 
     def _end(self, number: int, _frame: object) -> None:
+        if number == signal.SIGUSR1:  # also when it ends already
+            self._reactor.callFromThread(self._on_stop.end_runs)
         if not self._ending:
             self._ending = True
             self._reactor.callFromThread(self._stop, number)
 
     def _stop(self, number: int) -> None:
-        if number == signal.SIGUSR1:
-            self._on_stop.end_runs()
         self.log.info("received {signal}, stopping", signal=signal.Signals(number).name)
         self._reactor.stop()
 

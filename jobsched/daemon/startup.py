@@ -7,10 +7,12 @@ import os
 import socket
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,8 +21,11 @@ from ..cluster.alone import Alone
 from ..cluster.membership import Membership
 from ..config.options import Config
 from ..events import Events
+from ..loops import FailureLog
 from ..model.errors import Busy, Unavailable
 from ..model.printable import many
+from ..model.run import Run
+from ..reactor_types import Reactor
 from ..runner.runner import Runner
 from ..store.contract.store import Store
 from ..store.opening import make_url_safe
@@ -51,6 +56,7 @@ class OrderedServices(MultiService):
 
 
 LONGEST = 64 * 1024  # bytes of a file with ids
+AGAIN = 2.0  # seconds until the store is asked again for the runs that executors have
 
 
 class Predecessor:
@@ -108,6 +114,7 @@ class Startup(Service):
 
     def __init__(
         self,
+        reactor: Reactor,
         config: Config,
         catalog_holder: CatalogHolder,
         store: Store,
@@ -119,6 +126,8 @@ class Startup(Service):
         events: Events,
         endpoints: Sequence[str] = (),
     ) -> None:
+        self._reactor = reactor
+        self._failure_log = FailureLog(self.log, reactor)
         self._addresses = [url(endpoint) for endpoint in endpoints]
         self._config = config
         self._catalog_holder = catalog_holder
@@ -130,6 +139,7 @@ class Startup(Service):
         self._previous = previous
         self._events = events
         self._recovery: Deferred[None] | None = None
+        self._pause: Deferred[None] | None = None
 
     def startService(self) -> None:
         super().startService()
@@ -169,7 +179,8 @@ class Startup(Service):
             await self._recover()
         except Exception:
             self.log.failure("the runs of an earlier daemon could not be recorded; they stay as they are", Failure())
-            self._runner.adopt([])
+            if self.running:  # else what executors have is the next daemon's
+                self._runner.adopt([])
         if self.running:
             self._calendar.startService()
             self._events.scheduling_began()
@@ -177,10 +188,12 @@ class Startup(Service):
     async def _recover(self) -> None:
         """Deal with runs left behind: go on with those that executors have, and make an end of the others. An SQLite
         file has one daemon at a time: there, any node's runs are meant."""
-        node = self._peers.node
         known = await self._runner.earlier()
-        before = None if isinstance(self._peers, Alone) else self._previous.ids
-        self._runner.adopt(await self._store.runs.adopt(sorted(known), node.id, before) if known else [])
+        adopted = await self._adopted(sorted(known)) if known else []
+        if not self.running:
+            return
+        self._runner.adopt(adopted)
+        node = self._peers.node
         if isinstance(self._peers, Alone):
             await self._runner.recover(await self._store.runs.left_behind(node.id))
             return
@@ -189,9 +202,26 @@ class Startup(Service):
             await self._peers.declare_dead(self._previous.ids)
         self._previous.dealt_with()
 
+    async def _adopted(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs among these that the store gives to this node; it is asked until it answers, for what it does not
+        give is ended."""
+        while self.running:
+            before = None if isinstance(self._peers, Alone) else self._previous.ids
+            try:
+                return await self._store.runs.adopt(run_ids, self._peers.node.id, before)
+            except (Unavailable, Busy):
+                words = "the store does not give the runs in executors yet, trying again in {seconds:g} s: {why}"
+                self._failure_log.say(words, Failure(), seconds=AGAIN)
+            with suppress(CancelledError):
+                self._pause = deferLater(self._reactor, AGAIN)
+                await self._pause
+        return []
+
     async def _wait(self) -> None:
         if self._recovery is not None:
             self._peers.entered.cancel()
+            if self._pause is not None:
+                self._pause.cancel()
             await self._recovery
         await self._calendar.stopService()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Protocol
 
@@ -44,7 +45,12 @@ class Connection(StreamProtocol):
     def connectionMade(self) -> None:
         assert self.transport is not None
         peer = self.transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)  # type: ignore[attr-defined]
-        self._hand.connected(self, CREDENTIALS.unpack(peer)[0])
+        pid, user, _ = CREDENTIALS.unpack(peer)
+        if user not in (0, os.geteuid()):  # else it would be told secrets
+            self.log.error("an executor was not understood: {why}", why=f"process {pid} is of another user ({user})")
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+            return
+        self._hand.connected(self, pid)
 
     def dataReceived(self, data: bytes) -> None:
         try:

@@ -73,6 +73,7 @@ class Executor:
         self._writer = OutputWriter(reactor, output_folder, output_limit)
         self._held: dict[str, _Held] = {}
         self._ended: dict[str, Ended] = {}
+        self._ending = False
 
     @property
     def busy(self) -> bool:
@@ -97,7 +98,8 @@ class Executor:
         self._writer.start()
 
     async def end(self) -> None:
-        """End every run, and keep what no daemon has taken."""
+        """End every run, and keep what no daemon has taken. Nothing is begun any more."""
+        self._ending = True
         graces = [held.start.grace for held in self._held.values()]
         over = [held.over for held in self._held.values()]
         for run_id in list(self._held):
@@ -111,7 +113,7 @@ class Executor:
     def heard(self, frame: FromDaemon) -> None:
         """A daemon tells something. What is told twice is done once."""
         if isinstance(frame, Start):
-            if frame.run_id not in self._held and frame.run_id not in self._ended:
+            if not self._ending and frame.run_id not in self._held and frame.run_id not in self._ended:
                 self._start(frame)
         elif isinstance(frame, Stop):
             self._stop(frame.run_id, stop_of(frame.why))

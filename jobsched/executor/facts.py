@@ -118,7 +118,8 @@ def ended_of(
     redact: Callable[[str], str] = str,
     sent: Mapping[Sent, Moment] = MappingProxyType({}),
 ) -> Ended:
-    """The end of a run, as a frame has it: without secrets."""
+    """The end of a run, as a frame has it: without secrets, and in words that a frame takes."""
+    redact = _encodable(redact)
     stopped, usage = process_exit.stopped, process_exit.usage
     return Ended(
         run_id=run_id,
@@ -143,7 +144,7 @@ def ended_of(
         output_kept=printed.kept,
         output_cut=printed.cut,
         last_line=printed.last_line,
-        output_fault=printed.fault,
+        output_fault=redact(printed.fault),
     )
 
 
@@ -175,6 +176,11 @@ def printed_of(ended: Ended) -> Printed:
         last_line=ended.last_line,
         fault=ended.output_fault,
     )
+
+
+def _encodable(redact: Callable[[str], str]) -> Callable[[str], str]:
+    """The same, with bytes of a path that are not UTF-8 escaped, as `model.printable` has them."""
+    return lambda text: redact(text).encode(errors="backslashreplace").decode()
 
 
 def _left(processes: Iterable[Stat], redact: Callable[[str], str]) -> list[Left]:

@@ -145,7 +145,7 @@ class Fleet(Service):
         self._settled = True
         self._ping()
         for run_id in self._earlier:
-            del self._calls[run_id]
+            self._calls.pop(run_id, None)
             if run_id not in self._over:
                 self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
         over = [run_id for run_id in self._earlier if run_id in self._over]
@@ -269,13 +269,17 @@ class Fleet(Service):
             call.deadline.stopping(stop_of(frame.why))
         else:
             self._found.pop(call.id, None)
-            if call.id in self._earlier:
-                self._over.add(call.id)
-            else:
-                del self._calls[call.id]
+            self._forget(call)
             # It was tried again there if it was busy.
             process_exit = attrs.evolve(exit_of(frame), busy=False, since=since(frame, boot_id()))
             call.end(process_exit, printed_of(frame), sent_of(frame, boot_id()))
+
+    def _forget(self, call: ExecutorCall) -> None:
+        """A run has ended. One that nobody has taken yet is kept for whoever does."""
+        if call.id in self._earlier:
+            self._over.add(call.id)
+        else:
+            del self._calls[call.id]
 
     def _print(self, frame: Lines) -> None:
         if frame.dropped:
@@ -285,7 +289,8 @@ class Fleet(Service):
 
     def _lost(self, found: dict[str, str], lost: list[ExecutorCall]) -> None:
         for call in lost:
-            if self._calls.pop(call.id, None) is not None:
+            if call.id in self._calls and not call.ended.called:
+                self._forget(call)
                 words = self._found.pop(call.id, None) or found[call.id]
                 call.end(ProcessExit(stopped=Why("lost", f"{GONE}; {words}")))
 

@@ -85,7 +85,8 @@ def stranger(peer: tuple[int, int, int], state: Path) -> str:
             holder = file.read(32).decode("ascii", "replace").strip()
     except OSError as why:
         return f"{LOCK} cannot be read: {why.strerror}"
-    return "" if holder == str(pid) else f"process {pid} does not hold the state folder; process {holder} does"
+    other = f"process {holder} does" if holder else "whoever does has not begun"
+    return "" if holder == str(pid) else f"process {pid} does not hold the state folder; {other}"
 
 
 class Link(Factory):

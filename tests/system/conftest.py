@@ -1,5 +1,6 @@
 """Every system test gets a daemon of its own."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def no_executor_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An executor outlives the daemon that started it, but no test."""
     yield
-    ours = str(tmp_path_factory.getbasetemp())
+    ours = str(tmp_path_factory.getbasetemp()) + os.sep  # `pytest-1` is another's where this is `pytest-11`
 
     def left() -> list[list[str]]:
         found = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]

@@ -123,7 +123,7 @@ def begin(state):
         with suppress(ProcessLookupError):
             process.terminate()
         process.wait(ENDLESS)
-    assert [each for each in psutil.process_iter() if is_of(each, state)] == []
+    until(lambda: not any(is_of(each, state) for each in psutil.process_iter()))
 
 
 def is_told_by_all(state, run_ids):
@@ -214,7 +214,7 @@ def test_what_is_told_twice_runs_once(state, daemon):
 
 
 def test_a_deadline_holds_while_no_daemon_lives(state, daemon):
-    start = script(state, f"trap '' TERM; echo here; while :; do sleep {EVER}; done", timeout=0.5, grace=0.2)
+    start = script(state, f"trap '' TERM; echo here; while :; do sleep {EVER}; done", timeout=2, grace=0.2)
     daemon.tell(start)
     started = daemon.wait(Started)
     daemon.go()
@@ -223,7 +223,7 @@ def test_a_deadline_holds_while_no_daemon_lives(state, daemon):
     assert after.greet().runs == [start.run_id]
     ended = after.wait(Ended)
     assert (ended.stopped.state, ended.signal) == ("timed_out", "SIGKILL")
-    assert 0.6 < ended.at.elapsed - started.at.elapsed < ENDLESS
+    assert 2.1 < ended.at.elapsed - started.at.elapsed < ENDLESS
     after.go()
 
 
@@ -281,7 +281,7 @@ def test_it_ends_its_runs_when_its_node_may_be_taken_for_dead(state, begin):
     begin()
     daemon = Daemon(state / "executors")
     daemon.greet()
-    daemon.tell(Ping(until=elapsed() + 1.5), start := script(state, f"sleep {EVER}"))
+    daemon.tell(Ping(until=elapsed() + 5), start := script(state, f"sleep {EVER}"))
     daemon.wait(Pong)
     daemon.wait(Started)
     daemon.go()
@@ -317,10 +317,10 @@ def test_told_to_end_it_ends_its_runs_and_keeps_outcomes(state, begin):
 
 
 def test_with_no_run_and_no_daemon_it_ends(state, begin):
-    process = begin("1.5")
+    process = begin("5")
     daemon = Daemon(state / "executors")
     daemon.greet()
-    start = script(state, "sleep 2")
+    start = script(state, "sleep 6")  # longer than it stays with nothing to do
     daemon.tell(start)
     daemon.wait(Started)
     daemon.go()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,13 @@ def ask(daemon: Daemon) -> Caller:
 
 
 def executors(daemon: Daemon) -> list[psutil.Process]:
-    return [each for each in daemon.alive() if "jobsched.executor" in each.cmdline()]
+    return [each for each in daemon.alive() if is_executor(each)]
+
+
+def is_executor(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # it has just gone
+        return "jobsched.executor" in process.cmdline()
+    return False
 
 
 def both(daemon: Daemon) -> list[psutil.Process]:
@@ -168,7 +175,7 @@ def test_runs_outlive_a_killed_daemon(daemon: Daemon, ask: Caller) -> None:
     assert "an earlier daemon left" not in daemon.log
     found = ask.ended(ends)
     assert (found["state"], found["signal"]) == ("failed", "SIGTERM")
-    assert abs((instant(found["ended"]) - ended_at).total_seconds()) < 1, "as it was, and not as it was heard"
+    assert abs((instant(found["ended"]) - ended_at).total_seconds()) < 2, "as it was, and not as it was heard"
     found = ask.ended(late)
     assert (found["state"], found["reason"]) == ("timed_out", "ran longer than its 3 s")
     found = ask.get(lasts)

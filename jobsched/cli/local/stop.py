@@ -13,6 +13,7 @@ import click
 from ... import files
 from ...clock import elapsed
 from ...daemon.folder_lock import LOCK
+from ...executor.journal import FOLDER
 from ..errors import NoAnswer, NotAllowed, NotThere
 from ..session import Session, pass_session
 from .folders import state_dir
@@ -31,10 +32,14 @@ def stop_command(session: Session, state_dir: Path, runs: bool, timeout: float) 
         with files.reading(state_dir, LOCK) as lock:
             if not is_held(lock.fileno()):
                 raise NotThere(f"{state_dir}: no daemon has this folder")
-            pid = int(lock.read(32).decode("ascii").strip())
+            pid = holder(lock.fileno())
+            if pid is None:
+                raise NoAnswer(
+                    f"{state_dir}: whoever holds this folder is about to start, or puts a copy back; ask again"
+                )
             os.kill(pid, signal.SIGUSR1 if runs else signal.SIGTERM)
             end = elapsed() + timeout
-            while is_held(lock.fileno()):
+            while is_held(lock.fileno()) and holder(lock.fileno()) == pid:  # else another has begun since
                 if elapsed() > end:
                     raise NoAnswer(f"the daemon, pid {pid}, was told to end, and is still there after {timeout:g} s")
                 time.sleep(LOOK)
@@ -42,7 +47,14 @@ def stop_command(session: Session, state_dir: Path, runs: bool, timeout: float) 
         raise NotThere(f"{state_dir}: no daemon has this folder") from None
     except PermissionError:
         raise NotAllowed(f"{state_dir}: its daemon is another user's") from None
-    session.out.show("stopped, and all that ran was ended" if runs else "stopped")
+    all_ended = runs and not any((state_dir / FOLDER).glob("*.sock"))  # an executor that is there may have runs
+    session.out.show("stopped, and all that ran was ended" if all_ended else "stopped")
+
+
+def holder(lock: int) -> int | None:
+    """The process id in the lock; None: whoever holds it has not begun."""
+    text = os.pread(lock, 32, 0).strip()
+    return int(text) if text.isdigit() else None
 
 
 def is_held(lock: int) -> bool:

@@ -71,8 +71,8 @@ class Runs(Protocol):
     def adopt(self, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> Deferred[list[Run]]:
         """Give runs of daemons before this one to this node, in one change: those of `run_ids` that are running or
         stopping on a node in `previous`, if neither that node nor this one was declared dead, however late they are.
-        None, for a store that is not shared: on any other node. Returns these runs as they are then. Other runs are
-        left as they are."""
+        None, for a store that is not shared: on any node. Returns these runs as they are then, with those of `run_ids`
+        that this node has already: asked again, it gives the same. Other runs are left as they are."""
 
     def left_here(self, previous: Sequence[str], name: str) -> Deferred[list[Run]]:
         """Up to 1000 runs, newest first, that the nodes in `previous` started and that are running, stopping or lost.

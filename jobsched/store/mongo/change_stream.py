@@ -13,6 +13,7 @@ from typing import Any, Final
 from bson import ObjectId
 from pymongo.errors import OperationFailure
 
+from ...model.errors import Unavailable
 from ..news_listener import NewsListener
 from . import db_errors
 from .client import Place, connect, database
@@ -64,12 +65,13 @@ class Listener(NewsListener):
     def _follow(self) -> None:
         with self._place[NEWS].watch(_NEW, max_await_time_ms=AWAIT) as stream:
             self._heard()
-            while True:
+            while stream.alive:
                 news: Any = stream.try_next()
                 if news is not None and news["fullDocument"]["who"] != self._who():
                     self._heard()
                 self._wait(0)
                 self._holds()
+        raise Unavailable("the stream of news has ended: their collection was dropped, or put back from a copy")
 
     def _look_often(self) -> None:
         while True:

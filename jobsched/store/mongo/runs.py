@@ -38,15 +38,15 @@ def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
 
 def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> list[Run]:
     """As `Runs.adopt`. The nodes are written, so that a burial of one of them, and this, cannot both be."""
-    before: Filter = {"$nin": [node_id, None]}
+    theirs: Filter = {"_id": {"$in": list(run_ids)}, "state": _STARTED}
     if previous is not None:
         living = {"_id": {"$in": [*previous, node_id]}, "state": "alive"}
         alive = [each["_id"] for each in transaction.find("nodes", living, fields={"_id": 1})]
         if node_id not in alive:
             return []
         transaction.hold_all("nodes", alive)
-        before = {"$in": [each for each in alive if each != node_id]}
-    found = _all(transaction, {"_id": {"$in": list(run_ids)}, "node_id": before, "state": _STARTED}, [("_id", 1)])
+        theirs = {**theirs, "node_id": {"$in": alive}}
+    found = _all(transaction, theirs, [("_id", 1)])
     if found:
         transaction.update("runs", {"_id": {"$in": [run.id for run in found]}}, {"node_id": node_id})
     return [attrs.evolve(run, node_id=node_id) for run in found]

@@ -148,11 +148,11 @@ class Store(Asking[Transaction]):
             answer = work(transaction)
             if writes:
                 _write_news(transaction)
-            self._commit(session.commit_transaction)
+            self._commit(writes, session.commit_transaction)
         self._tell(transaction)
         return answer
 
-    def _commit(self, commit: Callable[[], None]) -> None:
+    def _commit(self, writes: bool, commit: Callable[[], None]) -> None:
         """Commit; once more, a few times, where it is not known whether the server did: it does so once."""
         begun = elapsed()
         for number in range(TRIES):
@@ -162,7 +162,8 @@ class Store(Asking[Transaction]):
                 if not why.has_error_label(db_errors.UNKNOWN):
                     raise
                 if number + 1 == TRIES or elapsed() - begun > self._long:
-                    raise self._unavailable(why, " (it is not known whether the change was made)") from why
+                    more = " (it is not known whether the change was made)" if writes else ""
+                    raise self._unavailable(why, more) from why
             time.sleep(min(FIRST * 2**number, LONGEST))
         raise AssertionError("the last try returns or raises")
 

@@ -169,15 +169,14 @@ def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
 
 def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> list[Run]:
     """Give the running and stopping among these runs to `node_id`, those of nodes in `previous` that live; None: of any
-    other node. While these nodes are held, nobody declares them dead."""
-    before = runs.c.node_id != node_id
+    node. Those that it has already are found too. While these nodes are held, nobody declares them dead."""
+    theirs = runs.c.id.in_(run_ids) & runs.c.state.in_(STARTED)
     if previous is not None:
         living = select(nodes.c.id).where(nodes.c.id.in_([*previous, node_id]), nodes.c.state == "alive")
         alive = set(transaction.execute(living.order_by(nodes.c.id).with_for_update()).scalars())
         if node_id not in alive:
             return []
-        before = runs.c.node_id.in_(alive - {node_id})
-    theirs = runs.c.id.in_(run_ids) & before & runs.c.state.in_(STARTED)
+        theirs &= runs.c.node_id.in_(alive)
     found = _all(transaction, select(runs).where(theirs).order_by(runs.c.id).with_for_update())
     ids = [run.id for run in found]
     transaction.execute(update(runs).where(theirs, runs.c.id.in_(ids)).values(node_id=node_id))

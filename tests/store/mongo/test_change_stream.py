@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 import pytest
 import pytest_twisted
+from pymongo import MongoClient
 from twisted.internet.defer import Deferred
 
-from jobsched.store.mongo.change_stream import Listener
+from jobsched.store.mongo.change_stream import NEWS, Listener
 from jobsched.store.mongo.store import Store
 from jobsched.store.mongo.transaction import Transaction
 
@@ -98,6 +100,16 @@ async def test_a_stream_that_breaks_is_taken_up(ear: Ear, store: Store, fail: Ca
 @pytest_twisted.ensureDeferred
 async def test_one_that_cannot_be_taken_up_begins_anew(ear: Ear, store: Store, fail: Callable[..., None]) -> None:
     fail(["getMore", "aggregate"], 3, closeConnection=True)
+    ear.hears(2)
+    assert len(ear.reasons) == 1
+    await tell(store, "there")
+    ear.hears(3)
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_listens_again_when_the_news_were_dropped(ear: Ear, store: Store, url: str) -> None:
+    with MongoClient[dict[str, Any]](url) as client:
+        client.get_default_database()[NEWS].drop()
     ear.hears(2)
     assert len(ear.reasons) == 1
     await tell(store, "there")

@@ -1,15 +1,22 @@
-"""Who was here before: the ids of earlier daemons, kept until what they left is dealt with."""
+"""Who was here before: the ids of earlier daemons, kept until what they left is dealt with; and how that is done."""
 
 from __future__ import annotations
 
 import os
 import socket
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
+import attrs
 import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from jobsched.daemon.startup import Predecessor
+from jobsched.daemon.startup import AGAIN, Predecessor, Startup
+from jobsched.model.errors import Unavailable
+from tests.unit.scheduler.world import done
 
 ONE, TWO, THREE = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3))
 
@@ -80,3 +87,56 @@ def test_a_file_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
     with (tmp_path / "node").open("wb") as file:
         file.truncate(1 << 40)
     assert Predecessor(tmp_path).ids == []
+
+
+@attrs.define
+class Beginning:
+    """A daemon that begins where an earlier one left runs to executors, on a store that fails at first."""
+
+    folder: Path
+    answers: list[Deferred[Any]]
+    clock: Clock = attrs.field(factory=Clock)
+    store: Mock = attrs.field(factory=Mock)
+    runner: Mock = attrs.field(factory=Mock)
+    calendar: Mock = attrs.field(factory=Mock)
+    startup: Startup = attrs.field(init=False)
+    begun: Deferred[None] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        peers = Mock(entered=succeed(None))
+        for each in (peers.declare_dead, self.runner.recover, self.store.runs.left_here):
+            each.side_effect = lambda *_: succeed(None)
+        self.runner.earlier.return_value = succeed({"b", "a"})
+        self.store.counts.return_value = fail(Unavailable("away"))
+        self.store.runs.adopt.side_effect = self.answers
+        self.calendar.stopService.return_value = succeed(None)
+        previous = Predecessor(self.folder)
+        previous.ids = [ONE]
+        config = Mock(node_name="n", store="sqlite:///x", warnings=())
+        holder = Mock()
+        holder.catalog.names.return_value = []
+        reactor: Any = self.clock  # time is enough
+        self.startup = Startup(
+            reactor, config, holder, self.store, self.runner, self.calendar, peers, [], previous, Mock()
+        )  # fmt: skip
+        self.startup.running = True
+        self.begun = self.startup._recovery = Deferred.fromCoroutine(self.startup._begin())
+
+
+def test_the_store_is_asked_until_it_gives_what_executors_have(tmp_path: Path) -> None:
+    world = Beginning(tmp_path, [fail(Unavailable("away")), fail(Unavailable("away")), succeed(["a run"])])
+    world.clock.advance(AGAIN)
+    assert not world.runner.adopt.called, "what is not given is ended"
+    assert not world.calendar.startService.called
+    world.clock.advance(AGAIN)
+    done(world.begun)
+    assert [each.args[0] for each in world.store.runs.adopt.call_args_list] == [["a", "b"]] * 3
+    world.runner.adopt.assert_called_once_with(["a run"])
+    world.calendar.startService.assert_called_once_with()
+
+
+def test_a_stop_meanwhile_leaves_executors_as_they_are(tmp_path: Path) -> None:
+    world = Beginning(tmp_path, [fail(Unavailable("away"))])
+    done(world.startup.stopService())
+    assert (world.runner.adopt.called, world.calendar.startService.called) == (False, False)
+    assert not world.clock.getDelayedCalls()

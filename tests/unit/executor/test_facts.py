@@ -116,3 +116,11 @@ def test_what_was_sent_comes_with_the_end():
     assert 10 <= ago < 11
     assert 5 <= later < 6
     assert sent_of(ended_of("r", now, ProcessExit(exit_code=0), Printed()), "") == []
+
+
+def test_words_that_are_not_utf8_do_not_spoil_the_frame():
+    left = Stat(pid=1, name="a\udcff", state="S", group=1, session=1, began=1)
+    process_exit = ProcessExit(error="/x\udcff: no such file", hint="\udcfe", left=(left,))
+    (ended,) = daemons_inbox().take(packed([ended_of("r", AT, process_exit, Printed())]))
+    assert isinstance(ended, Ended)
+    assert (ended.error, ended.hint, ended.left[0].name) == ("/x\\udcff: no such file", "\\udcfe", "a\\udcff")

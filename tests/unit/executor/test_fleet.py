@@ -244,6 +244,22 @@ def test_runs_of_a_dead_executor_are_lost_or_known_to_the_next(world: World) -> 
     assert [run_id for run_id, call in calls.items() if not call.ended.called] == [each.run_id for each in two.frames]
 
 
+def test_runs_lost_before_they_are_taken_are_lost_to_the_taker(world: World) -> None:
+    one, two = world.executors
+    one.comes("taken", "nobody's")
+    two.comes()
+    one.dies("taken", "nobody's")
+    one.comes(told=("taken", "nobody's"))
+    assert done(world.fleet.known()) == {"taken", "nobody's"}
+    call = world.fleet.take("taken")
+    stopped = outcome(call).stopped
+    assert stopped is not None
+    assert (stopped.state, stopped.reason) == ("lost", "the executor that ran it is gone; nothing lived")
+    world.fleet.settle()
+    assert "Stop" not in one.kinds(), "nothing is left of it"
+    assert world.fleet._calls == {}
+
+
 def test_a_run_that_waits_is_not_begun_once_it_is_stopped(world: World) -> None:
     call = world.begin("r")
     call.deadline.stop(fleets.STRAY)

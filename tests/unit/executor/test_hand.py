@@ -10,12 +10,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import attrs
 import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from jobsched.executor.connection import Connection
 from jobsched.executor.fence import Fence
 from jobsched.executor.frames import (
     Ended,
@@ -30,6 +32,7 @@ from jobsched.executor.frames import (
 )
 from jobsched.executor.hand import Hand
 from jobsched.executor.journal import Journal, outcomes
+from jobsched.executor.link import CREDENTIALS
 
 PATIENCE = 5.0
 WELCOME = Welcome(oldest=1, newest=1, release="", pid=1, boot="", runs=[])
@@ -271,3 +274,12 @@ def test_a_full_disk_keeps_no_executor_from_its_start(tmp_path: Path, monkeypatc
     journal.taken({})
     journal.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("user", "is_heard"), [(os.geteuid(), True), (0, True), (os.geteuid() + 1, False)])
+def test_a_socket_of_another_user_is_told_nothing(user: int, is_heard: bool) -> None:
+    hand, transport = Mock(), Mock()
+    transport.getHandle().getsockopt.return_value = CREDENTIALS.pack(7, user, user)
+    connection = Connection(hand)
+    connection.makeConnection(transport)
+    assert (hand.connected.called, transport.abortConnection.called) == (is_heard, not is_heard)
