@@ -29,7 +29,7 @@ from ..threads import Threads
 from .facts import boot_id, exit_of, printed_of, sent_of, since, start_of, stop_of, why_of
 from .frames import Ended, FromExecutor, Lines, Ping, Started, Stop, Stopping, Stored, Welcome
 from .hand import EVERY, PATIENCE, Hand
-from .journal import ENDED, FOLDER
+from .journal import FOLDER, numbers_in
 from .node_life import NodeLife
 
 STRAY = Why("lost", "no daemon knows this run any more")
@@ -68,7 +68,7 @@ class Fleet(Service):
         self._told_until: float | None = None  # in the last ping
         self._there: list[Deferred[None]] = []
         self._words = [str(state), str(output_limit)]
-        numbers = sorted({*range(1, count + 1), *_numbers(self._folder)})
+        numbers = sorted({*range(1, count + 1), *numbers_in(self._folder)})
         self._newest = numbers[-1]
         self._executors = [self._hand(number) for number in numbers]
         self._awaited = set(self._executors)
@@ -296,9 +296,3 @@ class Fleet(Service):
 
     def _unknown(self, words: str, lost: list[ExecutorCall]) -> None:
         self._lost({call.id: f"what was left of it could not be looked up: {words}" for call in lost}, lost)
-
-
-def _numbers(folder: Path) -> Iterable[int]:
-    """The names of executors of earlier daemons, that are there or have left outcomes."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return (int(each.stem) for each in found if each.suffix in (".sock", ENDED) and each.stem.isdecimal())

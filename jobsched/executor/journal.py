@@ -107,3 +107,9 @@ def _read(data: bytes) -> tuple[list[Ended], int]:
         found |= {frame.run_id: frame for frame in frames if isinstance(frame, Ended)}
         begin = end
     return list(found.values()), begin
+
+
+def numbers_in(folder: Path) -> Iterable[int]:
+    """The names of executors that are there, or have left outcomes."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return (int(each.stem) for each in found if each.suffix in (".sock", ENDED) and each.stem.isdecimal())

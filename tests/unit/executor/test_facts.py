@@ -123,4 +123,5 @@ def test_words_that_are_not_utf8_do_not_spoil_the_frame():
     process_exit = ProcessExit(error="/x\udcff: no such file", hint="\udcfe", left=(left,))
     (ended,) = daemons_inbox().take(packed([ended_of("r", AT, process_exit, Printed())]))
     assert isinstance(ended, Ended)
+    assert ended.left is not None
     assert (ended.error, ended.hint, ended.left[0].name) == ("/x\\udcff: no such file", "\\udcfe", "a\\udcff")
