@@ -177,6 +177,43 @@ def test_it_is_found_however_it_is_written(text: str, found: list[str]) -> None:
     assert found_in(text) == found
 
 
+# Imports
+
+CIRCLES = [  # modules that import each other, and why
+    # `tables` imports the other two last, so that whoever has it has all; they are made from its own.
+    {"jobsched.store.sql.access_tables", "jobsched.store.sql.staging_tables", "jobsched.store.sql.tables"},
+]
+
+
+def imported(path: Path, paths: dict[str, Path]) -> Iterator[str]:
+    """The modules of ours that are imported with this one."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            above = parts[: len(parts) - node.level] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for each in node.names:
+                yield name if (name := f"{base}.{each.name}") in paths else base
+
+
+def reached(begin: str, imports: dict[str, set[str]]) -> set[str]:
+    """The modules that it imports, by whatever way."""
+    found, left = set[str](), [begin]
+    while left:
+        new = imports.get(left.pop(), set()) - found
+        found |= new
+        left += new
+    return found
+
+
+def test_each_module_can_be_imported_first() -> None:
+    """No module imports one that is imported by it: then it depends on who is first whether that works."""
+    paths = {".".join(each.relative_to(ROOT).with_suffix("").parts): each for each in PACKAGE.rglob("*.py")}
+    imports = {name: set(imported(path, paths)) for name, path in paths.items()}
+    circular = {name for name in imports if name in reached(name, imports)}
+    assert circular == set().union(*CIRCLES)
+
+
 # Events
 
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import select
-
 from .. import commands
 from . import ordering
-from .tables import jobs, runs
 from .transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def hold_job_of(transaction: Transaction, run_id: str) -> None:
-    """Hold the job of a run until the transaction ends: jobs are held before their runs."""
-    job_id = transaction.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
-    transaction.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
 
 
 def _in_sql(

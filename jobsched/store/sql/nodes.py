@@ -252,9 +252,3 @@ def from_row(row: TableRow) -> Node:
 def _ahead(instant: datetime, lease: timedelta) -> datetime:
     """The value of the column `seen` for a node that was seen at `instant`."""
     return instant + (lease - leases.FIXED)
-
-
-def of_older_release(transaction: Transaction) -> list[str]:
-    """The names of the living nodes whose release knows schema 0004 at most, and so not what is new in this one."""
-    older = select(nodes.c.name).where(nodes.c.state == "alive", nodes.c.schema.is_(None)).order_by(nodes.c.name)
-    return list(transaction.execute(older).scalars())

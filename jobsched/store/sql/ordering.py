@@ -16,7 +16,7 @@ from ...model.run import Run, State
 from .. import job_columns, ordering
 from ..idempotency import Known
 from ..placement import LivingNodes
-from . import audit, commands, holds, idempotency, job_ids, job_keys, queries, settling, start_counts, wrong_clock
+from . import audit, holds, idempotency, job_ids, job_keys, queries, settling, start_counts, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
@@ -33,7 +33,7 @@ class Records(
         return None if row is None else job_columns.from_row(row)
 
     def hold_job_of(self, run_id: str) -> None:
-        commands.hold_job_of(self._in, run_id)
+        run_rows.hold_job_of(self._in, run_id)
 
     def add_jobs(self, new: Sequence[Job], new_ids: set[str]) -> None:
         job_rows.add(self._in, new, new_ids=new_ids)

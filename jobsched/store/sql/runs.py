@@ -167,6 +167,12 @@ def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
     return _all(transaction, select(runs).where(runs.c.node_id != node_id, runs.c.state.in_(STARTED)))
 
 
+def hold_job_of(transaction: Transaction, run_id: str) -> None:
+    """Hold the job of a run until the transaction ends: jobs are held before their runs."""
+    job_id = transaction.execute(select(runs.c.job_id).where(runs.c.id == run_id)).scalar()
+    transaction.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update()).all()
+
+
 def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> list[Run]:
     """Give the running and stopping among these runs to `node_id`, those of nodes in `previous` that live; None: of any
     node. Those that it has already are found too. While these nodes are held, nobody declares them dead."""

@@ -114,16 +114,20 @@ export function look(banners = false) {
   if (lookTimer !== null) return;
   lookTimer = setTimeout(async () => {
     looked = Date.now();
-    if (document.hidden) { lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000); return; }
+    if (document.hidden) { later(banners); return; }
     const fresh = await fetched(location.href, {}, TOGETHER);
+    if (!fresh?.made) { later(banners); return; } // it failed: what was heard is not seen yet
     lookTimer = null;
-    if (!fresh) { if (told > looked) look(banners); return; } // what was heard meanwhile is not seen yet
     if (told > fresh.made - EARLY && told > looked) look(banners); // the screen was begun before that
     replace("banners", fresh);
     if (!banners || document.querySelector("[data-live]")) {
       for (const each of document.querySelectorAll("[data-live]")) replace(each.id, fresh);
     }
   }, Math.max(0, looked + APART - Date.now()));
+}
+
+function later(banners) {
+  lookTimer = setTimeout(() => { lookTimer = null; look(banners); }, 5000);
 }
 
 function replace(id, fresh) {

@@ -86,7 +86,7 @@ export async function fetched(url, options = {}, gathered = null) {
     if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") { location.reload(); return null; }
     const ago = answer.headers.get("jobsched-made"), at = Date.now();
     const made = new DOMParser().parseFromString(await answer.text(), "text/html");
-    made.made = ago === null ? 0 : at - Number(ago);
+    made.made = answer.status >= 500 ? 0 : at - Number(ago ?? 0); // 0: this is no screen
     return made;
   } catch {
     return null;

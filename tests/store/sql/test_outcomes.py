@@ -10,7 +10,7 @@ from jobsched.model.errors import NotFound
 from jobsched.model.order import CancelRun, DeleteJob
 from jobsched.model.run import Run
 from jobsched.store import start_counts
-from jobsched.store.sql import commands, db_errors
+from jobsched.store.sql import db_errors
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import IDS, T0, job, run
@@ -31,7 +31,7 @@ def test_of_two_that_end_what_waits_one_tells_it(
     there = SqlDesk.at(store_url)
     active_of = run_rows.active_of
 
-    monkeypatch.setattr(commands, "hold_job_of", lambda *_: None)  # the other is a node of the release before: it holds
+    monkeypatch.setattr(run_rows, "hold_job_of", lambda *_: None)  # the other is a node of the release before: it holds
     monkeypatch.setattr(start_counts, "give_back", lambda *_: None)  # no job for that, and gives nothing back
 
     def read_and_then_it_is_cancelled(transaction: Transaction, job_ids: list[str]) -> list[Run]:
